@@ -1,0 +1,72 @@
+"""The errors a user can meet: each names the thing and the place, says what to do next, and carries its exit code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns; part of the public interface."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    MODEL = 3
+    POOL = 4
+    STALLED = 5
+    INTERRUPTED = 130
+
+
+class StudioError(Exception):
+    """An error with a cause a user can act upon.
+
+    `message` names the thing and the place in one line; `hint` is the next step, or empty.
+    """
+
+    exit_code: ExitCode = ExitCode.UNEXPECTED
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(StudioError):
+    """An option, setting or input file that cannot be used as given."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ModelError(StudioError):
+    """A model that is missing, broken, or does not fit what is asked of it."""
+
+    exit_code = ExitCode.MODEL
+
+
+class PoolError(StudioError):
+    """A pool, or a file written from one, that cannot be opened, read or written."""
+
+    exit_code = ExitCode.POOL
+
+
+class Stalled(StudioError):
+    """The stop rule ended a run that yields nothing new; what it yielded before is kept."""
+
+    exit_code = ExitCode.STALLED
+
+
+class Interrupted(StudioError):
+    """The user stopped the work; everything up to the last committed stage is kept."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+def nearest_name(wrong: str, known: Iterable[str]) -> str:
+    """Return a hint that names the known word nearest to `wrong`, or lists them all when none is near."""
+    names = sorted(known)
+    close = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known: " + ", ".join(names)

@@ -1,0 +1,129 @@
+"""The records that every part of the studio shares: frozen, plain, with no behaviour of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Origin(StrEnum):
+    """Where a task came from."""
+
+    SEED = "seed"
+    GENERATED = "generated"
+    IMPORTED = "imported"
+
+
+class TaskState(StrEnum):
+    """A task's life: a draft joins the pool when its round commits; a retired one is kept but never sampled or exported."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class Stage(StrEnum):
+    """The six stages of a round, in their order."""
+
+    SAMPLE = "sample"
+    INSTRUCTIONS = "instructions"
+    FILTER = "filter"
+    CLASSIFY = "classify"
+    INSTANCES = "instances"
+    COMMIT = "commit"
+
+
+STAGES: tuple[Stage, ...] = tuple(Stage)
+
+
+class Verdict(StrEnum):
+    """What was decided of a candidate or an instance."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Decider(StrEnum):
+    """Who decided."""
+
+    RULE = "rule"
+    HUMAN = "human"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One (input, output) pair of a task; the input may be empty."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeedTask:
+    """A task as seed files and imports hold it, not yet in a pool. `key` is the file's own id."""
+
+    key: str
+    name: str
+    instruction: str
+    instances: tuple[Instance, ...]
+    is_classification: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task of the pool. `is_classification` is None while nobody has decided it."""
+
+    id: int
+    origin: Origin
+    state: TaskState
+    name: str
+    instruction: str
+    is_classification: bool | None
+    instances: tuple[Instance, ...] = ()
+    round: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A task of the pool and its ROUGE-L F1 (0 to 1) to the instruction in question."""
+
+    task_id: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """How an instruction compares with the whole pool at the moment it was decided.
+
+    `neighbours` are the most similar tasks, best first, ties in pool order (ten of them, fewer in a small pool); `mean` is the mean ROUGE-L
+    over the pool, `seed_score` the highest ROUGE-L to a seed task. Against an empty pool: no neighbours and zeros.
+    """
+
+    neighbours: tuple[Neighbour, ...] = ()
+    mean: float = 0.0
+    seed_score: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """The highest ROUGE-L F1 over the pool."""
+        return self.neighbours[0].score if self.neighbours else 0.0
+
+    @property
+    def nearest(self) -> int | None:
+        """The id of the most similar task."""
+        return self.neighbours[0].task_id if self.neighbours else None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model wrote something. Sizes in bytes; empty text and zeros where the file does not say."""
+
+    name: str
+    sha256: str
+    quantisation: str = ""
+    licence: str = ""
+    architecture: str = ""
+    parameters: int = 0
+    context_length: int = 0
+    file_size: int = 0
+    path: str = field(default="", compare=False)

@@ -1,0 +1,61 @@
+"""The one boundary between text that someone else wrote and a terminal.
+
+Model output and imported data are stored and exported as they are; whatever is shown passes through `display` first, so that
+no escape sequence, invisible or direction-changing character takes effect and the reader sees that it was there.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+# Bidirectional controls, zero-width and other invisible characters. ZWJ and ZWNJ (U+200D, U+200C) are left alone: scripts need them.
+_INVISIBLE = (
+    0x00AD,
+    0x061C,
+    0x115F,
+    0x1160,
+    0x180E,
+    0x200B,
+    *range(0x200E, 0x2010),
+    *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070),
+    0x3164,
+    0xFEFF,
+    0xFFA0,
+    *range(0xFFF9, 0xFFFC),
+    *range(0xE0000, 0xE0080),
+)
+
+
+def _display_table() -> dict[int, str]:
+    table = {code: chr(0x2400 + code) for code in range(0x20) if code != 0x0A}
+    table[0x7F] = "\u2421"
+    table.update({code: f"<{code:02X}>" for code in range(0x80, 0xA0)})
+    table.update({code: f"<U+{code:04X}>" for code in _INVISIBLE})
+    table.update(dict.fromkeys(range(0xD800, 0xE000), "\ufffd"))
+    return table
+
+
+_TABLE = _display_table()
+
+
+def display(text: str) -> str:
+    """Return `text` with every character that could act on a terminal replaced by a visible one; newlines stay.
+
+    Works character by character, so a sequence split over two calls is as harmless as one in a single call.
+    """
+    return text.translate(_TABLE)
+
+
+def display_line(text: str, width: int = sys.maxsize) -> str:
+    """Return `text` as one harmless line of at most `width` characters, white space collapsed and the cut marked with `…`."""
+    line = display(" ".join(text.split()))
+    return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def storable(text: str) -> str:
+    """Return `text` with lone surrogates replaced by U+FFFD: SQLite and UTF-8 files refuse them."""
+    return _SURROGATES.sub("\ufffd", text)
