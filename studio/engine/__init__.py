@@ -1,0 +1,1 @@
+"""Engines complete requests: llama.cpp on this machine, or a script."""

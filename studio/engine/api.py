@@ -1,0 +1,154 @@
+"""The protocol between the loop and whatever runs the model: batches of requests in, a stream of events out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from studio.records import ModelIdentity
+
+
+class FinishReason(StrEnum):
+    """Why a completion ended."""
+
+    STOP = "stop"
+    """End of text or a stop string."""
+    LENGTH = "length"
+    """`max_tokens` reached or the context full."""
+    REPEAT = "repeat"
+    """The engine saw that it only repeats itself."""
+    REFUSED = "refused"
+    """The prompt does not fit the context; nothing was generated, `detail` says by how much."""
+    CANCELLED = "cancelled"
+    """The caller cancelled; the text is partial."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How tokens are drawn. The defaults are the plain distribution: nothing cut off, nothing penalised.
+
+    `top_k` 0 means all tokens. Penalties follow OpenAI's meaning and count the completion only, all of it. `stop` strings are not
+    part of the returned text. `max_tokens` counts completion tokens. A `temperature` of 0 is greedy decoding.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repeat_penalty: float = 1.0
+    max_tokens: int = 256
+    stop: tuple[str, ...] = ()
+    grammar: str = ""
+    """GBNF, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One raw completion prompt: `prefix + suffix`.
+
+    The split is a hint: requests of one stage share their prefix (the few-shot template), which an engine may evaluate once.
+    `seed` is 32 bits wide.
+    """
+
+    prefix: str
+    suffix: str
+    params: SamplingParams
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back.
+
+    Token counts are tokens of the model; `cached_tokens` of the prompt were not evaluated anew; `seconds` is wall time.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    seconds: float = 0.0
+    detail: str = ""
+    """For a stop: the stop string that fired, or empty at the end of text. For a refusal: the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPiece:
+    """More text of the request at `index`; pieces joined give the completion's text."""
+
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The request at `index` is complete."""
+
+    index: int
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The engine died of `cause` and was started again: the whole batch begins anew, events so far are void."""
+
+    attempt: int
+    cause: str
+
+
+EngineEvent = TextPiece | Finished | Restarted
+
+
+class CancelToken:
+    """Asks a running batch to stop; safe to set from another thread or a signal handler."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._event.is_set()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What is running, for the screen and the pool's record. `layers_offloaded` and `layers` are 0 where the notion does not apply."""
+
+    model: ModelIdentity
+    backend: str
+    context_tokens: int = 0
+    threads: int = 0
+    parallel: int = 1
+    layers_offloaded: int = 0
+    layers: int = 0
+
+
+class Engine(Protocol):
+    """Completes batches of requests.
+
+    The completions depend on the requests alone: not on their order of finishing, on earlier batches, or on the clock.
+    """
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
+        """Run all `requests`; yield their text as it comes and one `Finished` for each, in any order.
+
+        After `cancel` the requests still open finish as `CANCELLED`, within 0.2 s where the engine can.
+        Raises ModelError when the engine itself fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        ...

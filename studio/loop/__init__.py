@@ -1,0 +1,1 @@
+"""The method: a session walks a pool through rounds of six stages."""

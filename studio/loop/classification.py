@@ -1,0 +1,10 @@
+"""Whether the model took a task for a classification task."""
+
+from __future__ import annotations
+
+_YES = frozenset({"Yes", "yes", "YES"})
+
+
+def parse_classification(text: str) -> bool:
+    """Return True for exactly `Yes`, `yes` or `YES` after stripping; anything else, an empty answer included, means no."""
+    return text.strip() in _YES

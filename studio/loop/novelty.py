@@ -1,0 +1,148 @@
+"""Exact ROUGE-L of candidates over the whole pool, a batch at a time.
+
+The longest common subsequences are integers from RapidFuzz; the scores come of them by `rouge_score`'s own float formula, so each equals
+what that package gives, bit for bit. Memory: about 130 bytes a task of ordinary length, and the vocabulary.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import process
+from rapidfuzz.distance import LCSseq
+
+from studio.loop.rouge import f1_array
+from studio.loop.tokens import Tokenizer
+from studio.loop.vocabulary import Encoded, Vocabulary
+from studio.records import Neighbour, Novelty
+
+NEIGHBOURS = 10
+"""How many of the most similar tasks are kept, as in the released code."""
+
+_CELLS = 1 << 17
+"""Pairs scored at a time: their float arrays stay within a few megabytes, whatever the pool's size."""
+
+
+@dataclass(slots=True)
+class _Standing:
+    """What is known of one candidate after the first `seen` instructions of the index.
+
+    `best` holds (score, place) pairs, best first, ties by place.
+    """
+
+    seen: int = 0
+    best: list[tuple[float, int]] = field(default_factory=list)
+    total: float = 0.0
+    seed_score: float = 0.0
+
+
+def is_novel(score: float, threshold: float, *, at_threshold: bool) -> bool:
+    """Return whether a candidate whose highest ROUGE-L F1 over the pool is `score` may join it.
+
+    With `at_threshold` a score equal to the threshold passes, as in the released code, which rejects only above 0.7; without, the
+    score must be below it, as the paper says. Floats are compared: many pairs that are 0.7 in mathematics are
+    0.7000000000000001 here as in `rouge_score`.
+    """
+    return score <= threshold if at_threshold else score < threshold
+
+
+class NoveltyIndex:
+    """The instructions of a pool, in pool order, ready to be compared with candidates."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._vocabulary = Vocabulary()
+        self._encoded: list[Encoded] = []
+        self._lengths = array("I")
+        self._task_ids = array("q")
+        self._seeds = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def add(self, task_id: int, instruction: str, *, is_seed: bool) -> None:
+        """Append one instruction; batches that are still in use see it from now on."""
+        self._append(task_id, self._tokenizer(instruction), is_seed)
+
+    def extend(self, instructions: Iterable[tuple[int, str, bool]]) -> None:
+        """Append (task id, instruction, is it a seed) triples in their order."""
+        for task_id, instruction, is_seed in instructions:
+            self.add(task_id, instruction, is_seed=is_seed)
+
+    def batch(self, texts: Sequence[str]) -> NoveltyBatch:
+        """Compare all `texts` with the whole index at once, which costs much less than one by one."""
+        return NoveltyBatch(self, [self._tokenizer(text) for text in texts])
+
+    def _append(self, task_id: int, tokens: Sequence[str], is_seed: bool) -> None:
+        self._encoded.append(self._vocabulary.add(tokens))
+        self._lengths.append(len(tokens))
+        self._task_ids.append(task_id)
+        self._seeds.append(is_seed)
+
+    def _scan(self, token_lists: Sequence[Sequence[str]], standings: Sequence[_Standing]) -> None:
+        """Bring `standings`, which have all seen the same number of instructions, up to the end of the index."""
+        queries = [self._vocabulary.encode(tokens) for tokens in token_lists]
+        lengths = np.array([[len(tokens)] for tokens in token_lists], dtype=np.int64)
+        # A common subsequence is no longer than the query: the smallest type that holds it is the fastest.
+        dtype = np.min_scalar_type(int(lengths.max()))
+        step = max(_CELLS // len(queries), 1)
+        for start in range(standings[0].seen, len(self), step):
+            stop = min(start + step, len(self))
+            common = process.cdist(queries, self._encoded[start:stop], scorer=LCSseq.similarity, dtype=dtype)
+            # Slices are copies: a view would forbid the arrays to grow for as long as it lives.
+            scores = f1_array(common, lengths, np.frombuffer(self._lengths[start:stop], dtype=np.uint32))
+            seeds = np.frombuffer(self._seeds[start:stop], dtype=np.bool_)
+            seed_scores = scores[:, seeds].max(axis=1) if seeds.any() else np.zeros(len(queries))
+            for standing, row, seed_score in zip(standings, scores, seed_scores, strict=True):
+                standing.best = _merge(standing.best, row, start)
+                standing.total += float(row.sum())
+                standing.seed_score = max(standing.seed_score, float(seed_score))
+                standing.seen = stop
+
+    def _novelty(self, standing: _Standing) -> Novelty:
+        if not standing.seen:
+            return Novelty()
+        neighbours = tuple(Neighbour(self._task_ids[place], score) for score, place in standing.best)
+        return Novelty(neighbours, standing.total / standing.seen, standing.seed_score)
+
+
+class NoveltyBatch:
+    """Candidates that are decided one after another against an index that grows by those accepted."""
+
+    def __init__(self, index: NoveltyIndex, token_lists: list[list[str]]) -> None:
+        self._index = index
+        self._token_lists = token_lists
+        self._standings = [_Standing() for _ in token_lists]
+        if token_lists:
+            index._scan(token_lists, self._standings)
+
+    def novelty(self, place: int) -> Novelty:
+        """Return how the text at `place` compares with all that is in the index now, texts accepted earlier included.
+
+        Ask before accepting it: afterwards it is its own nearest neighbour.
+        """
+        standing = self._standings[place]
+        if standing.seen < len(self._index):
+            self._index._scan([self._token_lists[place]], [standing])
+        return self._index._novelty(standing)
+
+    def accept(self, place: int, task_id: int) -> None:
+        """Add the text at `place` to the index as a task that is no seed."""
+        self._index._append(task_id, self._token_lists[place], is_seed=False)
+
+
+def _merge(best: list[tuple[float, int]], row: NDArray[np.float64], start: int) -> list[tuple[float, int]]:
+    """Return the best of `best` and of `row`, whose places begin at `start` and come after all in `best`."""
+    # A later place loses a tie, so only what is above the last one of a full list can enter it.
+    bar = best[-1][0] if len(best) == NEIGHBOURS else -1.0
+    entering = np.flatnonzero(row > bar)
+    if entering.size > NEIGHBOURS:
+        values = row[entering]
+        entering = entering[values >= np.partition(values, -NEIGHBOURS)[-NEIGHBOURS]]
+        entering = entering[np.argsort(-row[entering], kind="stable")[:NEIGHBOURS]]
+    merged = best + [(float(row[place]), start + int(place)) for place in entering]
+    return sorted(merged, key=lambda pair: (-pair[0], pair[1]))[:NEIGHBOURS]

@@ -1,0 +1,35 @@
+"""Every reason code of a decision, with one sentence for people."""
+
+from __future__ import annotations
+
+_TRUNCATED = "The completion was cut before its end, so this may be incomplete."
+
+INSTRUCTION_REASONS: dict[str, str] = {
+    "novel": "It passed every filter and is unlike the pool's instructions.",
+    "not_novel": "It is too similar to an instruction that the pool already has.",
+    "truncated": _TRUNCATED,
+    "malformed_item": "It does not have the expected number and all three fields.",
+    "empty": "The item has no text.",
+    "too_short": "It has fewer words than the filter asks for.",
+    "too_long": "It has more words than the filter allows.",
+    "blocked_word": "It contains a word of tasks that a model of text cannot do.",
+    "write_a_program": 'It starts with "Write a program", which models put in front of all kinds of tasks.',
+    "starts_with_punctuation": "It starts with a punctuation mark.",
+    "starts_with_non_ascii": "It starts with a character outside ASCII.",
+}
+"""Why a candidate was accepted (`novel`) or rejected (all others)."""
+
+INSTANCE_REASONS: dict[str, str] = {
+    "valid": "It passed every rule.",
+    "unparsed": "The completion has none of the expected markers, so no instance was found in it.",
+    "truncated": _TRUNCATED,
+    "same_as_input": "Its output equals its input.",
+    "empty_output": "Its output has no text.",
+    "ends_with_colon": "Its input or output ends with a colon, which is usually an incomplete text.",
+    "contradictory": "The task has one input with two different outputs, so none of its instances can be trusted.",
+    "duplicate": "The task already has the same instance.",
+    "over_limit": "The task has more instances than the limit, and this one was not drawn.",
+}
+"""Why an instance was accepted (`valid`) or rejected (all others)."""
+
+REASONS: dict[str, str] = INSTRUCTION_REASONS | INSTANCE_REASONS

@@ -1,0 +1,24 @@
+"""The answer to "is it a classification task?"."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from loop.nasty import any_text
+from studio.loop.classification import parse_classification
+
+
+@pytest.mark.parametrize("text", ["Yes", " yes", "YES\n", "\tYes "])
+def test_yes(text: str) -> None:
+    assert parse_classification(text)
+
+
+@pytest.mark.parametrize("text", ["", "No", "Yes.", "yEs", "Yes, it is", "Y", "True", "Yes\nNo"])
+def test_everything_else_is_no(text: str) -> None:
+    assert not parse_classification(text)
+
+
+@given(any_text)
+def test_no_text_raises(text: str) -> None:
+    assert parse_classification(text) == (text.strip() in ("Yes", "yes", "YES"))

@@ -1,0 +1,138 @@
+"""The `code` and `alpaca` rules decide as the released repositories do, on texts made to trip them."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from loop import released_code
+from loop.nasty import any_text
+from studio.loop.filters import FilterSettings, first_failure
+from studio.loop.instances import decide_instances, parse_input_first, parse_output_first
+from studio.loop.parsing import parse_instructions, parse_triples
+from studio.loop.profiles import profile
+from studio.loop.reasons import INSTANCE_REASONS, INSTRUCTION_REASONS
+from studio.records import Instance, Verdict
+
+CODE = profile("code")
+ALPACA = profile("alpaca")
+
+many = settings(max_examples=500, deadline=None)
+
+
+def kept_instructions(text: str, truncated: bool) -> list[str]:
+    heuristics = FilterSettings(CODE.min_words, CODE.max_words, CODE.blocked_words, str.split)
+    kept = []
+    for candidate in parse_instructions(text, truncated=truncated, keep_complete=CODE.keep_complete, capitalize=CODE.capitalize):
+        reason = candidate.discard or first_failure(candidate.text, CODE.filters, heuristics)
+        assert not reason or reason in INSTRUCTION_REASONS
+        if not reason:
+            kept.append(candidate.text)
+    return kept
+
+
+def kept_triples(text: str, truncated: bool) -> list[tuple[str, str | None, str | None]]:
+    heuristics = FilterSettings(ALPACA.min_words, ALPACA.max_words, ALPACA.blocked_words, str.split)
+    kept = []
+    for candidate in parse_triples(text, first_number=4, truncated=truncated):
+        reason = candidate.discard or first_failure(candidate.text, ALPACA.filters, heuristics)
+        assert not reason or reason in INSTRUCTION_REASONS
+        if not reason:
+            kept.append((candidate.text, candidate.input, candidate.output))
+    return kept
+
+
+def kept_pairs(parsed: list[Instance], text: str, truncated: bool) -> list[tuple[str, str]]:
+    decided = decide_instances(
+        parsed, truncated=truncated, max_instances=10**6, rng=random.Random(0), rules=CODE.instance_rules, raw_text=text
+    )
+    assert [instance for instance, _, _ in decided] == parsed or [reason for _, _, reason in decided] == ["unparsed"]
+    assert {reason for _, _, reason in decided} <= set(INSTANCE_REASONS)
+    assert all((verdict is Verdict.ACCEPTED) == (reason == "valid") for _, verdict, reason in decided)
+    return [(instance.input, instance.output) for instance, verdict, _ in decided if verdict is Verdict.ACCEPTED]
+
+
+@many
+@given(any_text, st.booleans())
+@example(" Do this at once, please.\n10. Do that at once, please.", False)
+@example(" write a PROGRAM that sorts numbers.\n10. Explain DNA and Python to me.", False)
+@example(" ŉext to nothing there is.\n10 . ßtrange first letters go here.", False)
+@example(" In the year 2016. nothing was new.\n2016. Nothing was new at all.", False)
+@example(" Turn the mapſ into text now.\n10. Photographs of me at home.", False)
+def test_instructions(text: str, truncated: bool) -> None:
+    assert kept_instructions(text, truncated) == released_code.kept_instructions(text, stopped_for_length=truncated)
+
+
+@many
+@given(any_text, st.booleans())
+@example(
+    " Do this now please.\n4. Input:\n<noinput>\n4. Output:\nDone.\n###\n5. Instruction: Go on with this.\n5. Input: x\n5. Output: y", True
+)
+@example(" Do this now please.\n4. Output: a\n14. Input: b\n###\nsix\n###\n6. Instruction: a b c d 6. Input: 6. Output:", False)
+@example(" write a program for me.\n4. Input: go to 4. Output:", False)
+def test_triples(text: str, truncated: bool) -> None:
+    assert kept_triples(text, truncated) == released_code.kept_triples(text, prompt_triples=3, stopped_for_length=truncated)
+
+
+@many
+@given(any_text, st.booleans())
+@example("Example 1\nInput: a\nOutput: b\nExample 2\nInput: a\nOutput: c", False)
+@example("Example 1\nInput: a\nOutput: b\nExample 2\nInput: a\nOutput: c", True)
+@example("Output: one\nInput 2: two\nOutput 2: three", False)
+@example("For Example, see Output\n 3 :: x", False)
+def test_input_first(text: str, truncated: bool) -> None:
+    pairs = released_code.generation_pairs(text)
+    parsed = parse_input_first(text)
+    assert [(instance.input, instance.output) for instance in parsed] == pairs
+    kept = kept_pairs(parsed, text, truncated)
+    assert len(kept) == len(set(kept))
+    assert set(kept) == released_code.kept_pairs(pairs, stopped_for_length=truncated)
+
+
+@many
+@given(any_text, st.booleans())
+@example("Class label: yes\nClass label: no\nText: a\nClass label: no\nText: a", False)
+@example("nothing here", False)
+def test_output_first(text: str, truncated: bool) -> None:
+    pairs = released_code.classification_pairs(text)
+    parsed = parse_output_first(text)
+    assert [(instance.input, instance.output) for instance in parsed] == pairs
+    kept = kept_pairs(parsed, text, truncated)
+    assert len(kept) == len(set(kept))
+    assert set(kept) == released_code.kept_pairs(pairs, stopped_for_length=truncated)
+
+
+def markers(words: list[str]) -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from(words), max_size=14).map("".join)
+
+
+instance_texts = markers(
+    ["Example 1\n", "Example 2\n", "Input: ", "Input 2:", "Output: ", "Output 2:", "a\n", "b\n", "a:\n", "\n", "Class label: "]
+)
+
+
+@many
+@given(instance_texts, st.booleans())
+def test_instances_that_often_collide(text: str, truncated: bool) -> None:
+    for parse, oracle in (
+        (parse_input_first, released_code.generation_pairs),
+        (parse_output_first, released_code.classification_pairs),
+    ):
+        kept = kept_pairs(parse(text), text, truncated)
+        assert set(kept) == released_code.kept_pairs(oracle(text), stopped_for_length=truncated)
+
+
+triple_texts = st.lists(
+    st.tuples(
+        st.sampled_from("3456"), st.sampled_from([". ", ".\n", " . "]), st.sampled_from(["Instruction:", "Input:", "Output:", "###"])
+    ).map(lambda parts: " Tell me all of it\n" + ("###\n" if parts[2] == "###" else "".join(parts))),
+    max_size=12,
+).map("".join)
+
+
+@many
+@given(triple_texts, st.booleans())
+def test_triples_with_shuffled_fields(text: str, truncated: bool) -> None:
+    assert kept_triples(text, truncated) == released_code.kept_triples(text, prompt_triples=3, stopped_for_length=truncated)

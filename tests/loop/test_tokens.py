@@ -1,0 +1,78 @@
+"""Tokens of all scripts."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rouge_score.tokenizers import DefaultTokenizer
+
+from studio.loop.rouge import rouge_l
+from studio.loop.tokens import TOKENIZERS, ascii_tokens, unicode_tokens
+
+RELEASED = DefaultTokenizer(use_stemmer=False)
+
+
+@given(st.text(max_size=100))
+def test_ascii_is_rouge_scores(text: str) -> None:
+    assert ascii_tokens(text) == RELEASED.tokenize(text)
+
+
+def test_ascii_is_rouge_scores_for_every_character() -> None:
+    for first in range(0, sys.maxunicode + 1, 4096):
+        text = " ".join(f"a{chr(code)}1" for code in range(first, first + 4096) if not 0xD800 <= code < 0xE000)
+        assert ascii_tokens(text) == RELEASED.tokenize(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Don't stop, Mr_X!", ["don", "t", "stop", "mr", "x"]),
+        ("请翻译成English吧", ["请", "翻", "译", "成", "english", "吧"]),
+        ("東京タワーへ行く", ["東", "京", "タ", "ワ", "ー", "へ", "行", "く"]),
+        ("한국어로 번역하세요", ["한국어로", "번역하세요"]),
+        ("اكتب قصيدة، من فضلك", ["اكتب", "قصيدة", "من", "فضلك"]),
+        ("می\u200cخواهم", ["میخواهم"]),
+        ("हिन्दी में लिखो", ["हिन्दी", "में", "लिखो"]),
+        ("ΟΔΟΣ οδός", ["οδοσ", "οδόσ"]),
+        ("กิน", ["ก", "\u0e34", "น"]),
+        ("Straße STRASSE", ["strasse", "strasse"]),
+        ("Ünïcödé naïve", ["ünïcödé", "naïve"]),
+        ("don´t", ["don", "t"]),
+        ("❤️ 😀 — …", []),
+        ("１２３ ＡＢＣ", ["123", "abc"]),
+        ("\ud800 x", ["x"]),
+    ],
+)
+def test_unicode(text: str, tokens: list[str]) -> None:
+    assert unicode_tokens(text) == tokens
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127), max_size=100))
+def test_unicode_of_ascii_is_ascii(text: str) -> None:
+    assert unicode_tokens(text) == ascii_tokens(text)
+
+
+@pytest.mark.parametrize(("a", "b"), [("cafe\u0301 au lait", "CAFÉ au lait"), ("ｶﾅ", "カナ"), ("ﬁsh", "fish"), ("か\u3099", "が")])
+def test_what_looks_the_same_is_the_same(a: str, b: str) -> None:
+    assert unicode_tokens(a) == unicode_tokens(b)
+
+
+@given(st.text(max_size=60))
+def test_unicode_tokens_of_any_text(text: str) -> None:
+    tokens = unicode_tokens(text)
+    assert all(token and not token.isspace() and "_" not in token for token in tokens)
+    assert bool(tokens) >= any(char.isalpha() for char in text)
+
+
+def test_other_scripts_are_not_always_new() -> None:
+    text = "请把这句话翻译成英文"
+    assert rouge_l(ascii_tokens(text), ascii_tokens(text)) == 0.0
+    assert rouge_l(unicode_tokens(text), unicode_tokens(text)) == 1.0
+
+
+def test_registry() -> None:
+    assert TOKENIZERS["ascii"] is ascii_tokens
+    assert TOKENIZERS["unicode"] is unicode_tokens
