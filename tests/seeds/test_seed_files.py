@@ -1,0 +1,185 @@
+"""Reading seed files: what loads, and what is said of what does not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studio.errors import ExitCode, UsageError
+from studio.records import Instance, SeedTask
+from studio.seeds import bundled_seeds, inspect_file, read_tasks
+from support.nasty_text import NASTY_TEXTS
+
+GOOD = {
+    "id": "seed_task_0",
+    "name": "greeting",
+    "instruction": "Greet a guest.",
+    "instances": [{"input": "", "output": "Welcome!"}],
+    "is_classification": False,
+}
+
+
+def write(path: Path, *records: object) -> Path:
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def faults(path: Path) -> list[tuple[int, str, str]]:
+    return [(fault.line, fault.field, fault.fault) for fault in inspect_file(path).faults]
+
+
+def test_loads_the_originals_schema(tmp_path: Path) -> None:
+    more = {**GOOD, "id": 7, "instruction": "Other.", "extra": [1], "instances": [{"input": "a", "output": "b", "note": 1}]}
+    path = write(tmp_path / "seeds.jsonl", GOOD, more)
+    assert read_tasks(path) == [
+        SeedTask("seed_task_0", "greeting", "Greet a guest.", (Instance("", "Welcome!"),), False),
+        SeedTask("7", "greeting", "Other.", (Instance("a", "b"),), False),
+    ]
+
+
+def test_id_and_name_are_optional(tmp_path: Path) -> None:
+    record = {key: GOOD[key] for key in ("instruction", "instances", "is_classification")}
+    assert read_tasks(write(tmp_path / "seeds.jsonl", record))[0].key == ""
+
+
+def test_bundled_seeds_load_and_are_175() -> None:
+    tasks = read_tasks(bundled_seeds())
+    assert len(tasks) == 175
+    assert all(task.instances for task in tasks)
+
+
+@pytest.mark.parametrize("text", NASTY_TEXTS)
+def test_nasty_text_loads_as_it_is(tmp_path: Path, text: str) -> None:
+    record = {**GOOD, "instruction": "x" + text, "instances": [{"input": text, "output": "y" + text}]}
+    task = read_tasks(write(tmp_path / "seeds.jsonl", record))[0]
+    assert task.instruction == "x" + text
+    assert task.instances == (Instance(text, "y" + text),)
+
+
+def test_lone_surrogates_become_replacement_characters(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text(json.dumps({**GOOD, "instruction": "cut \ud83d"}) + "\n")
+    assert read_tasks(path)[0].instruction == "cut \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "fault"),
+    [
+        ({"instruction": None}, "instruction", "null where text is needed"),
+        ({"instruction": 5}, "instruction", "a number where text is needed"),
+        ({"instruction": " \n"}, "instruction", "empty"),
+        ({"name": ["x"]}, "name", "a list where text is needed"),
+        ({"id": True}, "id", "true or false where text is needed"),
+        ({"instances": []}, "instances", "empty: at least one instance is needed"),
+        ({"instances": {}}, "instances", "an object where a list of objects with input and output is needed"),
+        ({"instances": ["x"]}, "instances[0]", "text where an object with input and output is needed"),
+        ({"instances": [{"input": "", "output": ""}]}, "instances[0].output", "empty"),
+        ({"instances": [{"output": "x"}]}, "instances[0].input", "missing"),
+        ({"instances": [{"input": "", "output": "x"}, {"input": 1, "output": "x"}]}, "instances[1].input", "a number where text is needed"),
+        ({"is_classification": "false"}, "is_classification", "text where true or false is needed"),
+        ({"is_classification": 0}, "is_classification", "a number where true or false is needed"),
+    ],
+)
+def test_names_line_field_and_fault(tmp_path: Path, change: dict[str, object], field: str, fault: str) -> None:
+    path = write(tmp_path / "seeds.jsonl", GOOD, {**GOOD, "id": "b", "instruction": "Other.", **change})
+    assert faults(path) == [(2, field, fault)]
+
+
+@pytest.mark.parametrize("missing", ["instruction", "instances", "is_classification"])
+def test_names_missing_fields(tmp_path: Path, missing: str) -> None:
+    path = write(tmp_path / "seeds.jsonl", {key: value for key, value in GOOD.items() if key != missing})
+    assert faults(path) == [(1, missing, "missing")]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        (b'{"instruction": nope}', "invalid JSON: Expecting value at column 17"),
+        (b"[1, 2]", "a list where an object is needed; write one object on each line"),
+        (b'"text"', "text where an object is needed"),
+        (b"null", "null where an object is needed"),
+        (b'{"instruction": "caf\xe9"}', "not UTF-8: byte 0xE9 at column 21"),
+        (b'{"instruction": "a\0b"}', "NUL byte at column 19"),
+    ],
+)
+def test_names_what_is_wrong_with_a_line(tmp_path: Path, line: bytes, fault: str) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_bytes(json.dumps(GOOD).encode() + b"\n" + line + b"\n")
+    assert faults(path) == [(2, "", fault)]
+
+
+def test_deeply_nested_and_huge_numbers_are_faults(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text("[" * 200_000 + "\n" + '{"id": ' + "1" * 10_000 + "}\n")
+    assert [line for line, _, _ in faults(path)] == [1, 2]
+
+
+def test_half_written_last_line(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text(json.dumps(GOOD) + "\n" + json.dumps(GOOD)[:40])
+    [(line, _, fault)] = faults(path)
+    assert line == 2
+    assert fault.startswith("half-written last line")
+
+
+def test_complete_last_line_needs_no_line_end(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text(json.dumps(GOOD))
+    assert len(read_tasks(path)) == 1
+
+
+def test_duplicates_name_both_lines(tmp_path: Path) -> None:
+    path = write(tmp_path / "seeds.jsonl", GOOD, {**GOOD, "instruction": "Greet  a guest. "})
+    assert faults(path) == [
+        (2, "id", "'seed_task_0' is the id of line 1 too"),
+        (2, "instruction", "the same as on line 1"),
+    ]
+
+
+def test_utf16_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text(json.dumps(GOOD), encoding="utf-16")
+    assert faults(path) == [(0, "", "the file is UTF-16; save it as UTF-8")]
+
+
+def test_byte_order_mark_and_blank_lines_do_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\r\n\r\n  \n")
+    assert len(read_tasks(path)) == 1
+
+
+def test_error_names_the_first_fault_and_how_many_more(tmp_path: Path) -> None:
+    path = write(tmp_path / "seeds.jsonl", 1, {**GOOD, "instruction": ""}, GOOD)
+    with pytest.raises(UsageError) as caught:
+        read_tasks(path)
+    assert caught.value.message == f"{path}:1: a number where an object is needed (and 1 more fault)"
+    assert "studio seeds check" in caught.value.hint
+    assert caught.value.exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("content", ["", "\n\n"])
+def test_a_file_without_tasks_is_a_fault(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text(content)
+    assert faults(path) == [(0, "", "the file holds no task")]
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        inspect_file(tmp_path / "none.jsonl")
+    with pytest.raises(UsageError, match="is a folder"):
+        inspect_file(tmp_path)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_reading_raise_anything_else(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "arbitrary"
+    path.write_bytes(content)
+    for suffix in (".jsonl", ".csv", ".txt", ""):
+        found = inspect_file(path.rename(path.with_suffix(suffix)))
+        path = found.path
+        assert found.tasks or found.faults
