@@ -1,0 +1,66 @@
+"""Reading how much there is of everything, in a pool or in one of its runs."""
+
+from __future__ import annotations
+
+from studio.pool.database import Row
+from studio.pool.reading import Reader
+from studio.pool.records import PoolCounts
+
+_TASKS = """
+SELECT coalesce(sum(state = 'active' AND origin = 'seed'), 0), coalesce(sum(state = 'active' AND origin = 'generated'), 0),
+    coalesce(sum(state = 'active' AND origin = 'imported'), 0), coalesce(sum(state = 'draft'), 0)
+FROM tasks"""
+_OF_RUN = " WHERE {} IN (SELECT id FROM rounds WHERE run_id = ?)"
+_VERDICTS = """
+SELECT verdict, reason, count(*) FROM verdicts
+    JOIN candidates ON candidates.id = candidate_id JOIN requests ON requests.id = request_id{}
+GROUP BY verdict, reason ORDER BY reason"""
+_INSTANCES = """
+SELECT coalesce(sum(verdict = 'accepted'), 0), coalesce(sum(verdict = 'rejected'), 0)
+FROM instances JOIN tasks ON tasks.id = instances.task_id"""
+_TOKENS = """
+SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(cached_tokens), 0), coalesce(sum(completion_tokens), 0),
+    coalesce(sum(seconds), 0.0)
+FROM completions JOIN requests ON requests.id = request_id"""
+
+
+class CountQueries(Reader):
+    """The figures of a progress line and of the run's last word."""
+
+    def counts(self, run_id: int | None = None) -> PoolCounts:
+        """Return the counts of the pool, or of what one run has done: no run made the seeds and imports, so they are 0 there."""
+        with self._database.snapshot():
+            seeds, generated, imported, drafts = self._one(_TASKS, "tasks.round_id", run_id)
+            instances, instances_rejected = self._one(_INSTANCES + " AND tasks.origin = 'generated'", "tasks.round_id", run_id)
+            prompt_tokens, cached_tokens, completion_tokens, seconds = self._one(_TOKENS, "requests.round_id", run_id)
+            (rounds,) = self._one("SELECT coalesce(sum(stage = 'done'), 0) FROM rounds", "rounds.id", run_id)
+            decided = self._verdicts(run_id)
+        rejected = {reason: number for verdict, reason, number in decided if verdict == "rejected"}
+        accepted = sum(number for verdict, _, number in decided if verdict == "accepted")
+        return PoolCounts(
+            seeds=seeds,
+            generated=generated,
+            imported=imported,
+            drafts=drafts,
+            candidates=accepted + sum(rejected.values()),
+            accepted=accepted,
+            rejected=rejected,
+            rounds=rounds,
+            instances=instances,
+            instances_rejected=instances_rejected,
+            prompt_tokens=prompt_tokens,
+            cached_tokens=cached_tokens,
+            completion_tokens=completion_tokens,
+            model_seconds=seconds,
+        )
+
+    def _verdicts(self, run_id: int | None) -> list[Row]:
+        if run_id is None:
+            return self._database.rows("SELECT verdict, reason, count(*) FROM verdicts GROUP BY verdict, reason ORDER BY reason")
+        return self._database.rows(_VERDICTS.format(_OF_RUN.format("requests.round_id")), (run_id,))
+
+    def _one(self, sql: str, column: str, run_id: int | None) -> Row:
+        # An aggregate without GROUP BY has one row, always.
+        if run_id is None:
+            return self._database.rows(sql)[0]
+        return self._database.rows(sql + _OF_RUN.format(column), (run_id,))[0]

@@ -1,0 +1,86 @@
+"""Files that appear complete or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from studio.errors import PoolError
+from studio.pool.faults import shown
+
+_HINTS = {
+    errno.ENOSPC: "free some space, or write to another disk with -o",
+    errno.EDQUOT: "your disk quota is used up: free some space, or write to another disk with -o",
+    errno.EFBIG: "the file grew larger than this system allows",
+    errno.ENOENT: "make the folder first",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EACCES: "choose a folder you may write to",
+    errno.EPERM: "choose a folder you may write to",
+    errno.EROFS: "the disk is read-only: choose another with -o",
+}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write `path` into a PoolError that names it."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or "unknown reason"
+        raise PoolError(f"cannot write {shown(path)}: {reason.lower()}", _HINTS.get(error.errno or 0, "")) from error
+
+
+@contextmanager
+def complete_files(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
+    """Open a temporary file beside each of `paths`; when the block ends well they all take their places, otherwise none does.
+
+    A path that is a device or a pipe is written directly; a symbolic link stays and what it points to is replaced. Raises PoolError when
+    one cannot be written; whatever was there before is then still there.
+    """
+    with ExitStack() as stack:
+        opened = [stack.enter_context(_temporary(path)) for path in paths]
+        yield [file for file, _ in opened]
+        for path, (file, _) in zip(paths, opened, strict=True):
+            with writing(path):
+                file.flush()
+                if _is_replaced(path):
+                    os.fsync(file.fileno())
+                file.close()
+        for path, (_, temporary) in zip(paths, opened, strict=True):
+            if temporary is not None:
+                with writing(path):
+                    temporary.replace(os.path.realpath(path))
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[tuple[BinaryIO, Path | None]]:
+    if not _is_replaced(path):
+        with writing(path):
+            device = path.open("wb")
+        with device:
+            yield device, None
+        return
+    temporary = Path(os.path.realpath(path)).with_name(f".studio-{secrets.token_hex(6)}.part")
+    with writing(path):
+        file = temporary.open("xb")
+    try:
+        yield file, temporary
+    finally:
+        # Closing flushes: on a full disk that fails a second time, after the failure that matters.
+        with suppress(OSError):
+            file.close()
+        temporary.unlink(missing_ok=True)
+
+
+def _is_replaced(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True

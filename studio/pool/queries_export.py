@@ -1,0 +1,88 @@
+"""Reading everything there is to export, as a stream."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Generator
+from typing import Any
+
+from studio.pool.database import Row
+from studio.pool.reading import CHUNK, Reader
+from studio.pool.records import ExportTask
+from studio.records import Decider, Instance, Neighbour, Origin
+
+# One query a part and chunk, each over the ids from the chunk's first to its last task. The plus keeps SQLite from the index on states,
+# with which it would sort all that remains for each chunk.
+_TASKS = """
+SELECT tasks.id, origin, key, tasks.name, instruction, is_classification, number,
+    CASE WHEN requests.id IS NULL THEN '' ELSE number || '/' || requests.stage || '/' || requests.ordinal END,
+    coalesce(models.sha256, ''), score, seed_score, nearest_task_id, decided_by
+FROM tasks
+    LEFT JOIN candidates ON candidates.id = tasks.candidate_id
+    LEFT JOIN decisions ON decisions.id = (SELECT max(newest.id) FROM decisions AS newest WHERE newest.candidate_id = candidates.id)
+    LEFT JOIN requests ON requests.id = candidates.request_id
+    LEFT JOIN rounds ON rounds.id = tasks.round_id
+    LEFT JOIN runs ON runs.id = rounds.run_id
+    LEFT JOIN models ON models.id = runs.model_id
+WHERE tasks.id > ? AND +state = 'active' AND (origin <> 'seed' OR ?)
+    AND EXISTS (SELECT 1 FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted')
+ORDER BY tasks.id LIMIT ?"""
+_INSTANCES = (
+    "SELECT task_id, input, output FROM instances WHERE task_id BETWEEN ? AND ? AND verdict = 'accepted' ORDER BY task_id, position"
+)
+_PARENTS = """
+SELECT tasks.id, request_parents.task_id FROM tasks
+    JOIN candidates ON candidates.id = tasks.candidate_id
+    JOIN request_parents ON request_parents.request_id = candidates.request_id
+WHERE tasks.id BETWEEN ? AND ? ORDER BY tasks.id, position"""
+_NEIGHBOURS = """
+SELECT tasks.id, neighbours.task_id, score FROM tasks JOIN neighbours ON neighbours.candidate_id = tasks.candidate_id
+WHERE tasks.id BETWEEN ? AND ? ORDER BY tasks.id, rank"""
+
+
+class ExportQueries(Reader):
+    """The data, with its provenance."""
+
+    def export_tasks(self, include_seeds: bool) -> Generator[ExportTask, None, None]:
+        """Yield the active tasks that have accepted instances, in the order of their ids and in constant memory.
+
+        On a read-only connection all of it is one state of the pool, however long the reader takes.
+        """
+        with self._database.snapshot():
+            last = 0
+            while rows := self._database.rows(_TASKS, (last, include_seeds, CHUNK)):
+                first, last = rows[0][0], rows[-1][0]
+                instances = self._by_task(_INSTANCES, first, last)
+                parents = self._by_task(_PARENTS, first, last)
+                neighbours = self._by_task(_NEIGHBOURS, first, last)
+                for row in rows:
+                    task_id = row[0]
+                    yield _export_task(row, instances[task_id], parents[task_id], neighbours[task_id])
+
+    def _by_task(self, sql: str, first: int, last: int) -> defaultdict[int, list[Row]]:
+        grouped: defaultdict[int, list[Row]] = defaultdict(list)
+        for task_id, *values in self._database.rows(sql, (first, last)):
+            grouped[task_id].append(tuple(values))
+        return grouped
+
+
+def _export_task(row: tuple[Any, ...], instances: list[Row], parents: list[Row], neighbours: list[Row]) -> ExportTask:
+    task_id, origin, key, name, instruction, answer, number, request, model, score, seed_score, nearest, decider = row
+    return ExportTask(
+        id=task_id,
+        origin=Origin(origin),
+        key=key,
+        name=name,
+        instruction=instruction,
+        is_classification=None if answer is None else bool(answer),
+        instances=tuple(Instance(*values) for values in instances),
+        round=number,
+        parents=tuple(parent for (parent,) in parents),
+        score=score,
+        seed_score=seed_score,
+        nearest=nearest,
+        neighbours=tuple(Neighbour(*values) for values in neighbours),
+        request=request,
+        model=model,
+        decided_by=None if decider is None else Decider(decider),
+    )

@@ -1,0 +1,86 @@
+"""Reading where a run stands: its settings, the open round, and what that round has stored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from studio.pool.reading import Reader
+from studio.pool.records import DraftTask, RoundRecord, RunRecord, StoredCompletion, StoredRequest
+from studio.pool.rows import COMPLETION_COLUMNS, MODEL_COLUMNS, completion_of, model_of, sampling_of
+from studio.records import Origin, Stage, Task, TaskState
+
+
+class RoundQueries(Reader):
+    """What a session needs to go on where it was."""
+
+    def latest_run(self) -> RunRecord | None:
+        """Return the run begun last, or None in a pool that never ran."""
+        sql = (
+            f"SELECT runs.id, settings, seed, studio_version, started_at, {MODEL_COLUMNS}"
+            " FROM runs JOIN models ON models.id = model_id ORDER BY runs.id DESC LIMIT 1"
+        )
+        row = self._database.row(sql)
+        if row is None:
+            return None
+        found, settings, seed, studio_version, started_at, *model = row
+        return RunRecord(found, settings, seed, studio_version, model_of(model), started_at)
+
+    def open_round(self) -> RoundRecord | None:
+        """Return the round that is not finished; there is one at most."""
+        row = self._database.row("SELECT id, run_id, number, stage FROM rounds WHERE stage <> 'done'")
+        return None if row is None else RoundRecord(row[0], row[1], row[2], Stage(row[3]))
+
+    def requests(self, round_id: int, stage: Stage) -> list[StoredRequest]:
+        """Return the requests of a stage in their order."""
+        parents: defaultdict[int, list[int]] = defaultdict(list)
+        sql = (
+            "SELECT request_id, request_parents.task_id FROM requests JOIN request_parents ON request_id = requests.id"
+            " WHERE round_id = ? AND stage = ? ORDER BY ordinal, position"
+        )
+        for request_id, parent in self._database.rows(sql, (round_id, stage.value)):
+            parents[request_id].append(parent)
+        sql = (
+            "SELECT requests.id, ordinal, task_id, prompts.text, suffix, params, seed FROM requests"
+            " JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id"
+            " WHERE round_id = ? AND stage = ? ORDER BY ordinal"
+        )
+        return [
+            StoredRequest(found, ordinal, task_id, prefix, suffix, sampling_of(params), seed, tuple(parents[found]))
+            for found, ordinal, task_id, prefix, suffix, params, seed in self._database.rows(sql, (round_id, stage.value))
+        ]
+
+    def completions(self, round_id: int, stage: Stage) -> list[StoredCompletion]:
+        """Return what came back for a stage, in the order of its requests."""
+        sql = (
+            f"SELECT requests.id, ordinal, task_id, {COMPLETION_COLUMNS} FROM requests JOIN completions ON request_id = requests.id"
+            " WHERE round_id = ? AND stage = ? ORDER BY ordinal"
+        )
+        return [
+            StoredCompletion(request_id, ordinal, task_id, completion_of(values))
+            for request_id, ordinal, task_id, *values in self._database.rows(sql, (round_id, stage.value))
+        ]
+
+    def drafts(self, round_id: int) -> list[DraftTask]:
+        """Return the draft tasks of a round in the order of their ids, without instances."""
+        sql = (
+            "SELECT tasks.id, name, instruction, is_classification, number, input, output, request_id FROM tasks"
+            " JOIN rounds ON rounds.id = round_id JOIN candidates ON candidates.id = candidate_id"
+            " WHERE round_id = ? AND state = 'draft' ORDER BY tasks.id"
+        )
+        return [
+            DraftTask(
+                task=Task(
+                    id=found,
+                    origin=Origin.GENERATED,
+                    state=TaskState.DRAFT,
+                    name=name,
+                    instruction=instruction,
+                    is_classification=None if answer is None else bool(answer),
+                    round=number,
+                ),
+                input=given_input,
+                output=given_output,
+                request_id=request_id,
+            )
+            for found, name, instruction, answer, number, given_input, given_output, request_id in self._database.rows(sql, (round_id,))
+        ]

@@ -1,0 +1,108 @@
+"""Reading how something came about: candidates, decisions, neighbours, the requests behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from studio.errors import PoolError
+from studio.pool.faults import shown
+from studio.pool.reading import Reader
+from studio.pool.records import CandidateRecord, DecisionRecord, InstanceRecord, RequestRecord
+from studio.pool.rows import COMPLETION_COLUMNS, MODEL_COLUMNS, completion_of, model_of, sampling_of
+from studio.records import Decider, Neighbour, Stage, Verdict
+
+_CANDIDATE = (
+    "SELECT candidates.id, request_id, ordinal, text, input, output, tasks.id"
+    " FROM candidates LEFT JOIN tasks ON tasks.candidate_id = candidates.id"
+)
+_COMPLETION_WIDTH = COMPLETION_COLUMNS.count(",") + 1
+_REQUEST = (
+    "SELECT requests.id, number, requests.stage, ordinal, task_id, prompts.text, suffix, params, requests.seed, runs.id,"
+    f" completions.request_id, {COMPLETION_COLUMNS}, {MODEL_COLUMNS} FROM requests"
+    " JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id JOIN rounds ON rounds.id = round_id"
+    " JOIN runs ON runs.id = run_id JOIN models ON models.id = model_id LEFT JOIN completions ON completions.request_id = requests.id"
+)
+
+
+class StoryQueries(Reader):
+    """What one needs to tell why something is, or is not, in the data."""
+
+    def candidate(self, candidate_id: int) -> CandidateRecord:
+        """Return a candidate. Raises PoolError when there is none of that id."""
+        row = self._database.row(f"{_CANDIDATE} WHERE candidates.id = ?", (candidate_id,))
+        if row is None:
+            raise PoolError(f"pool {shown(self._database.path)} has no candidate {candidate_id}", "`studio show POOL` lists what there is")
+        return CandidateRecord(*row)
+
+    def task_candidate(self, task_id: int) -> CandidateRecord | None:
+        """Return the candidate a task was made from; None for seeds and imports."""
+        row = self._database.row(f"{_CANDIDATE} WHERE tasks.id = ?", (task_id,))
+        return None if row is None else CandidateRecord(*row)
+
+    def candidates(self, request_id: int) -> list[CandidateRecord]:
+        """Return what was parsed out of a request's completion, in order."""
+        return [CandidateRecord(*row) for row in self._database.rows(f"{_CANDIDATE} WHERE request_id = ? ORDER BY ordinal", (request_id,))]
+
+    def candidate_request(self, candidate_id: int) -> RequestRecord:
+        """Return the request that yielded a candidate, with what the model wrote. Raises PoolError when there is no such candidate."""
+        return self.request(self.candidate(candidate_id).request_id)
+
+    def request(self, request_id: int) -> RequestRecord:
+        """Return a request with its prompt, parents, completion and model. Raises PoolError when there is none of that id."""
+        row = self._database.row(f"{_REQUEST} WHERE requests.id = ?", (request_id,))
+        if row is None:
+            raise PoolError(f"pool {shown(self._database.path)} has no request {request_id}")
+        return self._request_of(row)
+
+    def task_requests(self, task_id: int) -> list[RequestRecord]:
+        """Return the requests about a task, its classification and its instances, in the order they were made."""
+        return [self._request_of(row) for row in self._database.rows(f"{_REQUEST} WHERE task_id = ? ORDER BY requests.id", (task_id,))]
+
+    def decisions(self, candidate_id: int) -> list[DecisionRecord]:
+        """Return all decisions of a candidate, oldest first: the last one holds."""
+        sql = (
+            "SELECT id, candidate_id, verdict, reason, score, nearest_task_id, seed_score, mean_score, decided_by, decided_at"
+            " FROM decisions WHERE candidate_id = ? ORDER BY id"
+        )
+        return [
+            DecisionRecord(found, candidate, Verdict(verdict), reason, score, nearest, seed_score, mean_score, Decider(decider), decided_at)
+            for found, candidate, verdict, reason, score, nearest, seed_score, mean_score, decider, decided_at in self._database.rows(
+                sql, (candidate_id,)
+            )
+        ]
+
+    def neighbours(self, candidate_id: int) -> tuple[Neighbour, ...]:
+        """Return the tasks most similar to an accepted candidate when it was decided, nearest first."""
+        sql = "SELECT task_id, score FROM neighbours WHERE candidate_id = ? ORDER BY rank"
+        return tuple(Neighbour(*row) for row in self._database.rows(sql, (candidate_id,)))
+
+    def instances(self, task_id: int) -> list[InstanceRecord]:
+        """Return all instances of a task, rejected ones too, by position."""
+        sql = (
+            "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by"
+            " FROM instances WHERE task_id = ? ORDER BY position"
+        )
+        return [
+            InstanceRecord(found, task, position, request_id, given, answer, Verdict(verdict), reason, Decider(decider))
+            for found, task, position, request_id, given, answer, verdict, reason, decider in self._database.rows(sql, (task_id,))
+        ]
+
+    def _request_of(self, row: Sequence[Any]) -> RequestRecord:
+        found, number, stage, ordinal, task_id, prefix, suffix, params, seed, run_id, completed, *rest = row
+        parents = self._database.rows("SELECT task_id FROM request_parents WHERE request_id = ? ORDER BY position", (found,))
+        return RequestRecord(
+            id=found,
+            round=number,
+            stage=Stage(stage),
+            ordinal=ordinal,
+            task_id=task_id,
+            prefix=prefix,
+            suffix=suffix,
+            params=sampling_of(params),
+            seed=seed,
+            parents=tuple(parent for (parent,) in parents),
+            completion=None if completed is None else completion_of(rest[:_COMPLETION_WIDTH]),
+            run_id=run_id,
+            model=model_of(rest[_COMPLETION_WIDTH:]),
+        )

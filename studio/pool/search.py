@@ -1,0 +1,45 @@
+"""Full-text search. What the user types is words to find, never FTS5 syntax."""
+
+from __future__ import annotations
+
+import re
+
+from studio.pool.reading import Reader
+from studio.text import storable
+
+# Scripts written without spaces: the index sees a whole run of them as one word, so they are looked for character by character.
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+
+
+def match_expression(text: str) -> str:
+    """Return the FTS5 expression that finds all words of `text`, the last as a beginning; empty when it has no word."""
+    # A NUL would end the expression early; a word without letter or digit would match nothing.
+    terms = [term for term in text.replace("\x00", " ").split() if any(character.isalnum() for character in term)]
+    quoted = ['"' + term.replace('"', '""') + '"' for term in terms]
+    return " ".join(quoted) + " *" if quoted else ""
+
+
+class SearchQueries(Reader):
+    """Finding tasks and candidates by what they say."""
+
+    def search(self, text: str, limit: int = 100) -> list[int]:
+        """Return the ids of the tasks whose instruction has all words of `text`, best match first, at most `limit`.
+
+        Text without words, and scripts without spaces, are looked for as they stand, in the order of ids.
+        """
+        return self._search("tasks", "instruction", text, limit)
+
+    def search_candidates(self, text: str, limit: int = 100) -> list[int]:
+        """Return the ids of the candidates, rejected ones too, that have all words of `text`, found as `search` does."""
+        return self._search("candidates", "text", text, limit)
+
+    def _search(self, table: str, column: str, text: str, limit: int) -> list[int]:
+        text = storable(text).strip()
+        if not text or limit <= 0:
+            return []
+        expression = "" if _UNSPACED.search(text) else match_expression(text)
+        if expression:
+            sql = f"SELECT rowid FROM {table}_fts WHERE {table}_fts MATCH ? ORDER BY rank, rowid LIMIT ?"
+            return [row[0] for row in self._database.rows(sql, (expression, limit))]
+        sql = f"SELECT id FROM {table} WHERE instr({column}, ?) ORDER BY id LIMIT ?"
+        return [row[0] for row in self._database.rows(sql, (text, limit))]

@@ -1,0 +1,176 @@
+"""The pool's write side: every public method is exactly one transaction, so a stage is stored whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from studio.engine.api import Completion
+from studio.errors import PoolError
+from studio.pool import writes
+from studio.pool.create import build, check_place
+from studio.pool.database import Database, connect_readable
+from studio.pool.faults import shown
+from studio.pool.header import check_header, resolved
+from studio.pool.lock import WriterLock, now, sign_off
+from studio.pool.opening import check_permissions, check_readable, open_writable
+from studio.pool.queries import Queries
+from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedRequest, RoundRecord
+from studio.pool.rows import model_id
+from studio.pool.tasks import insert_tasks, next_task_id
+from studio.records import ModelIdentity, Origin, SeedTask, Stage
+from studio.text import storable
+
+
+class Pool:
+    """A pool that is open. Made by `create` and `open`, never directly.
+
+    Every method raises PoolError when the pool cannot be written; nothing of the change is stored then, and the pool stays usable.
+    """
+
+    def __init__(self, path: Path, database: Database, lock: WriterLock | None) -> None:
+        self.path = path
+        self.reader = Queries(database)
+        self._database = database
+        self._lock = lock
+
+    @staticmethod
+    def create(path: Path, seeds: Sequence[SeedTask]) -> Pool:
+        """Make a new pool that holds `seeds`, and open it for writing.
+
+        Raises PoolError when something is there already, when the folder is missing or cannot be written, when the disk is full.
+        """
+        check_place(path)
+        place = resolved(path)
+        lock = WriterLock(place)
+        try:
+            build(place, seeds)
+            return Pool(path, open_writable(place), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @staticmethod
+    def open(path: Path, *, writable: bool = True) -> Pool:
+        """Open the pool at `path`, bringing an older one to the present version when it may be written.
+
+        Raises PoolError when it is missing, no pool, of a newer version, damaged, locked, not writable though `writable`, or when another
+        process writes it. The file is unchanged then.
+        """
+        place = resolved(path)
+        check_header(place)
+        if not writable:
+            return Pool(path, check_readable(connect_readable(place)), None)
+        check_permissions(place)
+        lock = WriterLock(place)
+        try:
+            return Pool(path, open_writable(place), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def close(self) -> None:
+        """Close the pool and let others write. Safe to call twice."""
+        if self._lock is not None:
+            # A full disk must not keep the pool from closing: the row left behind only names a writer that the free lock disproves.
+            with suppress(PoolError):
+                sign_off(self._database)
+        self._database.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def start_run(self, settings: str, seed: str, studio_version: str, model: ModelIdentity) -> int:
+        """Store a new run and return its id. `settings` is canonical JSON."""
+        with self._database.transaction():
+            values = (storable(settings), storable(seed), studio_version, model_id(self._database, model), now())
+            sql = "INSERT INTO runs (settings, seed, studio_version, model_id, started_at) VALUES (?, ?, ?, ?, ?) RETURNING id"
+            return int(self._database.execute(sql, values).fetchone()[0])
+
+    def begin_round(self, run_id: int) -> RoundRecord:
+        """Return the unfinished round of this run, or begin the next one at its first stage.
+
+        Raises PoolError when the unfinished round is of another run.
+        """
+        with self._database.transaction():
+            unfinished = self.reader.open_round()
+            if unfinished is not None:
+                if unfinished.run_id != run_id:
+                    raise PoolError(
+                        f"round {unfinished.number} of pool {shown(self.path)} belongs to run {unfinished.run_id} and is not finished",
+                        "go on with that run's settings until the round is done",
+                    )
+                return unfinished
+            sql = (
+                "INSERT INTO rounds (run_id, number, stage, started_at)"
+                " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM rounds), ?, ?) RETURNING id, number"
+            )
+            found, number = self._database.execute(sql, (run_id, Stage.SAMPLE.value, now())).fetchone()
+            return RoundRecord(id=found, run_id=run_id, number=number, stage=Stage.SAMPLE)
+
+    def plan_requests(self, round_id: int, stage: Stage, requests: Sequence[PlannedRequest], next_stage: Stage | None) -> None:
+        """Store the requests of a stage before they go to the engine; their positions are their ordinals.
+
+        `next_stage` is the stage the round is at afterwards, None to leave it.
+        """
+        with self._database.transaction():
+            writes.insert_requests(self._database, round_id, stage, requests)
+            writes.advance(self._database, round_id, next_stage)
+
+    def store_completions(self, round_id: int, stage: Stage, completions: Sequence[Completion], next_stage: Stage | None) -> None:
+        """Store what came back for a stage, one completion for each of its requests, in their order.
+
+        Raises ValueError when there are more or fewer completions than requests.
+        """
+        with self._database.transaction():
+            writes.insert_completions(self._database, round_id, stage, completions)
+            writes.advance(self._database, round_id, next_stage)
+
+    def next_task_id(self) -> int:
+        """Return the id of the next new task; accepted candidates of a batch are numbered from it, in order."""
+        return next_task_id(self._database)
+
+    def record_candidates(self, round_id: int, decided: Sequence[DecidedCandidate], next_stage: Stage) -> None:
+        """Store candidates with their decisions, and for each accepted one its neighbours and a draft task with the id it carries.
+
+        Raises ValueError when an accepted candidate has no task id or a rejected one has.
+        """
+        with self._database.transaction():
+            writes.insert_candidates(self._database, round_id, decided)
+            writes.advance(self._database, round_id, next_stage)
+
+    def record_classifications(self, round_id: int, answers: Sequence[tuple[int, bool]], next_stage: Stage) -> None:
+        """Store for each draft task (its id, whether it is a classification task)."""
+        with self._database.transaction():
+            writes.update_classifications(self._database, round_id, answers)
+            writes.advance(self._database, round_id, next_stage)
+
+    def record_instances(self, round_id: int, instances: Sequence[DecidedInstance], next_stage: Stage) -> None:
+        """Store instances with their verdicts, rejected ones too; their order within a task is their position."""
+        with self._database.transaction():
+            writes.insert_instances(self._database, instances)
+            writes.advance(self._database, round_id, next_stage)
+
+    def commit_round(self, round_id: int) -> None:
+        """Finish the round: its drafts become active tasks of the pool."""
+        with self._database.transaction():
+            writes.finish(self._database, round_id)
+
+    def abandon_round(self, round_id: int) -> None:
+        """Finish a round that nobody will go on with: its drafts are kept, retired, and never sampled or exported."""
+        with self._database.transaction():
+            writes.abandon(self._database, round_id)
+
+    def add_tasks(self, tasks: Iterable[SeedTask], origin: Origin) -> int:
+        """Add active tasks from elsewhere and return how many; an error in the middle of `tasks` leaves none."""
+        with self._database.transaction():
+            return insert_tasks(self._database, tasks, origin)

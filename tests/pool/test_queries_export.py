@@ -1,0 +1,102 @@
+"""The stream of tasks to export."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+from studio.pool import queries_export
+from studio.pool.queries import Queries
+from studio.pool.records import ExportTask
+from studio.pool.store import Pool
+from studio.records import Decider, Instance, Neighbour, Origin, SeedTask
+from support.pools import MODEL, seed_tasks, walk_round
+
+
+def test_a_generated_task_comes_with_its_provenance(walked: Pool) -> None:
+    first, second = walked.reader.export_tasks(False)
+    assert first == ExportTask(
+        id=11,
+        origin=Origin.GENERATED,
+        key="",
+        name="",
+        instruction="Name three rivers.",
+        is_classification=False,
+        instances=(Instance("", "Elbe, Oder, Rhine"),),
+        round=1,
+        parents=(8, 7, 6, 5, 4, 3, 2, 1),
+        score=0.25,
+        seed_score=0.25,
+        nearest=3,
+        neighbours=(Neighbour(3, 0.25), Neighbour(1, 0.125)),
+        request="1/instructions/0",
+        model=MODEL.sha256,
+        decided_by=Decider.RULE,
+    )
+    assert (second.id, second.is_classification, second.neighbours) == (12, True, (Neighbour(11, 0.2),))
+
+
+def test_seeds_come_when_asked_for_and_imports_always(walked: Pool) -> None:
+    walked.add_tasks(seed_tasks(1), Origin.IMPORTED)
+    assert [task.id for task in walked.reader.export_tasks(False)] == [11, 12, 13]
+    everything = list(walked.reader.export_tasks(True))
+    assert [task.id for task in everything] == list(range(1, 14))
+    expected = ExportTask(1, Origin.SEED, "seed_1", "name 1", "Describe the animal with number 1.", False, (Instance("", "It is 1."),))
+    assert everything[0] == expected
+
+
+def test_what_is_not_active_or_has_no_accepted_instance_stays_out(walked: Pool) -> None:
+    walked.add_tasks([SeedTask("", "", "Nothing to show.", (), False)], Origin.IMPORTED)
+    with walked._database.transaction():
+        walked._database.execute("UPDATE tasks SET state = 'retired' WHERE id = 1")
+        walked._database.execute("UPDATE tasks SET state = 'draft' WHERE id = 11")
+        walked._database.execute("UPDATE instances SET verdict = 'rejected' WHERE task_id = 2")
+        walked._database.execute("UPDATE tasks SET is_classification = NULL WHERE id = 12")
+    exported = list(walked.reader.export_tasks(True))
+    assert [task.id for task in exported] == [*range(3, 11), 12]
+    assert exported[-1].is_classification is None
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 500])
+def test_the_size_of_a_chunk_changes_nothing(walked: Pool, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    whole = list(walked.reader.export_tasks(True))
+    monkeypatch.setattr(queries_export, "CHUNK", chunk)
+    assert list(walked.reader.export_tasks(True)) == whole
+
+
+def test_a_reader_sees_one_state_while_the_writer_goes_on(walked: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries_export, "CHUNK", 1)
+    with Queries.open(walked.path) as queries:
+        stream = queries.export_tasks(False)
+        assert next(stream).id == 11
+        walk_round(walked)
+        assert [task.id for task in stream] == [12]
+        assert [task.id for task in queries.export_tasks(False)] == [11, 12, 13, 14]
+        abandoned = queries.export_tasks(False)
+        next(abandoned)
+        abandoned.close()
+        assert queries.counts().rounds == 2
+
+
+def test_the_writer_may_write_between_two_tasks_of_its_own_stream(walked: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries_export, "CHUNK", 1)
+    stream = walked.reader.export_tasks(False)
+    next(stream)
+    walk_round(walked)
+    assert [task.id for task in stream] == [12, 13, 14]
+
+
+def test_memory_does_not_grow_with_the_pool(pool: Pool) -> None:
+    def peak() -> int:
+        tracemalloc.start()
+        number = sum(1 for _ in pool.reader.export_tasks(True))
+        assert number == len(pool.reader.task_ids())
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    pool.add_tasks(seed_tasks(1500), Origin.IMPORTED)
+    small = peak()
+    pool.add_tasks(seed_tasks(6000), Origin.IMPORTED)
+    assert peak() < small * 1.5 + 100_000
