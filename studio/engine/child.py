@@ -1,0 +1,108 @@
+"""The model's process: loads the model, answers batches from standard input, and ends when that closes."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import queue
+import signal
+import sys
+import threading
+
+from studio.engine import wire
+from studio.engine.api import CancelToken, Engine
+from studio.engine.options import EngineOptions
+from studio.errors import StudioError
+from studio.records import ModelIdentity
+
+_READ_BYTES = 1 << 16
+
+
+class Inbox:
+    """Reads messages on a thread of its own, so that a cancellation is seen while the model computes."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._messages: queue.SimpleQueue[wire.Message] = queue.SimpleQueue()
+        self._cancels: dict[int, CancelToken] = {}
+        threading.Thread(target=self._read, name="inbox", daemon=True).start()
+
+    def next(self) -> wire.Message:
+        """Return the next batch or load message, waiting for it."""
+        return self._messages.get()
+
+    def cancel_token(self, batch: int) -> CancelToken:
+        """Return the token that a cancel message for `batch` sets, whether it has come already or not."""
+        return self._cancels.setdefault(batch, CancelToken())
+
+    def forget(self, batch: int) -> None:
+        """Drop the token of a finished batch."""
+        self._cancels.pop(batch, None)
+
+    def _read(self) -> None:
+        decoder = wire.Decoder()
+        while data := os.read(self._descriptor, _READ_BYTES):
+            for message in decoder.feed(data):
+                if message["kind"] == "cancel":
+                    self.cancel_token(message["batch"]).cancel()
+                else:
+                    self._messages.put(message)
+        # The studio has closed the pipe or died: nobody needs the model any more, in whatever state it is.
+        os._exit(0)
+
+
+class Outbox:
+    """Writes messages to the studio."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def send(self, message: wire.Message) -> None:
+        """Write one message whole."""
+        data = memoryview(wire.encode(message))
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+
+def main() -> None:
+    """Serve the studio on standard input and output. Whatever else writes to standard output lands in the log (standard error)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    outbox = Outbox(os.dup(1))
+    os.dup2(2, 1)
+    inbox = Inbox(0)
+    try:
+        engine = load_engine(inbox.next())
+    except StudioError as error:
+        outbox.send({"kind": "failed", "message": error.message, "hint": error.hint})
+        sys.exit(int(error.exit_code))
+    outbox.send(wire.info_message(engine.info))
+    while True:
+        _answer(engine, inbox, outbox, inbox.next())
+
+
+def load_engine(message: wire.Message) -> Engine:
+    """Return the engine that the studio's first message asks for. Raises ModelError."""
+    from studio.engine import llama_log
+    from studio.engine.llama import LlamaEngine
+
+    llama_log.LOG.sink = sys.stderr
+    return LlamaEngine(ModelIdentity(**message["identity"]), EngineOptions(**message["options"]))
+
+
+def _answer(engine: Engine, inbox: Inbox, outbox: Outbox, message: wire.Message) -> None:
+    batch = message["batch"]
+    requests = [wire.request_of(each) for each in message["requests"]]
+    try:
+        for event in engine.stream(requests, inbox.cancel_token(batch)):
+            outbox.send(wire.event_message(batch, event))
+    except StudioError as error:
+        outbox.send({"kind": "error", "batch": batch, "message": error.message, "hint": error.hint})
+    else:
+        outbox.send({"kind": "done", "batch": batch})
+    finally:
+        inbox.forget(batch)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Reads the header of a GGUF file: its metadata and tensor table, never its vocabulary or weights.
+
+Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 and 3, little-endian).
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.engine.gguf_types import FILE_TYPES, TENSOR_TYPES
+from studio.errors import ModelError
+
+MAGIC = b"GGUF"
+_VERSIONS = (2, 3)
+_SCALARS = {
+    0: struct.Struct("<B"),
+    1: struct.Struct("<b"),
+    2: struct.Struct("<H"),
+    3: struct.Struct("<h"),
+    4: struct.Struct("<I"),
+    5: struct.Struct("<i"),
+    6: struct.Struct("<f"),
+    7: struct.Struct("<?"),
+    10: struct.Struct("<Q"),
+    11: struct.Struct("<q"),
+    12: struct.Struct("<d"),
+}
+_STRING, _ARRAY = 8, 9
+_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
+_MAX_DIMENSIONS = 8
+_DEFAULT_ALIGNMENT = 32
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gguf:
+    """What the header of a GGUF file says. Array values are left out; `array_lengths` has their numbers of elements."""
+
+    path: Path
+    version: int
+    metadata: dict[str, Value]
+    array_lengths: dict[str, int]
+    parameters: int
+    file_size: int
+
+    def text(self, key: str) -> str:
+        """Return the metadata value of `key` as text, empty when it is missing."""
+        return str(self.metadata.get(key, ""))
+
+    def number(self, key: str) -> int:
+        """Return the metadata value of `key` as a whole number, 0 when it is missing or none."""
+        value = self.metadata.get(key, 0)
+        return value if isinstance(value, int) else 0
+
+    @property
+    def architecture(self) -> str:
+        """The model family, for example `llama`."""
+        return self.text("general.architecture")
+
+    @property
+    def quantisation(self) -> str:
+        """The name of `general.file_type`, for example `Q4_1`; empty when the file does not say."""
+        if "general.file_type" not in self.metadata:
+            return ""
+        number = self.number("general.file_type")
+        return FILE_TYPES.get(number, f"type {number}")
+
+    @property
+    def context_length(self) -> int:
+        """Tokens the model was trained for, 0 when the file does not say."""
+        return self.number(f"{self.architecture}.context_length")
+
+
+def read_gguf(path: Path) -> Gguf:
+    """Read and check the header of `path`. Raises ModelError, naming the path and the fault, for anything but a complete GGUF file."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(MAGIC))
+            if start != MAGIC:
+                raise ModelError(
+                    f"{path}: not a GGUF file ({_looks_like(start)})", "give a model in GGUF format; `studio models` lists those found"
+                )
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return _Reader(path, data).read()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror or error}", "check the path and its permissions") from error
+
+
+def _looks_like(start: bytes) -> str:
+    if not start:
+        return "it is empty"
+    if start == MAGIC[::-1]:
+        return "it is big-endian"
+    return "it begins with " + repr(start)[1:]
+
+
+class _Reader:
+    """Walks the header with every access checked against the file's end."""
+
+    def __init__(self, path: Path, data: mmap.mmap) -> None:
+        self._path = path
+        self._data = data
+        self._size = len(data)
+        self._at = len(MAGIC)
+        self._metadata: dict[str, Value] = {}
+        self._array_lengths: dict[str, int] = {}
+
+    def read(self) -> Gguf:
+        version = self._u32("version")
+        if version not in _VERSIONS:
+            if int.from_bytes(version.to_bytes(4, "little"), "big") in _VERSIONS:
+                raise self._error("it is big-endian; this machine reads little-endian files", "download the little-endian file")
+            raise self._error(f"GGUF version {version} is not supported (2 and 3 are)", "convert the model again with a current llama.cpp")
+        tensors = self._count("number of tensors", 8 + 4 + 4 + 8)
+        pairs = self._count("number of metadata entries", 8 + 4 + 1)
+        for _ in range(pairs):
+            key = self._string("a metadata key")
+            self._value(key, self._u32(f"the type of {key}"))
+        parameters, end = self._tensors(tensors)
+        if end > self._size:
+            raise self._error(
+                f"the file is truncated: {end - self._size:,} bytes of {end:,} are missing", "download it again, or finish the download"
+            )
+        return Gguf(self._path, version, self._metadata, self._array_lengths, parameters, self._size)
+
+    def _value(self, key: str, kind: int) -> None:
+        if kind == _STRING:
+            self._metadata[key] = self._string(key)
+        elif kind == _ARRAY:
+            self._array(key)
+        elif kind in _SCALARS:
+            scalar = _SCALARS[kind]
+            self._metadata[key] = scalar.unpack_from(self._data, self._take(scalar.size, key))[0]
+        else:
+            raise self._error(f"{key} has the unknown type {kind}")
+
+    def _array(self, key: str) -> None:
+        kind = self._u32(f"the type of {key}")
+        length = self._u64(f"the length of {key}")
+        self._array_lengths[key] = length
+        if kind in _SCALARS:
+            self._take(_SCALARS[kind].size * length, key)
+        elif kind == _STRING:
+            if length * _U64.size > self._size - self._at:
+                raise self._cut(key)
+            self._skip_strings(key, length)
+        else:
+            raise self._error(f"{key} is an array of the unsupported type {kind}")
+
+    def _skip_strings(self, key: str, length: int) -> None:
+        unpack, data, at, last = _U64.unpack_from, self._data, self._at, self._size - _U64.size
+        for _ in range(length):
+            if at > last:
+                raise self._cut(key)
+            at += _U64.size + unpack(data, at)[0]
+        if at > self._size:
+            raise self._cut(key)
+        self._at = at
+
+    def _tensors(self, count: int) -> tuple[int, int]:
+        """Return the number of parameters and the position where the last tensor's data ends, both 0 for no tensors."""
+        parameters = furthest = 0
+        for _ in range(count):
+            name = self._string("a tensor's name")
+            dimensions = self._u32(f"the shape of {name}")
+            if dimensions > _MAX_DIMENSIONS:
+                raise self._error(f"tensor {name} has {dimensions} dimensions")
+            elements = 1
+            for _ in range(dimensions):
+                elements *= self._u64(f"the shape of {name}")
+            kind = self._u32(f"the type of {name}")
+            offset = self._u64(f"the offset of {name}")
+            block, size = TENSOR_TYPES.get(kind, (1, 0))
+            furthest = max(furthest, offset + elements // block * size)
+            parameters += elements
+        alignment = self._metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
+        if not isinstance(alignment, int) or alignment < 1:
+            raise self._error(f"general.alignment is {alignment!r}")
+        start = (self._at + alignment - 1) // alignment * alignment
+        return parameters, start + furthest if count else 0
+
+    def _take(self, size: int, what: str) -> int:
+        at = self._at
+        if size > self._size - at:
+            raise self._cut(what)
+        self._at = at + size
+        return at
+
+    def _u32(self, what: str) -> int:
+        return int(_U32.unpack_from(self._data, self._take(4, what))[0])
+
+    def _u64(self, what: str) -> int:
+        return int(_U64.unpack_from(self._data, self._take(8, what))[0])
+
+    def _count(self, what: str, least_bytes: int) -> int:
+        count = self._u64(what)
+        if count * least_bytes > self._size:
+            raise self._error(f"the {what}, {count:,}, cannot be: the file has {self._size:,} bytes")
+        return count
+
+    def _string(self, what: str) -> str:
+        length = self._u64(what)
+        at = self._take(length, what)
+        return self._data[at : at + length].decode("utf-8", "replace")
+
+    def _cut(self, what: str) -> ModelError:
+        return self._error(f"the file is truncated: its {self._size:,} bytes end within the header, at {what}", "download it again")
+
+    def _error(self, fault: str, hint: str = "the file is damaged; download it again") -> ModelError:
+        return ModelError(f"{self._path}: {fault}", hint)

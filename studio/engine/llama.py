@@ -1,0 +1,137 @@
+"""The llama.cpp engine: many sequences decoded together over one context, few-shot templates evaluated once.
+
+The same batch of requests gives the same completions every time, whatever was run before: what is evaluated when follows from the requests
+alone (`scheduler`), and each wave begins from the same state of the context (`llama_prefixes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request
+from studio.engine.llama_abort import AbortFlag, AbortOnCancel
+from studio.engine.llama_batch import BatchRows
+from studio.engine.llama_model import PREFIX_SEQUENCES, LlamaModel
+from studio.engine.llama_prefixes import Prefixes
+from studio.engine.llama_wave import WaveRun
+from studio.engine.options import EngineOptions
+from studio.engine.prefix_cache import common_prefix
+from studio.engine.scheduler import Job, plan_waves
+from studio.errors import ModelError
+from studio.records import ModelIdentity
+
+_LEAST_SHARED_TOKENS = 16
+"""A shorter prefix is not worth a batch of its own."""
+
+
+class LlamaEngine:
+    """Runs a GGUF model in this process. See `Engine` for the protocol; one batch at a time."""
+
+    def __init__(self, identity: ModelIdentity, options: EngineOptions) -> None:
+        """Load the model at `identity.path`. Raises ModelError when that fails."""
+        self._identity = identity
+        self._model = LlamaModel(identity.path, options)
+        self._batch = BatchRows(self._model)
+        self._prefixes = Prefixes(self._model, self._batch)
+        self._abort = AbortFlag()
+        self._abort.attach(self._model.context)
+        self._busy = False
+
+    @property
+    def info(self) -> EngineInfo:
+        """What is running."""
+        shape = self._model.shape
+        return EngineInfo(
+            model=self._identity,
+            backend=f"llama.cpp ({shape.backend})",
+            context_tokens=shape.context,
+            threads=shape.threads,
+            parallel=shape.parallel,
+            layers_offloaded=shape.layers_offloaded,
+            layers=shape.layers,
+        )
+
+    def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
+        """See `Engine.stream`. Raises ModelError when a batch is still running."""
+        if self._busy:
+            raise ModelError("the engine is still busy with another batch", "exhaust or close its events first")
+        self._busy = True
+        try:
+            with AbortOnCancel(self._abort, cancel):
+                yield from self._run(requests, cancel)
+        finally:
+            self._busy = False
+
+    def forget_prefixes(self) -> None:
+        """Drop the kept templates, as if the engine had just been opened."""
+        self._prefixes.forget()
+
+    def close(self) -> None:
+        """Free the model. Safe to call twice."""
+        self._prefixes.forget()
+        self._batch.close()
+        self._model.close()
+
+    def _run(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
+        jobs: list[Job] = []
+        for outcome in self._prepare(requests, cancel):
+            if isinstance(outcome, Job):
+                jobs.append(outcome)
+            else:
+                yield outcome
+        for wave in plan_waves(jobs, context=self._model.shape.context, max_prefixes=PREFIX_SEQUENCES):
+            if cancel.cancelled:
+                yield from (_unstarted(job.index, len(job.tokens), FinishReason.CANCELLED) for job in wave.jobs)
+                continue
+            run = WaveRun(self._model, self._batch, self._prefixes, wave, requests)
+            yield from run.run(cancel)
+            yield from (_unstarted(job.index, len(job.tokens), FinishReason.CANCELLED) for job in run.waiting)
+
+    def _prepare(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[Job | Finished]:
+        """Tokenise the requests and find what they share; a request that cannot run comes as its end."""
+        prompts: dict[int, list[int]] = {}
+        groups: dict[str, list[int]] = {}
+        for index, request in enumerate(requests):
+            if cancel.cancelled:
+                yield _unstarted(index, 0, FinishReason.CANCELLED)
+                continue
+            tokens = self._model.tokenise(request.prefix + request.suffix)
+            refusal = self._refusal(tokens)
+            if refusal:
+                yield _unstarted(index, len(tokens), FinishReason.REFUSED, refusal)
+            elif request.params.max_tokens < 1:
+                yield _unstarted(index, len(tokens), FinishReason.LENGTH)
+            else:
+                prompts[index] = tokens
+                groups.setdefault(request.prefix, []).append(index)
+        for prefix, members in groups.items():
+            shared = self._shared(prefix, [prompts[index] for index in members])
+            for index in members:
+                tokens = prompts[index]
+                room = min(requests[index].params.max_tokens, self._model.shape.per_sequence - len(tokens))
+                yield Job(index, tuple(tokens), tuple(tokens[:shared]), room)
+
+    def _refusal(self, tokens: Sequence[int]) -> str:
+        limit = self._model.shape.per_sequence
+        if not tokens:
+            return "the prompt is empty"
+        if len(tokens) >= limit:
+            return f"the prompt has {len(tokens)} tokens, the context holds {limit}"
+        return ""
+
+    def _shared(self, prefix: str, prompts: Sequence[Sequence[int]]) -> int:
+        """Return how many first tokens of the prompts are their shared prefix.
+
+        The prefix's last token is left out: a suffix often merges with it, and a border that moves from batch to batch would have the
+        prefix evaluated anew. Prompts may agree on more; that, too, would move the border.
+        """
+        if not self._model.shares_prefixes or not prefix:
+            return 0
+        shared = max(0, len(self._model.tokenise(prefix)) - 1)
+        first = prompts[0][:shared]
+        shared = min(common_prefix(first, prompts), *(len(prompt) - 1 for prompt in prompts), len(first))
+        return shared if shared >= _LEAST_SHARED_TOKENS else 0
+
+
+def _unstarted(index: int, prompt_tokens: int, reason: FinishReason, detail: str = "") -> Finished:
+    return Finished(index, Completion("", reason, prompt_tokens, 0, detail=detail))

@@ -1,0 +1,80 @@
+"""What the installed llama.cpp was built with, and whether it can use the GPU this machine has."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFacts:
+    """Versions and abilities of the installed build. `features` are the instruction sets and libraries it uses."""
+
+    bindings: str
+    ggml: str
+    gpu: bool
+    features: tuple[str, ...]
+
+
+def build_facts() -> BuildFacts:
+    """Ask the installed library. Raises ModelError when it cannot be imported."""
+    try:
+        import llama_cpp
+    except (ImportError, OSError, RuntimeError) as error:
+        hint = "install it again: `uv sync --reinstall-package llama-cpp-python`"
+        raise ModelError(f"llama-cpp-python cannot be loaded: {error}", hint) from error
+    described = llama_cpp.llama_print_system_info().decode("utf-8", "replace")
+    return BuildFacts(
+        bindings=llama_cpp.__version__,
+        ggml=_ggml_version(Path(llama_cpp.__file__).parent / "lib"),
+        gpu=bool(llama_cpp.llama_supports_gpu_offload()),
+        features=features(described),
+    )
+
+
+def features(described: str) -> tuple[str, ...]:
+    """Return the names that llama.cpp's own description (`CPU : AVX2 = 1 | ...`) says are on.
+
+    >>> features("CPU : AVX2 = 1 | FMA = 0 | REPACK = 1 | ")
+    ('AVX2', 'REPACK')
+    """
+    parts = (part.rsplit(":", 1)[-1].split("=") for part in described.split("|"))
+    return tuple(name.strip() for name, _, value in ((part[0], "", part[1]) for part in parts if len(part) == 2) if value.strip() == "1")
+
+
+def machine_gpus(root: Path = Path("/")) -> list[str]:
+    """Return the kinds of GPU this machine shows, below the folder `root`: NVIDIA, AMD (ROCm) or Apple."""
+    found = []
+    if (root / "proc/driver/nvidia/version").exists() or (root / "dev/nvidia0").exists() or shutil.which("nvidia-smi"):
+        found.append("NVIDIA")
+    if (root / "dev/kfd").exists():
+        found.append("AMD")
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        found.append("Apple")
+    return found
+
+
+def gpu_warning(gpus: list[str], facts: BuildFacts) -> str:
+    """Return what to tell the owner of a GPU that the build cannot use, or empty."""
+    if not gpus or facts.gpu:
+        return ""
+    flags = {"NVIDIA": "-DGGML_CUDA=on", "AMD": "-DGGML_HIP=on", "Apple": "-DGGML_METAL=on"}
+    return (
+        f"this machine has a GPU ({', '.join(gpus)}) that the installed llama.cpp was not built for; "
+        f'build it with CMAKE_ARGS="{flags[gpus[0]]}" uv sync --reinstall-package llama-cpp-python'
+    )
+
+
+def _ggml_version(folder: Path) -> str:
+    for library in sorted(folder.glob("*ggml-base*")):
+        with contextlib.suppress(OSError, AttributeError):
+            version = ctypes.CDLL(str(library)).ggml_version
+            version.restype = ctypes.c_char_p
+            return str(version().decode())
+    return ""

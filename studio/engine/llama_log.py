@@ -1,0 +1,77 @@
+"""Keeps llama.cpp's chatter off the terminal: its log callback fills a buffer that errors quote from."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import Any, TextIO
+
+_DEBUG, _CONTINUED = 4, 5
+_OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers")
+_DEVICE = re.compile(r"using device (\S+)")
+
+
+class LogBuffer:
+    """The last lines that llama.cpp logged. It logs in fragments; lines are put together here. Debug lines are left out."""
+
+    def __init__(self, lines: int = 500) -> None:
+        self._lines: deque[str] = deque(maxlen=lines)
+        self._partial = ""
+        self._level = 0
+        self.sink: TextIO | None = None
+        """Where lines go as well, such as a log file."""
+
+    def write(self, level: int, text: str) -> None:
+        """Take a fragment; level 5 continues the level of the one before."""
+        if level != _CONTINUED:
+            self._level = level
+        if self._level == _DEBUG:
+            return
+        *complete, self._partial = (self._partial + text).split("\n")
+        whole = [line.rstrip() for line in complete if line.strip(" .\r")]
+        self._lines.extend(whole)
+        if self.sink is not None:
+            self.sink.writelines(f"{line}\n" for line in whole)
+            self.sink.flush()
+
+    def last(self, count: int) -> list[str]:
+        """Return the last `count` lines, oldest first."""
+        return [*self._lines, *([self._partial] if self._partial.strip() else [])][-count:]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._lines.clear()
+        self._partial = ""
+
+    def offloaded(self) -> tuple[int, int]:
+        """Return (layers on the GPU, layers that could be) of the last load; zeros when llama.cpp did not say."""
+        for line in reversed(self._lines):
+            if match := _OFFLOADED.search(line):
+                return int(match.group(1)), int(match.group(2))
+        return 0, 0
+
+    def devices(self) -> list[str]:
+        """Return the names of the devices llama.cpp said it uses, such as `CUDA0`."""
+        return [match.group(1) for line in self._lines if (match := _DEVICE.search(line))]
+
+
+LOG = LogBuffer()
+"""llama.cpp has one log for the whole process."""
+
+_callback: Any = None
+
+
+def install() -> None:
+    """Send llama.cpp's log into `LOG`. Safe to call again; the package sets its own callback when it is imported, so import it first."""
+    global _callback
+    import ctypes
+
+    import llama_cpp
+
+    if _callback is None:
+
+        def receive(level: int, text: bytes, _data: object) -> None:
+            LOG.write(level, text.decode("utf-8", "replace"))
+
+        _callback = llama_cpp.llama_log_callback(receive)
+    llama_cpp.llama_log_set(_callback, ctypes.c_void_p(0))

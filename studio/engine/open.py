@@ -1,0 +1,23 @@
+"""Opens an engine by the name of its model."""
+
+from __future__ import annotations
+
+from studio.engine.api import Engine
+from studio.engine.catalog import find_model
+from studio.engine.identity import identify
+from studio.engine.options import EngineOptions
+from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
+
+
+def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine:
+    """Return a running engine for `model`: a catalogue name, a path to a GGUF file, `scripted`, or empty for the bundled default.
+
+    llama.cpp runs in a process of its own.
+    Raises ModelError when the model is unknown, broken or cannot be loaded.
+    """
+    if model == SCRIPTED_MODEL:
+        return ScriptedEngine()
+    identity = identify(find_model(model))
+    from studio.engine.process import ProcessEngine
+
+    return ProcessEngine(identity, options or EngineOptions())

@@ -1,0 +1,80 @@
+"""How an engine is set up, and the defaults that follow from the machine."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """The user's choices. `gpu_layers` -1 means all; 0 for the others means: choose. `context` counts tokens of all sequences together."""
+
+    gpu_layers: int = -1
+    context: int = 0
+    threads: int = 0
+    parallel: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a negative number, but for -1 GPU layers, and for more sequences than llama.cpp has."""
+        for name, least in (("gpu_layers", -1), ("context", 0), ("threads", 0), ("parallel", 0)):
+            if getattr(self, name) < least:
+                flag = name.replace("_", "-")
+                raise UsageError(f"--{flag} {getattr(self, name)}: must be at least {least}", f"leave --{flag} out to have it chosen")
+        if self.parallel > MAX_PARALLEL:
+            raise UsageError(f"--parallel {self.parallel}: llama.cpp runs at most {MAX_PARALLEL} sequences here", "give a smaller number")
+
+
+PARALLEL_CPU = 16
+PARALLEL_GPU = 64
+MAX_PARALLEL = 128
+"""llama.cpp has 256 sequences in all, some of them for templates."""
+BATCH_TOKENS_CPU = 512
+BATCH_TOKENS_GPU = 2048
+_TOKENS_PER_SEQUENCE = 600
+_TOKENS_FOR_PREFIXES = 4 * 2000
+
+
+def default_context(parallel: int) -> int:
+    """Return the tokens to hold for all sequences together: a typical request for each, and four few-shot templates."""
+    tokens = parallel * _TOKENS_PER_SEQUENCE + _TOKENS_FOR_PREFIXES
+    return (tokens + 255) // 256 * 256
+
+
+def usable_cores() -> int:
+    """Return the physical cores this process may use: its CPU affinity and its cgroup's quota counted in, at least 1.
+
+    llama.cpp's threads spin at barriers, so one thread more than there are cores costs more than it brings.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    allowed: set[int] = affinity(0) if affinity is not None else set(range(os.cpu_count() or 1))
+    cores = len({_core_of(cpu) for cpu in allowed})
+    if affinity is None:
+        import psutil
+
+        cores = min(cores, psutil.cpu_count(logical=False) or cores)
+    return max(1, min(cores, math.ceil(_cgroup_quota() or cores)))
+
+
+def _core_of(cpu: int) -> str:
+    """Return what hyperthreads of one core share; the CPU's own number where the system does not tell."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text("ascii").strip()
+    except (OSError, ValueError):
+        return str(cpu)
+
+
+def _cgroup_quota() -> float:
+    """Return the CPUs that the control group grants (version 2, then 1), 0 for no limit."""
+    root = Path("/sys/fs/cgroup")
+    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            quota, period = (float(part) for name in files for part in (root / name).read_text("ascii").split())
+        except (OSError, ValueError):
+            continue  # no such group, or its quota is the word "max"
+        return max(0.0, quota / period)
+    return 0.0

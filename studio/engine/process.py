@@ -1,0 +1,179 @@
+"""The engine in a process of its own: a crash of llama.cpp ends one attempt at a batch, not the studio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from studio.engine import wire
+from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, Restarted, TextPiece
+from studio.engine.child_process import CHILD_COMMAND, ChildDied, ChildProcess
+from studio.engine.options import EngineOptions
+from studio.errors import ModelError
+from studio.records import ModelIdentity
+
+MAX_RESTARTS = 3
+"""Restarts within one batch; a model that dies again after them is given up."""
+_POLL_S = 0.05
+_GRACE_S = 0.1
+_STALE_S = 10.0
+"""How long a cancelled batch may keep the process from the next one, before the process counts as hung."""
+_LOG_LINES_IN_HINT = 4
+
+
+class ProcessEngine:
+    """Runs the llama.cpp engine in a child process. See `Engine` for the protocol; one batch at a time.
+
+    When the process dies it is started again and the batch is repeated whole, announced by `Restarted`: completions depend on the batch
+    alone, so the outcome is that of a process which lived. `command` replaces the child's command line in tests.
+    """
+
+    def __init__(self, identity: ModelIdentity, options: EngineOptions, command: Sequence[str] = CHILD_COMMAND) -> None:
+        """Start the process and wait until the model is loaded. Raises ModelError with the log's last lines when it cannot be."""
+        self._identity = identity
+        self._options = options
+        self._command = command
+        self._batch = 0
+        self._stale = 0
+        self._closed = False
+        self._child = ChildProcess(command)
+        self._info = self._load()
+
+    @property
+    def info(self) -> EngineInfo:
+        """What is running."""
+        return self._info
+
+    @property
+    def pid(self) -> int:
+        """The number of the model's process."""
+        return self._child.pid
+
+    def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
+        """See `Engine.stream`. A cancellation takes effect even if the model's process does not answer."""
+        if self._closed:
+            raise ModelError("the engine is closed")
+        self._end_stale()
+        for attempt in range(MAX_RESTARTS + 1):
+            self._batch += 1
+            batch = _Batch(self._batch, requests)
+            try:
+                yield from self._run(batch, cancel)
+                return
+            except ChildDied as death:
+                reason = str(death)
+            if cancel.cancelled:
+                yield from batch.cancel_open()
+                return
+            if attempt < MAX_RESTARTS:
+                self._restart()
+                yield Restarted(attempt + 1, reason)
+        hint = self._child.last_lines(_LOG_LINES_IN_HINT)
+        raise ModelError(f"{self._identity.name}: the model's process died {MAX_RESTARTS + 1} times over one batch; last, {reason}", hint)
+
+    def close(self) -> None:
+        """End the process. Safe to call twice."""
+        self._closed = True
+        self._child.close()
+
+    def _load(self) -> EngineInfo:
+        path = self._identity.path
+        try:
+            self._child.send({"kind": "load", "identity": asdict(self._identity), "options": asdict(self._options)})
+            while (message := self._child.receive(_POLL_S)) is None:
+                continue
+        except ChildDied as death:
+            hint = self._child.last_lines(_LOG_LINES_IN_HINT)
+            self._child.close(keep_log=True)
+            raise ModelError(f"{path}: the model's process died while loading: {death}", hint) from death
+        except BaseException:
+            self._child.close()
+            raise
+        if message["kind"] == "failed":
+            self._child.close(keep_log=True)
+            raise ModelError(message["message"], message["hint"])
+        return wire.info_of(message)
+
+    def _restart(self) -> None:
+        self._stale = 0
+        self._child.close(keep_log=True)
+        self._child = ChildProcess(self._command)
+        self._info = self._load()
+
+    def _run(self, batch: _Batch, cancel: CancelToken) -> Iterator[EngineEvent]:
+        """Yield the events of one attempt. Raises ChildDied, and ModelError as the engine in the process does."""
+        complete = False
+        self._child.send(batch.message())
+        try:
+            deadline = float("inf")
+            while not complete:
+                if cancel.cancelled and deadline == float("inf"):
+                    self._child.send({"kind": "cancel", "batch": batch.number})
+                    deadline = time.monotonic() + _GRACE_S
+                message = self._child.receive(_POLL_S)
+                if message is not None and message.get("batch") == batch.number:
+                    complete = message["kind"] == "done"
+                    yield from batch.take(message)
+                elif time.monotonic() >= deadline:
+                    self._stale = batch.number
+                    yield from batch.cancel_open()
+                    return
+        except GeneratorExit:
+            if not complete:
+                self._abandon(batch)
+            raise
+
+    def _abandon(self, batch: _Batch) -> None:
+        """Nobody listens to `batch` any more: the process should not go on computing it."""
+        self._stale = batch.number
+        try:
+            self._child.send({"kind": "cancel", "batch": batch.number})
+        except ChildDied:
+            self._stale = 0  # the next batch will find that out and start a new process
+
+    def _end_stale(self) -> None:
+        """Wait for the end of a batch that was given up; a process that does not come to it is replaced."""
+        deadline = time.monotonic() + _STALE_S
+        try:
+            while self._stale and time.monotonic() < deadline:
+                message = self._child.receive(_POLL_S)
+                if message is not None and message.get("batch") == self._stale and message["kind"] in ("done", "error"):
+                    self._stale = 0
+        except ChildDied:
+            self._stale = 0  # the next batch will find that out, too
+        if self._stale:
+            self._stale = 0
+            self._child.kill()
+            self._restart()
+
+
+class _Batch:
+    """What is known of one attempt at a batch; messages of other batches are none of its."""
+
+    def __init__(self, number: int, requests: Sequence[Request]) -> None:
+        self.number = number
+        self._requests = requests
+        self._open = dict.fromkeys(range(len(requests)), "")
+
+    def message(self) -> wire.Message:
+        return {"kind": "batch", "batch": self.number, "requests": [wire.request_message(request) for request in self._requests]}
+
+    def take(self, message: wire.Message) -> Iterator[EngineEvent]:
+        """Yield the event in `message`, if it has one. Raises ModelError for an error."""
+        if message["kind"] == "error":
+            raise ModelError(message["message"], message["hint"])
+        if message["kind"] == "done":
+            return
+        event = wire.event_of(message)
+        if isinstance(event, TextPiece):
+            self._open[event.index] += event.text
+        elif isinstance(event, Finished):
+            del self._open[event.index]
+        yield event
+
+    def cancel_open(self) -> Iterator[EngineEvent]:
+        """End every request that has not ended, with the text that has come; its token counts are not known."""
+        for index, text in self._open.items():
+            yield Finished(index, Completion(text, FinishReason.CANCELLED, 0, 0))
+        self._open.clear()

@@ -1,0 +1,36 @@
+"""Messages between the studio and the model's process."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studio.engine import wire
+from studio.engine.api import Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, SamplingParams, TextPiece
+from studio.records import ModelIdentity
+
+TEXT = st.text(st.characters(codec=None))
+
+
+@given(TEXT, TEXT, st.lists(TEXT, max_size=3), st.floats(0, 2), st.integers(0, 2**32 - 1))
+def test_a_request_survives(prefix: str, suffix: str, stops: list[str], temperature: float, seed: int) -> None:
+    request = Request(prefix, suffix, SamplingParams(temperature=temperature, stop=tuple(stops), grammar=suffix), seed)
+    [message] = wire.Decoder().feed(wire.encode(wire.request_message(request)))
+    assert wire.request_of(message) == request
+
+
+@given(st.lists(TEXT, max_size=6), st.integers(1, 9))
+def test_events_survive_any_splitting(texts: list[str], step: int) -> None:
+    events: list[EngineEvent] = [TextPiece(n, text) for n, text in enumerate(texts)]
+    ends: list[EngineEvent] = [Finished(n, Completion(text, FinishReason.LENGTH, 3, 2, 1, 0.25, "why")) for n, text in enumerate(texts)]
+    data = b"".join(wire.encode(wire.event_message(7, event)) for event in [*events, *ends])
+    decoder = wire.Decoder()
+    messages = [message for at in range(0, len(data), step) for message in decoder.feed(data[at : at + step])]
+    assert [wire.event_of(message) for message in messages] == [*events, *ends]
+    assert all(message["batch"] == 7 for message in messages)
+
+
+def test_the_description_survives() -> None:
+    info = EngineInfo(ModelIdentity("m", "ff", path="/x"), "llama.cpp (CPU)", 100, 2, 16, 0, 30)
+    [message] = wire.Decoder().feed(wire.encode(wire.info_message(info)))
+    assert wire.info_of(message) == info
