@@ -1,0 +1,89 @@
+"""The command line. Each command is a module of its own, imported only when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import click
+
+from studio import __version__
+from studio.errors import ExitCode, StudioError, nearest_name
+from studio.text import display_line
+
+COMMANDS = {
+    "run": ("run", "Generate tasks with a local model."),
+    "export": ("export", "Write the pool as a dataset for finetuning."),
+    "import": ("import_", "Bring tasks into a pool."),
+    "show": ("show", "Show a task or candidate and how it came about."),
+    "stats": ("stats", "Show figures of a pool beside the paper's."),
+    "models": ("models", "List the models that are there."),
+    "seeds": ("seeds", "Check and locate seed task files."),
+    "doctor": ("doctor", "Check the installation, the model and the GPU."),
+}
+"""Command name -> (module of this package, one-line help)."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"studio.cli.{COMMANDS[cmd_name][0]}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"there is no command {args[0]!r}; {nearest_name(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.version_option(__version__, "--version", prog_name="studio")
+def cli() -> None:
+    """Self-Instruct on your own machine.
+
+    A local language model writes its own instruction-tuning data into a pool, one SQLite file, with every decision on record.
+    Start with: studio run pool.db --headless --target 20
+    """
+
+
+def main() -> None:
+    """Entry point of the `studio` command: run it and turn every error a user can meet into one line and an exit code."""
+    try:
+        code = cli.main(prog_name="studio", standalone_mode=False)
+    except click.exceptions.Abort:
+        code = _report("interrupted", "", ExitCode.INTERRUPTED)
+    except KeyboardInterrupt:
+        code = _report("interrupted", "", ExitCode.INTERRUPTED)
+    except click.ClickException as error:
+        code = _report(error.format_message(), _help_hint(error), ExitCode.USAGE)
+    except StudioError as error:
+        code = _report(error.message, error.hint, error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output went away; what Python still has buffered for it must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = int(ExitCode.UNEXPECTED)
+    sys.exit(code or 0)
+
+
+def _help_hint(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see `{context.command_path} --help`" if context is not None else ""
+
+
+def _report(message: str, hint: str, code: ExitCode) -> int:
+    print(f"error: {display_line(message)}", file=sys.stderr)
+    if hint:
+        print(f"hint: {display_line(hint)}", file=sys.stderr)
+    return int(code)

@@ -1,0 +1,128 @@
+"""`studio doctor`: what is installed here, whether the model loads, and whether the GPU is used."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from studio.errors import ModelError
+
+if TYPE_CHECKING:
+    from studio.engine.llama_build import BuildFacts
+
+
+@click.command()
+@click.option("--model", default="", help="Model to load: a name or a path; the bundled one by default.")
+@click.option("--gpu-layers", default=-1, show_default=True, help="Layers to put on the GPU, -1 for all.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(model: str, gpu_layers: int, as_json: bool) -> None:
+    """Check the installation: versions, the model, the GPU, paths.
+
+    Loads the model for real. Ends with exit code 3 when that fails.
+    """
+    report, fault = _examine(model, gpu_layers)
+    if as_json:
+        click.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        _print(report)
+    if report["warning"]:
+        click.echo(f"warning: {report['warning']}", err=True)
+    if fault is not None:
+        raise fault
+
+
+def _examine(model: str, gpu_layers: int) -> tuple[dict[str, Any], ModelError | None]:
+    """Return every figure, and the error that kept the model from loading."""
+    from studio.engine.catalog import models_folders
+    from studio.engine.child_process import log_folder
+    from studio.engine.identity import hash_cache_path
+    from studio.engine.llama_build import build_facts, gpu_warning, machine_gpus
+    from studio.engine.options import usable_cores
+
+    report: dict[str, Any] = {"versions": _versions(), "threads": usable_cores(), "gpus": machine_gpus(), "warning": ""}
+    fault: ModelError | None = None
+    try:
+        facts = build_facts()
+        report |= _build(facts) | {"warning": gpu_warning(report["gpus"], facts)}
+        report["model"] = _load(model, gpu_layers)
+    except ModelError as error:
+        fault = error
+        report["fault"] = error.message
+    report["paths"] = {
+        "models": [str(folder.absolute()) for folder in models_folders()],
+        "hashes": str(hash_cache_path()),
+        "logs": str(log_folder()),
+    }
+    return report, fault
+
+
+def _versions() -> dict[str, str]:
+    import platform
+    import sqlite3
+    from importlib.metadata import PackageNotFoundError, version
+
+    from studio import __version__
+
+    found = {"studio": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    for package in ("llama-cpp-python", "textual", "rapidfuzz", "sqlite-utils"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _build(facts: BuildFacts) -> dict[str, Any]:
+    return {"llama_cpp": {"ggml": facts.ggml, "gpu_support": facts.gpu, "features": list(facts.features)}}
+
+
+def _load(model: str, gpu_layers: int) -> dict[str, Any]:
+    from studio.engine.open import open_engine
+    from studio.engine.options import EngineOptions
+
+    engine = open_engine(model, EngineOptions(gpu_layers=gpu_layers))
+    try:
+        info = engine.info
+    finally:
+        engine.close()
+    return {
+        "name": info.model.name,
+        "path": info.model.path,
+        "sha256": info.model.sha256,
+        "quantisation": info.model.quantisation,
+        "licence": info.model.licence,
+        "backend": info.backend,
+        "layers": info.layers,
+        "layers_offloaded": info.layers_offloaded,
+        "context_tokens": info.context_tokens,
+        "parallel": info.parallel,
+        "threads": info.threads,
+    }
+
+
+def _print(report: dict[str, Any]) -> None:
+    from studio.text import display_line
+
+    lines = {f"{name} version": value for name, value in report["versions"].items()}
+    build = report.get("llama_cpp")
+    if build:
+        lines |= {"ggml (llama.cpp) version": build["ggml"], "GPU support built in": "yes" if build["gpu_support"] else "no"}
+        lines["CPU features used"] = " ".join(build["features"])
+    lines |= {"GPUs seen": ", ".join(report["gpus"]) or "none", "cores usable": report["threads"]}
+    model = report.get("model")
+    if model:
+        lines["model"] = f"{model['name']} ({model['quantisation']}, {model['licence'] or 'licence unknown'})"
+        lines |= {
+            "model file": model["path"],
+            "model loaded on": model["backend"],
+            "layers on the GPU": f"{model['layers_offloaded']} of {model['layers']}",
+        }
+        lines |= {"context": f"{model['context_tokens']:,} tokens for {model['parallel']} sequences"}
+    else:
+        lines["model"] = "cannot be loaded"
+    paths = report["paths"]
+    lines |= {"models folders": ", ".join(paths["models"]), "hash cache": paths["hashes"], "logs": paths["logs"]}
+    for name, value in lines.items():
+        click.echo(f"{name:<26} {display_line(str(value))}")

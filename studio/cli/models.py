@@ -1,0 +1,90 @@
+"""`studio models`: which models there are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from studio.errors import ModelError
+
+if TYPE_CHECKING:
+    from studio.engine.catalog import CatalogEntry
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def command(paths: tuple[Path, ...], as_json: bool) -> None:
+    """List the models that can be used.
+
+    The bundled model, GGUF files in ./models, $STUDIO_MODELS and your data folder, and the files or folders PATHS.
+    """
+    from studio.engine.catalog import list_models
+
+    entries = list_models(paths)
+    if as_json:
+        click.echo(json.dumps([_as_dict(entry) for entry in entries], ensure_ascii=False))
+    else:
+        _table([entry for entry in entries if entry.identity is not None])
+    broken = [entry for entry in entries if entry.identity is None]
+    _complain(broken)
+
+
+def _as_dict(entry: CatalogEntry) -> dict[str, object]:
+    base: dict[str, object] = {"name": entry.name, "path": str(entry.path), "source": entry.source}
+    if entry.identity is None:
+        return {**base, "fault": entry.fault}
+    known = entry.identity
+    return {
+        **base,
+        "parameters": known.parameters,
+        "quantisation": known.quantisation,
+        "context_length": known.context_length,
+        "licence": known.licence,
+        "architecture": known.architecture,
+        "file_size": known.file_size,
+        "sha256": known.sha256,
+    }
+
+
+def _table(entries: list[CatalogEntry]) -> None:
+    """Print the figures of each model on a line, with its path on the next: paths are long, and a table would break them."""
+    from studio.text import display_line
+
+    rows: list[tuple[str, ...]] = [("name", "parameters", "quantisation", "context", "licence", "size")]
+    for entry in entries:
+        known = entry.identity
+        if known is not None:
+            figures = (_count(known.parameters), known.quantisation, f"{known.context_length:,}", known.licence, _size(known.file_size))
+            rows.append((display_line(entry.name, 60), *(display_line(figure, 40) for figure in figures)))
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    paths = ["  path", *(f"  {display_line(str(entry.path))}" for entry in entries)]
+    for row, path in zip(rows, paths, strict=True):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        click.echo(path)
+    if not entries:
+        click.echo("no model found; put a GGUF file into models/ or give its path with --model", err=True)
+
+
+def _complain(broken: list[CatalogEntry]) -> None:
+    """Warn of unreadable files; one that the user named is an error."""
+    from studio.text import display_line
+
+    for entry in broken:
+        if entry.source == "given":
+            raise ModelError(entry.fault, "only complete GGUF files can be used")
+        click.echo(f"warning: {display_line(entry.fault)}", err=True)
+
+
+def _count(number: int) -> str:
+    for unit, name in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if number >= unit:
+            return f"{number / unit:.3g}{name}"
+    return str(number)
+
+
+def _size(size: int) -> str:
+    return f"{size / 10**9:.2f} GB" if size >= 10**9 else f"{size / 10**6:.1f} MB"

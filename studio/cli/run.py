@@ -1,0 +1,68 @@
+"""`studio run`: generate tasks."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from studio.errors import UsageError
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command(epilog="Exit codes: 0 done, 2 usage, 3 model, 4 pool, 5 stalled, 130 interrupted.")
+@click.argument("pool", type=PATH)
+@click.option("--headless", is_flag=True, help="Generate without the terminal studio, with a progress bar on stderr.")
+@click.option("--target", type=click.IntRange(min=1), metavar="N", help="Stop when the pool has N generated tasks.")
+@click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Stop after N rounds.")
+@click.option("-m", "--model", metavar="MODEL", help="Name or path of a GGUF model; see `studio models`. [the bundled one]")
+@click.option("--profile", metavar="NAME", help="studio, paper, code or alpaca. [studio]")
+@click.option("--seed", metavar="TEXT", help="Equal pool, settings, model and seed give equal data. [0]")
+@click.option("--seeds", "seed_files", type=PATH, multiple=True, metavar="FILE", help="Seed tasks of a new pool (JSONL, CSV, text).")
+@click.option("--gpu-layers", type=click.IntRange(min=-1), metavar="N", help="Layers to offload to the GPU; -1 is all. [-1]")
+@click.option("--context", type=click.IntRange(min=0), metavar="TOKENS", help="Context over all sequences; 0 chooses. [0]")
+@click.option("--threads", type=click.IntRange(min=0), metavar="N", help="CPU threads; 0 is the physical cores. [0]")
+@click.option("--parallel", type=click.IntRange(0, 256), metavar="N", help="Sequences decoded at once; 0 chooses. [0]")
+@click.option("--config", "config_file", type=PATH, metavar="FILE", help="TOML file with any of the parameters.")
+@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any parameter, such as threshold=0.6; may be repeated.")
+@click.option("--force", is_flag=True, help="Start a new run in a pool that was made with other settings or another model.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+def command(pool: Path, headless: bool, config_file: Path | None, force: bool, as_json: bool, **flags: Any) -> None:
+    """Generate tasks into POOL, a file that is created when it is not there and resumed when it is.
+
+    Every parameter can also stand in the TOML file of --config or in an environment variable (STUDIO_TARGET=20,
+    STUDIO_SAMPLING__INSTRUCTIONS__TEMPERATURE=0.9); flags are the strongest. Interrupted with Ctrl-C or killed, the same command
+    goes on from the last committed stage.
+    """
+    if not headless:
+        raise UsageError("the terminal studio is not part of this version yet", f"add --headless: studio run {pool} --headless")
+    from rich.console import Console
+
+    from studio.headless import HeadlessRun, run_headless, verdict_of
+    from studio.loop.configuration import load_configuration
+
+    seeds, assignments = flags.pop("seed_files"), flags.pop("assignments")
+    given = {key: value for key, value in flags.items() if value is not None}
+    asked = HeadlessRun(pool, load_configuration(config_file, os.environ, given, assignments), seeds, force)
+    console = Console(stderr=True)
+    summary = run_headless(asked, console)
+    if as_json:
+        click.echo(json.dumps(summary.as_dict(), ensure_ascii=False))
+    else:
+        _say(console, summary.as_dict(), asked.pool)
+    if (verdict := verdict_of(summary, asked)) is not None:
+        raise verdict
+
+
+def _say(console: Any, done: dict[str, Any], pool: Path) -> None:
+    console.print(
+        f"{done['accepted']} tasks accepted of {done['candidates']} candidates in {done['rounds']} rounds, "
+        f"{done['instances']} instances, {done['seconds']:.0f} s; next: studio stats {pool}, studio export {pool} -o data.jsonl",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )

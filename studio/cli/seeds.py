@@ -1,0 +1,81 @@
+"""`studio seeds`: check files of tasks, and find the ones that come with the studio."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from studio.errors import ExitCode
+
+if TYPE_CHECKING:
+    from studio.seeds import SeedFile
+    from studio.seeds.check import SeedFigures
+
+
+@click.group()
+def command() -> None:
+    """Check seed files, and find the bundled ones."""
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+def check(files: tuple[Path, ...], as_json: bool) -> None:
+    """Print figures, faults and near-duplicates of each FILE: JSONL in the original's schema, CSV, or one instruction a line.
+
+    Exits with 2 when a file has a fault.
+    """
+    from studio.seeds import inspect_file
+    from studio.seeds.check import figures
+
+    checked = [(contents, figures(contents)) for contents in map(inspect_file, files)]
+    if as_json:
+        click.echo(json.dumps({"files": [_as_object(*pair) for pair in checked]}, ensure_ascii=False))
+    else:
+        for contents, found in checked:
+            _print(contents, found)
+    if any(contents.faults for contents, _ in checked):
+        raise click.exceptions.Exit(ExitCode.USAGE)
+
+
+@command.command()
+def path() -> None:
+    """Print where the bundled seeds are."""
+    from studio.seeds import bundled_seeds
+
+    click.echo(bundled_seeds())
+
+
+def _print(contents: SeedFile, found: SeedFigures) -> None:
+    from studio.text import display_line
+
+    name = display_line(str(contents.path))
+    highest = f"{found.highest.score:.2f} (lines {found.highest.other} and {found.highest.line})" if found.highest else "none"
+    click.echo(
+        f"{name}: {found.tasks} tasks ({contents.format}), {found.classification_share:.1%} classification, "
+        f"{found.instances} instances, {found.empty_input_share:.1%} with empty input, mean {found.mean_words:.1f} words, "
+        f"highest ROUGE-L of a pair {highest}"
+    )
+    for fault in contents.faults:
+        click.echo(fault.at(contents.path))
+    for pair in found.similar:
+        click.echo(f"{name}:{pair.line}: warning: {pair.warning}")
+
+
+def _as_object(contents: SeedFile, found: SeedFigures) -> dict[str, Any]:
+    pairs = [{"line": pair.line, "other": pair.other, "rouge_l": pair.score} for pair in found.similar]
+    return {
+        "file": str(contents.path),
+        "format": contents.format,
+        "tasks": found.tasks,
+        "classification": found.classification,
+        "instances": found.instances,
+        "empty_inputs": found.empty_inputs,
+        "mean_words": found.mean_words,
+        "highest_rouge_l": found.highest.score if found.highest else None,
+        "faults": [{"line": fault.line, "field": fault.field, "fault": fault.fault} for fault in contents.faults],
+        "warnings": pairs,
+    }

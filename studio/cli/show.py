@@ -1,0 +1,74 @@
+"""`studio show`: a task or candidate and how it came about, or a list of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from studio.errors import UsageError
+from studio.text import display_line
+
+if TYPE_CHECKING:
+    from studio.pool.queries import Queries
+
+
+@click.command()
+@click.argument("pool", type=click.Path(path_type=Path))
+@click.argument("reference", required=False, metavar="[ID]")
+@click.option("--search", metavar="TEXT", help="List the tasks whose instruction has these words.")
+@click.option("--rejected", is_flag=True, help="List rejected candidates, the newest first, with the reason.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Lines of a list.")
+@click.option("--prompts", is_flag=True, help="Show the full prompts, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(pool: Path, reference: str | None, search: str | None, rejected: bool, limit: int, prompts: bool, as_json: bool) -> None:
+    """Show one task or candidate of POOL and the whole story of how it came about.
+
+    ID is a task's (176) or a candidate's (c12). Without one, the newest tasks are listed.
+    """
+    from studio.pool.queries import Queries
+
+    if reference is not None and (search is not None or rejected):
+        raise UsageError("an ID cannot be combined with --search or --rejected", "leave one of them out")
+    with Queries.open(pool) as reader:
+        if reference is None:
+            _list(reader, search, rejected, limit, as_json)
+        else:
+            _tell(reader, reference, prompts, as_json)
+
+
+def _tell(reader: Queries, reference: str, prompts: bool, as_json: bool) -> None:
+    from studio.insight.story import story_of
+
+    story = story_of(reader, reference)
+    if as_json:
+        click.echo(json.dumps(story.as_dict(), ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from studio.insight.story_report import story_report
+
+    Console(highlight=False, markup=False, emoji=False).print(story_report(story, prompts=prompts))
+
+
+def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_json: bool) -> None:
+    from studio.text import storable
+
+    rows: list[dict[str, str]]
+    if rejected:
+        rows = [
+            {"id": f"c{each.id}", "kind": each.reason, "text": each.text}
+            for each in reader.rejected_candidates(limit, storable(search) if search else None)
+        ]
+    else:
+        ids = reader.search(search, limit) if search is not None else reader.newest_tasks(limit)
+        rows = [{"id": str(task.id), "kind": str(task.origin), "text": task.instruction} for task in reader.tasks(ids)]
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    for row in rows:
+        click.echo(f"{row['id']:>7}  {row['kind']:<12}  {display_line(row['text'], 120)}")
+    if not rows:
+        click.echo("nothing found", err=True)

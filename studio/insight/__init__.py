@@ -1,0 +1,1 @@
+"""What a pool's data is: figures, beside those of the paper."""

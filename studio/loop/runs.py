@@ -1,0 +1,117 @@
+"""Starting a run in a pool, or going on with the one that is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from studio import __version__
+from studio.engine.api import EngineInfo
+from studio.errors import PoolError, UsageError
+from studio.loop.configuration import Configuration
+from studio.loop.settings import Method
+from studio.pool.records import RunRecord
+from studio.pool.store import Pool
+from studio.text import display_line
+
+DEFAULT_SEED = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run of the pool, ready to generate."""
+
+    id: int
+    method: Method
+    seed: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What was asked for, resolved against the pool: `stored` is the pool's run, `differences` where the two contradict."""
+
+    method: Method
+    seed: str
+    stored: RunRecord | None
+    differences: tuple[str, ...]
+
+
+def stored_method(run: RunRecord) -> Method:
+    """The parameters a run was made with. Raises PoolError when this version cannot read them."""
+    try:
+        return Method.model_validate_json(json.dumps(json.loads(run.settings)["method"]))
+    except (ValidationError, KeyError, ValueError) as error:
+        raise PoolError("the pool's settings cannot be read by this version", "use --force to start a new run in it") from error
+
+
+def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> Intent:
+    """Resolve the configuration against the pool (None: still to be made).
+
+    Raises UsageError, unless `force`, when what was asked for contradicts what the pool was made with.
+    """
+    stored = pool.reader.latest_run() if pool is not None else None
+    if stored is None:
+        return Intent(configuration.method(), configuration.options.seed or DEFAULT_SEED, None, ())
+    before = _readable_method(stored, force=force)
+    method = configuration.method(before)
+    seed = configuration.options.seed if configuration.options.seed is not None else stored.seed
+    differences = tuple(_differences(before.model_dump() if before else {}, method.model_dump()))
+    if seed != stored.seed:
+        differences = (f"seed: {stored.seed!r} in the pool, {seed!r} asked for", *differences)
+    if differences and not force:
+        raise UsageError(
+            f"the settings contradict the pool's: {'; '.join(differences[:3])}{' ...' if len(differences) > 3 else ''}",
+            "leave them out to go on with the pool's, or use --force to start a new run in this pool",
+        )
+    return Intent(method, seed, stored, differences)
+
+
+def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run:
+    """Start the run, or resume the stored one when settings, seed and model are the same.
+
+    Raises UsageError, unless `force`, when the pool was made with another model.
+    """
+    stored = wanted.stored
+    if stored is not None and not wanted.differences and stored.model.sha256 == engine.model.sha256:
+        return Run(stored.id, wanted.method, wanted.seed, resumed=True)
+    if stored is not None and stored.model.sha256 != engine.model.sha256 and not force:
+        raise UsageError(
+            f"the pool was made with the model {stored.model.name} ({stored.model.sha256[:12]}), "
+            f"not with {engine.model.name} ({engine.model.sha256[:12]})",
+            "name the pool's model with --model, or use --force to start a new run in this pool",
+        )
+    unfinished = pool.reader.open_round()
+    if unfinished is not None:
+        pool.abandon_round(unfinished.id)
+    settings = {"method": wanted.method.model_dump(mode="json"), "engine": _engine_settings(engine)}
+    text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
+    return Run(pool.start_run(text, wanted.seed, __version__, engine.model), wanted.method, wanted.seed, resumed=False)
+
+
+def _readable_method(stored: RunRecord, *, force: bool) -> Method | None:
+    try:
+        return stored_method(stored)
+    except PoolError:
+        if force:
+            return None
+        raise
+
+
+def _engine_settings(engine: EngineInfo) -> dict[str, Any]:
+    values = asdict(engine)
+    del values["model"]
+    return values
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in now.items():
+        old = before.get(key)
+        if isinstance(value, dict) and isinstance(old, dict):
+            yield from _differences(old, value, f"{prefix}{key}.")
+        elif value != old:
+            yield f"{prefix}{key}: {display_line(str(old), 40)} in the pool, {display_line(str(value), 40)} asked for"

@@ -1,0 +1,100 @@
+"""A session walks a pool round after round through the six stages: one generator of events, whoever watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from studio.engine.api import CancelToken, Engine
+from studio.loop.events import Event, RoundStarted, RunStopped, StageFinished, StageStarted, StopReason
+from studio.loop.novelty import NoveltyIndex
+from studio.loop.settings import Method
+from studio.loop.stages import classify, commit, filter, instances, instructions, sample
+from studio.loop.stages.context import StageCancelled, StageContext
+from studio.loop.tokens import TOKENIZERS
+from studio.pool.records import RoundRecord
+from studio.pool.store import Pool
+from studio.records import STAGES, Stage
+
+StageRunner = Callable[[StageContext, RoundRecord], Iterator[Event]]
+
+RUNNERS: Mapping[Stage, StageRunner] = MappingProxyType(
+    {
+        Stage.SAMPLE: sample.run,
+        Stage.INSTRUCTIONS: instructions.run,
+        Stage.FILTER: filter.run,
+        Stage.CLASSIFY: classify.run,
+        Stage.INSTANCES: instances.run,
+        Stage.COMMIT: commit.run,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Where a run ends: `target` generated tasks in the pool, or `rounds` more rounds; without either it ends when it stalls."""
+
+    target: int | None = None
+    rounds: int | None = None
+
+
+class Session:
+    """The loop over one pool with one engine. The pool's run must have been started or resumed by the caller."""
+
+    def __init__(self, pool: Pool, engine: Engine, method: Method, seed: str, run_id: int) -> None:
+        index = NoveltyIndex(TOKENIZERS[method.tokenizer])
+        index.extend(pool.reader.instructions())
+        self._context = StageContext(pool, engine, method, seed, index)
+        self._run_id = run_id
+
+    @property
+    def cancel(self) -> CancelToken:
+        """Cancels the session: the stage under way is given up and will be done again by the next session."""
+        return self._context.cancel
+
+    def run(self, goal: Goal) -> Iterator[Event]:
+        """Play rounds until `goal`, the stop rule or a cancellation; the last event is `RunStopped`.
+
+        A round that an earlier session left unfinished is finished first. Each stage is one committed step: whoever stops
+        pulling events, or dies, leaves a pool that goes on from the last committed stage.
+        Raises ModelError and PoolError as the engine and the pool do.
+        """
+        played = 0
+        while (stop := self._reached(goal, played)) is None:
+            try:
+                yield from self.play_round()
+            except StageCancelled:
+                stop = StopReason.CANCELLED
+                break
+            played += 1
+        yield RunStopped(stop)
+
+    def play_round(self) -> Iterator[Event]:
+        """Play one round from the stage it stands at to its end."""
+        pool = self._context.pool
+        current = pool.begin_round(self._run_id)
+        yield RoundStarted(current.number, current.stage)
+        for stage in STAGES[STAGES.index(current.stage) :]:
+            if self.cancel.cancelled:
+                raise StageCancelled
+            yield StageStarted(current.number, stage)
+            yield from RUNNERS[stage](self._context, current)
+            following = STAGES[STAGES.index(stage) + 1 :]
+            yield StageFinished(current.number, stage, following[0] if following else None)
+
+    def _reached(self, goal: Goal, played: int) -> StopReason | None:
+        reader = self._context.pool.reader
+        unfinished = reader.open_round() is not None
+        if self.cancel.cancelled:
+            return StopReason.CANCELLED
+        if not unfinished and goal.target is not None and reader.generated() >= goal.target:
+            return StopReason.TARGET
+        if goal.rounds is not None and played >= goal.rounds:
+            return StopReason.ROUNDS
+        # Only after a round of its own: who runs a stalled pool again gets one more round before hearing the same.
+        return StopReason.STALLED if played and self._stalled() else None
+
+    def _stalled(self) -> bool:
+        last = self._context.pool.reader.round_yields(self._run_id, self._context.method.stall_rounds)
+        return len(last) == self._context.method.stall_rounds and not any(last)

@@ -1,0 +1,43 @@
+"""What every stage works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from studio.engine.api import CancelToken, Engine, SamplingParams
+from studio.loop.novelty import NoveltyIndex
+from studio.loop.prompts import Template
+from studio.loop.sampling import engine_seed
+from studio.loop.settings import Decoding, Method
+from studio.pool.records import PlannedRequest, RoundRecord
+from studio.pool.store import Pool
+from studio.records import Stage
+
+
+class StageCancelled(Exception):
+    """The user cancelled while the engine was at work: the stage is not committed and will be done again."""
+
+
+@dataclass
+class StageContext:
+    """The pool, the engine and the rules of one session."""
+
+    pool: Pool
+    engine: Engine
+    method: Method
+    seed: str
+    index: NoveltyIndex
+    cancel: CancelToken = field(default_factory=CancelToken)
+
+    @cached_property
+    def templates(self) -> dict[str, Template]:
+        """The prompts of the method, parsed."""
+        return {name: Template.parse(name, text) for name, text in self.method.prompts.model_dump().items()}
+
+    def planned(self, place: tuple[RoundRecord, Stage, int], template: str, filling: str, decoding: Decoding) -> PlannedRequest:
+        """A request of the stage at `place` (round, stage, ordinal): `template` filled with `filling`, with its own seed."""
+        current, stage, ordinal = place
+        parsed = self.templates[template]
+        params: SamplingParams = decoding.params()
+        return PlannedRequest(parsed.prefix, parsed.suffix(filling), params, engine_seed(self.seed, current.number, stage, ordinal))

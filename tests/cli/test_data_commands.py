@@ -1,0 +1,125 @@
+"""`studio export` and `studio import` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from studio.cli import main
+from studio.errors import ExitCode
+from studio.records import Instance
+from support.generated_pool import build_pool
+
+TASKS = (("Tell a joke.", False, (Instance("", "Ha."),)), ("Name a river.", False, (Instance("", "Rhine."),)))
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    return build_pool(tmp_path / "pool.db", TASKS, with_import=False)
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Studio = Callable[..., Done]
+
+
+@pytest.fixture
+def studio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Studio:
+    """Run the `studio` command in this process."""
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["studio", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        output = capsys.readouterr()
+        return Done(int(ended.value.code or 0), output.out, output.err)
+
+    return run
+
+
+def test_export_to_stdout_keeps_the_narration_on_stderr(studio: Studio, pool: Path) -> None:
+    done = studio("export", pool, "-o", "-")
+    assert done.returncode == 0
+    assert [json.loads(line)["output"] for line in done.stdout.splitlines()] == ["Ha.", "Rhine."]
+    assert done.stderr == "exported 2 records of 2 tasks as alpaca: - (2)\n"
+
+
+def test_export_to_a_file_says_where(studio: Studio, pool: Path, tmp_path: Path) -> None:
+    target = tmp_path / "data.jsonl"
+    done = studio("export", pool, "-o", target, "--format", "chat", "--include-seeds", "--split", "0.5", "--seed", "x")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "exported 4 records of 4 tasks as chat" in done.stderr
+    assert str(tmp_path / "data.train.jsonl") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["-o", "-", "--format", "aplaca"], ExitCode.USAGE, "error: unknown export format 'aplaca'\nhint: did you mean 'alpaca'?\n"),
+        (["-o", "missing/data.jsonl"], ExitCode.POOL, "no such file or directory\nhint: make the folder first\n"),
+        (["-o", "-", "--split", "0.5"], ExitCode.USAGE, "--split writes two files"),
+        (["-o", "data.jsonl", "--split", "1.5"], ExitCode.USAGE, "--split 1.5 is not a share"),
+        (["-o", "data.jsonl", "--split", "half"], ExitCode.USAGE, "half"),
+        (["-o", ""], ExitCode.USAGE, "--output is empty"),
+        ([], ExitCode.USAGE, "Missing option"),
+    ],
+)
+def test_export_errors_are_one_line(studio: Studio, pool: Path, arguments: list[str], code: ExitCode, message: str) -> None:
+    done = studio("export", pool, *arguments)
+    assert done.returncode == code
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_export_of_a_pool_that_is_none(studio: Studio, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("not a pool")
+    for path in (tmp_path / "text", tmp_path / "none.db"):
+        done = studio("export", path, "-o", "-")
+        assert done.returncode == ExitCode.POOL
+        assert str(path) in done.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_accident(tmp_path: Path) -> None:
+    many = tuple((f"Task number {number}", False, (Instance("", "x" * 4000),)) for number in range(100))
+    pool = build_pool(tmp_path / "many.db", many)
+    command = f"{sys.executable} -c 'from studio.cli import main; main()' export {pool} -o - | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+
+
+def test_import_reports_on_stderr(studio: Studio, pool: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("Tell a joke.\nWrite a haiku.\n")
+    done = studio("import", pool, path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"{path}: 1 tasks imported as imported (text), 1 skipped as duplicates\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["none.jsonl"], ExitCode.USAGE, "no such file: none.jsonl"),
+        (["none.jsonl", "--format", "cvs"], ExitCode.USAGE, "did you mean 'csv'?"),
+        (["none.jsonl", "--as", "generated"], ExitCode.USAGE, "generated"),
+        ([], ExitCode.USAGE, "FILE"),
+    ],
+)
+def test_import_errors_are_one_line(studio: Studio, pool: Path, arguments: list[str], code: ExitCode, message: str) -> None:
+    done = studio("import", pool, *arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

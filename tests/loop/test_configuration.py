@@ -1,0 +1,92 @@
+"""File, environment and flags, each stronger than the one before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from studio.errors import UsageError
+from studio.loop.configuration import known_keys, load_configuration
+from studio.loop.profiles import profile
+
+
+def test_defaults() -> None:
+    loaded = load_configuration(None, {}, {})
+    assert loaded.options.gpu_layers == -1
+    assert loaded.method() == profile("studio")
+
+
+def test_the_order_of_strength(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('profile = "paper"\nthreshold = 0.5\nmax_words = 99\n[sampling.instructions]\ntemperature = 0.1\ntop_p = 0.9\n')
+    environment = {"STUDIO_THRESHOLD": "0.6", "STUDIO_SAMPLING__INSTRUCTIONS__TEMPERATURE": "0.2", "STUDIO_TARGET": "9"}
+    loaded = load_configuration(file, environment, {"target": 10}, ("sampling.instructions.temperature=0.3",))
+    method = loaded.method()
+    assert loaded.options.target == 10
+    assert (method.profile, method.threshold, method.max_words) == ("paper", 0.6, 99)
+    assert (method.sampling.instructions.temperature, method.sampling.instructions.top_p) == (0.3, 0.9)
+    assert method.sampling.instructions.stop == profile("paper").sampling.instructions.stop
+
+
+def test_lists_and_texts_from_the_environment() -> None:
+    assert load_configuration(None, {"STUDIO_BLOCKED_WORDS": '["foo"]', "STUDIO_SEED": "1"}, {}).method().blocked_words == ("foo",)
+    assert load_configuration(None, {"STUDIO_SEED": "1", "STUDIO_TOKENIZER": "ascii"}, {}).options.seed == "1"
+
+
+@pytest.mark.parametrize("key", [key for key in known_keys() if not key.startswith("prompts.")])
+def test_every_parameter_can_be_set_from_the_environment(key: str) -> None:
+    """A value of the wrong kind is refused by the parameter itself, so the variable has reached it."""
+    name = "STUDIO_" + key.upper().replace(".", "__")
+    if key in ("model", "seed", "profile"):
+        assert getattr(load_configuration(None, {name: "x"}, {}).options, key) == "x"
+        return
+    with pytest.raises(UsageError, match=key.replace(".", r"\.")):
+        load_configuration(None, {name: "[[[nonsense"}, {}).method()
+
+
+def test_a_prompt_file_is_found_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("Is it? {instruction}\n")
+    file = tmp_path / "run.toml"
+    file.write_text('[prompts]\nclassification = "mine.txt"\n')
+    assert load_configuration(file, {}, {}).method().prompts.classification == "Is it? {instruction}\n"
+
+
+def test_the_pool_s_own_parameters_stay_under_what_is_asked_for() -> None:
+    stored = profile("studio").model_copy(update={"max_words": 77})
+    assert load_configuration(None, {}, {}).method(stored) == stored
+    assert load_configuration(None, {}, {"profile": "studio"}).method(stored) == stored
+    assert load_configuration(None, {}, {"profile": "code"}).method(stored) == profile("code")
+
+
+def test_variables_of_others_are_passed_over() -> None:
+    assert load_configuration(None, {"STUDIO_JDK": "/opt/jdk", "STUDIO_MODELS": "/m"}, {}).method() == profile("studio")
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message", "hint"),
+    [
+        (("threshold",), "KEY=VALUE", "threshold=0.6"),
+        (("treshold=0.6",), "there is no setting 'treshold'", "'threshold'"),
+        (("threshold=2",), "threshold = 2", ""),
+        (("threshold=high",), "threshold = 'high'", ""),
+        (("sampling.instructions.temperature=-1",), "sampling.instructions.temperature = -1", ""),
+        (("filters=['lenght']",), "there is no setting 'lenght'", "'length'"),
+        (("prompts.classification=/no/such/file",), "cannot read the prompt", ""),
+    ],
+)
+def test_what_does_not_fit_is_named(assignments: tuple[str, ...], message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        load_configuration(None, {}, {}, assignments).method()
+    assert message in raised.value.message
+    assert hint in raised.value.hint
+
+
+@pytest.mark.parametrize("text", ["threshold = ", "\xff", "wrong_name = 1\n"])
+def test_broken_files(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=r"broken\.toml"):
+        load_configuration(file, {}, {})
+    with pytest.raises(UsageError, match=r"missing\.toml"):
+        load_configuration(tmp_path / "missing.toml", {}, {})

@@ -1,0 +1,53 @@
+"""Whole runs in one process: a pool of the bundled seeds, a scripted engine, and what came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from studio.engine.api import Engine
+from studio.engine.scripted import ScriptedEngine
+from studio.loop.configuration import Configuration, RunOptions
+from studio.loop.events import Event
+from studio.loop.runs import begin, intent
+from studio.loop.session import Goal, Session
+from studio.pool.queries import Queries
+from studio.pool.store import Pool
+from studio.records import SeedTask
+from studio.seeds.bundled import bundled_seeds
+from studio.seeds.reading import read_tasks
+
+
+def all_seeds() -> list[SeedTask]:
+    """The seeds that come with the studio."""
+    return read_tasks(bundled_seeds())
+
+
+def configuration(profile: str = "studio", seed: str = "7", **overrides: Any) -> Configuration:
+    """A configuration as the command line would give it; dots of a key are written as two underscores."""
+    return Configuration(RunOptions(profile=profile, seed=seed), {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def session_in(pool: Pool, engine: Engine | None = None, asked: Configuration | None = None, *, force: bool = False) -> Session:
+    """A session in `pool`, its run begun or resumed."""
+    engine = engine or ScriptedEngine()
+    wanted = intent(pool, asked or configuration(), force=force)
+    run = begin(pool, wanted, engine.info, force=force)
+    return Session(pool, engine, run.method, run.seed, run.id)
+
+
+def play(
+    path: Path, goal: Goal, engine: Engine | None = None, asked: Configuration | None = None, seeds: Sequence[SeedTask] | None = None
+) -> list[Event]:
+    """Run a session in the pool at `path`, which is made of `seeds` when it is not there, and return its events."""
+    with Pool.open(path) if path.exists() else Pool.create(path, all_seeds() if seeds is None else seeds) as pool:
+        return list(session_in(pool, engine, asked).run(goal))
+
+
+def exported(path: Path) -> str:
+    """Everything of the pool that an export could hold, as text: equal runs have equal text."""
+    with Queries.open(path) as reader:
+        return "\n".join(json.dumps(asdict(task), ensure_ascii=False) for task in reader.export_tasks(include_seeds=True))

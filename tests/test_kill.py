@@ -1,0 +1,81 @@
+"""Killed at any moment, a run goes on where it was and ends in the same data as one that nobody killed."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from studio.loop.session import Goal
+from studio.pool.database import Database
+from studio.pool.store import Pool
+from support.command import STUDIO, clean_environment, studio
+from support.pools import assert_sound
+from support.sessions import all_seeds, configuration, exported, play, session_in
+
+KILLS = 20
+RUN = ("--headless", "--model", "scripted", "--target", "600")
+
+
+def test_sigkill_at_random_moments(tmp_path: Path) -> None:
+    """Twenty processes die, each a random while after it began to generate; the next goes on, a last one finishes."""
+    rng = random.Random(20)
+    calm, killed = tmp_path / "calm.db", tmp_path / "killed.db"
+    assert studio("run", calm, *RUN).returncode == 0
+    died = 0
+    for _ in range(KILLS):
+        running = subprocess.Popen([*STUDIO, "run", str(killed), *RUN], env=clean_environment(), stderr=subprocess.PIPE, text=True)
+        assert running.stderr is not None
+        for line in running.stderr:
+            if "run 1 in" in line:
+                break
+        time.sleep(rng.uniform(0, 0.15))
+        running.kill()
+        running.communicate()
+        died += running.returncode == -9
+        assert_sound(killed)
+    assert died == KILLS
+    assert studio("run", killed, *RUN).returncode == 0
+    assert exported(killed) == exported(calm)
+
+
+class _Killed(BaseException):
+    """Stands for the end of the process: nothing of the program runs after it but what the system does."""
+
+
+@pytest.mark.parametrize("profile", ["studio", "alpaca"])
+def test_death_at_every_single_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
+    """Each session dies when it is about to begin its second transaction, so every stage's commit is somebody's last."""
+    asked = configuration(profile)
+    play(tmp_path / "calm", Goal(rounds=2), asked=asked)
+    Pool.create(tmp_path / "killed", all_seeds()).close()
+    begin = Database.transaction
+    deaths = 0
+    while not _two_rounds(tmp_path / "killed"):
+        left = 2
+
+        def dying(self: Database) -> object:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise _Killed
+            return begin(self)
+
+        with Pool.open(tmp_path / "killed") as pool:
+            session = session_in(pool, asked=asked)
+            monkeypatch.setattr(Database, "transaction", dying)
+            try:
+                list(session.run(Goal(rounds=1)))
+            except _Killed:
+                deaths += 1
+            monkeypatch.setattr(Database, "transaction", begin)
+    assert deaths >= 8
+    assert exported(tmp_path / "killed") == exported(tmp_path / "calm")
+
+
+def _two_rounds(path: Path) -> bool:
+    with Pool.open(path, writable=False) as pool:
+        return pool.reader.counts().rounds >= 2

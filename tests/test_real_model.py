@@ -1,0 +1,62 @@
+"""The README's first command with the bundled model: nothing is scripted here."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from rouge_score import rouge_scorer
+
+from support.command import studio
+from support.pools import ask, assert_sound
+from support.sessions import exported
+
+pytestmark = [pytest.mark.real_model, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pool of `studio run pool.db --headless --target 20`."""
+    path = tmp_path_factory.mktemp("real") / "pool.db"
+    done = studio("run", path, "--headless", "--target", "20", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["accepted"] >= 20 and summary["instances"] > 0 and summary["stopped"] == "target"
+    return path
+
+
+def test_twenty_tasks_and_their_instances(pool: Path) -> None:
+    assert_sound(pool)
+    assert ask(pool, "SELECT count(*) FROM tasks WHERE origin = 'generated' AND state = 'active'")[0][0] >= 20
+    assert ask(pool, "SELECT count(*) FROM instances WHERE request_id IS NOT NULL AND verdict = 'accepted'")[0][0] >= 5
+
+
+def test_the_model_is_on_record(pool: Path) -> None:
+    name, sha256, quantisation, licence = ask(pool, "SELECT name, sha256, quantisation, licence FROM models")[0]
+    assert sha256 == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+    assert "SmolLM2" in name and quantisation == "Q4_1" and "apache" in licence.lower()
+
+
+def test_every_request_has_its_completion(pool: Path) -> None:
+    assert ask(pool, "SELECT count(*) FROM requests LEFT JOIN completions ON request_id = id WHERE request_id IS NULL") == [(0,)]
+    assert ask(pool, "SELECT DISTINCT finish_reason IN ('stop', 'length', 'repeat') FROM completions") == [(1,)]
+
+
+def test_all_pairs_keep_to_the_threshold(pool: Path) -> None:
+    scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
+    generated = [text for (text,) in ask(pool, "SELECT instruction FROM tasks WHERE origin = 'generated'")]
+    seeds = [text for (text,) in ask(pool, "SELECT instruction FROM tasks WHERE origin = 'seed'")]
+    pairs = [*combinations(generated, 2), *((mine, seed) for mine in generated for seed in seeds)]
+    assert max(scorer.score(*pair)["rougeL"].fmeasure for pair in pairs) < 0.7
+
+
+def test_the_same_seed_writes_the_same(pool: Path, tmp_path: Path) -> None:
+    """A second process, cancelled and resumed by nobody, writes byte for byte what the first did in its first round."""
+    again = tmp_path / "again.db"
+    assert studio("run", again, "--headless", "--rounds", "1").returncode == 0
+    if ask(pool, "SELECT max(number) FROM rounds") == [(1,)]:
+        assert exported(again) == exported(pool)
+    texts = "SELECT stage, ordinal, text FROM requests JOIN completions ON request_id = id WHERE round_id = 1 ORDER BY 1, 2"
+    assert ask(again, texts) == ask(pool, texts)
