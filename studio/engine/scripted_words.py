@@ -113,3 +113,25 @@ DETAILS = _phrases("""
     | Several people disagreed politely | The colour fades after a week in the sun | Everything was packed before the train left
     | The answer depends on the season
 """)
+
+MOODS = _phrases("""
+    curious | impatient | newly arrived | cheerful | exhausted | forgetful | ambitious | cautious | homesick | thrifty
+    | outspoken | absent-minded | experienced | left-handed | hard-working | dreamy | stubborn | generous | witty | shy
+    | punctual | adventurous | sceptical | musical
+""")
+
+PEOPLE = _phrases("""
+    bakers | plumbers | librarians | goalkeepers | carpenters | pilots | gardeners | pharmacists | tailors | cyclists | divers
+    | photographers | cooks | accountants | actors | beekeepers | biologists | bus drivers | detectives | dentists | farmers
+    | florists | geologists | hairdressers | historians | journalists | lawyers | locksmiths | mathematicians | mechanics
+    | midwives | painters | postmen | programmers | sailors | sculptors | shepherds | translators | veterinarians | violinists
+    | waiters | weavers | zookeepers | economists
+""")
+
+PLACES = _phrases("""
+    in a small harbour town | on a night train | at a village fair | during their lunch break | before an important exam
+    | on the top floor of an office tower | in a mountain hut | at the edge of the desert | after a long winter | on a houseboat
+    | in a crowded waiting room | between two meetings | on their first day | at an airport gate | in an old farmhouse
+    | during a power cut | on an island without cars | at a family reunion | while queueing at the bank | in a noisy kitchen
+    | under a leaking roof | at a science museum | on a rainy Sunday | in the back of a van
+""")

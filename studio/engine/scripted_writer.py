@@ -6,7 +6,21 @@ import random
 import re
 from collections.abc import Callable
 
-from studio.engine.scripted_words import AUDIENCES, BLOCKED, CLASS_OPENINGS, DETAILS, ENDINGS, FOREIGN, LABELS, OPENINGS, SHORT, TOPICS
+from studio.engine.scripted_words import (
+    AUDIENCES,
+    BLOCKED,
+    CLASS_OPENINGS,
+    DETAILS,
+    ENDINGS,
+    FOREIGN,
+    LABELS,
+    MOODS,
+    OPENINGS,
+    PEOPLE,
+    PLACES,
+    SHORT,
+    TOPICS,
+)
 
 _LIST = re.compile(r"(?:^|\n)\s*(\d+)\.\s*$")
 _TRIPLE = re.compile(r"(?:^|\n)\s*(\d+)\. Instruction:\s*$")
@@ -35,10 +49,16 @@ def write(prefix: str, suffix: str, rng: random.Random, max_tokens: int) -> str:
 def instruction(rng: random.Random, *, classification: bool = False) -> str:
     """Return a well-formed instruction of about 10 to 20 words."""
     opening = rng.choice(CLASS_OPENINGS if classification else OPENINGS)
-    parts = [opening, "about", rng.choice(TOPICS), rng.choice(AUDIENCES)]
-    if rng.random() < 0.7:
+    parts = [opening, "about", rng.choice(TOPICS), _audience(rng)]
+    if rng.random() < 0.5:
         parts.append(rng.choice(ENDINGS))
     return " ".join(parts) + "."
+
+
+def _audience(rng: random.Random) -> str:
+    if rng.random() < 0.2:
+        return rng.choice(AUDIENCES)
+    return f"for {rng.choice(MOODS)} {rng.choice(PEOPLE)} {rng.choice(PLACES)}"
 
 
 def _sentence(rng: random.Random) -> str:
