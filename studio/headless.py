@@ -20,7 +20,7 @@ from studio.errors import Interrupted, PoolError, Stalled, StudioError, UsageErr
 from studio.headless_progress import Progress
 from studio.loop.configuration import Configuration, RunOptions
 from studio.loop.events import StopReason
-from studio.loop.runs import Run, begin, intent
+from studio.loop.runs import Intent, Run, begin, intent, stored_engine
 from studio.loop.session import Goal, Session
 from studio.loop.summary import Summary
 from studio.pool.store import Pool
@@ -52,9 +52,9 @@ def run_headless(asked: HeadlessRun, console: Console) -> Summary:
         wanted = intent(pool, asked.configuration, force=asked.force)
         seeds = _seeds(asked, pool)
         _require_open_target(asked.pool, pool, options)
-        console.print(f"loading {display_line(options.model) or 'the bundled model'} ...", markup=False, highlight=False)
-        model = options.model or (wanted.stored.model.name if wanted.stored and not asked.force else "")
-        engine = open_engine(model, EngineOptions(options.gpu_layers, options.context, options.threads, options.parallel))
+        model = options.model or _model_of(wanted)
+        console.print(f"loading {display_line(model) or 'the bundled model'} ...", markup=False, highlight=False, soft_wrap=True)
+        engine = open_engine(model, _engine_options(options, wanted))
         try:
             pool = pool or Pool.create(asked.pool, seeds)
             run = begin(pool, wanted, engine.info, force=asked.force)
@@ -95,6 +95,25 @@ def _seeds(asked: HeadlessRun, pool: Pool | None) -> Sequence[SeedTask]:
     return [task for path in asked.seeds or (bundled_seeds(),) for task in read_tasks(path)]
 
 
+def _model_of(wanted: Intent) -> str:
+    """What a resumed run was made with: the file where it is still there, else a model of that name; empty for a new pool."""
+    if wanted.stored is None:
+        return ""
+    opened = str(stored_engine(wanted.stored).get("model", ""))
+    return opened if "://" in opened or Path(opened).is_file() else wanted.stored.model.name
+
+
+def _engine_options(options: RunOptions, wanted: Intent) -> EngineOptions:
+    """A resumed run keeps its number of sequences and its context unless others are asked for: both shape what is computed."""
+    before = stored_engine(wanted.stored) if wanted.stored is not None and not wanted.differences else {}
+    return EngineOptions(
+        options.gpu_layers,
+        options.context or before.get("context_tokens", 0),
+        options.threads,
+        options.parallel or before.get("parallel", 0),
+    )
+
+
 def _require_open_target(path: Path, pool: Pool | None, options: RunOptions) -> None:
     if pool is None or options.target is None or pool.reader.open_round() is not None:
         return
@@ -106,11 +125,11 @@ def _require_open_target(path: Path, pool: Pool | None, options: RunOptions) -> 
 
 
 def _announce(console: Console, pool: Pool, run: Run, engine: EngineInfo) -> None:
+    on_gpu = f", {engine.layers_offloaded} of {engine.layers} layers on the GPU" if engine.layers_offloaded else ""
     words = "going on with" if run.resumed else "starting"
     console.print(
         f"{words} run {run.id} in {display_line(str(pool.path))}: {display_line(engine.model.name)}, profile {run.method.profile}, "
-        f"seed {display_line(run.seed)}, {engine.parallel} sequences, {engine.threads} threads, "
-        f"{engine.layers_offloaded} of {engine.layers} layers on the GPU",
+        f"seed {display_line(run.seed)}, {display_line(engine.backend)}, {engine.parallel} sequences{on_gpu}",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +13,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from studio.loop.events import EngineRestarted, Event, RequestFinished, RequestsSent, RoundFinished, RoundStarted, StageStarted
+from studio.loop.events import (
+    CandidateDecided,
+    EngineRestarted,
+    Event,
+    RequestFinished,
+    RequestsSent,
+    RoundFinished,
+    RoundStarted,
+    StageStarted,
+    TextStreamed,
+)
 from studio.loop.summary import Summary
 from studio.text import display_line
 
@@ -31,6 +42,9 @@ class Progress:
         self._round = 0
         self._stage = ""
         self._done = self._sent = 0
+        self._streaming: Counter[int] = Counter()
+        self._drafts = 0
+        self._falling: Counter[str] = Counter()
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Self:
@@ -49,15 +63,25 @@ class Progress:
                 self._round = number
             case StageStarted(_, stage):
                 self._stage, self._done, self._sent = str(stage), 0, 0
+                self._streaming.clear()
             case RequestsSent(_, count):
                 self._sent = count
-            case RequestFinished():
+            case TextStreamed(_, ordinal, _):
+                self._streaming[ordinal] += 1
+            case RequestFinished(_, ordinal, _):
                 self._done += 1
+                del self._streaming[ordinal]
+            case CandidateDecided():
+                self._drafts += event.task_id is not None
+                self._falling.update([event.reason] if event.task_id is None else [])
             case EngineRestarted(_, attempt, cause):
                 self._done = 0
+                self._streaming.clear()
                 self._note(f"the engine stopped ({display_line(cause, 200)}) and was started again, attempt {attempt}")
             case RoundFinished():
                 self._generated = event.generated
+                self._drafts = 0
+                self._falling.clear()
                 if self._live is None:
                     self._note(f"{self._counts()} · {self._rates(summary)} · {self._reasons(summary)}")
             case _:
@@ -79,11 +103,16 @@ class Progress:
 
     def _counts(self) -> str:
         of_target = f"{self._generated} of {self._target}" if self._target else f"{self._generated}"
-        return f"accepted {of_target} · round {self._round}"
+        drafts = f" (+{self._drafts} in this round)" if self._drafts else ""
+        return f"accepted {of_target}{drafts} · round {self._round}"
 
     def _rates(self, summary: Summary) -> str:
-        share = f"{summary.accepted / summary.candidates:.0%} of candidates accepted" if summary.candidates else "no candidates yet"
-        speed = summary.completion_tokens / summary.seconds if summary.seconds else 0.0
+        accepted = summary.accepted + self._drafts
+        candidates = summary.candidates + self._drafts + self._falling.total()
+        share = f"{accepted / candidates:.0%} of candidates accepted" if candidates else "no candidates yet"
+        # A piece of streamed text is about a token; the engine's own count replaces it when the request is finished.
+        tokens = summary.completion_tokens + self._streaming.total()
+        speed = tokens / summary.seconds if summary.seconds else 0.0
         return f"{share} · {speed:.0f} tokens/s · {self._time_left()}"
 
     def _time_left(self) -> str:
@@ -95,5 +124,5 @@ class Progress:
         return f"{minutes // 60}:{minutes % 60:02}:{rest:02} left"
 
     def _reasons(self, summary: Summary) -> str:
-        top = summary.rejected.most_common(REASONS_SHOWN)
+        top = (summary.rejected + self._falling).most_common(REASONS_SHOWN)
         return "rejected: " + (", ".join(f"{reason} {count}" for reason, count in top) or "none yet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -47,6 +48,15 @@ def stored_method(run: RunRecord) -> Method:
         return Method.model_validate_json(json.dumps(json.loads(run.settings)["method"]))
     except (ValidationError, KeyError, ValueError) as error:
         raise PoolError("the pool's settings cannot be read by this version", "use --force to start a new run in it") from error
+
+
+def stored_engine(run: RunRecord) -> dict[str, Any]:
+    """How the engine of a run was set up: model, backend, context_tokens, threads, parallel, layers; empty when not on record.
+
+    `model` is what opened it: a file's absolute path, an address, or a name.
+    """
+    engine = json.loads(run.settings).get("engine", {})
+    return engine if isinstance(engine, dict) else {}
 
 
 def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> Intent:
@@ -103,9 +113,8 @@ def _readable_method(stored: RunRecord, *, force: bool) -> Method | None:
 
 
 def _engine_settings(engine: EngineInfo) -> dict[str, Any]:
-    values = asdict(engine)
-    del values["model"]
-    return values
+    path = engine.model.path
+    return asdict(engine) | {"model": str(Path(path).absolute()) if path and Path(path).is_file() else path or engine.model.name}
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:

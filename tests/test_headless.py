@@ -1,0 +1,82 @@
+"""How a headless run chooses what to open, and what its progress says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from studio.engine.options import EngineOptions
+from studio.headless import _engine_options, _model_of
+from studio.headless_progress import Progress
+from studio.loop.configuration import RunOptions
+from studio.loop.events import EngineRestarted
+from studio.loop.runs import Intent, intent
+from studio.loop.session import Goal
+from studio.loop.summary import Summary
+from studio.pool.store import Pool
+from studio.records import Stage
+from support.sessions import configuration, play
+
+
+def stored(tmp_path: Path, **engine: object) -> Intent:
+    """The intent to go on with a run whose engine was set up as `engine` says."""
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=1))
+    with Pool.open(path) as pool:
+        wanted = intent(pool, configuration(), force=False)
+    assert wanted.stored is not None
+    settings = json.loads(wanted.stored.settings)
+    settings["engine"] |= engine
+    return replace(wanted, stored=replace(wanted.stored, settings=json.dumps(settings)))
+
+
+def test_a_model_is_opened_again_where_it_was(tmp_path: Path) -> None:
+    model = tmp_path / "mine.gguf"
+    wanted = stored(tmp_path, model=str(model))
+    assert _model_of(wanted) == "scripted"
+    model.touch()
+    assert _model_of(wanted) == str(model)
+
+
+def test_a_server_is_asked_again(tmp_path: Path) -> None:
+    assert _model_of(stored(tmp_path, model="http://127.0.0.1:9/v1#m")) == "http://127.0.0.1:9/v1#m"
+
+
+def test_a_resumed_run_keeps_what_shapes_its_batches(tmp_path: Path) -> None:
+    wanted = stored(tmp_path, parallel=5, context_tokens=4096)
+    assert _engine_options(RunOptions(), wanted) == EngineOptions(context=4096, parallel=5)
+    assert _engine_options(RunOptions(parallel=7, context=0), wanted) == EngineOptions(context=4096, parallel=7)
+
+
+def test_progress_away_from_a_terminal_is_a_line_a_round(tmp_path: Path) -> None:
+    out = StringIO()
+    summary = Summary("pool.db", 1)
+    with Progress(Console(file=out, width=300), generated=0, target=30) as progress:
+        for event in play(tmp_path / "pool.db", Goal(target=30)):
+            summary.add(event)
+            progress.show(event, summary)
+        progress.show(EngineRestarted(Stage.INSTRUCTIONS, 1, "signal 9\x1b[2J"), summary)
+    lines = out.getvalue().splitlines()
+    assert len(lines) == summary.rounds + 1
+    assert lines[-2].startswith(f"accepted {summary.accepted} of 30 · round {summary.rounds}")
+    assert "\x1b" not in lines[-1] and "attempt 1" in lines[-1]
+
+
+def test_progress_on_a_terminal_counts_drafts_as_they_come(tmp_path: Path) -> None:
+    out = StringIO()
+    summary = Summary("pool.db", 1)
+    console = Console(file=out, width=120, force_terminal=True)
+    with Progress(console, generated=0, target=30) as progress:
+        for event in play(tmp_path / "pool.db", Goal(rounds=1)):
+            summary.add(event)
+            progress.show(event, summary)
+            view = progress._view(summary)
+            out.truncate(0)
+            console.print(view)
+            if "in this round" in out.getvalue():
+                break
+    assert "accepted 0 of 30 (+1 in this round)" in out.getvalue()
