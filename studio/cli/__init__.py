@@ -66,6 +66,9 @@ def main() -> None:
         code = _report("interrupted", "", ExitCode.INTERRUPTED)
     except KeyboardInterrupt:
         code = _report("interrupted", "", ExitCode.INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        code = int(ExitCode.USAGE)
     except click.ClickException as error:
         code = _report(error.format_message(), _help_hint(error), ExitCode.USAGE)
     except StudioError as error:
