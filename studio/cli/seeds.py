@@ -11,8 +11,8 @@ import click
 from studio.errors import ExitCode
 
 if TYPE_CHECKING:
+    from studio.insight.seed_check import SeedFigures
     from studio.seeds import SeedFile
-    from studio.seeds.check import SeedFigures
 
 
 @click.group()
@@ -28,8 +28,8 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 
     Exits with 2 when a file has a fault.
     """
+    from studio.insight.seed_check import figures
     from studio.seeds import inspect_file
-    from studio.seeds.check import figures
 
     checked = [(contents, figures(contents)) for contents in map(inspect_file, files)]
     if as_json:

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from studio.cli.seeds import command
+from studio.insight.seed_check import figures
 from studio.seeds import bundled_seeds, inspect_file
-from studio.seeds.check import figures
 
 
 def seed(instruction: str, *, classification: bool = False, given: str = "") -> str:
