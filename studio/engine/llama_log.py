@@ -6,7 +6,8 @@ import re
 from collections import deque
 from typing import Any, TextIO
 
-_DEBUG, _CONTINUED = 4, 5
+_DEBUG, _CONTINUED = 1, 5
+"""Of ggml.h's ggml_log_level: 2 is information, 3 a warning, 4 an error. The numbers in llama-cpp-python's own logger are older ones."""
 _OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers")
 _DEVICE = re.compile(r"using device (\S+)")
 

@@ -12,7 +12,7 @@ from studio.engine.llama_log import LogBuffer
 def test_lines_are_put_together_and_debug_ones_left_out() -> None:
     log = LogBuffer()
     log.sink = io.StringIO()
-    for level, text in ((1, "one "), (5, "more\n"), (4, "debug\n"), (5, "still debug\n"), (3, "bad\n...\n"), (1, "unfinished")):
+    for level, text in ((2, "one "), (5, "more\n"), (1, "debug\n"), (5, "still debug\n"), (4, "bad\n...\n"), (2, "unfinished")):
         log.write(level, text)
     assert log.last(9) == ["one more", "bad", "unfinished"]
     assert log.last(1) == ["unfinished"]
@@ -24,8 +24,8 @@ def test_lines_are_put_together_and_debug_ones_left_out() -> None:
 def test_offloaded_layers_and_devices() -> None:
     log = LogBuffer()
     assert log.offloaded() == (0, 0) and log.devices() == []
-    log.write(1, "llama_model_load_from_file_impl: using device CUDA0 (NVIDIA H200) - 140000 MiB free\n")
-    log.write(1, "load_tensors: offloaded 31/31 layers to GPU\n")
+    log.write(2, "llama_model_load_from_file_impl: using device CUDA0 (NVIDIA H200) - 140000 MiB free\n")
+    log.write(2, "load_tensors: offloaded 31/31 layers to GPU\n")
     assert log.offloaded() == (31, 31) and log.devices() == ["CUDA0"]
 
 
