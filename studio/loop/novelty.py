@@ -1,14 +1,16 @@
 """Exact ROUGE-L of candidates over the whole pool, a batch at a time.
 
 The longest common subsequences are integers from RapidFuzz; the scores come of them by `rouge_score`'s own float formula, so each equals
-what that package gives, bit for bit. Memory: about 130 bytes a task of ordinary length, and the vocabulary.
+what that package gives, bit for bit. Memory: 130 to 150 bytes a task of ordinary length (16 tokens), and the vocabulary.
 """
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import LCSseq
 
 from studio.loop.rouge import f1_array
-from studio.loop.tokens import Tokenizer
+from studio.loop.tokens import Tokenizer, joined_tokens
 from studio.loop.vocabulary import Encoded, Vocabulary
 from studio.records import Neighbour, Novelty
 
@@ -25,6 +27,9 @@ NEIGHBOURS = 10
 
 _CELLS = 1 << 17
 """Pairs scored at a time: their float arrays stay within a few megabytes, whatever the pool's size."""
+
+_CHUNK = 512
+"""Instructions tokenised at a time: their tokens stay in the processor's cache, and the cost of a chunk is spread over enough of them."""
 
 
 @dataclass(slots=True)
@@ -69,9 +74,35 @@ class NoveltyIndex:
         self._append(task_id, self._tokenizer(instruction), is_seed)
 
     def extend(self, instructions: Iterable[tuple[int, str, bool]]) -> None:
-        """Append (task id, instruction, is it a seed) triples in their order."""
-        for task_id, instruction, is_seed in instructions:
-            self.add(task_id, instruction, is_seed=is_seed)
+        """Append (task id, instruction, is it a seed) triples in their order: as `add` does, but several times faster for many."""
+        remaining = iter(instructions)
+        while chunk := list(islice(remaining, _CHUNK)):
+            task_ids, texts, are_seeds = zip(*chunk, strict=True)
+            encoded = self._vocabulary.add_joined(joined_tokens(self._tokenizer, texts))
+            self._encoded += encoded
+            self._lengths.extend(map(len, encoded))
+            self._task_ids.extend(task_ids)
+            self._seeds.extend(are_seeds)
+
+    def put(self, task_id: int, instruction: str, *, is_seed: bool) -> None:
+        """Let the index hold `instruction` for this task, at the task's place in the order of ids, as if it had been filled with it.
+
+        Takes ascending ids throughout, as the pool gives them. Batches made before count for nothing afterwards; so too after `remove`.
+        """
+        self.remove(task_id)
+        place = bisect_left(self._task_ids, task_id)
+        tokens = self._tokenizer(instruction)
+        self._encoded.insert(place, self._vocabulary.add(tokens))
+        self._lengths.insert(place, len(tokens))
+        self._task_ids.insert(place, task_id)
+        self._seeds.insert(place, is_seed)
+
+    def remove(self, task_id: int) -> None:
+        """Forget a task; nothing happens when the index does not hold it."""
+        place = bisect_left(self._task_ids, task_id)
+        if place < len(self) and self._task_ids[place] == task_id:
+            for parts in (self._encoded, self._lengths, self._task_ids, self._seeds):
+                del parts[place]
 
     def batch(self, texts: Sequence[str]) -> NoveltyBatch:
         """Compare all `texts` with the whole index at once, which costs much less than one by one."""

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 Tokenizer = Callable[[str], list[str]]
-"""Splits a text into its tokens, in order."""
+"""Splits a text into its tokens, in order. All of them split ASCII text as `ascii_tokens` does."""
+
+BREAK = "\0"
+"""Ends the tokens of a text in `joined_tokens`; tokens are letters, digits and marks, so it is none."""
 
 _ASCII_TOKEN = re.compile(r"[a-z0-9]+")
+
+# No UTF-8 text has this byte. The table makes it the break, other ASCII lower-case letters, digits and spaces, and leaves the rest.
+_JOINT = 0xFF
+_ENDING = bytes([ord(" "), _JOINT, ord(" ")])
+_JOINED = bytes(
+    ord(BREAK) if code == _JOINT else code if code >= 0x80 else ord(chr(code).lower()) if chr(code).isalnum() else ord(" ")
+    for code in range(256)
+)
 
 # Scripts that are written without spaces between words: each character is a token. First and last code point of each block.
 _UNSPACED = (
@@ -91,6 +102,15 @@ def unicode_tokens(text: str) -> list[str]:
         # Spacing accents, as in "don´t", are a space and a mark in NFKC.
         tokens = [bare for token in tokens if (bare := token.lstrip(marks))]
     return tokens
+
+
+def joined_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> bytes:
+    """Return the tokens of each text, one text after another, with a BREAK after each: in UTF-8, apart by one or more spaces.
+
+    ASCII texts, in which all tokenisers agree, are split together, much faster than one by one.
+    """
+    pieces = [(text if text.isascii() else " ".join(tokenizer(text))).encode() for text in texts]
+    return _ENDING.join([*pieces, b""]).translate(_JOINED)
 
 
 TOKENIZERS: dict[str, Tokenizer] = {"ascii": ascii_tokens, "unicode": unicode_tokens}

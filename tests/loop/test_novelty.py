@@ -12,7 +12,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from studio.loop import novelty as module
 from studio.loop.novelty import NoveltyIndex, is_novel
-from studio.loop.tokens import ascii_tokens, unicode_tokens
+from studio.loop.tokens import TOKENIZERS, Tokenizer, ascii_tokens, unicode_tokens
 from studio.loop.vocabulary import Vocabulary
 from studio.records import Neighbour, Novelty
 
@@ -81,6 +81,24 @@ def test_with_more_tokens_than_code_points(pool: Pool, batch: list[str]) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "Vocabulary", partial(Vocabulary, first=0x10FFFD))
         check(pool, [batch])
+
+
+def state(index: NoveltyIndex) -> object:
+    return index._encoded, index._lengths, index._task_ids, index._seeds, dict(index._vocabulary._numbers)
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS.values())
+@given(pool=pools, later=pools, size=st.integers(1, 9), first=st.sampled_from([1, 0x10FFFD]))
+def test_extending_is_adding_one_by_one(tokenizer: Tokenizer, pool: Pool, later: Pool, size: int, first: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_CHUNK", size)
+        patch.setattr(module, "Vocabulary", partial(Vocabulary, first=first))
+        bulk, single = NoveltyIndex(tokenizer), NoveltyIndex(tokenizer)
+        for part in (pool, later):
+            bulk.extend(iter(part))
+            for task_id, text, is_seed in part:
+                single.add(task_id, text, is_seed=is_seed)
+            assert state(bulk) == state(single)
 
 
 def test_ties_go_in_pool_order() -> None:

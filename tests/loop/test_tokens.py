@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rouge_score.tokenizers import DefaultTokenizer
 
 from studio.loop.rouge import rouge_l
-from studio.loop.tokens import TOKENIZERS, ascii_tokens, unicode_tokens
+from studio.loop.tokens import BREAK, TOKENIZERS, Tokenizer, ascii_tokens, joined_tokens, unicode_tokens
 
 RELEASED = DefaultTokenizer(use_stemmer=False)
 
@@ -65,6 +65,32 @@ def test_unicode_tokens_of_any_text(text: str) -> None:
     tokens = unicode_tokens(text)
     assert all(token and not token.isspace() and "_" not in token for token in tokens)
     assert bool(tokens) >= any(char.isalpha() for char in text)
+
+
+# Among them all that the bulk path could take for its own marks.
+marks = st.sampled_from(
+    ["", " ", "\0", "\x80", "\x85", "\n", "\x1c", "ÿ", "İ", "a\0b", "a\x80b", "x\x80", "\x80 y", "é", "中文", "Word, 2"]
+)
+any_texts = st.lists(
+    st.one_of(marks, st.lists(marks).map("".join), st.text(max_size=20), st.text("aB1 \0\x80\n", max_size=20)), max_size=20
+)
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS.values())
+@given(texts=any_texts)
+def test_all_at_once_as_one_by_one(tokenizer: Tokenizer, texts: list[str]) -> None:
+    assert joined_tokens(tokenizer, texts).decode().split() == [token for text in texts for token in (*tokenizer(text), BREAK)]
+
+
+def test_all_at_once_for_every_character() -> None:
+    texts = [f"a{chr(code)}Z" for code in range(0x300)]
+    for tokenizer in TOKENIZERS.values():
+        assert joined_tokens(tokenizer, texts).decode().split() == [token for text in texts for token in (*tokenizer(text), BREAK)]
+
+
+@given(st.text(max_size=60))
+def test_no_tokenizer_gives_a_break(text: str) -> None:
+    assert not any(BREAK in token for tokenizer in TOKENIZERS.values() for token in tokenizer(text + BREAK))
 
 
 def test_other_scripts_are_not_always_new() -> None:
