@@ -5,70 +5,42 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 from studio.engine.api import CancelToken, EngineInfo
-from studio.engine.open import open_engine
-from studio.engine.options import EngineOptions
-from studio.errors import Interrupted, PoolError, Stalled, StudioError, UsageError
+from studio.errors import Interrupted, Stalled, StudioError, UsageError
 from studio.headless_progress import Progress
-from studio.loop.configuration import Configuration, RunOptions
+from studio.loop.configuration import RunOptions
 from studio.loop.events import StopReason
-from studio.loop.runs import Intent, Run, begin, intent, stored_engine
+from studio.loop.runs import Run
 from studio.loop.session import Goal, Session
 from studio.loop.summary import Summary
+from studio.opening import Opening, RunRequest
 from studio.pool.store import Pool
-from studio.records import SeedTask
-from studio.seeds.bundled import bundled_seeds
-from studio.seeds.reading import read_tasks
 from studio.text import display_line
 
 
-@dataclass(frozen=True, slots=True)
-class HeadlessRun:
-    """One headless run as it was asked for. `seeds` are the files a new pool starts from; none means the bundled ones."""
-
-    pool: Path
-    configuration: Configuration
-    seeds: tuple[Path, ...] = ()
-    force: bool = False
-
-
-def run_headless(asked: HeadlessRun, console: Console) -> Summary:
+def run_headless(asked: RunRequest, console: Console) -> Summary:
     """Open or create the pool, load the model, generate until the goal, and return what was done.
 
     Everything that can be wrong with pool, settings and seeds is found before the model is loaded; a new pool is made after that.
     Raises StudioError subclasses; for how the run ended see `verdict_of`.
     """
-    options = asked.configuration.options
-    pool = Pool.open(asked.pool) if asked.pool.exists() else None
-    try:
-        wanted = intent(pool, asked.configuration, force=asked.force)
-        seeds = _seeds(asked, pool)
-        _require_open_target(asked.pool, pool, options)
-        model = options.model or _model_of(wanted)
-        console.print(f"loading {display_line(model) or 'the bundled model'} ...", markup=False, highlight=False, soft_wrap=True)
-        engine = open_engine(model, _engine_options(options, wanted))
-        try:
-            pool = pool or Pool.create(asked.pool, seeds)
-            run = begin(pool, wanted, engine.info, force=asked.force)
-            session = Session(pool, engine, run.method, run.seed, run.id)
-            _announce(console, pool, run, engine.info)
-            return _drain(session, asked, run, pool, console)
-        finally:
-            engine.close()
-    finally:
-        if pool is not None:
-            pool.close()
+    with Opening(asked) as opening:
+        _require_open_target(asked.pool, opening.pool, asked.configuration.options)
+        console.print(f"loading {display_line(opening.model) or 'the bundled model'} ...", markup=False, highlight=False, soft_wrap=True)
+        started = opening.start()
+        session = started.session()
+        _announce(console, started.pool, started.run, started.engine.info)
+        return _drain(session, asked, started.run, started.pool, console)
 
 
-def verdict_of(summary: Summary, asked: HeadlessRun) -> StudioError | None:
+def verdict_of(summary: Summary, asked: RunRequest) -> StudioError | None:
     """The error that the way a run ended stands for, or None when it reached its goal."""
     again = f"studio run {asked.pool} --headless"
     match summary.stopped:
@@ -82,36 +54,6 @@ def verdict_of(summary: Summary, asked: HeadlessRun) -> StudioError | None:
             )
         case _:
             return None
-
-
-def _seeds(asked: HeadlessRun, pool: Pool | None) -> Sequence[SeedTask]:
-    if pool is not None:
-        if asked.seeds:
-            raise UsageError(f"{asked.pool} exists already, --seeds is for a new pool", "use `studio import` to add tasks to it")
-        return ()
-    folder = asked.pool.parent
-    if not folder.is_dir():
-        raise PoolError(f"the folder {folder} for the pool does not exist", f"create it first: mkdir -p {folder}")
-    return [task for path in asked.seeds or (bundled_seeds(),) for task in read_tasks(path)]
-
-
-def _model_of(wanted: Intent) -> str:
-    """What a resumed run was made with: the file where it is still there, else a model of that name; empty for a new pool."""
-    if wanted.stored is None:
-        return ""
-    opened = str(stored_engine(wanted.stored).get("model", ""))
-    return opened if "://" in opened or Path(opened).is_file() else wanted.stored.model.name
-
-
-def _engine_options(options: RunOptions, wanted: Intent) -> EngineOptions:
-    """A resumed run keeps its number of sequences and its context unless others are asked for: both shape what is computed."""
-    before = stored_engine(wanted.stored) if wanted.stored is not None and not wanted.differences else {}
-    return EngineOptions(
-        options.gpu_layers,
-        options.context or before.get("context_tokens", 0),
-        options.threads,
-        options.parallel or before.get("parallel", 0),
-    )
 
 
 def _require_open_target(path: Path, pool: Pool | None, options: RunOptions) -> None:
@@ -134,9 +76,11 @@ def _announce(console: Console, pool: Pool, run: Run, engine: EngineInfo) -> Non
         highlight=False,
         soft_wrap=True,
     )
+    for notice in engine.notices:
+        console.print(f"note: {display_line(notice)}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _drain(session: Session, asked: HeadlessRun, run: Run, pool: Pool, console: Console) -> Summary:
+def _drain(session: Session, asked: RunRequest, run: Run, pool: Pool, console: Console) -> Summary:
     options = asked.configuration.options
     summary = Summary(str(asked.pool), run.id)
     generated = pool.reader.generated()

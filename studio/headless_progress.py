@@ -18,6 +18,7 @@ from studio.loop.events import (
     EngineRestarted,
     Event,
     RequestFinished,
+    RequestRetried,
     RequestsSent,
     RoundFinished,
     RoundStarted,
@@ -45,6 +46,7 @@ class Progress:
         self._streaming: Counter[int] = Counter()
         self._drafts = 0
         self._falling: Counter[str] = Counter()
+        self._retried: set[str] = set()
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Self:
@@ -64,6 +66,7 @@ class Progress:
             case StageStarted(_, stage):
                 self._stage, self._done, self._sent = str(stage), 0, 0
                 self._streaming.clear()
+                self._retried.clear()
             case RequestsSent(_, count):
                 self._sent = count
             case TextStreamed(_, ordinal, _):
@@ -78,6 +81,12 @@ class Progress:
                 self._done = 0
                 self._streaming.clear()
                 self._note(f"the engine stopped ({display_line(cause, 200)}) and was started again, attempt {attempt}")
+            case RequestRetried(_, ordinal, attempt, cause):
+                del self._streaming[ordinal]
+                # Many requests fail of one cause together: said once a stage.
+                if cause not in self._retried:
+                    self._retried.add(cause)
+                    self._note(f"a request failed ({display_line(cause, 200)}) and is sent again, attempt {attempt}")
             case RoundFinished():
                 self._generated = event.generated
                 self._drafts = 0

@@ -10,13 +10,13 @@ from pathlib import Path
 from rich.console import Console
 
 from studio.engine.options import EngineOptions
-from studio.headless import _engine_options, _model_of
 from studio.headless_progress import Progress
 from studio.loop.configuration import RunOptions
 from studio.loop.events import EngineRestarted
 from studio.loop.runs import Intent, intent
 from studio.loop.session import Goal
 from studio.loop.summary import Summary
+from studio.opening import engine_options, model_of
 from studio.pool.store import Pool
 from studio.records import Stage
 from support.sessions import configuration, play
@@ -37,19 +37,19 @@ def stored(tmp_path: Path, **engine: object) -> Intent:
 def test_a_model_is_opened_again_where_it_was(tmp_path: Path) -> None:
     model = tmp_path / "mine.gguf"
     wanted = stored(tmp_path, model=str(model))
-    assert _model_of(wanted) == "scripted"
+    assert model_of(wanted) == "scripted"
     model.touch()
-    assert _model_of(wanted) == str(model)
+    assert model_of(wanted) == str(model)
 
 
 def test_a_server_is_asked_again(tmp_path: Path) -> None:
-    assert _model_of(stored(tmp_path, model="http://127.0.0.1:9/v1#m")) == "http://127.0.0.1:9/v1#m"
+    assert model_of(stored(tmp_path, model="http://127.0.0.1:9/v1#m")) == "http://127.0.0.1:9/v1#m"
 
 
 def test_a_resumed_run_keeps_what_shapes_its_batches(tmp_path: Path) -> None:
     wanted = stored(tmp_path, parallel=5, context_tokens=4096)
-    assert _engine_options(RunOptions(), wanted) == EngineOptions(context=4096, parallel=5)
-    assert _engine_options(RunOptions(parallel=7, context=0), wanted) == EngineOptions(context=4096, parallel=7)
+    assert engine_options(RunOptions(), wanted) == EngineOptions(context=4096, parallel=5)
+    assert engine_options(RunOptions(parallel=7, context=0), wanted) == EngineOptions(context=4096, parallel=7)
 
 
 def test_progress_away_from_a_terminal_is_a_line_a_round(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,7 @@ def _examine(model: str, gpu_layers: int) -> tuple[dict[str, Any], ModelError | 
     from studio.engine.child_process import log_folder
     from studio.engine.identity import hash_cache_path
     from studio.engine.llama_build import build_facts, gpu_warning, machine_gpus
+    from studio.engine.llama_devices import list_devices
     from studio.engine.options import usable_cores
 
     report: dict[str, Any] = {"versions": _versions(), "threads": usable_cores(), "gpus": machine_gpus(), "warning": ""}
@@ -46,10 +48,12 @@ def _examine(model: str, gpu_layers: int) -> tuple[dict[str, Any], ModelError | 
     try:
         facts = build_facts()
         report |= _build(facts) | {"warning": gpu_warning(report["gpus"], facts)}
+        report["devices"] = [asdict(device) for device in list_devices()]
         report["model"] = _load(model, gpu_layers)
     except ModelError as error:
         fault = error
         report["fault"] = error.message
+    report["prefix_cache"] = _prefix_cache()
     report["paths"] = {
         "models": [str(folder.absolute()) for folder in models_folders()],
         "hashes": str(hash_cache_path()),
@@ -78,6 +82,14 @@ def _build(facts: BuildFacts) -> dict[str, Any]:
     return {"llama_cpp": {"ggml": facts.ggml, "gpu_support": facts.gpu, "features": list(facts.features)}}
 
 
+def _prefix_cache() -> dict[str, Any]:
+    from studio.engine.prefix_store import BUDGET_BYTES, PrefixStore, open_store, store_folder
+
+    usage = PrefixStore(store_folder()).usage()
+    on = open_store() is not None
+    return {"folder": str(store_folder()), "on": on, "files": usage.files, "bytes": usage.bytes, "budget": BUDGET_BYTES}
+
+
 def _load(model: str, gpu_layers: int) -> dict[str, Any]:
     from studio.engine.open import open_engine
     from studio.engine.options import EngineOptions
@@ -99,6 +111,7 @@ def _load(model: str, gpu_layers: int) -> dict[str, Any]:
         "context_tokens": info.context_tokens,
         "parallel": info.parallel,
         "threads": info.threads,
+        "notices": list(info.notices),
     }
 
 
@@ -111,6 +124,8 @@ def _print(report: dict[str, Any]) -> None:
         lines |= {"ggml (llama.cpp) version": build["ggml"], "GPU support built in": "yes" if build["gpu_support"] else "no"}
         lines["CPU features used"] = " ".join(build["features"])
     lines |= {"GPUs seen": ", ".join(report["gpus"]) or "none", "cores usable": report["threads"]}
+    if report.get("devices"):
+        lines["devices of llama.cpp"] = ", ".join(_device(device) for device in report["devices"])
     model = report.get("model")
     if model:
         lines["model"] = f"{model['name']} ({model['quantisation']}, {model['licence'] or 'licence unknown'})"
@@ -122,7 +137,20 @@ def _print(report: dict[str, Any]) -> None:
         lines |= {"context": f"{model['context_tokens']:,} tokens for {model['parallel']} sequences"}
     else:
         lines["model"] = "cannot be loaded"
-    paths = report["paths"]
+    paths, cache = report["paths"], report["prefix_cache"]
+    held = f"{cache['files']} files, {cache['bytes'] / 1e6:,.0f} MB of at most {cache['budget'] / 1e6:,.0f}"
+    lines["prefix cache"] = f"{cache['folder']} ({held if cache['on'] else 'off, ' + held})"
     lines |= {"models folders": ", ".join(paths["models"]), "hash cache": paths["hashes"], "logs": paths["logs"]}
     for name, value in lines.items():
         click.echo(f"{name:<26} {display_line(str(value))}")
+    for notice in (model or {}).get("notices", ()):
+        click.echo(f"note: {display_line(notice)}")
+
+
+def _device(device: dict[str, Any]) -> str:
+    from studio.engine.devices import gigabytes
+
+    words = f"{device['name']} ({device['description']}, {device['kind']}"
+    if not device["memory_total"]:
+        return f"{words})"
+    return f"{words}, {gigabytes(device['memory_free'])} free of {gigabytes(device['memory_total'])})"

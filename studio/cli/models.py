@@ -1,4 +1,4 @@
-"""`studio models`: which models there are."""
+"""`studio models`: which models there are, and faster copies of them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,37 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.models_optimize import command as optimize
 from studio.errors import ModelError
 
 if TYPE_CHECKING:
     from studio.engine.catalog import CatalogEntry
 
 
-@click.command()
+class ListByDefault(click.Group):
+    """Lists when no command is named: `studio models FOLDER` is `studio models list FOLDER`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=ListByDefault, options_metavar="", subcommand_metavar="[list | optimize] [OPTIONS] [ARGS]...")
+def command() -> None:
+    """List the models that can be used, or make a faster copy of one.
+
+    Without a command: list them. `studio models FOLDER` lists the GGUF files of a folder, too, and --json gives one JSON array.
+    """
+
+
+command.add_command(optimize)
+
+
+@command.command("list")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
-def command(paths: tuple[Path, ...], as_json: bool) -> None:
+def listing(paths: tuple[Path, ...], as_json: bool) -> None:
     """List the models that can be used.
 
     The bundled model, GGUF files in ./models, $STUDIO_MODELS and your data folder, and the files or folders PATHS.

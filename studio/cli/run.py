@@ -19,7 +19,12 @@ PATH = click.Path(path_type=Path)
 @click.option("--headless", is_flag=True, help="Generate without the terminal studio, with a progress bar on stderr.")
 @click.option("--target", type=click.IntRange(min=1), metavar="N", help="Stop when the pool has N generated tasks.")
 @click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Stop after N rounds.")
-@click.option("-m", "--model", metavar="MODEL", help="Name or path of a GGUF model; see `studio models`. [the bundled one]")
+@click.option(
+    "-m",
+    "--model",
+    metavar="MODEL",
+    help="Name or path of a GGUF model, see `studio models`, or a server: http://HOST:PORT/v1#NAME. [the bundled one]",
+)
 @click.option("--profile", metavar="NAME", help="studio, paper, code or alpaca. [studio]")
 @click.option("--seed", metavar="TEXT", help="Equal pool, settings, model and seed give equal data. [0]")
 @click.option("--seeds", "seed_files", type=PATH, multiple=True, metavar="FILE", help="Seed tasks of a new pool (JSONL, CSV, text).")
@@ -40,14 +45,16 @@ def command(pool: Path, headless: bool, config_file: Path | None, force: bool, a
     """
     if not headless:
         raise UsageError("the terminal studio is not part of this version yet", f"add --headless: studio run {pool} --headless")
-    from rich.console import Console
-
-    from studio.headless import HeadlessRun, run_headless, verdict_of
     from studio.loop.configuration import load_configuration
+    from studio.opening import RunRequest
 
     seeds, assignments = flags.pop("seed_files"), flags.pop("assignments")
     given = {key: value for key, value in flags.items() if value is not None}
-    asked = HeadlessRun(pool, load_configuration(config_file, os.environ, given, assignments), seeds, force)
+    asked = RunRequest(pool, load_configuration(config_file, os.environ, given, assignments), seeds, force)
+    from rich.console import Console
+
+    from studio.headless import run_headless, verdict_of
+
     console = Console(stderr=True)
     summary = run_headless(asked, console)
     if as_json:

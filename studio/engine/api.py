@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 from studio.records import ModelIdentity
 
@@ -19,11 +19,15 @@ class FinishReason(StrEnum):
     LENGTH = "length"
     """`max_tokens` reached or the context full."""
     REPEAT = "repeat"
-    """The engine saw that it only repeats itself."""
+    """The engine saw that it only repeats itself or what the prompt lists; see `SamplingParams.stop_on_repeat`."""
     REFUSED = "refused"
     """The prompt does not fit the context; nothing was generated, `detail` says by how much."""
     CANCELLED = "cancelled"
     """The caller cancelled; the text is partial."""
+
+
+RepeatRule = Literal["", "items", "text"]
+"""What ends a completion early as repetition; see `studio.engine.repetition`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,17 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     grammar: str = ""
     """GBNF, or empty."""
+    ignore_eos: bool = False
+    """Never draw a token that ends the text, so that exactly `max_tokens` come: for measuring."""
+    choices: tuple[str, ...] = ()
+    """When there are any, nothing is drawn: the completion is the most likely of these continuations, the first of equally likely ones.
+
+    They are compared by the logits of the first token in which `prompt + choice` differ; all else here is then without effect. They must
+    differ in one and the same token, otherwise the request is refused. An engine that cannot see logits may write a completion as usual,
+    so the other parameters should say how.
+    """
+    stop_on_repeat: RepeatRule = ""
+    """Whether the completion ends as `REPEAT` once it says nothing new; empty is never. It counts the text alone, not the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,8 @@ class Completion:
     seconds: float = 0.0
     detail: str = ""
     """For a stop: the stop string that fired, or empty at the end of text. For a refusal: the reason."""
+    probability: float | None = None
+    """For a request with choices: the probability of its FIRST choice, 0 to 1, the choices' own sum being 1. Otherwise None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +119,16 @@ class Restarted:
     cause: str
 
 
-EngineEvent = TextPiece | Finished | Restarted
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The request at `index` failed of `cause` and is sent again, for the `attempt`-th time: its text so far is void, others' stays."""
+
+    index: int
+    attempt: int
+    cause: str
+
+
+EngineEvent = TextPiece | Finished | Restarted | Retried
 
 
 class CancelToken:
@@ -130,6 +156,8 @@ class EngineInfo:
     parallel: int = 1
     layers_offloaded: int = 0
     layers: int = 0
+    notices: tuple[str, ...] = ()
+    """What the user should know of how the model runs, in sentences: what was given up for want of memory, what the model cannot do."""
 
 
 class Engine(Protocol):

@@ -17,6 +17,7 @@ from typing import IO
 import platformdirs
 
 from studio.engine import wire
+from studio.engine.fitting import number_tried, speaks_of_memory
 from studio.engine.identity import APP_NAME
 
 CHILD_COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "studio.engine.child")
@@ -24,10 +25,26 @@ CHILD_COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "studio.engine.chi
 _READ_BYTES = 1 << 16
 _CLOSE_S = 2.0
 _KEEP_LOGS_S = 7 * 24 * 3600.0
+_LINES_OF_A_DEATH = 60
+_SIGNALS_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+
+
+READY_LINE = "self-instruct-studio: the model is loaded"
+"""Written to the log by the process once it has loaded; what the log says before is no cause of a later death."""
 
 
 class ChildDied(Exception):
-    """The model's process has ended; the text says how."""
+    """The model's process has ended; the text says how.
+
+    `killed` says that it was ended from outside, `out_of_memory` that it, or the whole machine, lacked memory, and `setup` with which of
+    `fitting.setups_to_try`.
+    """
+
+    def __init__(self, cause: str, *, killed: bool = False, out_of_memory: bool = False, setup: int = 0) -> None:
+        super().__init__(f"{cause}, out of memory" if out_of_memory else cause)
+        self.killed = killed
+        self.out_of_memory = out_of_memory
+        self.setup = setup
 
 
 class ChildProcess:
@@ -35,6 +52,7 @@ class ChildProcess:
 
     def __init__(self, command: Sequence[str] = CHILD_COMMAND) -> None:
         self.log = _new_log()
+        self._kills_before = machine_memory_kills()
         with self.log.open("wb") as sink:
             self._process = subprocess.Popen(
                 command,
@@ -62,7 +80,7 @@ class ChildProcess:
             while data:
                 data = data[os.write(pipe, data) :]
         except OSError as error:
-            raise ChildDied(self._cause()) from error
+            raise self._death() from error
 
     def receive(self, timeout_s: float) -> wire.Message | None:
         """Return the next message, or None when none has come in time. Raises ChildDied once the process is gone and all is read."""
@@ -72,17 +90,16 @@ class ChildProcess:
                 return None
             data = os.read(pipe, _READ_BYTES)
             if not data:
-                raise ChildDied(self._cause())
+                raise self._death()
             self._ready.extend(self._decoder.feed(data))
         return self._ready.pop(0) if self._ready else None
 
     def last_lines(self, count: int) -> str:
         """Return the last lines of the log on one line, for an error's hint."""
-        with contextlib.suppress(OSError):
-            # Python's own account of a crash comes last and is long; what matters stands before it.
-            lines = self.log.read_text("utf-8", "replace").split("Fatal Python error", 1)[0].splitlines()
-            if lines:
-                return f"the end of {self.log}: " + " / ".join(line.strip() for line in lines[-count:])
+        # Python's own account of a crash comes last and is long; what matters stands before it.
+        lines = self._log_text().split("Fatal Python error", 1)[0].splitlines()
+        if lines:
+            return f"the end of {self.log}: " + " / ".join(line.strip() for line in lines[-count:])
         return "its log is empty"
 
     def kill(self) -> None:
@@ -103,24 +120,51 @@ class ChildProcess:
             with contextlib.suppress(OSError):
                 self.log.unlink(missing_ok=True)
 
-    def _cause(self) -> str:
+    def _death(self) -> ChildDied:
         """Return how the process ended, waiting for it."""
         try:
             status = self._process.wait(_CLOSE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            return "it closed its pipe"
+            self._process.wait()
+            return ChildDied("it closed its pipe")
+        before, _, after = self._log_text().rpartition(READY_LINE)
+        setup = number_tried((before or after).splitlines())
+        if status == -signal.SIGKILL:
+            memory = machine_memory_kills() > self._kills_before
+        else:
+            memory = speaks_of_memory(after.splitlines()[-_LINES_OF_A_DEATH:])
         if status >= 0:
-            return f"it ended with status {status}"
+            return ChildDied(f"it ended with status {status}", out_of_memory=memory, setup=setup)
+        name = f"signal {-status}"
         with contextlib.suppress(ValueError):
-            return f"it was ended by {signal.Signals(-status).name}"
-        return f"it was ended by signal {-status}"
+            name = signal.Signals(-status).name
+        killed = -status in _SIGNALS_FROM_OUTSIDE
+        return ChildDied(f"it was ended by {name}", killed=killed, out_of_memory=memory, setup=setup)
+
+    def _log_text(self) -> str:
+        with contextlib.suppress(OSError):
+            return self.log.read_text("utf-8", "replace")
+        return ""
 
 
 def _pipe(stream: IO[bytes] | None) -> int:
     if stream is None or stream.closed:
         raise ChildDied("it was closed")
     return stream.fileno()
+
+
+def machine_memory_kills(counters: Path = Path("/proc/vmstat")) -> int:
+    """Return how many processes Linux has killed for want of memory since it started, 0 where it does not tell.
+
+    A process killed for another reason must not make the model run smaller, because completions depend on how it runs.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        for line in counters.read_text("ascii").splitlines():
+            name, _, count = line.partition(" ")
+            if name == "oom_kill":
+                return int(count)
+    return 0
 
 
 def log_folder() -> Path:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request
+from studio.engine.choices import Fork, fork
 from studio.engine.llama_abort import AbortFlag, AbortOnCancel
 from studio.engine.llama_batch import BatchRows
-from studio.engine.llama_model import PREFIX_SEQUENCES, LlamaModel
-from studio.engine.llama_prefixes import Prefixes
+from studio.engine.llama_model import LlamaModel
+from studio.engine.llama_prefixes import Prefixes, fingerprint
 from studio.engine.llama_wave import WaveRun
-from studio.engine.options import EngineOptions
+from studio.engine.options import PREFIX_SEQUENCES, EngineOptions
 from studio.engine.prefix_cache import common_prefix
+from studio.engine.prefix_store import PrefixStore
 from studio.engine.scheduler import Job, plan_waves
 from studio.errors import ModelError
 from studio.records import ModelIdentity
@@ -27,12 +29,15 @@ _LEAST_SHARED_TOKENS = 16
 class LlamaEngine:
     """Runs a GGUF model in this process. See `Engine` for the protocol; one batch at a time."""
 
-    def __init__(self, identity: ModelIdentity, options: EngineOptions) -> None:
-        """Load the model at `identity.path`. Raises ModelError when that fails."""
+    def __init__(self, identity: ModelIdentity, options: EngineOptions, *, store: PrefixStore | None = None, shrink: int = 0) -> None:
+        """Load the model at `identity.path`; `store` keeps evaluated templates between runs. Raises ModelError when loading fails.
+
+        `shrink` is the number of set-ups to leave out because memory was short with them before, see `fitting.setups_to_try`.
+        """
         self._identity = identity
-        self._model = LlamaModel(identity.path, options)
+        self._model = LlamaModel(identity.path, options, shrink=shrink)
         self._batch = BatchRows(self._model)
-        self._prefixes = Prefixes(self._model, self._batch)
+        self._prefixes = Prefixes(self._model, self._batch, store, fingerprint(identity.sha256, self._model) if store else "")
         self._abort = AbortFlag()
         self._abort.attach(self._model.context)
         self._busy = False
@@ -49,6 +54,7 @@ class LlamaEngine:
             parallel=shape.parallel,
             layers_offloaded=shape.layers_offloaded,
             layers=shape.layers,
+            notices=shape.notices,
         )
 
     def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
@@ -89,27 +95,35 @@ class LlamaEngine:
 
     def _prepare(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[Job | Finished]:
         """Tokenise the requests and find what they share; a request that cannot run comes as its end."""
-        prompts: dict[int, list[int]] = {}
+        prompts: dict[int, Fork] = {}
         groups: dict[str, list[int]] = {}
         for index, request in enumerate(requests):
             if cancel.cancelled:
                 yield _unstarted(index, 0, FinishReason.CANCELLED)
                 continue
-            tokens = self._model.tokenise(request.prefix + request.suffix)
-            refusal = self._refusal(tokens)
-            if refusal:
-                yield _unstarted(index, len(tokens), FinishReason.REFUSED, refusal)
-            elif request.params.max_tokens < 1:
-                yield _unstarted(index, len(tokens), FinishReason.LENGTH)
+            prompt = self._prompt(request)
+            refusal = self._refusal(prompt.shared) if prompt is not None else "its choices do not differ in one token"
+            length = len(prompt.shared) if prompt is not None else 0
+            if refusal or prompt is None:
+                yield _unstarted(index, length, FinishReason.REFUSED, refusal)
+            elif request.params.max_tokens < 1 and not prompt.branches:
+                yield _unstarted(index, length, FinishReason.LENGTH)
             else:
-                prompts[index] = tokens
+                prompts[index] = prompt
                 groups.setdefault(request.prefix, []).append(index)
         for prefix, members in groups.items():
-            shared = self._shared(prefix, [prompts[index] for index in members])
+            shared = self._shared(prefix, [prompts[index].shared for index in members])
             for index in members:
-                tokens = prompts[index]
-                room = min(requests[index].params.max_tokens, self._model.shape.per_sequence - len(tokens))
-                yield Job(index, tuple(tokens), tuple(tokens[:shared]), room)
+                tokens, choices = prompts[index].shared, prompts[index].branches
+                room = 0 if choices else min(requests[index].params.max_tokens, self._model.shape.per_sequence - len(tokens))
+                yield Job(index, tokens, tokens[:shared], room, choices)
+
+    def _prompt(self, request: Request) -> Fork | None:
+        """Return the prompt's tokens, and the tokens its choices go on with if it has any; None for choices that cannot be told apart."""
+        text = request.prefix + request.suffix
+        if not request.params.choices:
+            return Fork(tuple(self._model.tokenise(text)), ())
+        return fork([self._model.tokenise(text + choice) for choice in request.params.choices])
 
     def _refusal(self, tokens: Sequence[int]) -> str:
         limit = self._model.shape.per_sequence

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from studio.engine.llama_model import LlamaModel, last_words
+from studio.engine.fitting import OutOfMemory, speaks_of_memory
+from studio.engine.llama_log import LOG, last_words
+from studio.engine.llama_model import LlamaModel
 from studio.errors import ModelError
 
 _ABORTED = 2
 _NO_ROOM = 1
+_NO_MEMORY = -2
+_LINES_OF_A_FAILURE = 10
 
 
 class BatchRows:
@@ -40,7 +44,11 @@ class BatchRows:
         return int(row - 1)
 
     def evaluate(self) -> bool:
-        """Evaluate the rows and empty the batch; False when the computation was aborted. Raises ModelError when llama.cpp fails."""
+        """Evaluate the rows and empty the batch; False when the computation was aborted.
+
+        Raises OutOfMemory when a device has none left, and ModelError when llama.cpp fails otherwise. That it finds no room in the
+        context cannot be as long as `scheduler.Slots` hands out no more cells than there are.
+        """
         status = int(self._lib.llama_decode(self._model.context, self._batch))
         rows, self._batch.n_tokens = self._batch.n_tokens, 0
         if status == 0:
@@ -51,6 +59,8 @@ class BatchRows:
             raise ModelError(
                 f"the context of {self._model.shape.context} tokens has no room for {rows} more", "give it more with --context"
             )
+        if status == _NO_MEMORY or speaks_of_memory(LOG.last(_LINES_OF_A_FAILURE)):
+            raise OutOfMemory(f"no memory left to evaluate a batch of {rows} tokens", last_words())
         raise ModelError(f"llama.cpp failed to evaluate a batch of {rows} tokens (status {status})", last_words())
 
     def close(self) -> None:

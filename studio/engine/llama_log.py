@@ -6,9 +6,10 @@ import re
 from collections import deque
 from typing import Any, TextIO
 
-_DEBUG, _CONTINUED = 1, 5
-"""Of ggml.h's ggml_log_level: 2 is information, 3 a warning, 4 an error. The numbers in llama-cpp-python's own logger are older ones."""
+_DEBUG, INFORMATION, _CONTINUED = 1, 2, 5
+"""Of ggml.h's ggml_log_level: 3 is a warning, 4 an error. The numbers in llama-cpp-python's own logger are older ones."""
 _OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers")
+_LINES_IN_HINT = 4
 _DEVICE = re.compile(r"using device (\S+)")
 
 
@@ -58,6 +59,12 @@ class LogBuffer:
 
 LOG = LogBuffer()
 """llama.cpp has one log for the whole process."""
+
+
+def last_words() -> str:
+    """Return llama.cpp's last log lines on one line, for an error's hint."""
+    return "llama.cpp says: " + " / ".join(LOG.last(_LINES_IN_HINT))
+
 
 _callback: Any = None
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from studio.engine import llama_log
-from studio.engine.options import (
-    BATCH_TOKENS_CPU,
-    BATCH_TOKENS_GPU,
-    PARALLEL_CPU,
-    PARALLEL_GPU,
-    EngineOptions,
-    default_context,
-    usable_cores,
-)
+from studio.engine.devices import Setup, choose, gigabytes, kv_too_large, used_gpus
+from studio.engine.fitting import OutOfMemory, first_that_fits, setups_to_try, trying_line
+from studio.engine.gguf import read_gguf
+from studio.engine.llama_devices import list_devices
+from studio.engine.llama_load import load_model, open_context
+from studio.engine.model_facts import ModelFacts, model_facts
+from studio.engine.options import EngineOptions, memory_of_machine, usable_cores
 from studio.errors import ModelError
 from studio.text import storable
-
-PREFIX_SEQUENCES = 4
-"""Few-shot templates that can be in the context at once."""
-_LOG_LINES_IN_HINT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +32,19 @@ class Shape:
     layers_offloaded: int
     layers: int
     backend: str
+    notices: tuple[str, ...] = ()
+    """What was given up, in sentences for the user."""
 
 
 class LlamaModel:
     """A loaded model with one context. Not safe for use from several threads at once."""
 
-    def __init__(self, path: str, options: EngineOptions) -> None:
-        """Load `path`. Raises ModelError with llama.cpp's last words when it cannot."""
+    def __init__(self, path: str, options: EngineOptions, *, shrink: int = 0) -> None:
+        """Load `path`, set up as its devices allow, or smaller where memory is short.
+
+        `shrink` leaves out that many of the set-ups that would be tried first. Raises ModelError with llama.cpp's last words when it cannot
+        be loaded.
+        """
         import llama_cpp
 
         self._lib: Any = llama_cpp
@@ -51,12 +53,13 @@ class LlamaModel:
         llama_log.install()
         llama_log.LOG.clear()
         llama_cpp.llama_backend_init()
-        self._load(path, options)
+        self.setup = self._open(path, options, shrink)
         self.vocab: Any = llama_cpp.llama_model_get_vocab(self.model)
         self.vocab_size = int(llama_cpp.llama_vocab_n_tokens(self.vocab))
-        self.shape = self._open_context(path, options)
         self.memory: Any = llama_cpp.llama_get_memory(self.context)
-        self.shares_prefixes = not (llama_cpp.llama_model_is_recurrent(self.model) or llama_cpp.llama_model_is_hybrid(self.model))
+        unshared = _unshared(llama_cpp, self.model)
+        self.shares_prefixes = not unshared
+        self.shape = self._shape((*self.setup.notes, unshared) if unshared else self.setup.notes)
         self._pieces: dict[int, bytes] = {}
 
     def close(self) -> None:
@@ -94,6 +97,11 @@ class LlamaModel:
         """Whether `token` ends the generation."""
         return bool(self._lib.llama_vocab_is_eog(self.vocab, token))
 
+    @cached_property
+    def ending_tokens(self) -> tuple[int, ...]:
+        """All tokens that end the generation."""
+        return tuple(token for token in range(self.vocab_size) if self.ends(token))
+
     def _read_piece(self, token: int) -> bytes:
         size = 64
         while True:
@@ -103,56 +111,66 @@ class LlamaModel:
                 return buffer.raw[:count]
             size = -count
 
-    def _load(self, path: str, options: EngineOptions) -> None:
-        params = self._lib.llama_model_default_params()
-        params.n_gpu_layers = options.gpu_layers
-        self.model = self._lib.llama_model_load_from_file(path.encode("utf-8", "surrogateescape"), params)
-        if not self.model:
-            self.model = None
-            raise ModelError(f"{path}: llama.cpp cannot load this model", last_words())
-        if not self._lib.llama_model_has_decoder(self.model) or self._lib.llama_model_has_encoder(self.model):
-            self.close()
-            raise ModelError(f"{path}: not a model that continues text", "choose a decoder-only language model")
+    def _open(self, path: str, options: EngineOptions, shrink: int) -> Setup:
+        """Load the model and make its context with the first set-up that there is memory for."""
+        devices = list_devices()
+        gpus = used_gpus(devices) if options.gpu_layers else []
+        facts = model_facts(read_gguf(Path(path))) if gpus or options.context else None
+        if facts is not None and options.context:
+            _refuse_the_impossible(path, options.context, facts, memory_of_machine() + sum(gpu.memory_total for gpu in gpus))
+        first = choose(options, devices, facts, options.threads or usable_cores())
+        setups = setups_to_try(first, options, facts.layers if facts is not None else 0)[shrink:]
+        if not setups:
+            raise OutOfMemory(f"{path}: no memory even for the smallest set-up", "choose a smaller model, or ask for less")
+        loaded: int | None = None
 
-    def _open_context(self, path: str, options: EngineOptions) -> Shape:
-        lib = self._lib
-        offloaded, layers = llama_log.LOG.offloaded()
-        gpu = offloaded > 0
-        parallel = options.parallel or (PARALLEL_GPU if gpu else PARALLEL_CPU)
-        trained = int(lib.llama_model_n_ctx_train(self.model))
-        context = options.context or default_context(parallel)
-        threads = options.threads or usable_cores()
-        batch = BATCH_TOKENS_GPU if gpu else BATCH_TOKENS_CPU
-        params = lib.llama_context_default_params()
-        params.n_ctx = context
-        params.n_batch = params.n_ubatch = batch
-        params.n_seq_max = parallel + PREFIX_SEQUENCES
-        params.n_outputs_max = params.n_seq_max
-        params.n_threads = params.n_threads_batch = threads
-        params.kv_unified = True
-        params.swa_full = True
-        params.no_perf = True
-        # On the CPU flash attention divides its sums among the threads: slower for single rows, and results would depend on their number.
-        params.flash_attn_type = -1 if gpu else 0
-        self.context = lib.llama_init_from_model(self.model, params)
-        if not self.context:
-            self.context = None
-            hint = last_words()
+        def attempt(setup: Setup) -> Setup:
+            nonlocal loaded
+            llama_log.LOG.write(llama_log.INFORMATION, trying_line(shrink + setups.index(setup), setup))
+            if setup.gpu_layers != loaded:
+                self.close()
+                self.model = load_model(self._lib, path, setup.gpu_layers)
+                loaded = setup.gpu_layers
+            self.context = open_context(self._lib, self.model, path, setup)
+            return setup
+
+        try:
+            return first_that_fits(setups, attempt)
+        except BaseException:
             self.close()
-            raise ModelError(f"{path}: no room for a context of {context} tokens and {parallel} sequences", f"ask for less; {hint}")
+            raise
+
+    def _shape(self, notices: tuple[str, ...]) -> Shape:
+        lib, setup = self._lib, self.setup
+        offloaded, layers = llama_log.LOG.offloaded()
+        trained = int(lib.llama_model_n_ctx_train(self.model))
         context = int(lib.llama_n_ctx(self.context))
         return Shape(
             context=context,
             per_sequence=min(context, trained) if trained else context,
-            batch=batch,
-            parallel=parallel,
-            threads=threads,
+            batch=setup.batch,
+            parallel=setup.parallel,
+            threads=setup.threads,
             layers_offloaded=offloaded,
             layers=layers or int(lib.llama_model_n_layer(self.model)),
-            backend=", ".join(llama_log.LOG.devices()) if gpu else "CPU",
+            backend=", ".join(llama_log.LOG.devices()) if offloaded else "CPU",
+            notices=notices,
         )
 
 
-def last_words() -> str:
-    """Return llama.cpp's last log lines on one line, for an error's hint."""
-    return "llama.cpp says: " + " / ".join(llama_log.LOG.last(_LOG_LINES_IN_HINT))
+def _refuse_the_impossible(path: str, context: int, facts: ModelFacts, memory: int) -> None:
+    """Raise ModelError for a context that no fallback can save; llama.cpp would fill the memory before it gave up."""
+    if kv_too_large(context, facts, memory):
+        needed = gigabytes(context * facts.kv_bytes_per_token)
+        raise ModelError(
+            f"{path}: --context {context} takes {needed}, this machine has {gigabytes(memory)} in all",
+            "give a smaller --context, or leave it out to have it chosen",
+        )
+
+
+def _unshared(lib: Any, model: Any) -> str:
+    """Return why prompts cannot share their beginnings, empty where they can."""
+    for kind, found in (("recurrent", lib.llama_model_is_recurrent(model)), ("hybrid", lib.llama_model_is_hybrid(model))):
+        if found:
+            return f"a {kind} model cannot share the beginnings of its prompts: each prompt is evaluated whole, which takes longer"
+    return ""

@@ -1,10 +1,16 @@
-"""Draws tokens: one chain of llama.cpp's samplers for each request."""
+"""Draws tokens: one chain of llama.cpp's samplers for each request, or none for plain greedy decoding."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from studio.engine.api import SamplingParams
+from studio.engine.greedy import Greedy
 from studio.engine.llama_model import LlamaModel
 from studio.errors import ModelError
 
@@ -23,7 +29,13 @@ class Sampler:
 
         self._lib: Any = llama_cpp
         self._context = model.context
-        self._chain: Any = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+        self._vocab_size = model.vocab_size
+        self._chain: Any = None
+        self._greedy: Greedy | None = None
+        if params.temperature <= 0 and not params.grammar:
+            self._greedy = Greedy(params, model.ending_tokens if params.ignore_eos else ())
+            return
+        self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         try:
             self._fill(model, params, seed)
         except BaseException:
@@ -32,6 +44,8 @@ class Sampler:
 
     def sample(self, row: int) -> int:
         """Return the token drawn from the logits of `row` of the last batch."""
+        if self._greedy is not None:
+            return self._greedy.draw(self._logits(row))
         return int(self._lib.llama_sampler_sample(self._chain, self._context, row))
 
     def close(self) -> None:
@@ -40,8 +54,15 @@ class Sampler:
             self._lib.llama_sampler_free(self._chain)
             self._chain = None
 
+    def _logits(self, row: int) -> NDArray[np.float32]:
+        """The logits of a row, in llama.cpp's own memory: good until the next batch."""
+        return np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self._context, row), (self._vocab_size,))
+
     def _fill(self, model: LlamaModel, params: SamplingParams, seed: int) -> None:
         lib = self._lib
+        if params.ignore_eos:
+            never = [lib.llama_logit_bias(token=token, bias=-math.inf) for token in model.ending_tokens]
+            self._add(lib.llama_sampler_init_logit_bias(model.vocab_size, len(never), (lib.llama_logit_bias * len(never))(*never)))
         if params.grammar:
             grammar = lib.llama_sampler_init_grammar(model.vocab, params.grammar.encode(), b"root")
             if not grammar:
@@ -69,3 +90,11 @@ class Sampler:
 
     def _add(self, sampler: Any) -> None:
         self._lib.llama_sampler_chain_add(self._chain, sampler)
+
+
+def logits_of(model: LlamaModel, row: int, tokens: Sequence[int]) -> list[float]:
+    """Return the logits of `tokens` in `row` of the last batch, untouched by any sampler."""
+    import llama_cpp
+
+    logits = llama_cpp.llama_get_logits_ith(model.context, row)
+    return [float(logits[token]) for token in tokens]

@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 
 from studio.engine.api import Completion, EngineEvent, Finished, FinishReason, Request, TextPiece
+from studio.engine.choices import choose
 from studio.engine.llama_model import LlamaModel
-from studio.engine.llama_sampler import Sampler
+from studio.engine.llama_sampler import Sampler, logits_of
+from studio.engine.repetition import RepeatWatch
 from studio.engine.scheduler import Job
 from studio.engine.text_stream import TextStream
 
@@ -24,8 +26,10 @@ class RunningSequence:
         """The row of the current batch that holds its logits, -1 for none."""
         self._model = model
         self._cached_tokens = cached_tokens
-        self._sampler = Sampler(model, request.params, request.seed)
+        self._params = request.params
+        self._sampler = None if job.choices else Sampler(model, request.params, request.seed)
         self._stream = TextStream(request.params.stop)
+        self._watch = RepeatWatch(request.params.stop_on_repeat, request.suffix)
         self._tokens: list[int] = []
         self._text: list[str] = []
         self._began = time.perf_counter()
@@ -48,21 +52,30 @@ class RunningSequence:
         return self.job.tokens[self.position : self.position + share]
 
     def draw(self) -> Iterator[EngineEvent]:
-        """Draw a token from the logits of `row`; yield the text it makes certain, and the end when it comes."""
+        """Draw a token from the logits of `row`, or choose by them; yield the text it makes certain, and the end when it comes."""
+        if self._sampler is None:
+            yield from self._choose()
+            return
         token = self._sampler.sample(self.row)
         self.row = -1
-        if self._model.ends(token):
-            yield from self._end(FinishReason.STOP, self._stream.finish())
-            return
-        self._tokens.append(token)
-        piece = self._stream.feed(self._model.piece(token))
-        if self._stream.stopped is not None:
-            yield from self._end(FinishReason.STOP, piece)
-        elif len(self._tokens) >= self.job.room:
-            yield from self._end(FinishReason.LENGTH, piece + self._stream.finish())
-        elif piece:
+        ends = self._model.ends(token)
+        piece = ""
+        if not ends:
+            self._tokens.append(token)
+            piece = self._stream.feed(self._model.piece(token))
+        full = len(self._tokens) >= self.job.room
+        if ends or full:
+            piece += self._stream.finish()
+        piece = self._watch.feed(piece)
+        if piece:
             self._text.append(piece)
             yield TextPiece(self.job.index, piece)
+        if self._watch.fired:
+            yield self._end(FinishReason.REPEAT)
+        elif ends or self._stream.stopped is not None:
+            yield self._end(FinishReason.STOP, self._stream.stopped or "")
+        elif full:
+            yield self._end(FinishReason.LENGTH)
 
     def cancelled(self) -> Finished:
         """Return the end of a sequence that is not run any further."""
@@ -70,16 +83,22 @@ class RunningSequence:
 
     def close(self) -> None:
         """Free the sampler. Safe to call twice."""
-        self._sampler.close()
+        if self._sampler is not None:
+            self._sampler.close()
 
-    def _end(self, reason: FinishReason, piece: str) -> Iterator[EngineEvent]:
+    def _choose(self) -> Iterator[EngineEvent]:
+        place, probability = choose(logits_of(self._model, self.row, self.job.choices))
+        self.row = -1
+        self._text.append(self._params.choices[place])
+        if self._text[0]:
+            yield TextPiece(self.job.index, self._text[0])
+        yield self._end(FinishReason.STOP, probability=probability)
+
+    def _end(self, reason: FinishReason, detail: str = "", probability: float | None = None) -> Finished:
         self.finished = True
-        if piece:
-            self._text.append(piece)
-            yield TextPiece(self.job.index, piece)
-        yield Finished(self.job.index, self._completion(reason))
+        return Finished(self.job.index, self._completion(reason, detail, probability))
 
-    def _completion(self, reason: FinishReason) -> Completion:
+    def _completion(self, reason: FinishReason, detail: str = "", probability: float | None = None) -> Completion:
         return Completion(
             text="".join(self._text),
             finish_reason=reason,
@@ -87,5 +106,6 @@ class RunningSequence:
             completion_tokens=len(self._tokens),
             cached_tokens=self._cached_tokens,
             seconds=time.perf_counter() - self._began,
-            detail=self._stream.stopped or "",
+            detail=detail,
+            probability=probability,
         )

@@ -6,17 +6,23 @@ from studio.engine.api import Engine
 from studio.engine.catalog import find_model
 from studio.engine.identity import identify
 from studio.engine.options import EngineOptions
+from studio.engine.remote_address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
 
 
 def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine:
-    """Return a running engine for `model`: a catalogue name, a path to a GGUF file, `scripted`, or empty for the bundled default.
+    """Return a running engine for `model`: a catalogue name, a path to a GGUF file, a server's address, `scripted`, or
+    empty for the bundled default.
 
     llama.cpp runs in a process of its own.
     Raises ModelError when the model is unknown, broken or cannot be loaded.
     """
     if model == SCRIPTED_MODEL:
         return ScriptedEngine()
+    if is_address(model):
+        from studio.engine.remote import open_remote
+
+        return open_remote(model, options or EngineOptions())
     identity = identify(find_model(model))
     from studio.engine.process import ProcessEngine
 

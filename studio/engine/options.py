@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from dataclasses import dataclass
@@ -27,21 +28,27 @@ class EngineOptions:
                 raise UsageError(f"--{flag} {getattr(self, name)}: must be at least {least}", f"leave --{flag} out to have it chosen")
         if self.parallel > MAX_PARALLEL:
             raise UsageError(f"--parallel {self.parallel}: llama.cpp runs at most {MAX_PARALLEL} sequences here", "give a smaller number")
+        if self.context > MAX_CONTEXT:
+            raise UsageError(f"--context {self.context}: llama.cpp counts at most {MAX_CONTEXT:,} tokens", "give a smaller number")
 
 
 PARALLEL_CPU = 16
 PARALLEL_GPU = 64
 MAX_PARALLEL = 128
 """llama.cpp has 256 sequences in all, some of them for templates."""
+MAX_CONTEXT = (1 << 31) - 1
 BATCH_TOKENS_CPU = 512
 BATCH_TOKENS_GPU = 2048
-_TOKENS_PER_SEQUENCE = 600
-_TOKENS_FOR_PREFIXES = 4 * 2000
+TOKENS_PER_SEQUENCE = 600
+"""A typical request, beside its template."""
+PREFIX_SEQUENCES = 4
+"""Few-shot templates that can be in the context at once."""
+_TOKENS_FOR_PREFIXES = PREFIX_SEQUENCES * 2000
 
 
-def default_context(parallel: int) -> int:
-    """Return the tokens to hold for all sequences together: a typical request for each, and four few-shot templates."""
-    tokens = parallel * _TOKENS_PER_SEQUENCE + _TOKENS_FOR_PREFIXES
+def default_context(parallel: int, each: int = TOKENS_PER_SEQUENCE) -> int:
+    """Return the tokens to hold for all sequences together: a request of `each` tokens for every one, and four few-shot templates."""
+    tokens = parallel * each + _TOKENS_FOR_PREFIXES
     return (tokens + 255) // 256 * 256
 
 
@@ -58,6 +65,17 @@ def usable_cores() -> int:
 
         cores = min(cores, psutil.cpu_count(logical=False) or cores)
     return max(1, min(cores, math.ceil(_cgroup_quota() or cores)))
+
+
+def memory_of_machine() -> int:
+    """Return the bytes of memory this process can have at the very most: the machine's, or less where a control group says so."""
+    import psutil
+
+    total = int(psutil.virtual_memory().total) + int(psutil.swap_memory().total)
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            total = min(total, int((Path("/sys/fs/cgroup") / name).read_text("ascii")))
+    return total
 
 
 def _core_of(cpu: int) -> str:

@@ -20,13 +20,16 @@ _GRACE_S = 0.1
 _STALE_S = 10.0
 """How long a cancelled batch may keep the process from the next one, before the process counts as hung."""
 _LOG_LINES_IN_HINT = 4
+_MOST_SHRINKS = 16
+"""More than there are set-ups to fall back to."""
 
 
 class ProcessEngine:
     """Runs the llama.cpp engine in a child process. See `Engine` for the protocol; one batch at a time.
 
     When the process dies it is started again and the batch is repeated whole, announced by `Restarted`: completions depend on the batch
-    alone, so the outcome is that of a process which lived. `command` replaces the child's command line in tests.
+    alone, so the outcome is that of a process which lived. When it died for want of memory, the new one runs with a smaller set-up, which
+    `info.notices` then tells. `command` replaces the child's command line in tests.
     """
 
     def __init__(self, identity: ModelIdentity, options: EngineOptions, command: Sequence[str] = CHILD_COMMAND) -> None:
@@ -36,9 +39,10 @@ class ProcessEngine:
         self._command = command
         self._batch = 0
         self._stale = 0
+        self._shrink = 0
         self._closed = False
         self._child = ChildProcess(command)
-        self._info = self._load()
+        self._info = self._load_first()
 
     @property
     def info(self) -> EngineInfo:
@@ -55,20 +59,25 @@ class ProcessEngine:
         if self._closed:
             raise ModelError("the engine is closed")
         self._end_stale()
+        batch = _Batch(0, requests)
+        reason = ""
         for attempt in range(MAX_RESTARTS + 1):
-            self._batch += 1
-            batch = _Batch(self._batch, requests)
             try:
+                if attempt:
+                    before = self._info.notices
+                    self._restart(cancel)
+                    news = [notice for notice in self._info.notices if notice not in before]
+                    yield Restarted(attempt, "; ".join([reason, *news]))
+                self._batch += 1
+                batch = _Batch(self._batch, requests)
                 yield from self._run(batch, cancel)
                 return
             except ChildDied as death:
                 reason = str(death)
+                self._run_smaller_after(death)
             if cancel.cancelled:
                 yield from batch.cancel_open()
                 return
-            if attempt < MAX_RESTARTS:
-                self._restart()
-                yield Restarted(attempt + 1, reason)
         hint = self._child.last_lines(_LOG_LINES_IN_HINT)
         raise ModelError(f"{self._identity.name}: the model's process died {MAX_RESTARTS + 1} times over one batch; last, {reason}", hint)
 
@@ -77,29 +86,49 @@ class ProcessEngine:
         self._closed = True
         self._child.close()
 
-    def _load(self) -> EngineInfo:
-        path = self._identity.path
+    def _load_first(self) -> EngineInfo:
+        """Load the model into the first process; one that is killed meanwhile, or finds no memory, is followed by another."""
+        kills = 0
+        while True:
+            try:
+                return self._load()
+            except ChildDied as death:
+                kills += death.killed and not death.out_of_memory
+                self._run_smaller_after(death)
+                if not (death.killed or death.out_of_memory) or kills > MAX_RESTARTS or self._shrink > _MOST_SHRINKS:
+                    path, hint = self._identity.path, self._child.last_lines(_LOG_LINES_IN_HINT)
+                    raise ModelError(f"{path}: the model's process died while loading: {death}", hint) from death
+            self._child = ChildProcess(self._command)
+
+    def _load(self, cancel: CancelToken | None = None) -> EngineInfo:
+        """Have the process load the model. Raises ChildDied, after a cancellation as well, and ModelError as the process does."""
+        message = {"kind": "load", "identity": asdict(self._identity), "options": asdict(self._options), "shrink": self._shrink}
         try:
-            self._child.send({"kind": "load", "identity": asdict(self._identity), "options": asdict(self._options)})
-            while (message := self._child.receive(_POLL_S)) is None:
-                continue
-        except ChildDied as death:
-            hint = self._child.last_lines(_LOG_LINES_IN_HINT)
+            self._child.send(message)
+            while (answer := self._child.receive(_POLL_S)) is None:
+                if cancel is not None and cancel.cancelled:
+                    # A load cannot be interrupted otherwise; the next batch finds the process gone and starts another.
+                    self._child.kill()
+        except ChildDied:
             self._child.close(keep_log=True)
-            raise ModelError(f"{path}: the model's process died while loading: {death}", hint) from death
+            raise
         except BaseException:
             self._child.close()
             raise
-        if message["kind"] == "failed":
+        if answer["kind"] == "failed":
             self._child.close(keep_log=True)
-            raise ModelError(message["message"], message["hint"])
-        return wire.info_of(message)
+            raise ModelError(answer["message"], answer["hint"])
+        return wire.info_of(answer)
 
-    def _restart(self) -> None:
+    def _run_smaller_after(self, death: ChildDied) -> None:
+        if death.out_of_memory:
+            self._shrink = max(self._shrink, death.setup) + 1
+
+    def _restart(self, cancel: CancelToken) -> None:
         self._stale = 0
         self._child.close(keep_log=True)
         self._child = ChildProcess(self._command)
-        self._info = self._load()
+        self._info = self._load(cancel)
 
     def _run(self, batch: _Batch, cancel: CancelToken) -> Iterator[EngineEvent]:
         """Yield the events of one attempt. Raises ChildDied, and ModelError as the engine in the process does."""
@@ -144,8 +173,7 @@ class ProcessEngine:
             self._stale = 0  # the next batch will find that out, too
         if self._stale:
             self._stale = 0
-            self._child.kill()
-            self._restart()
+            self._child.kill()  # which the next batch finds out
 
 
 class _Batch:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Job:
     """A request as the scheduler sees it. `prefix` holds the first tokens of `tokens` that it shares with others, perhaps none;
-    at least one token is its own. `room` is the most tokens it may generate."""
+    at least one token is its own. `room` is the most tokens it may generate. With `choices` it generates none: the logits of these tokens
+    after its prompt are compared instead."""
 
     index: int
     tokens: tuple[int, ...]
     prefix: tuple[int, ...]
     room: int
+    choices: tuple[int, ...] = ()
 
     @property
     def own_cells(self) -> int:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, TextPiece
+from studio.engine.repetition import RepeatWatch
 from studio.engine.scripted_writer import write
 from studio.engine.text_stream import TextStream
 from studio.records import ModelIdentity
@@ -21,7 +22,9 @@ Responder = Callable[[Request], Completion | str]
 
 
 class ScriptedEngine:
-    """Completes requests from their text and seed alone, with stop strings and `max_tokens` honoured.
+    """Completes requests from their text and seed alone, with stop strings, `max_tokens` and `stop_on_repeat` honoured.
+
+    Of `choices`, the one that the text begins with is taken, with a made-up probability; any of them where it begins with none.
 
     A token is a word with the white space before it. `responder` replaces the built-in writer: it may return raw text, which stop strings
     and the token limit then cut, or a whole `Completion`, which is passed on as it is. `delay_s` is waited after each round of pieces, so
@@ -74,16 +77,32 @@ class ScriptedEngine:
         return write(request.prefix, request.suffix, rng, request.params.max_tokens)
 
 
+def _chosen(request: Request, text: str) -> tuple[int, float]:
+    """Return the place of the choice that `text` stands for, and the probability of the first one."""
+    choices = request.params.choices
+    rng = random.Random(f"{_VERSION}/choice/{request.seed}/{request.prefix}{request.suffix}")
+    named = [place for place, choice in enumerate(choices) if choice.strip() and text.lstrip().startswith(choice.strip())]
+    place = named[0] if named else rng.randrange(len(choices))
+    share = rng.uniform(0.55, 1.0)
+    return place, share if place == 0 else (1.0 - share) / (len(choices) - 1)
+
+
 class _Writing:
     """One request being answered: hands out one token a step."""
 
     def __init__(self, index: int, request: Request, answer: Completion | str, *, cached: bool) -> None:
         self._index = index
-        self._params = request.params
         self._given = answer if isinstance(answer, Completion) else None
         text = answer if isinstance(answer, str) else answer.text
+        self._probability: float | None = None
+        obedient = self._given is None
+        if obedient and request.params.choices:
+            place, self._probability = _chosen(request, text)
+            text, obedient = request.params.choices[place], False
         self._tokens = _TOKEN.findall(text)
-        self._stream = TextStream(request.params.stop if self._given is None else ())
+        self._limit = min(len(self._tokens), request.params.max_tokens) if obedient else len(self._tokens)
+        self._stream = TextStream(request.params.stop if obedient else ())
+        self._watch = RepeatWatch(request.params.stop_on_repeat if obedient else "", request.suffix)
         self._text = ""
         self._written = 0
         prefix_tokens = len(_TOKEN.findall(request.prefix))
@@ -93,21 +112,26 @@ class _Writing:
 
     def step(self) -> Iterator[EngineEvent]:
         """Write one token; yield its text, and the end when it comes."""
-        limit = len(self._tokens) if self._given is not None else min(len(self._tokens), self._params.max_tokens)
         piece = ""
-        if self._written < limit:
+        if self._written < self._limit:
             piece = self._stream.feed(self._tokens[self._written].encode("utf-8", "surrogatepass"))
             self._written += 1
-        ended = self._stream.stopped is not None or self._written >= limit
+        ended = self._stream.stopped is not None or self._written >= self._limit
         if ended:
             piece += self._stream.finish()
+        piece = self._watch.feed(piece)
         self._text += piece
         if piece:
             yield TextPiece(self._index, piece)
-        if ended:
+        if ended or self._watch.fired:
             self.finished = True
-            cut = self._stream.stopped is None and self._written < len(self._tokens)
-            yield Finished(self._index, self._completion(FinishReason.LENGTH if cut else FinishReason.STOP))
+            yield Finished(self._index, self._completion(self._reason()))
+
+    def _reason(self) -> FinishReason:
+        if self._watch.fired:
+            return FinishReason.REPEAT
+        cut = self._stream.stopped is None and self._written < len(self._tokens)
+        return FinishReason.LENGTH if cut else FinishReason.STOP
 
     def cancelled(self) -> Finished:
         """End this request where it is."""
@@ -120,7 +144,8 @@ class _Writing:
             text=self._text,
             finish_reason=reason,
             prompt_tokens=self._prompt_tokens,
-            completion_tokens=self._written,
+            completion_tokens=0 if self._probability is not None else self._written,
             cached_tokens=self._cached_tokens,
-            detail=self._stream.stopped or "",
+            detail=(self._stream.stopped or "") if reason is FinishReason.STOP else "",
+            probability=self._probability,
         )

@@ -47,7 +47,7 @@ def request_message(request: Request) -> Message:
 def request_of(message: Message) -> Request:
     """Return the request that `request_message` described."""
     params = dict(message["params"])
-    params["stop"] = tuple(params["stop"])
+    params |= {"stop": tuple(params["stop"]), "choices": tuple(params["choices"])}
     return Request(message["prefix"], message["suffix"], SamplingParams(**params), message["seed"])
 
 
@@ -80,4 +80,5 @@ def info_of(message: Message) -> EngineInfo:
     """Return the description that `info_message` gave."""
     fields = dict(message["info"])
     fields["model"] = ModelIdentity(**fields["model"])
+    fields["notices"] = tuple(fields["notices"])
     return EngineInfo(**fields)

@@ -77,7 +77,11 @@ def _exchange(request: RequestRecord, prompts: bool) -> Iterator[str]:
         f"finished: {done.finish_reason}{detail}; tokens: {done.prompt_tokens} prompt ({done.cached_tokens} cached), "
         f"{done.completion_tokens} written"
     )
-    yield "the model wrote:"
+    if done.probability is not None and request.params.choices:
+        yield f"probability of {display_line(request.params.choices[0].strip(), 20)}: {done.probability:.4f}, read from the logits"
+        yield "the model chose:"
+    else:
+        yield "the model wrote:"
     yield display(done.text)
 
 

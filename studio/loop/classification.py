@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+CHOICES = (" Yes", " No")
+"""What the prompt's question can be answered with, as its examples answer it."""
+
 _YES = frozenset({"Yes", "yes", "YES"})
 
 

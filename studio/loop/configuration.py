@@ -48,12 +48,20 @@ class Configuration:
         """
         name = self.options.profile
         base = stored if stored is not None and name in (None, stored.profile) else profile(name or DEFAULT_PROFILE)
-        method = validated(Method, merged(base.model_dump(), self.overrides), "setting")
-        require_known(method.filters, FILTERS, "filters")
-        require_known(method.instance_rules, INSTANCE_RULES, "instance_rules")
-        for prompt, text in method.prompts.model_dump().items():
-            Template.parse(prompt, text)
-        return method
+        return overridden(base, self.overrides)
+
+
+def overridden(base: Method, overrides: Mapping[str, Any]) -> Method:
+    """Return `base` with the dotted values `overrides` in their places.
+
+    Raises UsageError for an unknown filter or rule, a prompt without its placeholder, or a value that does not fit.
+    """
+    method = validated(Method, merged(base.model_dump(), overrides), "setting")
+    require_known(method.filters, FILTERS, "filters")
+    require_known(method.instance_rules, INSTANCE_RULES, "instance_rules")
+    for prompt, text in method.prompts.model_dump().items():
+        Template.parse(prompt, text)
+    return method
 
 
 def known_keys() -> dict[str, FieldInfo]:

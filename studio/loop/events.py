@@ -67,6 +67,16 @@ class EngineRestarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestRetried:
+    """One request failed of `cause` and is sent again, for the `attempt`-th time; its text streamed so far is void."""
+
+    stage: Stage
+    ordinal: int
+    attempt: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateDecided:
     """The rule decided a candidate. `task_id` is the new task's when it was accepted."""
 
@@ -124,6 +134,7 @@ Event = (
     | TextStreamed
     | RequestFinished
     | EngineRestarted
+    | RequestRetried
     | CandidateDecided
     | TaskClassified
     | InstanceDecided

@@ -69,6 +69,7 @@ def _studio() -> Method:
             "line_markers": True,
             "tokenizer": "unicode",
             "early_stop": True,
+            "classify_from_logits": True,
             "stall_rounds": 5,
             "sampling": _sampling(_instructions("\n\n", "\n16.", "\n16 .")),
         }

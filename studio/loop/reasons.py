@@ -4,6 +4,14 @@ from __future__ import annotations
 
 _TRUNCATED = "The completion was cut before its end, so this may be incomplete."
 
+BY_HAND = "by_hand"
+EDITED = "edited"
+
+_BY_HAND = {
+    BY_HAND: "A person decided so, whatever the rule had decided.",
+    EDITED: "A person changed the text.",
+}
+
 INSTRUCTION_REASONS: dict[str, str] = {
     "novel": "It passed every filter and is unlike the pool's instructions.",
     "not_novel": "It is too similar to an instruction that the pool already has.",
@@ -16,8 +24,9 @@ INSTRUCTION_REASONS: dict[str, str] = {
     "write_a_program": 'It starts with "Write a program", which models put in front of all kinds of tasks.',
     "starts_with_punctuation": "It starts with a punctuation mark.",
     "starts_with_non_ascii": "It starts with a character outside ASCII.",
+    **_BY_HAND,
 }
-"""Why a candidate was accepted (`novel`) or rejected (all others)."""
+"""Why a candidate was accepted (`novel`, `edited`), rejected, or either of them (`by_hand`)."""
 
 INSTANCE_REASONS: dict[str, str] = {
     "valid": "It passed every rule.",
@@ -29,7 +38,9 @@ INSTANCE_REASONS: dict[str, str] = {
     "contradictory": "The task has one input with two different outputs, so none of its instances can be trusted.",
     "duplicate": "The task already has the same instance.",
     "over_limit": "The task has more instances than the limit, and this one was not drawn.",
+    "undone": "A person asked for it and then took that back.",
+    **_BY_HAND,
 }
-"""Why an instance was accepted (`valid`) or rejected (all others)."""
+"""Why an instance was accepted (`valid`, `edited`), rejected, or either of them (`by_hand`)."""
 
 REASONS: dict[str, str] = INSTRUCTION_REASONS | INSTANCE_REASONS

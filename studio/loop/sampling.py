@@ -9,14 +9,15 @@ from studio.errors import UsageError
 from studio.records import Stage
 
 
-def generator(seed: str, round_number: int, stage: Stage, ordinal: int) -> random.Random:
-    """The generator of one draw, keyed by where in the run it happens."""
-    return random.Random(f"{seed}/{round_number}/{stage}/{ordinal}")
+def generator(seed: str, round_number: int, stage: Stage, ordinal: int, action: int = 0) -> random.Random:
+    """The generator of one draw, keyed by where in the run it happens; `action` is the id of a person's action that draws anew."""
+    by_hand = f"/{action}" if action else ""
+    return random.Random(f"{seed}/{round_number}/{stage}/{ordinal}{by_hand}")
 
 
-def engine_seed(seed: str, round_number: int, stage: Stage, ordinal: int) -> int:
+def engine_seed(seed: str, round_number: int, stage: Stage, ordinal: int, action: int = 0) -> int:
     """The 32-bit seed of one request."""
-    return generator(seed, round_number, stage, ordinal).getrandbits(32)
+    return generator(seed, round_number, stage, ordinal, action).getrandbits(32)
 
 
 def in_context_tasks(

@@ -12,6 +12,7 @@ from studio.loop.novelty import NoveltyIndex
 from studio.loop.settings import Method
 from studio.loop.stages import classify, commit, filter, instances, instructions, sample
 from studio.loop.stages.context import StageCancelled, StageContext
+from studio.loop.steering import Steering
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.records import RoundRecord
 from studio.pool.store import Pool
@@ -47,6 +48,16 @@ class Session:
         index.extend(pool.reader.instructions())
         self._context = StageContext(pool, engine, method, seed, index)
         self._run_id = run_id
+        self._steering = Steering(self._context, run_id)
+
+    @property
+    def steering(self) -> Steering:
+        """A person's hand on the run: called between stages, on the thread that plays them."""
+        return self._steering
+
+    def go_on(self) -> None:
+        """Forget a cancellation, so that the session can be played again; the stage given up is the next one."""
+        self._context.cancel = CancelToken()
 
     @property
     def cancel(self) -> CancelToken:
@@ -71,17 +82,25 @@ class Session:
         yield RunStopped(stop)
 
     def play_round(self) -> Iterator[Event]:
-        """Play one round from the stage it stands at to its end."""
+        """Play one round from the stage it stands at to its end.
+
+        Between two stages, after `StageFinished`, a person may steer: which stage is next is read anew each time.
+        """
         pool = self._context.pool
         current = pool.begin_round(self._run_id)
         yield RoundStarted(current.number, current.stage)
-        for stage in STAGES[STAGES.index(current.stage) :]:
+        while True:
             if self.cancel.cancelled:
                 raise StageCancelled
+            stage = current.stage
             yield StageStarted(current.number, stage)
-            yield from RUNNERS[stage](self._context, current)
+            yield from RUNNERS[stage](self._context.for_round(current), current)
             following = STAGES[STAGES.index(stage) + 1 :]
             yield StageFinished(current.number, stage, following[0] if following else None)
+            standing = pool.reader.open_round()
+            if standing is None or standing.id != current.id:
+                return
+            current = standing
 
     def _reached(self, goal: Goal, played: int) -> StopReason | None:
         reader = self._context.pool.reader

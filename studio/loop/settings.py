@@ -77,7 +77,8 @@ class Method(Parameters):
     instance_rules: tuple[str, ...] = Field(description="rules for instances, in order")
     line_markers: bool = Field(description="Example, Input and Output part instances only where they begin a line")
     max_instances: int = Field(5, ge=1, le=100, description="accepted instances a task has at most")
-    early_stop: bool = Field(description="end a completion that only repeats itself")
+    early_stop: bool = Field(description="end a completion that only repeats itself or the in-context tasks")
+    classify_from_logits: bool = Field(False, description="read yes or no from the logits of the answer's first token, not from text")
     stall_rounds: int = Field(5, ge=1, description="the run ends after this many rounds in a row without a new task")
     sampling: Sampling
     prompts: Prompts

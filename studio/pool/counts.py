@@ -11,6 +11,10 @@ SELECT coalesce(sum(state = 'active' AND origin = 'seed'), 0), coalesce(sum(stat
     coalesce(sum(state = 'active' AND origin = 'imported'), 0), coalesce(sum(state = 'draft'), 0)
 FROM tasks"""
 _OF_RUN = " WHERE {} IN (SELECT id FROM rounds WHERE run_id = ?)"
+# Those of superseded attempts are few, and looked up once a query.
+_STANDING = """ candidate_id NOT IN (
+    SELECT candidates.id FROM rounds JOIN requests ON requests.round_id = rounds.id JOIN candidates ON candidates.request_id = requests.id
+    WHERE rounds.stage = 'superseded')"""
 _VERDICTS = """
 SELECT verdict, reason, count(*) FROM verdicts
     JOIN candidates ON candidates.id = candidate_id JOIN requests ON requests.id = request_id{}
@@ -56,8 +60,10 @@ class CountQueries(Reader):
 
     def _verdicts(self, run_id: int | None) -> list[Row]:
         if run_id is None:
-            return self._database.rows("SELECT verdict, reason, count(*) FROM verdicts GROUP BY verdict, reason ORDER BY reason")
-        return self._database.rows(_VERDICTS.format(_OF_RUN.format("requests.round_id")), (run_id,))
+            sql = f"SELECT verdict, reason, count(*) FROM verdicts WHERE {_STANDING} GROUP BY verdict, reason ORDER BY reason"
+            return self._database.rows(sql)
+        condition = f"{_OF_RUN.format('requests.round_id')} AND {_STANDING}"
+        return self._database.rows(_VERDICTS.format(condition), (run_id,))
 
     def _one(self, sql: str, column: str, run_id: int | None) -> Row:
         # An aggregate without GROUP BY has one row, always.

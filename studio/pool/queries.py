@@ -11,17 +11,38 @@ from studio.pool.database import connect_readable
 from studio.pool.header import check_header, resolved
 from studio.pool.lock import holder
 from studio.pool.opening import check_readable
+from studio.pool.queries_browse import BrowseQueries
 from studio.pool.queries_export import ExportQueries
+from studio.pool.queries_ledger import LedgerQueries
+from studio.pool.queries_lineage import LineageQueries
 from studio.pool.queries_lists import ListQueries
 from studio.pool.queries_progress import ProgressQueries
 from studio.pool.queries_rounds import RoundQueries
+from studio.pool.queries_screen import ScreenQueries
 from studio.pool.queries_statistics import StatisticsQueries
 from studio.pool.queries_story import StoryQueries
 from studio.pool.queries_tasks import TaskQueries
+from studio.pool.queries_watch import WatchQueries
+from studio.pool.queries_whatif import WhatIfQueries
 from studio.pool.records import WriterRecord
 
 
-class Queries(RoundQueries, ProgressQueries, TaskQueries, StoryQueries, CountQueries, StatisticsQueries, ExportQueries, ListQueries):
+class Queries(
+    RoundQueries,
+    ProgressQueries,
+    TaskQueries,
+    StoryQueries,
+    CountQueries,
+    StatisticsQueries,
+    ExportQueries,
+    ListQueries,
+    ScreenQueries,
+    BrowseQueries,
+    LedgerQueries,
+    LineageQueries,
+    WatchQueries,
+    WhatIfQueries,
+):
     """All questions one can ask of a pool. Every method raises PoolError when the file cannot be read."""
 
     @staticmethod

@@ -27,22 +27,22 @@ class RoundQueries(Reader):
 
     def open_round(self) -> RoundRecord | None:
         """Return the round that is not finished; there is one at most."""
-        row = self._database.row("SELECT id, run_id, number, stage FROM rounds WHERE stage <> 'done'")
+        row = self._database.row("SELECT id, run_id, number, stage FROM rounds WHERE stage NOT IN ('done', 'superseded')")
         return None if row is None else RoundRecord(row[0], row[1], row[2], Stage(row[3]))
 
     def requests(self, round_id: int, stage: Stage) -> list[StoredRequest]:
-        """Return the requests of a stage in their order."""
+        """Return the requests that a stage planned, in their order; not those that a person asked for besides."""
         parents: defaultdict[int, list[int]] = defaultdict(list)
         sql = (
             "SELECT request_id, request_parents.task_id FROM requests JOIN request_parents ON request_id = requests.id"
-            " WHERE round_id = ? AND stage = ? ORDER BY ordinal, position"
+            " WHERE round_id = ? AND stage = ? AND ordinal >= 0 ORDER BY ordinal, position"
         )
         for request_id, parent in self._database.rows(sql, (round_id, stage.value)):
             parents[request_id].append(parent)
         sql = (
             "SELECT requests.id, ordinal, task_id, prompts.text, suffix, params, seed FROM requests"
             " JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id"
-            " WHERE round_id = ? AND stage = ? ORDER BY ordinal"
+            " WHERE round_id = ? AND stage = ? AND ordinal >= 0 ORDER BY ordinal"
         )
         return [
             StoredRequest(found, ordinal, task_id, prefix, suffix, sampling_of(params), seed, tuple(parents[found]))
@@ -53,7 +53,7 @@ class RoundQueries(Reader):
         """Return what came back for a stage, in the order of its requests."""
         sql = (
             f"SELECT requests.id, ordinal, task_id, {COMPLETION_COLUMNS} FROM requests JOIN completions ON request_id = requests.id"
-            " WHERE round_id = ? AND stage = ? ORDER BY ordinal"
+            " WHERE round_id = ? AND stage = ? AND ordinal >= 0 ORDER BY ordinal"
         )
         return [
             StoredCompletion(request_id, ordinal, task_id, completion_of(values))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from studio.errors import PoolError
 from studio.pool.faults import shown
 from studio.pool.reading import Reader
-from studio.pool.records import CandidateRecord, DecisionRecord, InstanceRecord, RequestRecord
+from studio.pool.records import CandidateRecord, DecisionRecord, InstanceRecord, OriginalInstance, RequestRecord
 from studio.pool.rows import COMPLETION_COLUMNS, MODEL_COLUMNS, completion_of, model_of, sampling_of
 from studio.records import Decider, Neighbour, Stage, Verdict
 
@@ -16,6 +17,7 @@ _CANDIDATE = (
     "SELECT candidates.id, request_id, ordinal, text, input, output, tasks.id"
     " FROM candidates LEFT JOIN tasks ON tasks.candidate_id = candidates.id"
 )
+_INSTANCE = "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, original FROM instances"
 _COMPLETION_WIDTH = COMPLETION_COLUMNS.count(",") + 1
 _REQUEST = (
     "SELECT requests.id, number, requests.stage, ordinal, task_id, prompts.text, suffix, params, requests.seed, runs.id,"
@@ -62,12 +64,12 @@ class StoryQueries(Reader):
     def decisions(self, candidate_id: int) -> list[DecisionRecord]:
         """Return all decisions of a candidate, oldest first: the last one holds."""
         sql = (
-            "SELECT id, candidate_id, verdict, reason, score, nearest_task_id, seed_score, mean_score, decided_by, decided_at"
-            " FROM decisions WHERE candidate_id = ? ORDER BY id"
+            "SELECT id, candidate_id, verdict, reason, score, nearest_task_id, seed_score, mean_score, decided_by, decided_at,"
+            " edited, action_id FROM decisions WHERE candidate_id = ? ORDER BY id"
         )
         return [
-            DecisionRecord(found, candidate, Verdict(verdict), reason, score, nearest, seed_score, mean_score, Decider(decider), decided_at)
-            for found, candidate, verdict, reason, score, nearest, seed_score, mean_score, decider, decided_at in self._database.rows(
+            DecisionRecord(found, candidate, Verdict(verdict), reason, score, nearest, seed_score, mean_score, Decider(decider), *rest)
+            for found, candidate, verdict, reason, score, nearest, seed_score, mean_score, decider, *rest in self._database.rows(
                 sql, (candidate_id,)
             )
         ]
@@ -79,14 +81,14 @@ class StoryQueries(Reader):
 
     def instances(self, task_id: int) -> list[InstanceRecord]:
         """Return all instances of a task, rejected ones too, by position."""
-        sql = (
-            "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by"
-            " FROM instances WHERE task_id = ? ORDER BY position"
-        )
-        return [
-            InstanceRecord(found, task, position, request_id, given, answer, Verdict(verdict), reason, Decider(decider))
-            for found, task, position, request_id, given, answer, verdict, reason, decider in self._database.rows(sql, (task_id,))
-        ]
+        return [_instance(row) for row in self._database.rows(f"{_INSTANCE} WHERE task_id = ? ORDER BY position", (task_id,))]
+
+    def instance(self, instance_id: int) -> InstanceRecord:
+        """Return an instance. Raises PoolError when there is none of that id."""
+        row = self._database.row(f"{_INSTANCE} WHERE id = ?", (instance_id,))
+        if row is None:
+            raise PoolError(f"pool {shown(self._database.path)} has no instance {instance_id}")
+        return _instance(row)
 
     def _request_of(self, row: Sequence[Any]) -> RequestRecord:
         found, number, stage, ordinal, task_id, prefix, suffix, params, seed, run_id, completed, *rest = row
@@ -106,3 +108,13 @@ class StoryQueries(Reader):
             run_id=run_id,
             model=model_of(rest[_COMPLETION_WIDTH:]),
         )
+
+
+def _instance(row: Sequence[Any]) -> InstanceRecord:
+    found, task_id, position, request_id, given, answer, verdict, reason, decider, text = row
+    original = None
+    if text is not None:
+        first = json.loads(text)
+        decided = (Verdict(first["verdict"]), first["reason"], Decider(first["decided_by"]))
+        original = OriginalInstance(first["input"], first["output"], *decided)
+    return InstanceRecord(found, task_id, position, request_id, given, answer, Verdict(verdict), reason, Decider(decider), original)

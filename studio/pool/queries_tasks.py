@@ -11,7 +11,7 @@ from studio.pool.faults import explained, shown
 from studio.pool.reading import Reader, chunks
 from studio.records import Instance, Origin, Task, TaskState
 
-_INSTRUCTIONS_AT_A_TIME = 10_000
+_INSTRUCTIONS_AT_A_TIME = 1000
 
 
 class TaskQueries(Reader):
@@ -72,12 +72,14 @@ class TaskQueries(Reader):
             return array("q", (row[0] for row in self._database.connection.execute(sql, values)))
 
     def instructions(self) -> Iterator[tuple[int, str, bool]]:
-        """Yield (id, instruction, is it a seed) of all tasks, drafts and retired ones too, in the order of ids and in constant memory."""
+        """Yield (id, instruction, is it a seed) of all tasks, drafts and retired ones too, in the order of ids and in constant memory.
+
+        Left out are those that new candidates are not compared with: a person rejected them, or had their round written anew.
+        """
         last = 0
-        sql = "SELECT id, instruction, origin = 'seed' FROM tasks WHERE id > ? ORDER BY id LIMIT ?"
+        sql = "SELECT id, instruction, origin = 'seed' FROM tasks WHERE id > ? AND compared ORDER BY id LIMIT ?"
         while rows := self._database.rows(sql, (last, _INSTRUCTIONS_AT_A_TIME)):
-            for task_id, instruction, is_seed in rows:
-                yield task_id, instruction, bool(is_seed)
+            yield from ((task_id, instruction, is_seed == 1) for task_id, instruction, is_seed in rows)
             last = rows[-1][0]
 
     def _accepted_instances(self, ids: Sequence[int], places: str) -> defaultdict[int, list[Instance]]:

@@ -112,7 +112,7 @@ class DraftTask:
 
 @dataclass(frozen=True, slots=True)
 class CandidateRecord:
-    """A candidate of the pool; `task_id` is the task it became, None when it was rejected."""
+    """A candidate of the pool as the model wrote it; `task_id` is the task it became, None when it never was accepted."""
 
     id: int
     request_id: int
@@ -137,11 +137,29 @@ class DecisionRecord:
     mean_score: float
     decided_by: Decider
     decided_at: str
+    edited: str | None = None
+    """What a person made of the candidate's text; None where it is the model's own."""
+    action_id: int | None = None
+    """The action that it is part of; None for the rule's own decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalInstance:
+    """An instance as the model wrote it and the rule decided it, before a person changed it."""
+
+    input: str
+    output: str
+    verdict: Verdict
+    reason: str
+    decided_by: Decider
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceRecord:
-    """One instance of a task with its own verdict; `request_id` is None for those of seeds and imports."""
+    """One instance of a task with its own verdict; `request_id` is None for those of seeds and imports.
+
+    `original` is what it was before a person changed it, None when nobody has.
+    """
 
     id: int
     task_id: int
@@ -152,6 +170,7 @@ class InstanceRecord:
     verdict: Verdict
     reason: str
     decided_by: Decider
+    original: OriginalInstance | None = None
 
 
 @dataclass(frozen=True, slots=True)

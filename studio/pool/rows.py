@@ -16,9 +16,17 @@ from studio.text import storable
 _MODEL_FIELDS = ("sha256", "name", "quantisation", "licence", "architecture", "parameters", "context_length", "file_size")
 
 MODEL_COLUMNS = ", ".join(f"models.{name}" for name in _MODEL_FIELDS)
-COMPLETION_COLUMNS = ", ".join(
-    f"completions.{name}" for name in ("text", "finish_reason", "detail", "prompt_tokens", "cached_tokens", "completion_tokens", "seconds")
+COMPLETION_FIELDS = (
+    "text",
+    "finish_reason",
+    "detail",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "seconds",
+    "probability",
 )
+COMPLETION_COLUMNS = ", ".join(f"completions.{name}" for name in COMPLETION_FIELDS)
 
 
 def model_id(database: Database, model: ModelIdentity) -> int:
@@ -58,11 +66,12 @@ def sampling_id(database: Database, params: SamplingParams) -> int:
 def sampling_of(text: str) -> SamplingParams:
     """Return the sampling parameters from their JSON."""
     values = json.loads(text)
-    return SamplingParams(**{**values, "stop": tuple(values["stop"])})
+    # What older pools do not have keeps its default.
+    return SamplingParams(**{**values, "stop": tuple(values["stop"]), "choices": tuple(values.get("choices", ()))})
 
 
 def completion_values(completion: Completion) -> tuple[Any, ...]:
-    """Return the values of COMPLETION_COLUMNS."""
+    """Return the values of COMPLETION_FIELDS."""
     return (
         storable(completion.text),
         completion.finish_reason.value,
@@ -71,12 +80,13 @@ def completion_values(completion: Completion) -> tuple[Any, ...]:
         completion.cached_tokens,
         completion.completion_tokens,
         completion.seconds,
+        completion.probability,
     )
 
 
 def completion_of(values: Sequence[Any]) -> Completion:
     """Return the completion from the values of COMPLETION_COLUMNS."""
-    text, finish_reason, detail, prompt_tokens, cached_tokens, completion_tokens, seconds = values
+    text, finish_reason, detail, prompt_tokens, cached_tokens, completion_tokens, seconds, probability = values
     return Completion(
         text=text,
         finish_reason=FinishReason(finish_reason),
@@ -85,6 +95,7 @@ def completion_of(values: Sequence[Any]) -> Completion:
         cached_tokens=cached_tokens,
         seconds=seconds,
         detail=detail,
+        probability=probability,
     )
 
 

@@ -191,7 +191,87 @@ CREATE TRIGGER candidates_fts_update AFTER UPDATE OF text ON candidates BEGIN
 END;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_SECOND = """
+-- For a question answered by choosing between given continuations: the probability of the first one. Null where text was written.
+ALTER TABLE completions ADD COLUMN probability REAL;
+"""
+
+_THIRD = """
+-- A round that a person had written anew leaves its former attempt behind, with the same number: 'superseded', with all that it had.
+-- `overrides` are the parameters that hold for this round alone, by dotted key. `kept` is what a superseded attempt goes on from when it is
+-- brought back: its stage, its overrides, and the state of its tasks.
+CREATE TABLE rounds_3 (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    number INTEGER NOT NULL,
+    stage TEXT NOT NULL CHECK (stage IN ('sample', 'instructions', 'filter', 'classify', 'instances', 'commit', 'done', 'superseded')),
+    started_at TEXT NOT NULL,
+    finished_at TEXT,
+    overrides TEXT CHECK (overrides IS NULL OR json_valid(overrides)),
+    kept TEXT CHECK (kept IS NULL OR json_valid(kept))
+);
+INSERT INTO rounds_3 (id, run_id, number, stage, started_at, finished_at)
+    SELECT id, run_id, number, stage, started_at, finished_at FROM rounds;
+DROP TABLE rounds;
+ALTER TABLE rounds_3 RENAME TO rounds;
+CREATE INDEX rounds_run ON rounds (run_id);
+CREATE UNIQUE INDEX rounds_number ON rounds (number) WHERE stage <> 'superseded';
+-- One round at most is unfinished.
+CREATE UNIQUE INDEX rounds_open ON rounds ((1)) WHERE stage NOT IN ('done', 'superseded');
+
+-- What a person did. `changes` holds every value before and after, as JSON; an action is undone and done again by them.
+-- The newest 'done' one is undone next, the oldest 'undone' one done again next. 'settled': done for good, the run has built upon it.
+-- 'void': undone for good, something else was done since.
+CREATE TABLE actions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    words TEXT NOT NULL,
+    round_id INTEGER REFERENCES rounds (id),
+    stage TEXT,
+    changes TEXT NOT NULL CHECK (json_valid(changes)),
+    state TEXT NOT NULL CHECK (state IN ('done', 'undone', 'settled', 'void'))
+);
+CREATE INDEX actions_state ON actions (state, id);
+
+-- When an action was done, undone and done again.
+CREATE TABLE action_steps (
+    id INTEGER PRIMARY KEY,
+    action_id INTEGER NOT NULL REFERENCES actions (id),
+    step TEXT NOT NULL CHECK (step IN ('do', 'undo', 'redo')),
+    at TEXT NOT NULL
+);
+CREATE INDEX action_steps_action ON action_steps (action_id);
+
+-- `edited`: what a person made of the candidate's text, null where it is the model's own. `action_id`: null for the rule's own decision.
+-- To undo an action is to decide again as it was decided before.
+ALTER TABLE decisions ADD COLUMN edited TEXT;
+ALTER TABLE decisions ADD COLUMN action_id INTEGER REFERENCES actions (id);
+
+-- `compared`: whether new candidates are compared with the task. They are not where a person rejected its candidate, nor where its attempt
+-- is superseded. `marked`: for review.
+ALTER TABLE tasks ADD COLUMN compared INTEGER NOT NULL DEFAULT 1 CHECK (compared IN (0, 1));
+ALTER TABLE tasks ADD COLUMN marked INTEGER NOT NULL DEFAULT 0 CHECK (marked IN (0, 1));
+CREATE INDEX tasks_marked ON tasks (id) WHERE marked;
+
+-- What the model wrote and the rule decided, as JSON, of an instance that a person changed.
+ALTER TABLE instances ADD COLUMN original TEXT CHECK (original IS NULL OR json_valid(original));
+
+-- What had come of a batch when the user stopped it. The batch is asked for again; nothing reads these as data.
+CREATE TABLE cancelled (
+    id INTEGER PRIMARY KEY,
+    request_id INTEGER NOT NULL REFERENCES requests (id),
+    text TEXT NOT NULL,
+    finish_reason TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    cancelled_at TEXT NOT NULL
+);
+CREATE INDEX cancelled_request ON cancelled (request_id);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
 """SQL scripts in order; the pool's `user_version` is the number applied."""
 
 VERSION = len(MIGRATIONS)

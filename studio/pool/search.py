@@ -19,6 +19,18 @@ def match_expression(text: str) -> str:
     return " ".join(quoted) + " *" if quoted else ""
 
 
+def text_condition(table: str, column: str, text: str) -> tuple[str, str]:
+    """Return the SQL condition, with its one value, that holds for the rows of `table` whose `column` has all words of `text`.
+
+    Text without words, and scripts without spaces, are looked for as they stand.
+    """
+    text = storable(text).strip()
+    expression = "" if _UNSPACED.search(text) else match_expression(text)
+    if expression:
+        return f"{table}.id IN (SELECT rowid FROM {table}_fts WHERE {table}_fts MATCH ?)", expression
+    return f"instr({table}.{column}, ?)", text
+
+
 class SearchQueries(Reader):
     """Finding tasks and candidates by what they say."""
 

@@ -15,6 +15,7 @@ from studio.pool.create import build, check_place
 from studio.pool.database import Database, connect_readable
 from studio.pool.faults import shown
 from studio.pool.header import check_header, resolved
+from studio.pool.ledger import Ledger
 from studio.pool.lock import WriterLock, now, sign_off
 from studio.pool.opening import check_permissions, check_readable, open_writable
 from studio.pool.queries import Queries
@@ -34,6 +35,7 @@ class Pool:
     def __init__(self, path: Path, database: Database, lock: WriterLock | None) -> None:
         self.path = path
         self.reader = Queries(database)
+        self.ledger = Ledger(database)
         self._database = database
         self._lock = lock
 
@@ -132,8 +134,31 @@ class Pool:
         Raises ValueError when there are more or fewer completions than requests.
         """
         with self._database.transaction():
-            writes.insert_completions(self._database, round_id, stage, completions)
+            requests = writes.request_ids(self._database, round_id, stage)
+            writes.insert_completions(self._database, requests, completions)
             writes.advance(self._database, round_id, next_stage)
+
+    def store_answers(self, round_id: int, answers: Sequence[tuple[int, Completion]], next_stage: Stage | None) -> None:
+        """Store what came back for some requests of a stage, each with the request's id."""
+        with self._database.transaction():
+            writes.insert_completions(self._database, [request for request, _ in answers], [completion for _, completion in answers])
+            writes.advance(self._database, round_id, next_stage)
+
+    def keep_cancelled(self, texts: Sequence[tuple[int, Completion]]) -> None:
+        """Keep what had come of requests, by their ids, when the user stopped them. They stay unanswered."""
+        with self._database.transaction():
+            writes.insert_cancelled(self._database, texts)
+
+    def replan_requests(
+        self, round_id: int, stage: Stage, changed: Sequence[tuple[int, PlannedRequest]], more: Sequence[PlannedRequest]
+    ) -> None:
+        """Put other prompts in the place of planned ones, by their ids, that were not answered yet, and add `more` behind them."""
+        with self._database.transaction():
+            for request_id, planned in changed:
+                writes.update_request(self._database, request_id, planned)
+            taken = len(writes.request_ids(self._database, round_id, stage))
+            writes.insert_requests(self._database, round_id, stage, more, taken)
+            writes.advance(self._database, round_id, None)
 
     def next_task_id(self) -> int:
         """Return the id of the next new task; accepted candidates of a batch are numbered from it, in order."""

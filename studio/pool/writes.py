@@ -12,23 +12,33 @@ from studio.pool.database import Database
 from studio.pool.faults import shown
 from studio.pool.lock import now
 from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedRequest
-from studio.pool.rows import completion_values, prompt_id, sampling_id, storable_or_none
+from studio.pool.rows import COMPLETION_FIELDS, completion_values, prompt_id, sampling_id, storable_or_none
 from studio.records import Decider, Origin, Stage, TaskState, Verdict
 from studio.text import storable
 
 _REQUEST = ("id", "round_id", "stage", "ordinal", "task_id", "prefix_id", "suffix", "sampling_id", "seed")
 _PARENT = ("request_id", "position", "task_id")
-_COMPLETION = ("request_id", "text", "finish_reason", "detail", "prompt_tokens", "cached_tokens", "completion_tokens", "seconds")
+_COMPLETION = ("request_id", *COMPLETION_FIELDS)
 _CANDIDATE = ("id", "request_id", "ordinal", "text", "input", "output")
 _TASK = ("id", "origin", "state", "instruction", "round_id", "candidate_id")
 _DECISION = ("candidate_id", "verdict", "reason", "score", "nearest_task_id", "seed_score", "mean_score", "decided_by", "decided_at")
 _NEIGHBOUR = ("candidate_id", "rank", "task_id", "score")
+_CANCELLED = (
+    "request_id",
+    "text",
+    "finish_reason",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "seconds",
+    "cancelled_at",
+)
 _INSTANCE = ("task_id", "position", "request_id", "input", "output", "verdict", "reason", "decided_by")
 
 
 def advance(database: Database, round_id: int, next_stage: Stage | None) -> None:
     """Set the stage an unfinished round is at; None leaves it. Raises PoolError when there is no such unfinished round."""
-    sql = "UPDATE rounds SET stage = coalesce(?, stage) WHERE id = ? AND stage <> 'done'"
+    sql = "UPDATE rounds SET stage = coalesce(?, stage) WHERE id = ? AND stage NOT IN ('done', 'superseded')"
     if database.execute(sql, (None if next_stage is None else next_stage.value, round_id)).rowcount != 1:
         raise _no_round(database, round_id)
 
@@ -44,14 +54,17 @@ def abandon(database: Database, round_id: int) -> None:
 
 
 def _end(database: Database, round_id: int, drafts: TaskState) -> None:
-    sql = "UPDATE rounds SET stage = 'done', finished_at = ? WHERE id = ? AND stage <> 'done'"
+    sql = "UPDATE rounds SET stage = 'done', finished_at = ? WHERE id = ? AND stage NOT IN ('done', 'superseded')"
     if database.execute(sql, (now(), round_id)).rowcount != 1:
         raise _no_round(database, round_id)
     database.execute("UPDATE tasks SET state = ? WHERE round_id = ? AND state = 'draft'", (drafts.value, round_id))
 
 
-def insert_requests(database: Database, round_id: int, stage: Stage, requests: Sequence[PlannedRequest]) -> None:
-    """Insert the requests of a stage with their parents; prefixes and sampling parameters are stored once."""
+def insert_requests(database: Database, round_id: int, stage: Stage, requests: Sequence[PlannedRequest], taken: int = 0) -> None:
+    """Insert the requests of a stage with their parents; prefixes and sampling parameters are stored once.
+
+    Their ordinals count from `taken`: as many requests the stage has already.
+    """
     first = _next_id(database, "requests")
     prefixes: dict[str, int] = {}
     samplings: dict[SamplingParams, int] = {}
@@ -61,7 +74,7 @@ def insert_requests(database: Database, round_id: int, stage: Stage, requests: S
             prefixes[request.prefix] = prompt_id(database, request.prefix)
         if request.params not in samplings:
             samplings[request.params] = sampling_id(database, request.params)
-        origin = (first + ordinal, round_id, stage.value, ordinal, request.task_id, prefixes[request.prefix])
+        origin = (first + ordinal, round_id, stage.value, taken + ordinal, request.task_id, prefixes[request.prefix])
         rows.append((*origin, storable(request.suffix), samplings[request.params], request.seed))
     database.insert("requests", _REQUEST, rows)
     parents = (
@@ -70,14 +83,34 @@ def insert_requests(database: Database, round_id: int, stage: Stage, requests: S
     database.insert("request_parents", _PARENT, parents)
 
 
-def insert_completions(database: Database, round_id: int, stage: Stage, completions: Sequence[Completion]) -> None:
-    """Insert one completion for each request of the stage. Raises ValueError when the numbers differ."""
-    sql = "SELECT id FROM requests WHERE round_id = ? AND stage = ? ORDER BY ordinal"
-    requests = [request_id for (request_id,) in database.execute(sql, (round_id, stage.value))]
+def update_request(database: Database, request_id: int, planned: PlannedRequest) -> None:
+    """Put the prompt of `planned` in the place of a request's own; its parents, seed and place stay."""
+    values = (prompt_id(database, planned.prefix), storable(planned.suffix), sampling_id(database, planned.params), request_id)
+    database.execute("UPDATE requests SET prefix_id = ?, suffix = ?, sampling_id = ? WHERE id = ?", values)
+
+
+def request_ids(database: Database, round_id: int, stage: Stage) -> list[int]:
+    """Return the ids of the requests that a stage planned, in their order; those asked for by hand have ordinals below 0."""
+    sql = "SELECT id FROM requests WHERE round_id = ? AND stage = ? AND ordinal >= 0 ORDER BY ordinal"
+    return [request_id for (request_id,) in database.execute(sql, (round_id, stage.value))]
+
+
+def insert_completions(database: Database, requests: Sequence[int], completions: Sequence[Completion]) -> None:
+    """Insert one completion for each of the requests. Raises ValueError when the numbers differ."""
     if len(requests) != len(completions):
         raise ValueError(f"{len(completions)} completions for {len(requests)} requests")
     rows = ((request_id, *completion_values(completion)) for request_id, completion in zip(requests, completions, strict=True))
     database.insert("completions", _COMPLETION, rows)
+
+
+def insert_cancelled(database: Database, texts: Sequence[tuple[int, Completion]]) -> None:
+    """Insert what had come of requests that were cancelled."""
+    time = now()
+    rows = (
+        (request_id, storable(c.text), c.finish_reason.value, c.prompt_tokens, c.cached_tokens, c.completion_tokens, c.seconds, time)
+        for request_id, c in texts
+    )
+    database.insert("cancelled", _CANCELLED, rows)
 
 
 def insert_candidates(database: Database, round_id: int, decided: Sequence[DecidedCandidate]) -> None:

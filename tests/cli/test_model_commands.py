@@ -7,9 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from studio.cli.models import command
+from studio.engine.optimize import Comparison, Figures
 from support.engines import bundled_identity
 
 
@@ -45,6 +49,58 @@ def test_a_path_that_is_no_model(tmp_path: Path, name: str) -> None:
     assert done.stderr.startswith(f"error: {name}: ") and "Traceback" not in done.stderr
 
 
+def test_listing_is_what_models_does_by_itself(tmp_path: Path) -> None:
+    assert studio("models", "list", cwd=tmp_path).stdout == studio("models", cwd=tmp_path).stdout
+    listing = studio("models", str(tmp_path), "--json", cwd=tmp_path)
+    assert [entry["source"] for entry in json.loads(listing.stdout)] == ["bundled"]
+    shown = studio("models", "--help", cwd=tmp_path)
+    assert shown.returncode == 0 and "optimize" in shown.stdout and "--json" in shown.stdout
+
+
+def compared(folder: Path) -> Comparison:
+    original = Figures(folder / "Tiny.Q4_1.gguf", "Q4_1", 98_400_000, 200.0, 100.0, 35.0)
+    return Comparison(original, Figures(folder / "Tiny\x1b[31m.Q8_0.gguf", "Q8_0", 144_800_000, 400.0, 130.0, 35.35), 2040, 0.25)
+
+
+def optimized(monkeypatch: pytest.MonkeyPatch, folder: Path, *words: str) -> Result:
+    asked: list[Any] = []
+
+    def stand_in(source: Path, to: str, target: Path | None, text: str, say: Any, **more: Any) -> Comparison:
+        asked.append((source.name, to, target, more))
+        assert text.count("\n\n") > 170
+        say("quantising ...")
+        return compared(folder)
+
+    monkeypatch.setattr("studio.engine.optimize.optimize", stand_in)
+    done = CliRunner().invoke(command, ["optimize", *words])
+    assert done.exit_code == 0, done.output
+    assert asked == [(Path(bundled_identity().path).name, "Q8_0", None, {"force": False, "threads": 0})]
+    return done
+
+
+def test_optimize_prints_both_models_side_by_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    done = optimized(monkeypatch, tmp_path)
+    lines = {line.split("  ")[0]: line.split()[-1] for line in done.stdout.splitlines()}
+    assert "+100 %" in done.stdout and "+47.2 %" in done.stdout and "+1.0 % (± 0.2)" in done.stdout
+    assert lines["quantisation"] == "Q8_0" and "\x1b" not in done.output
+    assert "quantising" in done.stderr and "--model" in done.stderr and "--model" not in done.stdout
+
+
+def test_optimize_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    report = json.loads(optimized(monkeypatch, tmp_path, "--json").stdout)
+    assert report["original"]["perplexity"] == 35.0 and report["copy"]["size"] == 144_800_000
+    assert report["change_percent"] == {"size": 47.15, "prompt_tok_s": 100.0, "decode_tok_s": 30.0, "perplexity": 1.0}
+    assert (report["perplexity_change_error"], report["scored_tokens"]) == (0.25, 2040)
+
+
+def test_optimize_refuses_before_it_works(tmp_path: Path) -> None:
+    (tmp_path / "mine.gguf").touch()
+    done = studio("models", "optimize", "-o", "mine.gguf", cwd=tmp_path)
+    assert done.returncode == 2 and "a file already" in done.stderr and done.stdout == ""
+    done = studio("models", "optimize", "nothing.gguf", cwd=tmp_path)
+    assert done.returncode == 3 and "no such file" in done.stderr
+
+
 @pytest.mark.real_model
 def test_doctor_loads_the_model(tmp_path: Path) -> None:
     done = studio("doctor", "--json", cwd=tmp_path)
@@ -54,6 +110,7 @@ def test_doctor_loads_the_model(tmp_path: Path) -> None:
     assert report["model"]["sha256"] == bundled_identity().sha256
     assert report["model"]["layers"] >= report["model"]["layers_offloaded"] >= 0
     assert report["threads"] >= 1 and report["llama_cpp"]["features"]
+    assert "cpu" in {device["kind"] for device in report["devices"]} and report["model"]["notices"] == []
 
 
 def test_doctor_says_when_the_model_cannot_be_loaded(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def cancel_during_evaluation(cancel: CancelToken, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(BatchRows, "evaluate", evaluate)
 
 
-@pytest.mark.parametrize("prefix", ["", LONG])
+@pytest.mark.parametrize("prefix", ["", LONG], ids=["prompt", "prefix"])
 def test_a_prompt_under_evaluation_is_aborted(
     llama: LlamaEngine, decoded: list[bool], monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:

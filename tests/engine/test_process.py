@@ -105,6 +105,62 @@ def test_loading_fails(opened: Opener) -> None:
     assert "assertion failed" in caught.value.hint
 
 
+@pytest.mark.parametrize(("fault", "cause"), [("memory-assertion", "SIGABRT"), ("memory-error", "status 1")])
+def test_a_batch_without_memory_is_repeated_with_a_smaller_set_up(opened: Opener, fault: str, cause: str) -> None:
+    engine = opened(fault, 5, times=1)
+    restarts: list[Restarted] = []
+    completions = complete(engine, REQUESTS, watch=lambda e: restarts.append(e) if isinstance(e, Restarted) else None)
+    assert outcome(completions) == outcome(complete(ScriptedEngine(), REQUESTS))
+    [restart] = restarts
+    assert cause in restart.cause and restart.cause.endswith("out of memory; set-up 3"), "set-up 2 was the one that died"
+    assert engine.info.notices == ("set-up 3",)
+
+
+def test_a_death_for_another_reason_changes_nothing_of_the_set_up(opened: Opener) -> None:
+    engine = opened("kill", 5, times=1)
+    complete(engine, REQUESTS)
+    assert engine.info.notices == ()
+
+
+def test_a_load_that_dies_for_want_of_memory_is_tried_smaller(opened: Opener) -> None:
+    assert opened("memory-loading").info.notices == ("set-up 9",)
+    with pytest.raises(ModelError, match=r"died while loading: .* out of memory") as caught:
+        opened("memory-never")
+    assert "cudaMalloc failed" in caught.value.hint
+
+
+def test_a_process_killed_while_it_loads_is_started_again(opened: Opener) -> None:
+    assert len(complete(opened("killed-loading", times=MAX_RESTARTS), REQUESTS)) == 10
+    with pytest.raises(ModelError, match=r"died while loading: .*SIGKILL"):
+        opened("killed-loading", times=MAX_RESTARTS + 1)
+
+
+def test_a_restart_killed_while_it_loads_is_one_more_attempt(opened: Opener, tmp_path: Path) -> None:
+    engine = opened("killed-loading")
+    (tmp_path / "counter").write_text("2")
+    os.kill(engine.pid, signal.SIGKILL)
+    restarts: list[Restarted] = []
+    completions = complete(engine, REQUESTS, watch=lambda e: restarts.append(e) if isinstance(e, Restarted) else None)
+    assert outcome(completions) == outcome(complete(ScriptedEngine(), REQUESTS))
+    assert [restart.attempt for restart in restarts] == [3]
+
+
+def test_machine_memory_kills(tmp_path: Path) -> None:
+    assert child_process.machine_memory_kills() >= 0
+    (tmp_path / "vmstat").write_text("nr_free_pages 7\noom_kill 12\n")
+    assert child_process.machine_memory_kills(tmp_path / "vmstat") == 12
+    assert child_process.machine_memory_kills(tmp_path / "missing") == 0
+
+
+def test_a_process_that_the_system_kills_for_memory_is_told_apart(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = iter([0, 1, 1, 1])
+    monkeypatch.setattr(child_process, "machine_memory_kills", lambda: next(counts))
+    engine = opened("kill", 5, times=1)
+    restarts: list[Restarted] = []
+    complete(engine, REQUESTS, watch=lambda e: restarts.append(e) if isinstance(e, Restarted) else None)
+    assert restarts == [Restarted(1, "it was ended by SIGKILL, out of memory; set-up 1")]
+
+
 def cancel_at_first_piece(cancel: CancelToken) -> Callable[[EngineEvent], None]:
     return lambda event: cancel.cancel() if isinstance(event, TextPiece) else None
 

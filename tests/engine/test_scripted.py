@@ -59,6 +59,35 @@ def test_stop_strings_and_the_token_limit() -> None:
     assert (whole.finish_reason, whole.detail) == (FinishReason.STOP, "")
 
 
+def test_a_choice_is_what_the_text_begins_with() -> None:
+    engine = ScriptedEngine(responder=lambda asked: "\n No, it is not" if "moon" in asked.suffix else " Yes")
+    choices = (" Yes", " No", " Maybe")
+    no, yes, again = complete(engine, [request(word, choices=choices, max_tokens=1) for word in ("moon", "sun", "moon")])
+    assert (no.text, yes.text) == (" No", " Yes") and no == again
+    assert no.probability is not None and no.probability < 1 / 3 < (yes.probability or 0) <= 1
+    assert (yes.finish_reason, yes.completion_tokens, yes.detail) == (FinishReason.STOP, 0, "")
+
+
+def test_any_choice_where_the_text_is_none_of_them() -> None:
+    engine = ScriptedEngine(responder=lambda _: "Perhaps")
+    requests = [request("x", seed=seed, choices=(" Yes", " No")) for seed in range(30)]
+    completions = complete(engine, requests)
+    assert {c.text for c in completions} == {" Yes", " No"}
+    assert all((c.text == " Yes") == ((c.probability or 0) > 0.5) for c in completions)
+    assert complete(ScriptedEngine(responder=lambda _: "Perhaps", parallel=2), requests) == completions
+
+
+def test_a_list_that_only_repeats_itself_is_ended() -> None:
+    engine = ScriptedEngine(responder=lambda _: " Sing.\n10. Dance.\n11. Dance.\n12. dance.\n13. Name a river.\n")
+    suffix = "8. Name a hill.\n9."
+    ended, whole = complete(engine, [request(suffix, stop_on_repeat="items", max_tokens=99), request(suffix, max_tokens=99)])
+    assert (ended.finish_reason, ended.detail) == (FinishReason.REPEAT, "")
+    # A token of this engine is a word with the newline before it: what comes after the newline is cut.
+    assert ended.text == " Sing.\n10. Dance.\n11. Dance.\n12. dance.\n"
+    assert whole.finish_reason is FinishReason.STOP and whole.text.startswith(ended.text)
+    assert ended.completion_tokens < whole.completion_tokens
+
+
 def test_a_responder_may_give_the_whole_completion() -> None:
     given = Completion("a b", FinishReason.REFUSED, 7, 3, 1, 0.5, "too long")
     assert complete(ScriptedEngine(responder=lambda _: given), [request("x", max_tokens=1)]) == [given]

@@ -14,7 +14,9 @@ TEXT = st.text(st.characters(codec=None))
 
 @given(TEXT, TEXT, st.lists(TEXT, max_size=3), st.floats(0, 2), st.integers(0, 2**32 - 1))
 def test_a_request_survives(prefix: str, suffix: str, stops: list[str], temperature: float, seed: int) -> None:
-    request = Request(prefix, suffix, SamplingParams(temperature=temperature, stop=tuple(stops), grammar=suffix), seed)
+    request = Request(
+        prefix, suffix, SamplingParams(temperature=temperature, stop=tuple(stops), grammar=suffix, choices=tuple(stops)), seed
+    )
     [message] = wire.Decoder().feed(wire.encode(wire.request_message(request)))
     assert wire.request_of(message) == request
 
@@ -22,7 +24,9 @@ def test_a_request_survives(prefix: str, suffix: str, stops: list[str], temperat
 @given(st.lists(TEXT, max_size=6), st.integers(1, 9))
 def test_events_survive_any_splitting(texts: list[str], step: int) -> None:
     events: list[EngineEvent] = [TextPiece(n, text) for n, text in enumerate(texts)]
-    ends: list[EngineEvent] = [Finished(n, Completion(text, FinishReason.LENGTH, 3, 2, 1, 0.25, "why")) for n, text in enumerate(texts)]
+    ends: list[EngineEvent] = [
+        Finished(n, Completion(text, FinishReason.LENGTH, 3, 2, 1, 0.25, "why", 0.1 + n)) for n, text in enumerate(texts)
+    ]
     data = b"".join(wire.encode(wire.event_message(7, event)) for event in [*events, *ends])
     decoder = wire.Decoder()
     messages = [message for at in range(0, len(data), step) for message in decoder.feed(data[at : at + step])]

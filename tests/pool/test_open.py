@@ -54,7 +54,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("hello " * 100), "is no SQLite database"),
     "short": (lambda path: path.write_bytes(b"SQLite format 3\x00"), "is no SQLite database"),
     "foreign": (_foreign, "another program"),
-    "newer": (_newer, r"has version 99, this studio knows versions up to 1"),
+    "newer": (_newer, f"has version 99, this studio knows versions up to {schema.VERSION}"),
     "truncated": (_truncated, "is damaged"),
     "overwritten": (_overwritten, "is damaged"),
     "without tables": (_without_tables, "its tables are missing"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from studio.engine.api import CancelToken, Completion, Engine, EngineEvent, Finished, Request, Restarted, SamplingParams, TextPiece
+from studio.engine.api import CancelToken, Completion, Engine, EngineEvent, Finished, Request, Restarted, Retried, SamplingParams, TextPiece
 from studio.engine.catalog import bundled_model
 from studio.engine.identity import identify
 from studio.records import ModelIdentity
@@ -57,6 +57,9 @@ def collect(events: Iterable[EngineEvent], count: int, watch: Callable[[EngineEv
                 completions[index] = completion
             case Restarted():
                 texts, completions = dict.fromkeys(range(count), ""), {}
+            case Retried(index):
+                assert index not in completions
+                texts[index] = ""
     assert sorted(completions) == list(range(count))
     for index, completion in completions.items():
         assert completion.text == texts[index]

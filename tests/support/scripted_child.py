@@ -6,10 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from studio.engine import child
 from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Request
+from studio.engine.devices import Setup
+from studio.engine.fitting import OutOfMemory, trying_line
 from studio.engine.scripted import ScriptedEngine
 from studio.engine.wire import Message
 from studio.errors import ModelError
@@ -18,13 +21,13 @@ from studio.errors import ModelError
 class Faulty:
     """The scripted engine that dies, hangs or fails after some events, as often as a counter file says."""
 
-    def __init__(self, fault: str, after: int, counter: Path) -> None:
+    def __init__(self, fault: str, after: int, counter: Path, shrink: int = 0) -> None:
         self._inner = ScriptedEngine(delay_s=0.005 if fault == "slow" else 0.0)
-        self._fault, self._after, self._counter = fault, after, counter
+        self._fault, self._after, self._counter, self._shrink = fault, after, counter, shrink
 
     @property
     def info(self) -> EngineInfo:
-        return self._inner.info
+        return replace(self._inner.info, notices=(f"set-up {self._shrink}",)) if self._shrink else self._inner.info
 
     def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
         left = int(self._counter.read_text()) if self._counter.exists() else 0
@@ -43,6 +46,11 @@ class Faulty:
         if self._fault == "kill":
             os.write(2, b"the last words of the model\n")
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._fault == "memory-assertion":
+            os.write(2, b"ggml.c:1644: GGML_ASSERT(ctx->mem_buffer != NULL) failed\n")
+            os.abort()
+        if self._fault == "memory-error":
+            raise OutOfMemory("no memory left to evaluate a batch of 9 tokens", "llama.cpp says: cudaMalloc failed")
         if self._fault == "error":
             raise ModelError("the context is full", "give it more")
         if self._fault == "exception":
@@ -52,13 +60,26 @@ class Faulty:
 def load(message: Message) -> Engine:
     fault, after, counter = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     os.write(1, b"chatter on standard output\n")
-    assert set(message) == {"kind", "identity", "options"}
+    assert set(message) == {"kind", "identity", "options", "shrink"}
     if fault == "unloadable":
         raise ModelError("the model cannot be loaded", "it is broken")
     if fault == "dies-loading":
         os.write(2, b"assertion failed\n")
         os.abort()
-    return Faulty(fault, after, counter)
+    if fault == "killed-loading" and (left := int(counter.read_text())) > 0:
+        counter.write_text(str(left - 1))
+        os.kill(os.getpid(), signal.SIGKILL)
+    tried = message["shrink"] + 2 if fault.startswith("memory") else message["shrink"]
+    for number in range(message["shrink"], tried + 1):
+        os.write(2, trying_line(number, Setup(-1, 4, 4096, 512, 512, 1, flash_attention=False)).encode())
+        os.write(2, b"failed to allocate buffer for kv cache\n" if number < tried else b"it fits\n")
+    if fault == "memory-loading" and message["shrink"] < 9:
+        os.write(2, b"cudaMalloc failed: out of memory\n")
+        os.abort()
+    if fault == "memory-never":
+        os.write(2, b"cudaMalloc failed: out of memory\n")
+        os.abort()
+    return Faulty(fault, after, counter, message["shrink"])
 
 
 if __name__ == "__main__":

@@ -5,39 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from studio.loop.classification import parse_classification
+from studio.loop.classification import CHOICES, parse_classification
 from studio.loop.events import Event, TaskClassified
 from studio.loop.prompts import one_line
 from studio.loop.stages.complete import complete
 from studio.loop.stages.context import StageContext
-from studio.pool.records import RoundRecord
-from studio.records import Stage
+from studio.loop.stages.planning import plan_for_drafts
+from studio.pool.records import PlannedRequest, RoundRecord
+from studio.records import Stage, Task
 
 
 def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Classify the round's drafts. Alpaca's variant has no such stage: nothing is asked and no task counts as classification."""
     reader = context.pool.reader
+    unanswered = {draft.task.id for draft in reader.drafts(current.id) if draft.task.is_classification is None}
     if context.method.variant == "alpaca":
-        answers = [(draft.task.id, False) for draft in reader.drafts(current.id)]
+        answers = [(task_id, False) for task_id in sorted(unanswered)]
     else:
-        if not reader.requests(current.id, Stage.CLASSIFY):
-            _plan(context, current)
+        plan_for_drafts(context, current, Stage.CLASSIFY, lambda ordinal, draft: request_for(context, current, ordinal, draft.task))
         yield from complete(context, current, Stage.CLASSIFY)
         answers = [
             (stored.task_id, parse_classification(stored.completion.text))
             for stored in reader.completions(current.id, Stage.CLASSIFY)
-            if stored.task_id is not None
+            if stored.task_id in unanswered
         ]
     for task_id, is_classification in answers:
         yield TaskClassified(task_id, is_classification)
     context.pool.record_classifications(current.id, answers, Stage.INSTANCES)
 
 
-def _plan(context: StageContext, current: RoundRecord) -> None:
-    requests = []
-    for ordinal, draft in enumerate(context.pool.reader.drafts(current.id)):
-        filling = one_line(draft.task.instruction)
-        place = (current, Stage.CLASSIFY, ordinal)
-        planned = context.planned(place, "classification", filling, context.method.sampling.classification)
-        requests.append(replace(planned, task_id=draft.task.id))
-    context.pool.plan_requests(current.id, Stage.CLASSIFY, requests, None)
+def request_for(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
+    """The request that asks whether `task` is a classification task."""
+    choices = CHOICES if context.method.classify_from_logits else ()
+    place = (current, Stage.CLASSIFY, ordinal)
+    planned = context.planned(place, "classification", one_line(task.instruction), context.method.sampling.classification)
+    return replace(planned, params=replace(planned.params, choices=choices), task_id=task.id)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from studio.engine.api import Completion, Finished, FinishReason, Request, Restarted, TextPiece
+from studio.engine.api import Completion, Finished, FinishReason, Request, Restarted, Retried, TextPiece
 from studio.errors import ModelError
-from studio.loop.events import EngineRestarted, Event, RequestFinished, RequestsSent, TextStreamed
+from studio.loop.events import EngineRestarted, Event, RequestFinished, RequestRetried, RequestsSent, TextStreamed
 from studio.loop.stages.context import StageCancelled, StageContext
 from studio.pool.records import RoundRecord, StoredRequest
 from studio.records import Stage
@@ -15,11 +15,12 @@ from studio.records import Stage
 def complete(context: StageContext, current: RoundRecord, stage: Stage, next_stage: Stage | None = None) -> Iterator[Event]:
     """Complete the requests planned for `stage`, all in one batch, and store the completions in one transaction.
 
-    Does nothing when they are stored already: an earlier session got that far.
+    Those answered already are not asked again: an earlier session got that far; nor those about tasks that a person has retired since.
+    What had come when the user cancelled is kept, apart from the completions.
     Raises StageCancelled when the user cancelled first, and ModelError when the engine failed or refused every request.
     """
-    planned = context.pool.reader.requests(current.id, stage)
-    if len(context.pool.reader.completions(current.id, stage)) == len(planned) and next_stage is None:
+    planned = _open_requests(context, current, stage)
+    if not planned and next_stage is None:
         return
     yield RequestsSent(stage, len(planned))
     completions: list[Completion | None] = [None] * len(planned)
@@ -27,19 +28,34 @@ def complete(context: StageContext, current: RoundRecord, stage: Stage, next_sta
     for event in context.engine.stream(requests, context.cancel) if requests else ():
         match event:
             case TextPiece(index, text):
-                yield TextStreamed(stage, index, text)
+                yield TextStreamed(stage, planned[index].ordinal, text)
             case Finished(index, completion):
                 completions[index] = completion
-                yield RequestFinished(stage, index, completion)
+                yield RequestFinished(stage, planned[index].ordinal, completion)
             case Restarted(attempt, cause):
                 completions = [None] * len(planned)
                 yield EngineRestarted(stage, attempt, cause)
-    context.pool.store_completions(current.id, stage, _all_of(completions, planned, context), next_stage)
+            case Retried(index, attempt, cause):
+                yield RequestRetried(stage, planned[index].ordinal, attempt, cause)
+    answers = _all_of(completions, planned, context)
+    context.pool.store_answers(current.id, [(each.id, answer) for each, answer in zip(planned, answers, strict=True)], next_stage)
+
+
+def _open_requests(context: StageContext, current: RoundRecord, stage: Stage) -> list[StoredRequest]:
+    reader = context.pool.reader
+    answered = {each.request_id for each in reader.completions(current.id, stage)}
+    drafts = {draft.task.id for draft in reader.drafts(current.id)}
+    return [
+        each for each in reader.requests(current.id, stage) if each.id not in answered and (each.task_id is None or each.task_id in drafts)
+    ]
 
 
 def _all_of(completions: Sequence[Completion | None], planned: Sequence[StoredRequest], context: StageContext) -> list[Completion]:
     finished = [each for each in completions if each is not None]
     if context.cancel.cancelled and (len(finished) < len(planned) or any(c.finish_reason is FinishReason.CANCELLED for c in finished)):
+        come = [(request.id, each) for request, each in zip(planned, completions, strict=True) if each is not None and each.text]
+        if come:
+            context.pool.keep_cancelled(come)
         raise StageCancelled
     if len(finished) < len(planned):
         raise ModelError(f"the engine answered {len(finished)} of {len(planned)} requests", "run the same command again to go on")

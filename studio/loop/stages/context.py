@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from studio.engine.api import CancelToken, Engine, SamplingParams
+from studio.loop.configuration import overridden
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.prompts import Template
 from studio.loop.sampling import engine_seed
@@ -34,6 +35,11 @@ class StageContext:
     def templates(self) -> dict[str, Template]:
         """The prompts of the method, parsed."""
         return {name: Template.parse(name, text) for name, text in self.method.prompts.model_dump().items()}
+
+    def for_round(self, current: RoundRecord) -> StageContext:
+        """The same with the parameters that hold for this round alone, if there are any."""
+        overrides = self.pool.reader.round_overrides(current.id)
+        return replace(self, method=overridden(self.method, overrides)) if overrides else self
 
     def planned(self, place: tuple[RoundRecord, Stage, int], template: str, filling: str, decoding: Decoding) -> PlannedRequest:
         """A request of the stage at `place` (round, stage, ordinal): `template` filled with `filling`, with its own seed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from studio.engine.api import FinishReason
@@ -32,10 +32,22 @@ def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
         for stored in context.pool.reader.completions(current.id, Stage.INSTRUCTIONS)
         for ordinal, parsed in enumerate(parse(context.method, stored))
     ]
+    decided: list[DecidedCandidate] = []
+    try:
+        yield from _decide(context, candidates, decided)
+        context.pool.record_candidates(current.id, decided, Stage.CLASSIFY)
+    except BaseException:
+        # Nothing of the stage is stored: it is done again, and no candidate may be compared with itself then.
+        for each in decided:
+            if each.task_id is not None:
+                context.index.remove(each.task_id)
+        raise
+
+
+def _decide(context: StageContext, candidates: Sequence[_Candidate], decided: list[DecidedCandidate]) -> Iterator[Event]:
     heuristics = filter_settings(context.method)
     batch = context.index.batch([candidate.parsed.text for candidate in candidates])
     next_id = context.pool.next_task_id()
-    decided = []
     for position, candidate in enumerate(candidates):
         parsed = candidate.parsed
         novelty = batch.novelty(position)
@@ -45,17 +57,16 @@ def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
             reason = "novel" if novel else "not_novel"
         accepted = reason == "novel"
         task_id = next_id if accepted else None
-        if accepted:
-            batch.accept(position, next_id)
-            next_id += 1
         verdict = Verdict.ACCEPTED if accepted else Verdict.REJECTED
         decided.append(
             DecidedCandidate(
                 candidate.request_id, candidate.ordinal, parsed.text, verdict, reason, novelty, parsed.input, parsed.output, task_id
             )
         )
+        if accepted:
+            batch.accept(position, next_id)
+            next_id += 1
         yield CandidateDecided(candidate.request_ordinal, parsed.text, verdict, reason, novelty, task_id)
-    context.pool.record_candidates(current.id, decided, Stage.CLASSIFY)
 
 
 def parse(method: Method, stored: StoredCompletion) -> list[ParsedCandidate]:

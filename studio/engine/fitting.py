@@ -1,0 +1,95 @@
+"""What is tried, in which order, when a model or its context does not fit the memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from studio.engine.devices import UBATCH_TOKENS_SMALL, Setup, cpu_setup
+from studio.engine.options import EngineOptions, default_context
+from studio.errors import ModelError
+
+T = TypeVar("T")
+
+_LEAST_PARALLEL = 4
+_LEAST_CONTEXT = 4096
+"""Tokens below which a request beside its template would be refused."""
+_LAYER_QUARTERS = (3, 2, 1, 0)
+_MEMORY_WORDS = re.compile(
+    r"out of (\w+ )?memory|outof(device|host)memory|(unable|failed) to (allocate|alloc\b)|cannot allocate memory"
+    r"|insufficient memory|bad_alloc|memoryerror|(malloc|memalign|alloc\w*) failed|GGML_ASSERT\(.*(buffer|work_data) != NULL\) failed",
+    re.IGNORECASE,
+)
+_TRYING = "self-instruct-studio: trying set-up"
+_TRIED = re.compile(rf"^{_TRYING} (\d+)")
+
+
+class OutOfMemory(ModelError):
+    """A model, its context or a batch found no memory; a smaller set-up may."""
+
+
+def speaks_of_memory(lines: Iterable[str]) -> bool:
+    """Whether the lines of a log, of llama.cpp or of a device's library, complain that memory cannot be had."""
+    return any(_MEMORY_WORDS.search(line) for line in lines)
+
+
+def trying_line(number: int, setup: Setup) -> str:
+    """Return the line that a process logs before it tries set-up `number`, from 0, for those who find the log when it has died."""
+    return f"{_TRYING} {number}: {_words(setup)}, GPU layers {setup.gpu_layers}\n"
+
+
+def number_tried(lines: Iterable[str]) -> int:
+    """Return the number in the last such line of a log, 0 when there is none."""
+    return max((int(match.group(1)) for line in lines if (match := _TRIED.match(line))), default=0)
+
+
+def setups_to_try(first: Setup, options: EngineOptions, layers: int) -> list[Setup]:
+    """Return `first` and what to fall back to, each smaller than the one before: fewer sequences, less context, fewer layers on the GPU.
+
+    What the user chose is never changed: with everything chosen only `first` is left. `layers` is how many the model has. Each fallback
+    has one note more than `first`, which says what was given up.
+    """
+    return [first, *(replace(setup, notes=(*first.notes, _given_up(first, setup))) for setup in _smaller(first, options, layers))]
+
+
+def first_that_fits(setups: Sequence[Setup], attempt: Callable[[Setup], T]) -> T:
+    """Return what `attempt` makes of the first set-up it has memory for. Raises the last OutOfMemory when there is none."""
+    for setup in setups[:-1]:
+        try:
+            return attempt(setup)
+        except OutOfMemory:
+            continue
+    return attempt(setups[-1])
+
+
+def _smaller(setup: Setup, options: EngineOptions, layers: int) -> Iterator[Setup]:
+    while not options.parallel and setup.parallel > _LEAST_PARALLEL:
+        parallel = max(_LEAST_PARALLEL, setup.parallel // 2)
+        context = options.context or min(setup.context, default_context(parallel))
+        setup = replace(setup, parallel=parallel, context=context, ubatch=min(setup.ubatch, UBATCH_TOKENS_SMALL))
+        yield setup
+    while not options.context and setup.context // 2 >= _LEAST_CONTEXT:
+        setup = replace(setup, context=setup.context // 512 * 256)
+        yield setup
+    if options.gpu_layers >= 0 or not setup.flash_attention:
+        return
+    most = setup.gpu_layers if setup.gpu_layers >= 0 else layers
+    for quarters in _LAYER_QUARTERS[:-1]:
+        if 0 < layers * quarters // 4 < most:
+            yield replace(setup, gpu_layers=layers * quarters // 4)
+    alone = replace(cpu_setup(options, setup.threads), gpu_layers=0)
+    yield alone
+    yield from _smaller(alone, options, layers)
+
+
+def _given_up(first: Setup, setup: Setup) -> str:
+    words = f"there was no memory for {_words(first)}; it runs with {_words(setup)}"
+    if first.gpu_layers == setup.gpu_layers:
+        return words
+    return f"{words} and {setup.gpu_layers or 'no'} layers on the GPU"
+
+
+def _words(setup: Setup) -> str:
+    return f"{setup.parallel} sequences in a context of {setup.context:,} tokens"

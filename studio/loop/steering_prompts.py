@@ -1,0 +1,154 @@
+"""Steering what the model is asked: in-context tasks, the parameters of one round, and asking once more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from studio.config import keys_of, require_known
+from studio.errors import UsageError
+from studio.loop.configuration import overridden
+from studio.loop.sampling import engine_seed, generator
+from studio.loop.settings import Method
+from studio.loop.stages import sample
+from studio.loop.stages.context import StageContext
+from studio.pool.ledger_records import Effect, Note
+from studio.pool.records import PlannedRequest, RoundRecord, StoredRequest
+from studio.records import STAGES, Origin, Stage
+
+FIXED = frozenset({"profile", "variant", "tokenizer", "stall_rounds"})
+"""Parameters of the whole run: no round has its own."""
+
+DRAWN = frozenset({"in_context_tasks", "generated_in_context", "requests_per_round", "classification_only"})
+"""Parameters that decide which in-context tasks are drawn."""
+
+
+def resample(context: StageContext, ordinal: int) -> Effect:
+    """Draw the in-context tasks of one prompt anew."""
+    current = _sampled_round(context)
+    request = _request(context, current, ordinal)
+    (parents,) = sample.draw(context.for_round(current), current, [ordinal], context.pool.reader.next_action_id())
+    return _rewrite(context, current, request, parents, Note("resample", f"drew other in-context tasks for prompt {ordinal + 1}"))
+
+
+def swap(context: StageContext, ordinal: int, position: int, task_id: int | None) -> Effect:
+    """Put another task at one position of a prompt."""
+    current = _sampled_round(context)
+    request = _request(context, current, ordinal)
+    if not 0 <= position < len(request.parents):
+        raise UsageError(f"prompt {ordinal + 1} has {len(request.parents)} in-context tasks, none at position {position + 1}")
+    chosen = _another(context, current, request, position) if task_id is None else task_id
+    if chosen in request.parents:
+        raise UsageError(f"task {chosen} stands in prompt {ordinal + 1} already", "choose another one")
+    parents = (*request.parents[:position], chosen, *request.parents[position + 1 :])
+    gone = _not_standing(context.for_round(current), parents)
+    if chosen in gone:
+        raise UsageError(f"task {chosen} cannot stand in a prompt of this round", "choose an active task of the kind that it draws")
+    if gone:
+        raise UsageError(f"task {gone[0]} of prompt {ordinal + 1} can stand there no more", "swap that one first, or draw them all anew")
+    return _rewrite(
+        context, current, request, parents, Note("swap", f"swapped task {request.parents[position]} for {chosen} in prompt {ordinal + 1}")
+    )
+
+
+def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[str, Any]) -> Effect:
+    """Set parameters for one round; see `Steering.set_round_parameters`."""
+    require_known(overrides, {key for key, _ in keys_of(Method)} - FIXED, "this round")
+    pool = context.pool
+    current = pool.reader.open_round() or pool.begin_round(run_id)
+    before = context.for_round(current)
+    wanted = overridden(before.method, overrides)
+    own, new, old = (_flat(method.model_dump(mode="json")) for method in (context.method, wanted, before.method))
+    text = _json({key: value for key, value in new.items() if value != own[key]})
+    redrawn = sorted(key for key in DRAWN if new[key] != old[key])
+    note = Note("parameters", f"set {', '.join(sorted(overrides))} for round {current.number}")
+    if current.stage is Stage.INSTRUCTIONS:
+        return pool.ledger.supersede(note, current.id, _replanned(replace(before, method=wanted), current, redraw=bool(redrawn)), text)
+    if redrawn and current.stage is not Stage.SAMPLE:
+        raise UsageError(
+            f"{redrawn[0]} is for drawing in-context tasks, which round {current.number} has done", "set it before `instructions`"
+        )
+    return pool.ledger.set_overrides(note, current.id, text)
+
+
+def regenerate(context: StageContext) -> Effect:
+    """Ask the round's prompts once more, with new seeds."""
+    reader = context.pool.reader
+    current = reader.open_round()
+    if current is None or STAGES.index(current.stage) <= STAGES.index(Stage.INSTRUCTIONS):
+        raise UsageError("no round has completions that could be drawn anew", "play the stage `instructions` first")
+    action = reader.next_action_id()
+    requests = [
+        replace(planned, seed=engine_seed(context.seed, current.number, Stage.INSTRUCTIONS, ordinal, action))
+        for ordinal, planned in enumerate(_replanned(context.for_round(current), current, redraw=False))
+    ]
+    note = Note("regenerate", f"asked for round {current.number} once more")
+    return context.pool.ledger.supersede(note, current.id, requests, _json(reader.round_overrides(current.id)))
+
+
+def _replanned(context: StageContext, current: RoundRecord, *, redraw: bool) -> list[PlannedRequest]:
+    """The round's instruction requests as `context` would plan them, with the in-context tasks they have unless `redraw`.
+
+    A prompt with a task that was retired since is drawn anew in any case.
+    """
+    if redraw:
+        return sample.plan(context, current)
+    action = context.pool.reader.next_action_id()
+    planned = []
+    for request in context.pool.reader.requests(current.id, Stage.INSTRUCTIONS):
+        parents = request.parents
+        if _not_standing(context, parents):
+            (parents,) = sample.draw(context, current, [request.ordinal], action)
+        planned.append(replace(sample.request_for(context, current, request.ordinal, parents), seed=request.seed))
+    return planned
+
+
+def _not_standing(context: StageContext, parents: Sequence[int]) -> list[int]:
+    """Return those of `parents` that no prompt may hold now."""
+    return [task.id for task in context.pool.reader.tasks(parents) if not sample.may_stand(context, task)]
+
+
+def _rewrite(context: StageContext, current: RoundRecord, request: StoredRequest, parents: tuple[int, ...], note: Note) -> Effect:
+    planned = sample.request_for(context.for_round(current), current, request.ordinal, parents)
+    return context.pool.ledger.rewrite_request(note, request.id, replace(planned, seed=request.seed))
+
+
+def _another(context: StageContext, current: RoundRecord, request: StoredRequest, position: int) -> int:
+    """Draw a task of the same origin as the one at `position`: a seed for a seed; of the others where that origin has none left."""
+    seeds, others = sample.to_draw_from(context.for_round(current))
+    is_seed = context.pool.reader.task(request.parents[position]).origin is Origin.SEED
+    rng = generator(context.seed, current.number, Stage.SAMPLE, request.ordinal, context.pool.reader.next_action_id())
+    for ids in (seeds, others) if is_seed else (others, seeds):
+        left = [task_id for task_id in ids if task_id not in request.parents]
+        if left:
+            return rng.choice(left)
+    raise UsageError("the pool has no other task to put there", "import some, or accept some first")
+
+
+def _sampled_round(context: StageContext) -> RoundRecord:
+    current = context.pool.reader.open_round()
+    if current is None or current.stage is not Stage.INSTRUCTIONS:
+        raise UsageError(
+            "no round has prompts that were not sent yet", "play the stage `sample` first; its prompts can be changed until they are sent"
+        )
+    return current
+
+
+def _request(context: StageContext, current: RoundRecord, ordinal: int) -> StoredRequest:
+    requests = context.pool.reader.requests(current.id, Stage.INSTRUCTIONS)
+    if not 0 <= ordinal < len(requests):
+        raise UsageError(f"round {current.number} has {len(requests)} prompts, none with number {ordinal + 1}")
+    return requests[ordinal]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _json(overrides: Mapping[str, Any]) -> str | None:
+    return json.dumps(overrides, ensure_ascii=False, sort_keys=True) if overrides else None

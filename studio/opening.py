@@ -1,0 +1,125 @@
+"""Opening a run: pool, settings and seeds are checked first, then the model is loaded, then the run begins or goes on.
+
+The one way in for the terminal studio and for the run without a screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from studio.engine.api import Engine
+from studio.engine.open import open_engine
+from studio.engine.options import EngineOptions
+from studio.errors import PoolError, UsageError
+from studio.loop.configuration import Configuration, RunOptions
+from studio.loop.runs import Intent, Run, begin, intent, stored_engine
+from studio.loop.session import Session
+from studio.pool.store import Pool
+from studio.records import SeedTask
+from studio.seeds.bundled import bundled_seeds
+from studio.seeds.reading import read_tasks
+
+EngineOpener = Callable[[str, EngineOptions], Engine]
+"""Loads the model of that name; `open_engine` unless a test or a demo brings its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One run as it was asked for. `seeds` are the files a new pool starts from; none means the bundled ones."""
+
+    pool: Path
+    configuration: Configuration
+    seeds: tuple[Path, ...] = ()
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run ready to generate. Pool and engine belong to the `Opening` that made it and are closed by it."""
+
+    pool: Pool
+    engine: Engine
+    run: Run
+
+    def session(self) -> Session:
+        """A new session of the run, its novelty index filled from the pool."""
+        return Session(self.pool, self.engine, self.run.method, self.run.seed, self.run.id)
+
+
+class Opening:
+    """A run being opened; a context manager that closes engine and pool.
+
+    Everything that can be wrong with pool, settings and seeds is raised by the constructor, before a model is loaded; a new pool is made
+    after that.
+    """
+
+    def __init__(self, asked: RunRequest, opener: EngineOpener = open_engine) -> None:
+        """Open the pool if it is there and resolve what was asked for against it. Raises PoolError and UsageError."""
+        self._asked = asked
+        self._opener = opener
+        self._engine: Engine | None = None
+        self.pool = Pool.open(asked.pool) if asked.pool.exists() else None
+        try:
+            self._wanted = intent(self.pool, asked.configuration, force=asked.force)
+            self._seeds = _seeds(asked, self.pool)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def model(self) -> str:
+        """The model to load, as it was asked for or as the pool's run has it; empty for the bundled one."""
+        return self._asked.configuration.options.model or model_of(self._wanted)
+
+    def start(self) -> OpenRun:
+        """Load the model, make the pool if it is new, and begin the run or go on with it. Raises ModelError, PoolError, UsageError."""
+        engine = self._engine = self._opener(self.model, engine_options(self._asked.configuration.options, self._wanted))
+        self.pool = self.pool or Pool.create(self._asked.pool, self._seeds)
+        return OpenRun(self.pool, engine, begin(self.pool, self._wanted, engine.info, force=self._asked.force))
+
+    def close(self) -> None:
+        """Free the model and close the pool. Safe to call twice."""
+        if self._engine is not None:
+            self._engine.close()
+        if self.pool is not None:
+            self.pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def model_of(wanted: Intent) -> str:
+    """What a resumed run was made with: the file where it is still there, else a model of that name; empty for a new pool."""
+    if wanted.stored is None:
+        return ""
+    opened = str(stored_engine(wanted.stored).get("model", ""))
+    return opened if "://" in opened or Path(opened).is_file() else wanted.stored.model.name
+
+
+def engine_options(options: RunOptions, wanted: Intent) -> EngineOptions:
+    """A resumed run keeps its number of sequences and its context unless others are asked for: both shape what is computed."""
+    before = stored_engine(wanted.stored) if wanted.stored is not None and not wanted.differences else {}
+    return EngineOptions(
+        options.gpu_layers,
+        options.context or before.get("context_tokens", 0),
+        options.threads,
+        options.parallel or before.get("parallel", 0),
+    )
+
+
+def _seeds(asked: RunRequest, pool: Pool | None) -> Sequence[SeedTask]:
+    if pool is not None:
+        if asked.seeds:
+            raise UsageError(f"{asked.pool} exists already, --seeds is for a new pool", "use `studio import` to add tasks to it")
+        return ()
+    folder = asked.pool.parent
+    if not folder.is_dir():
+        raise PoolError(f"the folder {folder} for the pool does not exist", f"create it first: mkdir -p {folder}")
+    return [task for path in asked.seeds or (bundled_seeds(),) for task in read_tasks(path)]

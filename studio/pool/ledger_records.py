@@ -1,0 +1,102 @@
+"""What a person's actions bring to the ledger and what it tells of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from studio.engine.api import Completion
+from studio.pool.records import DecidedInstance, PlannedRequest
+from studio.records import Novelty, Stage, Verdict
+
+
+class ActionState(StrEnum):
+    """Whether an action counts, and whether it can be turned."""
+
+    DONE = "done"
+    UNDONE = "undone"
+    SETTLED = "settled"
+    """Done for good: the run has built upon it."""
+    VOID = "void"
+    """Undone for good: something else was done since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an action is called: a word for programs, and words for people, which hold nobody else's text."""
+
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What came of an action: its words, and the ids of the tasks whose text or standing it may have touched."""
+
+    words: str
+    tasks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRecord:
+    """One action. `round` is the number of the round that was open then, `stage` the stage it was at; `at` is an ISO 8601 time in UTC."""
+
+    id: int
+    kind: str
+    words: str
+    round: int | None
+    stage: str | None
+    state: ActionState
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandDecision:
+    """What a person decided of a candidate. `text` is None where it is the model's own."""
+
+    verdict: Verdict
+    reason: str
+    novelty: Novelty
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandRequest:
+    """A request that a person asked for, with its answer."""
+
+    stage: Stage
+    planned: PlannedRequest
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class MoreInstances:
+    """Instances that a person asked for. `is_classification` is None where that was known before.
+
+    The instances' `request_id` counts for nothing: theirs is the last of `requests`.
+    """
+
+    task_id: int
+    requests: tuple[HandRequest, ...]
+    instances: tuple[DecidedInstance, ...]
+    is_classification: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedTask:
+    """What the novelty index has to know of a task; `compared` says whether it belongs there at all."""
+
+    id: int
+    instruction: str
+    is_seed: bool
+    compared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledText:
+    """What had come of a request when the user stopped its batch; `cancelled_at` is an ISO 8601 time in UTC."""
+
+    request_id: int
+    ordinal: int
+    completion: Completion
+    cancelled_at: str

@@ -1,0 +1,154 @@
+"""Short memory and unusual models, at the real llama.cpp."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import llama_cpp
+import pytest
+
+from studio.engine import llama_load, llama_log, llama_model
+from studio.engine.devices import Device, DeviceKind
+from studio.engine.fitting import OutOfMemory
+from studio.engine.llama import LlamaEngine
+from studio.engine.open import open_engine
+from studio.engine.options import EngineOptions
+from studio.errors import ModelError
+from support.engines import animal_requests, bundled_identity, complete, outcome
+
+pytestmark = pytest.mark.real_model
+
+SMALL = EngineOptions(context=1024, threads=1, parallel=2)
+Context = tuple[int, int]
+
+LIMITED = """
+import json, resource, sys
+import llama_cpp, psutil
+from studio.engine.llama import LlamaEngine
+from studio.engine.options import EngineOptions
+from studio.errors import ModelError
+from support.engines import animal_requests, bundled_identity, complete
+identity = bundled_identity()
+room = psutil.Process().memory_info().vms + int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_AS, (room, room))
+try:
+    engine = LlamaEngine(identity, EngineOptions(threads=1, parallel=int(sys.argv[2])))
+    texts = [completion.text for completion in complete(engine, animal_requests(2))]
+    print(json.dumps([engine.info.parallel, engine.info.context_tokens, engine.info.notices, texts]))
+except ModelError as error:
+    print(json.dumps([error.message, error.hint]))
+"""
+
+
+def limited(megabytes: int, parallel: int = 0) -> Any:
+    """What comes of loading the model in a process that may have so much more memory."""
+    command = [sys.executable, "-c", LIMITED, str(megabytes << 20), str(parallel)]
+    done = subprocess.run(command, env={"PYTHONPATH": "tests:."}, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def test_an_absurd_context_is_refused_with_the_figures() -> None:
+    with pytest.raises(ModelError) as caught:
+        open_engine("", EngineOptions(context=2_000_000_000))
+    assert "--context 2000000000 takes 46,080.0 GB, this machine has " in caught.value.message
+    assert "smaller --context" in caught.value.hint
+
+
+def test_a_chosen_context_without_memory_ends_with_the_last_lines_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, above=(0, 0))
+    with pytest.raises(ModelError) as caught:
+        LlamaEngine(bundled_identity(), SMALL)
+    assert "no memory for a context of 1024 tokens and 2 sequences" in caught.value.message
+    assert "llama.cpp says: " in caught.value.hint and "failed to allocate buffer for kv cache" in caught.value.hint
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, above: Context) -> list[Context]:
+    """Let llama.cpp refuse every context of more (sequences, tokens), in its own words; returns those asked for."""
+    asked: list[Context] = []
+    original = llama_cpp.llama_init_from_model
+
+    def make(model: Any, params: Any) -> Any:
+        asked.append((params.n_seq_max, params.n_ctx))
+        if params.n_seq_max > above[0] or params.n_ctx > above[1]:
+            llama_log.LOG.write(4, "llama_init_from_model: failed to initialize the context: failed to allocate buffer for kv cache\n")
+            return None
+        return original(model, params)
+
+    monkeypatch.setattr(llama_cpp, "llama_init_from_model", make)
+    return asked
+
+
+def test_less_is_asked_for_until_it_fits_and_the_user_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = refuse(monkeypatch, above=(8, 6000))
+    engine = LlamaEngine(bundled_identity(), EngineOptions(threads=1))
+    assert asked == [(20, 17_664), (12, 12_800), (8, 10_496), (8, 5120)]
+    assert (engine.info.parallel, engine.info.context_tokens) == (4, 5120)
+    assert engine.info.notices == (
+        "there was no memory for 16 sequences in a context of 17,664 tokens; it runs with 4 sequences in a context of 5,120 tokens",
+    )
+    engine.close()
+
+
+def test_a_failure_that_is_not_for_memory_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_cpp, "llama_init_from_model", lambda *_: None)
+    llama_log.LOG.clear()
+    with pytest.raises(ModelError, match=r"llama\.cpp refuses a context of 17664 tokens and 16 sequences"):
+        LlamaEngine(bundled_identity(), EngineOptions(threads=1))
+
+
+def test_weights_that_do_not_fit_a_gpu_leave_layers_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = Device("CUDA0", "fake", DeviceKind.GPU, 10**11, 10**11)
+    monkeypatch.setattr(llama_model, "list_devices", lambda: (gpu,))
+    asked: list[int] = []
+    original = llama_load.load_model
+
+    def load(lib: Any, path: str, gpu_layers: int) -> Any:
+        asked.append(gpu_layers)
+        if gpu_layers < 0 or gpu_layers > 20:
+            raise OutOfMemory("no memory for the weights")
+        return original(lib, path, gpu_layers)
+
+    monkeypatch.setattr(llama_model, "load_model", load)
+    engine = LlamaEngine(bundled_identity(), EngineOptions(threads=1))
+    assert asked[-1] == 15 and -1 in asked and 22 in asked
+    assert engine.info.notices[0].endswith("and 15 layers on the GPU")
+    engine.close()
+
+
+def test_with_really_little_memory_it_runs_smaller() -> None:
+    parallel, context, notices, texts = limited(700)
+    assert parallel < 16 and context < 17_664 and len(texts) == 2 and texts[0]
+    assert f"it runs with {parallel} sequences" in notices[0]
+
+
+def test_with_really_little_memory_a_chosen_number_of_sequences_stands() -> None:
+    message, hint = limited(200, parallel=64)
+    assert "no memory for" in message and "64 sequences" in message and "llama.cpp says: " in hint
+
+
+def test_a_batch_that_finds_no_memory_says_so(llama: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_cpp, "llama_decode", lambda *_: -2)
+    llama.forget_prefixes()
+    with pytest.raises(OutOfMemory, match="no memory left to evaluate"):
+        complete(llama, animal_requests(1))
+    monkeypatch.undo()
+    assert len(complete(llama, animal_requests(1))) == 1
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "hybrid"])
+def test_a_model_that_cannot_share_says_so_and_evaluates_whole_prompts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = LlamaEngine(bundled_identity(), SMALL)
+    assert engine.info.notices == ()
+    shared = complete(engine, animal_requests(3))
+    engine.close()
+    monkeypatch.setattr(llama_cpp, f"llama_model_is_{kind}", lambda _: True)
+    engine = LlamaEngine(bundled_identity(), SMALL)
+    whole = complete(engine, animal_requests(3))
+    engine.close()
+    [notice] = engine.info.notices
+    assert notice.startswith(f"a {kind} model cannot share the beginnings of its prompts")
+    assert [c.cached_tokens for c in whole] == [0, 0, 0] and any(c.cached_tokens for c in shared)
+    assert [(o[2], o[3]) for o in outcome(whole)] == [(o[2], o[3]) for o in outcome(shared)]

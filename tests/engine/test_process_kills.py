@@ -1,0 +1,95 @@
+"""The model's process killed at 50 random moments of a run: while it loads, computes, answers, or waits for work."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from studio.engine import child_process
+from studio.engine.api import CancelToken, EngineEvent, EngineInfo, Request, Restarted
+from studio.engine.options import EngineOptions
+from studio.engine.process import ProcessEngine
+from studio.engine.scripted import ScriptedEngine
+from studio.loop.session import Goal
+from studio.records import ModelIdentity
+from support.sessions import exported, play
+
+CHILD = Path(__file__).parents[1] / "support" / "scripted_child.py"
+KILLS = 50
+ROUNDS = 9
+_LATEST_S = 0.2
+"""About what a process needs to start and to answer."""
+
+
+class KilledEngine:
+    """Kills the process of `inner` twice a batch: at a random event, and a random time after the next process has begun.
+
+    The second falls while that one starts, loads or computes, or when the batch is over already. Stops after `kills`.
+    """
+
+    def __init__(self, inner: ProcessEngine, kills: int) -> None:
+        self._inner = inner
+        self._rng = random.Random(11)
+        self._left = kills
+        self.phases: Counter[str] = Counter()
+        self.restarts = 0
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._inner.info
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
+        at_event = self._rng.randrange(1, 2 + 3 * len(requests))
+        second: threading.Thread | None = None
+        over = threading.Event()
+        for count, event in enumerate(self._inner.stream(requests, cancel), 1):
+            self.restarts += isinstance(event, Restarted)
+            if count >= at_event and second is None and self._left > 1:
+                second = threading.Thread(target=self._kill_the_next, args=(self._inner.pid, self._rng.uniform(0, _LATEST_S), over))
+                second.start()
+                self._kill("at an event")
+            yield event
+        over.set()
+        if second is not None:
+            second.join()
+
+    def _kill_the_next(self, before: int, delay_s: float, over: threading.Event) -> None:
+        while self._inner.pid == before and not over.wait(0.001):
+            pass
+        threading.Event().wait(delay_s)
+        self._kill("after the batch" if over.is_set() else "at a time")
+
+    def _kill(self, phase: str) -> None:
+        self._left -= 1
+        self.phases[phase] += 1
+        with suppress(ProcessLookupError):
+            os.kill(self._inner.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_fifty_moments_exports_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_process, "log_folder", lambda: tmp_path / "logs")
+    identity = ScriptedEngine().info.model
+    command = (sys.executable, str(CHILD), "none", "0", str(tmp_path / "counter"))
+    engine = KilledEngine(ProcessEngine(ModelIdentity(identity.name, identity.sha256), EngineOptions(), command), KILLS)
+    try:
+        play(tmp_path / "killed.db", Goal(rounds=ROUNDS), engine)
+    finally:
+        engine.close()
+    play(tmp_path / "lived.db", Goal(rounds=ROUNDS), ScriptedEngine())
+    assert exported(tmp_path / "killed.db") == exported(tmp_path / "lived.db")
+    assert engine.phases.total() == KILLS and engine.phases["at an event"] == KILLS // 2
+    assert engine.restarts >= KILLS // 2
+    assert engine.info.notices == ()

@@ -1,0 +1,26 @@
+"""A pool and a session to steer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from studio.loop.session import Session
+from studio.pool.store import Pool
+from support.pools import assert_sound
+from support.sessions import all_seeds, session_in
+from support.steering import ASKED
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Pool]:
+    with Pool.create(tmp_path / "pool.db", all_seeds()[:40]) as made:
+        yield made
+        assert_sound(made.path)
+
+
+@pytest.fixture
+def session(pool: Pool) -> Session:
+    return session_in(pool, asked=ASKED)

@@ -1,0 +1,184 @@
+"""A person's actions in the pool: each whole or not at all, and turned value by value."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from studio.engine.api import Completion, FinishReason
+from studio.errors import UsageError
+from studio.pool import schema
+from studio.pool.changes import set_row
+from studio.pool.ledger_records import HandDecision, HandRequest, MoreInstances, Note
+from studio.pool.records import DecidedInstance, PlannedRequest
+from studio.pool.store import Pool
+from studio.records import Decider, Neighbour, Novelty, Stage, Verdict
+from support.pools import PARAMS, PREFIX, RAW, ask, assert_sound, contents, decided_candidates, in_child, make_pool, walk_round
+
+NOTE = Note("test", "did something")
+PLANNED = PlannedRequest(PREFIX, "another suffix", PARAMS, 99, (5, 4))
+ANSWER = HandRequest(
+    Stage.INSTANCES, PlannedRequest(PREFIX, "more", PARAMS, 5, (), 11), Completion("Output: Oder", FinishReason.STOP, 9, 3)
+)
+MORE = MoreInstances(11, (ANSWER,), (DecidedInstance(11, None, "x", "Oder", Verdict.ACCEPTED, "valid"),), True)
+NOVELTY = Novelty((Neighbour(2, 0.5), Neighbour(11, 0.25)), 0.125, 0.5)
+
+ACTIONS: dict[str, Callable[[Pool], object]] = {
+    "accept": lambda pool: pool.ledger.decide(NOTE, 3, HandDecision(Verdict.ACCEPTED, "by_hand", NOVELTY)),
+    "accept edited": lambda pool: pool.ledger.decide(NOTE, 3, HandDecision(Verdict.ACCEPTED, "edited", NOVELTY, "Name four rivers.")),
+    "reject": lambda pool: pool.ledger.decide(NOTE, 1, HandDecision(Verdict.REJECTED, "by_hand", NOVELTY)),
+    "edit": lambda pool: pool.ledger.decide(NOTE, 1, HandDecision(Verdict.ACCEPTED, "edited", NOVELTY, "Name four rivers.")),
+    "change instance": lambda pool: pool.ledger.change_instance(NOTE, 11, {"input": "a", "output": "\ud800b"}),
+    "add instances": lambda pool: pool.ledger.add_instances(NOTE, 2, MORE),
+    "retire": lambda pool: pool.ledger.set_retired(NOTE, 3, retired=True),
+    "mark": lambda pool: pool.ledger.set_marked(NOTE, 3, marked=True),
+    "rewrite": lambda pool: pool.ledger.rewrite_request(NOTE, 5, PLANNED),
+    "overrides": lambda pool: pool.ledger.set_overrides(NOTE, 2, '{"threshold": 0.5}'),
+    "supersede": lambda pool: pool.ledger.supersede(NOTE, 2, [PLANNED, PLANNED], None),
+    "undo": lambda pool: pool.ledger.undo(),
+    "redo": lambda pool: (pool.ledger.undo(), pool.ledger.redo()),
+}
+
+
+@pytest.fixture
+def planned(walked: Pool) -> Pool:
+    """The pool after one round, the next one with one prompt that was not sent yet, and one action done."""
+    current = walked.begin_round(1)
+    walked.plan_requests(current.id, Stage.INSTRUCTIONS, [PlannedRequest(PREFIX, "", PARAMS, 1, (1, 2, 3))], Stage.INSTRUCTIONS)
+    walked.ledger.set_retired(Note("first", "retired task 2"), 2, retired=True)
+    return walked
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_a_kill_at_any_statement_leaves_the_old_state(planned: Pool, name: str) -> None:
+    path = planned.path
+    planned.close()
+    before = contents(path)
+    for deadline in range(1, 200):
+
+        def act_and_die(deadline: int = deadline) -> None:
+            pool = Pool.open(path)
+            if name == "redo":
+                pool.ledger.undo()
+            seen = 0
+
+            def count(_: str) -> None:
+                nonlocal seen
+                seen += 1
+                if seen == deadline:
+                    os._exit(7)
+
+            pool._database.connection.set_trace_callback(count)
+            pool.ledger.redo() if name == "redo" else ACTIONS[name](pool)
+            os._exit(8)
+
+        code = in_child(act_and_die)
+        assert_sound(path)
+        if code == 8:
+            break
+        assert code == 7
+        if name == "redo":
+            with Pool.open(path) as pool:
+                assert pool.reader.next_redo() == "retired task 2"
+                pool.ledger.redo()
+        else:
+            assert contents(path) == before
+    assert deadline > 3
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIONS if name not in ("undo", "redo")])
+def test_each_action_is_turned_and_turned_again(planned: Pool, name: str) -> None:
+    def exported() -> list[object]:
+        return [*planned.reader.export_tasks(True), planned.reader.open_round(), planned.reader.requests(2, Stage.INSTRUCTIONS)]
+
+    before = exported()
+    ACTIONS[name](planned)
+    after = exported()
+    for _ in range(3):
+        effect = planned.ledger.undo()
+        assert effect is not None
+        assert effect.words == "did something"
+        assert exported() == before
+        assert planned.ledger.redo() is not None
+        assert exported() == after
+    assert planned.ledger.redo() is None
+    assert_sound(planned.path)
+
+
+def test_an_undone_decision_is_one_more_entry_that_says_what_the_first_one_said(planned: Pool) -> None:
+    ACTIONS["accept edited"](planned)
+    planned.ledger.undo()
+    first, second, third = planned.reader.decisions(3)
+    assert (second.decided_by, second.edited, second.action_id) == (Decider.HUMAN, "Name four rivers.", 2)
+    assert (third.verdict, third.reason, third.score, third.decided_by, third.edited) == (
+        first.verdict,
+        first.reason,
+        first.score,
+        Decider.RULE,
+        None,
+    )
+    assert (first.action_id, third.action_id) == (None, 2)
+
+
+def test_a_task_never_leaves_and_its_id_is_never_used_twice(planned: Pool) -> None:
+    ACTIONS["accept"](planned)
+    assert planned.next_task_id() == 14
+    planned.ledger.undo()
+    assert planned.next_task_id() == 14
+    assert 13 not in {task_id for task_id, _, _ in planned.reader.instructions()}
+    assert planned.reader.candidate(3).task_id == 13
+
+
+def test_what_belongs_to_a_former_attempt_is_left_alone(planned: Pool) -> None:
+    planned.store_completions(2, Stage.INSTRUCTIONS, [Completion(RAW, FinishReason.STOP, 1, 2)], Stage.FILTER)
+    planned.record_candidates(2, decided_candidates(5, 13), Stage.CLASSIFY)
+    ACTIONS["supersede"](planned)
+    assert [request.parents for request in planned.reader.requests(2, Stage.INSTRUCTIONS)] == [(5, 4), (5, 4)]
+    assert planned.reader.is_superseded(3)
+    rejected = HandDecision(Verdict.REJECTED, "by_hand", NOVELTY)
+    refused: list[Callable[[], object]] = [
+        lambda: planned.ledger.set_retired(NOTE, 13, retired=False),
+        lambda: planned.ledger.set_marked(NOTE, 13, marked=True),
+        lambda: planned.ledger.decide(NOTE, 4, rejected),
+    ]
+    for act in refused:
+        with pytest.raises(UsageError, match="round 2 that was written anew"):
+            act()
+    assert planned.reader.counts().candidates == 3
+    planned.ledger.undo()
+    assert [draft.task.id for draft in planned.reader.drafts(2)] == [13, 14]
+    assert planned.reader.counts().candidates == 6
+
+
+def test_changes_name_no_other_columns(planned: Pool) -> None:
+    with pytest.raises(ValueError, match="no columns"), planned._database.transaction():
+        set_row(planned._database, "tasks", 1, {"id": 7})
+
+
+def test_a_pool_of_version_2_comes_forward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pool.db"
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
+    make_pool(path)
+    monkeypatch.undo()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            "INSERT INTO models VALUES (1, 'ab', 'Tiny', '', '', '', 1, 1, 1);"
+            "INSERT INTO runs VALUES (1, '{}', '0', '0.1.0', 1, '2026-01-01T00:00:00Z');"
+            "INSERT INTO rounds VALUES (1, 1, 1, 'done', '2026-01-01T00:00:00Z', '2026-01-01T00:01:00Z');"
+            "INSERT INTO rounds VALUES (2, 1, 2, 'instructions', '2026-01-01T00:02:00Z', NULL);"
+        )
+    with Pool.open(path) as pool:
+        current = pool.reader.open_round()
+        assert current is not None
+        assert (current.id, current.number, current.stage) == (2, 2, Stage.INSTRUCTIONS)
+        assert pool.reader.next_undo() is None
+        pool.ledger.set_overrides(NOTE, 2, '{"threshold": 0.5}')
+        pool.commit_round(2)
+        walk_round(pool)
+    assert ask(path, "SELECT number, stage FROM rounds ORDER BY id") == [(1, "done"), (2, "done"), (3, "done")]
+    assert_sound(path)

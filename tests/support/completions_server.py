@@ -1,0 +1,200 @@
+"""A real HTTP server with OpenAI's completions protocol over one of the project's own engines, and faults to order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import iterate_in_threadpool
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from studio.engine.api import CancelToken, Completion, Engine, Finished, Request, SamplingParams, TextPiece
+from studio.engine.scripted import ScriptedEngine
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one request. With a `status` nothing is streamed; else the stream goes wrong `after` that many pieces.
+
+    `kind`: `reset` breaks the connection, `end` ends the stream too soon, `garbage` sends what is no JSON, `event` sends an error as an
+    event, `hang` waits until the client goes away, `silent_hang` does so before any byte, `no_usage` and `extra` (fields added to the last
+    chunk) are no faults but whims.
+    """
+
+    kind: str = ""
+    after: int = 0
+    status: int = 0
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class CompletionsServer:
+    """The state of the server: what it shall do, and what it saw."""
+
+    engine: Engine = field(default_factory=ScriptedEngine)
+    models: Any = None
+    key: str = ""
+    """The key that clients must send; empty for none."""
+    faults: deque[Fault] = field(default_factory=deque)
+    """Taken one by one by the requests as they come."""
+    always: Fault | None = None
+    wait_for: int = 0
+    """Answer nobody until so many requests are in flight."""
+    hang_up: threading.Event = field(default_factory=threading.Event)
+    """Set when a client went away from a hanging stream."""
+    hanging: threading.Event = field(default_factory=threading.Event)
+    bodies: list[Any] = field(default_factory=list)
+    headers: list[Any] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    url: str = ""
+
+    def app(self) -> Starlette:
+        """The server's two paths."""
+        self._all_here = asyncio.Event()
+        self._one_batch = asyncio.Lock()
+        routes = [Route("/v1/models", self._models), Route("/v1/completions", self._completions, methods=["POST"])]
+        return Starlette(routes=routes)
+
+    async def _models(self, http: HttpRequest) -> Response:
+        if refused := self._refused(http):
+            return refused
+        if isinstance(self.models, Fault):
+            return JSONResponse(self.models.body, self.models.status, dict(self.models.headers))
+        card = {"id": self.engine.info.model.name, "object": "model", "created": 0, "owned_by": "studio-tests"}
+        return JSONResponse({"object": "list", "data": [card] if self.models is None else self.models})
+
+    async def _completions(self, http: HttpRequest) -> Response:
+        if refused := self._refused(http):
+            return refused
+        body = await http.json()
+        self.bodies.append(body)
+        fault = self.faults.popleft() if self.faults else self.always or Fault()
+        if fault.status:
+            return JSONResponse(fault.body, fault.status, dict(fault.headers))
+        return StreamingResponse(self._counted(body, fault), media_type="text/event-stream")
+
+    def _refused(self, http: HttpRequest) -> Response | None:
+        self.headers.append(dict(http.headers))
+        if self.key and http.headers.get("authorization") != f"Bearer {self.key}":
+            said = {"error": {"message": f"wrong key: {http.headers.get('authorization')}", "type": "invalid_request_error"}}
+            return JSONResponse(said, 401)
+        return None
+
+    async def _counted(self, body: Any, fault: Fault) -> AsyncIterator[bytes]:
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            if self.in_flight >= self.wait_for:
+                self._all_here.set()
+            await self._all_here.wait()
+            async for data in self._chunks(body, fault):
+                yield data
+        finally:
+            self.in_flight -= 1
+
+    async def _chunks(self, body: Any, fault: Fault) -> AsyncIterator[bytes]:
+        if fault.kind == "silent_hang":
+            await self._hang()
+        async with self._one_batch:
+            count = 0
+            async for event in iterate_in_threadpool(self.engine.stream([_request(body)], CancelToken())):
+                if isinstance(event, TextPiece):
+                    if count == fault.after and fault.kind:
+                        async for data in self._strike(fault):
+                            yield data
+                        if fault.kind == "end":
+                            return
+                    count += 1
+                    yield _sse({"choices": [{"index": 0, "text": event.text, "finish_reason": None}]})
+                elif isinstance(event, Finished):
+                    for chunk in _last(event.completion, fault):
+                        yield _sse(chunk)
+        yield b"data: [DONE]\n\n"
+
+    async def _strike(self, fault: Fault) -> AsyncIterator[bytes]:
+        if fault.kind == "reset":
+            raise ConnectionResetError("ordered by the test")
+        if fault.kind == "garbage":
+            yield b"data: {no json\n\n"
+        if fault.kind == "event":
+            yield _sse({"error": fault.body})
+        if fault.kind == "hang":
+            await self._hang()
+
+    async def _hang(self) -> None:
+        self.hanging.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.hang_up.set()
+
+
+def _request(body: Any) -> Request:
+    names = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens")
+    stop = body.get("stop") or ()
+    params = SamplingParams(**{name: body[name] for name in names}, stop=tuple(stop))
+    # The scripted writer looks for the template's words in the prefix.
+    return Request(body["prompt"], "", params, body["seed"])
+
+
+def _last(completion: Completion, fault: Fault) -> list[Any]:
+    choice = {"index": 0, "text": "", "finish_reason": str(completion.finish_reason)}
+    usage = {
+        "prompt_tokens": completion.prompt_tokens,
+        "completion_tokens": completion.completion_tokens,
+        "total_tokens": completion.prompt_tokens + completion.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": completion.cached_tokens},
+    }
+    end = {"choices": [choice | dict(fault.extra.get("choice", {}))]}
+    counts = {"choices": [], "usage": usage} | dict(fault.extra.get("counts", {}))
+    return [end] if fault.kind == "no_usage" else [end, counts]
+
+
+def _sse(chunk: Any) -> bytes:
+    whole = {"id": "cmpl-1", "object": "text_completion", "created": 0, "model": "m"} | chunk
+    return b"data: " + json.dumps(whole).encode() + b"\n\n"
+
+
+@contextmanager
+def serving(server: CompletionsServer) -> Iterator[CompletionsServer]:
+    """Run `server` in a thread, on a free port of this machine, within the block."""
+    listener = socket.create_server(("127.0.0.1", 0))  # Listening already, so that no client comes too early.
+    server.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    running: list[uvicorn.Server] = []
+    started = threading.Event()
+
+    async def run() -> None:
+        config = uvicorn.Config(server.app(), log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        running.append(uvicorn.Server(config))
+        started.set()
+        await running[0].serve(sockets=[listener])
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()), name="completions-server", daemon=True)
+    thread.start()
+    started.wait()
+    try:
+        yield server
+    finally:
+        running[0].should_exit = running[0].force_exit = True
+        thread.join()
+        listener.close()
+
+
+def dead_address() -> str:
+    """The address of a server that is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
