@@ -20,6 +20,7 @@ COMMANDS = {
     "stats": ("stats", "Show figures of a pool beside the paper's."),
     "models": ("models", "List the models that are there."),
     "seeds": ("seeds", "Check and locate seed task files."),
+    "bench": ("bench", "Measure this machine, side by side with the plain way."),
     "doctor": ("doctor", "Check the installation, the model and the GPU."),
 }
 """Command name -> (module of this package, one-line help)."""

@@ -1,0 +1,61 @@
+"""`studio bench novelty`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from studio.bench import novelty_job
+from studio.loop.novelty import NoveltyIndex
+from studio.records import Neighbour, Novelty
+from support.command import assert_fails, studio
+
+FIELDS = {"size", "ms_per_candidate", "ms_alone", "rouge_score_ms", "rouge_score_sample", "speedup", "mismatches", "index_bytes", "load_s"}
+
+
+def test_every_figure_of_each_size() -> None:
+    done = studio("bench", "novelty", "--sizes", "50,300", "--batch", "4", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert [each["size"] for each in report["novelty"]] == [50, 300]
+    assert report["batch"] == 4 and isinstance(report["busy"], bool)
+    assert report["machine"]["cpus"] >= 1 and len(report["machine"]["others_cpu_share"]) == 2
+    for each in report["novelty"]:
+        assert set(each) >= FIELDS
+        assert each["mismatches"] == 0
+        assert each["pairs_compared"] >= 2_000 + each["size"]
+        assert each["rouge_score_sample"] == each["size"]
+        assert all(each[name] > 0 for name in ("ms_per_candidate", "ms_alone", "rouge_score_ms", "speedup", "load_s"))
+
+
+def test_a_large_pool_is_scaled_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(novelty_job, "_WHOLE_POOL", 40)
+    figures = novelty_job.run(size=200, batch=4, repeats=1)
+    assert figures["rouge_score_sample"] == 40 and figures["mismatches"] == 0
+    assert figures["speedup"] == pytest.approx(figures["rouge_score_ms"] / figures["ms_per_candidate"])
+
+
+def test_a_wrong_score_or_neighbour_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = novelty_job._novelties
+
+    def wrong(index: NoveltyIndex, texts: list[str]) -> list[Novelty]:
+        first, *others = right(index, texts)
+        best, *rest = first.neighbours
+        off = Neighbour(best.task_id, best.score - 2.0**-53)
+        return [Novelty((off, *rest), first.mean, first.seed_score), *others]
+
+    monkeypatch.setattr(novelty_job, "_novelties", wrong)
+    assert novelty_job.run(size=60, batch=3, repeats=1)["mismatches"] == 2
+
+
+def test_a_table_for_people() -> None:
+    done = studio("bench", "novelty", "--sizes", "30")
+    assert done.returncode == 0 and "30 tasks ..." in done.stderr
+    assert "speedup" in done.stdout and "mismatches" in done.stdout
+
+
+@pytest.mark.parametrize("sizes", ["", "0", "10,-1", "ten"])
+def test_sizes_that_are_none(sizes: str, tmp_path: Path) -> None:
+    assert_fails(studio("bench", "novelty", "--sizes", sizes, cwd=tmp_path), 2, "1000,10000")
