@@ -9,6 +9,7 @@ from importlib import import_module
 import click
 
 from studio import __version__
+from studio.cli.terminal import is_terminal
 from studio.errors import ExitCode, StudioError, nearest_name
 from studio.text import display_line
 
@@ -24,6 +25,9 @@ COMMANDS = {
     "doctor": ("doctor", "Check the installation, the model and the GPU."),
 }
 """Command name -> (module of this package, one-line help)."""
+
+POOL_ENDINGS = (".db", ".sqlite", ".sqlite3", ".pool")
+"""Names that are taken for a new pool."""
 
 
 class LazyGroup(click.Group):
@@ -41,6 +45,8 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            if _is_pool(args[0]):
+                return "run", self.get_command(ctx, "run"), args
             ctx.fail(f"there is no command {args[0]!r}; {nearest_name(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
@@ -49,14 +55,28 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+def _is_pool(word: str) -> bool:
+    """Whether a word in a command's place is meant as a pool: `studio POOL` is `studio run POOL`."""
+    return word.endswith(POOL_ENDINGS) or os.sep in word or os.path.isfile(word)  # noqa: PTH113  (pathlib costs start-up time)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, "--version", prog_name="studio")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Self-Instruct on your own machine.
 
     A local language model writes its own instruction-tuning data into a pool, one SQLite file, with every decision on record.
-    Start with: studio run pool.db --headless --target 20
+    `studio` alone opens the terminal studio, `studio pool.db` goes straight in. Without a screen: studio run pool.db --headless --target 20
     """
+    if ctx.invoked_subcommand is not None:
+        return
+    if not is_terminal():
+        raise click.exceptions.NoArgsIsHelpError(ctx)
+    from studio.loop.configuration import load_configuration
+    from studio.tui import run_studio
+
+    run_studio(None, load_configuration(None, os.environ, {}))
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from studio.cli.terminal import is_terminal
 from studio.errors import UsageError
 
 PATH = click.Path(path_type=Path)
@@ -39,18 +40,28 @@ PATH = click.Path(path_type=Path)
 def command(pool: Path, headless: bool, config_file: Path | None, force: bool, as_json: bool, **flags: Any) -> None:
     """Generate tasks into POOL, a file that is created when it is not there and resumed when it is.
 
+    In the terminal studio, stage by stage as you like; with --headless at once.
+
     Every parameter can also stand in the TOML file of --config or in an environment variable (STUDIO_TARGET=20,
     STUDIO_SAMPLING__INSTRUCTIONS__TEMPERATURE=0.9); flags are the strongest. Interrupted with Ctrl-C or killed, the same command
     goes on from the last committed stage.
     """
-    if not headless:
-        raise UsageError("the terminal studio is not part of this version yet", f"add --headless: studio run {pool} --headless")
+    if not headless and as_json:
+        raise UsageError("--json is for runs without the terminal studio", f"add --headless: studio run {pool} --headless --json")
+    if not headless and not is_terminal():
+        raise UsageError("the terminal studio needs a terminal", f"add --headless: studio run {pool} --headless")
     from studio.loop.configuration import load_configuration
     from studio.opening import RunRequest
 
     seeds, assignments = flags.pop("seed_files"), flags.pop("assignments")
     given = {key: value for key, value in flags.items() if value is not None}
     asked = RunRequest(pool, load_configuration(config_file, os.environ, given, assignments), seeds, force)
+    if not headless:
+        from studio.tui import run_studio
+
+        asked.configuration.method()  # A wrong setting is said here, not on a screen.
+        run_studio(asked, asked.configuration)
+        return
     from rich.console import Console
 
     from studio.headless import run_headless, verdict_of

@@ -1,0 +1,269 @@
+"""What if the rule had been another one: the stored candidates decided again, in their order, without a model call.
+
+The result is what deciding every candidate anew against the pool as it would then have been gives, but most of that is on record already:
+a candidate's stored score is the highest over the tasks there were. It stays so unless the replay has *removed* its nearest task, and only
+what the replay has *added* must be compared on top. So moving the threshold costs about as much as the candidates that flip.
+
+What a person decided stands: such a candidate keeps its verdict. A task that a person rejected counts as rejected throughout where a score
+has to be computed anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from typing import Protocol
+
+from studio.loop.configuration import overridden
+from studio.loop.filters import FILTERS, first_failure
+from studio.loop.novelty import NoveltyBatch, NoveltyIndex, is_novel
+from studio.loop.runs import stored_method
+from studio.loop.settings import Method
+from studio.loop.stages.filter import filter_settings
+from studio.loop.tokens import TOKENIZERS
+from studio.pool.queries_whatif import RuleDecision
+from studio.pool.records import RunRecord
+from studio.records import Neighbour, Verdict
+
+PARSER_REASONS = ("truncated", "malformed_item")
+"""Reasons that come before any filter; no other rule could have accepted these candidates."""
+
+_AT_A_TIME = 64
+Progress = Callable[[int], None]
+
+
+class Source(Protocol):
+    """What deciding again asks of a pool; `studio.pool.queries.Queries` is one."""
+
+    def runs(self) -> list[RunRecord]: ...
+    def rule_decisions(self) -> Generator[RuleDecision, None, None]: ...
+    def instructions(self) -> Iterator[tuple[int, str, bool]]: ...
+    def neighbours(self, candidate_id: int) -> tuple[Neighbour, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Another rule. `threshold` None leaves each run its own; `filters` switches filters on and off by name, those not named stay."""
+
+    threshold: float | None = None
+    filters: Mapping[str, bool] = field(default_factory=dict, hash=False)
+
+    def apply(self, method: Method) -> Method:
+        """The method with this change in it. A filter switched on comes where the registry has it, after the method's own."""
+        names = [name for name in method.filters if self.filters.get(name, True)]
+        names += [name for name in FILTERS if self.filters.get(name, False) and name not in names]
+        threshold = method.threshold if self.threshold is None else self.threshold
+        return method.model_copy(update={"threshold": threshold, "filters": tuple(names)})
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A candidate that would have been decided otherwise: `before` and `after` are reason codes, `novel` the accepting one.
+
+    `score` is the highest ROUGE-L F1 (0 to 1) over the pool as it would have been.
+    """
+
+    candidate_id: int
+    task_id: int | None
+    text: str
+    before: str
+    after: str
+    score: float
+
+    @property
+    def accepted(self) -> bool:
+        return self.after == "novel"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All candidates decided again. `before` and `after` count them by reason; those that a person decided are under `human`."""
+
+    flips: tuple[Flip, ...]
+    before: Mapping[str, int] = field(hash=False)
+    after: Mapping[str, int] = field(hash=False)
+    pinned_accepted: int
+    candidates: int
+
+    @property
+    def accepted_before(self) -> int:
+        return self.before.get("novel", 0) + self.pinned_accepted
+
+    @property
+    def accepted_after(self) -> int:
+        return self.after.get("novel", 0) + self.pinned_accepted
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """The texts of one tokeniser that may have to be compared: what was added, and, once needed, all that was there."""
+
+    added: NoveltyIndex
+    there: NoveltyIndex
+    instructions: Iterator[tuple[int, str, bool]]
+    waiting: tuple[int, str, bool] | None = None
+
+
+class _Additions:
+    """The scores of a piece's candidates to what the replay has added so far; nothing is compared before something was."""
+
+    def __init__(self, added: NoveltyIndex, texts: Mapping[int, str]) -> None:
+        self._added = added
+        self._texts = texts
+        self._batch: NoveltyBatch | None = None
+        self._positions = {place: position for position, place in enumerate(texts)}
+
+    def score(self, place: int) -> float:
+        if not len(self._added):
+            return 0.0
+        if self._batch is None:
+            self._batch = self._added.batch(list(self._texts.values()))
+        return self._batch.novelty(self._positions[place]).score
+
+
+class _Replay:
+    def __init__(self, source: Source, change: Change) -> None:
+        self._source = source
+        self._change = change
+        self._runs = {run.id: stored_method(run) for run in source.runs()}
+        self._methods: dict[tuple[int, str], tuple[Method, Method]] = {}
+        self._comparisons: dict[str, _Comparison] = {}
+        self._added: list[tuple[int, str]] = []
+        self._removed: set[int] = set()
+        self._last_task = 0
+        self.flips: list[Flip] = []
+        self.before: Counter[str] = Counter()
+        self.after: Counter[str] = Counter()
+        self.pinned_accepted = 0
+
+    def decide(self, piece: list[RuleDecision]) -> None:
+        """Decide candidates of one round again; all of them had the same rules."""
+        method, changed = self._rules(piece[0])
+        failures = [self._failure(each, method, changed) for each in piece]
+        compared = {place: piece[place].text for place, failure in enumerate(failures) if not failure and piece[place].pinned is None}
+        additions = _Additions(self._comparison(changed.tokenizer).added, compared)
+        for place, each in enumerate(piece):
+            if each.pinned is not None:
+                self.before["human"] += 1
+                self.after["human"] += 1
+                self.pinned_accepted += each.pinned is Verdict.ACCEPTED
+            else:
+                after, score = failures[place], each.score
+                if not after:
+                    after, score = self._novelty(each, (method, changed), partial(additions.score, place), self._bound(piece, place))
+                self._count(each, after, score)
+            if each.verdict is Verdict.ACCEPTED and each.task_id is not None:
+                self._last_task = each.task_id
+
+    def _novelty(self, each: RuleDecision, rules: tuple[Method, Method], added_score: Callable[[], float], bound: int) -> tuple[str, float]:
+        """The reason and the score of a candidate that passes the filters."""
+        method, changed = rules
+
+        def reason(score: float) -> str:
+            if score == each.score and changed.threshold == method.threshold and each.reason in ("novel", "not_novel"):
+                # As it was decided; a person may have set the round's threshold afterwards, for the next one.
+                return each.reason
+            return "novel" if is_novel(score, changed.threshold, at_threshold=changed.accept_at_threshold) else "not_novel"
+
+        score = self._score(each, changed, bound)
+        if reason(score) == "not_novel" and each.reason != "novel":
+            # Comparing it with what was added could only raise the score.
+            return "not_novel", score
+        score = max(score, added_score())
+        return reason(score), score
+
+    def _count(self, each: RuleDecision, after: str, score: float) -> None:
+        was, now = each.reason == "novel", after == "novel"
+        self.before[each.reason] += 1
+        self.after[after] += 1
+        if was == now:
+            return
+        self.flips.append(Flip(each.candidate_id, each.task_id, each.text, each.reason, after, score))
+        if now:
+            self._added.append((-each.candidate_id, each.text))
+            for comparison in self._comparisons.values():
+                comparison.added.add(-each.candidate_id, each.text, is_seed=False)
+        elif each.task_id is not None:
+            self._removed.add(each.task_id)
+
+    def _rules(self, each: RuleDecision) -> tuple[Method, Method]:
+        key = (each.run_id, each.overrides)
+        if key not in self._methods:
+            method = self._runs[each.run_id]
+            if each.overrides:
+                method = overridden(method, json.loads(each.overrides))
+            self._methods[key] = (method, self._change.apply(method))
+        return self._methods[key]
+
+    def _failure(self, each: RuleDecision, method: Method, changed: Method) -> str:
+        if each.reason in PARSER_REASONS:
+            return each.reason
+        if changed.filters == method.filters:
+            return "" if each.reason in ("novel", "not_novel") else each.reason
+        return first_failure(each.text, changed.filters, filter_settings(changed))
+
+    def _score(self, each: RuleDecision, changed: Method, bound: int) -> float:
+        """The highest score over the tasks there were then, without those removed."""
+        if each.nearest is None or each.nearest not in self._removed:
+            return each.score
+        if each.verdict is Verdict.ACCEPTED:
+            for neighbour in self._source.neighbours(each.candidate_id):
+                if neighbour.task_id not in self._removed:
+                    return neighbour.score
+        comparison = self._comparison(changed.tokenizer)
+        self._fill(comparison, bound)
+        return comparison.there.batch([each.text]).novelty(0).score
+
+    def _comparison(self, tokenizer: str) -> _Comparison:
+        if tokenizer not in self._comparisons:
+            split = TOKENIZERS[tokenizer]
+            made = _Comparison(NoveltyIndex(split), NoveltyIndex(split), self._source.instructions())
+            made.added.extend((task_id, text, False) for task_id, text in self._added)
+            self._comparisons[tokenizer] = made
+        return self._comparisons[tokenizer]
+
+    def _fill(self, comparison: _Comparison, bound: int) -> None:
+        """Let `there` hold all tasks below `bound` that are not removed. Those removed later than this have higher ids."""
+
+        def until_bound() -> Iterator[tuple[int, str, bool]]:
+            while (row := comparison.waiting or next(comparison.instructions, None)) is not None:
+                comparison.waiting = row if row[0] >= bound else None
+                if comparison.waiting is not None:
+                    return
+                if row[0] not in self._removed:
+                    yield row
+
+        comparison.there.extend(until_bound())
+
+    def _bound(self, piece: list[RuleDecision], place: int) -> int:
+        """Tasks with lower ids were there when the candidate was decided: a round's own follow it without a gap."""
+        following = (each.task_id for each in piece[place:] if each.verdict is Verdict.ACCEPTED and each.task_id is not None)
+        return next(following, max(self._last_task, piece[place].nearest or 0) + 1)
+
+
+def what_if(source: Source, change: Change, progress: Progress = lambda _: None) -> Outcome:
+    """Decide all stored candidates again under `change`. `progress` is told how many are done, and may raise to give up.
+
+    Without a change the outcome equals what is stored, and there are no flips. Raises PoolError as reading does.
+    """
+    replay = _Replay(source, change)
+    done = 0
+    with closing(source.rule_decisions()) as decisions:
+        for piece in _pieces(decisions):
+            replay.decide(piece)
+            done += len(piece)
+            progress(done)
+    return Outcome(tuple(replay.flips), replay.before, replay.after, replay.pinned_accepted, done)
+
+
+def _pieces(decisions: Iterable[RuleDecision]) -> Iterator[list[RuleDecision]]:
+    """Cut the decisions into pieces of one round each, at most `_AT_A_TIME` long."""
+    for _, group in groupby(decisions, key=lambda each: each.round_id):
+        whole = list(group)
+        for start in range(0, len(whole), _AT_A_TIME):
+            yield whole[start : start + _AT_A_TIME]

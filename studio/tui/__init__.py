@@ -1,0 +1,21 @@
+"""The terminal studio. Only this package imports textual."""
+
+from __future__ import annotations
+
+from studio.loop.configuration import Configuration
+from studio.opening import RunRequest
+
+
+def run_studio(asked: RunRequest | None, configuration: Configuration) -> None:
+    """Show the studio until the user quits: the run `asked` for, or the picker, which starts from `configuration`.
+
+    Returns after the pool is closed; a stage that was under way is given up and done again next time.
+    """
+    from studio.tui.app import StudioApp
+
+    app = StudioApp(asked, configuration)
+    try:
+        app.run()
+    finally:
+        if app.runner is not None:
+            app.runner.close()

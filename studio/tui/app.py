@@ -1,0 +1,197 @@
+"""The application: screens, theme, the runner, and what is everywhere the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.geometry import Size
+from textual.message import Message
+from textual.screen import Screen
+
+from studio.engine.open import open_engine
+from studio.loop.configuration import Configuration
+from studio.opening import EngineOpener, RunRequest
+from studio.text import display_line
+from studio.tui.activity import ActivityLog
+from studio.tui.edit_dialog import EditDialog
+from studio.tui.export_dialog import ExportDialog
+from studio.tui.help_dialog import HelpDialog
+from studio.tui.insight_screen import InsightScreen
+from studio.tui.log_screen import LogScreen
+from studio.tui.pool_screen import PoolScreen
+from studio.tui.recent import remember
+from studio.tui.runner import Runner
+from studio.tui.settings_screen import SettingsScreen
+from studio.tui.start_screen import StartScreen
+from studio.tui.studio_screen import StudioScreen
+from studio.tui.theme import THEME
+from studio.tui.widgets.too_small import TooSmall, too_small
+
+
+@dataclass
+class RunnerSignal(Message):
+    """The runner has something to tell that should not wait for the next tick."""
+
+
+PLACES = (
+    ("studio", "Go: studio", "Watch and step the round"),
+    ("pool", "Go: pool", "Find, read and judge its tasks"),
+    ("insight", "Go: insight", "Figures, the paper's beside them, and what-if"),
+)
+
+
+class StudioApp(App[None]):
+    """The terminal studio: with a run it goes straight in, without one it asks which pool."""
+
+    TITLE = "Self-Instruct Studio"
+    CSS_PATH = "studio.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012  (Textual's own type)
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (20, "-short"), (24, "-normal"), (34, "-tall")]  # noqa: RUF012
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "show_mode('studio')", "Studio", show=False, id="app.studio", tooltip="The studio: watch and step the round."),
+        Binding("2", "show_mode('pool')", "Pool", show=False, id="app.pool", tooltip="The pool: find, read and judge its tasks."),
+        Binding("3", "show_mode('insight')", "Insight", show=False, id="app.insight", tooltip="Figures, the paper's beside them, what-if."),
+        Binding("x", "export", "Export", show=False, id="app.export", tooltip="Write the pool as a dataset."),
+        Binding("f1,question_mark", "help", "Help", id="app.help", key_display="F1", tooltip="Explain the focused part."),
+        Binding("q", "quit", "Quit", id="app.quit", tooltip="Quit; nothing is lost."),
+    ]
+
+    def __init__(self, asked: RunRequest | None, configuration: Configuration, opener: EngineOpener = open_engine) -> None:
+        super().__init__()
+        self._asked = asked
+        self._configuration = configuration
+        self._opener = opener
+        self.runner: Runner | None = None
+        self.studio: StudioScreen | None = None
+        self.activity = ActivityLog()
+
+    def on_mount(self) -> None:
+        """The theme, and the first screen."""
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        if self._asked is not None:
+            self.open_run(self._asked)
+        else:
+            self.add_mode("start", lambda: StartScreen(self._configuration))
+            self.switch_mode("start")
+
+    def open_run(self, asked: RunRequest) -> None:
+        """Show the studio screen, and only after its first frame open the pool and load the model."""
+        self.runner = Runner(asked, self._signal, opener=self._opener)
+        self.studio = StudioScreen(self.runner)
+        runner, path = self.runner, asked.pool
+        self.add_mode("studio", self._studio_screen)
+        self.add_mode("pool", lambda: _with_hint(PoolScreen(path, steer=runner.steer, edit=self.edit_candidate)))
+        self.add_mode("insight", lambda: _with_hint(InsightScreen(path)))
+        self.switch_mode("studio")
+        self.studio.call_after_refresh(self.runner.start)
+
+    def _signal(self) -> None:
+        """Called from the runner's thread; posting a message is the one thing that is safe there."""
+        self.post_message(RunnerSignal())
+
+    def _studio_screen(self) -> Screen[None]:
+        assert self.studio is not None
+        return self.studio
+
+    def opened(self) -> None:
+        """The pool is there: the picker will offer it next time."""
+        if self.runner is not None:
+            remember(self.runner.asked.pool)
+
+    def on_runner_signal(self) -> None:
+        """Let the studio screen take in what happened, whatever screen is shown."""
+        if self.studio is not None and self.studio.is_mounted:
+            self.studio.collect()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Other screens are for pools that are there; a new one is made when its model is."""
+        match action:
+            case "show_mode" | "export":
+                there = self.runner is not None and not self.screen.is_modal
+                return there and (parameters == ("studio",) or self._pool_is_there())
+            case _:
+                return True
+
+    def _pool_is_there(self) -> bool:
+        return self.runner is not None and self.runner.asked.pool.is_file()
+
+    def action_show_mode(self, mode: str) -> None:
+        """Go to another screen; it may have been resized while it was not shown, which Textual tells the shown one only."""
+        self.switch_mode(mode)
+        self.screen.post_message(Resize(self.size, self.size))
+        self._hint_if_small(self.size)
+
+    def on_resize(self, event: Resize) -> None:
+        """The window has another size, which `size` tells only afterwards."""
+        self._hint_if_small(event.size)
+
+    def _hint_if_small(self, size: Size) -> None:
+        for screen in self.screen_stack:
+            screen.set_class(too_small(size), "-too-small")
+
+    def action_export(self) -> None:
+        """Write the pool as a dataset."""
+        if self.runner is not None:
+            self.push_screen(ExportDialog(self.runner.asked.pool))
+
+    def edit_candidate(self, candidate: int, text: str) -> None:
+        """Open a candidate's text and record what becomes of it."""
+        runner, method = self.runner, self.studio.method if self.studio is not None else None
+        if runner is None or method is None:
+            return
+
+        def save(edited: str | None) -> None:
+            if edited is not None:
+                runner.steer(lambda steering: steering.edit_candidate(candidate, edited), self._edited)
+
+        self.push_screen(EditDialog(text, candidate, runner, method), save)
+
+    def _edited(self, words: str) -> None:
+        self.notify(display_line(words, 200), timeout=3, markup=False)
+        if isinstance(self.screen, PoolScreen):
+            self.screen.changed()
+
+    def action_help(self) -> None:
+        """Explain the focused part."""
+        if not isinstance(self.screen, HelpDialog):
+            self.push_screen(HelpDialog(self.screen))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every command has the form `Group: verb`, and only those that apply are there."""
+        if isinstance(screen, StudioScreen):
+            yield from screen.commands()
+        if isinstance(screen, PoolScreen):
+            yield from screen.steering_commands()
+        for mode, title, words in PLACES:
+            if self.check_action("show_mode", (mode,)) and mode != self.current_mode:
+                yield SystemCommand(title, words, partial(self.action_show_mode, mode))
+        if self.check_action("export", ()):
+            yield SystemCommand("Pool: export", "Write it as a dataset for finetuning", self.action_export)
+        if self.studio is not None and self.studio.method is not None:
+            yield SystemCommand("View: settings", "Every parameter of this run, explained", self._show_settings)
+        yield SystemCommand("View: log", "What has happened since the start", self._show_log)
+        yield SystemCommand("View: change the theme", "Choose colours", self.action_change_theme)
+        yield SystemCommand("View: help", "Explain the focused part and its keys", self.action_help)
+        yield SystemCommand("Studio: quit", "Stop and leave; nothing is lost", self.action_quit)
+
+    def _show_settings(self) -> None:
+        if self.studio is not None and self.studio.method is not None:
+            self.push_screen(SettingsScreen(self.studio.method))
+
+    def _show_log(self) -> None:
+        self.push_screen(LogScreen(self.activity))
+
+
+def _with_hint(screen: Screen[None]) -> Screen[None]:
+    """Let a screen say that the window is too small for it, as the studio screen does."""
+    screen.call_after_refresh(screen.mount, TooSmall())
+    return screen

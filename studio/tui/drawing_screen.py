@@ -1,0 +1,174 @@
+"""The drawing half of the studio screen: what the runner told, on the four panes and the lines above them."""
+
+from __future__ import annotations
+
+from textual.widget import Widget
+
+from studio.engine.api import EngineInfo
+from studio.errors import PoolError
+from studio.loop.settings import Method
+from studio.records import Stage
+from studio.text import display_line
+from studio.tui.evidence import Witness
+from studio.tui.live import LiveRound
+from studio.tui.rows import PendingRows, Row, decided_rows
+from studio.tui.runner import Opened, RoundRead, Runner, StateChanged
+from studio.tui.steering_screen import SteeringScreen
+from studio.tui.widgets.context_tasks import ContextTasks
+from studio.tui.widgets.decisions import DecisionTable
+from studio.tui.widgets.header import HeaderFacts, StudioHeader
+from studio.tui.widgets.rail import Rail, speed
+from studio.tui.widgets.status import Status, StatusLine
+from studio.tui.widgets.stream import Stream
+from studio.tui.widgets.why import Why
+
+PANES = ("context", "stream", "decisions", "why")
+MODEL_STAGES = (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES)
+_PROMPT_STAGES = (Stage.SAMPLE, Stage.INSTRUCTIONS)
+
+
+class DrawingScreen(SteeringScreen):
+    """Knows what is shown: which prompt, which text, which page of a narrow window. Decides nothing about the run."""
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__()
+        self.runner = runner
+        self.live = LiveRound()
+        self.method: Method | None = None
+        self._own_method: Method | None = None
+        self._info: EngineInfo | None = None
+        self._note = ""
+        self._witness = Witness(runner.asked.pool)
+        self._pending = PendingRows()
+        self._prompt = 0
+        self._text_stage = Stage.INSTRUCTIONS
+        self._text_ordinal = 0
+        self._standing: tuple[int, Stage | None] | None = None
+
+    @property
+    def page(self) -> str:
+        """Which half a narrow window shows: `prompt` or `verdict`. A wide one shows both."""
+        return "prompt" if self.has_class("-prompt") else "verdict"
+
+    @page.setter
+    def page(self, name: str) -> None:
+        if name == self.page:
+            return
+        self.set_class(name == "prompt", "-prompt")
+        focused = self.focused
+        if focused is None or focused.id in PANES:
+            self.query_one("#stream" if name == "prompt" else "#decisions").focus()
+
+    def _follow(self, stage: Stage | None) -> None:
+        """Turn to the page where `stage` can be watched, and to its text; the stage after the last is the last."""
+        self.page = "prompt" if stage in _PROMPT_STAGES else "verdict"
+        texts = [each for each in MODEL_STAGES if any(place[0] is each for place in self.live.texts)]
+        running = self.live.running
+        self._text_stage = running if running in MODEL_STAGES else texts[-1] if texts else Stage.INSTRUCTIONS
+        self._text_ordinal = self._prompt if self._text_stage is Stage.INSTRUCTIONS else 0
+
+    def _show_all(self) -> None:
+        self._show_live({RoundRead})
+
+    def _show_live(self, kinds: set[type]) -> None:
+        self.query_one(Rail).refresh()
+        progress = self.live.stages[self.live.running] if self.live.running is not None else None
+        stage = self.live.running or self.live.next_stage
+        rate = speed(progress) if progress is not None else 0.0
+        self.query_one(StatusLine).status = Status(self.runner.state, stage, self._note, rate)
+        self.query_one(StudioHeader).facts = self._facts()
+        if kinds & {RoundRead, Opened, StateChanged}:
+            self._show_prompt()
+            self._show_decisions()
+            self.refresh_bindings()
+        elif any(stage is Stage.INSTRUCTIONS for stage, _ in self.live.changed_texts):
+            self._show_decisions()
+        if kinds & {RoundRead} or (self._text_stage, self._text_ordinal) in self.live.changed_texts or self.live.running is not None:
+            self._show_text()
+        self.live.changed_texts.clear()
+
+    def _show_prompt(self) -> None:
+        prompts = self.live.view.prompts if self.live.view is not None else ()
+        self.query_one(ContextTasks).show(prompts, self._prompt)
+
+    def _show_text(self) -> None:
+        place = (self._text_stage, self._text_ordinal)
+        text = self.live.texts.get(place)
+        stage, ordinal = place
+        total = max(self.live.stages[stage].total, sum(each is stage for each, _ in self.live.texts))
+        kind = "" if stage is Stage.INSTRUCTIONS else f" · {stage}"
+        words = f"{ordinal + 1} of {total}{kind}" if total else f"· {stage}"
+        prompts = self.live.view.prompts if self.live.view is not None else ()
+        first = len(prompts[ordinal].parents) + 1 if stage is Stage.INSTRUCTIONS and ordinal < len(prompts) else 0
+        if self.method is not None and self.method.variant == "alpaca":
+            first = 0
+        self.query_one(Stream).show(stage, text, words, first, speed(self.live.stages[stage]))
+
+    def _show_decisions(self) -> None:
+        tokenizer = self.method.tokenizer if self.method is not None else "unicode"
+        rows = decided_rows(self.live, tokenizer)
+        undecided = self.live.view is None or self.live.view.next_stage in (Stage.INSTRUCTIONS, Stage.FILTER)
+        if not rows and undecided:
+            rows = self._pending.rows(self.live, self.method)
+        table = self.query_one(DecisionTable)
+        table.show(rows, self.method)
+        self._explain(table.row)
+
+    def on_decision_table_moved(self, message: DecisionTable.Moved) -> None:
+        """Explain the row; show the prompt it came from."""
+        row = message.row
+        if row is not None and row.candidate is not None and row.request_ordinal != self._prompt:
+            self._prompt = row.request_ordinal
+            self._show_prompt()
+        self._explain(row)
+        self.refresh_bindings()
+
+    def _explain(self, row: Row | None) -> None:
+        evidence = None
+        try:
+            evidence = self._witness.evidence(row, self.live) if row is not None else None
+        except PoolError as error:
+            self.notify(display_line(error.message, 200), title="The pool cannot be read", severity="error", markup=False)
+        self.query_one(Why).show(row, evidence, self.method)
+
+    def _facts(self) -> HeaderFacts:
+        info, options = self._info, self.runner.asked.configuration.options
+        place = ""
+        if info is not None:
+            place = f"{info.layers_offloaded} of {info.layers} layers on the GPU" if info.layers else display_line(info.backend, 24)
+        return HeaderFacts(
+            pool=self.runner.asked.pool.name,
+            model=info.model.name if info is not None else "",
+            quantisation=info.model.quantisation if info is not None else "",
+            place=place,
+            profile=self.method.profile if self.method is not None else "",
+            round=self.live.number,
+            accepted=self.live.generated,
+            drafts=self.live.view.drafts if self.live.view is not None else 0,
+            target=options.target or 0,
+        )
+
+    def action_prompt(self, by: int) -> None:
+        """Show another prompt, or another text of a later stage."""
+        prompts = self.live.view.prompts if self.live.view is not None else ()
+        if not prompts:
+            return
+        if self._text_stage is Stage.INSTRUCTIONS:
+            self._prompt = min(max(self._prompt + by, 0), len(prompts) - 1)
+            self._text_ordinal = self._prompt
+            self._show_prompt()
+        else:
+            count = sum(stage is self._text_stage for stage, _ in self.live.texts)
+            self._text_ordinal = min(max(self._text_ordinal + by, 0), max(count - 1, 0))
+        self._show_text()
+
+    def action_pane(self, by: int) -> None:
+        """Go to the next pane, turning the page where it is on the other one."""
+        at = PANES.index(self.focused.id) if self.focused is not None and self.focused.id in PANES else 0
+        name = PANES[(at + by) % len(PANES)]
+        self.set_class(name in PANES[:2], "-prompt")
+        self.query_one(f"#{name}", Widget).focus()
+
+    def on_unmount(self) -> None:
+        """Close the reading connection."""
+        self._witness.close()

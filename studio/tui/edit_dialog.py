@@ -1,0 +1,156 @@
+"""Changing a candidate's text, with its novelty following as one types."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.timer import Timer
+from textual.widgets import Footer, Static
+
+from studio.loop.novelty import is_novel
+from studio.loop.session import Session
+from studio.loop.settings import Method
+from studio.pool.queries import Queries
+from studio.records import Novelty
+from studio.text import display, display_line
+from studio.tui.cells import bar, clip
+from studio.tui.dialogs import HELP_KEY
+from studio.tui.runner import Runner
+from studio.tui.safe import SafeTextArea
+
+_PAUSE_S = 0.15
+"""How long after a key the score is asked for: a large pool is not searched for every letter."""
+_BAR = 24
+
+
+class EditDialog(ModalScreen[str | None]):
+    """A text area, and under it what the novelty index says of the text; gives the new text back, None when it is left as it was."""
+
+    HELP = """
+    The candidate's text. The bar below is its highest ROUGE-L to anything in the pool, the cross in it the threshold.
+    `ctrl+s` keeps the text, `escape` leaves it as it was, `ctrl+e` opens it in `$EDITOR`. What the model wrote stays on record.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "save", "Keep", id="edit.save", priority=True, tooltip="Keep the new text."),
+        Binding("escape", "cancel", "Leave as it was", id="edit.cancel", key_display="esc", tooltip="Close without a change."),
+        Binding("ctrl+e", "editor", "$EDITOR", id="edit.editor", priority=True, tooltip="Open the text in your editor."),
+        HELP_KEY,
+    ]
+
+    DEFAULT_CSS = """
+    EditDialog { align: center middle; }
+    EditDialog > Vertical {
+        width: 90%; max-width: 100; height: auto; max-height: 90%; background: $panel; border: round $primary; padding: 0 1;
+        border-title-color: $primary; border-title-style: bold;
+    }
+    EditDialog TextArea, EditDialog TextArea:focus { height: 7; border: none; padding: 0 1; background: $surface; }
+    EditDialog #score { height: 2; margin-top: 1; }
+    """
+
+    def __init__(self, text: str, candidate_id: int, runner: Runner, method: Method) -> None:
+        super().__init__()
+        self._text = text
+        self._candidate_id = candidate_id
+        self._runner = runner
+        self._method = method
+        self._asked = 0
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """The text, the score."""
+        with Vertical() as window:
+            window.border_title = Content(f"Candidate c{self._candidate_id}")
+            area = SafeTextArea(display(self._text), soft_wrap=True, show_line_numbers=False, id="text")
+            area.cursor_blink = False
+            yield area
+            yield Static(markup=False, id="score")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """The score of the text as it is."""
+        area = self.query_one(SafeTextArea)
+        area.focus()
+        area.move_cursor(area.document.end)
+        self._ask()
+
+    def on_text_area_changed(self) -> None:
+        """Ask again when the typing pauses."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(_PAUSE_S, self._ask)
+
+    def _ask(self) -> None:
+        self._asked += 1
+        number, text, candidate = self._asked, self.query_one(SafeTextArea).text, self._candidate_id
+
+        def score(session: Session, reader: Queries) -> tuple[int, Novelty, str]:
+            novelty = session.steering.score(text, candidate)
+            nearest = reader.task(novelty.nearest).instruction if novelty.nearest is not None else ""
+            return number, novelty, nearest
+
+        self._runner.call(score, self._answered)
+
+    def _answered(self, answer: tuple[int, Novelty, str]) -> None:
+        number, novelty, nearest = answer
+        if number != self._asked or not self.query("#score"):  # A dialog on its way out has lost its parts.
+            return
+        threshold = self._method.threshold
+        novel = is_novel(novelty.score, threshold, at_threshold=self._method.accept_at_threshold)
+        words = (f" new, below {threshold:g}", "$success") if novel else (f" not new, the threshold is {threshold:g}", "$error")
+        width = max(self.query_one("#score").content_size.width, 20)
+        self.query_one("#score", Static).update(
+            Content.assemble(
+                ("ROUGE-L ", "$foreground-muted"),
+                (bar(novelty.score, _BAR, threshold), "$success" if novel else "$error"),
+                (f" {novelty.score:.3f}", "bold"),
+                words,
+                "\n",
+                (f"nearest #{novelty.nearest} " if novelty.nearest is not None else "", "$foreground-muted"),
+                clip(nearest, width - 16),
+            )
+        )
+
+    def action_save(self) -> None:
+        """Give the text back, if it is another one."""
+        text = self.query_one(SafeTextArea).text.strip()
+        self.dismiss(None if not text or text == display(self._text).strip() else text)
+
+    def action_cancel(self) -> None:
+        """Give nothing back."""
+        self.dismiss(None)
+
+    def action_editor(self) -> None:
+        """Hand the text to the user's editor and take what it leaves."""
+        area = self.query_one(SafeTextArea)
+        try:
+            with self.app.suspend():
+                edited = _in_editor(area.text)
+        except SuspendNotSupported:
+            self.notify("This terminal cannot be handed to an editor.", severity="warning", markup=False)
+            return
+        except (OSError, ValueError) as error:
+            self.notify(display_line(f"The editor did not start: {error}", 200), severity="error", markup=False)
+            return
+        area.text = edited
+        self._ask()
+
+
+def _in_editor(text: str) -> str:
+    """Return what `$VISUAL` or `$EDITOR` (vi, if neither is set) makes of `text`. Raises OSError when it cannot be run."""
+    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory(prefix="studio-") as folder:
+        file = Path(folder) / "instruction.txt"
+        file.write_text(text, encoding="utf-8")
+        subprocess.run([*command, str(file)], check=False)
+        return file.read_text(encoding="utf-8", errors="replace").strip("\n")

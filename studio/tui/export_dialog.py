@@ -1,0 +1,241 @@
+"""The export dialog: which format, how split, with or without seeds, where to; three records before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Checkbox, Footer, Input, Label, Select, Static
+
+from studio.errors import StudioError
+from studio.pool.export import ExportOptions, ExportSummary, export_to_files
+from studio.pool.export_sample import sample_records
+from studio.pool.formats import FORMATS
+from studio.pool.queries import Queries
+from studio.text import display, display_line
+from studio.tui.latest import start_latest
+from studio.tui.pool_access import PoolAccess
+from studio.tui.safe import SafeInput
+from studio.tui.widgets.marked_box import MarkedBox
+from studio.tui.widgets.pane import Pane
+
+SAMPLES = 3
+_SAMPLE_TEXT = 4_000
+"""Characters of a record that the sample shows; a record may be as long as the model cared to write."""
+
+
+class _GivenUp(Exception):
+    """The user closed the dialog while it wrote."""
+
+
+class ExportDialog(ModalScreen[Path | None]):
+    """Made with the pool's path alone; closes with the path that was written last, or None."""
+
+    HELP = """\
+# Export
+
+Writes the data as JSON, one object a line. The records below the fields are the first that will be written. A file that is there already
+is replaced when the new one is complete, not before.
+"""
+    DEFAULT_CSS = """
+    ExportDialog { align: center middle; }
+    ExportDialog #box {
+        width: 90%; max-width: 110; height: 90%; background: $surface; border: solid $primary; border-title-color: $primary; padding: 0 1;
+    }
+    ExportDialog .row { height: 1; }
+    ExportDialog .row Label { width: 9; color: $text-muted; }
+    ExportDialog .row Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
+    ExportDialog .row #split { width: 20; }
+    ExportDialog Select { width: 1fr; height: 1; }
+    ExportDialog Checkbox { border: none; padding: 0; background: transparent; margin-left: 3; width: auto; }
+    ExportDialog #said { height: auto; min-height: 1; max-height: 4; }
+    ExportDialog #said.-error { color: $text-error; }
+    ExportDialog #said.-done { color: $text-success; }
+    ExportDialog Pane { height: 1fr; }
+    ExportDialog #buttons { height: 1; margin-top: 1; }
+    ExportDialog Button { margin-right: 2; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "export", "Export", id="export.write", tooltip="Write the file"),
+        Binding("escape", "close", "Close", id="export.close", tooltip="Close; an export under way is given up, nothing of it is left"),
+    ]
+
+    def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open) -> None:
+        super().__init__()
+        self._path = path
+        self._access = PoolAccess(path, opened)
+        self._writing = False
+        self._given_up = False
+        self._done = 0
+        self._written: Path | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box") as box:
+            box.border_title = Content(f"Export {display_line(self._path.name, 60)}")
+            with Horizontal(classes="row"):
+                yield Label("format")
+                options = [(Content(f"{each.name}: {each.summary}"), each.name) for each in FORMATS.values()]
+                yield Select(options, value="alpaca", allow_blank=False, compact=True, id="format")
+            with Horizontal(classes="row"):
+                yield Label("split")
+                yield SafeInput(placeholder="none, or 0.95 for training", id="split", compact=True)
+                yield MarkedBox(Content("with the seed tasks"), id="seeds", compact=True)
+            with Horizontal(classes="row"):
+                yield Label("file", id="target-label")
+                yield SafeInput(str(self._default("alpaca")), id="target", compact=True)
+            yield Static(id="said", markup=False)
+            with Pane(id="sample-pane") as pane:
+                pane.border_title = Content(f"The first {SAMPLES} records")
+                yield Static(id="sample", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Export", id="export", compact=True, variant="primary")
+                yield Button("Close", id="close", compact=True)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#format").focus()
+        self.set_interval(0.2, self._tell_progress)
+        self._look()
+
+    def on_unmount(self) -> None:
+        self._given_up = True
+        self._access.close()
+
+    @property
+    def options(self) -> ExportOptions | None:
+        """What is asked for, or None while the split is no number between 0 and 1."""
+        text = self.query_one("#split", Input).value.strip()
+        try:
+            split = float(text) if text else None
+        except ValueError:
+            return None
+        if split is not None and not 0 < split < 1:
+            return None
+        chosen = str(self.query_one("#format", Select).value)
+        return ExportOptions(chosen, self.query_one("#seeds", Checkbox).value, split)
+
+    @on(Select.Changed)
+    def _format_changed(self, event: Select.Changed) -> None:
+        folder = bool(FORMATS[str(event.value)].files)
+        target, split = self.query_one("#target", Input), self.query_one("#split", Input)
+        if target.value in {str(self._default(name)) for name in FORMATS}:
+            target.value = str(self._default(str(event.value)))
+        self.query_one("#target-label", Label).update(Content("folder" if folder else "file"))
+        split.disabled = folder
+        if folder:
+            split.value = ""
+        self._look()
+
+    @on(Checkbox.Changed)
+    @on(Input.Changed)
+    def _field_changed(self) -> None:
+        self._look()
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#export")
+    def _asked_to_export(self) -> None:
+        self.action_export()
+
+    @on(Button.Pressed, "#close")
+    def action_close(self) -> None:
+        """Close. An export under way is given up; what stood at its place before is still there."""
+        self._given_up = True
+        self.dismiss(self._written)
+
+    def action_export(self) -> None:
+        """Write what is asked for, unless something is being written."""
+        options, target = self.options, self._target()
+        if self._writing:
+            return
+        if options is None:
+            self._say("the split is a share for training between 0 and 1, such as 0.95", "-error")
+        elif target is None:
+            self._say("name a file to write", "-error")
+        else:
+            start_latest(self, "export", self._export, target, options)
+
+    def _look(self) -> None:
+        """Show the sample of what is asked for, and whether something is there already."""
+        options = self.options
+        if options is None:
+            self._say("the split is a share for training between 0 and 1, such as 0.95", "-error")
+            return
+        there = self._exists() and not FORMATS[options.format].files and options.split is None
+        self.query_one("#export", Button).label = Content("Replace" if there else "Export")
+        self._say("this file is there already and will be replaced" if there else "")
+        start_latest(self, "sample", self._sample, options)
+
+    async def _sample(self, options: ExportOptions) -> None:
+        try:
+            records = await self._access.ask(lambda pool: sample_records(pool, options, SAMPLES))
+        except StudioError as error:
+            self._fail(error)
+            return
+        empty = "Nothing to export yet: no task has an instance. Play a round first, or take the seed tasks along."
+        shown = "\n\n".join(display(record[:_SAMPLE_TEXT]) for record in records)
+        self.query_one("#sample", Static).update(Content(shown or empty))
+
+    async def _export(self, target: Path, options: ExportOptions) -> None:
+        def progress(tasks: int) -> None:
+            self._done = tasks
+            if self._given_up:
+                raise _GivenUp
+
+        def write(pool: Queries) -> ExportSummary | None:
+            try:
+                return export_to_files(pool, target, options, self._path, progress)
+            except _GivenUp:
+                return None
+
+        self._writing, self._done = True, 0
+        try:
+            summary = await self._access.ask(write)
+        except StudioError as error:
+            self._fail(error)
+            return
+        finally:
+            self._writing = False
+        if summary is not None:
+            self._written = target
+            places = "\n".join(f"{display_line(str(path))} ({count:,} records)" for path, count in summary.records.items())
+            self._say(f"written, {summary.tasks:,} tasks:\n{places}", "-done")
+            self.app.notify(f"exported {summary.total:,} records", markup=False)
+
+    def _default(self, format_name: str) -> Path:
+        ending = "" if FORMATS[format_name].files else ".jsonl"
+        return self._path.absolute().with_name(f"{self._path.stem}.{format_name}{ending}")
+
+    def _target(self) -> Path | None:
+        text = self.query_one("#target", Input).value.strip()
+        try:
+            return Path(text).expanduser().absolute() if text else None
+        except RuntimeError:
+            # A home that nobody has.
+            return None
+
+    def _exists(self) -> bool:
+        target = self._target()
+        try:
+            return target is not None and target.exists()
+        except OSError:
+            return False
+
+    def _tell_progress(self) -> None:
+        if self._writing:
+            self._say(f"writing … {self._done:,} tasks")
+
+    def _fail(self, error: StudioError) -> None:
+        self._say(display_line(f"{error.message}: {error.hint}" if error.hint else error.message), "-error")
+
+    def _say(self, text: str, kind: str = "") -> None:
+        said = self.query_one("#said", Static)
+        for each in ("-error", "-done"):
+            said.set_class(each == kind, each)
+        said.update(Content(text))

@@ -1,0 +1,160 @@
+"""The insight screen: what the pool's figures say, while they change, and what another rule would have decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Static, TabbedContent, TabPane
+
+from studio.errors import StudioError
+from studio.insight.statistics import Statistics, statistics
+from studio.pool.queries import Queries
+from studio.text import display_line
+from studio.tui.header_facts import header_facts
+from studio.tui.latest import start_latest
+from studio.tui.pool_access import PoolAccess
+from studio.tui.widgets.header import HeaderFacts, StudioHeader
+from studio.tui.widgets.plots import AcceptancePlot, FigurePlot, SeedScorePlot, YieldPlot
+from studio.tui.widgets.scorecard import Scorecard
+from studio.tui.widgets.what_if import WhatIfPane
+
+FOLLOW_S = 2.0
+"""How often the screen looks whether a session has written."""
+
+
+class InsightScreen(Screen[None]):
+    """Made with the pool's path alone; it reads through connections of its own, beside whoever writes."""
+
+    HELP = """\
+# Insight
+
+How the pool grows: what each round brought, why candidates fell, how far the tasks are from the seeds, and the figures of the paper beside
+them. It follows a running session. **w** turns to *what if*: another threshold or other filters, and which candidates that would flip.
+"""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  (Textual's own type)
+    DEFAULT_CSS = """
+    InsightScreen #said { height: auto; max-height: 3; padding: 0 1; color: $text-muted; background: $surface; }
+    InsightScreen #said.-error { color: $text-error; }
+    InsightScreen TabbedContent, InsightScreen ContentSwitcher { height: 1fr; }
+    InsightScreen TabPane { padding: 0; height: 1fr; }
+    InsightScreen #figures-scroll { scrollbar-size-vertical: 1; }
+    InsightScreen #columns { height: auto; }
+    InsightScreen.-wide #columns { height: 100%; min-height: 28; }
+    InsightScreen.-wide #plots { width: 1fr; height: 100%; }
+    InsightScreen.-wide FigurePlot { height: 1fr; }
+    InsightScreen.-wide Scorecard { width: 1fr; }
+    InsightScreen.-narrow #columns { layout: vertical; }
+    InsightScreen.-narrow #plots { height: auto; }
+    InsightScreen.-empty #columns { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "what_if", "What if", id="insight.what-if", tooltip="Decide the candidates again with other rules"),
+        Binding("j", "scroll(1)", "Down", id="insight.down", tooltip="Scroll down", show=False),
+        Binding("k", "scroll(-1)", "Up", id="insight.up", tooltip="Scroll up", show=False),
+    ]
+
+    def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open, *, follow_s: float = FOLLOW_S) -> None:
+        super().__init__()
+        self._path = path
+        self._access = PoolAccess(path, opened)
+        self._opened = opened
+        self._follow_s = follow_s
+        self._version = -1
+        self._looked = self._took_s = 0.0
+
+    def compose(self) -> ComposeResult:
+        yield StudioHeader(HeaderFacts(pool=self._path.name), mode="insight")
+        yield Static("reading the pool …", id="said", markup=False)
+        with TabbedContent():
+            with TabPane("Figures", id="figures"), VerticalScroll(id="figures-scroll"), Horizontal(id="columns"):
+                with VerticalScroll(id="plots", can_focus=False):
+                    yield YieldPlot(id="yields")
+                    yield AcceptancePlot(id="acceptance")
+                    yield SeedScorePlot(id="seed-scores")
+                yield Scorecard()
+            with TabPane("What if", id="what-if"):
+                yield WhatIfPane(self._path, self._opened)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.add_class("-empty")
+        self.query_one("#figures-scroll").focus()
+        self.look()
+        self.set_interval(self._follow_s, self._follow)
+
+    def on_unmount(self) -> None:
+        self._access.close()
+
+    def on_screen_resume(self) -> None:
+        self._follow()
+
+    def look(self) -> None:
+        """Read the figures, unless nothing has been committed since they were read."""
+        start_latest(self, "figures", self._look)
+
+    def action_what_if(self) -> None:
+        """Turn to what-if, or back to the figures."""
+        tabs = self.query_one(TabbedContent)
+        tabs.active = "figures" if tabs.active == "what-if" else "what-if"
+        if tabs.active == "what-if":
+            self.query_one(WhatIfPane).enter()
+        else:
+            self.query_one("#figures-scroll").focus()
+
+    def action_scroll(self, lines: int) -> None:
+        """Move in the figures."""
+        self.query_one("#figures-scroll").scroll_relative(y=lines, animate=False)
+
+    def _follow(self) -> None:
+        # Figures that take a second to compute are computed anew every few seconds only.
+        if self.is_current and time.monotonic() - self._looked >= 5 * self._took_s:
+            self.look()
+
+    async def _look(self) -> None:
+        before = self._version
+
+        def question(pool: Queries) -> tuple[int, Statistics | None, HeaderFacts | None]:
+            version = pool.version()
+            return (version, None, None) if version == before else (version, statistics(pool), header_facts(pool, self._path))
+
+        started = time.monotonic()
+        try:
+            version, figures, facts = await self._access.ask(question)
+        except StudioError as error:
+            self._say(display_line(f"{error.message}: {error.hint}" if error.hint else error.message), error=True)
+            return
+        finally:
+            self._looked = time.monotonic()
+        if figures is None or facts is None:
+            return
+        self._version = version
+        self._took_s = self._looked - started
+        self.query_one(StudioHeader).facts = facts
+        self._show(figures)
+
+    def _show(self, figures: Statistics) -> None:
+        self.set_class(not figures.candidates, "-empty")
+        if not figures.candidates:
+            self._say(f"{figures.seeds:,} seeds and no candidate yet. Press 1 and play a round; its figures will stand here.")
+            return
+        usable = f"{figures.tasks_with_instances:,} of {figures.generated:,} generated tasks have a usable instance"
+        tokens = (
+            f"{figures.completion_tokens:,} tokens written, {figures.cached_tokens:,} of {figures.prompt_tokens:,} prompt tokens cached"
+        )
+        self._say(f"{usable} · {tokens}")
+        for plot in self.query(FigurePlot):
+            plot.show(figures)
+        self.query_one(Scorecard).show(figures)
+
+    def _say(self, text: str, *, error: bool = False) -> None:
+        said = self.query_one("#said", Static)
+        said.set_class(error, "-error")
+        said.update(Content(text))

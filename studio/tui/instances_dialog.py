@@ -1,0 +1,203 @@
+"""The instances of one task: look at them, drop one, bring one back, correct one, ask for more."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Label, OptionList, Static
+from textual.widgets.option_list import Option
+
+from studio.loop.session import Session
+from studio.pool.queries import Queries
+from studio.pool.records import InstanceRecord
+from studio.records import Decider, Verdict
+from studio.text import display
+from studio.tui.cells import clip
+from studio.tui.dialogs import HELP_KEY
+from studio.tui.runner import Runner
+from studio.tui.safe import SafeTextArea
+
+_SHOWN = 600
+
+
+class InstancesDialog(ModalScreen[None]):
+    """A list with the verdict of each instance; every change is one action that can be undone."""
+
+    HELP = """
+    All instances of the task, rejected ones too. `e` corrects the one under the cursor, `x` drops it or brings it back, `m` lets the
+    model write more. Each is recorded beside what the rule decided, and `u` on the studio screen takes it back.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "edit", "Edit", id="instances.edit", tooltip="Correct input and output."),
+        Binding("x", "turn", "Drop or restore", id="instances.toggle", tooltip="Reject the instance, or accept it."),
+        Binding("m", "more", "More", id="instances.more", tooltip="Let the model write more of them."),
+        Binding("escape", "leave", "Close", id="instances.close", key_display="esc", tooltip="Go back."),
+        Binding("j", "down", "Down", show=False, id="instances.down", tooltip="The next one."),
+        Binding("k", "up", "Up", show=False, id="instances.up", tooltip="The one before."),
+        HELP_KEY,
+    ]
+
+    DEFAULT_CSS = """
+    InstancesDialog { align: center middle; }
+    InstancesDialog > Vertical {
+        width: 92%; max-width: 110; height: 80%; background: $panel; border: round $primary; padding: 0 1;
+        border-title-color: $primary; border-title-style: bold;
+    }
+    InstancesDialog #instruction { color: $foreground-muted; height: auto; max-height: 3; margin-bottom: 1; }
+    InstancesDialog OptionList, InstancesDialog OptionList:focus { height: 1fr; border: none; background: $panel; padding: 0; }
+    """
+
+    def __init__(self, task_id: int, instruction: str, runner: Runner) -> None:
+        super().__init__()
+        self._task_id = task_id
+        self._instruction = instruction
+        self._runner = runner
+        self._instances: list[InstanceRecord] = []
+
+    def compose(self) -> ComposeResult:
+        """The instruction and its instances."""
+        with Vertical() as window:
+            window.border_title = Content(f"Instances of task #{self._task_id}")
+            yield Static(Content(display(self._instruction[:_SHOWN])), markup=False, id="instruction")
+            yield OptionList(id="list")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Read them."""
+        self.query_one(OptionList).focus()
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the instances again, now or as soon as the runner is idle."""
+        task = self._task_id
+
+        def read(_: Session, reader: Queries) -> list[InstanceRecord]:
+            return reader.instances(task)
+
+        self._runner.call(read, self._show)
+
+    def _show(self, instances: list[InstanceRecord]) -> None:
+        if not self.is_mounted:
+            return
+        self._instances = instances
+        listing = self.query_one(OptionList)
+        at = listing.highlighted or 0
+        listing.clear_options()
+        nothing = Option("There are none yet. Press m for some.", disabled=True)
+        listing.add_options([Option(_entry(each)) for each in instances] or [nothing])
+        if instances:
+            listing.highlighted = min(at, len(instances) - 1)
+
+    def action_down(self) -> None:
+        """Move on."""
+        self.query_one(OptionList).action_cursor_down()
+
+    def action_up(self) -> None:
+        """Move back."""
+        self.query_one(OptionList).action_cursor_up()
+
+    def action_turn(self) -> None:
+        """Drop an accepted instance, bring a rejected one back."""
+        found = self._chosen()
+        if found is None:
+            return
+        accepted = found.verdict is Verdict.ACCEPTED
+        self._runner.steer(
+            lambda steering: steering.drop_instance(found.id) if accepted else steering.restore_instance(found.id), lambda _: self.reload()
+        )
+
+    def action_edit(self) -> None:
+        """Open input and output."""
+        found = self._chosen()
+        if found is None:
+            return
+
+        def save(texts: tuple[str, str] | None) -> None:
+            if texts is not None:
+                self._runner.steer(lambda steering: steering.edit_instance(found.id, *texts), lambda _: self.reload())
+
+        self.app.push_screen(InstanceEditor(found), save)
+
+    def action_more(self) -> None:
+        """Let the model write more and close: the studio screen shows how it goes."""
+        if self._runner.ask_more(self._task_id):
+            self.dismiss()
+
+    def action_leave(self) -> None:
+        """Go back."""
+        self.dismiss()
+
+    def _chosen(self) -> InstanceRecord | None:
+        at = self.query_one(OptionList).highlighted
+        return self._instances[at] if at is not None and at < len(self._instances) else None
+
+
+class InstanceEditor(ModalScreen[tuple[str, str] | None]):
+    """Two text areas; gives input and output back, None when nothing changed."""
+
+    HELP = "Input and output of one instance. `ctrl+s` keeps them, `escape` leaves them as they were; `tab` goes to the other field."
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "save", "Keep", id="instance.save", priority=True, tooltip="Keep both texts."),
+        Binding("escape", "leave", "Leave as it was", id="instance.leave", key_display="esc", tooltip="Close without a change."),
+        HELP_KEY,
+    ]
+
+    DEFAULT_CSS = """
+    InstanceEditor { align: center middle; }
+    InstanceEditor > Vertical {
+        width: 92%; max-width: 110; height: 80%; background: $panel; border: round $primary; padding: 0 1;
+        border-title-color: $primary; border-title-style: bold;
+    }
+    InstanceEditor Label { color: $foreground-muted; }
+    InstanceEditor TextArea, InstanceEditor TextArea:focus { height: 1fr; border: none; padding: 0 1; background: $surface; }
+    """
+
+    def __init__(self, instance: InstanceRecord) -> None:
+        super().__init__()
+        self._instance = instance
+
+    def compose(self) -> ComposeResult:
+        """The two fields."""
+        with Vertical() as window:
+            window.border_title = Content(f"Instance {self._instance.position + 1}")
+            for name, text in (("input", self._instance.input), ("output", self._instance.output)):
+                yield Label(name, markup=False)
+                area = SafeTextArea(display(text), soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id=name)
+                area.cursor_blink = False
+                yield area
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """The output is what mostly needs a hand."""
+        self.query_one("#output").focus()
+
+    def action_save(self) -> None:
+        """Give the texts back if they are others."""
+        texts = (self.query_one("#input", SafeTextArea).text, self.query_one("#output", SafeTextArea).text)
+        before = (display(self._instance.input), display(self._instance.output))
+        self.dismiss(None if texts == before else texts)
+
+    def action_leave(self) -> None:
+        """Give nothing back."""
+        self.dismiss(None)
+
+
+def _entry(instance: InstanceRecord) -> Content:
+    accepted = instance.verdict is Verdict.ACCEPTED
+    who = "by you" if instance.decided_by is Decider.HUMAN else clip(instance.reason.replace("_", " "), 24)
+    head = (f"{'✓ accepted' if accepted else '✗ rejected'}  ", "$success" if accepted else "$error")
+    return Content.assemble(
+        head,
+        (f"{who}\n", "$foreground-muted"),
+        ("  in  ", "$foreground-muted"),
+        clip(instance.input, 400) or "(none)",
+        ("\n  out ", "$foreground-muted"),
+        clip(instance.output, 400),
+    )

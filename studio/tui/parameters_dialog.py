@@ -1,0 +1,110 @@
+"""Parameters for one round alone."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Label, Static
+
+from studio.config import keys_of, value_of
+from studio.errors import UsageError
+from studio.loop.configuration import overridden
+from studio.loop.settings import Method
+from studio.text import display_line
+from studio.tui.dialogs import HELP_KEY
+from studio.tui.safe import SafeInput
+
+OFFERED = (
+    "sampling.instructions.temperature",
+    "sampling.instructions.top_p",
+    "sampling.instructions.presence_penalty",
+    "sampling.instructions.max_tokens",
+    "threshold",
+    "requests_per_round",
+)
+"""The parameters that people turn between two rounds; the settings screen and the files have all of them."""
+
+
+class ParametersDialog(ModalScreen[dict[str, Any] | None]):
+    """A field for each; gives back those that were changed, None when it is left."""
+
+    HELP = """
+    These values hold for this round alone, and every other setting stays as it is. `enter` or `ctrl+s` sets them,
+    `escape` leaves everything as it was. Setting them can be undone.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "save", "Set", id="parameters.save", priority=True, tooltip="Set the values for this round."),
+        Binding("escape", "cancel", "Leave as it was", id="parameters.cancel", key_display="esc", tooltip="Close without a change."),
+        HELP_KEY,
+    ]
+
+    DEFAULT_CSS = """
+    ParametersDialog { align: center middle; }
+    ParametersDialog > Vertical {
+        width: 72; max-width: 96%; height: auto; background: $panel; border: round $primary; padding: 1 2;
+        border-title-color: $primary; border-title-style: bold;
+    }
+    ParametersDialog .field { height: 1; }
+    ParametersDialog Label { width: 42; color: $foreground-muted; }
+    ParametersDialog Input { width: 1fr; border: none; height: 1; padding: 0 1; background: $surface; }
+    ParametersDialog Input:focus { background: $background; text-style: bold; }
+    ParametersDialog #explained { margin-top: 1; height: 2; color: $foreground-muted; }
+    """
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        self._method = method
+        self._infos = dict(keys_of(Method))
+
+    def compose(self) -> ComposeResult:
+        """A line each, and the description of the one that has the focus."""
+        with Vertical() as window:
+            window.border_title = Content("For this round alone")
+            for number, key in enumerate(OFFERED):
+                with Horizontal(classes="field"):
+                    yield Label(key, markup=False)
+                    yield SafeInput(_value(self._method, key), id=f"field-{number}", compact=True)
+            yield Static(markup=False, id="explained")
+        yield Footer(show_command_palette=False)
+
+    def on_descendant_focus(self) -> None:
+        """Say what the parameter is."""
+        focused = self.focused
+        if focused is not None and focused.id is not None and focused.id.startswith("field-"):
+            key = OFFERED[int(focused.id.removeprefix("field-"))]
+            self.query_one("#explained", Static).update(Content(self._infos[key].description or key))
+
+    def on_input_submitted(self) -> None:
+        """Enter is as good as ctrl+s."""
+        self.action_save()
+
+    def action_save(self) -> None:
+        """Check the values and give the changed ones back; a value that does not fit is said and kept for correction."""
+        changed = {}
+        for number, key in enumerate(OFFERED):
+            text = self.query_one(f"#field-{number}", SafeInput).value.strip()
+            if text != _value(self._method, key):
+                changed[key] = value_of(text, self._infos[key])
+        try:
+            overridden(self._method, changed)
+        except UsageError as error:
+            self.query_one("#explained", Static).update(Content.styled(display_line(error.message, 200), "$error"))
+            return
+        self.dismiss(changed)
+
+    def action_cancel(self) -> None:
+        """Give nothing back."""
+        self.dismiss(None)
+
+
+def _value(method: Method, key: str) -> str:
+    value: Any = method
+    for name in key.split("."):
+        value = getattr(value, name)
+    return f"{value:g}" if isinstance(value, float) else str(value)

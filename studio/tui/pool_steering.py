@@ -1,0 +1,129 @@
+"""What a person may decide on the pool screen: each key is one action, recorded beside the rule's verdict and undone by `u`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from studio.insight.story import Story
+from studio.loop.steering import Steering
+from studio.records import TaskState, Verdict
+from studio.text import display_line
+from studio.tui.widgets.task_detail import TaskDetail
+
+Steer = Callable[[Callable[[Steering], str | None], Callable[[str | None], None]], bool]
+"""Runs the first function between stages, on the thread that owns the pool, then tells the second what it did; False while a stage plays.
+
+`Runner.steer` is one.
+"""
+Edit = Callable[[int, str], None]
+"""Opens a candidate's text for editing; it is given the candidate's id and the text as it is now."""
+
+
+class PoolSteering(Screen[None]):
+    """The steering half of the pool screen; without `steer` no key of it is there."""
+
+    STEERING: ClassVar[list[BindingType]] = [
+        Binding("r", "retire", "Retire", id="pool.retire", tooltip="Keep the task, but never sample or export it"),
+        Binding("r", "restore", "Restore", id="pool.restore", tooltip="Let the task take part again"),
+        Binding("m", "mark", "Mark", id="pool.mark", tooltip="Mark the task for review, or no longer"),
+        Binding("t", "overrule", "Overrule", id="pool.overrule", tooltip="Accept what was rejected, or the reverse", show=False),
+        Binding("e", "edit", "Edit", id="pool.edit", tooltip="Change the text; its score follows", show=False),
+        Binding("u", "undo", "Undo", id="pool.undo", tooltip="Take back the newest of your actions", show=False),
+        Binding("U,ctrl+y", "redo", "Redo", id="pool.redo", tooltip="Do again what was taken back last", show=False),
+    ]
+    steer: Steer | None = None
+    open_edit: Edit | None = None
+
+    def steers(self, action: str) -> bool | None:
+        """Whether a steering action applies to what is shown; None when `action` is none."""
+        story = self._story()
+        state = story.task.state if story is not None and story.task is not None else None
+        applies: dict[str, Callable[[], bool]] = {
+            "retire": lambda: state is TaskState.ACTIVE,
+            "restore": lambda: state is TaskState.RETIRED,
+            "mark": lambda: state is not None,
+            "overrule": lambda: story is not None and story.candidate is not None,
+            "edit": lambda: self.open_edit is not None and story is not None and story.candidate is not None,
+            "undo": lambda: True,
+            "redo": lambda: True,
+        }
+        return None if action not in applies else self.steer is not None and applies[action]()
+
+    def action_retire(self) -> None:
+        """Take the task out of samples and exports."""
+        if (task_id := self._task_id()) is not None:
+            self._steer(lambda steering: steering.retire(task_id))
+
+    def action_restore(self) -> None:
+        """Let it take part again."""
+        if (task_id := self._task_id()) is not None:
+            self._steer(lambda steering: steering.restore(task_id))
+
+    def action_mark(self) -> None:
+        """Mark the task for review, or take the mark away."""
+        if (task_id := self._task_id()) is not None:
+            marked = not self.query_one(TaskDetail).marked
+            self._steer(lambda steering: steering.mark(task_id, marked))
+
+    def action_overrule(self) -> None:
+        """Turn the verdict of the candidate that is shown."""
+        story = self._story()
+        if story is None or story.candidate is None or not story.decisions:
+            return
+        candidate, now = story.candidate.id, story.decisions[-1].verdict
+        verdict = Verdict.REJECTED if now is Verdict.ACCEPTED else Verdict.ACCEPTED
+        self._steer(lambda steering: steering.override(candidate, verdict))
+
+    def action_edit(self) -> None:
+        """Open the text of the candidate that is shown."""
+        story = self._story()
+        if self.open_edit is not None and story is not None and story.candidate is not None:
+            edited = story.decisions[-1].edited if story.decisions else None
+            self.open_edit(story.candidate.id, story.candidate.text if edited is None else edited)
+
+    def action_undo(self) -> None:
+        """Take back the newest action."""
+        self._steer(lambda steering: steering.undo(), "Undone")
+
+    def action_redo(self) -> None:
+        """Do it again."""
+        self._steer(lambda steering: steering.redo(), "Done again")
+
+    def steering_commands(self) -> Iterator[SystemCommand]:
+        """The palette's entries for what applies now."""
+        offers = (
+            ("retire", "Task: retire", "Keep it, but never sample or export it", self.action_retire),
+            ("restore", "Task: restore", "Let it take part again", self.action_restore),
+            ("mark", "Task: mark for review", "Or take the mark away", self.action_mark),
+            ("overrule", "Candidate: overrule the verdict", "Accept what was rejected, or the reverse", self.action_overrule),
+            ("edit", "Candidate: edit the text", "Its score follows as you type", self.action_edit),
+            ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
+            ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
+        )
+        for action, title, words, callback in offers:
+            if self.steers(action):
+                yield SystemCommand(title, words, callback)
+
+    def changed(self) -> None:
+        """Something was decided: read again what is shown."""
+
+    def _steer(self, act: Callable[[Steering], str | None], title: str = "") -> None:
+        def then(words: str | None) -> None:
+            self.app.notify(display_line(words or "There is nothing to take back.", 200), title=title, timeout=3, markup=False)
+            if self.is_mounted:
+                self.changed()
+
+        if self.steer is not None and not self.steer(act, then):
+            self.app.notify("A stage is being played: stop it first, or wait until it ends.", severity="warning", markup=False)
+
+    def _story(self) -> Story | None:
+        return self.query_one(TaskDetail).story if self.is_mounted and self.query(TaskDetail) else None
+
+    def _task_id(self) -> int | None:
+        story = self._story()
+        return story.task.id if story is not None and story.task is not None else None

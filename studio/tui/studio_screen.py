@@ -1,0 +1,242 @@
+"""The main screen: a round walks through its stages, and every decision explains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widgets import Footer
+
+from studio.errors import StudioError, UsageError
+from studio.loop.configuration import overridden
+from studio.loop.events import EngineRestarted, StopReason
+from studio.records import Stage
+from studio.text import display_line
+from studio.tui.dialogs import ErrorDialog
+from studio.tui.drawing_screen import DrawingScreen
+from studio.tui.log_lines import log_line
+from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, RoundRead, Runner, RunnerState, StateChanged, Work, WorkEnded
+from studio.tui.steering_screen import SteeringScreen
+from studio.tui.widgets.context_tasks import ContextTasks
+from studio.tui.widgets.decisions import DecisionTable
+from studio.tui.widgets.header import StudioHeader
+from studio.tui.widgets.rail import Rail
+from studio.tui.widgets.status import StatusLine
+from studio.tui.widgets.stream import Stream
+from studio.tui.widgets.too_small import TooSmall
+from studio.tui.widgets.why import Why
+
+if TYPE_CHECKING:
+    from studio.tui.app import StudioApp
+
+TICK_S = 1 / 12
+"""How often streamed text is drawn; drawing each token would take the model's own cores."""
+
+
+class StudioScreen(DrawingScreen):
+    """Steps a session and shows what it does. All it knows comes from the runner's notices and the pool's read side."""
+
+    TITLE = "Studio"
+    AUTO_FOCUS = ""
+
+    HELP = """
+    ## The studio
+    A round walks through six stages. `s` does the next one and stops, `r` finishes the round, `a` runs on until you press `escape`.
+
+    Between two stages you may steer, and `u` takes everything back:
+
+    - `t` overrules the verdict under the cursor, `e` edits the text, `i` opens the instances of an accepted task
+    - after *sample*: `d` draws other in-context tasks, `w` swaps the one under the cursor
+    - after *instructions*: `n` asks the same prompts once more
+    - `p` sets temperature, threshold and others for this round alone
+
+    Where to find things:
+
+    - `tab` goes round the four panes; arrows or `j` `k` move in each
+    - `[` and `]` go through the prompts of the round
+    - `1` `2` `3` are the studio, the pool and the insight screen
+    - `ctrl+p` finds every command by name, `q` quits: nothing is lost
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s,space", "step", "Step", id="studio.step", key_display="s", tooltip="Do the next stage and stop."),
+        Binding("r", "finish_round", "Round", id="studio.round", tooltip="Finish this round and stop."),
+        Binding("a", "run_on", "Run on", id="studio.run_on", tooltip="Run until the target, the stop rule or Esc."),
+        Binding("escape", "stop", "Stop", id="studio.stop", key_display="esc", tooltip="Stop now; the stage under way can be done again."),
+        Binding("ctrl+r", "retry", "Try again", id="studio.retry", tooltip="Open the pool and load the model again."),
+        *SteeringScreen.STEERING,
+        Binding("left_square_bracket", "prompt(-1)", "Prompt before", show=False, id="studio.prompt_before", tooltip="The prompt before."),
+        Binding("right_square_bracket", "prompt(1)", "Next prompt", show=False, id="studio.prompt_next", tooltip="The next prompt."),
+        Binding("tab", "pane(1)", "Next pane", show=False, id="studio.pane_next", tooltip="Go to the next pane."),
+        Binding("shift+tab", "pane(-1)", "Pane before", show=False, id="studio.pane_before", tooltip="Go to the pane before."),
+    ]
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(runner)
+        self._ticker: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Header, rail and status above; what goes in and comes out; what was decided and why."""
+        yield StudioHeader(self._facts())
+        yield Rail(self.live, id="rail")
+        yield StatusLine(id="status")
+        with Vertical(id="body"):
+            with Horizontal(id="prompt-page"):
+                yield ContextTasks(id="context")
+                yield Stream(id="stream")
+            with Horizontal(id="verdict-page"):
+                yield DecisionTable(id="decisions")
+                yield Why(id="why")
+        yield Footer(show_command_palette=False)
+        yield TooSmall()
+
+    def on_mount(self) -> None:
+        """Show what there is, which is nothing; the runner starts after the first frame."""
+        self.add_class("-prompt")
+        self._show_all()
+        self.query_one("#stream").focus()
+        self._ticker = self.set_interval(TICK_S, self.collect, pause=True)
+
+    # What the runner tells
+
+    def collect(self) -> None:
+        """Take in all that happened since the last time and draw it once."""
+        notices = self.runner.drain()
+        for at, notice in notices:
+            self._take(at, notice)
+        if self.live.running is not None:
+            self.live.tick(self.runner.now())
+        if notices or self.live.running is not None:
+            self._show_live({type(notice) for _, notice in notices})
+        self._tick_while_busy()
+
+    def _take(self, at: float, notice: Notice) -> None:
+        if (line := log_line(notice)) is not None:
+            cast("StudioApp", self.app).activity.add(line[0], error=line[1])
+        match notice:
+            case Loading(model):
+                self._note = display_line(model, 60)
+            case Opened(info, method, _, _):
+                self._info, self._own_method, self.method, self._note = info, method, method, ""
+                cast("StudioApp", self.app).opened()
+            case RoundRead(view, generated, undo, redo):
+                self.undo_words, self.redo_words = undo, redo
+                if view is None or view.number != self.live.number:
+                    self._pending.clear()
+                    self._prompt = 0
+                self.live.read(view, generated)
+                if self._own_method is not None:
+                    overrides = view.overrides if view is not None and view.next_stage is not None else {}
+                    self.method = overridden(self._own_method, overrides) if overrides else self._own_method
+                standing = (view.id, view.next_stage) if view is not None else None
+                if standing != self._standing:
+                    self._standing = standing
+                    self._follow(view.next_stage if view is not None else Stage.SAMPLE)
+            case StateChanged(state):
+                if state is not RunnerState.RUNNING and state is not RunnerState.STOPPING:
+                    self.live.interrupted()
+            case WorkEnded(_, stopped):
+                self.live.interrupted()
+                self._say(stopped)
+            case Failed(error):
+                self._fail(error)
+            case Answered(then, value):
+                then(value)
+            case EngineRestarted(_, attempt, cause):
+                words = f"The model's process ended ({display_line(cause, 120)}) and was started again, attempt {attempt}."
+                self.notify(words, severity="warning", timeout=8, markup=False)
+                self.live.apply(at, notice)
+            case _:
+                number, running = self.live.number, self.live.running
+                self.live.apply(at, notice)
+                if self.live.number != number:
+                    self._pending.clear()
+                    self._prompt = 0
+                if self.live.running is not running and self.live.running is not None:
+                    self._follow(self.live.running)
+
+    def _say(self, stopped: StopReason | None) -> None:
+        match stopped:
+            case StopReason.TARGET:
+                self.notify("The target is reached.", title="Done", markup=False)
+            case StopReason.STALLED:
+                words = "The last rounds brought no new task. A higher temperature, another seed or a larger model may help."
+                self.notify(words, title="Stalled", severity="warning", timeout=10, markup=False)
+            case StopReason.CANCELLED:
+                self._note = "stopped; the text that had come is kept as cancelled"
+                return
+            case _:
+                pass
+        self._note = ""
+
+    def _fail(self, error: StudioError) -> None:
+        self.live.interrupted()
+        if isinstance(error, UsageError) and self.runner.state is RunnerState.IDLE:
+            words = f"{error.message}; {error.hint}" if error.hint else error.message
+            self.notify(display_line(words, 300), severity="warning", markup=False)
+            return
+        self._note = f"{display_line(error.message, 100)}" + (" · ctrl+r tries again" if self._info is None else "")
+        self.app.push_screen(ErrorDialog(error))
+
+    def _tick_while_busy(self) -> None:
+        busy = self.runner.state in (RunnerState.RUNNING, RunnerState.STOPPING)
+        if self._ticker is not None:
+            (self._ticker.resume if busy else self._ticker.pause)()
+
+    # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
+        """Only what applies now is offered."""
+        state = self.runner.state
+        match action:
+            case "step" | "finish_round" | "run_on":
+                return state is RunnerState.IDLE
+            case "stop":
+                return state is RunnerState.RUNNING or (None if state is RunnerState.STOPPING else False)
+            case "retry":
+                return state is RunnerState.FAILED
+            case _:
+                return self.steers(action) is not False
+
+    def action_step(self) -> None:
+        """Do the next stage."""
+        self._play(Work.STEP)
+
+    def action_finish_round(self) -> None:
+        """Play to the end of the round."""
+        self._play(Work.ROUND)
+
+    def action_run_on(self) -> None:
+        """Play until something ends it."""
+        self._play(Work.RUN_ON)
+
+    def action_stop(self) -> None:
+        """Stop at once."""
+        self.runner.cancel()
+
+    def action_retry(self) -> None:
+        """Open pool and model again."""
+        self._note = ""
+        self.runner.start()
+
+    def _play(self, work: Work) -> None:
+        self._note = ""
+        self.runner.play(work)
+
+    def commands(self) -> Iterable[SystemCommand]:
+        """What the palette offers here, as it applies now."""
+        offers = (
+            ("step", "Run: step", "Do the next stage and stop", self.action_step),
+            ("finish_round", "Run: finish the round", "Play to the end of the round", self.action_finish_round),
+            ("run_on", "Run: run on", "Run until the target, the stop rule or Esc", self.action_run_on),
+            ("stop", "Run: stop", "Give up the stage under way", self.action_stop),
+            ("retry", "Run: try again", "Open the pool and load the model again", self.action_retry),
+        )
+        for action, title, words, callback in offers:
+            if self.check_action(action, ()):
+                yield SystemCommand(title, words, callback)
+        yield from self.steering_commands()

@@ -1,0 +1,115 @@
+"""The in-context tasks of one prompt: what the model is shown before it goes on with the list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.events import Click
+from textual.geometry import Region
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from studio.records import Task
+from studio.tui.cells import fit
+from studio.tui.round_view import Prompt
+from studio.tui.widgets.pane import Pane
+
+EMPTY = "The tasks that the next prompt shows the model appear here.\nPress s: the first stage draws them."
+
+_ORIGIN_STYLES = {"seed": "$secondary", "generated": "$success", "imported": "$accent"}
+
+
+class ContextTasks(Pane):
+    """Eight lines, one a task: its number in the prompt, origin, id and instruction, with a cursor to point at one."""
+
+    HELP = """
+    The tasks drawn into the prompt. They are the *parents* of whatever the model writes after them.
+    Most are seeds; once there are generated tasks, some of them are drawn as well. `[` and `]` go through the prompts of the round.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="context.up", tooltip="The task above."),
+        Binding("down,j", "move(1)", "Down", show=False, id="context.down", tooltip="The task below."),
+    ]
+
+    cursor: reactive[int] = reactive(0)
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.ordinal = 0
+        self._tasks: Sequence[Task] = ()
+
+    def compose(self) -> ComposeResult:
+        """One static, drawn anew for each prompt."""
+        yield Static(EMPTY, markup=False, classes="empty")
+
+    def show(self, prompts: Sequence[Prompt], ordinal: int) -> None:
+        """Show the prompt at `ordinal`; nothing when there is none."""
+        if not prompts:
+            self._tasks = ()
+            self.border_title = "In context"
+        else:
+            at = min(max(ordinal, 0), len(prompts) - 1)
+            self.ordinal = at
+            self._tasks = prompts[at].parents
+            self.cursor = min(self.cursor, max(len(self._tasks) - 1, 0))
+            self.border_title = Content(f"In context · prompt {at + 1} of {len(prompts)}")
+        self._draw()
+
+    def validate_cursor(self, cursor: int) -> int:
+        """Stay within the tasks."""
+        return min(max(cursor, 0), max(len(self._tasks) - 1, 0))
+
+    def watch_cursor(self) -> None:
+        """Draw it, and bring it into view."""
+        self._draw()
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False)
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self.cursor += by
+
+    def on_click(self, event: Click) -> None:
+        """A click picks the task."""
+        offset = event.get_content_offset(self)
+        if offset is not None:
+            self.cursor = offset.y + round(self.scroll_y)
+
+    def on_focus(self) -> None:
+        """The cursor shows where the focus is."""
+        self._draw()
+
+    def on_blur(self) -> None:
+        """And only there."""
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Lines are cut to the width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        if not self.is_mounted:
+            return
+        static = self.query_one(Static)
+        static.set_class(not self._tasks, "empty")
+        width = self.scrollable_content_region.width
+        if not self._tasks:
+            static.update(Content(EMPTY))
+            return
+        lines = []
+        digits = max(len(str(task.id)) for task in self._tasks)
+        for number, task in enumerate(self._tasks, 1):
+            head = f"{number:>2} "
+            origin = f"{task.origin:<9} "
+            mark = f"#{task.id:<{digits}}  "
+            room = width - len(head) - len(origin) - len(mark)
+            line = Content.assemble(
+                (head, "$foreground-muted"), (origin, _ORIGIN_STYLES[task.origin]), (mark, "$foreground-muted"), fit(task.instruction, room)
+            )
+            chosen = self.has_focus and number == self.cursor + 1
+            lines.append(line.stylize("on $block-cursor-background") if chosen else line)
+        static.update(Content("\n").join(lines))

@@ -1,0 +1,96 @@
+"""The two lines above everything: where one is, and what is running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.events import Click
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from studio.tui.cells import clip
+
+SCREENS = (("studio", "1 Studio"), ("pool", "2 Pool"), ("insight", "3 Insight"))
+"""Mode of the app and its label."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFacts:
+    """What the header tells. Empty texts and zeros are left out; `target` 0 is none."""
+
+    pool: str = ""
+    model: str = ""
+    quantisation: str = ""
+    place: str = ""
+    profile: str = ""
+    round: int = 0
+    accepted: int = 0
+    drafts: int = 0
+    target: int = 0
+
+
+class StudioHeader(Widget):
+    """The screens to go to, the pool and how full it is; below, model and profile."""
+
+    DEFAULT_CSS = """
+    StudioHeader { height: 2; dock: top; background: $surface; padding: 0 1; text-wrap: nowrap; }
+    """
+
+    facts: reactive[HeaderFacts] = reactive(HeaderFacts())
+    mode: reactive[str] = reactive("studio")
+
+    def __init__(self, facts: HeaderFacts | None = None, mode: str = "studio") -> None:
+        super().__init__()
+        self.set_reactive(StudioHeader.facts, facts or HeaderFacts())
+        self.set_reactive(StudioHeader.mode, mode)
+
+    def render(self) -> Content:
+        """Both lines; what does not fit is left out from the least telling on."""
+        width = max(self.content_size.width, 1)
+        tabs: list[tuple[str, str]] = []
+        for mode, label in SCREENS:
+            tabs += [(f" {label} ", "$foreground on $panel bold" if mode == self.mode else "$foreground-muted"), (" ", "")]
+        used = sum(len(text) for text, _ in tabs)
+        right = progress_words(self.facts, width - used)
+        pool = clip(self.facts.pool, max(width - used - len(right) - 3, 0))
+        gap = max(width - used - cell_len(pool) - len(right) - (2 if pool and right else 0), 0)
+        first = Content.assemble(*tabs, " " * gap, (pool, "$foreground"), ("  " if pool and right else "", ""), (right, "$success bold"))
+        second = Content.assemble((_joined(self.facts, width), "$foreground-muted"))
+        return Content("\n").join([first, second])
+
+    async def on_click(self, event: Click) -> None:
+        """A click on a label goes there."""
+        at = event.x - self.styles.padding.left
+        if event.y != 0:
+            return
+        for mode, label in SCREENS:
+            if 0 <= at < len(label) + 2:
+                await self.run_action(f"app.show_mode('{mode}')")
+                return
+            at -= len(label) + 3
+
+
+def progress_words(facts: HeaderFacts, width: int) -> str:
+    """How many tasks the pool has generated, of how many, in at most `width` cells."""
+    if not facts.pool:
+        return ""
+    of_target = f" of {facts.target}" if facts.target else ""
+    drafts = f" · {facts.drafts} drafts" if facts.drafts else ""
+    count = f"{facts.accepted}{of_target}"
+    return next((text for text in (f"{count} accepted{drafts}", f"{count} accepted", count) if len(text) <= width), "")
+
+
+def _joined(facts: HeaderFacts, width: int) -> str:
+    """The facts of the second line, the first ones first."""
+    model = f"{facts.model} {facts.quantisation}".strip()
+    place = facts.place if facts.place != facts.model else ""
+    words = [model, place, f"profile {facts.profile}" if facts.profile else "", f"round {facts.round}" if facts.round else ""]
+    line = ""
+    for word in filter(None, words):
+        longer = f"{line} · {word}" if line else f" {word}"
+        if line and cell_len(clip(longer, 10_000)) > width:
+            break
+        line = longer
+    return " " + clip(line.strip(), width - 1) if line else ""

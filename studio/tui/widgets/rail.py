@@ -1,0 +1,105 @@
+"""The pipeline rail: six stages, what each has done, and what comes next."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widget import Widget
+
+from studio.records import STAGES, Stage, Verdict
+from studio.tui.cells import pad
+from studio.tui.live import LiveRound, StageProgress
+
+GLYPHS = {"waiting": "○", "running": "▶", "done": "✓", "cancelled": "■"}
+"""A state's mark: colour repeats it, and never stands alone."""
+_STYLES = {"waiting": "$foreground-muted", "running": "$accent bold", "done": "$success", "cancelled": "$warning"}
+
+
+class Rail(Widget):
+    """Two lines over the whole width: the stages with their marks, and under each its count and time."""
+
+    DEFAULT_CSS = """
+    Rail { height: 2; padding: 0 1; text-wrap: nowrap; }
+    """
+
+    def __init__(self, live: LiveRound, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._live = live
+
+    def render(self) -> Content:
+        """Both lines."""
+        width = max(self.content_size.width, 1)
+        names, joint = self._names(width)
+        spare = max(width - sum(map(len, names)) - joint * (len(STAGES) - 1), 0)
+        extra, rest = divmod(spare, len(STAGES))
+        parts: list[Content | tuple[str, str]] = []
+        under: list[tuple[str, str]] = []
+        for place, (stage, name) in enumerate(zip(STAGES, names, strict=True)):
+            progress = self._live.stages[stage]
+            room = len(name) + extra + (place < rest)
+            last = place == len(STAGES) - 1
+            line = "" if last else f" {'─' * (room - len(name) + joint - 2)} " if joint > 1 else " " * (room - len(name) + 1)
+            follows = self._live.running is None and progress.state == "waiting" and stage is self._live.next_stage
+            parts += [(name, "$foreground" if follows else _STYLES[progress.state]), (line, "$border")]
+            below = room + (0 if last else joint)
+            under.append((pad("  " + stage_summary(self._live, stage, below - 3), below), "$foreground-muted"))
+        return Content.assemble(*parts, "\n", *under)
+
+    def _names(self, width: int) -> tuple[list[str], int]:
+        """The stages' marks and names, and the cells between two of them: closer, then shorter, as the width shrinks."""
+        marks = [GLYPHS[self._live.stages[stage].state] for stage in STAGES]
+        names = [f"{mark} {stage}" for mark, stage in zip(marks, STAGES, strict=True)]
+        if sum(map(len, names)) + 3 * (len(STAGES) - 1) <= width:
+            return names, 3
+        names = [f"{mark}{stage}" for mark, stage in zip(marks, STAGES, strict=True)]
+        longest = max(map(len, names))
+        while sum(map(len, names)) + len(STAGES) - 1 > width and longest > 2:
+            longest -= 1
+            names = [name[:longest] for name in names]
+        return names, 1
+
+
+def stage_summary(live: LiveRound, stage: Stage, width: int) -> str:
+    """What a stage has to show in at most `width` characters: a count, and the time it took where that fits, too."""
+    progress = live.stages[stage]
+    if progress.state == "waiting":
+        return ""
+    words = _count(live, stage, progress)
+    both = " ".join(filter(None, (words, _seconds(progress.seconds))))
+    return next((text for text in (both, words, words.partition(" ")[0]) if len(text) <= width), "")
+
+
+def speed(progress: StageProgress) -> float:
+    """Tokens a second of a stage, all its requests together; 0 before the first."""
+    return progress.tokens / progress.seconds if progress.seconds > 0 else 0.0
+
+
+def _count(live: LiveRound, stage: Stage, progress: StageProgress) -> str:
+    view = live.view
+    if stage in (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES) and progress.state in ("running", "cancelled"):
+        return f"{progress.done}/{progress.total}" if progress.total else ""
+    if view is None:
+        return ""
+    texts = [text for text in view.task_texts if text.stage is stage]
+    accepted = sum(candidate.verdict is Verdict.ACCEPTED for candidate in view.candidates)
+    match stage:
+        case Stage.SAMPLE:
+            return f"{len(view.prompts)} prompts"
+        case Stage.INSTRUCTIONS:
+            return f"{len(view.prompts)} texts"
+        case Stage.FILTER:
+            return f"{accepted}/{len(view.candidates)}"
+        case Stage.CLASSIFY:
+            return f"{len(texts)} asked" if texts else ""
+        case Stage.INSTANCES:
+            return f"{view.instances} kept"
+        case Stage.COMMIT:
+            return f"+{accepted}"
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 0.05:
+        return ""
+    if seconds < 100:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"

@@ -1,0 +1,112 @@
+"""A task or candidate with its story as one scrollable text: what it is, what was decided of it and why, where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+
+from studio.insight.story import Story
+from studio.loop.reasons import REASONS
+from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
+from studio.records import TaskState, Verdict
+from studio.text import display, display_line
+
+_LINE = 300
+_CLASS = {None: "not classified yet", True: "classification", False: "not classification"}
+
+Part = str | tuple[str, str]
+
+
+def story_text(story: Story, *, marked: bool = False) -> Content:
+    """The story, most important first; all of it is cleaned text, none of it markup."""
+    return Content.assemble(*_parts(story, marked))
+
+
+def _parts(story: Story, marked: bool) -> Iterator[Part]:
+    yield from _head(story, marked)
+    if story.instances:
+        yield from _heading("Instances")
+        for instance in story.instances:
+            yield from _instance(instance)
+    if story.decisions:
+        yield from _heading("Decided")
+        for decision in reversed(story.decisions):
+            yield from _decision(decision, story.near)
+    if story.neighbours:
+        yield from _heading("Most similar tasks then")
+        for neighbour in story.neighbours:
+            yield from (f"{neighbour.score:.3f}  ", (f"{neighbour.task_id}  ", "$text-muted"))
+            yield display_line(story.near.get(neighbour.task_id, ""), _LINE) + "\n"
+    if story.parents:
+        yield from _heading("In-context tasks, its parents")
+        for parent in story.parents:
+            yield from ((f"{parent.id} {parent.origin}  ", "$text-muted"), display_line(parent.instruction, _LINE), "\n")
+    for request in (story.request, *story.task_requests):
+        if request is not None:
+            yield from _request(request)
+
+
+def _head(story: Story, marked: bool) -> Iterator[Part]:
+    if story.task is not None:
+        task = story.task
+        yield (f"Task {task.id}", "bold")
+        joined = f" · round {task.round}" if task.round is not None else ""
+        yield (f" · {task.origin} · {_CLASS[task.is_classification]}{joined}", "$text-muted")
+        if task.state is not TaskState.ACTIVE:
+            yield (f" · {task.state}", "bold $text-warning")
+        if marked:
+            yield (" · * marked for review", "bold $text-warning")
+        yield f"\n\n{display(task.instruction)}\n"
+        if story.candidate is not None and story.candidate.text != task.instruction:
+            yield ("The model wrote: ", "$text-muted")
+            yield display(story.candidate.text) + "\n"
+    elif story.candidate is not None:
+        yield (f"Candidate {story.candidate.id}", "bold")
+        yield (" · rejected", "bold $text-error")
+        yield f"\n\n{display(story.candidate.text)}\n"
+
+
+def _heading(title: str) -> Iterator[Part]:
+    yield "\n"
+    yield (f"{title}\n", "bold $text-primary")
+
+
+def _instance(instance: InstanceRecord) -> Iterator[Part]:
+    accepted = instance.verdict is Verdict.ACCEPTED
+    if not accepted:
+        yield (f"✗ {display_line(instance.reason, 40)} ", "bold $text-error")
+        yield (f"{REASONS.get(instance.reason, '')}\n", "$text-muted")
+    mark = ("✓ ", "bold $text-success") if accepted else "  "
+    if instance.input:
+        yield from (mark, ("input   ", "$text-muted"), _indented(instance.input))
+        mark = "  "
+    yield from (mark, ("output  ", "$text-muted"), _indented(instance.output))
+
+
+def _indented(text: str) -> str:
+    return display(text).replace("\n", "\n          ") + "\n"
+
+
+def _decision(decision: DecisionRecord, near: dict[int, str]) -> Iterator[Part]:
+    accepted = decision.verdict is Verdict.ACCEPTED
+    yield (f"{'✓' if accepted else '✗'} {decision.verdict}", "bold $text-success" if accepted else "bold $text-error")
+    yield f" by {decision.decided_by}: {display_line(decision.reason, 40)}. {REASONS.get(decision.reason, '')}\n"
+    yield f"  ROUGE-L {decision.score:.4f} to the nearest, {decision.seed_score:.4f} to a seed, {decision.mean_score:.4f} on average\n"
+    if decision.nearest is not None:
+        yield from (("  nearest: ", "$text-muted"), f"{decision.nearest}  {display_line(near.get(decision.nearest, ''), _LINE)}\n")
+
+
+def _request(request: RequestRecord) -> Iterator[Part]:
+    yield from _heading(f"Request {request.round}/{request.stage}/{request.ordinal}")
+    params = request.params
+    yield (
+        f"{display_line(request.model.name, 60)} · seed {request.seed} · temperature {params.temperature:g} · top_p {params.top_p:g}\n",
+        "$text-muted",
+    )
+    if request.completion is None:
+        yield "not answered yet\n"
+        return
+    done = request.completion
+    yield (f"{done.completion_tokens} tokens, finished: {done.finish_reason}\n", "$text-muted")
+    yield display(done.text) + "\n"

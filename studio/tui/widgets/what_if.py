@@ -1,0 +1,181 @@
+"""What if the rule had been another one: move the threshold, switch filters, and see which candidates would flip."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import ItemGrid, Vertical
+from textual.content import Content
+from textual.widgets import Checkbox, Static
+
+from studio.errors import StudioError
+from studio.loop.filters import FILTERS
+from studio.loop.runs import stored_method
+from studio.loop.settings import Method
+from studio.loop.whatif import Change, Flip, Outcome, what_if
+from studio.pool.queries import Queries
+from studio.text import display_line
+from studio.tui.latest import start_latest
+from studio.tui.pool_access import PoolAccess
+from studio.tui.widgets.id_table import Cell, Column, IdTable
+from studio.tui.widgets.marked_box import MarkedBox
+from studio.tui.widgets.threshold_bar import ThresholdBar
+
+SETTLE_S = 0.08
+"""How long a change waits for the next one."""
+_COLUMNS = (
+    Column("candidate", 9, right=True),
+    Column("decided otherwise", 20),
+    Column("score", 5, right=True),
+    Column("text", 0),
+)
+
+
+class _Superseded(Exception):
+    """Another change is waited for."""
+
+
+class WhatIfPane(Vertical):
+    """Works on a connection of its own; a change that is superseded is given up."""
+
+    DEFAULT_CSS = """
+    WhatIfPane { height: 1fr; }
+    WhatIfPane ItemGrid { height: auto; padding: 0 1; grid-gutter: 0 1; }
+    WhatIfPane Checkbox { border: none; padding: 0; background: transparent; width: 1fr; }
+    WhatIfPane #outcome { height: auto; padding: 0 1; margin-top: 1; }
+    """
+
+    def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open, *, settle_s: float = SETTLE_S) -> None:
+        super().__init__()
+        self._access = PoolAccess(path, opened)
+        self._settle_s = settle_s
+        self._method: Method | None = None
+        self._wanted: object = None
+        self._done = 0
+        self._flips: dict[int, Flip] = {}
+        self.outcome: Outcome | None = None
+
+    def compose(self) -> ComposeResult:
+        yield ThresholdBar()
+        with ItemGrid(min_column_width=24):
+            for name in FILTERS:
+                yield MarkedBox(Content(name), id=f"filter-{name}", compact=True, disabled=True)
+        yield Static(id="outcome", markup=False)
+        yield IdTable(_COLUMNS, self._rows_of, empty="No candidate would be decided otherwise.", id="flips")
+
+    def on_mount(self) -> None:
+        self.set_interval(0.2, self._tell_progress)
+
+    def on_unmount(self) -> None:
+        self._wanted = None
+        self._access.close()
+
+    def enter(self) -> None:
+        """The pane comes into sight: take over the run's rules the first time, and decide."""
+        self.query_one(ThresholdBar).focus()
+        if self._method is None:
+            start_latest(self, "what-if", self._begin)
+        else:
+            self.decide()
+
+    def decide(self) -> None:
+        """Decide all candidates again under what is set."""
+        if self._method is not None:
+            start_latest(self, "what-if", self._decide, self.change(self._method))
+
+    def change(self, method: Method) -> Change:
+        """What is set, as a change of the run's rules."""
+        threshold = self.query_one(ThresholdBar).value
+        switched = {name: self.query_one(f"#filter-{name}", Checkbox).value for name in FILTERS}
+        return Change(
+            None if threshold == round(method.threshold, 2) else threshold,
+            {name: on for name, on in switched.items() if on is not (name in method.filters)},
+        )
+
+    @on(ThresholdBar.Changed)
+    @on(Checkbox.Changed)
+    def _changed(self, event: ThresholdBar.Changed | Checkbox.Changed) -> None:
+        event.stop()
+        self.decide()
+
+    async def _begin(self) -> None:
+        try:
+            run = await self._access.ask(lambda pool: pool.latest_run())
+            method = None if run is None else stored_method(run)
+        except StudioError as error:
+            self._fail(error)
+            return
+        if method is None:
+            self._say(Content("The pool has no candidates yet: there is nothing to decide again. Press 1 and play a round first."))
+            return
+        bar = self.query_one(ThresholdBar)
+        with self.prevent(ThresholdBar.Changed, Checkbox.Changed):
+            bar.own = bar.value = method.threshold
+            for name in FILTERS:
+                box = self.query_one(f"#filter-{name}", Checkbox)
+                box.value, box.disabled = name in method.filters, False
+        self._method = method
+        await self._decide(Change())
+
+    async def _decide(self, change: Change) -> None:
+        token = object()
+        self._wanted, self._done = token, 0
+
+        def progress(done: int) -> None:
+            if self._wanted is not token:
+                raise _Superseded
+            self._done = done
+
+        await asyncio.sleep(self._settle_s)
+        try:
+            outcome = await self._access.ask(lambda pool: what_if(pool, change, progress))
+        except StudioError as error:
+            self._fail(error)
+            return
+        finally:
+            if self._wanted is token:
+                self._wanted = None
+        self.outcome = outcome
+        self._flips = {flip.candidate_id: flip for flip in outcome.flips}
+        table = self.query_one("#flips", IdTable)
+        table.forget()
+        table.show(array("q", self._flips))
+        self._say(_words(outcome))
+
+    async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
+        return {each: _cells(self._flips[each]) for each in ids if each in self._flips}
+
+    def _tell_progress(self) -> None:
+        if self._wanted is not None and self._done:
+            self._say(Content(f"deciding again … {self._done:,} candidates"))
+
+    def _say(self, words: Content) -> None:
+        self.query_one("#outcome", Static).update(words)
+
+    def _fail(self, error: StudioError) -> None:
+        text = display_line(f"{error.message}: {error.hint}" if error.hint else error.message)
+        self._say(Content.assemble((text, "$text-error")))
+
+
+def _words(outcome: Outcome) -> Content:
+    joining = sum(flip.accepted for flip in outcome.flips)
+    leaving = len(outcome.flips) - joining
+    parts: list[str | tuple[str, str]] = [
+        f"{outcome.accepted_before:,} of {outcome.candidates:,} candidates were accepted, ",
+        (f"{outcome.accepted_after:,} would be", "bold"),
+    ]
+    if outcome.flips:
+        parts += [": ", (f"+{joining:,} join", "$text-success"), ", ", (f"-{leaving:,} leave", "$text-error")]
+    if outcome.after.get("human"):
+        parts.append((f" · {outcome.after['human']:,} decided by a person stand", "$text-muted"))
+    return Content.assemble(*parts)
+
+
+def _cells(flip: Flip) -> Sequence[Cell]:
+    word = (f"+ was {flip.before}", "good") if flip.accepted else (f"- now {flip.after}", "bad")
+    return (str(flip.candidate_id), "muted"), word, (f"{flip.score:.2f}", ""), (flip.text, "")

@@ -1,0 +1,160 @@
+"""Deciding stored candidates again gives what deciding them one by one, against everything, gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from studio.engine.scripted import ScriptedEngine
+from studio.loop.filters import FILTERS, first_failure
+from studio.loop.novelty import NoveltyIndex, is_novel
+from studio.loop.runs import stored_method
+from studio.loop.session import Goal
+from studio.loop.stages.filter import filter_settings
+from studio.loop.tokens import TOKENIZERS
+from studio.loop.whatif import PARSER_REASONS, Change, what_if
+from studio.pool.queries import Queries
+from studio.pool.store import Pool
+from studio.records import Instance, Origin, SeedTask, Verdict
+from support.sessions import all_seeds, configuration, play, session_in
+
+THRESHOLDS = (0.0, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 1.0)
+IMPORTS = [SeedTask("", "", f"Name {count} animals that live in the sea.", (Instance("", "x"),), False) for count in range(3)]
+
+
+@pytest.fixture(scope="module", params=["studio", "code"])
+def path(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A pool of two stretches of rounds with an import between, its threshold low enough to reject much."""
+    place = tmp_path_factory.mktemp("whatif") / "pool.db"
+    asked = configuration(request.param, threshold=0.4)
+    play(place, Goal(rounds=4), asked=asked, seeds=all_seeds()[:60])
+    with Pool.open(place) as pool:
+        pool.add_tasks(IMPORTS, Origin.IMPORTED)
+    play(place, Goal(rounds=4), asked=asked)
+    return place
+
+
+def naive(pool: Queries, change: Change) -> dict[int, tuple[str, float]]:
+    """Reason and score of every candidate, each compared with all that would have been there."""
+    (run,) = pool.runs()
+    method = change.apply(stored_method(run))
+    index = NoveltyIndex(TOKENIZERS[method.tokenizer])
+    outside = [(task_id, text, seed) for task_id, text, seed in pool.instructions() if pool.task_candidate(task_id) is None]
+    found = {}
+    decisions = list(pool.rule_decisions())
+    for place, each in enumerate(decisions):
+        following = next((later.task_id for later in decisions[place:] if later.task_id is not None), 10**9)
+        while outside and outside[0][0] < following:
+            task_id, text, seed = outside.pop(0)
+            index.add(task_id, text, is_seed=seed)
+        score = index.batch([each.text]).novelty(0).score
+        reason = each.reason if each.reason in PARSER_REASONS else first_failure(each.text, method.filters, filter_settings(method))
+        if not reason:
+            reason = "novel" if is_novel(score, method.threshold, at_threshold=method.accept_at_threshold) else "not_novel"
+        if reason == "novel":
+            index.add(each.task_id or 10**6 + each.candidate_id, each.text, is_seed=False)
+        found[each.candidate_id] = (reason, score)
+    return found
+
+
+def assert_equal(pool: Queries, change: Change) -> int:
+    outcome, expected = what_if(pool, change), naive(pool, change)
+    stored = {each.candidate_id: each.reason for each in pool.rule_decisions()}
+    flipped = {each.candidate_id: each for each in outcome.flips}
+    assert {found for found in expected if (expected[found][0] == "novel") != (stored[found] == "novel")} == set(flipped)
+    for found, flip in flipped.items():
+        assert flip.before == stored[found]
+        assert flip.after == expected[found][0]
+        if flip.after in ("novel", "not_novel"):
+            assert flip.score == expected[found][1]
+    reasons = [reason for reason, _ in expected.values()]
+    assert {reason: reasons.count(reason) for reason in reasons} == dict(outcome.after)
+    assert outcome.candidates == len(expected)
+    return len(flipped)
+
+
+def test_the_pool_has_what_it_takes(path: Path) -> None:
+    with Queries.open(path) as pool:
+        counts = pool.counts()
+    assert counts.imported == 3
+    assert counts.accepted > 20
+    assert counts.rejected["not_novel"] > 5
+
+
+def test_nothing_changed_gives_the_stored_decisions(path: Path) -> None:
+    with Queries.open(path) as pool:
+        assert assert_equal(pool, Change()) == 0
+        outcome, counts = what_if(pool, Change()), pool.counts()
+    assert outcome.before == outcome.after
+    assert outcome.accepted_after == outcome.accepted_before == counts.accepted
+    assert {reason: count for reason, count in outcome.after.items() if reason != "novel"} == counts.rejected
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_another_threshold(path: Path, threshold: float) -> None:
+    with Queries.open(path) as pool:
+        flips = assert_equal(pool, Change(threshold))
+    assert flips > 0 or threshold == 0.4
+
+
+@pytest.mark.parametrize("name", list(FILTERS))
+@pytest.mark.parametrize("on", [True, False])
+def test_a_filter_switched(path: Path, name: str, on: bool) -> None:
+    with Queries.open(path) as pool:
+        assert_equal(pool, Change(filters={name: on}))
+        assert_equal(pool, Change(0.5, {name: on}))
+        assert_equal(pool, Change(0.3, {name: on}))
+
+
+def test_all_filters_off_and_everything_novel(path: Path) -> None:
+    everything: Mapping[str, bool] = dict.fromkeys(FILTERS, False)
+    with Queries.open(path) as pool:
+        outcome = what_if(pool, Change(1.0, everything))
+        assert_equal(pool, Change(1.0, everything))
+    assert all(flip.accepted for flip in outcome.flips)
+
+
+def test_what_a_person_decided_stands(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    asked = configuration(threshold=0.4)
+    play(path, Goal(rounds=2), asked=asked, seeds=all_seeds()[:60])
+    with Pool.open(path) as pool:
+        steering = session_in(pool, ScriptedEngine(), asked).steering
+        decisions = list(pool.reader.rule_decisions())
+        accepted = next(each for each in decisions if each.reason == "novel")
+        rejected = next(each for each in decisions if each.reason == "not_novel")
+        steering.override(accepted.candidate_id, Verdict.REJECTED)
+        steering.override(rejected.candidate_id, Verdict.ACCEPTED)
+    play(path, Goal(rounds=2), asked=asked)
+    with Queries.open(path) as reader:
+        assert what_if(reader, Change()).flips == ()
+        for threshold in (0.2, 0.9):
+            outcome = what_if(reader, Change(threshold))
+            assert outcome.flips
+            assert not {flip.candidate_id for flip in outcome.flips} & {accepted.candidate_id, rejected.candidate_id}
+            assert outcome.after["human"] == 2
+            assert outcome.pinned_accepted == 1
+
+
+def test_giving_up_leaves_no_transaction_open(path: Path) -> None:
+    class GivenUp(Exception):
+        pass
+
+    def give_up(_done: int) -> None:
+        raise GivenUp
+
+    with Queries.open(path) as pool:
+        with pytest.raises(GivenUp):
+            what_if(pool, Change(0.5), give_up)
+        assert not pool._database.connection.in_transaction
+
+
+def test_an_empty_pool_has_nothing_to_decide(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    Pool.create(path, all_seeds()[:8]).close()
+    with Queries.open(path) as pool:
+        outcome = what_if(pool, Change(0.1))
+    assert outcome.candidates == 0
+    assert outcome.flips == ()

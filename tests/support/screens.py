@@ -1,0 +1,58 @@
+"""Showing one screen in an app of its own, and waiting for what it shall say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import App
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+NASTY_LINES = (
+    "[/foo] [red]not red[/] [@click=app.quit]press[/] [INST]",
+    "\x1b[31mred\x1b[0m \x1b]52;c;aGFjaw==\x07 \x9b2J \x1b]0;title\x07",
+    "right \u202eto left\u202c, zero\u200bwidth, tag\U000e0041, bom\ufeff, nul\x00, del\x7f",
+    "emoji 👩‍👩‍👧‍👦 漢字 ภาษาไทย عربي e\u0301",
+    "x" * 100_000,
+    "line one\nline two\r\n\tline three\u2028four",
+    "",
+)
+FORBIDDEN = "\x1b\x07\x9b\u202e\u200b\x00\x7f\U000e0041\ufeff\u2028"
+"""Characters that must not reach a terminal from a text of somebody else."""
+
+
+class Host(App[object]):
+    """Shows one screen."""
+
+    def __init__(self, screen: Screen[Any]) -> None:
+        super().__init__()
+        self.shown = screen
+        self.copied = ""
+
+    def on_mount(self) -> None:
+        self.push_screen(self.shown)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        self.copied = text
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool], turns: int = 600) -> None:
+    """Let the app go on until `condition` holds; the test fails when it does not after many turns."""
+    for _ in range(turns):
+        if condition():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError("the screen never got there")
+
+
+def seen(app: App[Any]) -> str:
+    """All characters on the screen, line by line."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def assert_harmless(app: App[Any]) -> None:
+    """Assert that nothing on the screen acts on a terminal."""
+    shown = seen(app)
+    assert not [hex(ord(character)) for character in FORBIDDEN if character in shown]

@@ -1,0 +1,128 @@
+"""The terminal studio under Pilot: a scripted engine that may be held, a wait for states, and the text on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Request
+from studio.engine.options import EngineOptions
+from studio.engine.scripted import ScriptedEngine
+from studio.loop.configuration import Configuration
+from studio.opening import EngineOpener, RunRequest
+from studio.tui.app import StudioApp
+from studio.tui.runner import RunnerState
+from studio.tui.studio_screen import StudioScreen
+from support.sessions import configuration
+
+SIZES = ((80, 24), (120, 40))
+_TRIES = 4000
+
+
+def scripted(_model: str = "", _options: EngineOptions | None = None) -> Engine:
+    """Open the scripted engine, whatever model is named."""
+    return ScriptedEngine()
+
+
+class HeldEngine:
+    """A scripted engine that waits after each event until it is let go on, so that a test can act in the middle of a completion."""
+
+    def __init__(self, free_events: int = 12) -> None:
+        self._engine = ScriptedEngine()
+        self._free = free_events
+        self.reached = threading.Event()
+        self.go_on = threading.Event()
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._engine.info
+
+    def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
+        """Give a few events, then wait for `go_on` or the cancellation."""
+        for number, event in enumerate(self._engine.stream(requests, cancel)):
+            if number == self._free:
+                self.reached.set()
+                while not self.go_on.is_set() and not cancel.cancelled:
+                    self.go_on.wait(0.01)
+            yield event
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+@dataclass
+class Driven:
+    """A running studio."""
+
+    app: StudioApp
+    pilot: Pilot[None]
+
+    @property
+    def screen(self) -> StudioScreen:
+        assert self.app.studio is not None
+        return self.app.studio
+
+    @property
+    def state(self) -> RunnerState:
+        assert self.app.runner is not None
+        return self.app.runner.state
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let the app work until `condition` holds."""
+        for _ in range(_TRIES):
+            if condition():
+                await self.pilot.pause()
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError(f"this never came: {condition}\n{screen_text(self.app)}")
+
+    async def idle(self) -> None:
+        """Wait until nothing plays and the screen has taken in what happened."""
+        runner = self.app.runner
+        assert runner is not None
+        await self.until(lambda: runner.state is RunnerState.IDLE and not runner._notices)
+
+    async def press(self, *keys: str) -> None:
+        """Press keys and wait for the runner to come to rest."""
+        await self.pilot.press(*keys)
+        await self.idle()
+
+
+@asynccontextmanager
+async def studio(
+    path: Path,
+    opener: EngineOpener = scripted,
+    asked: Configuration | None = None,
+    size: tuple[int, int] = (120, 40),
+    *,
+    ready: bool = True,
+) -> AsyncIterator[Driven]:
+    """Run the app on the pool at `path`, closed properly at the end."""
+    asked = asked or configuration()
+    app = StudioApp(RunRequest(path, asked), asked, opener)
+    try:
+        async with app.run_test(size=size) as pilot:
+            driven = Driven(app, pilot)
+            if ready:
+                await driven.until(lambda: app.runner is not None)
+                await driven.idle()
+            yield driven
+    finally:
+        if app.runner is not None:
+            assert app.runner.close()
+
+
+def screen_text(app: StudioApp) -> str:
+    """What stands on the terminal, line by line."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def footer_keys(app: StudioApp) -> list[str]:
+    """The descriptions in the footer, as far as they are enabled or greyed."""
+    return [str(key.description) for key in app.screen.query("FooterKey").results() if key.display]  # type: ignore[attr-defined]

@@ -1,0 +1,105 @@
+"""The picker: a first run explains itself, pools opened before are offered, and what cannot be opened is said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.widgets import OptionList, Select
+
+from studio.tui.app import StudioApp
+from studio.tui.dialogs import ErrorDialog
+from studio.tui.recent import recent_pools, remember, state_file
+from studio.tui.safe import SafeInput
+from support.pools import ask, make_pool
+from support.sessions import configuration
+from support.studio_app import SIZES, Driven, screen_text, scripted
+
+
+@asynccontextmanager
+async def picker(size: tuple[int, int] = (80, 24)) -> AsyncIterator[Driven]:
+    """The studio without a pool named."""
+    app = StudioApp(None, configuration(), scripted)
+    try:
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            yield Driven(app, pilot)
+    finally:
+        if app.runner is not None:
+            assert app.runner.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_first_run_says_in_four_lines_what_will_happen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with picker(size) as driven:
+        shown = screen_text(driven.app)
+        assert "shown eight tasks" in shown and "overrule it" in shown
+        assert "SmolLM2-135M-Instruct (bundled)" in shown and "studio: what we would use ourselves" in shown
+        await driven.pilot.press("enter")
+        await driven.until(lambda: driven.app.runner is not None)
+        await driven.idle()
+        assert "next: sample" in screen_text(driven.app)
+    assert ask(tmp_path / "pool.db", "SELECT count(*) FROM tasks") == [(175,)]
+    assert recent_pools() == [tmp_path / "pool.db"]
+
+
+async def test_model_and_profile_are_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with picker() as driven:
+        driven.app.screen.query_one("#profile", Select).value = "paper"
+        driven.app.screen.query_one("#file", SafeInput).value = "mine.db"
+        await driven.pilot.press("ctrl+o")
+        await driven.until(lambda: driven.app.runner is not None)
+        await driven.idle()
+        assert driven.screen.method is not None and driven.screen.method.profile == "paper"
+    assert (tmp_path / "mine.db").exists()
+
+
+async def test_recent_pools_are_offered_and_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("old.db", "new.db"):
+        remember(make_pool(tmp_path / name))
+    async with picker() as driven:
+        shown = screen_text(driven.app)
+        assert "Go on with a pool" in shown and shown.index("new.db") < shown.index("old.db")
+        await driven.until(lambda: "0 generated tasks" in screen_text(driven.app))
+        assert driven.app.screen.query_one("#file", SafeInput).value == "pool.db"
+        assert isinstance(driven.app.screen.focused, OptionList)
+        await driven.pilot.press("down", "enter")
+        await driven.until(lambda: driven.app.runner is not None)
+        await driven.idle()
+        assert "old.db" in screen_text(driven.app)
+
+
+async def test_a_folder_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with picker() as driven:
+        driven.app.screen.query_one("#file", SafeInput).value = "no[/b]/where/pool.db"
+        await driven.pilot.press("enter")
+        assert isinstance(driven.app.screen, ErrorDialog)
+        assert "no[/b]/where" in screen_text(driven.app)
+        await driven.pilot.press("escape")
+        assert driven.app.runner is None
+
+
+def test_the_list_of_recent_pools_is_small_and_survives_nonsense(tmp_path: Path) -> None:
+    assert recent_pools() == []
+    pools = [make_pool(tmp_path / f"{number}.db", 1) for number in range(15)]
+    for pool in pools:
+        remember(pool)
+    remember(pools[3])
+    assert recent_pools()[:2] == [pools[3], pools[14]]
+    assert len(recent_pools()) == 12
+    pools[3].unlink()
+    assert pools[3] not in recent_pools()
+    for nonsense in ("", "{", "[1, 2]", '{"a": 1}', json.dumps(["\ud800"])):
+        state_file().write_text(nonsense)
+        assert recent_pools() == []
+    remember(pools[0])
+    assert recent_pools() == [pools[0]]
