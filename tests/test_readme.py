@@ -37,12 +37,11 @@ def test_both_commands_of_the_start_are_there() -> None:
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_commands_and_options_exist(words: list[str]) -> None:
-    assert words[0] in COMMANDS
-    command = cli.get_command(click.Context(cli), words[0])
+    _, command, words = cli.resolve_command(click.Context(cli), words)
     assert command is not None
     parameters = list(command.params)
-    if isinstance(command, click.Group) and len(words) > 1:
-        parameters = command.commands[words[1]].params
+    if isinstance(command, click.Group) and words:
+        parameters = command.commands[words[0]].params
     options = {name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in words if word.startswith("-") and word != "-"} <= options
 
