@@ -23,6 +23,7 @@ from studio.text import display, display_line
 from studio.tui.latest import start_latest
 from studio.tui.pool_access import PoolAccess
 from studio.tui.safe import SafeInput
+from studio.tui.widgets.choice import Choice
 from studio.tui.widgets.marked_box import MarkedBox
 from studio.tui.widgets.pane import Pane
 
@@ -82,7 +83,7 @@ is replaced when the new one is complete, not before.
             with Horizontal(classes="row"):
                 yield Label("format")
                 options = [(Content(f"{each.name}: {each.summary}"), each.name) for each in FORMATS.values()]
-                yield Select(options, value="alpaca", allow_blank=False, compact=True, id="format")
+                yield Choice(options, value="alpaca", allow_blank=False, compact=True, id="format")
             with Horizontal(classes="row"):
                 yield Label("split")
                 yield SafeInput(placeholder="none, or 0.95 for training", id="split", compact=True)

@@ -25,6 +25,7 @@ from studio.tui.cells import clip
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.recent import recent_pools
 from studio.tui.safe import SafeInput
+from studio.tui.widgets.choice import Choice
 from studio.tui.widgets.too_small import TooSmall
 
 if TYPE_CHECKING:
@@ -97,11 +98,11 @@ class StartScreen(Screen[None]):
                     yield SafeInput(_free_name(), id="file", placeholder="pool.db", compact=True)
                 with Horizontal(classes="field"):
                     yield Label("model", markup=False)
-                    yield Select(self._model_options(), value=options.model, allow_blank=False, id="model", compact=True)
+                    yield Choice(self._model_options(), value=options.model, allow_blank=False, id="model", compact=True)
                 with Horizontal(classes="field"):
                     yield Label("profile", markup=False)
                     profiles = [(Content(f"{name}: {PROFILE_WORDS.get(name, '')}"), name) for name in PROFILES]
-                    yield Select(profiles, value=options.profile or DEFAULT_PROFILE, allow_blank=False, id="profile", compact=True)
+                    yield Choice(profiles, value=options.profile or DEFAULT_PROFILE, allow_blank=False, id="profile", compact=True)
                 yield Button("Create and open", id="create", variant="primary", compact=True)
         yield Footer(show_command_palette=False)
         yield TooSmall()

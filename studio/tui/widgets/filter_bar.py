@@ -16,6 +16,7 @@ from studio.loop.reasons import INSTRUCTION_REASONS
 from studio.pool.browsing import Kind, Selection, Sort
 from studio.records import Origin, TaskState
 from studio.tui.safe import SafeInput
+from studio.tui.widgets.choice import Choice
 
 ANY = ""
 _NUMBER = re.compile(r"[0-9]{0,12}\.?[0-9]{1,12}")
@@ -128,7 +129,7 @@ class FilterBar(Vertical):
             self.post_message(self.Left())
 
     def _choice(self, name: str) -> Select[str]:
-        return Select(_CHOICES[name], allow_blank=False, compact=True, id=name)
+        return Choice(_CHOICES[name], allow_blank=False, compact=True, id=name)
 
     def _show_choices(self) -> None:
         rejected = self._value("kind") == Kind.REJECTED

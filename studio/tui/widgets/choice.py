@@ -1,0 +1,32 @@
+"""A list to choose from that takes keys from its first moment."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from textual.app import ComposeResult
+from textual.widgets import Select
+from textual.widgets._select import SelectCurrent, SelectOverlay
+
+Value = TypeVar("Value")
+
+
+class Choice(Select[Value]):
+    """A `Select`. Textual's own fails on page up and page down that come before its list is laid out."""
+
+    def compose(self) -> ComposeResult:
+        """The current value, and the list that lies over it."""
+        yield SelectCurrent(self.prompt)
+        yield _Overlay(type_to_search=self._type_to_search).data_bind(compact=Select.compact)
+
+
+class _Overlay(SelectOverlay):
+    def action_page_up(self) -> None:
+        """Nothing to leaf through before there are lines."""
+        if self._lines:
+            super().action_page_up()  # type: ignore[no-untyped-call]
+
+    def action_page_down(self) -> None:
+        """As above."""
+        if self._lines:
+            super().action_page_down()  # type: ignore[no-untyped-call]
