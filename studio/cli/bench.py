@@ -110,7 +110,7 @@ def generate(context: click.Context, /, quick: bool, parts: tuple[str, ...], as_
 @click.option("--tasks", type=click.IntRange(min=1), default=1_000_000, show_default=True, metavar="N", help="Tasks of the pool.")
 @JSON
 def start(tasks: int, as_json: bool) -> None:
-    """Time `studio --help`, and opening a pool of many tasks until a session could begin."""
+    """Time `studio --help`, the terminal studio's first frame, and opening a pool of many tasks until a session could begin."""
     from studio.bench import report
     from studio.bench import start as bench
 

@@ -73,13 +73,20 @@ def _as_dict(entry: CatalogEntry) -> dict[str, object]:
 
 def _table(entries: list[CatalogEntry]) -> None:
     """Print the figures of each model on a line, with its path on the next: paths are long, and a table would break them."""
+    from studio.engine.figures import count_text, size_text
     from studio.text import display_line
 
     rows: list[tuple[str, ...]] = [("name", "parameters", "quantisation", "context", "licence", "size")]
     for entry in entries:
         known = entry.identity
         if known is not None:
-            figures = (_count(known.parameters), known.quantisation, f"{known.context_length:,}", known.licence, _size(known.file_size))
+            figures = (
+                count_text(known.parameters),
+                known.quantisation,
+                f"{known.context_length:,}",
+                known.licence,
+                size_text(known.file_size),
+            )
             rows.append((display_line(entry.name, 60), *(display_line(figure, 40) for figure in figures)))
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     paths = ["  path", *(f"  {display_line(str(entry.path))}" for entry in entries)]
@@ -98,14 +105,3 @@ def _complain(broken: list[CatalogEntry]) -> None:
         if entry.source == "given":
             raise ModelError(entry.fault, "only complete GGUF files can be used")
         click.echo(f"warning: {display_line(entry.fault)}", err=True)
-
-
-def _count(number: int) -> str:
-    for unit, name in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
-        if number >= unit:
-            return f"{number / unit:.3g}{name}"
-    return str(number)
-
-
-def _size(size: int) -> str:
-    return f"{size / 10**9:.2f} GB" if size >= 10**9 else f"{size / 10**6:.1f} MB"

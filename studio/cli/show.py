@@ -14,16 +14,23 @@ from studio.text import display_line
 if TYPE_CHECKING:
     from studio.pool.queries import Queries
 
+_LINES = 20
+
 
 @click.command()
 @click.argument("pool", type=click.Path(path_type=Path))
 @click.argument("reference", required=False, metavar="[ID]")
 @click.option("--search", metavar="TEXT", help="List the tasks whose instruction has these words.")
 @click.option("--rejected", is_flag=True, help="List rejected candidates, the newest first, with the reason.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Lines of a list.")
+@click.option("--tree", is_flag=True, help="Show whom the task descends from, up to the seeds, and what descends from it.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), help="Lines of a list (20 without it), or tasks in either direction of a tree (200 without it)."
+)
 @click.option("--prompts", is_flag=True, help="Show the full prompts, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(pool: Path, reference: str | None, search: str | None, rejected: bool, limit: int, prompts: bool, as_json: bool) -> None:
+def command(
+    pool: Path, reference: str | None, search: str | None, rejected: bool, tree: bool, limit: int | None, prompts: bool, as_json: bool
+) -> None:
     """Show one task or candidate of POOL and the whole story of how it came about.
 
     ID is a task's (176) or a candidate's (c12). Without one, the newest tasks are listed.
@@ -32,9 +39,13 @@ def command(pool: Path, reference: str | None, search: str | None, rejected: boo
 
     if reference is not None and (search is not None or rejected):
         raise UsageError("an ID cannot be combined with --search or --rejected", "leave one of them out")
+    if tree and reference is None:
+        raise UsageError("--tree shows the lineage of one task", "name its ID: studio show POOL 176 --tree")
     with Queries.open(pool) as reader:
         if reference is None:
-            _list(reader, search, rejected, limit, as_json)
+            _list(reader, search, rejected, limit or _LINES, as_json)
+        elif tree:
+            _tree(reader, reference, limit, as_json)
         else:
             _tell(reader, reference, prompts, as_json)
 
@@ -51,6 +62,20 @@ def _tell(reader: Queries, reference: str, prompts: bool, as_json: bool) -> None
     from studio.insight.story_report import story_report
 
     Console(highlight=False, markup=False, emoji=False).print(story_report(story, prompts=prompts))
+
+
+def _tree(reader: Queries, reference: str, limit: int | None, as_json: bool) -> None:
+    from studio.insight.family import LIMIT, family_of
+
+    family = family_of(reader, reference, limit or LIMIT)
+    if as_json:
+        click.echo(json.dumps(family.as_dict(), ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from studio.insight.family_report import family_report
+
+    Console(highlight=False, markup=False, emoji=False).print(family_report(family), soft_wrap=True)
 
 
 def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_json: bool) -> None:

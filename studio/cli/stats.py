@@ -3,30 +3,57 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from studio.insight.progress import Report
+    from studio.pool.queries import Queries
+
+Figures = tuple[dict[str, Any], Callable[[], "Group"]]
+"""As plain values, and as tables."""
 
 
 @click.command()
 @click.argument("pool", type=click.Path(path_type=Path))
+@click.option("--lineage", is_flag=True, help="Show instead what became of each seed, and acceptance by generation.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(pool: Path, as_json: bool) -> None:
+def command(pool: Path, lineage: bool, as_json: bool) -> None:
     """Show figures of POOL beside the paper's.
 
-    Tasks by origin, classification share, instances, empty inputs, mean words, why candidates fell, acceptance by round, and how
-    similar the generated tasks are to the seeds. Works beside a running session.
+    Tasks by origin, classification share, instances, empty inputs, words and their distribution, what a task costs, why candidates fell,
+    acceptance and new opening words by round, what another 1,000 candidates would bring, and how similar the generated tasks are to the
+    seeds and to each other. Works beside a running session.
     """
-    from studio.insight.statistics import statistics
+    from studio.cli.progress import progress_bar
     from studio.pool.queries import Queries
 
-    with Queries.open(pool) as reader:
-        figures = statistics(reader)
+    with Queries.open(pool) as reader, progress_bar() as progress:
+        values, tables = (_lineage if lineage else _statistics)(reader, progress)
     if as_json:
-        click.echo(json.dumps(figures.as_dict(), ensure_ascii=False))
+        click.echo(json.dumps(values, ensure_ascii=False))
         return
     from rich.console import Console
 
-    from studio.insight.report import report
+    Console(highlight=False, markup=False, emoji=False).print(tables())
 
-    Console(highlight=False).print(report(figures))
+
+def _statistics(reader: Queries, progress: Report) -> Figures:
+    from studio.insight.report import report
+    from studio.insight.statistics import statistics
+
+    figures = statistics(reader, progress)
+    return figures.as_dict(), lambda: report(figures)
+
+
+def _lineage(reader: Queries, progress: Report) -> Figures:
+    from studio.insight.lineage import lineage
+    from studio.insight.lineage_report import lineage_report
+
+    figures = lineage(reader, progress)
+    return figures.as_dict(), lambda: lineage_report(figures)

@@ -11,3 +11,12 @@ MEAN_INSTRUCTION_WORDS = 15.9
 MEAN_INPUT_WORDS = 12.7
 """Of the inputs that are not empty."""
 MEAN_OUTPUT_WORDS = 18.9
+
+WITH_VERB_AND_OBJECT = 26_559
+"""Instructions in which the authors' parser found a root verb with a direct-object noun."""
+VERB_AND_OBJECT_SHARE = WITH_VERB_AND_OBJECT / INSTRUCTIONS
+COMMONEST_PAIRS_SHARE = 0.14
+"""Share of the instructions that the 20 most common verbs with their 4 most common objects cover."""
+QUALITY = {"instruction_valid": 0.92, "input_appropriate": 0.79, "output_acceptable": 0.58, "all_fields_valid": 0.54}
+"""Table 2: the share of yes for 200 sampled instructions with one instance each, rated by an author."""
+QUALITY_TASKS = 200

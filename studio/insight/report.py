@@ -7,34 +7,51 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight import paper
-from studio.insight.statistics import BINS, RoundRow, Statistics
+from studio.insight.bars import bar
+from studio.insight.report_distributions import score_table, word_table
+from studio.insight.report_tables import plain_table
+from studio.insight.saturation import Saturation
+from studio.insight.statistics import RoundRow, Statistics
 from studio.loop.reasons import REASONS
 
-BAR_WIDTH = 30
-ROUNDS_SHOWN = 10
+GROUPS = 12
+"""Lines for the rounds; of more rounds, neighbours are summed up."""
 
 
 def report(figures: Statistics) -> Group:
     """All figures of a pool, beside the paper's."""
     parts: list[Table | Text] = [_scorecard(figures), Text(), _origins(figures)]
+    if figures.generated:
+        parts += [Text(), word_table(figures)]
     if figures.candidates:
         parts += [Text(), _reasons(figures)]
     if figures.rounds:
-        parts += [Text(), _rounds(figures.rounds)]
+        parts += [Text(), _rounds(figures.rounds), Text(saturation_line(figures.saturation))]
     if figures.generated:
-        parts += [Text(), _histogram(figures)]
+        parts += [Text(), score_table(figures)]
     return Group(*parts)
 
 
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if place == 0 else "right")
-    return table
+def saturation_line(found: Saturation) -> str:
+    """What the next candidates are expected to bring, or why nobody can say."""
+    if found.expected is None or found.low is None or found.high is None:
+        return f"no estimate of what more candidates would bring: {found.refused}"
+    return (
+        f"another {found.ahead:,} candidates: about {found.expected:,.0f} new tasks (95 % interval {found.low:,.0f} to {found.high:,.0f}),"
+        f" from {found.rounds:,} rounds of the latest run"
+    )
+
+
+def cost_line(figures: Statistics) -> str:
+    """What a generated task costs."""
+    return (
+        f"a task costs {figures.written_tokens_per_task:,.0f} tokens written, {figures.read_tokens_per_task:,.0f} read,"
+        f" and at most {figures.seconds_per_task:,.2f} s"
+    )
 
 
 def _scorecard(figures: Statistics) -> Table:
-    table = _table("generated data", "this pool", "paper")
+    table = plain_table("generated data", "this pool", "paper")
     rows = (
         ("instructions", f"{figures.generated:,}", f"{paper.INSTRUCTIONS:,}"),
         ("classification tasks", f"{figures.classification_share:.1%}", f"{paper.CLASSIFICATION_SHARE:.1%}"),
@@ -53,11 +70,14 @@ def _scorecard(figures: Statistics) -> Table:
 def _origins(figures: Statistics) -> Text:
     usable = f"{figures.tasks_with_instances:,} of the generated tasks have a usable instance"
     tokens = f"{figures.completion_tokens:,} tokens written, {figures.cached_tokens:,} of {figures.prompt_tokens:,} prompt tokens cached"
-    return Text(f"pool: {figures.seeds:,} seed, {figures.generated:,} generated, {figures.imported:,} imported tasks; {usable}\n{tokens}")
+    lines = [f"pool: {figures.seeds:,} seed, {figures.generated:,} generated, {figures.imported:,} imported tasks; {usable}", tokens]
+    if figures.generated:
+        lines.append(cost_line(figures))
+    return Text("\n".join(lines))
 
 
 def _reasons(figures: Statistics) -> Table:
-    table = _table(f"candidates ({figures.candidates:,})", "count", "share", "why")
+    table = plain_table(f"candidates ({figures.candidates:,})", "count", "share", "why")
     table.columns[-1].justify = "left"
     table.add_row("accepted", f"{figures.accepted:,}", f"{figures.acceptance_rate:.1%}", REASONS["novel"])
     for reason, count in figures.rejected.items():
@@ -66,25 +86,16 @@ def _reasons(figures: Statistics) -> Table:
 
 
 def _rounds(rounds: tuple[RoundRow, ...]) -> Table:
-    table = _table("round", "candidates", "accepted", "")
+    table = plain_table("rounds", "candidates", "accepted", "", "new opening words")
     table.columns[0].justify = "right"
-    table.columns[-1].justify = "left"
-    if len(rounds) > ROUNDS_SHOWN:
-        table.add_row("...", "", "", f"the last {ROUNDS_SHOWN} of {len(rounds)}")
-    for row in rounds[-ROUNDS_SHOWN:]:
-        share = row.accepted / row.candidates if row.candidates else 0.0
-        table.add_row(str(row.round), str(row.candidates), str(row.accepted), f"{_bar(share)} {share:.0%}")
+    table.columns[3].justify = "left"
+    size = -(-len(rounds) // GROUPS)
+    for start in range(0, len(rounds), size):
+        group = rounds[start : start + size]
+        candidates, accepted = sum(row.candidates for row in group), sum(row.accepted for row in group)
+        new = sum(row.new_openings for row in group)
+        label = f"{group[0].round:,}" if len(group) == 1 else f"{group[0].round:,} to {group[-1].round:,}"
+        share = accepted / candidates if candidates else 0.0
+        opened = f"{new:,} ({new / accepted:.1%})" if accepted else "0"
+        table.add_row(label, f"{candidates:,}", f"{accepted:,}", f"{bar(share, 14)} {share:.1%}", opened)
     return table
-
-
-def _histogram(figures: Statistics) -> Table:
-    table = _table("highest ROUGE-L to a seed", "tasks", "")
-    table.columns[-1].justify = "left"
-    most = max(figures.seed_score_histogram)
-    for place, count in enumerate(figures.seed_score_histogram):
-        table.add_row(f"{place / BINS:.1f} to {(place + 1) / BINS:.1f}", f"{count:,}", _bar(count / most if most else 0.0))
-    return table
-
-
-def _bar(share: float) -> str:
-    return "█" * round(share * BAR_WIDTH)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from studio.config import keys_of, merged, read_assignment, read_environment, read_toml, require_known, validated
+from studio.config import keys_of, merged, read_assignment, read_environment, read_toml, require_known, validated, value_of
 from studio.errors import UsageError
 from studio.loop.filters import FILTERS
 from studio.loop.instance_rules import INSTANCE_RULES
@@ -87,6 +87,11 @@ def load_configuration(
     values |= _with_prompt_texts(stronger, Path())
     options = {key: value for key, value in values.items() if key in RunOptions.model_fields}
     return Configuration(validated(RunOptions, options, "option"), {key: value for key, value in values.items() if key not in options})
+
+
+def typed_value(key: str, text: str) -> Any:
+    """Return what `text` says for the parameter `key` of the method, as `--set` would take it. Raises UsageError for a prompt's path."""
+    return _with_prompt_texts({key: value_of(text, dict(keys_of(Method))[key])}, Path())[key]
 
 
 def _with_prompt_texts(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:

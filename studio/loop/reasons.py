@@ -6,6 +6,7 @@ _TRUNCATED = "The completion was cut before its end, so this may be incomplete."
 
 BY_HAND = "by_hand"
 EDITED = "edited"
+OTHER_RULES = "other_rules"
 
 _BY_HAND = {
     BY_HAND: "A person decided so, whatever the rule had decided.",
@@ -24,9 +25,10 @@ INSTRUCTION_REASONS: dict[str, str] = {
     "write_a_program": 'It starts with "Write a program", which models put in front of all kinds of tasks.',
     "starts_with_punctuation": "It starts with a punctuation mark.",
     "starts_with_non_ascii": "It starts with a character outside ASCII.",
+    OTHER_RULES: "A person had the candidates decided again under other rules, which it passed.",
     **_BY_HAND,
 }
-"""Why a candidate was accepted (`novel`, `edited`), rejected, or either of them (`by_hand`)."""
+"""Why a candidate was accepted (`novel`, `edited`, `other_rules`), rejected, or either of them (`by_hand`)."""
 
 INSTANCE_REASONS: dict[str, str] = {
     "valid": "It passed every rule.",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from studio.loop import steering_decisions, steering_instances, steering_prompts
+from studio.loop import steering_decisions, steering_instances, steering_prompts, steering_whatif
 from studio.loop.events import Event
 from studio.loop.stages.context import StageContext
+from studio.loop.whatif import Change
 from studio.pool.ledger_records import Effect
+from studio.pool.reviews import Reviews
 from studio.records import Novelty, Verdict
 
 
@@ -94,6 +96,23 @@ class Steering:
     def mark(self, task_id: int, marked: bool) -> str:
         """Mark a task for review, or take the mark away."""
         return self._done(steering_decisions.mark(self._context, task_id, marked))
+
+    def apply_what_if(self, change: Change, expected: Collection[int] | None = None) -> str:
+        """Decide all candidates that flip under `change` (see `whatif`) as it decides them: one action, however many they are.
+
+        Each becomes a person's decision beside the rule's, as `override` makes one; the rules of the rounds to come stay what they are.
+        `expected` are the ids of the candidates that are known to flip: with others nothing is done.
+        """
+        return self._done(steering_whatif.apply(self._context, change, expected))
+
+    def annotate(self, task_id: int, tags: Sequence[str], note: str) -> str:
+        """Hang tags and a note on a task, in the place of those it has. Tags are told apart by their letters, not by spaces around them."""
+        return self._done(steering_decisions.annotate(self._context, task_id, tags, note))
+
+    @property
+    def reviews(self) -> Reviews:
+        """What raters say, key by key. It is no action of this stack: each rater takes back only his own."""
+        return self._context.pool.reviews
 
     def undo(self) -> str | None:
         """Take back the newest action that can be; return it in words, None when there is none. The stack outlives the session.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from studio.errors import UsageError
 from studio.loop.filters import first_failure
 from studio.loop.novelty import is_novel
@@ -10,6 +12,7 @@ from studio.loop.stages.context import StageContext
 from studio.loop.stages.filter import filter_settings
 from studio.pool.ledger_records import Effect, HandDecision, Note
 from studio.pool.records import DecisionRecord
+from studio.pool.review_records import Annotation
 from studio.records import Neighbour, Novelty, TaskState, Verdict
 
 
@@ -41,6 +44,13 @@ def edit(context: StageContext, candidate_id: int, text: str, verdict: Verdict |
     edited = None if text == candidate.text else text
     note = Note("edit", f"changed the text of candidate {candidate_id}")
     return context.pool.ledger.decide(note, candidate_id, HandDecision(verdict, reason, novelty, edited))
+
+
+def annotate(context: StageContext, task_id: int, tags: Sequence[str], note: str) -> Effect:
+    """Hang tags and a note on a task; spaces around them and tags given twice count for nothing."""
+    context.pool.reader.task(task_id)
+    kept = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
+    return context.pool.ledger.annotate(Note("annotate", f"annotated task {task_id}"), task_id, Annotation(kept, note.strip()))
 
 
 def retire(context: StageContext, task_id: int) -> Effect:

@@ -4,8 +4,9 @@ The result is what deciding every candidate anew against the pool as it would th
 a candidate's stored score is the highest over the tasks there were. It stays so unless the replay has *removed* its nearest task, and only
 what the replay has *added* must be compared on top. So moving the threshold costs about as much as the candidates that flip.
 
-What a person decided stands: such a candidate keeps its verdict. A task that a person rejected counts as rejected throughout where a score
-has to be computed anew.
+What a person decided stands: such a candidate keeps its verdict, and from its place on the others are compared with it or no longer. A
+task that a person rejected counts as rejected throughout where a score has to be computed anew. Where nothing is changed a candidate stays
+as it was decided, so without a change there are no flips; nor are there any under the same change once it was applied.
 """
 
 from __future__ import annotations
@@ -149,9 +150,9 @@ class _Replay:
         additions = _Additions(self._comparison(changed.tokenizer).added, compared)
         for place, each in enumerate(piece):
             if each.pinned is not None:
-                self.before["human"] += 1
-                self.after["human"] += 1
-                self.pinned_accepted += each.pinned is Verdict.ACCEPTED
+                self._keep(each, each.pinned)
+            elif changed == method and not self.flips:
+                self._count(each, each.reason, each.score)
             else:
                 after, score = failures[place], each.score
                 if not after:
@@ -177,6 +178,14 @@ class _Replay:
         score = max(score, added_score())
         return reason(score), score
 
+    def _keep(self, each: RuleDecision, pinned: Verdict) -> None:
+        """Let stand what a person decided, for the candidates that follow as well."""
+        self.before["human"] += 1
+        self.after["human"] += 1
+        self.pinned_accepted += pinned is Verdict.ACCEPTED
+        if pinned is not each.verdict:
+            self._turn(each, each.standing, accepted=pinned is Verdict.ACCEPTED)
+
     def _count(self, each: RuleDecision, after: str, score: float) -> None:
         was, now = each.reason == "novel", after == "novel"
         self.before[each.reason] += 1
@@ -184,10 +193,14 @@ class _Replay:
         if was == now:
             return
         self.flips.append(Flip(each.candidate_id, each.task_id, each.text, each.reason, after, score))
-        if now:
-            self._added.append((-each.candidate_id, each.text))
+        self._turn(each, each.text, accepted=now)
+
+    def _turn(self, each: RuleDecision, text: str, *, accepted: bool) -> None:
+        """Let a task with `text` be there for the candidates that follow, or be gone."""
+        if accepted:
+            self._added.append((-each.candidate_id, text))
             for comparison in self._comparisons.values():
-                comparison.added.add(-each.candidate_id, each.text, is_seed=False)
+                comparison.added.add(-each.candidate_id, text, is_seed=False)
         elif each.task_id is not None:
             self._removed.add(each.task_id)
 

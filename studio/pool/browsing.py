@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from studio.pool.review_records import ALL, Keep
 from studio.records import Origin, TaskState
 
 
@@ -29,8 +30,8 @@ class Selection:
     """Which tasks or rejected candidates, and in which order. None and empty text mean: any.
 
     `text` are words to find, as `Queries.search` takes them. `rounds` are numbers and `scores` ROUGE-L F1 (0 to 1) to the nearest task,
-    from and to, both included. `origin`, `state`, `is_classification` and `marked` (only those marked for review) hold for tasks only,
-    `reason` for rejected candidates only.
+    from and to, both included. `origin`, `state`, `is_classification`, `marked` (only those marked for review) and `keep` (what people
+    said) hold for tasks only, `reason` for rejected candidates only.
     """
 
     kind: Kind = Kind.TASKS
@@ -44,6 +45,7 @@ class Selection:
     scores: tuple[float, float] | None = None
     sort: Sort = Sort.ID
     descending: bool = False
+    keep: Keep = ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +78,14 @@ class Relative:
     round: int | None
     parents: int
     children: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """A task of a printed lineage; `text` is cut after some hundred characters, `round` is None for seeds and imports."""
+
+    id: int
+    text: str
+    origin: Origin
+    state: TaskState
+    round: int | None

@@ -28,6 +28,8 @@ ROWS: Mapping[str, frozenset[str]] = {
 LISTS: Mapping[str, tuple[str, ...]] = {
     "neighbours": ("candidate_id", "rank", "task_id", "score"),
     "request_parents": ("request_id", "position", "task_id"),
+    "task_tags": ("task_id", "place", "tag"),
+    "task_notes": ("task_id", "place", "note"),
 }
 """Tables of ordered lists: the column of the owner, the column of the place, and the values."""
 

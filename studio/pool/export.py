@@ -16,6 +16,7 @@ from studio.pool.formats.api import Format, Source
 from studio.pool.formats.self_instruct import SEEDS
 from studio.pool.jsonl import encode_line
 from studio.pool.outputs import complete_files, writing
+from studio.pool.review_records import ALL, Keep
 from studio.pool.split import Split, check_share, plan_split
 
 Progress = Callable[[int], None]
@@ -23,12 +24,16 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What to export. `split` is the share of instructions for training, None for no split; `seed` decides which ones."""
+    """What to export. `split` is the share of instructions for training, None for no split; `seed` decides which ones.
+
+    `keep` narrows the tasks by what people said of them.
+    """
 
     format: str = "alpaca"
     include_seeds: bool = False
     split: float | None = None
     seed: str = "0"
+    keep: Keep = ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, p
     if options.split is not None:
         raise UsageError("--split writes two files, not stdout", "name a file: -o FILE --split SHARE")
     tasks = records = 0
-    for task in source.export_tasks(options.include_seeds):
+    for task in source.export_tasks(options.include_seeds, options.keep):
         for _, record in chosen.records(task, source):
             stream.write(encode_line(record))
             records += 1
@@ -97,7 +102,7 @@ def export_to_files(source: Source, target: Path, options: ExportOptions, pool: 
             _check_is_not(path, pool)
     split = None
     if options.split is not None:
-        instructions = (task.instruction for task in source.export_tasks(options.include_seeds))
+        instructions = (task.instruction for task in source.export_tasks(options.include_seeds, options.keep))
         split = plan_split(instructions, options.split, options.seed)
     with _folder(target, chosen), complete_files(list(names.values())) as files:
         sinks = {name: _Sink(file, path) for (name, path), file in zip(names.items(), files, strict=True)}
@@ -111,7 +116,7 @@ def _write(
     source: Source, chosen: Format, options: ExportOptions, split: Split | None, sinks: Mapping[str, _Sink], progress: Progress
 ) -> int:
     tasks = 0
-    for task in source.export_tasks(options.include_seeds):
+    for task in source.export_tasks(options.include_seeds, options.keep):
         for name, record in chosen.records(task, source):
             side = name if split is None else "train" if split.is_training(task.instruction) else "validation"
             sinks[side].write(encode_line(record))
@@ -163,5 +168,8 @@ def _folder(target: Path, chosen: Format) -> Iterator[None]:
 
 
 def _nothing(options: ExportOptions) -> PoolError:
+    if options.keep != ALL:
+        hint = "`studio review POOL --report` tells what was rated; --unrated keeps the tasks that nobody has rated"
+        return PoolError("nothing to export: no task with instances has this quality and these tags", hint)
     hint = "generate some tasks with studio run" + ("" if options.include_seeds else ", or export the seeds too with --include-seeds")
     return PoolError("nothing to export: the pool has no tasks with instances yet", hint)

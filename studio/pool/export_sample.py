@@ -19,7 +19,7 @@ def sample_records(source: Queries, options: ExportOptions, count: int) -> list[
     """
     chosen = find_format(options.format)
     found: list[str] = []
-    with closing(source.export_tasks(options.include_seeds)) as tasks:
+    with closing(source.export_tasks(options.include_seeds, options.keep)) as tasks:
         for task in tasks:
             for file, record in chosen.records(task, source):
                 shown: dict[str, Any] = dict(record)

@@ -15,6 +15,7 @@ from studio.pool.ledger_records import Effect, HandDecision, HandRequest, MoreIn
 from studio.pool.ledger_requests import insert_hand_requests, request_values
 from studio.pool.lock import now
 from studio.pool.records import PlannedRequest
+from studio.pool.review_records import Annotation
 from studio.pool.rows import storable_or_none
 from studio.pool.superseding import insert_attempt
 from studio.pool.writes import insert_cancelled
@@ -36,30 +37,13 @@ class Ledger:
 
     def decide(self, note: Note, candidate_id: int, decision: HandDecision) -> Effect:
         """Decide a candidate anew. An accepted one has a task from then on, a rejected one's task retires."""
+        return self.decide_all(note, [(candidate_id, decision)])
+
+    def decide_all(self, note: Note, decisions: Sequence[tuple[int, HandDecision]]) -> Effect:
+        """Decide several candidates anew, as one action. Tasks that have to be made get ascending ids, in the order of `decisions`."""
         with self._action(note) as journal:
-            self._require_standing("candidates JOIN requests ON requests.id = request_id", "candidates", candidate_id)
-            database, novelty = self._database, decision.novelty
-            (held,) = database.execute("SELECT verdict FROM verdicts WHERE candidate_id = ?", (candidate_id,)).fetchone()
-            journal.decision(
-                candidate_id,
-                {
-                    "verdict": decision.verdict.value,
-                    "reason": decision.reason,
-                    "score": novelty.score,
-                    "nearest_task_id": novelty.nearest,
-                    "seed_score": novelty.seed_score,
-                    "mean_score": novelty.mean,
-                    "edited": storable_or_none(decision.text),
-                },
-            )
-            if decision.verdict is Verdict.ACCEPTED:
-                task_id, text = self._task_of(candidate_id, decision.text)
-                standing: dict[str, Any] = {} if held == Verdict.ACCEPTED else {"state": changes.LIVE, "compared": 1}
-                journal.row("tasks", task_id, {"instruction": text, **standing})
-                journal.list("neighbours", candidate_id, [(each.task_id, each.score) for each in novelty.neighbours])
-            elif held == Verdict.ACCEPTED:
-                task_id, _ = self._task_of(candidate_id, decision.text)
-                journal.row("tasks", task_id, {"state": TaskState.RETIRED.value, "compared": 0})
+            for candidate_id, decision in decisions:
+                self._decide(journal, candidate_id, decision)
         return self._effect(note, journal)
 
     def change_instance(self, note: Note, instance_id: int, values: dict[str, str]) -> Effect:
@@ -116,6 +100,14 @@ class Ledger:
         with self._action(note) as journal:
             self._require_standing("tasks", "tasks", task_id)
             journal.row("tasks", task_id, {"marked": int(marked)})
+        return self._effect(note, journal)
+
+    def annotate(self, note: Note, task_id: int, annotation: Annotation) -> Effect:
+        """Hang tags and a note on a task, in the place of those it has."""
+        with self._action(note) as journal:
+            self._require_standing("tasks", "tasks", task_id)
+            journal.list("task_tags", task_id, [(storable(tag),) for tag in annotation.tags])
+            journal.list("task_notes", task_id, [(storable(annotation.note),)] if annotation.note else [])
         return self._effect(note, journal)
 
     def rewrite_request(self, note: Note, request_id: int, planned: PlannedRequest) -> Effect:
@@ -186,6 +178,31 @@ class Ledger:
 
     def _effect(self, note: Note, journal: Journal) -> Effect:
         return Effect(note.words, tuple(sorted(journal.tasks)))
+
+    def _decide(self, journal: Journal, candidate_id: int, decision: HandDecision) -> None:
+        self._require_standing("candidates JOIN requests ON requests.id = request_id", "candidates", candidate_id)
+        database, novelty = self._database, decision.novelty
+        (held,) = database.execute("SELECT verdict FROM verdicts WHERE candidate_id = ?", (candidate_id,)).fetchone()
+        journal.decision(
+            candidate_id,
+            {
+                "verdict": decision.verdict.value,
+                "reason": decision.reason,
+                "score": novelty.score,
+                "nearest_task_id": novelty.nearest,
+                "seed_score": novelty.seed_score,
+                "mean_score": novelty.mean,
+                "edited": storable_or_none(decision.text),
+            },
+        )
+        if decision.verdict is Verdict.ACCEPTED:
+            task_id, text = self._task_of(candidate_id, decision.text)
+            standing: dict[str, Any] = {} if held == Verdict.ACCEPTED else {"state": changes.LIVE, "compared": 1}
+            journal.row("tasks", task_id, {"instruction": text, **standing})
+            journal.list("neighbours", candidate_id, [(each.task_id, each.score) for each in novelty.neighbours])
+        elif held == Verdict.ACCEPTED:
+            task_id, _ = self._task_of(candidate_id, decision.text)
+            journal.row("tasks", task_id, {"state": TaskState.RETIRED.value, "compared": 0})
 
     def _task_of(self, candidate_id: int, text: str | None) -> tuple[int, str]:
         """Return the id of the candidate's task, made as a retired one when there is none, and the text it should have."""

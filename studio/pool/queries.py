@@ -12,11 +12,15 @@ from studio.pool.header import check_header, resolved
 from studio.pool.lock import holder
 from studio.pool.opening import check_readable
 from studio.pool.queries_browse import BrowseQueries
+from studio.pool.queries_diversity import DiversityQueries
 from studio.pool.queries_export import ExportQueries
+from studio.pool.queries_judge import JudgeQueries
 from studio.pool.queries_ledger import LedgerQueries
 from studio.pool.queries_lineage import LineageQueries
+from studio.pool.queries_lint import LintQueries
 from studio.pool.queries_lists import ListQueries
 from studio.pool.queries_progress import ProgressQueries
+from studio.pool.queries_reviews import ReviewQueries
 from studio.pool.queries_rounds import RoundQueries
 from studio.pool.queries_screen import ScreenQueries
 from studio.pool.queries_statistics import StatisticsQueries
@@ -34,6 +38,7 @@ class Queries(
     StoryQueries,
     CountQueries,
     StatisticsQueries,
+    DiversityQueries,
     ExportQueries,
     ListQueries,
     ScreenQueries,
@@ -42,6 +47,9 @@ class Queries(
     LineageQueries,
     WatchQueries,
     WhatIfQueries,
+    LintQueries,
+    ReviewQueries,
+    JudgeQueries,
 ):
     """All questions one can ask of a pool. Every method raises PoolError when the file cannot be read."""
 

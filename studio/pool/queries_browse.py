@@ -8,6 +8,7 @@ from typing import Any
 
 from studio.pool.browsing import BrowseRow, Kind, Selection, Sort
 from studio.pool.faults import explained
+from studio.pool.keeping import keep_conditions
 from studio.pool.reading import Reader, chunks
 from studio.pool.search import text_condition
 from studio.records import Origin, TaskState
@@ -90,6 +91,9 @@ def _selection(wanted: Selection) -> tuple[str, list[Any]]:
     for condition, value in _equalities(wanted, tasks):
         conditions.append(condition)
         values.append(value)
+    for condition, given in keep_conditions(wanted.keep) if tasks else ():
+        conditions.append(condition)
+        values += given
     for name, pair in (("rounds.number", wanted.rounds), ("decisions.score", wanted.scores)):
         if pair is not None:
             conditions.append(f"{name} BETWEEN ? AND ?")

@@ -7,8 +7,10 @@ from collections.abc import Generator
 from typing import Any
 
 from studio.pool.database import Row
+from studio.pool.keeping import keep_conditions
 from studio.pool.reading import CHUNK, Reader
 from studio.pool.records import ExportTask
+from studio.pool.review_records import ALL, Keep
 from studio.records import Decider, Instance, Neighbour, Origin
 
 # One query a part and chunk, each over the ids from the chunk's first to its last task. The plus keeps SQLite from the index on states,
@@ -25,10 +27,10 @@ FROM tasks
     LEFT JOIN runs ON runs.id = rounds.run_id
     LEFT JOIN models ON models.id = runs.model_id
 WHERE tasks.id > ? AND +state = 'active' AND (origin <> 'seed' OR ?)
-    AND EXISTS (SELECT 1 FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted')
+    AND EXISTS (SELECT 1 FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted'){}
 ORDER BY tasks.id LIMIT ?"""
 _INSTANCES = (
-    "SELECT task_id, input, output FROM instances WHERE task_id BETWEEN ? AND ? AND verdict = 'accepted' ORDER BY task_id, position"
+    "SELECT task_id, id, input, output FROM instances WHERE task_id BETWEEN ? AND ? AND verdict = 'accepted' ORDER BY task_id, position"
 )
 _PARENTS = """
 SELECT tasks.id, request_parents.task_id FROM tasks
@@ -43,14 +45,17 @@ WHERE tasks.id BETWEEN ? AND ? ORDER BY tasks.id, rank"""
 class ExportQueries(Reader):
     """The data, with its provenance."""
 
-    def export_tasks(self, include_seeds: bool) -> Generator[ExportTask, None, None]:
-        """Yield the active tasks that have accepted instances, in the order of their ids and in constant memory.
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL) -> Generator[ExportTask, None, None]:
+        """Yield the active tasks that have accepted instances and that `keep` wants, in the order of their ids and in constant memory.
 
         On a read-only connection all of it is one state of the pool, however long the reader takes.
         """
+        conditions = list(keep_conditions(keep))
+        sql = _TASKS.format("".join(f" AND {condition}" for condition, _ in conditions))
+        values = [value for _, each in conditions for value in each]
         with self._database.snapshot():
             last = 0
-            while rows := self._database.rows(_TASKS, (last, include_seeds, CHUNK)):
+            while rows := self._database.rows(sql, (last, include_seeds, *values, CHUNK)):
                 first, last = rows[0][0], rows[-1][0]
                 instances = self._by_task(_INSTANCES, first, last)
                 parents = self._by_task(_PARENTS, first, last)
@@ -75,7 +80,7 @@ def _export_task(row: tuple[Any, ...], instances: list[Row], parents: list[Row],
         name=name,
         instruction=instruction,
         is_classification=None if answer is None else bool(answer),
-        instances=tuple(Instance(*values) for values in instances),
+        instances=tuple(Instance(given, answer) for _, given, answer in instances),
         round=number,
         parents=tuple(parent for (parent,) in parents),
         score=score,
@@ -85,4 +90,5 @@ def _export_task(row: tuple[Any, ...], instances: list[Row], parents: list[Row],
         request=request,
         model=model,
         decided_by=None if decider is None else Decider(decider),
+        instance_ids=tuple(found for found, _, _ in instances),
     )

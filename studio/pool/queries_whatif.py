@@ -14,7 +14,8 @@ from studio.records import Verdict
 _ROWS_AT_A_TIME = 10_000
 _DECISIONS = """
 SELECT candidates.id, rounds.id, rounds.run_id, coalesce(rounds.overrides, ''), candidates.text, tasks.id,
-    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id, newest.verdict, newest.decided_by = 'human'
+    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id,
+    newest.decided_by = 'human', newest.verdict, coalesce(newest.edited, candidates.text)
 FROM decisions
     JOIN decisions AS newest ON newest.id = (SELECT max(id) FROM decisions AS later WHERE later.candidate_id = decisions.candidate_id)
     JOIN candidates ON candidates.id = decisions.candidate_id
@@ -27,9 +28,10 @@ ORDER BY decisions.id"""
 
 @dataclass(frozen=True, slots=True)
 class RuleDecision:
-    """What the rule decided of a candidate, and what holds now if a person decided otherwise (`pinned`, else None).
+    """What the rule decided of a candidate, and what holds now if a person decided it (`pinned`, else None).
 
-    `text` is the model's own. `overrides` are the parameters of its round alone, as JSON, or empty. `task_id` is the task it became.
+    `text` is the model's own, `standing` what a person made of it, the same where nobody did. `overrides` are the parameters of its
+    round alone, as JSON, or empty. `task_id` is the task it became.
     """
 
     candidate_id: int
@@ -43,6 +45,7 @@ class RuleDecision:
     score: float
     nearest: int | None
     pinned: Verdict | None
+    standing: str
 
 
 class WhatIfQueries(Reader):
@@ -67,7 +70,7 @@ class WhatIfQueries(Reader):
         with self._database.snapshot(), explained(self._database.path):
             cursor = self._database.connection.execute(_DECISIONS)
             while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
-                for *given, verdict, reason, score, nearest, now, by_human in rows:
+                for *given, verdict, reason, score, nearest, by_human, now, standing in rows:
                     candidate, round_id, run_id, overrides, text, task = given
                     yield RuleDecision(
                         candidate,
@@ -81,4 +84,5 @@ class WhatIfQueries(Reader):
                         score,
                         nearest,
                         Verdict(now) if by_human else None,
+                        standing,
                     )

@@ -215,6 +215,8 @@ class ExportTask:
     request: str = ""
     model: str = ""
     decided_by: Decider | None = None
+    instance_ids: tuple[int, ...] = field(default=(), compare=False)
+    """The ids of `instances`, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,11 +263,12 @@ class RoundResult:
 
 @dataclass(frozen=True, slots=True)
 class RoundYield:
-    """A finished round's candidates, and how many of them were accepted."""
+    """A finished round's candidates, and how many of them were accepted; and the run whose settings it had."""
 
     number: int
     candidates: int
     accepted: int
+    run_id: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from studio.pool.schema_judge import JUDGE
+from studio.pool.schema_review import REVIEW
+
 APPLICATION_ID = 0x53495331
 """SQLite's `application_id` of a pool: the bytes `SIS1`."""
 
@@ -271,7 +274,7 @@ CREATE TABLE cancelled (
 CREATE INDEX cancelled_request ON cancelled (request_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, REVIEW, JUDGE)
 """SQL scripts in order; the pool's `user_version` is the number applied."""
 
 VERSION = len(MIGRATIONS)

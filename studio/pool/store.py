@@ -15,11 +15,13 @@ from studio.pool.create import build, check_place
 from studio.pool.database import Database, connect_readable
 from studio.pool.faults import shown
 from studio.pool.header import check_header, resolved
+from studio.pool.judgements import Judgements
 from studio.pool.ledger import Ledger
 from studio.pool.lock import WriterLock, now, sign_off
 from studio.pool.opening import check_permissions, check_readable, open_writable
 from studio.pool.queries import Queries
 from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedRequest, RoundRecord
+from studio.pool.reviews import Reviews
 from studio.pool.rows import model_id
 from studio.pool.tasks import insert_tasks, next_task_id
 from studio.records import ModelIdentity, Origin, SeedTask, Stage
@@ -36,6 +38,8 @@ class Pool:
         self.path = path
         self.reader = Queries(database)
         self.ledger = Ledger(database)
+        self.reviews = Reviews(database)
+        self.judgements = Judgements(database)
         self._database = database
         self._lock = lock
 

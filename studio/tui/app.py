@@ -16,17 +16,22 @@ from textual.screen import Screen
 
 from studio.engine.open import open_engine
 from studio.loop.configuration import Configuration
+from studio.loop.steering_prompts import FIXED
 from studio.opening import EngineOpener, RunRequest
 from studio.text import display_line
 from studio.tui.activity import ActivityLog
+from studio.tui.app_review import start_review
+from studio.tui.breakpoints import fit_classes
 from studio.tui.edit_dialog import EditDialog
 from studio.tui.export_dialog import ExportDialog
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.insight_screen import InsightScreen
+from studio.tui.instances_dialog import InstancesDialog
 from studio.tui.log_screen import LogScreen
 from studio.tui.pool_screen import PoolScreen
+from studio.tui.pool_steering import BUSY
 from studio.tui.recent import remember
-from studio.tui.runner import Runner
+from studio.tui.runner import Runner, RunnerState
 from studio.tui.settings_screen import SettingsScreen
 from studio.tui.start_screen import StartScreen
 from studio.tui.studio_screen import StudioScreen
@@ -60,6 +65,7 @@ class StudioApp(App[None]):
         Binding("2", "show_mode('pool')", "Pool", show=False, id="app.pool", tooltip="The pool: find, read and judge its tasks."),
         Binding("3", "show_mode('insight')", "Insight", show=False, id="app.insight", tooltip="Figures, the paper's beside them, what-if."),
         Binding("x", "export", "Export", show=False, id="app.export", tooltip="Write the pool as a dataset."),
+        Binding("v", "review", "Review", show=False, id="app.review", tooltip="Rate a sample of the pool, three questions a task."),
         Binding("f1,question_mark", "help", "Help", id="app.help", key_display="F1", tooltip="Explain the focused part."),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Quit; nothing is lost."),
     ]
@@ -89,8 +95,10 @@ class StudioApp(App[None]):
         self.studio = StudioScreen(self.runner)
         runner, path = self.runner, asked.pool
         self.add_mode("studio", self._studio_screen)
-        self.add_mode("pool", lambda: _with_hint(PoolScreen(path, steer=runner.steer, edit=self.edit_candidate)))
-        self.add_mode("insight", lambda: _with_hint(InsightScreen(path)))
+        self.add_mode(
+            "pool", lambda: _with_hint(PoolScreen(path, steer=runner.steer, edit=self.edit_candidate, instances=self.edit_instances))
+        )
+        self.add_mode("insight", lambda: _with_hint(InsightScreen(path, steer=runner.steer)))
         self.switch_mode("studio")
         self.studio.call_after_refresh(self.runner.start)
 
@@ -115,7 +123,7 @@ class StudioApp(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Other screens are for pools that are there; a new one is made when its model is."""
         match action:
-            case "show_mode" | "export":
+            case "show_mode" | "export" | "review":
                 there = self.runner is not None and not self.screen.is_modal
                 return there and (parameters == ("studio",) or self._pool_is_there())
             case _:
@@ -125,9 +133,12 @@ class StudioApp(App[None]):
         return self.runner is not None and self.runner.asked.pool.is_file()
 
     def action_show_mode(self, mode: str) -> None:
-        """Go to another screen; it may have been resized while it was not shown, which Textual tells the shown one only."""
+        """Go to another screen; the window may have been resized meanwhile, and Textual gives the class of a size to the shown one only.
+
+        The screen is not sent a `Resize` for that: with one of another size still on its way, the two would call each other up for ever.
+        """
         self.switch_mode(mode)
-        self.screen.post_message(Resize(self.size, self.size))
+        fit_classes(self.screen, self.size)
         self._hint_if_small(self.size)
 
     def on_resize(self, event: Resize) -> None:
@@ -143,6 +154,11 @@ class StudioApp(App[None]):
         if self.runner is not None:
             self.push_screen(ExportDialog(self.runner.asked.pool))
 
+    def action_review(self) -> None:
+        """Rate a sample of the pool."""
+        if self.runner is not None:
+            start_review(self, self.runner)
+
     def edit_candidate(self, candidate: int, text: str) -> None:
         """Open a candidate's text and record what becomes of it."""
         runner, method = self.runner, self.studio.method if self.studio is not None else None
@@ -154,6 +170,23 @@ class StudioApp(App[None]):
                 runner.steer(lambda steering: steering.edit_candidate(candidate, edited), self._edited)
 
         self.push_screen(EditDialog(text, candidate, runner, method), save)
+
+    def edit_instances(self, task: int, instruction: str) -> None:
+        """Open a task's instances; they are read by the runner, so nothing may be played."""
+        runner = self.runner
+        if runner is None:
+            return
+        if runner.state is not RunnerState.IDLE:
+            self.notify(BUSY, severity="warning", markup=False)
+            return
+
+        def then(_: None) -> None:
+            if runner.state is RunnerState.RUNNING:
+                self.notify(f"The model writes more instances of task {task}.", markup=False)
+            if isinstance(self.screen, PoolScreen):
+                self.screen.changed()
+
+        self.push_screen(InstancesDialog(task, instruction, runner), then)
 
     def _edited(self, words: str) -> None:
         self.notify(display_line(words, 200), timeout=3, markup=False)
@@ -169,23 +202,33 @@ class StudioApp(App[None]):
         """Every command has the form `Group: verb`, and only those that apply are there."""
         if isinstance(screen, StudioScreen):
             yield from screen.commands()
-        if isinstance(screen, PoolScreen):
+        if isinstance(screen, PoolScreen | InsightScreen):
             yield from screen.steering_commands()
         for mode, title, words in PLACES:
             if self.check_action("show_mode", (mode,)) and mode != self.current_mode:
                 yield SystemCommand(title, words, partial(self.action_show_mode, mode))
         if self.check_action("export", ()):
             yield SystemCommand("Pool: export", "Write it as a dataset for finetuning", self.action_export)
+        if self.check_action("review", ()):
+            yield SystemCommand("Pool: review", "Rate a sample of it, three questions a task", self.action_review)
         if self.studio is not None and self.studio.method is not None:
-            yield SystemCommand("View: settings", "Every parameter of this run, explained", self._show_settings)
+            yield SystemCommand("View: settings", "Every parameter of this run, explained and set for one round", self._show_settings)
         yield SystemCommand("View: log", "What has happened since the start", self._show_log)
         yield SystemCommand("View: change the theme", "Choose colours", self.action_change_theme)
         yield SystemCommand("View: help", "Explain the focused part and its keys", self.action_help)
         yield SystemCommand("Studio: quit", "Stop and leave; nothing is lost", self.action_quit)
 
     def _show_settings(self) -> None:
-        if self.studio is not None and self.studio.method is not None:
-            self.push_screen(SettingsScreen(self.studio.method))
+        runner, method = self.runner, self.studio.method if self.studio is not None else None
+        if runner is None or method is None:
+            return
+
+        def set_for_round(changes: dict[str, object] | None) -> None:
+            if not changes or runner.steer(lambda steering: steering.set_round_parameters(changes), self._edited):
+                return
+            self.notify(BUSY, severity="warning", markup=False)
+
+        self.push_screen(SettingsScreen(method, fixed=FIXED, about="for one round"), set_for_round)
 
     def _show_log(self) -> None:
         self.push_screen(LogScreen(self.activity))

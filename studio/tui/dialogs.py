@@ -8,17 +8,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from studio.errors import StudioError
 from studio.text import display
+from studio.tui.closing import Dialog
+from studio.tui.widgets.key_bar import KeyBar
 
 HELP_KEY = Binding("f1", "app.help", "Help", id="dialog.help", key_display="F1", tooltip="Explain this window.")
 """For every dialog: a modal screen hides the app's own keys."""
 
 
-class ErrorDialog(ModalScreen[None]):
+class ErrorDialog(Dialog[None]):
     """What went wrong, where, and what to do: it lasts, and can be copied."""
 
     HELP = "An error, and the next step. `c` sends the text to the terminal's clipboard, `escape` closes the window."
@@ -51,7 +52,7 @@ class ErrorDialog(ModalScreen[None]):
                 yield Static(Content(display(self._error.message)), markup=False, id="message")
                 if self._error.hint:
                     yield Static(Content(display(self._error.hint)), markup=False, id="hint")
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def action_copy(self) -> None:
         """Hand the text to the terminal, which may or may not take it."""

@@ -102,7 +102,8 @@ class DrawingScreen(SteeringScreen):
         first = len(prompts[ordinal].parents) + 1 if stage is Stage.INSTRUCTIONS and ordinal < len(prompts) else 0
         if self.method is not None and self.method.variant == "alpaca":
             first = 0
-        self.query_one(Stream).show(stage, text, words, first, speed(self.live.stages[stage]))
+        running = self.live.running is stage
+        self.query_one(Stream).show(stage, text, words, first, speed(self.live.stages[stage]), running=running)
 
     def _show_decisions(self) -> None:
         tokenizer = self.method.tokenizer if self.method is not None else "unicode"
@@ -120,8 +121,21 @@ class DrawingScreen(SteeringScreen):
         if row is not None and row.candidate is not None and row.request_ordinal != self._prompt:
             self._prompt = row.request_ordinal
             self._show_prompt()
+        if row is not None and self.live.running is None:
+            self._turn_to_text_of(row)
         self._explain(row)
         self.refresh_bindings()
+
+    def _turn_to_text_of(self, row: Row) -> None:
+        """Show what the model wrote that the row came from or, in a later stage, what it wrote about its task."""
+        ordinal: int | None = row.request_ordinal
+        if self._text_stage is not Stage.INSTRUCTIONS:
+            task = row.candidate.task_id if row.candidate is not None else None
+            texts = self.live.view.task_texts if self.live.view is not None else ()
+            ordinal = next((each.ordinal for each in texts if each.stage is self._text_stage and each.task_id == task), None)
+        if ordinal is not None and ordinal != self._text_ordinal:
+            self._text_ordinal = ordinal
+            self._show_text()
 
     def _explain(self, row: Row | None) -> None:
         evidence = None

@@ -13,9 +13,8 @@ from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.timer import Timer
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from studio.loop.novelty import is_novel
 from studio.loop.session import Session
@@ -24,16 +23,19 @@ from studio.pool.queries import Queries
 from studio.records import Novelty
 from studio.text import display, display_line
 from studio.tui.cells import bar, clip
+from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
+from studio.tui.leaving import leaving
 from studio.tui.runner import Runner
 from studio.tui.safe import SafeTextArea
+from studio.tui.widgets.key_bar import KeyBar
 
 _PAUSE_S = 0.15
 """How long after a key the score is asked for: a large pool is not searched for every letter."""
 _BAR = 24
 
 
-class EditDialog(ModalScreen[str | None]):
+class EditDialog(Dialog[str | None]):
     """A text area, and under it what the novelty index says of the text; gives the new text back, None when it is left as it was."""
 
     HELP = """
@@ -75,7 +77,7 @@ class EditDialog(ModalScreen[str | None]):
             area.cursor_blink = False
             yield area
             yield Static(markup=False, id="score")
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """The score of the text as it is."""
@@ -91,6 +93,8 @@ class EditDialog(ModalScreen[str | None]):
         self._timer = self.set_timer(_PAUSE_S, self._ask)
 
     def _ask(self) -> None:
+        if leaving(self):
+            return
         self._asked += 1
         number, text, candidate = self._asked, self.query_one(SafeTextArea).text, self._candidate_id
 
@@ -103,7 +107,7 @@ class EditDialog(ModalScreen[str | None]):
 
     def _answered(self, answer: tuple[int, Novelty, str]) -> None:
         number, novelty, nearest = answer
-        if number != self._asked or not self.query("#score"):  # A dialog on its way out has lost its parts.
+        if number != self._asked or leaving(self):
             return
         threshold = self._method.threshold
         novel = is_novel(novelty.score, threshold, at_threshold=self._method.accept_at_threshold)

@@ -11,8 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Button, Checkbox, Footer, Input, Label, Select, Static
+from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from studio.errors import StudioError
 from studio.pool.export import ExportOptions, ExportSummary, export_to_files
@@ -20,10 +19,14 @@ from studio.pool.export_sample import sample_records
 from studio.pool.formats import FORMATS
 from studio.pool.queries import Queries
 from studio.text import display, display_line
+from studio.tui.closing import Dialog
+from studio.tui.dialogs import HELP_KEY
 from studio.tui.latest import start_latest
+from studio.tui.leaving import leaving
 from studio.tui.pool_access import PoolAccess
 from studio.tui.safe import SafeInput
 from studio.tui.widgets.choice import Choice
+from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.marked_box import MarkedBox
 from studio.tui.widgets.pane import Pane
 
@@ -36,11 +39,11 @@ class _GivenUp(Exception):
     """The user closed the dialog while it wrote."""
 
 
-class ExportDialog(ModalScreen[Path | None]):
+class ExportDialog(Dialog[Path | None]):
     """Made with the pool's path alone; closes with the path that was written last, or None."""
 
     HELP = """\
-# Export
+## Export
 
 Writes the data as JSON, one object a line. The records below the fields are the first that will be written. A file that is there already
 is replaced when the new one is complete, not before.
@@ -48,7 +51,8 @@ is replaced when the new one is complete, not before.
     DEFAULT_CSS = """
     ExportDialog { align: center middle; }
     ExportDialog #box {
-        width: 90%; max-width: 110; height: 90%; background: $surface; border: solid $primary; border-title-color: $primary; padding: 0 1;
+        width: 90%; max-width: 110; height: 90%; background: $panel; border: round $primary; padding: 0 1;
+        border-title-color: $primary; border-title-style: bold;
     }
     ExportDialog .row { height: 1; }
     ExportDialog .row Label { width: 9; color: $text-muted; }
@@ -66,6 +70,7 @@ is replaced when the new one is complete, not before.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "export", "Export", id="export.write", tooltip="Write the file"),
         Binding("escape", "close", "Close", id="export.close", tooltip="Close; an export under way is given up, nothing of it is left"),
+        HELP_KEY,
     ]
 
     def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open) -> None:
@@ -86,7 +91,7 @@ is replaced when the new one is complete, not before.
                 yield Choice(options, value="alpaca", allow_blank=False, compact=True, id="format")
             with Horizontal(classes="row"):
                 yield Label("split")
-                yield SafeInput(placeholder="none, or 0.95 for training", id="split", compact=True)
+                yield SafeInput(placeholder="none, or 0.95", id="split", compact=True)
                 yield MarkedBox(Content("with the seed tasks"), id="seeds", compact=True)
             with Horizontal(classes="row"):
                 yield Label("file", id="target-label")
@@ -98,7 +103,7 @@ is replaced when the new one is complete, not before.
             with Horizontal(id="buttons"):
                 yield Button("Export", id="export", compact=True, variant="primary")
                 yield Button("Close", id="close", compact=True)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one("#format").focus()
@@ -229,7 +234,7 @@ is replaced when the new one is complete, not before.
             return False
 
     def _tell_progress(self) -> None:
-        if self._writing:
+        if self._writing and not leaving(self):
             self._say(f"writing … {self._done:,} tasks")
 
     def _fail(self, error: StudioError) -> None:

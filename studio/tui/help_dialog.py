@@ -10,11 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.screen import ModalScreen, Screen
-from textual.widgets import Footer, Markdown, Static
+from textual.screen import Screen
+from textual.widgets import Markdown, Static
+
+from studio.tui.closing import Dialog
+from studio.tui.widgets.key_bar import KeyBar
 
 
-class HelpDialog(ModalScreen[None]):
+class HelpDialog(Dialog[None]):
     """The texts of the focused widget and of its screen, and every key with what it does."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -46,7 +49,7 @@ class HelpDialog(ModalScreen[None]):
                 # HELP texts are the studio's own; nobody else's text is ever shown as Markdown.
                 yield Markdown("\n\n".join(self._texts))
                 yield Static(self._keys, markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Arrows scroll at once."""

@@ -7,21 +7,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Footer, Static, TabbedContent, TabPane
+from textual.widgets import Static, TabbedContent, TabPane
 
 from studio.errors import StudioError
 from studio.insight.statistics import Statistics, statistics
 from studio.pool.queries import Queries
 from studio.text import display_line
 from studio.tui.header_facts import header_facts
+from studio.tui.insight_steering import InsightSteering
 from studio.tui.latest import start_latest
 from studio.tui.pool_access import PoolAccess
+from studio.tui.pool_steering import Steer
 from studio.tui.widgets.header import HeaderFacts, StudioHeader
+from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.plots import AcceptancePlot, FigurePlot, SeedScorePlot, YieldPlot
 from studio.tui.widgets.scorecard import Scorecard
 from studio.tui.widgets.what_if import WhatIfPane
@@ -30,14 +33,22 @@ FOLLOW_S = 2.0
 """How often the screen looks whether a session has written."""
 
 
-class InsightScreen(Screen[None]):
-    """Made with the pool's path alone; it reads through connections of its own, beside whoever writes."""
+class InsightScreen(InsightSteering):
+    """Made with the pool's path; it reads through connections of its own, beside whoever writes.
+
+    With `steer` (`Runner.steer`) what another rule would have decided can be applied.
+    """
 
     HELP = """\
-# Insight
+## Insight
 
 How the pool grows: what each round brought, why candidates fell, how far the tasks are from the seeds, and the figures of the paper beside
-them. It follows a running session. **w** turns to *what if*: another threshold or other filters, and which candidates that would flip.
+them. It follows a running session. A new opening word is a first word that no instruction before had; what more candidates bring is read
+off the curve of the latest run's rounds. **w** turns to *what if*: another threshold or other filters, and which candidates that would
+flip.
+
+There, between stages, **a** applies what is shown: each candidate that flips gets a verdict of yours beside the rule's, all in one action.
+**u** takes it back, **U** does it again. Tasks that join after their round have no instances until you ask for them.
 """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  (Textual's own type)
     DEFAULT_CSS = """
@@ -47,9 +58,8 @@ them. It follows a running session. **w** turns to *what if*: another threshold 
     InsightScreen TabPane { padding: 0; height: 1fr; }
     InsightScreen #figures-scroll { scrollbar-size-vertical: 1; }
     InsightScreen #columns { height: auto; }
-    InsightScreen.-wide #columns { height: 100%; min-height: 28; }
-    InsightScreen.-wide #plots { width: 1fr; height: 100%; }
-    InsightScreen.-wide FigurePlot { height: 1fr; }
+    InsightScreen.-wide #plots { width: 1fr; height: auto; }
+    InsightScreen.-wide FigurePlot { height: 11; }
     InsightScreen.-wide Scorecard { width: 1fr; }
     InsightScreen.-narrow #columns { layout: vertical; }
     InsightScreen.-narrow #plots { height: auto; }
@@ -59,10 +69,14 @@ them. It follows a running session. **w** turns to *what if*: another threshold 
         Binding("w", "what_if", "What if", id="insight.what-if", tooltip="Decide the candidates again with other rules"),
         Binding("j", "scroll(1)", "Down", id="insight.down", tooltip="Scroll down", show=False),
         Binding("k", "scroll(-1)", "Up", id="insight.up", tooltip="Scroll up", show=False),
+        *InsightSteering.STEERING,
     ]
 
-    def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open, *, follow_s: float = FOLLOW_S) -> None:
+    def __init__(
+        self, path: Path, opened: Callable[[Path], Queries] = Queries.open, *, steer: Steer | None = None, follow_s: float = FOLLOW_S
+    ) -> None:
         super().__init__()
+        self.steer = steer
         self._path = path
         self._access = PoolAccess(path, opened)
         self._opened = opened
@@ -82,7 +96,7 @@ them. It follows a running session. **w** turns to *what if*: another threshold 
                 yield Scorecard()
             with TabPane("What if", id="what-if"):
                 yield WhatIfPane(self._path, self._opened)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.add_class("-empty")
@@ -95,6 +109,21 @@ them. It follows a running session. **w** turns to *what if*: another threshold 
 
     def on_screen_resume(self) -> None:
         self._follow()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
+        """Applying belongs to what-if, and to a pool that is played."""
+        steers = self.steers(action)
+        return True if steers is None else steers
+
+    @on(WhatIfPane.Decided)
+    @on(TabbedContent.TabActivated)
+    def _offer_others(self) -> None:
+        self.refresh_bindings()
+
+    def changed(self) -> None:
+        """Decide again what is previewed, and read the figures."""
+        self.query_one(WhatIfPane).decide()
+        self.look()
 
     def look(self) -> None:
         """Read the figures, unless nothing has been committed since they were read."""
@@ -139,6 +168,8 @@ them. It follows a running session. **w** turns to *what if*: another threshold 
         self._took_s = self._looked - started
         self.query_one(StudioHeader).facts = facts
         self._show(figures)
+        if before != -1 and self.query_one(TabbedContent).active == "what-if":
+            self.query_one(WhatIfPane).decide()
 
     def _show(self, figures: Statistics) -> None:
         self.set_class(not figures.candidates, "-empty")

@@ -8,8 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Footer, Label, OptionList, Static
+from textual.widgets import Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from studio.loop.session import Session
@@ -18,14 +17,18 @@ from studio.pool.records import InstanceRecord
 from studio.records import Decider, Verdict
 from studio.text import display
 from studio.tui.cells import clip
+from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
+from studio.tui.leaving import leaving
 from studio.tui.runner import Runner
 from studio.tui.safe import SafeTextArea
+from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.listing import Listing
 
 _SHOWN = 600
 
 
-class InstancesDialog(ModalScreen[None]):
+class InstancesDialog(Dialog[None]):
     """A list with the verdict of each instance; every change is one action that can be undone."""
 
     HELP = """
@@ -65,8 +68,8 @@ class InstancesDialog(ModalScreen[None]):
         with Vertical() as window:
             window.border_title = Content(f"Instances of task #{self._task_id}")
             yield Static(Content(display(self._instruction[:_SHOWN])), markup=False, id="instruction")
-            yield OptionList(id="list")
-        yield Footer(show_command_palette=False)
+            yield Listing(id="list")
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Read them."""
@@ -83,7 +86,7 @@ class InstancesDialog(ModalScreen[None]):
         self._runner.call(read, self._show)
 
     def _show(self, instances: list[InstanceRecord]) -> None:
-        if not self.is_mounted:
+        if leaving(self):
             return
         self._instances = instances
         listing = self.query_one(OptionList)
@@ -138,7 +141,7 @@ class InstancesDialog(ModalScreen[None]):
         return self._instances[at] if at is not None and at < len(self._instances) else None
 
 
-class InstanceEditor(ModalScreen[tuple[str, str] | None]):
+class InstanceEditor(Dialog[tuple[str, str] | None]):
     """Two text areas; gives input and output back, None when nothing changed."""
 
     HELP = "Input and output of one instance. `ctrl+s` keeps them, `escape` leaves them as they were; `tab` goes to the other field."
@@ -172,7 +175,7 @@ class InstanceEditor(ModalScreen[tuple[str, str] | None]):
                 area = SafeTextArea(display(text), soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id=name)
                 area.cursor_blink = False
                 yield area
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """The output is what mostly needs a hand."""

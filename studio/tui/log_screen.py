@@ -7,11 +7,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from studio.text import display, display_line
 from studio.tui.activity import ActivityLog, Line
+from studio.tui.closing import Page
+from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
 
 _LINE = 2_000
@@ -19,11 +20,11 @@ _LINE = 2_000
 FOLLOW_S = 0.5
 
 
-class LogScreen(Screen[None]):
+class LogScreen(Page[None]):
     """Shows the log and follows it; who scrolls up stays where he is."""
 
     HELP = """\
-# Log
+## Log
 
 What has happened since the studio was started, the newest last. **y** sends all of it to the clipboard.
 """
@@ -46,7 +47,7 @@ What has happened since the studio was started, the newest last. **y** sends all
         yield Static(Content("Log"), id="title", markup=False)
         with Pane(id="log-pane"):
             yield Static(id="log-text", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         pane = self.query_one("#log-pane", Pane)

@@ -8,16 +8,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Footer, Label, Static
+from textual.widgets import Label, Static
 
 from studio.config import keys_of, value_of
 from studio.errors import UsageError
 from studio.loop.configuration import overridden
 from studio.loop.settings import Method
 from studio.text import display_line
+from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.safe import SafeInput
+from studio.tui.widgets.key_bar import KeyBar
 
 OFFERED = (
     "sampling.instructions.temperature",
@@ -30,7 +31,7 @@ OFFERED = (
 """The parameters that people turn between two rounds; the settings screen and the files have all of them."""
 
 
-class ParametersDialog(ModalScreen[dict[str, Any] | None]):
+class ParametersDialog(Dialog[dict[str, Any] | None]):
     """A field for each; gives back those that were changed, None when it is left."""
 
     HELP = """
@@ -71,7 +72,7 @@ class ParametersDialog(ModalScreen[dict[str, Any] | None]):
                     yield Label(key, markup=False)
                     yield SafeInput(_value(self._method, key), id=f"field-{number}", compact=True)
             yield Static(markup=False, id="explained")
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_descendant_focus(self) -> None:
         """Say what the parameter is."""

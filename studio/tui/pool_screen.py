@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from studio.errors import StudioError
 from studio.pool.browsing import Kind, Selection, Sort
@@ -22,11 +22,13 @@ from studio.pool.queries import Queries
 from studio.text import display, display_line
 from studio.tui.header_facts import header_facts
 from studio.tui.latest import start_latest
+from studio.tui.lint_search import LintSearch
 from studio.tui.pool_access import PoolAccess
-from studio.tui.pool_steering import Edit, PoolSteering, Steer
+from studio.tui.pool_steering import Edit, Instances, PoolSteering, Steer
 from studio.tui.widgets.filter_bar import FilterBar, words_of
 from studio.tui.widgets.header import HeaderFacts, StudioHeader
 from studio.tui.widgets.id_table import IdTable
+from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.lineage_tree import LineageTree
 from studio.tui.widgets.task_detail import TaskDetail
 from studio.tui.widgets.task_table import TaskTable
@@ -43,18 +45,21 @@ _SORTS = tuple(Sort)
 class PoolScreen(PoolSteering):
     """Made with the pool's path; it reads through connections of its own, beside whoever writes.
 
-    With `steer` (`Runner.steer`) tasks and candidates can be decided otherwise, with `edit` a candidate's text be opened.
+    With `steer` (`Runner.steer`) tasks and candidates can be decided otherwise, with `edit` and `instances` their texts be opened.
     """
 
     HELP = """\
-# Pool
+## Pool
 
 Every task of the pool, and every rejected candidate. **/** finds words as you type, **f** opens the filters, **o** sorts by something
 else and **O** turns the order round; a click on a heading does the same. **Enter** shows the task under the cursor, **l** its lineage: the
 in-context tasks it came from, up to the seeds, and what came of it. **y** sends the text to the clipboard.
 
-Between stages: **r** retires a task or restores it, **m** marks it for review, **t** overrules the verdict, **e** edits the text, and **u**
-and **U** take back and do again.
+Among the words, **lint:refusal** finds what a lint reports; `studio lint --help` lists them.
+
+Between stages: **r** retires a task or restores it, **m** marks it for review, **n** hangs tags and a note on it, **t** overrules the
+verdict, **e** edits the text, **i** opens the instances, and **u** and **U** take back and do again.
+Among the filters, *quality* is the share of yes that raters gave a task.
 """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  (Textual's own type)
     DEFAULT_CSS = """
@@ -68,7 +73,7 @@ and **U** take back and do again.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "find", "Find", id="pool.find", tooltip="Find words in the instructions"),
-        Binding("f", "filter", "Filter", id="pool.filter", tooltip="Narrow the list: origin, class, reason, round, score"),
+        Binding("f", "filter", "Filter", id="pool.filter", tooltip="Narrow the list: origin, class, reason, round, score, tag, quality"),
         Binding("o", "sort", "Sort", id="pool.sort", tooltip="Sort by something else", show=False),
         Binding("O", "reverse", "Reverse", id="pool.reverse", tooltip="Turn the order round", show=False),
         Binding("l", "lineage", "Lineage", id="pool.lineage", tooltip="Where the task came from, and what came of it"),
@@ -84,11 +89,12 @@ and **U** take back and do again.
         *,
         steer: Steer | None = None,
         edit: Edit | None = None,
+        instances: Instances | None = None,
         typing_s: float = TYPING_S,
         follow_s: float = FOLLOW_S,
     ) -> None:
         super().__init__()
-        self.steer, self.open_edit = steer, edit
+        self.steer, self.open_edit, self.open_instances = steer, edit, instances
         self._path = path
         self._lists = PoolAccess(path, opened)
         self._rows = PoolAccess(path, opened)
@@ -97,6 +103,8 @@ and **U** take back and do again.
         self._version = -1
         self._took_s = 0.0
         self._looked = 0.0
+        self._lints = LintSearch()
+        self._question = 0
 
     def compose(self) -> ComposeResult:
         yield StudioHeader(HeaderFacts(pool=self._path.name), mode="pool")
@@ -106,7 +114,7 @@ and **U** take back and do again.
             with Vertical(id="list"):
                 yield TaskTable(self._rows, id="tasks")
             yield TaskDetail(self._rows)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.query_one(FilterBar).set_class(self.size.height < 30, "-folded")
@@ -133,8 +141,15 @@ and **U** take back and do again.
         started = time.monotonic()
         table = self.query_one(TaskTable)
 
+        self._question += 1
+        number, loop = self._question, asyncio.get_running_loop()
+
+        def tell(done: int, steps: int) -> bool:
+            loop.call_soon_threadsafe(self._tell, number, done, steps)
+            return number == self._question and self.is_attached
+
         def question(pool: Queries) -> tuple[int, array[int], HeaderFacts]:
-            return pool.version(), pool.browse_ids(wanted), header_facts(pool, self._path)
+            return pool.version(), self._lints.browse(pool, wanted, tell), header_facts(pool, self._path)
 
         try:
             if self._version == -1:
@@ -152,6 +167,10 @@ and **U** take back and do again.
             table.forget()
         table.show(ids)
         self._say(wanted, len(ids))
+
+    def _tell(self, number: int, done: int, steps: int) -> None:
+        if number == self._question and self.is_attached:
+            self.query_one("#said", Static).update(Content(f"looking for faults … {done / max(steps, 1):.0%}"))
 
     def _follow(self) -> None:
         # A list that takes a second to read is read anew every few seconds only.

@@ -11,8 +11,10 @@ from textual.screen import Screen
 
 from studio.insight.story import Story
 from studio.loop.steering import Steering
+from studio.pool.review_records import Annotation
 from studio.records import TaskState, Verdict
 from studio.text import display_line
+from studio.tui.note_dialog import AnnotationDialog
 from studio.tui.widgets.task_detail import TaskDetail
 
 Steer = Callable[[Callable[[Steering], str | None], Callable[[str | None], None]], bool]
@@ -20,8 +22,11 @@ Steer = Callable[[Callable[[Steering], str | None], Callable[[str | None], None]
 
 `Runner.steer` is one.
 """
+BUSY = "A stage is being played: stop it first, or wait until it ends."
 Edit = Callable[[int, str], None]
 """Opens a candidate's text for editing; it is given the candidate's id and the text as it is now."""
+Instances = Callable[[int, str], None]
+"""Opens the instances of a task; it is given the task's id and its instruction."""
 
 
 class PoolSteering(Screen[None]):
@@ -31,13 +36,16 @@ class PoolSteering(Screen[None]):
         Binding("r", "retire", "Retire", id="pool.retire", tooltip="Keep the task, but never sample or export it"),
         Binding("r", "restore", "Restore", id="pool.restore", tooltip="Let the task take part again"),
         Binding("m", "mark", "Mark", id="pool.mark", tooltip="Mark the task for review, or no longer"),
+        Binding("n", "annotate", "Tags", id="pool.annotate", tooltip="Tags and a note on the task"),
         Binding("t", "overrule", "Overrule", id="pool.overrule", tooltip="Accept what was rejected, or the reverse", show=False),
         Binding("e", "edit", "Edit", id="pool.edit", tooltip="Change the text; its score follows", show=False),
+        Binding("i", "instances", "Instances", id="pool.instances", tooltip="Edit, drop, restore or ask for more of them", show=False),
         Binding("u", "undo", "Undo", id="pool.undo", tooltip="Take back the newest of your actions", show=False),
         Binding("U,ctrl+y", "redo", "Redo", id="pool.redo", tooltip="Do again what was taken back last", show=False),
     ]
     steer: Steer | None = None
     open_edit: Edit | None = None
+    open_instances: Instances | None = None
 
     def steers(self, action: str) -> bool | None:
         """Whether a steering action applies to what is shown; None when `action` is none."""
@@ -47,8 +55,10 @@ class PoolSteering(Screen[None]):
             "retire": lambda: state is TaskState.ACTIVE,
             "restore": lambda: state is TaskState.RETIRED,
             "mark": lambda: state is not None,
+            "annotate": lambda: state is not None,
             "overrule": lambda: story is not None and story.candidate is not None,
             "edit": lambda: self.open_edit is not None and story is not None and story.candidate is not None,
+            "instances": lambda: self.open_instances is not None and state is not None,
             "undo": lambda: True,
             "redo": lambda: True,
         }
@@ -70,6 +80,18 @@ class PoolSteering(Screen[None]):
             marked = not self.query_one(TaskDetail).marked
             self._steer(lambda steering: steering.mark(task_id, marked))
 
+    def action_annotate(self) -> None:
+        """Open the tags and the note of the task that is shown."""
+        task_id = self._task_id()
+        if task_id is None or not self.steers("annotate"):
+            return
+
+        def save(annotation: Annotation | None) -> None:
+            if annotation is not None:
+                self._steer(lambda steering: steering.annotate(task_id, annotation.tags, annotation.note))
+
+        self.app.push_screen(AnnotationDialog(self.query_one(TaskDetail).annotation, task_id), save)
+
     def action_overrule(self) -> None:
         """Turn the verdict of the candidate that is shown."""
         story = self._story()
@@ -86,6 +108,12 @@ class PoolSteering(Screen[None]):
             edited = story.decisions[-1].edited if story.decisions else None
             self.open_edit(story.candidate.id, story.candidate.text if edited is None else edited)
 
+    def action_instances(self) -> None:
+        """Open the instances of the task that is shown."""
+        story = self._story()
+        if self.open_instances is not None and story is not None and story.task is not None:
+            self.open_instances(story.task.id, story.task.instruction)
+
     def action_undo(self) -> None:
         """Take back the newest action."""
         self._steer(lambda steering: steering.undo(), "Undone")
@@ -100,8 +128,10 @@ class PoolSteering(Screen[None]):
             ("retire", "Task: retire", "Keep it, but never sample or export it", self.action_retire),
             ("restore", "Task: restore", "Let it take part again", self.action_restore),
             ("mark", "Task: mark for review", "Or take the mark away", self.action_mark),
+            ("annotate", "Task: tags and note", "Words of your own, to filter and export by", self.action_annotate),
             ("overrule", "Candidate: overrule the verdict", "Accept what was rejected, or the reverse", self.action_overrule),
             ("edit", "Candidate: edit the text", "Its score follows as you type", self.action_edit),
+            ("instances", "Task: instances", "Edit, drop, restore or ask for more", self.action_instances),
             ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
             ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
         )
@@ -119,7 +149,7 @@ class PoolSteering(Screen[None]):
                 self.changed()
 
         if self.steer is not None and not self.steer(act, then):
-            self.app.notify("A stage is being played: stop it first, or wait until it ends.", severity="warning", markup=False)
+            self.app.notify(BUSY, severity="warning", markup=False)
 
     def _story(self) -> Story | None:
         return self.query_one(TaskDetail).story if self.is_mounted and self.query(TaskDetail) else None

@@ -1,37 +1,46 @@
-"""The settings screen: every parameter of the method with its value, what it means, and where it can be set."""
+"""The settings screen: every parameter of the method with its value, what it means, and a field to change it where it can be."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
+from studio.errors import UsageError
+from studio.loop.configuration import overridden, typed_value
 from studio.loop.settings import Method
 from studio.text import display, display_line
+from studio.tui.closing import Page
 from studio.tui.safe import SafeInput
 from studio.tui.widgets.id_table import Cell, Column, IdTable
+from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
-from studio.tui.widgets.settings_list import Setting, settings_of, value_text
+from studio.tui.widgets.settings_list import Setting, settings_of, typed_text, value_text
 
 _COLUMNS = (Column("parameter", 38), Column("", 1), Column("value", 0))
 
 
-class SettingsScreen(Screen[None]):
-    """Shows a method; nothing can be changed here, for a pool goes on with what it was made with."""
+class SettingsScreen(Page[dict[str, Any]]):
+    """Shows a method, with `changes` in it; closes with the values, by dotted key, that differ from it.
+
+    `fixed` are the keys that cannot be changed here; None fixes all of them.
+    """
 
     HELP = """\
 # Settings
 
 Every parameter that decides which tasks a run yields. A star marks what differs from the profile. The text below says what the parameter
 under the cursor means, and how to set it for the next new pool: in a TOML file, in the environment, or with `--set`.
+
+Where it can be changed, **e** opens a field: **Enter** sets the value, **Esc** leaves it, and a value that does not fit is refused with the
+reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. **Delete** sets it as the profile has it.
 """
     DEFAULT_CSS = """
     SettingsScreen #title { height: 1; padding: 0 1; background: $surface; text-style: bold; }
@@ -39,46 +48,71 @@ under the cursor means, and how to set it for the next new pool: in a TOML file,
     SettingsScreen Input:focus { background: $panel; }
     SettingsScreen IdTable { height: 2fr; }
     SettingsScreen Pane { height: 1fr; min-height: 6; }
+    SettingsScreen #editing { height: auto; display: none; }
+    SettingsScreen.-editing #editing { display: block; }
+    SettingsScreen #fault { height: auto; max-height: 3; padding: 0 1; color: $text-error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "find", "Find", id="settings.find", tooltip="Find a parameter by its name or meaning"),
-        Binding("escape", "close", "Close", id="settings.close", tooltip="Back to where you were"),
+        Binding("e", "edit", "Change", id="settings.edit", tooltip="Change the parameter under the cursor"),
+        Binding("delete,backspace", "reset", "As the profile", id="settings.reset", tooltip="Set it as the profile has it"),
+        Binding("escape", "close", "Back", id="settings.close", key_display="esc", tooltip="Back to where you were"),
     ]
 
-    def __init__(self, method: Method) -> None:
+    def __init__(
+        self, method: Method, changes: Mapping[str, Any] | None = None, *, fixed: Collection[str] | None = None, about: str = ""
+    ) -> None:
         super().__init__()
-        self._method = method
-        self._settings = settings_of(method)
+        self._base = method
+        self._changes = dict(changes or {})
+        self._fixed = fixed
+        self._about = about
+        self._method = overridden(method, self._changes) if self._changes else method
+        self._settings = settings_of(self._method)
+        self._edited: Setting | None = None
 
     def compose(self) -> ComposeResult:
-        changed = sum(each.changed for each in self._settings)
-        title = f"Settings · profile {display_line(self._method.profile, 40)}" + (
-            f" · {changed} of its values changed *" if changed else ""
-        )
-        yield Static(Content(title), id="title", markup=False)
+        """The list, the meaning of the one under the cursor, and its field."""
+        yield Static(id="title", markup=False)
         yield SafeInput(placeholder="find a parameter: / ", id="find", compact=True)
         with Vertical():
             yield IdTable(_COLUMNS, self._rows_of, empty="No parameter has these words.", id="parameters")
             with Pane(id="meaning-pane"):
                 yield Static(id="meaning", markup=False)
-        yield Footer(show_command_palette=False)
+            with Vertical(id="editing"):
+                yield SafeInput(id="value", compact=True)
+                yield Static(id="fault", markup=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
+        """All of them."""
+        self._entitle()
         table = self.query_one(IdTable)
         table.focus()
         table.show(array("q", range(len(self._settings))))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
+        """Only what can be changed offers it."""
+        if action not in ("edit", "reset"):
+            return True
+        found = self._current()
+        changeable = found is not None and self._fixed is not None and found.key not in self._fixed
+        return changeable and (action == "edit" or (found is not None and found.changed))
+
     @on(IdTable.Moved)
     def _moved(self, event: IdTable.Moved) -> None:
-        meaning = Content("") if event.row_id is None else _meaning(self._settings[event.row_id])
-        self.query_one("#meaning", Static).update(meaning)
+        self._explain(event.row_id)
         self.query_one("#meaning-pane").scroll_home(animate=False)
+        self.refresh_bindings()
 
     @on(IdTable.Selected)
     def _selected(self) -> None:
-        self.query_one("#meaning-pane").focus()
+        if self.check_action("edit", ()):
+            self.action_edit()
+        else:
+            self.query_one("#meaning-pane").focus()
 
-    @on(Input.Changed)
+    @on(Input.Changed, "#find")
     def _find(self, event: Input.Changed) -> None:
         words = event.value.lower().split()
         found = (
@@ -86,21 +120,92 @@ under the cursor means, and how to set it for the next new pool: in a TOML file,
         )
         self.query_one(IdTable).show(array("q", found))
 
-    @on(Input.Submitted)
+    @on(Input.Submitted, "#find")
     def _found(self) -> None:
         self.query_one(IdTable).focus()
 
+    @on(Input.Changed, "#value")
+    def _correcting(self) -> None:
+        self._say("")
+
+    @on(Input.Submitted, "#value")
+    def _typed(self, event: Input.Submitted) -> None:
+        if self._edited is None:
+            return
+        text = event.value.strip()
+        try:
+            if text != typed_text(self._edited):
+                self._set(self._edited.key, typed_value(self._edited.key, text))
+        except UsageError as error:
+            self._say(f"{error.message}; {error.hint}" if error.hint else error.message)
+            return
+        self._leave_field()
+
     def action_find(self) -> None:
-        self.query_one(Input).focus()
+        """Look for words."""
+        self.query_one("#find", Input).focus()
+
+    def action_edit(self) -> None:
+        """Open the field for the parameter under the cursor."""
+        self._edited = self._current()
+        if self._edited is None:
+            return
+        self.add_class("-editing")
+        field = self.query_one("#value", Input)
+        field.value = typed_text(self._edited)
+        field.placeholder = "the path of a text file" if self._edited.is_prompt else f"{self._edited.key} = "
+        field.focus()
+
+    def action_reset(self) -> None:
+        """Let the parameter be what the profile says."""
+        found = self._current()
+        if found is not None:
+            self._set(found.key, found.standard)
 
     def action_close(self) -> None:
-        """From the words to the list, from the list to where one was."""
+        """From the words or the field to the list, from the list to where one was."""
         table = self.query_one(IdTable)
-        if table.has_focus:
-            self.dismiss()
+        if self._edited is not None:
+            self._leave_field()
+        elif table.has_focus:
+            self.dismiss(self._changes)
         else:
-            self.query_one(Input).value = ""
+            self.query_one("#find", Input).value = ""
             table.focus()
+
+    def _set(self, key: str, value: Any) -> None:
+        """Take a value, or raise UsageError and take none."""
+        method = overridden(self._base, {**self._changes, key: value})
+        self._method, self._settings = method, settings_of(method)
+        own = {each.key: each.value for each in settings_of(self._base)}
+        self._changes = {each.key: each.value for each in self._settings if each.value != own[each.key]}
+        table = self.query_one(IdTable)
+        table.forget()
+        self._explain(table.current)
+        self._entitle()
+        self.refresh_bindings()
+
+    def _leave_field(self) -> None:
+        self._edited = None
+        self.remove_class("-editing")
+        self._say("")
+        self.query_one(IdTable).focus()
+
+    def _current(self) -> Setting | None:
+        at = self.query_one(IdTable).current if self.is_mounted else None
+        return None if at is None else self._settings[at]
+
+    def _entitle(self) -> None:
+        changed = sum(each.changed for each in self._settings)
+        words = ["Settings", self._about, f"profile {display_line(self._method.profile, 40)}"]
+        words.append(f"{changed} of its values changed *" if changed else "")
+        self.query_one("#title", Static).update(Content(" · ".join(filter(None, words))))
+
+    def _explain(self, at: int | None) -> None:
+        self.query_one("#meaning", Static).update(Content("") if at is None else _meaning(self._settings[at]))
+
+    def _say(self, text: str) -> None:
+        self.query_one("#fault", Static).update(Content(display_line(text, 300)))
 
     async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
         return {each: _cells(self._settings[each]) for each in ids}

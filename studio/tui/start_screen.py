@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import work
 from textual.app import ComposeResult
@@ -12,20 +13,25 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Button, Footer, Label, OptionList, Select, Static
+from textual.widgets import Button, Label, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
-from studio.engine.catalog import DEFAULT_MODEL, CatalogEntry, list_models
-from studio.errors import PoolError, StudioError
+from studio.engine.catalog import DEFAULT_MODEL
+from studio.errors import PoolError, StudioError, UsageError
 from studio.loop.configuration import Configuration
-from studio.loop.profiles import DEFAULT_PROFILE, PROFILES
+from studio.loop.profiles import DEFAULT_PROFILE, PROFILES, profile
 from studio.opening import RunRequest
 from studio.pool.queries import Queries
 from studio.tui.cells import clip
 from studio.tui.dialogs import ErrorDialog
+from studio.tui.leaving import leaving
+from studio.tui.model_dialog import ModelDialog
 from studio.tui.recent import recent_pools
 from studio.tui.safe import SafeInput
+from studio.tui.settings_screen import SettingsScreen
 from studio.tui.widgets.choice import Choice
+from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.listing import Listing
 from studio.tui.widgets.too_small import TooSmall
 
 if TYPE_CHECKING:
@@ -52,11 +58,18 @@ class StartScreen(Screen[None]):
     ## Which pool?
     A *pool* is one file that holds tasks and every decision about them. Pick one to go on with it, or make a new one:
     it starts from the seed tasks that come with the studio. `enter` opens, `tab` goes on to the next field.
+
+    `ctrl+l` lists the models on this machine and takes the path of a file or the address of a server. `ctrl+t` shows every parameter of
+    the profile, to be changed for the new pool.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "new", "New pool", id="start.new", tooltip="Go to the form for a new pool."),
+        Binding("ctrl+l", "models", "Models", id="start.models", tooltip="Choose the model of the new pool."),
+        Binding("ctrl+t", "settings", "Settings", id="start.settings", tooltip="Look at the parameters of the new pool, and change them."),
         Binding("ctrl+o", "create", "Create and open", id="start.create", tooltip="Make the pool and open it."),
+        # The focused field takes the letter q.
+        Binding("ctrl+q", "app.quit", "Quit", id="start.quit", tooltip="Quit."),
     ]
 
     DEFAULT_CSS = """
@@ -70,14 +83,17 @@ class StartScreen(Screen[None]):
     StartScreen .field Label { width: 10; color: $foreground-muted; }
     StartScreen Input { width: 1fr; border: none; height: 1; background: $panel; padding: 0 1; }
     StartScreen Select { width: 1fr; }
-    StartScreen Button { margin-left: 10; }
+    StartScreen #create { margin-left: 10; }
+    StartScreen .choice { width: 1fr; content-align: left middle; background: $panel; padding: 0 1; text-style: none; }
+    StartScreen .choice:focus { text-style: reverse; }
     """
 
     def __init__(self, configuration: Configuration) -> None:
         super().__init__()
         self._configuration = configuration
         self._recent: list[Path] = []
-        self._models: list[CatalogEntry] = []
+        self._model = configuration.options.model
+        self._changes = dict(configuration.overrides)
 
     def compose(self) -> ComposeResult:
         """Recent pools where there are any, the form below."""
@@ -87,7 +103,7 @@ class StartScreen(Screen[None]):
             yield Static("Self-Instruct Studio", markup=False, id="title")
             if self._recent:
                 yield Static("Go on with a pool", markup=False, classes="head")
-                yield OptionList(*(Option(_recent_line(path, ""), id=str(place)) for place, path in enumerate(self._recent)), id="recent")
+                yield Listing(*(Option(_recent_line(path, ""), id=str(place)) for place, path in enumerate(self._recent)), id="recent")
             else:
                 for line in FIRST_RUN:
                     yield Static(line, markup=False, classes="line")
@@ -98,36 +114,26 @@ class StartScreen(Screen[None]):
                     yield SafeInput(_free_name(), id="file", placeholder="pool.db", compact=True)
                 with Horizontal(classes="field"):
                     yield Label("model", markup=False)
-                    yield Choice(self._model_options(), value=options.model, allow_blank=False, id="model", compact=True)
+                    yield Button(_model_words(self._model), id="model", classes="choice", compact=True)
                 with Horizontal(classes="field"):
                     yield Label("profile", markup=False)
                     profiles = [(Content(f"{name}: {PROFILE_WORDS.get(name, '')}"), name) for name in PROFILES]
                     yield Choice(profiles, value=options.profile or DEFAULT_PROFILE, allow_blank=False, id="profile", compact=True)
+                with Horizontal(classes="field"):
+                    yield Label("settings", markup=False)
+                    yield Button(_changes_words(self._changes), id="settings", classes="choice", compact=True)
                 yield Button("Create and open", id="create", variant="primary", compact=True)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
         yield TooSmall()
 
     def on_mount(self) -> None:
-        """The likeliest next step has the focus; models and figures are looked up meanwhile."""
+        """The likeliest next step has the focus; figures are looked up meanwhile."""
         self.query_one("#recent" if self._recent else "#file").focus()
         self._look_up()
 
-    def _model_options(self) -> list[tuple[Content, str]]:
-        asked = self._configuration.options.model
-        options = [(Content(f"{DEFAULT_MODEL} (bundled)"), "")]
-        if asked:
-            options.append((Content(clip(asked, 70)), asked))
-        for entry in self._models:
-            if entry.identity is not None and entry.source != "bundled" and str(entry.path) != asked:
-                words = f"{entry.name} {entry.identity.quantisation} ({entry.source})"
-                options.append((Content(clip(words, 70)), str(entry.path)))
-        return options
-
     @work(thread=True, exclusive=True, group="lookup")
     def _look_up(self) -> None:
-        """Ask the disk on a thread of its own: neither a slow folder nor a large pool may hold up the keys."""
-        models = list_models()
-        self.app.call_from_thread(self._models_found, models)
+        """Ask the disk on a thread of its own: a large pool may not hold up the keys."""
         for place, path in enumerate(self._recent):
             try:
                 with Queries.open(path) as reader:
@@ -136,15 +142,9 @@ class StartScreen(Screen[None]):
                 words = "cannot be read"
             self.app.call_from_thread(self._figures_found, place, words)
 
-    def _models_found(self, models: list[CatalogEntry]) -> None:
-        self._models = models
-        select = self.query_one("#model", Select)
-        value = select.value
-        select.set_options(self._model_options())
-        select.value = value
-
     def _figures_found(self, place: int, words: str) -> None:
-        self.query_one("#recent", OptionList).replace_option_prompt(str(place), _recent_line(self._recent[place], words))
+        if not leaving(self):
+            self.query_one("#recent", OptionList).replace_option_prompt(str(place), _recent_line(self._recent[place], words))
 
     def action_new(self) -> None:
         """Go to the form."""
@@ -159,9 +159,36 @@ class StartScreen(Screen[None]):
         """Enter in the form."""
         self.action_create()
 
-    def on_button_pressed(self) -> None:
-        """The form's button."""
-        self.action_create()
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """The form's buttons."""
+        {"model": self.action_models, "settings": self.action_settings, "create": self.action_create}[event.button.id or ""]()
+
+    def action_models(self) -> None:
+        """Choose the model of the new pool."""
+
+        def take(model: str | None) -> None:
+            if model is not None:
+                self._model = model
+                self.query_one("#model", Button).label = _model_words(model)
+
+        self.app.push_screen(ModelDialog(self._model), take)
+
+    def action_settings(self) -> None:
+        """Show the parameters of the profile chosen, to be changed for the new pool."""
+
+        def take(changes: dict[str, Any] | None) -> None:
+            self._changes = dict(changes or {})
+            self.query_one("#settings", Button).label = _changes_words(self._changes)
+
+        try:
+            screen = SettingsScreen(profile(self._profile()), self._changes, fixed=("profile",), about="for the new pool")
+        except UsageError as error:
+            self.app.push_screen(ErrorDialog(error))
+            return
+        self.app.push_screen(screen, take)
+
+    def _profile(self) -> str:
+        return str(self.query_one("#profile", Select).value)
 
     def action_create(self) -> None:
         """Make the pool of the form, or go on with it if it is there."""
@@ -170,13 +197,13 @@ class StartScreen(Screen[None]):
             self.query_one("#file").focus()
             return
         path = Path(name).expanduser()
-        options = self._configuration.options
+        options, overrides = self._configuration.options, self._configuration.overrides
         if path.exists():
             options = options.model_copy(update={"profile": None})
         else:
-            model, profile = self.query_one("#model", Select).value, self.query_one("#profile", Select).value
-            options = options.model_copy(update={"model": str(model), "profile": str(profile)})
-        self._open(path, replace(self._configuration, options=options))
+            options = options.model_copy(update={"model": self._model, "profile": self._profile()})
+            overrides = self._changes
+        self._open(path, Configuration(options, overrides))
 
     def _open(self, path: Path, configuration: Configuration) -> None:
         try:
@@ -186,6 +213,17 @@ class StartScreen(Screen[None]):
             self.app.push_screen(ErrorDialog(error))
             return
         cast("StudioApp", self.app).open_run(RunRequest(path, configuration))
+
+
+def _model_words(model: str) -> Content:
+    return Content(f"{clip(model, 70)} ▾" if model else f"{DEFAULT_MODEL} (bundled) ▾")
+
+
+def _changes_words(changes: Mapping[str, Any]) -> Content:
+    """Which parameters are not as the profile has them."""
+    if not changes:
+        return Content("as the profile has them ▾")
+    return Content(f"{clip(', '.join(changes), 60)} changed ▾")
 
 
 def _recent_line(path: Path, words: str) -> Content:

@@ -9,7 +9,6 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
-from textual.widgets import Footer
 
 from studio.errors import StudioError, UsageError
 from studio.loop.configuration import overridden
@@ -18,12 +17,14 @@ from studio.records import Stage
 from studio.text import display_line
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.drawing_screen import DrawingScreen
+from studio.tui.leaving import leaving
 from studio.tui.log_lines import log_line
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, RoundRead, Runner, RunnerState, StateChanged, Work, WorkEnded
 from studio.tui.steering_screen import SteeringScreen
 from studio.tui.widgets.context_tasks import ContextTasks
 from studio.tui.widgets.decisions import DecisionTable
 from studio.tui.widgets.header import StudioHeader
+from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.rail import Rail
 from studio.tui.widgets.status import StatusLine
 from studio.tui.widgets.stream import Stream
@@ -91,7 +92,7 @@ class StudioScreen(DrawingScreen):
             with Horizontal(id="verdict-page"):
                 yield DecisionTable(id="decisions")
                 yield Why(id="why")
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
         yield TooSmall()
 
     def on_mount(self) -> None:
@@ -105,6 +106,8 @@ class StudioScreen(DrawingScreen):
 
     def collect(self) -> None:
         """Take in all that happened since the last time and draw it once."""
+        if leaving(self):
+            return
         notices = self.runner.drain()
         for at, notice in notices:
             self._take(at, notice)
@@ -179,7 +182,7 @@ class StudioScreen(DrawingScreen):
             words = f"{error.message}; {error.hint}" if error.hint else error.message
             self.notify(display_line(words, 300), severity="warning", markup=False)
             return
-        self._note = f"{display_line(error.message, 100)}" + (" · ctrl+r tries again" if self._info is None else "")
+        self._note = ("ctrl+r tries again · " if self._info is None else "") + display_line(error.message, 100)
         self.app.push_screen(ErrorDialog(error))
 
     def _tick_while_busy(self) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -255,8 +256,8 @@ def test_tasks_are_streamed(pool: Path, folder: Path, monkeypatch: pytest.Monkey
     order: list[str] = []
     plain = Queries.export_tasks
 
-    def noted(source: Queries, include_seeds: bool) -> Iterator[object]:
-        for task in plain(source, include_seeds):
+    def noted(source: Queries, *arguments: Any) -> Iterator[object]:
+        for task in plain(source, *arguments):
             order.append("read")
             yield task
 

@@ -13,6 +13,7 @@ from studio.loop.events import StageFinished
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.session import Session
 from studio.loop.tokens import TOKENIZERS
+from studio.loop.whatif import Change
 from studio.pool.store import Pool
 from studio.records import STAGES, Stage, Verdict
 from support.pools import ask, contents
@@ -84,6 +85,7 @@ ACTS: dict[str, Act] = {
     "drop instance": lambda session, pool, rng: session.steering.drop_instance(_any(pool, rng, "instances")),
     "restore instance": lambda session, pool, rng: session.steering.restore_instance(_any(pool, rng, "instances")),
     "more instances": lambda session, pool, rng: list(session.steering.more_instances(_any(pool, rng, "tasks"))),
+    "what if": lambda session, _, rng: session.steering.apply_what_if(Change(rng.choice((0.2, 0.35, 0.6)), {"length": rng.random() < 0.5})),
     "retire": lambda session, pool, rng: session.steering.retire(_any(pool, rng, "tasks")),
     "restore": lambda session, pool, rng: session.steering.restore(_any(pool, rng, "tasks")),
     "mark": lambda session, pool, rng: session.steering.mark(_any(pool, rng, "tasks"), rng.random() < 0.5),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Static
 
+from studio.insight.saturation import saturation
+from studio.insight.statistics import statistics
 from studio.loop.session import Goal
 from studio.pool.queries import Queries
 from studio.pool.store import Pool
 from studio.records import Instance, SeedTask
 from studio.tui.insight_screen import InsightScreen
 from studio.tui.widgets.id_table import IdTable
+from studio.tui.widgets.scorecard import Scorecard
 from studio.tui.widgets.threshold_bar import ThresholdBar
 from studio.tui.widgets.what_if import WhatIfPane
 from support.pools import make_pool, walk_round
@@ -67,12 +71,49 @@ async def test_figures_beside_the_papers(played: Path, size: tuple[int, int]) ->
         assert_harmless(pilot.app)
 
 
+async def test_lengths_in_words_with_their_histogram(played: Path) -> None:
+    screen = screen_of(played)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await opened(pilot, screen)
+        with Queries.open(played) as pool:
+            figures = statistics(pool)
+        lines = str(screen.query_one("#lengths", Static).visual).splitlines()
+        columns = (figures.instruction_words, figures.input_words, figures.output_words)
+        assert lines[1].split() == ["median", *(str(each.median) for each in columns)]
+        assert lines[3].split() == ["longest", *(str(each.maximum) for each in columns)]
+        longest = max(columns, key=lambda each: each.maximum).bins[-1]
+        assert lines[-1].split("█")[0].strip().startswith(longest.label)
+        shown = [int(word) for line in lines[4:] for word in line[14:].replace("█", " ").split()]
+        assert sum(shown) == sum(each.count for each in columns)
+
+
 async def test_plots_are_drawn_with_marks_that_need_no_colour(played: Path) -> None:
     screen = screen_of(played)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await opened(pilot, screen)
         await until(pilot, lambda: "█" in seen(pilot.app) and "░" in seen(pilot.app))
-        assert "Generated tasks by highest ROUGE-L to a seed" in seen(pilot.app)
+        assert "Tasks by highest ROUGE-L to a seed █, to any task ░" in seen(pilot.app)
+        assert "% of tasks with a new opening word ○" in seen(pilot.app)
+        await until(pilot, lambda: "○" in seen(pilot.app).replace("word ○", ""))
+
+
+@pytest.mark.parametrize("rounds", [3, 12])
+async def test_what_comes_and_what_it_costs(played: Path, rounds: int) -> None:
+    with Queries.open(played) as pool:
+        figures = statistics(pool)
+    if rounds == 12:
+        found = saturation([], [(40, 38 - 2 * number) for number in range(12)])
+        figures = replace(figures, saturation=found)
+    screen = screen_of(played)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await opened(pilot, screen)
+        screen.query_one(Scorecard).show(figures)
+        block = str(screen.query_one("#outlook", Static).visual)
+    found = figures.saturation
+    assert f"a task: {figures.written_tokens_per_task:,.0f} tokens written" in block
+    assert f"{figures.opening_words} different opening words" in block
+    assert (found.refused in block) if found.expected is None else (f"about {found.expected:,.0f} new tasks" in block)
+    assert (found.expected is None) == (rounds == 3)
 
 
 async def test_an_empty_pool_names_the_next_key(tmp_path: Path) -> None:

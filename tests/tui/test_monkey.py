@@ -1,39 +1,94 @@
-"""Hundreds of random keys and sizes: the app stays up and the pool stays sound."""
+"""Thousands of random keys and sizes on every screen, over a pool of hostile text: the app stays up and the pool stays sound."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
+from studio.engine.api import Engine, Request
+from studio.engine.options import EngineOptions
 from studio.engine.scripted import ScriptedEngine
+from studio.loop.session import Goal
+from studio.pool.store import Pool
+from studio.records import Instance, SeedTask
 from support.pools import assert_sound
+from support.screens import NASTY_LINES, assert_harmless
+from support.sessions import configuration, play
 from support.studio_app import studio
 
 KEYS = (
     *("s", "space", "r", "a", "escape", "t", "e", "d", "w", "n", "p", "i", "u", "U", "ctrl+y", "x", "m", "ctrl+s", "ctrl+e", "ctrl+r"),
     *("tab", "shift+tab", "up", "down", "j", "k", "g", "G", "pageup", "pagedown", "home", "end", "left", "right", "enter", "backspace"),
-    *("left_square_bracket", "right_square_bracket", "f1", "question_mark", "1", "2", "3", "c", "delete", "left_parenthesis", "ctrl+d"),
+    *(
+        "left_square_bracket",
+        "right_square_bracket",
+        "f1",
+        "question_mark",
+        "c",
+        "delete",
+        "left_parenthesis",
+        "ctrl+d",
+        "ctrl+u",
+        "H",
+        "L",
+    ),
+    *("1", "2", "3", "slash", "f", "o", "O", "y", "l", "h", "5", "minus", "full_stop", "asterisk"),
 )
-SIZES = ((80, 24), (120, 40), (60, 20), (40, 10), (200, 60))
+SIZES = ((80, 24), (60, 20), (40, 10), (10, 3), (1, 1), (100, 30))
+BURSTS, BURST = 20, 35
+SHORT_NASTY = tuple(text[:300] for text in NASTY_LINES)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_random_keys_break_nothing(tmp_path: Path, seed: int) -> None:
-    rng = random.Random(seed)
-    async with studio(tmp_path / "pool.db", lambda _m, _o: ScriptedEngine(delay_s=0.0005), size=(100, 30)) as driven:
-        for number in range(400):
-            # Not `pilot.press`: it waits for an idle process, and a fist on the keyboard does not.
-            driven.app.simulate_key(rng.choice(KEYS))
-            await asyncio.sleep(0.002)
-            if number % 80 == 79:
+def answer(request: Request) -> str:
+    """Nasty texts as a list, or as an instance."""
+    if request.params.choices:
+        return " No"
+    return "".join(f" {text}\n{10 + place}. Tell {request.seed} about it {place}, please: " for place, text in enumerate(SHORT_NASTY))
+
+
+def hostile(_model: str = "", _options: EngineOptions | None = None) -> Engine:
+    return ScriptedEngine(answer, delay_s=0.001)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pool whose every text is hostile, one round old."""
+    path = tmp_path_factory.mktemp("monkey") / "pool.db"
+    seeds = [SeedTask("", text, text or "An empty one.", (Instance(text, text),), place % 2 == 0) for place, text in enumerate(NASTY_LINES)]
+    Pool.create(path, [*seeds, *seeds]).close()
+    play(path, Goal(rounds=1), hostile(), configuration(threshold=0.6))
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["1", "2", "3"])
+async def test_random_keys_break_nothing(tmp_path: Path, pool: Path, monkeypatch: pytest.MonkeyPatch, start: str) -> None:
+    rng, path = random.Random(start), tmp_path / "pool.db"
+    shutil.copy(pool, path)
+    # Names of files may be typed, too.
+    monkeypatch.chdir(tmp_path)
+    async with studio(path, hostile, size=(100, 30)) as driven:
+        await driven.pilot.press(start)
+        for burst in range(BURSTS):
+            for _ in range(BURST):
+                # Not `pilot.press`: it waits for an idle process, and a fist on the keyboard does not.
+                driven.app.simulate_key(rng.choice(KEYS))
+                await asyncio.sleep(0)
+            if burst % 8 == 7:
                 await driven.pilot.resize_terminal(*rng.choice(SIZES))
+                assert_harmless(driven.app)
+            await driven.pilot._wait_for_screen()
             assert driven.app.is_running and driven.app._exception is None
+        await driven.pilot.resize_terminal(100, 30)
         while len(driven.app.screen_stack) > 1:
             driven.app.pop_screen()
             await driven.pilot.pause()
         driven.screen.action_stop()
         await driven.idle()
-    assert_sound(tmp_path / "pool.db")
+        await driven.pilot.press("1")
+        assert driven.app.screen is driven.screen
+    assert_sound(path)

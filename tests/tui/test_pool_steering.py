@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Select
 
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Goal, Session
 from studio.loop.steering import Steering
 from studio.pool.browsing import Kind, Selection
+from studio.pool.queries import Queries
 from studio.pool.store import Pool
 from studio.records import Origin, TaskState, Verdict
+from studio.tui.edit_dialog import EditDialog
+from studio.tui.instances_dialog import InstancesDialog
 from studio.tui.pool_screen import PoolScreen
+from studio.tui.safe import SafeTextArea
+from studio.tui.widgets.listing import Listing
 from studio.tui.widgets.task_detail import TaskDetail
 from studio.tui.widgets.task_table import TaskTable
 from support.screens import Host, seen, until
 from support.sessions import all_seeds, configuration, play, session_in
+from support.studio_app import HeldEngine, screen_text, studio
 
 SIZE = (120, 40)
 
@@ -45,7 +53,7 @@ def screen_of(session: Session, **more: object) -> PoolScreen:
     return PoolScreen(pool_of(session).path, steer=steer, typing_s=0, follow_s=3600, **more)  # type: ignore[arg-type]
 
 
-async def at_task(pilot: Pilot[object], screen: PoolScreen, task_id: int) -> None:
+async def at_task(pilot: Pilot[Any], screen: PoolScreen, task_id: int) -> None:
     """The cursor stands on a task and its story is shown."""
     await until(pilot, lambda: screen.is_mounted and bool(screen.query(TaskTable)))
     table = screen.query_one(TaskTable)
@@ -147,10 +155,103 @@ async def test_editing_opens_the_candidates_text(session: Session) -> None:
         assert opened[-1] == (candidate.id, "Say something else entirely.")
 
 
+async def test_instances_are_opened_for_tasks_that_have_or_may_get_some(session: Session) -> None:
+    shown: list[tuple[int, str]] = []
+    screen, task = screen_of(session, instances=lambda found, text: shown.append((found, text))), generated(session)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await at_task(pilot, screen, task)
+        assert "Task: instances" in [each.title for each in screen.steering_commands()]
+        await pilot.press("i")
+        assert shown == [(task, pool_of(session).reader.task(task).instruction)]
+
+
+async def test_in_the_studio_instances_and_texts_are_changed_from_the_pool(tmp_path: Path) -> None:
+    path, asked = tmp_path / "pool.db", configuration(threshold=0.4)
+    play(path, Goal(rounds=1), asked=asked, seeds=all_seeds()[:60])
+    async with studio(path, asked=asked) as driven:
+        await driven.press("2")
+        screen = driven.app.screen
+        assert isinstance(screen, PoolScreen)
+        with Queries.open(path) as reader:
+            task = next(found for found in reader.browse_ids(Selection(origin=Origin.GENERATED)) if reader.instances(found))
+            before = reader.instances(task)
+        await at_task(driven.pilot, screen, task)
+        await driven.press("i")
+        await driven.until(lambda: isinstance(driven.app.screen, InstancesDialog) and "✓ accepted" in screen_text(driven.app))
+        await driven.press("e")
+        driven.app.screen.query_one("#output", SafeTextArea).text = "Another answer."
+        await driven.press("ctrl+s")
+        await driven.until(lambda: "Another answer." in screen_text(driven.app))
+        await driven.press("escape")
+        await driven.until(lambda: driven.app.screen is screen)
+        await driven.until(lambda: "Another answer." in screen_text(driven.app))
+        await driven.press("e")
+        await driven.until(lambda: isinstance(driven.app.screen, EditDialog))
+        driven.app.screen.query_one(SafeTextArea).text = "Say something else entirely."
+        await driven.press("ctrl+s")
+        await driven.until(lambda: "The model wrote" in screen_text(driven.app))
+        await driven.press("u", "u")
+    with Queries.open(path) as reader:
+        assert reader.instances(task)[0].output == before[0].output
+        assert reader.task(task).instruction != "Say something else entirely."
+
+
+async def test_more_instances_are_asked_for_from_the_pool(tmp_path: Path) -> None:
+    path, asked = tmp_path / "pool.db", configuration(threshold=0.4)
+    play(path, Goal(rounds=1), asked=asked, seeds=all_seeds()[:60])
+    engine = HeldEngine(1)
+    async with studio(path, lambda _model, _options: engine, asked) as driven:
+        await driven.press("2")
+        screen = driven.app.screen
+        assert isinstance(screen, PoolScreen)
+        with Queries.open(path) as reader:
+            task = reader.browse_ids(Selection(origin=Origin.GENERATED))[0]
+            before = len(reader.task_requests(task))
+        await at_task(driven.pilot, screen, task)
+        await driven.press("i")
+        await driven.until(lambda: isinstance(driven.app.screen, InstancesDialog))
+        await driven.pilot.press("m")
+        await driven.until(lambda: driven.app.screen is screen and engine.reached.is_set())
+        assert any(f"writes more instances of task {task}" in each.message for each in driven.app._notifications)
+        await driven.pilot.press("i")
+        await driven.until(lambda: any("A stage is being played" in each.message for each in driven.app._notifications))
+        assert driven.app.screen is screen
+        engine.go_on.set()
+        await driven.idle()
+    with Queries.open(path) as reader:
+        assert len(reader.task_requests(task)) > before
+
+
 async def test_the_palette_has_what_applies(session: Session) -> None:
     screen, task = screen_of(session), generated(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, 1)
-        assert [each.title for each in screen.steering_commands()] == ["Task: retire", "Task: mark for review", "Pool: undo", "Pool: redo"]
+        assert [each.title for each in screen.steering_commands()] == [
+            "Task: retire",
+            "Task: mark for review",
+            "Task: tags and note",
+            "Pool: undo",
+            "Pool: redo",
+        ]
         await at_task(pilot, screen, task)
         assert "Candidate: overrule the verdict" in [each.title for each in screen.steering_commands()]
+
+
+async def test_a_list_takes_page_keys_before_it_is_laid_out() -> None:
+    screen: Screen[None] = Screen()
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        listing = Listing("one", "two")
+        await screen.mount(listing)
+        listing.highlighted = 0
+        listing.display = False
+        listing.clear_options()
+        listing.add_options(["three", "four"])
+        listing.highlighted = 0
+        listing._line_cache.clear()
+        listing.action_page_down()
+        listing.action_page_up()
+        assert listing.highlighted == 0
+        listing.display = True
+        await until(pilot, lambda: "four" in seen(pilot.app))
+        listing.action_page_down()
+        assert listing.highlighted == 1

@@ -119,7 +119,7 @@ def test_the_log_keeps_the_last_lines() -> None:
 async def test_escape_goes_back(name: str) -> None:
     host = Host(Screen())
     async with host.run_test(size=SIZE) as pilot:
-        shown: Screen[None] = SettingsScreen(profile("studio")) if name == "settings" else LogScreen(log_of("x"))
+        shown = SettingsScreen(profile("studio")) if name == "settings" else LogScreen(log_of("x"))
         host.push_screen(shown)
         await until(pilot, lambda: host.screen is shown)
         await until(pilot, lambda: shown.focused is not None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from studio.pool.records import CandidateRecord, DecisionRecord, ExportTask, RequestRecord
+from studio.pool.review_records import ALL, Keep
 from studio.records import Instance, Task
 
 Record = Mapping[str, object]
@@ -16,7 +17,7 @@ Record = Mapping[str, object]
 class Source(Protocol):
     """What a format may ask of a pool; `studio.pool.queries.Queries` is one."""
 
-    def export_tasks(self, include_seeds: bool) -> Iterator[ExportTask]: ...
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL) -> Iterator[ExportTask]: ...
     def tasks(self, ids: Sequence[int]) -> list[Task]: ...
     def task_candidate(self, task_id: int) -> CandidateRecord | None: ...
     def candidate_request(self, candidate_id: int) -> RequestRecord: ...

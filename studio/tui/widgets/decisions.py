@@ -18,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from studio.loop.settings import Method
-from studio.tui.cells import bar, fit, pad
+from studio.tui.cells import bar, clip, fit, pad
 from studio.tui.rows import Row
 
 EMPTY = (
@@ -234,6 +234,7 @@ def _head(columns: Columns, method: Method | None) -> str:
     words += "   w" if columns.words else ""
     words += " " + pad("reason", columns.reason) if columns.reason else ""
     threshold = f"ROUGE-L {method.threshold:g}" if method is not None else "ROUGE-L"
-    words += " " + pad(threshold, _BAR) if columns.bar else ""
+    # Two decimals need the cell before the bar as well.
+    words += clip(threshold, _BAR + 1).rjust(_BAR + 1) if columns.bar else ""
     words += " score"
     return words + (" nearest" if columns.nearest else "")

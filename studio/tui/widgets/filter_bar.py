@@ -12,8 +12,9 @@ from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input, Label, Select
 
-from studio.loop.reasons import INSTRUCTION_REASONS
+from studio.loop.reasons import INSTRUCTION_REASONS, OTHER_RULES
 from studio.pool.browsing import Kind, Selection, Sort
+from studio.pool.review_records import Keep
 from studio.records import Origin, TaskState
 from studio.tui.safe import SafeInput
 from studio.tui.widgets.choice import Choice
@@ -21,13 +22,15 @@ from studio.tui.widgets.choice import Choice
 ANY = ""
 _NUMBER = re.compile(r"[0-9]{0,12}\.?[0-9]{1,12}")
 _FAR = 1e15
+_ACCEPTING = ("novel", OTHER_RULES)
+"""Reasons that no rejected candidate has."""
 _CLASS = {"yes": True, "no": False}
 _CHOICES: dict[str, tuple[tuple[str, str], ...]] = {
     "kind": (("tasks", Kind.TASKS), ("rejected candidates", Kind.REJECTED)),
     "origin": (("any origin", ANY), *((each.value, each.value) for each in Origin)),
     "class": (("any class", ANY), ("classification", "yes"), ("not classification", "no")),
-    "state": (("any state", ANY), *((each.value, each.value) for each in TaskState), ("marked", "marked")),
-    "reason": (("any reason", ANY), *((reason, reason) for reason in INSTRUCTION_REASONS if reason != "novel")),
+    "state": (("any state", ANY), *((each.value, each.value) for each in TaskState), ("marked", "marked"), ("with a note", "noted")),
+    "reason": (("any reason", ANY), *((reason, reason) for reason in INSTRUCTION_REASONS if reason not in _ACCEPTING)),
     "sort": (("by id", Sort.ID), ("by score", Sort.SCORE), ("by length", Sort.LENGTH), ("by text", Sort.TEXT)),
 }
 _FOR_TASKS = ("origin", "class", "state")
@@ -74,7 +77,7 @@ class FilterBar(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Label("find")
-            yield SafeInput(placeholder="words of the instruction", id="words", compact=True)
+            yield SafeInput(placeholder="words of the instruction, or lint:CODE", id="words", compact=True)
         with Horizontal(classes="fold"):
             for name in ("kind", *_FOR_TASKS, *_FOR_REJECTED):
                 yield self._choice(name)
@@ -84,6 +87,11 @@ class FilterBar(Vertical):
             yield SafeInput(placeholder="any, or 3-7", id="rounds", classes="range", compact=True)
             yield Label("score")
             yield SafeInput(placeholder="any, or .5-.7", id="scores", classes="range", compact=True)
+        with Horizontal(classes="fold of-tasks"):
+            yield Label("tag")
+            yield SafeInput(placeholder="any", id="tag", classes="range", compact=True)
+            yield Label("quality from")
+            yield SafeInput(placeholder="any, or .67", id="quality", classes="range", compact=True)
 
     def on_mount(self) -> None:
         self._show_choices()
@@ -136,6 +144,7 @@ class FilterBar(Vertical):
         for names, off in ((_FOR_TASKS, rejected), (_FOR_REJECTED, not rejected)):
             for name in names:
                 self.query_one(f"#{name}").set_class(off, "-off")
+        self.query_one(".of-tasks").set_class(rejected, "-off")
 
     def _value(self, name: str) -> Any:
         return self.query_one(f"#{name}", Select).value
@@ -155,10 +164,22 @@ class FilterBar(Vertical):
             scores=scores,
             sort=Sort(self._value("sort")),
             descending=self._descending,
+            keep=Keep(
+                self._share("quality"), tags=(tag,) if (tag := self.query_one("#tag", Input).value.strip()) else (), noted=state == "noted"
+            ),
         )
         if selection != self.selection:
             self.selection = selection
             self.post_message(self.Changed(selection, typed=typed))
+
+    def _share(self, name: str) -> float | None:
+        field = self.query_one(f"#{name}", Input)
+        text = field.value.strip()
+        share = float(text) if _NUMBER.fullmatch(text) else None
+        if share is not None and share > 1:
+            share = None
+        field.set_class(bool(text) and share is None, "-invalid")
+        return share
 
     def _range(self, name: str) -> tuple[float, float] | None:
         field = self.query_one(f"#{name}", Input)
@@ -190,6 +211,11 @@ def words_of(selection: Selection) -> Iterator[str]:
             yield selection.state.value
         if selection.marked:
             yield "marked"
+        if selection.keep.noted:
+            yield "with a note"
+        yield from (f"tagged “{tag}”" for tag in selection.keep.tags)
+        if selection.keep.min_quality is not None:
+            yield f"quality from {selection.keep.min_quality:g}"
     elif selection.reason:
         yield selection.reason
     for name, ends in (("rounds", selection.rounds), ("score", selection.scores)):

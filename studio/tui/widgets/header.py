@@ -84,7 +84,8 @@ def progress_words(facts: HeaderFacts, width: int) -> str:
 
 def _joined(facts: HeaderFacts, width: int) -> str:
     """The facts of the second line, the first ones first."""
-    model = f"{facts.model} {facts.quantisation}".strip()
+    named = facts.quantisation and facts.quantisation.lower() in facts.model.lower()
+    model = facts.model if named else f"{facts.model} {facts.quantisation}".strip()
     place = facts.place if facts.place != facts.model else ""
     words = [model, place, f"profile {facts.profile}" if facts.profile else "", f"round {facts.round}" if facts.round else ""]
     line = ""

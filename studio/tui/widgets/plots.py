@@ -72,9 +72,9 @@ class YieldPlot(FigurePlot):
 
 
 class AcceptancePlot(FigurePlot):
-    """The share of candidates that each round's decisions accepted."""
+    """The share of candidates that each round's decisions accepted, and of the tasks that opened with a word no task before them had."""
 
-    TITLE = "Accepted, % of a round's candidates"
+    TITLE = "% accepted ─, % of tasks with a new opening word ○"
 
     def draw(self, figures: Statistics) -> None:
         bins = [row for row in _binned(figures.rounds, max(self.size.width - 10, 10)) if row.candidates]
@@ -82,6 +82,9 @@ class AcceptancePlot(FigurePlot):
             return
         shares = [100 * row.accepted / row.candidates for row in bins]
         places = [row.round for row in bins]
+        yielding = [row for row in bins if row.accepted]
+        opened = [100 * min(row.new_openings / row.accepted, 1) for row in yielding]
+        self.plt.scatter([row.round for row in yielding], opened, color=self.colour("secondary"), marker="○")
         self.plt.plot(places, shares, color=self.colour("primary"), marker="braille" if len(bins) > 1 else "dot")
         self.plt.xticks(*_ticks(places))
         self.plt.ylim(0, 100)
@@ -89,20 +92,22 @@ class AcceptancePlot(FigurePlot):
 
 
 class SeedScorePlot(FigurePlot):
-    """How similar the generated tasks are to the seeds."""
+    """How similar the generated tasks are to the seeds, and to the nearest task of any kind."""
 
-    TITLE = "Generated tasks by highest ROUGE-L to a seed"
+    TITLE = "Tasks by highest ROUGE-L to a seed █, to any task ░"
 
     def draw(self, figures: Statistics) -> None:
-        counts = figures.seed_score_histogram
-        if not any(counts):
+        seeds, tasks = figures.seed_score_histogram, figures.nearest_score_histogram
+        if not any(seeds):
             return
-        places = [(place + 0.5) / BINS for place in range(BINS)]
-        self.plt.bar(places, list(counts), width=0.8, color=self.colour("secondary"), marker="█")
+        # Two bars side by side in each bin.
+        for counts, shift, colour, mark in ((seeds, 0.25, "secondary", "█"), (tasks, 0.75, "accent", "░")):
+            places = [(place + shift) / BINS for place in range(BINS)]
+            self.plt.bar(places, list(counts), width=0.45, color=self.colour(colour), marker=mark)
         edges = [place / BINS for place in range(0, BINS + 1, 2)]
         self.plt.xticks(edges, [f"{edge:.1f}" for edge in edges])
         self.plt.xlim(0, 1)
-        top = max(counts)
+        top = max(*seeds, *tasks)
         self.plt.ylim(0, top)
         self.plt.yticks([0, top], ["0", f"{top:,}"])
 
@@ -111,7 +116,15 @@ def _binned(rounds: Sequence[RoundRow], most: int) -> list[RoundRow]:
     """Rows for at most `most` columns: neighbouring rounds are summed up under the number of the first."""
     size = max(-(-len(rounds) // most), 1)
     groups = [rounds[start : start + size] for start in range(0, len(rounds), size)]
-    return [RoundRow(group[0].round, sum(row.candidates for row in group), sum(row.accepted for row in group)) for group in groups]
+    return [
+        RoundRow(
+            group[0].round,
+            sum(row.candidates for row in group),
+            sum(row.accepted for row in group),
+            sum(row.new_openings for row in group),
+        )
+        for group in groups
+    ]
 
 
 def _ticks(places: Sequence[int]) -> tuple[list[float], list[str]]:

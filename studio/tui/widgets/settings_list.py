@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,11 @@ class Setting:
     @property
     def changed(self) -> bool:
         return self.standard is not None and self.value != self.standard
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether it is a text that is set by the path of a file."""
+        return self.key.startswith("prompts.")
 
     @property
     def variable(self) -> str:
@@ -56,6 +62,15 @@ def _value(method: Method, key: str) -> Any:
     for part in key.split("."):
         value = getattr(value, part)
     return value
+
+
+def typed_text(setting: Setting) -> str:
+    """The value as one types it into a field: a list as JSON, which is TOML, too; nothing for a prompt, whose text is no line."""
+    if setting.is_prompt:
+        return ""
+    if isinstance(setting.value, tuple):
+        return json.dumps(setting.value, ensure_ascii=False)
+    return value_text(setting.value)
 
 
 def value_text(value: Any) -> str:

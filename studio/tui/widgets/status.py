@@ -60,5 +60,6 @@ class StatusLine(Widget):
                 head, style, rest = "closed", "$foreground-muted", ""
             case RunnerState.IDLE:
                 head, style = f"next: {status.stage} ", "$primary bold"
-                rest = f"{SENTENCES[status.stage]}" + (f" · {status.note}" if status.note else "")
+                # What just happened is news; the stage's sentence comes back with the next key.
+                rest = f"· {status.note}" if status.note else SENTENCES[status.stage]
         return Content.assemble((head, style), (clip(rest, width - len(head)), "$foreground-muted"))

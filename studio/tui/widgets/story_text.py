@@ -9,22 +9,32 @@ from textual.content import Content
 from studio.insight.story import Story
 from studio.loop.reasons import REASONS
 from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
+from studio.pool.review_records import Annotation
 from studio.records import TaskState, Verdict
 from studio.text import display, display_line
+
+SHOWN = 4000
+"""Characters of a text that are drawn; `studio show` has all of them."""
 
 _LINE = 300
 _CLASS = {None: "not classified yet", True: "classification", False: "not classification"}
 
+NO_ANNOTATION = Annotation()
+
 Part = str | tuple[str, str]
 
 
-def story_text(story: Story, *, marked: bool = False) -> Content:
+def story_text(story: Story, *, marked: bool = False, annotation: Annotation = NO_ANNOTATION) -> Content:
     """The story, most important first; all of it is cleaned text, none of it markup."""
-    return Content.assemble(*_parts(story, marked))
+    return Content.assemble(*_parts(story, marked, annotation))
 
 
-def _parts(story: Story, marked: bool) -> Iterator[Part]:
+def _parts(story: Story, marked: bool, annotation: Annotation) -> Iterator[Part]:
     yield from _head(story, marked)
+    if annotation.tags:
+        yield from (("Tags: ", "$text-muted"), display_line(", ".join(annotation.tags), _LINE), "\n")
+    if annotation.note:
+        yield from (("Note: ", "$text-muted"), display(annotation.note), "\n")
     if story.instances:
         yield from _heading("Instances")
         for instance in story.instances:
@@ -57,14 +67,14 @@ def _head(story: Story, marked: bool) -> Iterator[Part]:
             yield (f" · {task.state}", "bold $text-warning")
         if marked:
             yield (" · * marked for review", "bold $text-warning")
-        yield f"\n\n{display(task.instruction)}\n"
+        yield f"\n\n{_cut(task.instruction)}\n"
         if story.candidate is not None and story.candidate.text != task.instruction:
             yield ("The model wrote: ", "$text-muted")
-            yield display(story.candidate.text) + "\n"
+            yield _cut(story.candidate.text) + "\n"
     elif story.candidate is not None:
         yield (f"Candidate {story.candidate.id}", "bold")
         yield (" · rejected", "bold $text-error")
-        yield f"\n\n{display(story.candidate.text)}\n"
+        yield f"\n\n{_cut(story.candidate.text)}\n"
 
 
 def _heading(title: str) -> Iterator[Part]:
@@ -85,7 +95,7 @@ def _instance(instance: InstanceRecord) -> Iterator[Part]:
 
 
 def _indented(text: str) -> str:
-    return display(text).replace("\n", "\n          ") + "\n"
+    return _cut(text).replace("\n", "\n          ") + "\n"
 
 
 def _decision(decision: DecisionRecord, near: dict[int, str]) -> Iterator[Part]:
@@ -109,4 +119,10 @@ def _request(request: RequestRecord) -> Iterator[Part]:
         return
     done = request.completion
     yield (f"{done.completion_tokens} tokens, finished: {done.finish_reason}\n", "$text-muted")
-    yield display(done.text) + "\n"
+    yield _cut(done.text) + "\n"
+
+
+def _cut(text: str) -> str:
+    """`text` made harmless, as far as it is drawn: breaking a line of 100 KB into a narrow pane takes seconds."""
+    more = f" … and {len(text) - SHOWN:,} characters more" if len(text) > SHOWN else ""
+    return display(text[:SHOWN]) + more

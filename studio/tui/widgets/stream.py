@@ -15,7 +15,8 @@ from studio.tui.live import LiveText
 from studio.tui.widgets.pane import Pane
 
 EMPTY = "What the model writes streams in here."
-SHOWN = 20_000
+READING = "The model reads its prompts; what it writes streams in here."
+SHOWN = 8_000
 """Characters of a completion that are drawn: the last ones. The pool has all of them."""
 
 # The same shape that parts the items, see `studio.loop.parsing`; here it only decides what is coloured.
@@ -46,16 +47,17 @@ class Stream(Pane):
         """One static that is updated ten times a second at most."""
         yield Static(EMPTY, markup=False, classes="empty")
 
-    def show(self, stage: Stage, live: LiveText | None, place: str, first_number: int, tokens_per_second: float) -> None:
+    def show(self, stage: Stage, live: LiveText | None, place: str, first_number: int, tokens_per_second: float, *, running: bool) -> None:
         """Show `live`, which is the request that `place` names in words; None when there is nothing yet.
 
-        `first_number` is the number that the prompt ends with, so that the first item carries one, too; 0 for none.
+        `first_number` is the number that the prompt ends with, so that the first item carries one, too; 0 for none. `running` tells
+        whether its stage is under way.
         """
         static = self.query_one(Static)
         if live is None:
             self.border_title = "Completion"
             static.set_class(True, "empty")
-            static.update(Content(EMPTY))
+            static.update(Content(READING if running else EMPTY))
             return
         self.border_title = Content(f"Completion {place} · {self._state(live, tokens_per_second)}")
         static.set_class(False, "empty")

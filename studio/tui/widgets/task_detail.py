@@ -14,6 +14,7 @@ from studio.errors import StudioError
 from studio.insight.story import Story, story_of
 from studio.pool.browsing import Kind
 from studio.pool.queries import Queries
+from studio.pool.review_records import Annotation
 from studio.records import Verdict
 from studio.tui.latest import start_latest
 from studio.tui.pool_access import PoolAccess
@@ -50,6 +51,7 @@ class TaskDetail(Vertical):
         self._drawn = ""
         self._shown = ""
         self.marked = False
+        self.annotation = Annotation()
 
     @property
     def copied(self) -> str:
@@ -107,18 +109,20 @@ class TaskDetail(Vertical):
     async def _show(self, reference: str, settle_s: float) -> None:
         await asyncio.sleep(settle_s)
 
-        def question(pool: Queries) -> tuple[Story, bool]:
+        def question(pool: Queries) -> tuple[Story, bool, Annotation]:
             story = story_of(pool, reference)
-            rows = pool.browse_rows(Kind.TASKS, [story.task.id]) if story.task is not None else []
-            return story, any(row.marked for row in rows)
+            if story.task is None:
+                return story, False, Annotation()
+            rows = pool.browse_rows(Kind.TASKS, [story.task.id])
+            return story, any(row.marked for row in rows), pool.annotation(story.task.id)
 
         try:
-            story, marked = await self._access.ask(question)
+            story, marked, annotation = await self._access.ask(question)
         except StudioError as error:
             self.post_message(self.Failed(error))
             return
-        self._story, self.marked = story, marked
-        self.query_one("#story-text", Static).update(story_text(story, marked=marked))
+        self._story, self.marked, self.annotation = story, marked, annotation
+        self.query_one("#story-text", Static).update(story_text(story, marked=marked, annotation=annotation))
         if reference != self._shown:
             self._shown = reference
             self.query_one("#story-pane").scroll_home(animate=False)

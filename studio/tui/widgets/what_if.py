@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import ItemGrid, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Checkbox, Static
 
 from studio.errors import StudioError
@@ -21,6 +23,7 @@ from studio.loop.whatif import Change, Flip, Outcome, what_if
 from studio.pool.queries import Queries
 from studio.text import display_line
 from studio.tui.latest import start_latest
+from studio.tui.leaving import leaving
 from studio.tui.pool_access import PoolAccess
 from studio.tui.widgets.id_table import Cell, Column, IdTable
 from studio.tui.widgets.marked_box import MarkedBox
@@ -34,6 +37,14 @@ _COLUMNS = (
     Column("score", 5, right=True),
     Column("text", 0),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A change and the candidates that flip under it."""
+
+    change: Change
+    flips: tuple[int, ...]
 
 
 class _Superseded(Exception):
@@ -50,6 +61,9 @@ class WhatIfPane(Vertical):
     WhatIfPane #outcome { height: auto; padding: 0 1; margin-top: 1; }
     """
 
+    class Decided(Message):
+        """Another outcome is shown, or one is being worked out."""
+
     def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open, *, settle_s: float = SETTLE_S) -> None:
         super().__init__()
         self._access = PoolAccess(path, opened)
@@ -59,6 +73,7 @@ class WhatIfPane(Vertical):
         self._done = 0
         self._flips: dict[int, Flip] = {}
         self.outcome: Outcome | None = None
+        self.preview: Preview | None = None
 
     def compose(self) -> ComposeResult:
         yield ThresholdBar()
@@ -125,6 +140,8 @@ class WhatIfPane(Vertical):
     async def _decide(self, change: Change) -> None:
         token = object()
         self._wanted, self._done = token, 0
+        self.preview = None
+        self.post_message(self.Decided())
 
         def progress(done: int) -> None:
             if self._wanted is not token:
@@ -146,12 +163,14 @@ class WhatIfPane(Vertical):
         table.forget()
         table.show(array("q", self._flips))
         self._say(_words(outcome))
+        self.preview = Preview(change, tuple(self._flips))
+        self.post_message(self.Decided())
 
     async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
         return {each: _cells(self._flips[each]) for each in ids if each in self._flips}
 
     def _tell_progress(self) -> None:
-        if self._wanted is not None and self._done:
+        if self._wanted is not None and self._done and not leaving(self):
             self._say(Content(f"deciding again … {self._done:,} candidates"))
 
     def _say(self, words: Content) -> None:

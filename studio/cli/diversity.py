@@ -1,0 +1,86 @@
+"""`studio diversity`: how diverse the instructions of a pool are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from studio.errors import UsageError
+from studio.insight.parser import PIPELINE
+
+if TYPE_CHECKING:
+    from studio.insight.diversity_figures import Diversity
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("pool", type=PATH)
+@click.option(
+    "--origin",
+    type=click.Choice(["generated", "seed", "imported", "all"], case_sensitive=False),
+    default="generated",
+    show_default=True,
+    help="Which tasks to look at.",
+)
+@click.option("--words", is_flag=True, help="Measure the words only: needs no parser.")
+@click.option("--html", "page", type=PATH, metavar="FILE", help="Also write verbs and objects as a sunburst, one HTML file.")
+@click.option("--pipeline", default=PIPELINE, show_default=True, metavar="NAME", help="spaCy pipeline: an installed package or a folder.")
+@click.option("--sample", type=click.IntRange(min=2), metavar="N", help="Instructions of the self-ROUGE-L. [1000]")
+@click.option("--seed", default="0", show_default=True, metavar="TEXT", help="Which instructions are sampled.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(pool: Path, origin: str, words: bool, page: Path | None, pipeline: str, sample: int | None, seed: str, as_json: bool) -> None:
+    """Show how diverse the instructions of POOL are, beside the paper's figures.
+
+    The 20 most common root verbs with their 4 most common direct objects, found by spaCy's dependency parser (pip install
+    'self-instruct-studio[diversity]', then python -m spacy download en_core_web_sm). Distinct words and pairs of words, the type-token
+    ratio, and how similar sampled instructions are to each other. English only, but for the words. Works beside a running session.
+    """
+    if words and page is not None:
+        raise UsageError("--html shows verbs and objects, which --words leaves out", "leave out one of the two")
+    figures = _measured(pool, origin, None if words else pipeline, sample, seed)
+    if page is not None:
+        _write(page, figures, pool)
+    if as_json:
+        click.echo(json.dumps(figures.as_dict(), ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from studio.insight.diversity_report import diversity_report
+
+    Console(highlight=False).print(diversity_report(figures))
+
+
+def _measured(pool: Path, origin: str, pipeline: str | None, sample: int | None, seed: str) -> Diversity:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from studio.insight.diversity import SAMPLE
+    from studio.insight.diversity_figures import diversity
+    from studio.insight.parser import load_parser
+    from studio.pool.queries import Queries
+    from studio.records import Origin
+
+    wanted = None if origin == "all" else Origin(origin)
+    with Queries.open(pool) as reader:
+        parser = None if pipeline is None else load_parser(pipeline)
+        console = Console(stderr=True)
+        columns = (TextColumn("instructions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("", total=reader.count_active(wanted))
+            return diversity(reader, wanted, parser, sample=sample or SAMPLE, seed=seed, advance=lambda count: progress.advance(bar, count))
+
+
+def _write(page: Path, figures: Diversity, pool: Path) -> None:
+    from studio.insight.sunburst import sunburst
+    from studio.pool.outputs import complete_files, writing
+    from studio.text import display_line
+
+    assert figures.phrases is not None
+    text = sunburst(figures.phrases, pool.name).encode()
+    with complete_files([page]) as (file,), writing(page):
+        file.write(text)
+    click.echo(f"wrote {display_line(str(page))}", err=True)

@@ -1,0 +1,50 @@
+"""`studio overlap`: how much one file of tasks has in common with another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+_ORIGINS = ("seed", "generated", "imported")
+
+
+@click.command()
+@click.argument("ours", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument("theirs", type=click.Path(path_type=Path), metavar="OTHER")
+@click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="How many of the most similar pairs to list.")
+@click.option("--origin", type=click.Choice(_ORIGINS), help="Take only these tasks of a pool. Without it: all active ones.")
+@click.option(
+    "--tokenizer",
+    type=click.Choice(("unicode", "ascii")),
+    default="unicode",
+    show_default=True,
+    help="unicode: words of every script; ascii: exactly as the rouge_score package.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(ours: Path, theirs: Path, top: int, origin: str | None, tokenizer: str, as_json: bool) -> None:
+    """Compare the tasks of FILE with those of OTHER: pools, or files in any format that `studio import` reads.
+
+    Prints the mean over FILE's tasks of the highest ROUGE-L of the instruction to any of OTHER's, its histogram, and the most similar
+    pairs; and how many tasks of FILE share eight tokens in a row with OTHER, in an instruction, an input or an output. With an evaluation
+    set as OTHER that is the contamination check: studio overlap pool.db eval.jsonl --origin generated
+    """
+    from studio.cli.progress import progress_bar
+    from studio.insight.comparison import compare_files
+    from studio.insight.sources import open_source
+    from studio.records import Origin
+
+    if ours.resolve() == theirs.resolve():
+        click.echo("both are the same file: each task meets itself", err=True)
+    wanted = None if origin is None else Origin(origin)
+    with progress_bar() as report:
+        found = compare_files(open_source(ours, wanted), open_source(theirs, wanted), top=top, tokenizer=tokenizer, report=report)
+    if as_json:
+        click.echo(json.dumps({"file": str(ours), "other": str(theirs), **found.as_dict()}, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from studio.insight.comparison_report import comparison_report
+
+    Console(highlight=False, markup=False, emoji=False).print(comparison_report(found, str(ours), str(theirs)), soft_wrap=True)

@@ -1,0 +1,88 @@
+"""The diversity of a pool as tables for a terminal. Verbs and objects are a model's words: each passes through `display_line`."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from studio.insight import paper
+from studio.insight.diversity import WINDOW, WordDiversity
+from studio.insight.diversity_figures import Diversity
+from studio.insight.phrases import Branch, PhraseFigures
+from studio.text import display_line
+
+BAR_WIDTH = 30
+WORD_WIDTH = 24
+"""Characters of a verb or noun that are shown."""
+
+
+def diversity_report(figures: Diversity) -> Group:
+    """The measures of the words and, where there was a parser, the tree of verbs and objects, beside the paper's figures."""
+    which = f"{figures.origin} tasks" if figures.origin else "all tasks"
+    parts: list[Table | Text] = [_words(which, figures.words)]
+    if figures.phrases is not None:
+        parts += [Text(), _phrases(figures.phrases), Text(f"parsed by {display_line(figures.pipeline, 60)}", style="dim")]
+        if figures.phrases.branches:
+            parts += [Text(), _tree(figures.phrases)]
+    return Group(*parts)
+
+
+def _words(which: str, words: WordDiversity) -> Table:
+    table = _table(f"words of {which}", "")
+    rows = (
+        ("instructions", f"{words.instructions:,}"),
+        ("words, distinct words", f"{words.words:,}, {words.distinct_words:,}"),
+        ("distinct-1 (type-token ratio)", f"{words.distinct_1:.4f}"),
+        ("distinct-2", f"{words.distinct_2:.4f}"),
+        (f"type-token ratio of {WINDOW} words (moving average)", f"{words.mattr:.4f}"),
+        (f"self-ROUGE-L of {words.sampled:,} sampled instructions", f"{words.self_rouge_l:.4f}"),
+    )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _phrases(found: PhraseFigures) -> Table:
+    table = _table("root verbs and direct objects", "this pool", "paper")
+    pairs = f"{found.with_pair:,} ({found.pair_share:.1%})"
+    rows = (
+        ("instructions", f"{found.instructions:,}", f"{paper.INSTRUCTIONS:,}"),
+        ("with a verb", f"{found.with_verb:,}", ""),
+        ("with a verb and its object", pairs, f"{paper.WITH_VERB_AND_OBJECT:,} ({paper.VERB_AND_OBJECT_SHARE:.1%})"),
+        ("with one of the pairs below", f"{found.covered:,} ({found.covered_share:.1%})", f"({paper.COMMONEST_PAIRS_SHARE:.0%})"),
+        ("distinct verbs", f"{found.distinct_verbs:,}", ""),
+        ("distinct pairs", f"{found.distinct_pairs:,}", ""),
+    )
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _tree(found: PhraseFigures) -> Table:
+    table = _table("verb and its objects", "instructions", "share", "")
+    table.columns[-1].justify = "left"
+    most = found.branches[0].count
+    for branch in found.branches:
+        for name, count in _lines(branch):
+            table.add_row(Text(name), f"{count:,}", f"{count / found.instructions:.1%}", _bar(count / most))
+    return table
+
+
+def _lines(branch: Branch) -> list[tuple[str, int]]:
+    last = len(branch.objects) - 1
+    objects = [
+        (f"{'└─' if place == last else '├─'} {display_line(noun, WORD_WIDTH)}", count) for place, (noun, count) in enumerate(branch.objects)
+    ]
+    return [(display_line(branch.verb, WORD_WIDTH), branch.count), *objects]
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place == 0 else "right")
+    return table
+
+
+def _bar(share: float) -> str:
+    return "█" * max(round(share * BAR_WIDTH), 1)

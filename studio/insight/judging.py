@@ -1,0 +1,92 @@
+"""Asking a model the raters' three questions. What it says is one more recorded opinion: nothing in the studio decides by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from studio.engine.api import CancelToken, Completion, Engine, Finished, FinishReason, Request, Restarted
+from studio.errors import Interrupted, ModelError
+from studio.insight.judge_prompts import request_for
+from studio.insight.review_sample import draw
+from studio.loop.classification import CHOICES
+from studio.pool.judge_records import JudgeRecord, Opinion, digest_of
+from studio.pool.queries import Queries
+from studio.pool.review_records import QUESTIONS, Question, ReviewItem, ReviewPlan
+from studio.pool.store import Pool
+
+BATCH = 16
+"""Items that go to the model together, three requests each; as many are lost at most when the process is killed."""
+
+Progress = Callable[[int, int], None]
+"""Told how many items are done, of how many."""
+
+_YES, _NO = (choice.strip().lower() for choice in CHOICES)
+
+Asked = tuple[ReviewItem, Question]
+
+
+def sample(pool: Queries, plan: ReviewPlan) -> list[ReviewItem]:
+    """Return what a review of this plan rates: its items where there is one, else those that it would draw.
+
+    Raises PoolError when there is nothing to draw from.
+    """
+    review = pool.find_review(plan)
+    return draw(pool, plan) if review is None else pool.review_items(review.id)
+
+
+def judge_items(
+    pool: Pool, engine: Engine, judge: JudgeRecord, items: Sequence[ReviewItem], cancel: CancelToken, progress: Progress
+) -> int:
+    """Ask about every item what the judge has not said yet, a batch at a time, and return the number of opinions that are new.
+
+    Each batch is stored whole. Raises Interrupted after `cancel`, ModelError when the engine fails; what was answered before is kept.
+    """
+    known = {(each.instance_id, each.question, each.seen) for each in pool.reader.opinions(judge.id)}
+    told = 0
+    for start in range(0, len(items), BATCH):
+        batch = items[start : start + BATCH]
+        # Question by question: the requests of one share their prefix.
+        asked = [(item, question) for question in QUESTIONS for item in batch if (item.instance_id, question, _seen(item)) not in known]
+        if asked:
+            opinions = _ask(engine, asked, cancel)
+            pool.judgements.add(judge.id, opinions)
+            told += len(opinions)
+            if cancel.cancelled and len(opinions) < len(asked):
+                raise Interrupted(f"stopped; {told} opinions of this call are kept", "the same command goes on where it was")
+        progress(start + len(batch), len(items))
+    return told
+
+
+def _ask(engine: Engine, asked: Sequence[Asked], cancel: CancelToken) -> list[Opinion]:
+    """Return the opinions that came; those that were cancelled have none."""
+    requests: list[Request] = [request_for(question, item) for item, question in asked]
+    completions: dict[int, Completion] = {}
+    for event in engine.stream(requests, cancel):
+        match event:
+            case Finished(index, completion):
+                completions[index] = completion
+            case Restarted():
+                completions.clear()
+    if not cancel.cancelled and len(completions) < len(asked):
+        raise ModelError("the engine left requests unanswered", "try again, or choose another --model")
+    return [
+        _opinion(asked[index], completion)
+        for index, completion in sorted(completions.items())
+        if completion.finish_reason is not FinishReason.CANCELLED
+    ]
+
+
+def _opinion(asked: Asked, completion: Completion) -> Opinion:
+    item, question = asked
+    said = completion.text.strip().lower()
+    answer = True if said.startswith(_YES) else False if said.startswith(_NO) else None
+    if completion.finish_reason is FinishReason.REFUSED:
+        answer, detail = None, completion.detail or "the prompt does not fit the model's context"
+    else:
+        detail = "" if answer is not None else f"neither yes nor no: {completion.text.strip()[:40]}"
+    probability = None if answer is None else completion.probability
+    return Opinion(item.task_id, item.instance_id, question, _seen(item), answer, probability, detail)
+
+
+def _seen(item: ReviewItem) -> str:
+    return digest_of(item.instruction, item.input, item.output)

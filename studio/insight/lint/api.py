@@ -1,0 +1,134 @@
+"""What a lint is: a fault with a code, how to find it, and how far to trust what it finds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from studio.pool.queries_lint import LintInstance, LintTask
+
+__all__ = [
+    "EXCERPT",
+    "Check",
+    "Finding",
+    "Lint",
+    "LintInstance",
+    "LintOptions",
+    "LintTask",
+    "Measured",
+    "Part",
+    "Search",
+    "Tasks",
+    "excerpt",
+    "matches",
+    "texts_of",
+]
+
+EXCERPT = 80
+"""Characters of the words that a finding shows."""
+
+
+class Part(StrEnum):
+    """Where in a task a fault is."""
+
+    INSTRUCTION = "instruction"
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+class Finding(NamedTuple):
+    """One fault. `instance_id` is None when the task itself is at fault; `words` are those at fault, as they were written.
+
+    `other` is the task that this one is too much like, or at odds with.
+    """
+
+    task_id: int
+    instance_id: int | None
+    part: Part
+    words: str
+    other: int | None = None
+
+
+class Measured(NamedTuple):
+    """How a lint did on the hand-made table of its test: faults found of all faults, and sound tasks reported of all sound ones."""
+
+    found: int
+    faulty: int
+    wrong: int
+    sound: int
+
+
+@dataclass(frozen=True, slots=True)
+class LintOptions:
+    """`near` is the Jaccard index from which instructions count as near-duplicates, `overlap` the ROUGE-L F1 from which one counts as
+    contaminated by a file of `against`."""
+
+    near: float = 0.8
+    overlap: float = 0.7
+    against: tuple[Path, ...] = ()
+
+
+class Tasks(Protocol):
+    """The pool, for lints that need all of it: it can be read as often as they like, and is told how the work goes on."""
+
+    def __call__(self, *, with_instances: bool = True) -> Iterator[LintTask]:
+        """Yield all tasks in the order of their ids; one pass of the work."""
+        ...
+
+    def advance(self) -> None:
+        """Say that one more task is done, in a pass that reads nothing."""
+        ...
+
+
+Check = Callable[[LintTask], Iterator[Finding]]
+"""Finds the faults that a task shows by itself."""
+
+Search = Callable[[Tasks, LintOptions], Iterator[Finding]]
+"""Finds the faults that only the whole pool shows, in the order of task ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """A fault to look for, by exactly one of `check` and `search`.
+
+    `note` says what it misses and what it reports wrongly; `measured` is checked by its test. `faulty` and `sound` are examples.
+    `passes` is how often `search` goes over all tasks; `needs_file` says that it compares them with files that the user names.
+    """
+
+    code: str
+    title: str
+    help: str
+    note: str
+    measured: Measured
+    faulty: tuple[str, ...]
+    sound: tuple[str, ...]
+    check: Check | None = None
+    search: Search | None = None
+    passes: int = 1
+    needs_file: bool = False
+
+
+def texts_of(task: LintTask) -> Iterator[tuple[Part, int | None, str]]:
+    """Yield every text of a task with its place: the instruction, then each instance's input, unless it is empty, and output."""
+    yield Part.INSTRUCTION, None, task.instruction
+    for instance in task.instances:
+        if instance.input:
+            yield Part.INPUT, instance.id, instance.input
+        yield Part.OUTPUT, instance.id, instance.output
+
+
+def matches(task: LintTask, pattern: re.Pattern[str], *parts: Part) -> Iterator[Finding]:
+    """Yield the first match of `pattern` in each text of a task; only in those of `parts` when there are any."""
+    for part, instance_id, text in texts_of(task):
+        if (not parts or part in parts) and (found := pattern.search(text)):
+            yield Finding(task.id, instance_id, part, excerpt(text, found))
+
+
+def excerpt(text: str, found: re.Match[str]) -> str:
+    """Return what was matched, and the text after it as far as there is room."""
+    start, end = found.start(), max(found.end(), found.start() + EXCERPT // 2)
+    return text[start:end].strip()[:EXCERPT]

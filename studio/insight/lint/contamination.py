@@ -1,0 +1,58 @@
+"""What the pool has in common with a file that a model will be judged by."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+
+from studio.insight.lint.api import EXCERPT, Finding, Lint, LintOptions, Measured, Part, Tasks, texts_of
+from studio.insight.lint.grams import Grams
+from studio.insight.overlap import highest_overlaps
+from studio.insight.sources import open_source
+
+
+def _search(tasks: Tasks, options: LintOptions) -> Iterator[Finding]:
+    """Go through the pool once: runs of eight tokens as it is read, the ROUGE-L of its instructions a batch at a time."""
+    grams = Grams()
+    theirs: list[str] = []
+    for path in options.against:
+        for theirs_task in open_source(path):
+            theirs.append(theirs_task.instruction)
+            for text in theirs_task.texts:
+                grams.add(text)
+    task_ids = array("q")
+    found: list[Finding] = []
+
+    def instructions() -> Iterator[str]:
+        for task in tasks():
+            task_ids.append(task.id)
+            for part, instance_id, text in texts_of(task):
+                if shared := grams.shared(text):
+                    found.append(Finding(task.id, instance_id, part, shared[:EXCERPT]))
+            yield task.instruction
+
+    for overlap in highest_overlaps(instructions(), theirs):
+        if overlap.score >= options.overlap and overlap.nearest is not None:
+            words = f"ROUGE-L {overlap.score:.2f}: {theirs[overlap.nearest]}"
+            found.append(Finding(task_ids[overlap.index], None, Part.INSTRUCTION, words[:EXCERPT]))
+    yield from sorted(found, key=lambda each: (each.task_id, each.instance_id or 0, each.words))
+
+
+LINT = Lint(
+    code="contamination",
+    title="overlap with an evaluation file",
+    help=(
+        "With --against FILE: the instruction has a ROUGE-L F1 of at least 0.7 (or what --overlap says) to an instruction of the file, or "
+        "any text of the task shares a run of eight words with any text of it. The scores are exact. FILE is another pool, or of any "
+        "format that `studio import` reads."
+    ),
+    note=(
+        "Both measures see words: the same question in other words is not found. A common phrase (“what is the sentiment of the following "
+        "sentence”) is eight words long and is reported."
+    ),
+    measured=Measured(5, 6, 1, 6),
+    faulty=("Write a haiku about the sea in autumn.   where the file has   Write a haiku about the sea in winter.",),
+    sound=("Write a haiku about a mountain.   where the file has   Explain what a haiku is.",),
+    search=_search,
+    needs_file=True,
+)

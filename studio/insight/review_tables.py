@@ -1,0 +1,91 @@
+"""The figures of a review as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from studio.insight import paper
+from studio.insight.agreement import Share
+from studio.insight.review import ReviewReport
+from studio.pool.review_records import Strata
+from studio.text import display_line
+
+_NAME = 20
+
+
+def review_tables(report: ReviewReport) -> Group:
+    """All figures of a review, beside the paper's. Names of raters are cleaned, none of it is markup."""
+    return Group(*_parts(report))
+
+
+def sample_words(report: ReviewReport) -> str:
+    """Return in words which sample it is."""
+    plan = report.review.plan
+    strata = "" if plan.strata is Strata.NONE else f", stratified by {plan.strata}"
+    fewer = f" of {plan.size:,} asked for" if report.items < plan.size else ""
+    return f"review {report.review.id}: {report.items:,} tasks{fewer}, seed {display_line(plan.seed, 40)}{strata}"
+
+
+def _parts(report: ReviewReport) -> Iterator[Text | Table]:
+    yield Text(sample_words(report))
+    for each in report.progress:
+        begun = f", {each.begun} begun" if each.begun else ""
+        left = report.items - each.complete - each.skipped
+        words = f"  {display_line(each.rater, _NAME)}: {each.complete} complete, {each.skipped} skipped{begun}, {left} to go"
+        yield Text(words)
+    yield Text()
+    yield _table_2(report)
+    if report.strata:
+        yield Text()
+        yield _strata(report)
+    if report.agreement:
+        yield Text()
+        yield _kappa(report)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, heading in enumerate(headings):
+        table.add_column(Text(heading), justify="left" if place == 0 else "right")
+    return table
+
+
+def _raters(report: ReviewReport) -> list[str]:
+    return [each.rater for each in report.progress]
+
+
+def _table_2(report: ReviewReport) -> Table:
+    names = [display_line(rater, _NAME) for rater in _raters(report)]
+    table = _table("share of yes, with 95 % Wilson interval", *names, f"paper ({paper.QUALITY_TASKS})")
+    for row in report.table:
+        table.add_row(row.words, *(share_words(row.raters[rater]) for rater in _raters(report)), f"{row.paper:.0%}")
+    return table
+
+
+def _strata(report: ReviewReport) -> Table:
+    table = _table("all fields valid, by stratum", "tasks", *(display_line(rater, _NAME) for rater in _raters(report)))
+    for row in report.strata:
+        table.add_row(row.stratum, str(row.items), *(share_words(row.raters[rater]) for rater in _raters(report)))
+    return table
+
+
+def _kappa(report: ReviewReport) -> Table:
+    table = _table("agreement of two raters", "", "items", "equal", "Cohen's kappa")
+    for pair in report.agreement:
+        figures = pair.figures
+        names = " and ".join(display_line(rater, _NAME) for rater in pair.raters)
+        equal = "" if figures.agreement is None else f"{figures.agreement:.0%}"
+        kappa = "undefined" if figures.kappa is None else f"{figures.kappa:.2f}"
+        table.add_row(Text(names), pair.row.replace("_", " "), str(figures.count), equal, kappa)
+    return table
+
+
+def share_words(share: Share) -> str:
+    """Return a share as a line shows it: `58% (51-65) of 200`, or a dash without answers."""
+    if share.share is None or share.low is None or share.high is None:
+        return "-"
+    return f"{share.share:.0%} ({100 * share.low:.0f}-{100 * share.high:.0f}) of {share.count}"

@@ -1,0 +1,123 @@
+"""Tasks to compare, from a pool or from a file in any format that import knows, read as a stream and as often as asked."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio.errors import UsageError
+from studio.pool.importers import detect_importer
+from studio.pool.importers.api import Importer
+from studio.pool.queries import Queries
+from studio.records import Instance, Origin
+from studio.seeds.faults import FileFault, faulty_file, readable
+
+_SQLITE = b"SQLite format 3\0"
+_AT_A_TIME = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTask:
+    """A task and where it stands: `task 176` of a pool, `line 12` or `entry 3` of a file."""
+
+    label: str
+    instruction: str
+    instances: tuple[Instance, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that the task says: its instruction, and the inputs and outputs of its instances."""
+        return (self.instruction, *(text for each in self.instances for text in (each.input, each.output) if text))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """A file without fault, and how many tasks it has. Iterating reads it anew, in constant memory for formats with a task a line."""
+
+    path: Path
+    importer: Importer
+    tasks: int
+
+    @property
+    def format(self) -> str:
+        return self.importer.name
+
+    def __len__(self) -> int:
+        return self.tasks
+
+    def __iter__(self) -> Iterator[SourceTask]:
+        with readable(self.path):
+            for number, parsed in enumerate(self.importer.parse(self.path), 1):
+                if parsed.task is None:
+                    raise faulty_file(self.path, parsed.faults, "correct the file")
+                label = f"line {parsed.line}" if parsed.line else f"entry {number}"
+                yield SourceTask(label, parsed.task.instruction, parsed.task.instances)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSource:
+    """The active tasks of a pool as it was when it was opened. Iterating reads them anew, some thousands at a time."""
+
+    path: Path
+    ids: array[int] = field(repr=False)
+    format: str = "pool"
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[SourceTask]:
+        with Queries.open(self.path) as reader:
+            for start in range(0, len(self.ids), _AT_A_TIME):
+                for task in reader.tasks(self.ids[start : start + _AT_A_TIME]):
+                    yield SourceTask(f"task {task.id}", task.instruction, task.instances)
+
+
+Source = TaskFile | PoolSource
+
+
+def open_source(path: Path, origin: Origin | None = None) -> Source:
+    """Look at `path` once, to its end, and return it as something to iterate.
+
+    `origin` leaves out a pool's tasks of other origins, and says nothing about files. Raises UsageError, naming the first fault, for a file
+    that is missing, faulty or without a task, and PoolError for a pool that cannot be read.
+    """
+    with readable(path):
+        with path.open("rb") as file:
+            is_pool = file.read(len(_SQLITE)) == _SQLITE
+        if not is_pool:
+            return _file(path)
+    with Queries.open(path) as reader:
+        ids = reader.task_ids(origin=origin)
+    if not ids:
+        kind = f"{origin} task" if origin else "task"
+        raise UsageError(f"pool {path} has no {kind}", "leave --origin out, or generate some first")
+    return PoolSource(path, ids)
+
+
+def _file(path: Path) -> TaskFile:
+    importer = detect_importer(path)
+    faults: list[FileFault] = []
+    tasks = 0
+    for parsed in importer.parse(path):
+        tasks += parsed.task is not None
+        faults.extend(parsed.faults)
+    if not tasks and not faults:
+        faults.append(FileFault(0, "", "the file holds no task"))
+    if faults:
+        raise faulty_file(path, faults, f"it was read as {importer.name}; correct the file")
+    return TaskFile(path, importer, tasks)
+
+
+def at_places(source: Iterable[SourceTask], places: Iterable[int]) -> dict[int, SourceTask]:
+    """Return the tasks at some places of `source`, counted from 0; it is read until the last of them."""
+    wanted = set(places)
+    found: dict[int, SourceTask] = {}
+    if wanted:
+        for place, task in enumerate(source):
+            if place in wanted:
+                found[place] = task
+                if len(found) == len(wanted):
+                    break
+    return found

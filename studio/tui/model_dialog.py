@@ -1,0 +1,208 @@
+"""Which model: those found on this machine with what their files say, or a path or a server's address that is typed."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, Static
+
+from studio.engine.catalog import CatalogEntry, find_model, list_models
+from studio.engine.figures import count_text, size_text
+from studio.engine.gguf import read_gguf
+from studio.engine.remote_address import is_address, parse_address
+from studio.engine.scripted import SCRIPTED_MODEL
+from studio.errors import StudioError
+from studio.text import display, display_line
+from studio.tui.closing import Dialog
+from studio.tui.dialogs import HELP_KEY
+from studio.tui.latest import start_latest
+from studio.tui.safe import SafeInput
+from studio.tui.widgets.id_table import Cell, Column, IdTable
+from studio.tui.widgets.key_bar import KeyBar
+
+_COLUMNS = (
+    Column("model", 0),
+    Column("size", 6, right=True),
+    Column("quant.", 7),
+    Column("context", 8, right=True),
+    Column("file", 8, right=True),
+    Column("licence", 10),
+)
+_BUNDLED = "bundled"
+
+
+class ModelDialog(Dialog[str | None]):
+    """Closes with the model as `--model` takes it, empty for the bundled one, or with None when nothing is chosen."""
+
+    HELP = """
+    The models on this machine: the bundled one, and GGUF files in `models`, in `$STUDIO_MODELS` and in your data folder. *size* counts
+    parameters, *context* the tokens it was trained for. `enter` takes the one under the cursor.
+
+    In the field below, `p`, you can name any GGUF file by its path, or a server: `http://host:port/v1#name`. A server is asked nothing
+    before you open the pool.
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "choose", "Choose", id="model.choose", priority=True, tooltip="Take this model."),
+        Binding("p", "type", "Path or address", id="model.type", tooltip="Type the path of a file, or a server's address."),
+        Binding("escape", "leave", "Leave as it was", id="model.leave", key_display="esc", tooltip="Close without a choice."),
+        HELP_KEY,
+    ]
+    DEFAULT_CSS = """
+    ModelDialog { align: center middle; }
+    ModelDialog > Vertical {
+        width: 92%; max-width: 110; height: 80%; background: $panel; border: round $primary; padding: 0 1;
+        border-title-color: $primary; border-title-style: bold;
+    }
+    ModelDialog IdTable { height: 1fr; background: $panel; }
+    ModelDialog #facts { height: 3; color: $foreground-muted; margin-top: 1; }
+    ModelDialog Input { border: none; height: 1; padding: 0 1; background: $surface; }
+    ModelDialog Input:focus { background: $background; }
+    ModelDialog #said { height: auto; min-height: 1; max-height: 3; color: $text-error; }
+    """
+
+    def __init__(self, chosen: str = "", lister: Callable[[], list[CatalogEntry]] | None = None) -> None:
+        super().__init__()
+        self._chosen = chosen
+        self._lister = lister or list_models
+        self._entries: list[CatalogEntry] = []
+
+    def compose(self) -> ComposeResult:
+        """The list, what is known of the one under the cursor, and the field."""
+        with Vertical() as window:
+            window.border_title = Content("Which model?")
+            yield IdTable(_COLUMNS, self._rows_of, empty="No model is installed. Press p and name a file or a server.", id="models")
+            yield Static(id="facts", markup=False)
+            yield SafeInput(placeholder="the path of a GGUF file, or http://host:port/v1#name", id="typed", compact=True)
+            yield Static(id="said", markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Look for models beside the screen: their files are read, which may take a while the first time."""
+        table = self.query_one(IdTable)
+        table.show_loading("looking for models …")
+        table.focus()
+        start_latest(self, "models", self._find)
+
+    def action_type(self) -> None:
+        """Go to the field."""
+        self.query_one(Input).focus()
+
+    def action_choose(self) -> None:
+        """Take what the focus is at: the field's text, else the model under the cursor."""
+        field, table = self.query_one(Input), self.query_one(IdTable)
+        if field.has_focus:
+            start_latest(self, "check", self._check, field.value.strip())
+        elif table.current is not None:
+            self._take(self._entries[table.current])
+
+    def action_leave(self) -> None:
+        """Close, from the field back to the list first."""
+        if self.query_one(Input).has_focus:
+            self.query_one(IdTable).focus()
+        else:
+            self.dismiss(None)
+
+    @on(Input.Submitted)
+    @on(IdTable.Selected)
+    def _entered(self, event: Input.Submitted | IdTable.Selected) -> None:
+        event.stop()
+        self.action_choose()
+
+    @on(Input.Changed)
+    def _typing(self) -> None:
+        self._say("")
+
+    @on(IdTable.Moved)
+    def _moved(self, event: IdTable.Moved) -> None:
+        self._say("")
+        facts = Content("") if event.row_id is None else _facts(self._entries[event.row_id])
+        self.query_one("#facts", Static).update(facts)
+
+    def _take(self, entry: CatalogEntry) -> None:
+        if entry.identity is None:
+            self._say(entry.fault)
+        else:
+            self.dismiss("" if entry.source == _BUNDLED else str(entry.path))
+
+    async def _find(self) -> None:
+        found = await asyncio.to_thread(self._lister)
+        self._entries = sorted(found, key=lambda entry: entry.source != _BUNDLED)
+        table = self.query_one(IdTable)
+        table.show(array("q", range(len(self._entries))))
+        place = next((place for place, entry in enumerate(self._entries) if self._is_chosen(entry)), None)
+        if place is not None:
+            table.cursor = place
+        elif self._chosen and not self.query_one(Input).value:
+            self.query_one(Input).value = self._chosen
+            self.query_one(Input).focus()
+
+    def _is_chosen(self, entry: CatalogEntry) -> bool:
+        if not self._chosen:
+            return entry.source == _BUNDLED
+        return self._chosen in (entry.name, str(entry.path)) or Path(self._chosen).expanduser() == entry.path
+
+    async def _check(self, text: str) -> None:
+        if not text:
+            self._say("Type the path of a file or a server's address, or press Esc and choose one of the list.")
+            return
+        try:
+            await asyncio.to_thread(check_model, text)
+        except StudioError as error:
+            self._say(f"{error.message}: {error.hint}" if error.hint else error.message)
+            return
+        self.dismiss(text)
+
+    def _say(self, text: str) -> None:
+        self.query_one("#said", Static).update(Content(display_line(text, 300)))
+
+    async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
+        return {each: _cells(self._entries[each]) for each in ids}
+
+
+def check_model(text: str) -> None:
+    """Look whether `text` can name a model: a server's address by its form, a file by its header.
+
+    Raises ModelError and UsageError, with what to do.
+    """
+    if is_address(text):
+        parse_address(text)
+    elif text != SCRIPTED_MODEL:
+        read_gguf(find_model(text))
+
+
+def _cells(entry: CatalogEntry) -> Sequence[Cell]:
+    known = entry.identity
+    if known is None:
+        return (entry.name, "bad"), ("", ""), ("broken", "bad"), ("", ""), ("", ""), ("", "")
+    context = f"{known.context_length:,}" if known.context_length else "?"
+    return (
+        (entry.name, ""),
+        (count_text(known.parameters), ""),
+        (known.quantisation or "?", ""),
+        (context, ""),
+        (size_text(known.file_size), ""),
+        (known.licence or "not said", "muted"),
+    )
+
+
+def _facts(entry: CatalogEntry) -> Content:
+    """The whole name, the family of models, and the file; or why the file cannot be used."""
+    if entry.identity is None:
+        return Content.assemble((f"{display_line(entry.name, 100)}\n", "bold"), (display(entry.fault), "$text-error"))
+    family = display_line(entry.identity.architecture, 40) or "not said"
+    licence = display_line(entry.identity.licence, 60) or "the file does not say"
+    return Content.assemble(
+        (display_line(entry.identity.name, 100), "bold"),
+        " · comes with the studio\n" if entry.source == _BUNDLED else "\n",
+        f"architecture {family} · licence {licence}\n",
+        display_line(str(entry.path), 300),
+    )

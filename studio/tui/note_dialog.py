@@ -1,0 +1,112 @@
+"""Small windows in which a person writes a remark: on a task of a review, or tags and a note on a task of the pool."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Footer, Input, Label
+
+from studio.pool.review_records import Annotation
+from studio.tui.closing import Dialog
+from studio.tui.dialogs import HELP_KEY
+from studio.tui.safe import SafeInput
+
+
+class NoteDialog(Dialog[str | None]):
+    """One line of text; closes with it, or with None when nothing is to be changed."""
+
+    HELP = "A remark on this task. `enter` stores it, an empty one takes it away, `escape` leaves it as it was."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave", id="note.close", key_display="esc", tooltip="Close and change nothing"),
+        HELP_KEY,
+    ]
+    DEFAULT_CSS = """
+    NoteDialog { align: center middle; }
+    NoteDialog > Vertical {
+        width: 90%; max-width: 90; height: auto; background: $panel; border: round $primary; padding: 0 1;
+        border-title-color: $primary; border-title-style: bold;
+    }
+    NoteDialog Input { border: none; height: 1; padding: 0; background: $surface; }
+    """
+
+    def __init__(self, text: str, title: str) -> None:
+        super().__init__()
+        self._text = text
+        self._title = title
+
+    def compose(self) -> ComposeResult:
+        """The line, and the keys."""
+        with Vertical() as window:
+            window.border_title = Content(self._title)
+            yield SafeInput(self._text, placeholder="a remark; enter stores it", compact=True, select_on_focus=False)
+        yield Footer(show_command_palette=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Store it."""
+        event.stop()
+        self.dismiss(event.value.strip())
+
+    def action_leave(self) -> None:
+        """Change nothing."""
+        self.dismiss(None)
+
+
+class AnnotationDialog(Dialog[Annotation | None]):
+    """Tags, with commas between them, and a note; closes with both, or with None when nothing is to be changed."""
+
+    HELP = """\
+## Tags and note
+
+What you want to remember of this task. Tags are words of your own with commas between them; the filters of the pool screen and
+`studio export --tag` choose by them. `enter` stores both, `escape` leaves them as they were.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave", id="annotation.close", key_display="esc", tooltip="Close and change nothing"),
+        HELP_KEY,
+    ]
+    DEFAULT_CSS = """
+    AnnotationDialog { align: center middle; }
+    AnnotationDialog > Vertical {
+        width: 90%; max-width: 90; height: auto; background: $panel; border: round $primary; padding: 0 1;
+        border-title-color: $primary; border-title-style: bold;
+    }
+    AnnotationDialog Horizontal { height: 1; }
+    AnnotationDialog Label { width: 6; color: $text-muted; }
+    AnnotationDialog Input { width: 1fr; border: none; height: 1; padding: 0; background: $surface; }
+    AnnotationDialog Input:focus { background: $background; }
+    """
+
+    def __init__(self, annotation: Annotation, task_id: int) -> None:
+        super().__init__()
+        self._annotation = annotation
+        self._task_id = task_id
+
+    def compose(self) -> ComposeResult:
+        """Two lines, and the keys."""
+        with Vertical() as window:
+            window.border_title = Content(f"Tags and note of task {self._task_id}")
+            with Horizontal():
+                yield Label("tags")
+                yield SafeInput(
+                    ", ".join(self._annotation.tags), placeholder="good, check the facts", id="tags", compact=True, select_on_focus=False
+                )
+            with Horizontal():
+                yield Label("note")
+                yield SafeInput(
+                    self._annotation.note, placeholder="a remark; enter stores both", id="note", compact=True, select_on_focus=False
+                )
+        yield Footer(show_command_palette=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Store both."""
+        event.stop()
+        tags = tuple(tag.strip() for tag in self.query_one("#tags", Input).value.split(",") if tag.strip())
+        self.dismiss(Annotation(tags, self.query_one("#note", Input).value.strip()))
+
+    def action_leave(self) -> None:
+        """Change nothing."""
+        self.dismiss(None)

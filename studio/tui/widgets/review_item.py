@@ -1,0 +1,63 @@
+"""One task of a review as a rater sees it: the texts, and the questions with what was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.content import Content
+
+from studio.insight.reviewing import Reviewing
+from studio.pool.review_records import ReviewItem
+from studio.text import display
+from studio.tui.cells import clip
+
+ASKED = ("Does the instruction describe a valid task?", "Is the input appropriate for it?", "Is the output correct and acceptable?")
+"""The paper's three questions, short enough for a narrow screen."""
+_BAR = 16
+
+Part = str | tuple[str, str]
+
+
+def item_text(item: ReviewItem) -> Content:
+    """Instruction, input and output; all of it cleaned, none of it markup."""
+    parts: list[Part] = []
+    for title, text in (("Instruction", item.instruction), ("Input", item.input), ("Output", item.output)):
+        parts += ["\n" if parts else "", (f"{title}\n", "bold $text-primary"), display(text) if text else ("(none)", "$text-muted"), "\n"]
+    return Content.assemble(*parts)
+
+
+def place_line(reviewing: Reviewing, width: int) -> Content:
+    """Who rates what, and how far it is, in one line."""
+    complete, skipped = reviewing.counts
+    total = len(reviewing.items)
+    settled = complete + skipped
+    filled = settled * _BAR // total if settled < total else _BAR
+    words = f"task {reviewing.position + 1} of {total} · {complete} complete, {skipped} skipped "
+    left = clip(f"Review {reviewing.review.id} · {reviewing.rater}", max(width - len(words) - _BAR - 3, 8))
+    return Content.assemble((left, "bold"), " · ", words, ("━" * filled, "$success"), ("─" * (_BAR - filled), "$text-muted"))
+
+
+def question_lines(reviewing: Reviewing, width: int) -> Content:
+    """The three questions with the answers, the one that is asked with a mark; below, what else the rater said of the item."""
+    return Content.assemble(*_questions(reviewing, width))
+
+
+def _questions(reviewing: Reviewing, width: int) -> Iterator[Part]:
+    rating = reviewing.rating
+    for place, words in enumerate(ASKED):
+        here = place == reviewing.question
+        yield ("▸ " if here else "  ", "bold $accent")
+        given = rating.answers[place]
+        shown, style = {None: ("y/n", "$text-muted"), True: ("yes", "bold $success"), False: ("no ", "bold $error")}[given]
+        yield (shown, style if not rating.skipped else "$text-muted")
+        yield ("  " + words + "\n", "bold" if here else "")
+    said = [("skipped", "bold $text-warning")] if rating.skipped else []
+    if reviewing.finished:
+        said.append(("all done: every task of the sample is rated or skipped", "bold $success"))
+    for words, style in said:
+        yield (f"  {words} ", style)
+    if rating.note:
+        used = sum(len(words) + 3 for words, _ in said)
+        yield clip(f"  note: {rating.note}", max(width - used, 10))
+    elif not said:
+        yield ("  tab marks another question, o goes to the next open task", "$text-muted")

@@ -1,0 +1,113 @@
+"""The parser: what is said when it is missing, what it is given, and spaCy itself where the extra is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.errors import ExitCode, UsageError
+from studio.insight.parser import CHARACTERS, PIPELINE, Parser, load_parser
+from studio.insight.phrases import Phrase
+from support.instruction_trees import TREES
+from support.nasty_text import NASTY_TEXTS
+from support.spacy_pipelines import KnownTrees, put_spacy, train_pipeline
+
+needs_pipeline = pytest.mark.skipif(
+    importlib.util.find_spec("spacy") is None or importlib.util.find_spec(PIPELINE) is None,
+    reason=f"needs the diversity extra and spaCy's pipeline {PIPELINE}",
+)
+
+
+def test_without_spacy_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    with pytest.raises(UsageError, match="spaCy, which is not installed") as caught:
+        load_parser()
+    assert caught.value.exit_code == ExitCode.USAGE
+    assert "self-instruct-studio[diversity]" in caught.value.hint and "--words" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [(PIPELINE, f"python -m spacy download {PIPELINE}"), ("my_own", "name an installed package or a folder")]
+)
+def test_without_the_pipeline_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, name: str, hint: str) -> None:
+    def load(_: str, **__: Any) -> None:
+        raise OSError("[E050] Can't find model\x1b[31m")
+
+    put_spacy(monkeypatch, load)
+    with pytest.raises(UsageError) as caught:
+        load_parser(name)
+    assert name in caught.value.message and "\x1b" not in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_pipeline_without_a_parser_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = KnownTrees()
+    monkeypatch.setattr(pipeline, "pipe_names", ("tagger",))
+    put_spacy(monkeypatch, lambda _, **__: pipeline)
+    with pytest.raises(UsageError, match="no dependency parser"):
+        load_parser("only_tags")
+
+
+def test_each_instruction_has_its_phrase_in_order_and_is_read_when_it_is_asked_for() -> None:
+    given: list[int] = []
+
+    def texts() -> Iterator[str]:
+        for place, tree in enumerate(TREES):
+            given.append(place)
+            yield tree.text
+
+    phrases = Parser(KnownTrees()).phrases(texts())
+    assert next(phrases) == TREES[0].expected and given == [0]
+    assert list(phrases) == [tree.expected for tree in TREES[1:]]
+
+
+def test_a_pipeline_gets_one_line_of_bounded_length() -> None:
+    pipeline = KnownTrees()
+    assert list(Parser(pipeline).phrases(["", " \n ", "a\n\n b", "x" * 10_000])) == [None] * 4
+    assert pipeline.seen == ["", "", "a b", "x" * CHARACTERS]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Parser:
+    """A real spaCy pipeline that knows the trees by heart."""
+    spacy = pytest.importorskip("spacy", reason="needs the diversity extra: uv sync --extra diversity")
+    return load_parser(str(train_pipeline(tmp_path_factory.mktemp("pipeline"), spacy)))
+
+
+@pytest.mark.slow
+def test_spacy_gives_the_phrases_of_sentences_that_it_learnt(trained: Parser) -> None:
+    found = list(trained.phrases(tree.text for tree in TREES))
+    right = sum(phrase == tree.expected for phrase, tree in zip(found, TREES, strict=True))
+    assert right >= 0.9 * len(TREES)
+
+
+@pytest.mark.slow
+def test_spacy_is_loaded_without_what_has_no_say(trained: Parser) -> None:
+    assert trained._pipeline.pipe_names == ["morphologizer", "parser", "trainable_lemmatizer"]
+
+
+@pytest.mark.slow
+def test_spacy_reads_hostile_texts(trained: Parser) -> None:
+    texts = [*NASTY_TEXTS, "", " \n\t ", "x" * 100_000, "Write " * 20_000, "((((" * 1000]
+    assert len(list(trained.phrases(texts))) == len(texts)
+
+
+@pytest.mark.slow
+def test_spacy_tells_a_broken_pipeline(tmp_path: Path) -> None:
+    pytest.importorskip("spacy", reason="needs the diversity extra: uv sync --extra diversity")
+    (tmp_path / "meta.json").write_text("{")
+    with pytest.raises(UsageError, match="cannot load the spaCy pipeline"):
+        load_parser(str(tmp_path))
+
+
+@needs_pipeline
+def test_the_english_pipeline_agrees_with_a_reader_on_most() -> None:
+    found = list(load_parser().phrases(tree.text for tree in TREES))
+    wrong = [(tree.text, phrase) for phrase, tree in zip(found, TREES, strict=True) if phrase != tree.expected]
+    assert len(wrong) <= 0.4 * len(TREES), wrong
+    assert Phrase("write", "story") in found

@@ -1,0 +1,72 @@
+"""Root verbs and their objects: the rule on trees drawn by hand, and the counts against a plain computation."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from studio.insight.phrases import Branch, Phrase, phrase_figures, phrase_of
+from support.instruction_trees import TREES, Tree, read_tree
+
+
+@pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.text)
+def test_the_rule_finds_what_a_reader_finds(tree: Tree) -> None:
+    assert phrase_of(tree.root) == tree.expected
+
+
+def test_the_table_is_long_enough_and_its_trees_are_trees() -> None:
+    assert len(TREES) >= 40
+    assert len({tree.text for tree in TREES}) == len(TREES)
+    for tree in TREES:
+        reached, waiting = 0, [tree.root]
+        while waiting:
+            waiting.extend(waiting.pop().children)
+            reached += 1
+        assert reached == len(tree.words), tree.text
+
+
+def test_the_object_of_universal_dependencies_counts_too() -> None:
+    assert phrase_of(read_tree("write poem | Write/VERB/0/root poems=poem/NOUN/1/obj").root) == Phrase("write", "poem")
+
+
+def test_without_lemmas_the_words_stand_for_themselves() -> None:
+    tree = read_tree("write poems | Write/VERB/0/ROOT Poems/NOUN/1/dobj")
+    for word in tree.words:
+        word.lemma_ = ""
+    assert phrase_of(tree.root) == Phrase("write", "poems")
+
+
+def test_counts_by_hand() -> None:
+    write = [Phrase("write", noun) for noun in ("story", "story", "poem", "essay", "letter", "song")]
+    figures = phrase_figures([*write, Phrase("give", "example"), Phrase("give", None), Phrase("tell", None), None])
+    assert (figures.instructions, figures.with_verb, figures.with_pair) == (10, 9, 7)
+    assert (figures.distinct_verbs, figures.distinct_pairs) == (3, 6)
+    assert figures.branches == (
+        Branch("write", 6, (("story", 2), ("essay", 1), ("letter", 1), ("poem", 1))),
+        Branch("give", 1, (("example", 1),)),
+    )
+    assert (figures.covered, figures.pair_share, figures.covered_share) == (6, 0.7, 0.6)
+
+
+def test_no_instructions() -> None:
+    figures = phrase_figures([])
+    assert (figures.pair_share, figures.covered_share, figures.branches) == (0.0, 0.0, ())
+
+
+def test_the_commonest_are_those_of_a_plain_computation() -> None:
+    rng = Random(3)
+    phrases = [Phrase(f"v{int(rng.expovariate(0.1))}", f"n{int(rng.expovariate(0.3))}") for _ in range(5000)]
+    figures = phrase_figures(phrases)
+    by_verb: dict[str, list[str]] = {}
+    for phrase in phrases:
+        by_verb.setdefault(phrase.verb, []).append(phrase.noun or "")
+    top = sorted(by_verb, key=lambda verb: (-len(by_verb[verb]), verb))[:20]
+    assert [(branch.verb, branch.count) for branch in figures.branches] == [(verb, len(by_verb[verb])) for verb in top]
+    covered = 0
+    for branch in figures.branches:
+        nouns = by_verb[branch.verb]
+        expected = sorted(set(nouns), key=lambda noun: (-nouns.count(noun), noun))[:4]
+        assert [noun for noun, _ in branch.objects] == expected
+        covered += sum(nouns.count(noun) for noun in expected)
+    assert figures.covered == covered

@@ -1,0 +1,251 @@
+"""Every screen and dialog as it looks, with a scripted engine and nothing that varies: no clock, no path, no version.
+
+After a change that is meant: `pytest tests/tui/test_snapshots.py --snapshot-update`, and look at what has changed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+from textual.app import App
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from studio.errors import ModelError
+from studio.loop.session import Goal
+from studio.opening import RunRequest
+from studio.pool.store import Pool
+from studio.records import Stage
+from studio.tui import app as app_module
+from studio.tui.app import StudioApp
+from studio.tui.dialogs import ErrorDialog
+from studio.tui.recent import remember
+from studio.tui.runner import Runner
+from studio.tui.widgets.decisions import DecisionTable
+from studio.tui.widgets.what_if import WhatIfPane
+from support.sessions import all_seeds, configuration, play, session_in
+from support.steering import play_until
+from support.studio_app import Driven, screen_text, scripted
+
+ASKED = configuration(threshold=0.35)
+"""Low enough that the scripted engine's candidates fall on both sides."""
+Act = Callable[[Driven], Awaitable[None]]
+ACTS: dict[str, tuple[str, Act]] = {}
+
+
+def act(pool: str) -> Callable[[Act], Act]:
+    """Name the pool that an act begins with: `new`, the stage that comes next in it, or `played`."""
+
+    def note(function: Act) -> Act:
+        ACTS[function.__name__] = (pool, function)
+        return function
+
+    return note
+
+
+@act("new")
+async def start(driven: Driven) -> None:
+    await driven.until(lambda: "Create and open" in screen_text(driven.app))
+
+
+@act("played")
+async def recent(driven: Driven) -> None:
+    await driven.until(lambda: "generated tasks" in screen_text(driven.app))
+
+
+@act("seeds")
+async def idle(driven: Driven) -> None:
+    await driven.until(lambda: "s Step" in screen_text(driven.app))
+
+
+@act("instructions")
+async def sampled(driven: Driven) -> None:
+    await driven.press("down", "down")
+
+
+@act("filter")
+async def pending(driven: Driven) -> None:
+    await driven.press("down")
+
+
+@act("classify")
+async def why_accepted(_: Driven) -> None:
+    return
+
+
+@act("classify")
+async def why_rejected(driven: Driven) -> None:
+    table = driven.screen.query_one(DecisionTable)
+    table.focus()
+    while table.row is not None and table.row.accepted:
+        await driven.press("down")
+
+
+@act("classify")
+async def overruled(driven: Driven) -> None:
+    await why_rejected(driven)
+    await driven.press("t")
+
+
+@act("played")
+async def done(driven: Driven) -> None:
+    await driven.press("down")
+
+
+@act("classify")
+async def edit(driven: Driven) -> None:
+    await driven.press("e")
+    await driven.until(lambda: "nearest #" in screen_text(driven.app))
+
+
+@act("played")
+async def instances(driven: Driven) -> None:
+    table = driven.screen.query_one(DecisionTable)
+    table.focus()
+    while table.row is None or not table.row.accepted:
+        await driven.press("down")
+    await driven.press("i")
+    await driven.until(lambda: "out " in screen_text(driven.app))
+
+
+@act("classify")
+async def parameters(driven: Driven) -> None:
+    await driven.press("p")
+
+
+@act("classify")
+async def help_of_the_table(driven: Driven) -> None:
+    await driven.press("f1")
+
+
+@act("classify")
+async def error(driven: Driven) -> None:
+    driven.app.push_screen(
+        ErrorDialog(ModelError("tiny.gguf is no GGUF file: it begins with 'this'", "name another file, or pull the model again"))
+    )
+
+
+@act("played")
+async def pool(driven: Driven) -> None:
+    await driven.press("2")
+    await driven.until(lambda: "reading" not in screen_text(driven.app))
+    await driven.press("end")
+    await driven.until(lambda: "accepted by" in screen_text(driven.app) or driven.app.size.width < 110)
+
+
+@act("played")
+async def lineage(driven: Driven) -> None:
+    await pool(driven)
+    await driven.press("l")
+    await driven.until(lambda: "descendants" in screen_text(driven.app))
+
+
+@act("played")
+async def insight(driven: Driven) -> None:
+    await driven.press("3")
+    await driven.until(lambda: "usable instance" in screen_text(driven.app))
+
+
+@act("played")
+async def what_if(driven: Driven) -> None:
+    await insight(driven)
+    await driven.press("w")
+    pane = driven.app.screen.query_one(WhatIfPane)
+    await driven.until(lambda: pane.outcome is not None)
+    await driven.press("H")
+    await driven.until(lambda: pane.preview is not None and pane.outcome is not None and bool(pane.outcome.flips))
+
+
+@act("played")
+async def export(driven: Driven) -> None:
+    await driven.press("x")
+    await driven.until(lambda: '"instruction"' in screen_text(driven.app))
+    driven.app.screen.query_one("#target", Input).value = "/data/pool.alpaca.jsonl"
+    driven.app.screen.query_one("#format").focus()
+    await driven.until(lambda: "/data/" in screen_text(driven.app))
+
+
+@act("played")
+async def settings(driven: Driven) -> None:
+    driven.app._show_settings()
+    await driven.until(lambda: "esc Back" in screen_text(driven.app))
+
+
+SHOTS = [
+    *[(name, (80, 24)) for name in ("start", "idle", "sampled", "pending", "why_accepted", "edit", "instances", "parameters")],
+    *[(name, (80, 24)) for name in ("help_of_the_table", "error", "pool", "insight", "export", "settings")],
+    *[(name, (120, 40)) for name in ("recent", "sampled", "why_rejected", "overruled", "done", "edit", "pool", "lineage", "insight")],
+    *[("what_if", (120, 40)), ("done", (50, 15))],
+]
+
+
+@pytest.fixture(scope="module")
+def pools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a pool for each state that an act begins with."""
+    folder = tmp_path_factory.mktemp("snapshots")
+    for stage in (Stage.SAMPLE, Stage.INSTRUCTIONS, Stage.FILTER, Stage.CLASSIFY):
+        with Pool.create(folder / ("seeds" if stage is Stage.SAMPLE else stage), all_seeds()) as made:
+            if stage is not Stage.SAMPLE:
+                play_until(session_in(made, asked=ASKED), stage)
+    play(folder / "played", Goal(rounds=3), asked=ASKED)
+    return folder
+
+
+@pytest.fixture
+def studio_app(request: pytest.FixtureRequest, pools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StudioApp]:
+    """The app on a copy of the act's pool, with a clock that stands."""
+    monkeypatch.setattr(app_module, "Runner", partial(Runner, clock=lambda: 0.0))
+    monkeypatch.chdir(tmp_path)
+    wanted, path = ACTS[request.param][0], tmp_path / "pool.db"
+    if wanted != "new":
+        shutil.copy(pools / wanted, path)
+    asked = RunRequest(path, ASKED)
+    if request.param in ("start", "recent"):
+        asked = None  # type: ignore[assignment]
+    if request.param == "recent":
+        remember(path)
+    app = StudioApp(asked, ASKED, scripted)
+    with closing(_Closing(app)):
+        yield app
+
+
+class _Closing:
+    def __init__(self, app: StudioApp) -> None:
+        self._app = app
+
+    def close(self) -> None:
+        if self._app.runner is not None:
+            assert self._app.runner.close()
+
+
+@pytest.mark.parametrize(
+    ("studio_app", "size"), SHOTS, ids=[f"{name}-{size[0]}x{size[1]}" for name, size in SHOTS], indirect=["studio_app"]
+)
+def test_it_looks_as_before(
+    snap_compare: Callable[..., bool], studio_app: StudioApp, size: tuple[int, int], request: pytest.FixtureRequest
+) -> None:
+    name = request.node.callspec.id.rpartition("-")[0]
+
+    async def play_act(pilot: Pilot[None]) -> None:
+        driven = Driven(studio_app, pilot)
+        if studio_app.runner is not None:
+            await driven.idle()
+        await ACTS[name][1](driven)
+        if studio_app.runner is not None:
+            await driven.idle()
+        _still(studio_app)
+        await pilot.pause()
+
+    assert snap_compare(studio_app, terminal_size=size, run_before=play_act)
+
+
+def _still(app: App[None]) -> None:
+    """Take away what comes and goes: messages, and the cursor that blinks."""
+    app.clear_notifications()
+    for field in app.screen.query(Input):
+        field.cursor_blink = False

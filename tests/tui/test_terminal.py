@@ -1,0 +1,71 @@
+"""The program itself, with the bundled model, in a real terminal: a round is stepped, a verdict overruled, and both are there next time."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from support.pools import ask, assert_sound
+from support.terminal import Terminal
+
+pytestmark = [pytest.mark.real_model, pytest.mark.slow]
+
+SMALL = {
+    "STUDIO_REQUESTS_PER_ROUND": "1",
+    "STUDIO_SAMPLING__INSTRUCTIONS__MAX_TOKENS": "48",
+    "STUDIO_SAMPLING__INPUT_FIRST__MAX_TOKENS": "16",
+    "STUDIO_SAMPLING__OUTPUT_FIRST__MAX_TOKENS": "16",
+}
+"""A small round: the way through it is the same."""
+STAGES = ("sample", "instructions", "filter", "classify", "instances", "commit")
+VERDICTS = "SELECT verdict, decided_by FROM decisions WHERE candidate_id = 1 ORDER BY id"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+def test_a_round_and_a_verdict_outlive_the_program(tmp_path: Path, size: tuple[int, int]) -> None:
+    pool = tmp_path / "pool.db"
+    with Terminal(tmp_path, ["run", pool], size, **SMALL) as terminal:
+        terminal.until("◌ loading")
+        terminal.until("next: sample")
+        for stage, following in pairwise(STAGES[:4]):
+            terminal.press("s")
+            terminal.until(f"✓ {stage}")
+            terminal.until(f"next: {following}")
+        terminal.until("✓ accepted  novel.")
+        terminal.press("t")
+        terminal.until("✗✎")
+        terminal.until("✗ rejected by you. The rule said: accepted, novel.")
+        terminal.press("r")
+        terminal.until("✓ commit")
+        terminal.until("next: sample")
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert_sound(pool)
+    assert ask(pool, VERDICTS) == [("accepted", "rule"), ("rejected", "human")]
+    with Terminal(tmp_path, [pool], size) as terminal:
+        terminal.until("next: sample")
+        terminal.until("✓ commit")
+        terminal.until("✗ rejected by you. The rule said: accepted, novel.")
+        terminal.press("u")
+        terminal.until("✓ accepted  novel.")
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert_sound(pool)
+
+
+def test_from_the_picker_to_an_explained_task_with_the_keys_of_the_footer(tmp_path: Path) -> None:
+    with Terminal(tmp_path, [], (80, 24), **SMALL) as terminal:
+        terminal.until("^o Create and open")
+        terminal.press("ctrl+o")
+        for following in STAGES[1:4]:
+            terminal.until("s Step")
+            terminal.press("s")
+            terminal.until(f"next: {following}")
+        terminal.until("✓ accepted  novel.")
+        terminal.until("nearest #")
+        assert "q Quit" in terminal.text
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert_sound(tmp_path / "pool.db")
