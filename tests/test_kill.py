@@ -17,7 +17,7 @@ from support.pools import assert_sound
 from support.sessions import all_seeds, configuration, exported, play, session_in
 
 KILLS = 20
-RUN = ("--headless", "--model", "scripted", "--target", "600")
+RUN = ("--headless", "--model", "scripted", "--target", "1200")
 
 
 def test_sigkill_at_random_moments(tmp_path: Path) -> None:
