@@ -50,20 +50,35 @@ def cost_line(figures: Statistics) -> str:
     )
 
 
+def beside_the_paper(figures: Statistics) -> tuple[tuple[str, str], ...]:
+    """The figures of the paper's table 1, each as this pool's and the paper's, in its order: instructions, classification tasks, instances,
+    instances a task, empty inputs, words of instructions, inputs and outputs."""
+    return (
+        (f"{figures.generated:,}", f"{paper.INSTRUCTIONS:,}"),
+        (f"{figures.classification_share:.1%}", f"{paper.CLASSIFICATION_SHARE:.1%}"),
+        (f"{figures.instances:,}", f"{paper.INSTANCES:,}"),
+        (f"{figures.instances_per_task:.2f}", f"{paper.INSTANCES_PER_TASK:.2f}"),
+        (f"{figures.empty_input_share:.1%}", f"{paper.EMPTY_INPUT_SHARE:.1%}"),
+        (f"{figures.mean_instruction_words:.1f}", f"{paper.MEAN_INSTRUCTION_WORDS:.1f}"),
+        (f"{figures.mean_input_words:.1f}", f"{paper.MEAN_INPUT_WORDS:.1f}"),
+        (f"{figures.mean_output_words:.1f}", f"{paper.MEAN_OUTPUT_WORDS:.1f}"),
+    )
+
+
 def _scorecard(figures: Statistics) -> Table:
     table = plain_table("generated data", "this pool", "paper")
-    rows = (
-        ("instructions", f"{figures.generated:,}", f"{paper.INSTRUCTIONS:,}"),
-        ("classification tasks", f"{figures.classification_share:.1%}", f"{paper.CLASSIFICATION_SHARE:.1%}"),
-        ("instances", f"{figures.instances:,}", f"{paper.INSTANCES:,}"),
-        ("instances a task", f"{figures.instances_per_task:.2f}", f"{paper.INSTANCES_PER_TASK:.2f}"),
-        ("instances with empty input", f"{figures.empty_input_share:.1%}", f"{paper.EMPTY_INPUT_SHARE:.1%}"),
-        ("mean words, instruction", f"{figures.mean_instruction_words:.1f}", f"{paper.MEAN_INSTRUCTION_WORDS:.1f}"),
-        ("mean words, input (not empty)", f"{figures.mean_input_words:.1f}", f"{paper.MEAN_INPUT_WORDS:.1f}"),
-        ("mean words, output", f"{figures.mean_output_words:.1f}", f"{paper.MEAN_OUTPUT_WORDS:.1f}"),
+    names = (
+        "instructions",
+        "classification tasks",
+        "instances",
+        "instances a task",
+        "instances with empty input",
+        "mean words, instruction",
+        "mean words, input (not empty)",
+        "mean words, output",
     )
-    for row in rows:
-        table.add_row(*row)
+    for name, values in zip(names, beside_the_paper(figures), strict=True):
+        table.add_row(name, *values)
     return table
 
 

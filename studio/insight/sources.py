@@ -10,9 +10,10 @@ from pathlib import Path
 from studio.errors import UsageError
 from studio.pool.importers import detect_importer
 from studio.pool.importers.api import Importer
+from studio.pool.importing import count_tasks
 from studio.pool.queries import Queries
 from studio.records import Instance, Origin
-from studio.seeds.faults import FileFault, faulty_file, readable
+from studio.seeds.faults import faulty_file, readable
 
 _SQLITE = b"SQLite format 3\0"
 _AT_A_TIME = 5_000
@@ -98,15 +99,7 @@ def open_source(path: Path, origin: Origin | None = None) -> Source:
 
 def _file(path: Path) -> TaskFile:
     importer = detect_importer(path)
-    faults: list[FileFault] = []
-    tasks = 0
-    for parsed in importer.parse(path):
-        tasks += parsed.task is not None
-        faults.extend(parsed.faults)
-    if not tasks and not faults:
-        faults.append(FileFault(0, "", "the file holds no task"))
-    if faults:
-        raise faulty_file(path, faults, f"it was read as {importer.name}; correct the file")
+    tasks = count_tasks(path, importer, f"it was read as {importer.name}; correct the file")
     return TaskFile(path, importer, tasks)
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from studio.errors import UsageError
 from studio.pool.importers import detect_importer, find_importer
 from studio.pool.importers.api import Importer
 from studio.records import Origin, SeedTask
 from studio.seeds.faults import FileFault, faulty_file, readable
+
+_NOTHING_IMPORTED = "nothing was imported; correct the file"
 
 
 class Reader(Protocol):
@@ -49,7 +50,7 @@ class _Importing:
             with readable(report.path):
                 for parsed in importer.parse(report.path):
                     if parsed.task is None:
-                        raise _fault(report.path, list(parsed.faults))
+                        raise faulty_file(report.path, parsed.faults, _NOTHING_IMPORTED)
                     if self._is_new(parsed.task.instruction):
                         report.imported += 1
                         yield parsed.task
@@ -73,7 +74,7 @@ def import_files(pool: Writer, paths: Sequence[Path], format_name: str, origin: 
     for path in paths:
         with readable(path):
             importer = detect_importer(path) if format_name == "auto" else find_importer(format_name)
-            _verify(path, importer)
+            count_tasks(path, importer, f"{_NOTHING_IMPORTED} (read as {importer.name}: another one can be named with --format)")
         files.append((FileReport(path, importer.name), importer))
     seen = {_digest(instruction) for _, instruction, _ in pool.reader.instructions()}
     importing = _Importing(files, seen)
@@ -81,7 +82,8 @@ def import_files(pool: Writer, paths: Sequence[Path], format_name: str, origin: 
     return [report for report, _ in files]
 
 
-def _verify(path: Path, importer: Importer) -> None:
+def count_tasks(path: Path, importer: Importer, hint: str) -> int:
+    """Read a file to its end and return how many tasks it has. Raises UsageError with every fault, or that there is no task, and `hint`."""
     faults: list[FileFault] = []
     tasks = 0
     for parsed in importer.parse(path):
@@ -90,12 +92,8 @@ def _verify(path: Path, importer: Importer) -> None:
     if not tasks and not faults:
         faults.append(FileFault(0, "", "the file holds no task"))
     if faults:
-        raise _fault(path, faults, importer.name)
-
-
-def _fault(path: Path, faults: list[FileFault], name: str = "") -> UsageError:
-    read_as = f" (read as {name}: another one can be named with --format)" if name else ""
-    return faulty_file(path, faults, f"nothing was imported; correct the file{read_as}")
+        raise faulty_file(path, faults, hint)
+    return tasks
 
 
 def _digest(instruction: str) -> bytes:

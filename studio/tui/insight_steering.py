@@ -7,16 +7,16 @@ from typing import ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import TabbedContent
 
 from studio.loop.steering import Steering
 from studio.text import display_line
 from studio.tui.pool_steering import BUSY, Steer
+from studio.tui.undoing import UndoingScreen
 from studio.tui.widgets.what_if import WhatIfPane
 
 
-class InsightSteering(Screen[None]):
+class InsightSteering(UndoingScreen):
     """The steering half of the insight screen; without `steer` no key of it is there."""
 
     STEERING: ClassVar[list[BindingType]] = [
@@ -41,14 +41,6 @@ class InsightSteering(Screen[None]):
         if preview is not None:
             self._steer(lambda steering: f"{steering.apply_what_if(preview.change, preview.flips)} · u takes it back", "Applied")
 
-    def action_undo(self) -> None:
-        """Take back the newest action."""
-        self._steer(lambda steering: steering.undo(), "Undone")
-
-    def action_redo(self) -> None:
-        """Do it again."""
-        self._steer(lambda steering: steering.redo(), "Done again")
-
     def steering_commands(self) -> Iterator[SystemCommand]:
         """The palette's entries for what applies now."""
         offers = (
@@ -56,14 +48,12 @@ class InsightSteering(Screen[None]):
             ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
             ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
         )
-        for action, title, words, callback in offers:
-            if self.steers(action):
-                yield SystemCommand(title, words, callback)
+        return self._offered(offers)
 
     def changed(self) -> None:
         """Something was decided: read again what is shown."""
 
-    def _steer(self, act: Callable[[Steering], str | None], title: str) -> None:
+    def _steer(self, act: Callable[[Steering], str | None], title: str = "") -> None:
         def then(words: str | None) -> None:
             self.app.notify(display_line(words or "There is nothing to take back.", 200), title=title if words else "", markup=False)
             if self.is_mounted:

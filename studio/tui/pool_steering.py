@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from studio.insight.story import Story
 from studio.loop.steering import Steering
@@ -15,6 +14,7 @@ from studio.pool.review_records import Annotation
 from studio.records import TaskState, Verdict
 from studio.text import display_line
 from studio.tui.note_dialog import AnnotationDialog
+from studio.tui.undoing import UndoingScreen
 from studio.tui.widgets.task_detail import TaskDetail
 
 Steer = Callable[[Callable[[Steering], str | None], Callable[[str | None], None]], bool]
@@ -29,7 +29,7 @@ Instances = Callable[[int, str], None]
 """Opens the instances of a task; it is given the task's id and its instruction."""
 
 
-class PoolSteering(Screen[None]):
+class PoolSteering(UndoingScreen):
     """The steering half of the pool screen; without `steer` no key of it is there."""
 
     STEERING: ClassVar[list[BindingType]] = [
@@ -114,14 +114,6 @@ class PoolSteering(Screen[None]):
         if self.open_instances is not None and story is not None and story.task is not None:
             self.open_instances(story.task.id, story.task.instruction)
 
-    def action_undo(self) -> None:
-        """Take back the newest action."""
-        self._steer(lambda steering: steering.undo(), "Undone")
-
-    def action_redo(self) -> None:
-        """Do it again."""
-        self._steer(lambda steering: steering.redo(), "Done again")
-
     def steering_commands(self) -> Iterator[SystemCommand]:
         """The palette's entries for what applies now."""
         offers = (
@@ -135,9 +127,7 @@ class PoolSteering(Screen[None]):
             ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
             ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
         )
-        for action, title, words, callback in offers:
-            if self.steers(action):
-                yield SystemCommand(title, words, callback)
+        return self._offered(offers)
 
     def changed(self) -> None:
         """Something was decided: read again what is shown."""

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from studio.loop.settings import Method
 from studio.loop.steering import Steering
@@ -19,6 +18,7 @@ from studio.tui.live import LiveRound
 from studio.tui.parameters_dialog import ParametersDialog
 from studio.tui.rows import Row
 from studio.tui.runner import Runner, RunnerState
+from studio.tui.undoing import UndoingScreen
 from studio.tui.widgets.context_tasks import ContextTasks
 from studio.tui.widgets.decisions import DecisionTable
 
@@ -26,7 +26,7 @@ _WRITTEN = STAGES[STAGES.index(Stage.FILTER) :]
 """The stages to come when a round's completions are there and it is not committed."""
 
 
-class SteeringScreen(Screen[None]):
+class SteeringScreen(UndoingScreen):
     """The steering half of the studio screen. Between stages only: whether an action applies is told by `steers`."""
 
     STEERING: ClassVar[list[BindingType]] = [
@@ -121,14 +121,6 @@ class SteeringScreen(Screen[None]):
         if row is not None and row.candidate is not None and row.candidate.task_id is not None:
             self.app.push_screen(InstancesDialog(row.candidate.task_id, row.text, self.runner))
 
-    def action_undo(self) -> None:
-        """Take back the newest action."""
-        self._steer(lambda steering: steering.undo(), "Undone")
-
-    def action_redo(self) -> None:
-        """Do it again."""
-        self._steer(lambda steering: steering.redo(), "Done again")
-
     def steering_commands(self) -> Iterator[SystemCommand]:
         """The palette's entries for what can be steered now."""
         offers = (
@@ -142,9 +134,7 @@ class SteeringScreen(Screen[None]):
             ("undo", "Round: undo", f"Take back: {self.undo_words}", self.action_undo),
             ("redo", "Round: redo", f"Do again: {self.redo_words}", self.action_redo),
         )
-        for action, title, words, callback in offers:
-            if self.steers(action):
-                yield SystemCommand(title, words, callback)
+        return self._offered(offers)
 
     def _steer(self, act: Callable[[Steering], str | None], title: str = "") -> None:
         def then(words: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from studio.engine.api import Completion, FinishReason
 from studio.pool.records import PlannedRequest
 from studio.pool.store import Pool
 from studio.records import Origin, Stage
+from support.dying import assert_all_or_nothing
 from support.pools import (
     MODEL,
     PARAMS,
@@ -22,7 +22,6 @@ from support.pools import (
     contents,
     decided_candidates,
     decided_instances,
-    in_child,
     make_pool,
     seed_tasks,
 )
@@ -58,33 +57,7 @@ def _pool_before(path: Path, name: str) -> Path:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_kill_at_any_statement_leaves_the_old_state(tmp_path: Path, name: str) -> None:
-    path = _pool_before(tmp_path / "pool.db", name)
-    before = contents(path)
-    for deadline in range(1, 200):
-
-        def change_and_die(deadline: int = deadline) -> None:
-            pool = Pool.open(path)
-            seen = 0
-
-            def count(_: str) -> None:
-                nonlocal seen
-                seen += 1
-                if seen == deadline:
-                    os._exit(7)
-
-            pool._database.connection.set_trace_callback(count)
-            CHANGES[name](pool)
-            os._exit(8)
-
-        code = in_child(change_and_die)
-        assert_sound(path)
-        if code == 8:
-            break
-        assert code == 7
-        assert contents(path) == before
-    # At least BEGIN, a change and COMMIT were cut; what came last was whole.
-    assert deadline > 3
-    assert contents(path) != before
+    assert_all_or_nothing(_pool_before(tmp_path / "pool.db", name), CHANGES[name])
 
 
 def test_a_journal_torn_anywhere_gives_the_state_before_or_after(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from studio.pool.ledger_records import HandDecision, HandRequest, MoreInstances,
 from studio.pool.records import DecidedInstance, PlannedRequest
 from studio.pool.store import Pool
 from studio.records import Decider, Neighbour, Novelty, Stage, Verdict
+from support.dying import DIED, DONE, die_at
 from support.pools import PARAMS, PREFIX, RAW, ask, assert_sound, contents, decided_candidates, in_child, make_pool, walk_round
 
 NOTE = Note("test", "did something")
@@ -65,23 +66,15 @@ def test_a_kill_at_any_statement_leaves_the_old_state(planned: Pool, name: str) 
             pool = Pool.open(path)
             if name == "redo":
                 pool.ledger.undo()
-            seen = 0
-
-            def count(_: str) -> None:
-                nonlocal seen
-                seen += 1
-                if seen == deadline:
-                    os._exit(7)
-
-            pool._database.connection.set_trace_callback(count)
+            die_at(pool._database.connection, deadline)
             pool.ledger.redo() if name == "redo" else ACTIONS[name](pool)
-            os._exit(8)
+            os._exit(DONE)
 
         code = in_child(act_and_die)
         assert_sound(path)
-        if code == 8:
+        if code == DONE:
             break
-        assert code == 7
+        assert code == DIED
         if name == "redo":
             with Pool.open(path) as pool:
                 assert pool.reader.next_redo() == "retired task 2"

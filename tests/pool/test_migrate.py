@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +17,7 @@ from studio.pool.queries import Queries
 from studio.pool.records import PlannedRequest
 from studio.pool.store import Pool
 from studio.records import Stage
+from support.dying import DIED, die_at
 from support.pools import ask, assert_sound, contents, digest, in_child, make_pool, walk_round
 
 NOW = schema.VERSION
@@ -128,15 +128,7 @@ def test_a_kill_at_any_statement_of_a_migration_leaves_the_old_version(tmp_path:
 
         def migrate_and_die(deadline: int = deadline) -> None:
             connection = sqlite3.connect(path, isolation_level=None)
-            seen = 0
-
-            def count(_: str) -> None:
-                nonlocal seen
-                seen += 1
-                if seen == deadline:
-                    os._exit(7)
-
-            connection.set_trace_callback(count)
+            die_at(connection, deadline)
             migrate(connection, path, (*schema.MIGRATIONS, NEXT))
 
         code = in_child(migrate_and_die)
@@ -145,7 +137,7 @@ def test_a_kill_at_any_statement_of_a_migration_leaves_the_old_version(tmp_path:
         if version == NOW + 1:
             last = deadline
             break
-        assert code == 7
+        assert code == DIED
         assert version == NOW
         assert contents(path) == before
     assert last > 6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -21,7 +20,8 @@ from studio.pool.queries import Queries
 from studio.pool.review_records import ALL, BLANK, Annotation, Keep, Rating, ReviewPlan, Strata
 from studio.pool.store import Pool
 from support.bulk_pool import bulk_pool
-from support.pools import ask, assert_sound, contents, in_child, make_pool, walk_round
+from support.dying import assert_all_or_nothing
+from support.pools import ask, assert_sound, contents, make_pool, walk_round
 from support.reviews import rated, sheet
 
 PLAN = ReviewPlan(12, "x")
@@ -106,33 +106,8 @@ CHANGES: dict[str, Callable[[Pool], object]] = {
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_kill_at_any_statement_leaves_the_old_state(drawn: Pool, name: str) -> None:
-    path = drawn.path
     drawn.close()
-    before = contents(path)
-    for deadline in range(1, 200):
-
-        def act_and_die(deadline: int = deadline) -> None:
-            pool = Pool.open(path)
-            seen = 0
-
-            def count(_: str) -> None:
-                nonlocal seen
-                seen += 1
-                if seen == deadline:
-                    os._exit(7)
-
-            pool._database.connection.set_trace_callback(count)
-            CHANGES[name](pool)
-            os._exit(8)
-
-        code = in_child(act_and_die)
-        assert_sound(path)
-        if code == 8:
-            break
-        assert code == 7
-        assert contents(path) == before
-    assert deadline > 3
-    assert contents(path) != before
+    assert_all_or_nothing(drawn.path, CHANGES[name])
 
 
 def _rate_all(pool: Pool, words: str) -> list[int]:

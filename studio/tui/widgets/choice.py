@@ -8,6 +8,8 @@ from textual.app import ComposeResult
 from textual.widgets import Select
 from textual.widgets._select import SelectCurrent, SelectOverlay
 
+from studio.tui.widgets.listing import Listing
+
 Value = TypeVar("Value")
 
 
@@ -20,13 +22,6 @@ class Choice(Select[Value]):
         yield _Overlay(type_to_search=self._type_to_search).data_bind(compact=Select.compact)
 
 
-class _Overlay(SelectOverlay):
-    def action_page_up(self) -> None:
-        """Nothing to leaf through before there are lines."""
-        if self._lines:
-            super().action_page_up()  # type: ignore[no-untyped-call]
-
-    def action_page_down(self) -> None:
-        """As above."""
-        if self._lines:
-            super().action_page_down()  # type: ignore[no-untyped-call]
+# Textual takes a widget's styles from its first base.
+class _Overlay(SelectOverlay, Listing):
+    """The list of a `Select`, with the page keys of a `Listing`."""

@@ -9,8 +9,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from studio.insight import paper
 from studio.insight.distributions import Distribution
+from studio.insight.report import beside_the_paper
 from studio.insight.statistics import Statistics
 from studio.tui.cells import fit
 
@@ -56,18 +56,18 @@ class Scorecard(Vertical):
 
 
 def _paper(figures: Statistics) -> Content:
-    rows = (
-        ("instructions", f"{figures.generated:,}", f"{paper.INSTRUCTIONS:,}"),
-        ("classification tasks", f"{figures.classification_share:.1%}", f"{paper.CLASSIFICATION_SHARE:.1%}"),
-        ("instances", f"{figures.instances:,}", f"{paper.INSTANCES:,}"),
-        ("instances a task", f"{figures.instances_per_task:.2f}", f"{paper.INSTANCES_PER_TASK:.2f}"),
-        ("instances, empty input", f"{figures.empty_input_share:.1%}", f"{paper.EMPTY_INPUT_SHARE:.1%}"),
-        ("words, instruction", f"{figures.mean_instruction_words:.1f}", f"{paper.MEAN_INSTRUCTION_WORDS:.1f}"),
-        ("words, input if any", f"{figures.mean_input_words:.1f}", f"{paper.MEAN_INPUT_WORDS:.1f}"),
-        ("words, output", f"{figures.mean_output_words:.1f}", f"{paper.MEAN_OUTPUT_WORDS:.1f}"),
+    names = (
+        "instructions",
+        "classification tasks",
+        "instances",
+        "instances a task",
+        "instances, empty input",
+        "words, instruction",
+        "words, input if any",
+        "words, output",
     )
     parts: list[str | tuple[str, str]] = [(f"{'':{_ROW}}{'pool':>10}{'paper':>10}", "$text-muted")]
-    for name, here, there in rows:
+    for name, (here, there) in zip(names, beside_the_paper(figures), strict=True):
         parts += [f"\n{name:{_ROW}}", (f"{here:>10}", "bold"), (f"{there:>10}", "$text-muted")]
     return Content.assemble(*parts)
 

@@ -1,0 +1,38 @@
+"""What every screen that steers has: undo and redo, and a palette that offers what applies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from textual.app import SystemCommand
+from textual.screen import Screen
+
+from studio.loop.steering import Steering
+
+Offer = tuple[str, str, str, Callable[[], None]]
+"""An action's name, what the palette calls it, what it says of it, and what it calls."""
+
+
+class UndoingScreen(Screen[None]):
+    """Base of the steering halves of screens."""
+
+    def steers(self, action: str) -> bool | None:
+        """Whether a steering action applies now; None when `action` is none."""
+        raise NotImplementedError
+
+    def action_undo(self) -> None:
+        """Take back the newest action."""
+        self._steer(lambda steering: steering.undo(), "Undone")
+
+    def action_redo(self) -> None:
+        """Do it again."""
+        self._steer(lambda steering: steering.redo(), "Done again")
+
+    def _offered(self, offers: Iterable[Offer]) -> Iterator[SystemCommand]:
+        for action, title, words, callback in offers:
+            if self.steers(action):
+                yield SystemCommand(title, words, callback)
+
+    def _steer(self, act: Callable[[Steering], str | None], title: str = "") -> None:
+        """Let `act` be done and tell, under `title`, what it did."""
+        raise NotImplementedError
