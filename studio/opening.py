@@ -104,13 +104,15 @@ def model_of(wanted: Intent) -> str:
 
 
 def engine_options(options: RunOptions, wanted: Intent) -> EngineOptions:
-    """A resumed run keeps its number of sequences and its context unless others are asked for: both shape what is computed."""
+    """A resumed run keeps its sequences, its contexts and their size unless others are asked for: both shape what is computed."""
     before = stored_engine(wanted.stored) if wanted.stored is not None and not wanted.differences else {}
     return EngineOptions(
         options.gpu_layers,
         options.context or before.get("context_tokens", 0),
         options.threads,
         options.parallel or before.get("parallel", 0),
+        # A run on record from before there were several had one.
+        before.get("contexts", 1) if before else 0,
     )
 
 

@@ -145,6 +145,18 @@ class CancelToken:
         return self._event.is_set()
 
 
+class LinkedToken(CancelToken):
+    """A token that is cancelled with another one as well; cancelling it leaves the other alone."""
+
+    def __init__(self, other: CancelToken) -> None:
+        super().__init__()
+        self._other = other
+
+    @property
+    def cancelled(self) -> bool:
+        return super().cancelled or self._other.cancelled
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What is running, for the screen and the pool's record. `layers_offloaded` and `layers` are 0 where the notion does not apply."""
@@ -154,6 +166,8 @@ class EngineInfo:
     context_tokens: int = 0
     threads: int = 0
     parallel: int = 1
+    contexts: int = 1
+    """Parts that the sequences are divided into, which compute side by side."""
     layers_offloaded: int = 0
     layers: int = 0
     notices: tuple[str, ...] = ()

@@ -42,9 +42,10 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How the model is loaded and its context made. `gpu_layers` -1 means all; `context` counts tokens of all sequences together.
+    """How the model is loaded and its contexts made. `gpu_layers` -1 means all; `context` counts tokens of all sequences together.
 
-    `flash_attention` leaves that choice to llama.cpp; otherwise it is off. `notes` are sentences for the user about what was given up.
+    `parallel`, `context` and `threads` are divided among `contexts`, which compute side by side. `flash_attention` leaves that choice to
+    llama.cpp; otherwise it is off. `notes` are sentences for the user about what was given up.
     """
 
     gpu_layers: int
@@ -55,6 +56,17 @@ class Setup:
     threads: int
     flash_attention: bool
     notes: tuple[str, ...] = ()
+    contexts: int = 1
+
+    @property
+    def parallel_each(self) -> int:
+        """The sequences of one context."""
+        return -(-self.parallel // self.contexts)
+
+    @property
+    def context_each(self) -> int:
+        """The tokens of one context."""
+        return self.context // self.contexts
 
 
 ROOMY_TOKENS = 2 * TOKENS_PER_SEQUENCE
@@ -80,6 +92,9 @@ _SHARED_MEMORY_SHARE = 0.75
 """How much of the machine's own memory an integrated GPU may fill: the system lives there, too."""
 _ACTIVATIONS = 16
 """Vectors of the model's width that a row of a batch needs while it is computed, about."""
+
+LEAST_CONTEXT_EACH = 8192
+"""Tokens of a context that hold the templates of a stage and several sequences."""
 
 _CELL_BYTES = 64
 """What llama.cpp notes of each cell beside keys and values: its position and its sequences."""
@@ -115,8 +130,10 @@ def cpu_setup(options: EngineOptions, threads: int) -> Setup:
     number of threads. Reproducible pools rest on these figures: they do not follow the memory.
     """
     parallel = options.parallel or PARALLEL_CPU
-    context = options.context or default_context(parallel)
-    return Setup(options.gpu_layers, parallel, context, BATCH_TOKENS_CPU, BATCH_TOKENS_CPU, options.threads or threads, False)
+    threads = options.threads or threads
+    contexts = min(options.contexts, parallel) or _contexts_on_cpu(parallel, options.context, threads)
+    context = options.context or contexts * default_context(-(-parallel // contexts))
+    return Setup(options.gpu_layers, parallel, context, BATCH_TOKENS_CPU, BATCH_TOKENS_CPU, threads, False, contexts=contexts)
 
 
 def used_gpus(devices: Iterable[Device]) -> list[Device]:
@@ -143,6 +160,15 @@ def gigabytes(amount: float) -> str:
     '8.5 GB'
     """
     return f"{amount / 1e9:,.1f} GB"
+
+
+def _contexts_on_cpu(parallel: int, context: int, threads: int) -> int:
+    """Return how many contexts to divide the sequences among.
+
+    Threads of one context wait for each other hundreds of times a token, and a sequence passes over the cells of all others in its context.
+    Two contexts halve both. Each holds its own copy of the templates, so there are no more, and only one where `context` is small.
+    """
+    return 2 if threads > 1 and parallel > 1 and (not context or context >= 2 * LEAST_CONTEXT_EACH) else 1
 
 
 def _steps(options: EngineOptions, gpus: Sequence[Device]) -> list[tuple[int, int, int]]:

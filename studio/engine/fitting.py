@@ -65,9 +65,13 @@ def first_that_fits(setups: Sequence[Setup], attempt: Callable[[Setup], T]) -> T
 
 
 def _smaller(setup: Setup, options: EngineOptions, layers: int) -> Iterator[Setup]:
+    if setup.contexts > 1 and not options.contexts:
+        setup = replace(setup, contexts=1, context=options.context or min(setup.context, default_context(setup.parallel)))
+        yield setup
     while not options.parallel and setup.parallel > _LEAST_PARALLEL:
         parallel = max(_LEAST_PARALLEL, setup.parallel // 2)
-        context = options.context or min(setup.context, default_context(parallel))
+        needed = setup.contexts * default_context(-(-parallel // setup.contexts))
+        context = options.context or min(setup.context, needed)
         setup = replace(setup, parallel=parallel, context=context, ubatch=min(setup.ubatch, UBATCH_TOKENS_SMALL))
         yield setup
     while not options.context and setup.context // 2 >= _LEAST_CONTEXT:
@@ -92,4 +96,5 @@ def _given_up(first: Setup, setup: Setup) -> str:
 
 
 def _words(setup: Setup) -> str:
-    return f"{setup.parallel} sequences in a context of {setup.context:,} tokens"
+    context = "a context" if setup.contexts == 1 else f"{setup.contexts} contexts"
+    return f"{setup.parallel} sequences in {context} of {setup.context_each:,} tokens"

@@ -1,29 +1,37 @@
-"""The llama.cpp engine: many sequences decoded together over one context, few-shot templates evaluated once.
+"""The llama.cpp engine: many sequences decoded together, few-shot templates evaluated once, contexts that compute side by side.
 
 The same batch of requests gives the same completions every time, whatever was run before: what is evaluated when follows from the requests
-alone (`scheduler`), and each wave begins from the same state of the context (`llama_prefixes`).
+alone (`scheduler`), each context has its own share of them, and each wave begins from the same state of its context (`llama_prefixes`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request
+from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, LinkedToken, Request
 from studio.engine.choices import Fork, fork
 from studio.engine.llama_abort import AbortFlag, AbortOnCancel
 from studio.engine.llama_batch import BatchRows
+from studio.engine.llama_context import LlamaContext
 from studio.engine.llama_model import LlamaModel
-from studio.engine.llama_prefixes import Prefixes, fingerprint
+from studio.engine.llama_prefixes import Prefixes, Tokens, fingerprint
 from studio.engine.llama_wave import WaveRun
 from studio.engine.options import PREFIX_SEQUENCES, EngineOptions
 from studio.engine.prefix_cache import common_prefix
-from studio.engine.prefix_store import PrefixStore
-from studio.engine.scheduler import Job, plan_waves
+from studio.engine.prefix_store import PrefixStore, State
+from studio.engine.scheduler import Job, deal, first_jobs, plan_waves
+from studio.engine.side_by_side import side_by_side
 from studio.errors import ModelError
 from studio.records import ModelIdentity
 
 _LEAST_SHARED_TOKENS = 16
 """A shorter prefix is not worth a batch of its own."""
+
+
+class _Lane(NamedTuple):
+    context: LlamaContext
+    batch: BatchRows
 
 
 class LlamaEngine:
@@ -36,10 +44,11 @@ class LlamaEngine:
         """
         self._identity = identity
         self._model = LlamaModel(identity.path, options, shrink=shrink)
-        self._batch = BatchRows(self._model)
-        self._prefixes = Prefixes(self._model, self._batch, store, fingerprint(identity.sha256, self._model) if store else "")
+        self._lanes = [_Lane(context, BatchRows(context, self._model.shape.batch)) for context in self._model.contexts]
+        self._prefixes = Prefixes(*self._lanes[0], store, fingerprint(identity.sha256, self._model) if store else "")
         self._abort = AbortFlag()
-        self._abort.attach(self._model.context)
+        for context in self._model.contexts:
+            self._abort.attach(context.handle)
         self._busy = False
 
     @property
@@ -52,6 +61,7 @@ class LlamaEngine:
             context_tokens=shape.context,
             threads=shape.threads,
             parallel=shape.parallel,
+            contexts=shape.contexts,
             layers_offloaded=shape.layers_offloaded,
             layers=shape.layers,
             notices=shape.notices,
@@ -63,8 +73,9 @@ class LlamaEngine:
             raise ModelError("the engine is still busy with another batch", "exhaust or close its events first")
         self._busy = True
         try:
-            with AbortOnCancel(self._abort, cancel):
-                yield from self._run(requests, cancel)
+            halt = LinkedToken(cancel)
+            with AbortOnCancel(self._abort, halt):
+                yield from self._run(requests, halt)
         finally:
             self._busy = False
 
@@ -75,7 +86,8 @@ class LlamaEngine:
     def close(self) -> None:
         """Free the model. Safe to call twice."""
         self._prefixes.forget()
-        self._batch.close()
+        for lane in self._lanes:
+            lane.batch.close()
         self._model.close()
 
     def _run(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
@@ -85,13 +97,35 @@ class LlamaEngine:
                 jobs.append(outcome)
             else:
                 yield outcome
-        for wave in plan_waves(jobs, context=self._model.shape.context, max_prefixes=PREFIX_SEQUENCES):
-            if cancel.cancelled:
-                yield from (_unstarted(job.index, len(job.tokens), FinishReason.CANCELLED) for job in wave.jobs)
-                continue
-            run = WaveRun(self._model, self._batch, self._prefixes, wave, requests)
-            yield from run.run(cancel)
-            yield from (_unstarted(job.index, len(job.tokens), FinishReason.CANCELLED) for job in run.waiting)
+        states = self._prefixes.states(dict.fromkeys(job.prefix for job in jobs if job.prefix))
+        if states is None:
+            yield from map(_not_begun, jobs)
+            return
+        uncached = first_jobs(jobs, self._prefixes.evaluated)
+        lanes = [
+            self._run_on(lane, share, requests, states, uncached, cancel)
+            for lane, share in zip(self._lanes, deal(jobs, len(self._lanes)), strict=True)
+            if share
+        ]
+        yield from side_by_side(lanes, cancel.cancel)
+
+    def _run_on(
+        self,
+        lane: _Lane,
+        jobs: Sequence[Job],
+        requests: Sequence[Request],
+        states: Mapping[Tokens, State],
+        uncached: Collection[int],
+        cancel: CancelToken,
+    ) -> Iterator[EngineEvent]:
+        with lane.context.cores.computing(lane.context):
+            for wave in plan_waves(jobs, context=lane.context.cells, max_prefixes=PREFIX_SEQUENCES):
+                if cancel.cancelled:
+                    yield from map(_not_begun, wave.jobs)
+                    continue
+                run = WaveRun(lane.context, lane.batch, wave, requests, states, uncached)
+                yield from run.run(cancel)
+                yield from map(_not_begun, run.waiting)
 
     def _prepare(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[Job | Finished]:
         """Tokenise the requests and find what they share; a request that cannot run comes as its end."""
@@ -145,6 +179,10 @@ class LlamaEngine:
         first = prompts[0][:shared]
         shared = min(common_prefix(first, prompts), *(len(prompt) - 1 for prompt in prompts), len(first))
         return shared if shared >= _LEAST_SHARED_TOKENS else 0
+
+
+def _not_begun(job: Job) -> Finished:
+    return _unstarted(job.index, len(job.tokens), FinishReason.CANCELLED)
 
 
 def _unstarted(index: int, prompt_tokens: int, reason: FinishReason, detail: str = "") -> Finished:

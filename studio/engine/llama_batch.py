@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from studio.engine.fitting import OutOfMemory, speaks_of_memory
+from studio.engine.llama_context import LlamaContext
 from studio.engine.llama_log import LOG, last_words
-from studio.engine.llama_model import LlamaModel
 from studio.errors import ModelError
 
 _ABORTED = 2
@@ -17,15 +17,15 @@ _LINES_OF_A_FAILURE = 10
 
 
 class BatchRows:
-    """A batch that is filled by hand, row by row, and evaluated. Holds at most `model.shape.batch` rows."""
+    """A batch that is filled by hand, row by row, and evaluated. Holds at most `capacity` rows."""
 
-    def __init__(self, model: LlamaModel) -> None:
+    def __init__(self, context: LlamaContext, capacity: int) -> None:
         import llama_cpp
 
         self._lib: Any = llama_cpp
-        self._model = model
-        self.capacity = model.shape.batch
-        self._batch: Any = llama_cpp.llama_batch_init(self.capacity, 0, 1)
+        self._context = context
+        self.capacity = capacity
+        self._batch: Any = llama_cpp.llama_batch_init(capacity, 0, 1)
 
     def add(self, tokens: Sequence[int], position: int, sequence: int, *, wants_logits: bool) -> int:
         """Append `tokens` of `sequence` from `position` on; logits, if wanted, of the last one. Returns that last row's number."""
@@ -49,16 +49,15 @@ class BatchRows:
         Raises OutOfMemory when a device has none left, and ModelError when llama.cpp fails otherwise. That it finds no room in the
         context cannot be as long as `scheduler.Slots` hands out no more cells than there are.
         """
-        status = int(self._lib.llama_decode(self._model.context, self._batch))
+        self._context.take_cores()
+        status = int(self._lib.llama_decode(self._context.handle, self._batch))
         rows, self._batch.n_tokens = self._batch.n_tokens, 0
         if status == 0:
             return True
         if status == _ABORTED:
             return False
         if status == _NO_ROOM:
-            raise ModelError(
-                f"the context of {self._model.shape.context} tokens has no room for {rows} more", "give it more with --context"
-            )
+            raise ModelError(f"the context of {self._context.cells} tokens has no room for {rows} more", "give it more with --context")
         if status == _NO_MEMORY or speaks_of_memory(LOG.last(_LINES_OF_A_FAILURE)):
             raise OutOfMemory(f"no memory left to evaluate a batch of {rows} tokens", last_words())
         raise ModelError(f"llama.cpp failed to evaluate a batch of {rows} tokens (status {status})", last_words())

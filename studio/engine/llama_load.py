@@ -34,11 +34,14 @@ def load_model(lib: Any, path: str, gpu_layers: int) -> Any:
 
 
 def open_context(lib: Any, model: Any, path: str, setup: Setup) -> Any:
-    """Return a context of `model`. Raises OutOfMemory, and ModelError when llama.cpp refuses for another reason."""
+    """Return one of the contexts of `model` that `setup` asks for.
+
+    Raises OutOfMemory, and ModelError when llama.cpp refuses for another reason.
+    """
     params = lib.llama_context_default_params()
-    params.n_ctx = setup.context
+    params.n_ctx = setup.context_each
     params.n_batch, params.n_ubatch = setup.batch, setup.ubatch
-    params.n_seq_max = setup.parallel + PREFIX_SEQUENCES
+    params.n_seq_max = setup.parallel_each + PREFIX_SEQUENCES
     params.n_outputs_max = params.n_seq_max
     params.n_threads = params.n_threads_batch = setup.threads
     params.kv_unified = True
@@ -48,7 +51,7 @@ def open_context(lib: Any, model: Any, path: str, setup: Setup) -> Any:
     context = lib.llama_init_from_model(model, params)
     if context:
         return context
-    wish = f"a context of {setup.context} tokens and {setup.parallel} sequences"
+    wish = f"a context of {setup.context_each} tokens and {setup.parallel_each} sequences"
     if speaks_of_memory(llama_log.LOG.last(_LINES_OF_A_FAILURE)):
         hint = f"ask for less with --context or --parallel; {llama_log.last_words()}"
         raise OutOfMemory(f"{path}: no memory for {wish}", hint)

@@ -1,4 +1,4 @@
-"""Loads a GGUF file with llama.cpp and gives what the engine asks of model, vocabulary and context."""
+"""Loads a GGUF file with llama.cpp and gives what the engine asks of model, vocabulary and contexts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from studio.engine import llama_log
 from studio.engine.devices import Setup, choose, gigabytes, kv_too_large, used_gpus
 from studio.engine.fitting import OutOfMemory, first_that_fits, setups_to_try, trying_line
 from studio.engine.gguf import read_gguf
+from studio.engine.llama_context import Cores, LlamaContext
 from studio.engine.llama_devices import list_devices
 from studio.engine.llama_load import load_model, open_context
 from studio.engine.model_facts import ModelFacts, model_facts
@@ -22,13 +23,15 @@ from studio.text import storable
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The figures a context was made with; all counts of tokens but `parallel` and `threads`."""
+    """The figures the contexts were made with; counts of tokens but for `parallel`, `threads` and `contexts`."""
 
     context: int
+    context_each: int
     per_sequence: int
     batch: int
     parallel: int
     threads: int
+    contexts: int
     layers_offloaded: int
     layers: int
     backend: str
@@ -37,7 +40,7 @@ class Shape:
 
 
 class LlamaModel:
-    """A loaded model with one context. Not safe for use from several threads at once."""
+    """A loaded model with its contexts. The vocabulary is safe for use from the threads of all contexts."""
 
     def __init__(self, path: str, options: EngineOptions, *, shrink: int = 0) -> None:
         """Load `path`, set up as its devices allow, or smaller where memory is short.
@@ -49,14 +52,13 @@ class LlamaModel:
 
         self._lib: Any = llama_cpp
         self.model: Any = None
-        self.context: Any = None
+        self.contexts: list[LlamaContext] = []
         llama_log.install()
         llama_log.LOG.clear()
         llama_cpp.llama_backend_init()
         self.setup = self._open(path, options, shrink)
         self.vocab: Any = llama_cpp.llama_model_get_vocab(self.model)
         self.vocab_size = int(llama_cpp.llama_vocab_n_tokens(self.vocab))
-        self.memory: Any = llama_cpp.llama_get_memory(self.context)
         unshared = _unshared(llama_cpp, self.model)
         self.shares_prefixes = not unshared
         self.shape = self._shape((*self.setup.notes, unshared) if unshared else self.setup.notes)
@@ -64,9 +66,8 @@ class LlamaModel:
 
     def close(self) -> None:
         """Free everything. Safe to call twice."""
-        if self.context is not None:
-            self._lib.llama_free(self.context)
-            self.context = None
+        while self.contexts:
+            self.contexts.pop().close()
         if self.model is not None:
             self._lib.llama_model_free(self.model)
             self.model = None
@@ -112,7 +113,7 @@ class LlamaModel:
             size = -count
 
     def _open(self, path: str, options: EngineOptions, shrink: int) -> Setup:
-        """Load the model and make its context with the first set-up that there is memory for."""
+        """Load the model and make its contexts with the first set-up that there is memory for."""
         devices = list_devices()
         gpus = used_gpus(devices) if options.gpu_layers else []
         facts = model_facts(read_gguf(Path(path))) if gpus or options.context else None
@@ -131,7 +132,12 @@ class LlamaModel:
                 self.close()
                 self.model = load_model(self._lib, path, setup.gpu_layers)
                 loaded = setup.gpu_layers
-            self.context = open_context(self._lib, self.model, path, setup)
+            while self.contexts:
+                self.contexts.pop().close()
+            cores = Cores(setup.threads)
+            for _ in range(setup.contexts):
+                handle = open_context(self._lib, self.model, path, setup)
+                self.contexts.append(LlamaContext(self, handle, setup.parallel_each, cores))
             return setup
 
         try:
@@ -144,13 +150,15 @@ class LlamaModel:
         lib, setup = self._lib, self.setup
         offloaded, layers = llama_log.LOG.offloaded()
         trained = int(lib.llama_model_n_ctx_train(self.model))
-        context = int(lib.llama_n_ctx(self.context))
+        each = self.contexts[0].cells
         return Shape(
-            context=context,
-            per_sequence=min(context, trained) if trained else context,
+            context=each * len(self.contexts),
+            context_each=each,
+            per_sequence=min(each, trained) if trained else each,
             batch=setup.batch,
             parallel=setup.parallel,
             threads=setup.threads,
+            contexts=len(self.contexts),
             layers_offloaded=offloaded,
             layers=layers or int(lib.llama_model_n_layer(self.model)),
             backend=", ".join(llama_log.LOG.devices()) if offloaded else "CPU",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from studio.engine.api import SamplingParams
 from studio.engine.greedy import Greedy
+from studio.engine.llama_context import LlamaContext
 from studio.engine.llama_model import LlamaModel
 from studio.errors import ModelError
 
@@ -23,12 +24,13 @@ class Sampler:
     after the penalties. `close` frees the chain.
     """
 
-    def __init__(self, model: LlamaModel, params: SamplingParams, seed: int) -> None:
+    def __init__(self, context: LlamaContext, params: SamplingParams, seed: int) -> None:
         """Raises ModelError when the grammar cannot be read."""
         import llama_cpp
 
         self._lib: Any = llama_cpp
-        self._context = model.context
+        model = context.model
+        self._context = context.handle
         self._vocab_size = model.vocab_size
         self._chain: Any = None
         self._greedy: Greedy | None = None
@@ -92,9 +94,9 @@ class Sampler:
         self._lib.llama_sampler_chain_add(self._chain, sampler)
 
 
-def logits_of(model: LlamaModel, row: int, tokens: Sequence[int]) -> list[float]:
+def logits_of(context: LlamaContext, row: int, tokens: Sequence[int]) -> list[float]:
     """Return the logits of `tokens` in `row` of the last batch, untouched by any sampler."""
     import llama_cpp
 
-    logits = llama_cpp.llama_get_logits_ith(model.context, row)
+    logits = llama_cpp.llama_get_logits_ith(context.handle, row)
     return [float(logits[token]) for token in tokens]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from studio.engine.api import Completion, EngineEvent, Finished, FinishReason, Request, TextPiece
 from studio.engine.choices import choose
-from studio.engine.llama_model import LlamaModel
+from studio.engine.llama_context import LlamaContext
 from studio.engine.llama_sampler import Sampler, logits_of
 from studio.engine.repetition import RepeatWatch
 from studio.engine.scheduler import Job
@@ -17,17 +17,18 @@ from studio.engine.text_stream import TextStream
 class RunningSequence:
     """The state of one job in sequence `slot` of the context. `close` frees its sampler."""
 
-    def __init__(self, model: LlamaModel, job: Job, request: Request, slot: int, *, cached_tokens: int) -> None:
+    def __init__(self, context: LlamaContext, job: Job, request: Request, slot: int, *, cached_tokens: int) -> None:
         self.job = job
         self.slot = slot
         self.position = len(job.prefix)
         """Tokens of this sequence that are in the context."""
         self.row = -1
         """The row of the current batch that holds its logits, -1 for none."""
-        self._model = model
+        self._context = context
+        self._model = context.model
         self._cached_tokens = cached_tokens
         self._params = request.params
-        self._sampler = None if job.choices else Sampler(model, request.params, request.seed)
+        self._sampler = None if job.choices else Sampler(context, request.params, request.seed)
         self._stream = TextStream(request.params.stop)
         self._watch = RepeatWatch(request.params.stop_on_repeat, request.suffix)
         self._tokens: list[int] = []
@@ -87,7 +88,7 @@ class RunningSequence:
             self._sampler.close()
 
     def _choose(self) -> Iterator[EngineEvent]:
-        place, probability = choose(logits_of(self._model, self.row, self.job.choices))
+        place, probability = choose(logits_of(self._context, self.row, self.job.choices))
         self.row = -1
         self._text.append(self._params.choices[place])
         if self._text[0]:

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from studio.engine.api import CancelToken, EngineEvent, Request
 from studio.engine.llama_batch import BatchRows
-from studio.engine.llama_model import LlamaModel
-from studio.engine.llama_prefixes import Prefixes
+from studio.engine.llama_context import LlamaContext
+from studio.engine.llama_prefixes import Tokens, copy_prefix, place_prefixes
 from studio.engine.llama_sequence import RunningSequence
+from studio.engine.prefix_store import State
 from studio.engine.scheduler import Job, Slots, Wave, share_rows
 
 
 class WaveRun:
-    """One wave in one context. After `run` is exhausted or closed, nothing of it is left but the prefixes' saved states."""
+    """One wave in one context, whose prefixes have these `states`. The jobs at the indexes `uncached` had theirs evaluated for them."""
 
-    def __init__(self, model: LlamaModel, batch: BatchRows, prefixes: Prefixes, wave: Wave, requests: Sequence[Request]) -> None:
+    def __init__(
+        self,
+        context: LlamaContext,
+        batch: BatchRows,
+        wave: Wave,
+        requests: Sequence[Request],
+        states: Mapping[Tokens, State],
+        uncached: Collection[int],
+    ) -> None:
         import llama_cpp
 
         self._lib: Any = llama_cpp
-        self._model = model
+        self._context = context
         self._batch = batch
-        self._prefixes = prefixes
         self._wave = wave
         self._requests = requests
-        cells = model.shape.context - sum(map(len, wave.prefixes))
-        self._slots = Slots(wave.jobs, parallel=model.shape.parallel, cells=cells)
+        self._states = [states[prefix] for prefix in wave.prefixes]
+        self._uncached = uncached
+        self._slots = Slots(wave.jobs, parallel=context.parallel, cells=context.cells - sum(map(len, wave.prefixes)))
         self._running: list[RunningSequence] = []
-        self._new_prefixes: set[tuple[int, ...]] = set()
 
     @property
     def waiting(self) -> tuple[Job, ...]:
@@ -38,10 +46,7 @@ class WaveRun:
     def run(self, cancel: CancelToken) -> Iterator[EngineEvent]:
         """Yield the events of all jobs; after a cancellation, of those begun. Raises ModelError when llama.cpp fails."""
         try:
-            entered = self._prefixes.enter(self._wave.prefixes)
-            if entered is None:
-                return
-            self._new_prefixes = entered
+            place_prefixes(self._context, self._states)
             self._begin()
             while self._running and not cancel.cancelled:
                 if not self._evaluate():
@@ -56,11 +61,10 @@ class WaveRun:
 
     def _begin(self) -> None:
         for slot, job in self._slots.admit():
-            cached = 0 if job.prefix in self._new_prefixes else len(job.prefix)
-            self._new_prefixes.discard(job.prefix)
-            self._running.append(RunningSequence(self._model, job, self._requests[job.index], slot, cached_tokens=cached))
+            cached = 0 if job.index in self._uncached else len(job.prefix)
+            self._running.append(RunningSequence(self._context, job, self._requests[job.index], slot, cached_tokens=cached))
             if job.prefix:
-                self._prefixes.copy(self._wave.prefixes.index(job.prefix), slot)
+                copy_prefix(self._context, self._wave.prefixes.index(job.prefix), slot)
 
     def _evaluate(self) -> bool:
         """Evaluate the next batch; False when that was aborted."""
@@ -83,5 +87,5 @@ class WaveRun:
             if sequence.finished:
                 sequence.close()
                 self._running.remove(sequence)
-                self._lib.llama_memory_seq_rm(self._model.memory, sequence.slot, -1, -1)
+                self._lib.llama_memory_seq_rm(self._context.memory, sequence.slot, -1, -1)
                 self._slots.release(sequence.slot, sequence.job)

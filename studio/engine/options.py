@@ -13,16 +13,20 @@ from studio.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """The user's choices. `gpu_layers` -1 means all; 0 for the others means: choose. `context` counts tokens of all sequences together."""
+    """The user's choices. `gpu_layers` -1 means all; 0 for the others means: choose.
+
+    `context` counts tokens of all sequences together; they are divided among `contexts` of llama.cpp that compute side by side.
+    """
 
     gpu_layers: int = -1
     context: int = 0
     threads: int = 0
     parallel: int = 0
+    contexts: int = 0
 
     def __post_init__(self) -> None:
         """Raise UsageError for a negative number, but for -1 GPU layers, and for more sequences than llama.cpp has."""
-        for name, least in (("gpu_layers", -1), ("context", 0), ("threads", 0), ("parallel", 0)):
+        for name, least in (("gpu_layers", -1), ("context", 0), ("threads", 0), ("parallel", 0), ("contexts", 0)):
             if getattr(self, name) < least:
                 flag = name.replace("_", "-")
                 raise UsageError(f"--{flag} {getattr(self, name)}: must be at least {least}", f"leave --{flag} out to have it chosen")

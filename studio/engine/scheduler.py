@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -60,6 +60,20 @@ def plan_waves(jobs: Sequence[Job], *, context: int, max_prefixes: int) -> list[
 
 def _wave(prefixes: Iterable[tuple[int, ...]], members: Iterable[Job]) -> Wave:
     return Wave(tuple(prefixes), tuple(sorted(members, key=lambda job: job.index)))
+
+
+def deal(jobs: Sequence[Job], hands: int) -> list[list[Job]]:
+    """Divide jobs among `hands`, in turn, whatever their sizes: how long each will take is not known, and who is free must not matter."""
+    return [list(jobs[hand::hands]) for hand in range(hands)]
+
+
+def first_jobs(jobs: Iterable[Job], prefixes: Collection[tuple[int, ...]]) -> set[int]:
+    """Return, for each of `prefixes`, the lowest index of a job that has it."""
+    first: dict[tuple[int, ...], int] = {}
+    for job in jobs:
+        if job.prefix in prefixes:
+            first[job.prefix] = min(job.index, first.get(job.prefix, job.index))
+    return set(first.values())
 
 
 class Slots:

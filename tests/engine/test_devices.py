@@ -27,6 +27,7 @@ SEVEN_B = ModelFacts(
 )
 TINY = ModelFacts(layers=30, file_size=98_362_432, kv_bytes_per_token=23_040, trained_context=8192, embedding=576, vocabulary=49_152)
 DEFAULT = EngineOptions()
+CPU_SETUP = Setup(-1, 16, 2 * default_context(8), 512, 512, 2, flash_attention=False, contexts=2)
 
 
 def chosen(*devices: Device, facts: ModelFacts | None = SEVEN_B, **options: int) -> Setup:
@@ -35,13 +36,36 @@ def chosen(*devices: Device, facts: ModelFacts | None = SEVEN_B, **options: int)
 
 @pytest.mark.parametrize("facts", [None, TINY, SEVEN_B])
 def test_without_a_gpu_everything_is_as_it_always_was(facts: ModelFacts | None) -> None:
-    assert chosen(facts=facts) == chosen(BLAS, facts=facts) == Setup(-1, 16, 17_664, 512, 512, 2, flash_attention=False)
+    assert chosen(facts=facts) == chosen(BLAS, facts=facts) == CPU_SETUP
     poor = replace(CPU, memory_free=1, memory_total=1)
     assert choose(DEFAULT, (poor,), facts, 2) == chosen(facts=facts)
 
 
 def test_no_layers_for_the_gpu_is_the_cpus_set_up() -> None:
-    assert chosen(BIG, gpu_layers=0) == Setup(0, 16, 17_664, 512, 512, 2, flash_attention=False)
+    assert chosen(BIG, gpu_layers=0) == replace(CPU_SETUP, gpu_layers=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "threads", "contexts"),
+    [
+        ({}, 2, 2),
+        ({}, 16, 2),
+        ({}, 1, 1),
+        ({"threads": 1}, 2, 1),
+        ({"parallel": 1}, 2, 1),
+        ({"context": 8192}, 2, 1),
+        ({"context": 16_384}, 2, 2),
+        ({"contexts": 1}, 2, 1),
+        ({"contexts": 3, "parallel": 2}, 8, 2),
+    ],
+)
+def test_a_cpu_divides_the_sequences_where_both_halves_have_work_and_room(options: dict[str, int], threads: int, contexts: int) -> None:
+    setup = cpu_setup(EngineOptions(**options), threads)
+    assert setup.contexts == contexts
+    assert setup.parallel_each * contexts >= setup.parallel > setup.parallel_each * (contexts - 1)
+    assert setup.context_each * contexts <= setup.context
+    if setup.context != options.get("context"):
+        assert setup.context_each == default_context(setup.parallel_each)
 
 
 def test_a_big_gpu_takes_all_layers_more_sequences_and_larger_batches() -> None:

@@ -47,12 +47,22 @@ def test_fewer_sequences_then_less_context_then_fewer_layers() -> None:
         (4, 5120, 24),
         (4, 5120, 16),
         (4, 5120, 8),
+        (16, 2 * default_context(8), 0),
         (16, 17_664, 0),
         (8, default_context(8), 0),
         (4, default_context(4), 0),
         (4, 5120, 0),
     ]
     assert all(s.flash_attention == (s.gpu_layers != 0) for s in setups)
+
+
+def test_one_context_is_tried_before_fewer_sequences() -> None:
+    first = replace(CPU, context=25_600, contexts=2)
+    setups = setups_to_try(first, EngineOptions(), LAYERS)
+    assert [(s.contexts, s.parallel, s.context) for s in setups[:3]] == [(2, 16, 25_600), (1, 16, 17_664), (1, 8, default_context(8))]
+    assert "16 sequences in 2 contexts of 12,800 tokens" in setups[1].notes[0]
+    kept = setups_to_try(first, EngineOptions(contexts=2), LAYERS)
+    assert {s.contexts for s in kept} == {2}
 
 
 def test_what_was_given_up_is_told() -> None:

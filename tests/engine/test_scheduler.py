@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.prefix_cache import PrefixCache, common_prefix
-from studio.engine.scheduler import Job, Slots, plan_waves, share_rows
+from studio.engine.scheduler import Job, Slots, deal, first_jobs, plan_waves, share_rows
 
 PREFIXES = [(), tuple(range(20)), tuple(range(30, 80)), tuple(range(100, 140)), (7,) * 60]
 CONTEXT = 256
@@ -31,6 +31,20 @@ def test_every_job_is_in_one_wave_that_can_hold_it(jobs: list[Job], most: int) -
         cells = sum(map(len, wave.prefixes))
         assert cells + max(job.own_cells for job in wave.jobs) <= CONTEXT
         assert [job.index for job in wave.jobs] == sorted(job.index for job in wave.jobs)
+
+
+@given(JOBS, st.integers(1, 5))
+def test_jobs_are_dealt_whole_and_evenly(jobs: list[Job], hands: int) -> None:
+    shares = deal(jobs, hands)
+    assert len(shares) == hands
+    assert sorted(job.index for share in shares for job in share) == [job.index for job in jobs]
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_the_first_job_of_each_prefix() -> None:
+    jobs = [job(index, prefix, 1, 1) for index, prefix in ((4, PREFIXES[1]), (0, PREFIXES[2]), (2, PREFIXES[1]), (3, ()))]
+    assert first_jobs(jobs, {PREFIXES[1], PREFIXES[2]}) == {0, 2}
+    assert first_jobs(jobs, ()) == set()
 
 
 @given(JOBS, st.integers(1, 5))
