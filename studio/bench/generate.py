@@ -38,7 +38,7 @@ class GenerateBench:
     tokens: int = 80
     repeats: int = 3
     parts: Collection[str] = PARTS
-    rounds: int = 1
+    rounds: int = 3
 
 
 def measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The limit of this machine: a bare loop over `llama_decode` that does what has to be done and nothing else."""
+"""The limit of one llama.cpp context: a bare loop over `llama_decode` that does what has to be done and nothing else."""
 
 from __future__ import annotations
 

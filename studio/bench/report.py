@@ -39,7 +39,8 @@ def print_generate(console: Console, figures: dict[str, Any]) -> None:
     engine = figures["engine"]
     model = f"{display_line(figures['model']['name'])}, {display_line(figures['model']['quantisation'])}"
     work = f"{figures['requests']} instance requests of {figures['tokens']} tokens"
-    title = f"{work}, {engine['parallel']} sequences, {engine['threads']} threads: {model}"
+    setup = f"{engine['parallel']} sequences, {engine['threads']} threads, contexts of the engine: {engine['contexts']}"
+    title = f"{work}, {setup}: {model}"
     console.print(title, markup=False, highlight=False, soft_wrap=True)
     table = Table()
     for name in ("", "tokens/s", "all runs"):

@@ -78,7 +78,7 @@ def novelty(sizes: tuple[int, ...], batch: int, as_json: bool) -> None:
 )
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, metavar="K")
 @click.option(
-    "--rounds", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Whole rounds of the loop and the port."
+    "--rounds", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Whole rounds of the loop and the port."
 )
 @click.option(
     "--only", "parts", callback=_parts, metavar="PART,...", default=",".join(PARTS), show_default=True, help="Measure these only."
@@ -89,7 +89,7 @@ def novelty(sizes: tuple[int, ...], batch: int, as_json: bool) -> None:
 def generate(context: click.Context, /, quick: bool, parts: tuple[str, ...], as_json: bool, **values: Any) -> None:
     """Generate instances with the engine, one request after another with llama-cpp-python's own Llama, and in a bare loop.
 
-    Then play whole rounds with the studio and with a straight port of the method. On 2 cores all of it takes about 12 minutes.
+    Then play whole rounds with the studio and with a straight port of the method. On 2 cores all of it takes about 15 minutes.
     """
     from studio.bench import generate as bench
     from studio.bench import report

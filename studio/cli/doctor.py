@@ -110,6 +110,7 @@ def _load(model: str, gpu_layers: int) -> dict[str, Any]:
         "layers_offloaded": info.layers_offloaded,
         "context_tokens": info.context_tokens,
         "parallel": info.parallel,
+        "contexts": info.contexts,
         "threads": info.threads,
         "notices": list(info.notices),
     }
@@ -134,7 +135,8 @@ def _print(report: dict[str, Any]) -> None:
             "model loaded on": model["backend"],
             "layers on the GPU": f"{model['layers_offloaded']} of {model['layers']}",
         }
-        lines |= {"context": f"{model['context_tokens']:,} tokens for {model['parallel']} sequences"}
+        divided = f" in {model['contexts']} contexts" if model["contexts"] > 1 else ""
+        lines |= {"context": f"{model['context_tokens']:,} tokens for {model['parallel']} sequences{divided}"}
     else:
         lines["model"] = "cannot be loaded"
     paths, cache = report["paths"], report["prefix_cache"]
