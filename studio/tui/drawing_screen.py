@@ -43,6 +43,8 @@ class DrawingScreen(SteeringScreen):
         self._prompt = 0
         self._text_stage = Stage.INSTRUCTIONS
         self._text_ordinal = 0
+        self._chosen = False
+        """Whether the text that is shown was chosen by a key; if not, the one that grows is shown."""
         self._standing: tuple[int, Stage | None] | None = None
 
     @property
@@ -61,21 +63,24 @@ class DrawingScreen(SteeringScreen):
 
     def _follow(self, stage: Stage | None) -> None:
         """Turn to the page where `stage` can be watched, and to its text; the stage after the last is the last."""
-        self.page = "prompt" if stage in _PROMPT_STAGES else "verdict"
+        # Where only one half fits, the half in which something happens is shown.
+        writes = self.live.running is Stage.INSTANCES and self.has_class("-narrow")
+        self.page = "prompt" if stage in _PROMPT_STAGES or writes else "verdict"
         texts = [each for each in MODEL_STAGES if any(place[0] is each for place in self.live.texts)]
         running = self.live.running
         self._text_stage = running if running in MODEL_STAGES else texts[-1] if texts else Stage.INSTRUCTIONS
         self._text_ordinal = self._prompt if self._text_stage is Stage.INSTRUCTIONS else 0
+        self._chosen = False
 
     def _show_all(self) -> None:
         self._show_live({RoundRead})
 
     def _show_live(self, kinds: set[type]) -> None:
-        self.query_one(Rail).refresh()
+        self.query_one(Rail).show()
         progress = self.live.stages[self.live.running] if self.live.running is not None else None
         stage = self.live.running or self.live.next_stage
-        rate = speed(progress) if progress is not None else 0.0
-        self.query_one(StatusLine).status = Status(self.runner.state, stage, self._note, rate)
+        rate = round(speed(progress)) if progress is not None else 0
+        self.query_one(StatusLine).status = Status(self.runner.state, stage, self._note or self._reading(), rate)
         self.query_one(StudioHeader).facts = self._facts()
         if kinds & {RoundRead, Opened, StateChanged}:
             self._show_prompt()
@@ -87,11 +92,32 @@ class DrawingScreen(SteeringScreen):
             self._show_text()
         self.live.changed_texts.clear()
 
+    def _reading(self) -> str:
+        """What the model does before it has written anything: a template that it has not seen yet takes it seconds."""
+        running = self.live.running
+        if running not in MODEL_STAGES or self.live.stages[running].tokens or self.live.stages[running].done:
+            return ""
+        return "the model reads its prompts"
+
     def _show_prompt(self) -> None:
         prompts = self.live.view.prompts if self.live.view is not None else ()
         self.query_one(ContextTasks).show(prompts, self._prompt)
 
+    def _turn_to_growing(self) -> None:
+        """When the text that is shown is complete, go on with the first that is still being written."""
+        stage = self.live.running
+        shown = self.live.texts.get((self._text_stage, self._text_ordinal))
+        if self._chosen or stage is not self._text_stage or shown is None or shown.completion is None:
+            return
+        growing = [place[1] for place, text in self.live.texts.items() if place[0] is stage and text.count and text.completion is None]
+        if growing:
+            self._text_ordinal = min(growing)
+            if stage is Stage.INSTRUCTIONS:
+                self._prompt = self._text_ordinal
+                self._show_prompt()
+
     def _show_text(self) -> None:
+        self._turn_to_growing()
         place = (self._text_stage, self._text_ordinal)
         text = self.live.texts.get(place)
         stage, ordinal = place
@@ -115,9 +141,12 @@ class DrawingScreen(SteeringScreen):
         table.show(rows, self.method)
         self._explain(table.row)
 
-    def on_decision_table_moved(self, message: DecisionTable.Moved) -> None:
-        """Explain the row; show the prompt it came from."""
-        row = message.row
+    def follow_cursor(self) -> None:
+        """Explain the row under the cursor, and show the prompt it came from, in the frame in which the cursor moves."""
+        self.watch(self.query_one(DecisionTable), "cursor", self._moved, init=False)
+
+    def _moved(self) -> None:
+        row = self.query_one(DecisionTable).row
         if row is not None and row.candidate is not None and row.request_ordinal != self._prompt:
             self._prompt = row.request_ordinal
             self._show_prompt()
@@ -149,7 +178,7 @@ class DrawingScreen(SteeringScreen):
         info, options = self._info, self.runner.asked.configuration.options
         place = ""
         if info is not None:
-            place = f"{info.layers_offloaded} of {info.layers} layers on the GPU" if info.layers else display_line(info.backend, 24)
+            place = f"{info.layers_offloaded}/{info.layers} layers on GPU" if info.layers else display_line(info.backend, 24)
         return HeaderFacts(
             pool=self.runner.asked.pool.name,
             model=info.model.name if info is not None else "",
@@ -167,6 +196,7 @@ class DrawingScreen(SteeringScreen):
         prompts = self.live.view.prompts if self.live.view is not None else ()
         if not prompts:
             return
+        self._chosen = True
         if self._text_stage is Stage.INSTRUCTIONS:
             self._prompt = min(max(self._prompt + by, 0), len(prompts) - 1)
             self._text_ordinal = self._prompt

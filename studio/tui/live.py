@@ -176,7 +176,8 @@ class LiveRound:
         progress = self.stages[place[0]]
         progress.tokens += completion.completion_tokens - text.count
         text.completion = completion
-        progress.done += 1
+        # What was cancelled is over, not done.
+        progress.done += completion.finish_reason is not FinishReason.CANCELLED
         self.changed_texts.add(place)
 
     def _settle(self, view: RoundView) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 
 from studio.insight.story import Story
 from studio.loop.steering import Steering
@@ -29,13 +30,16 @@ Instances = Callable[[int, str], None]
 """Opens the instances of a task; it is given the task's id and its instruction."""
 
 
+_STEERED = ("retire", "restore", "mark", "annotate", "overrule", "edit", "instances", "undo", "redo")
+
+
 class PoolSteering(UndoingScreen):
     """The steering half of the pool screen; without `steer` no key of it is there."""
 
     STEERING: ClassVar[list[BindingType]] = [
         Binding("r", "retire", "Retire", id="pool.retire", tooltip="Keep the task, but never sample or export it"),
         Binding("r", "restore", "Restore", id="pool.restore", tooltip="Let the task take part again"),
-        Binding("m", "mark", "Mark", id="pool.mark", tooltip="Mark the task for review, or no longer"),
+        Binding("m", "mark", "Mark", id="pool.mark", tooltip="Mark the task for review, or no longer", show=False),
         Binding("n", "annotate", "Tags", id="pool.annotate", tooltip="Tags and a note on the task"),
         Binding("t", "overrule", "Overrule", id="pool.overrule", tooltip="Accept what was rejected, or the reverse", show=False),
         Binding("e", "edit", "Edit", id="pool.edit", tooltip="Change the text; its score follows", show=False),
@@ -49,6 +53,8 @@ class PoolSteering(UndoingScreen):
 
     def steers(self, action: str) -> bool | None:
         """Whether a steering action applies to what is shown; None when `action` is none."""
+        if action not in _STEERED:
+            return None
         story = self._story()
         state = story.task.state if story is not None and story.task is not None else None
         applies: dict[str, Callable[[], bool]] = {
@@ -62,7 +68,7 @@ class PoolSteering(UndoingScreen):
             "undo": lambda: True,
             "redo": lambda: True,
         }
-        return None if action not in applies else self.steer is not None and applies[action]()
+        return self.steer is not None and applies[action]()
 
     def action_retire(self) -> None:
         """Take the task out of samples and exports."""
@@ -142,7 +148,10 @@ class PoolSteering(UndoingScreen):
             self.app.notify(BUSY, severity="warning", markup=False)
 
     def _story(self) -> Story | None:
-        return self.query_one(TaskDetail).story if self.is_mounted and self.query(TaskDetail) else None
+        try:
+            return self.query_one(TaskDetail).story
+        except NoMatches:
+            return None
 
     def _task_id(self) -> int | None:
         story = self._story()

@@ -34,7 +34,7 @@ from studio.tui.widgets.why import Why
 if TYPE_CHECKING:
     from studio.tui.app import StudioApp
 
-TICK_S = 1 / 12
+TICK_S = 1 / 6
 """How often streamed text is drawn; drawing each token would take the model's own cores."""
 
 
@@ -98,6 +98,7 @@ class StudioScreen(DrawingScreen):
     def on_mount(self) -> None:
         """Show what there is, which is nothing; the runner starts after the first frame."""
         self.add_class("-prompt")
+        self.follow_cursor()
         self._show_all()
         self.query_one("#stream").focus()
         self._ticker = self.set_interval(TICK_S, self.collect, pause=True)

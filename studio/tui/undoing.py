@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from textual.app import SystemCommand
+from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.widget import Widget
 
 from studio.loop.steering import Steering
 
@@ -15,6 +17,9 @@ Offer = tuple[str, str, str, Callable[[], None]]
 
 class UndoingScreen(Screen[None]):
     """Base of the steering halves of screens."""
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As Textual has it, but for drawing the whole screen anew: the widgets that lose and take the focus draw themselves."""
 
     def steers(self, action: str) -> bool | None:
         """Whether a steering action applies now; None when `action` is none."""

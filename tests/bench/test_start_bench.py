@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from studio.bench import first_frame
+from studio.bench import first_frame, terminal
 from studio.bench.first_frame import measure_first_frame
 from studio.bench.report import print_start
 from studio.bench.start import make_pool
@@ -55,7 +55,7 @@ def test_a_table_for_people(first: float | None, shown: str) -> None:
 
 def test_a_first_frame_is_the_headers_in_a_terminal_of_its_size(tmp_path: Path) -> None:
     make_pool(tmp_path / "pool.db", 0)
-    seconds = measure_first_frame(tmp_path / "pool.db", 1)
+    seconds = measure_first_frame(tmp_path / "pool.db", runs=1)
     assert seconds is not None and seconds > 0
     assert_sound(tmp_path / "pool.db")
 
@@ -65,7 +65,7 @@ def test_the_command_is_in_a_terminal_of_its_own_and_does_not_outlive_it(tmp_pat
         "import os, sys, time; size = os.get_terminal_size(); assert sys.stdin.isatty();"
         f" open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); print('ready', *size, flush=True); time.sleep(600)"
     )
-    monkeypatch.setattr(first_frame, "_LEAVING_S", 0.0)
+    monkeypatch.setattr(terminal, "LEAVING_S", 0.0)
     assert first_frame.time_to(b"ready 120 40", (sys.executable, "-c", code), dict(os.environ)) > 0
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -29,6 +29,8 @@ SINKS = {
     "Segment",
     "append_text",
     "update",
+    "show_text",
+    "show_title",
     "notify",
     "Strip",
     "Option",

@@ -72,10 +72,22 @@ def test_a_stage_is_counted_and_timed() -> None:
     progress = live.stages[Stage.INSTRUCTIONS]
     assert (progress.done, progress.total, progress.tokens, progress.seconds) == (1, 2, 21, 2.0)
     assert speed(progress) == 10.5
-    assert stage_summary(live, Stage.INSTRUCTIONS, 20) == "1/2 2.0s"
+    assert stage_summary(live, Stage.INSTRUCTIONS, 20) == "1/2 2s"
     assert stage_summary(live, Stage.INSTRUCTIONS, 4) == "1/2"
     live.apply(4.0, StageFinished(3, Stage.INSTRUCTIONS, Stage.FILTER))
     assert progress.state == "done" and progress.seconds == 3.0
+
+
+def test_what_was_cancelled_is_not_counted_as_done() -> None:
+    live = folded(
+        (0.0, RoundStarted(1, Stage.INSTRUCTIONS)),
+        (0.0, StageStarted(1, Stage.INSTRUCTIONS)),
+        (0.0, RequestsSent(Stage.INSTRUCTIONS, 2)),
+        (1.0, RequestFinished(Stage.INSTRUCTIONS, 0, Completion(" One.", FinishReason.STOP, 5, 2))),
+        (2.0, RequestFinished(Stage.INSTRUCTIONS, 1, Completion(" Tw", FinishReason.CANCELLED, 5, 1))),
+    )
+    live.interrupted()
+    assert stage_summary(live, Stage.INSTRUCTIONS, 4) == "1/2"
 
 
 def test_a_restarted_engine_voids_what_was_streamed() -> None:

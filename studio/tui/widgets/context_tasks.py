@@ -80,11 +80,11 @@ class ContextTasks(Pane):
             self.cursor = offset.y + round(self.scroll_y)
 
     def on_focus(self) -> None:
-        """The cursor shows where the focus is."""
+        """The cursor shows where the focus is, brightly."""
         self._draw()
 
     def on_blur(self) -> None:
-        """And only there."""
+        """And faintly elsewhere: `w` swaps the task under it from any pane."""
         self._draw()
 
     def on_resize(self) -> None:
@@ -110,6 +110,6 @@ class ContextTasks(Pane):
             line = Content.assemble(
                 (head, "$foreground-muted"), (origin, _ORIGIN_STYLES[task.origin]), (mark, "$foreground-muted"), fit(task.instruction, room)
             )
-            chosen = self.has_focus and number == self.cursor + 1
-            lines.append(line.stylize("on $block-cursor-background") if chosen else line)
+            cursor = "on $block-cursor-background" if self.has_focus else "on $block-cursor-blurred-background"
+            lines.append(line.stylize(cursor) if number == self.cursor + 1 else line)
         static.update(Content("\n").join(lines))

@@ -12,7 +12,6 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
-from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -100,13 +99,7 @@ class DecisionTable(ScrollView, can_focus=True):
         Binding("end,G", "move(1000000)", "Last", show=False, id="decisions.last", tooltip="The last candidate."),
     ]
 
-    cursor: reactive[int] = reactive(0)
-
-    @dataclass
-    class Moved(Message):
-        """The cursor is on another candidate."""
-
-        row: Row | None
+    cursor: reactive[int] = reactive(0, repaint=False)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -120,6 +113,8 @@ class DecisionTable(ScrollView, can_focus=True):
 
     def show(self, rows: Sequence[Row], method: Method | None) -> None:
         """Show `rows`; the cursor stays on its candidate where that is still there."""
+        if method is self._method and rows == self._rows:
+            return
         before = self.row
         self._rows, self._method = rows, method
         self.virtual_size = Size(0, len(rows) + (1 if rows else 0))
@@ -134,16 +129,17 @@ class DecisionTable(ScrollView, can_focus=True):
         """Stay within the rows."""
         return min(max(cursor, 0), max(len(self._rows) - 1, 0))
 
-    def watch_cursor(self) -> None:
-        """Bring it into view and tell."""
+    def watch_cursor(self, before: int, after: int) -> None:
+        """Bring it into view; of the lines, only the two that look different are drawn."""
         if self._rows:
             top, height = round(self.scroll_y), max(self.scrollable_content_region.height - 1, 1)
             if self.cursor < top:
                 self.scroll_to(y=self.cursor, animate=False)
             elif self.cursor >= top + height:
                 self.scroll_to(y=self.cursor - height + 1, animate=False)
-        self.refresh()
-        self._tell()
+        # The head is the first line.
+        self.refresh_line(before + 1)
+        self.refresh_line(after + 1)
 
     def action_move(self, by: int) -> None:
         """Move the cursor by that many rows."""
@@ -224,9 +220,6 @@ class DecisionTable(ScrollView, can_focus=True):
             if each.candidate is not None and each.candidate.id == wanted:
                 return place
         return 0
-
-    def _tell(self) -> None:
-        self.post_message(self.Moved(self.row))
 
 
 def _head(columns: Columns, method: Method | None) -> str:

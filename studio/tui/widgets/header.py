@@ -91,7 +91,7 @@ def _joined(facts: HeaderFacts, width: int) -> str:
     line = ""
     for word in filter(None, words):
         longer = f"{line} · {word}" if line else f" {word}"
-        if line and cell_len(clip(longer, 10_000)) > width:
+        if line and cell_len(clip(longer, 10_000)) >= width:
             break
         line = longer
     return " " + clip(line.strip(), width - 1) if line else ""

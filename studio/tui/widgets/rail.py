@@ -24,9 +24,19 @@ class Rail(Widget):
     def __init__(self, live: LiveRound, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._live = live
+        self._drawn: Content | None = None
+
+    def show(self) -> None:
+        """Look at the round again; most of the time nothing is other than it was."""
+        if self._drawn is None or not self._drawn.is_same(self._content()):
+            self.refresh()
 
     def render(self) -> Content:
         """Both lines."""
+        self._drawn = self._content()
+        return self._drawn
+
+    def _content(self) -> Content:
         width = max(self.content_size.width, 1)
         names, joint = self._names(width)
         spare = max(width - sum(map(len, names)) - joint * (len(STAGES) - 1), 0)
@@ -64,7 +74,8 @@ def stage_summary(live: LiveRound, stage: Stage, width: int) -> str:
     if progress.state == "waiting":
         return ""
     words = _count(live, stage, progress)
-    both = " ".join(filter(None, (words, _seconds(progress.seconds))))
+    # A clock that runs shows whole seconds: tenths would be drawn anew with every frame.
+    both = " ".join(filter(None, (words, _seconds(progress.seconds, whole=progress.state == "running"))))
     return next((text for text in (both, words, words.partition(" ")[0]) if len(text) <= width), "")
 
 
@@ -96,10 +107,10 @@ def _count(live: LiveRound, stage: Stage, progress: StageProgress) -> str:
             return f"+{accepted}"
 
 
-def _seconds(seconds: float) -> str:
-    if seconds < 0.05:
+def _seconds(seconds: float, *, whole: bool) -> str:
+    if seconds < (1 if whole else 0.05):
         return ""
     if seconds < 100:
-        return f"{seconds:.1f}s"
+        return f"{int(seconds)}s" if whole else f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"

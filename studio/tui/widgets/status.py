@@ -30,7 +30,8 @@ class Status:
     state: RunnerState = RunnerState.LOADING
     stage: Stage = Stage.SAMPLE
     note: str = ""
-    rate: float = 0.0
+    rate: int = 0
+    """Tokens a second; 0 is none yet."""
 
 
 class StatusLine(Widget):
@@ -50,8 +51,8 @@ class StatusLine(Widget):
             case RunnerState.LOADING:
                 head, style, rest = "◌ loading ", "$accent bold", f"{status.note or 'the bundled model'} …"
             case RunnerState.RUNNING:
-                rate = f" · {status.rate:.0f} tokens/s" if status.rate >= 1 else ""
-                head, style, rest = f"▶ {status.stage} ", "$accent bold", f"{SENTENCES[status.stage]}{rate}"
+                rate = f"· {status.rate} tokens/s " if status.rate else ""
+                head, style, rest = f"▶ {status.stage} ", "$accent bold", f"{rate}· {status.note or SENTENCES[status.stage]}"
             case RunnerState.STOPPING:
                 head, style, rest = "■ stopping ", "$warning bold", "the stage under way is given up, everything before it is kept"
             case RunnerState.FAILED:
@@ -61,5 +62,5 @@ class StatusLine(Widget):
             case RunnerState.IDLE:
                 head, style = f"next: {status.stage} ", "$primary bold"
                 # What just happened is news; the stage's sentence comes back with the next key.
-                rest = f"· {status.note}" if status.note else SENTENCES[status.stage]
+                rest = f"· {status.note or SENTENCES[status.stage]}"
         return Content.assemble((head, style), (clip(rest, width - len(head)), "$foreground-muted"))

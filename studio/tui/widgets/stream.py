@@ -12,6 +12,7 @@ from studio.engine.api import FinishReason
 from studio.records import Stage
 from studio.text import display, display_line
 from studio.tui.live import LiveText
+from studio.tui.repaint import show_text, show_title
 from studio.tui.widgets.pane import Pane
 
 EMPTY = "What the model writes streams in here."
@@ -55,16 +56,16 @@ class Stream(Pane):
         """
         static = self.query_one(Static)
         if live is None:
-            self.border_title = "Completion"
+            show_title(self, "Completion")
             static.set_class(True, "empty")
-            static.update(Content(READING if running else EMPTY))
+            show_text(static, Content(READING if running else EMPTY))
             return
-        self.border_title = Content(f"Completion {place} · {self._state(live, tokens_per_second)}")
+        show_title(self, f"Completion {place} · {self._state(live, tokens_per_second)}")
         static.set_class(False, "empty")
         # An anchored text that is shorter than the pane would stand at its bottom.
         if not self.is_anchored and self.max_scroll_y > 0 and self.is_vertical_scroll_end:
             self.anchor()
-        static.update(_content(stage, live.text, first_number))
+        show_text(static, _content(stage, live.text, first_number))
 
     def _state(self, live: LiveText, tokens_per_second: float) -> str:
         if live.completion is None:

@@ -18,6 +18,7 @@ from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
 from studio.records import Neighbour, Stage, Task, Verdict
 from studio.text import display
 from studio.tui.cells import bar, clip
+from studio.tui.repaint import show_text, show_title
 from studio.tui.rows import Row
 from studio.tui.widgets.pane import Pane
 
@@ -63,6 +64,7 @@ class Why(Pane):
         self._row: Row | None = None
         self._evidence: Evidence | None = None
         self._method: Method | None = None
+        self._drawn_width = 0
 
     def compose(self) -> ComposeResult:
         """Verdict, the two texts beside each other, and the rest."""
@@ -74,6 +76,8 @@ class Why(Pane):
 
     def show(self, row: Row | None, evidence: Evidence | None, method: Method | None) -> None:
         """Explain `row`; without evidence only what the row itself says."""
+        if (row, evidence, method) == (self._row, self._evidence, self._method):
+            return
         changed = row is None or self._row is None or row.candidate != self._row.candidate
         self._row, self._evidence, self._method = row, evidence, method
         self._draw()
@@ -81,23 +85,26 @@ class Why(Pane):
             self.scroll_home(animate=False)
 
     def on_resize(self) -> None:
-        """Two columns where there is room for them."""
-        self.set_class(self.scrollable_content_region.width < 56, "-stacked")
-        self._draw()
+        """Two columns where there is room for them. Another height needs no other text."""
+        width = self.scrollable_content_region.width
+        if width != self._drawn_width:
+            self._drawn_width = width
+            self.set_class(width < 56, "-stacked")
+            self._draw()
 
     def _draw(self) -> None:
         verdict, first, second, rest = (self.query_one(f"#{name}", Static) for name in ("verdict", "first", "second", "rest"))
         row, evidence = self._row, self._evidence
         verdict.set_class(row is None, "empty")
-        self.border_title = Content("Why" if row is None or row.candidate is None else f"Why · candidate c{row.candidate.id}")
+        show_title(self, "Why" if row is None or row.candidate is None else f"Why · candidate c{row.candidate.id}")
         comparison = self._comparison()
-        verdict.update(_verdict(row, evidence) if row is not None else Content(EMPTY))
-        first.update(_text("candidate", row.text, comparison.first if comparison else ()) if row is not None else Content())
-        second.update(self._nearest(comparison))
+        show_text(verdict, _verdict(row, evidence) if row is not None else Content(EMPTY))
+        show_text(first, _text("candidate", row.text, comparison.first if comparison else ()) if row is not None else Content())
+        show_text(second, self._nearest(comparison))
         second.display = comparison is not None
         width = self.scrollable_content_region.width
         lines = list(_rest(row, evidence, comparison, self._method, width)) if row is not None and evidence is not None else []
-        rest.update(Content("\n").join(lines))
+        show_text(rest, Content("\n").join(lines))
 
     def _comparison(self) -> Comparison | None:
         nearest = self._nearest_task()
