@@ -51,6 +51,10 @@ class PoolError(StudioError):
     exit_code = ExitCode.POOL
 
 
+class OldPoolError(PoolError):
+    """A pool of an earlier version: opened for writing it is brought to the present one, and can be read then."""
+
+
 class Stalled(StudioError):
     """The stop rule ended a run that yields nothing new; what it yielded before is kept."""
 

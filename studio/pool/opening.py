@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from studio.errors import PoolError
+from studio.errors import OldPoolError, PoolError
 from studio.pool import schema
 from studio.pool.database import Database, connect_readable, connect_writable
 from studio.pool.faults import shown
@@ -29,12 +29,15 @@ def check_tables(database: Database) -> int:
 
 
 def check_readable(database: Database) -> Database:
-    """Return `database` when its tables are of the present version; otherwise close it and raise PoolError."""
+    """Return `database` when its tables are of the present version; otherwise close it and raise PoolError.
+
+    That is an OldPoolError where opening for writing would help.
+    """
     try:
         version = check_tables(database)
         known = len(schema.MIGRATIONS)
         if version < known:
-            raise PoolError(
+            raise OldPoolError(
                 f"pool {shown(database.path)} has version {version}, reading needs version {known}",
                 "go on with it once (`studio run`): that brings it up to date",
             )

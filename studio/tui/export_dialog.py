@@ -1,4 +1,4 @@
-"""The export dialog: which format, how split, with or without seeds, where to; three records before anything is written."""
+"""The export dialog: which format, how split, which tasks, where to; three records before anything is written."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
-from studio.errors import StudioError
-from studio.pool.export import ExportOptions, ExportSummary, export_to_files
+from studio.errors import StudioError, UsageError
+from studio.pool.export import ExportOptions, ExportSummary
 from studio.pool.export_sample import sample_records
 from studio.pool.formats import FORMATS
 from studio.pool.queries import Queries
+from studio.pool.review_records import ALL
 from studio.text import display, display_line
 from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
+from studio.tui.export_asked import Asked, Fields, read_fields, write_export
 from studio.tui.latest import start_latest
 from studio.tui.leaving import leaving
 from studio.tui.pool_access import PoolAccess
+from studio.tui.repaint import show_title
 from studio.tui.safe import SafeInput
 from studio.tui.widgets.choice import Choice
 from studio.tui.widgets.key_bar import KeyBar
@@ -47,6 +50,9 @@ class ExportDialog(Dialog[Path | None]):
 
 Writes the data as JSON, one object a line. The records below the fields are the first that will be written. A file that is there already
 is replaced when the new one is complete, not before.
+
+*quality* keeps tasks of which at least that share of the raters' answers is yes, *tag* those with any of the tags (`keep, good`), and
+*lints* leaves out what they find when the file is written (`near-duplicate, refusal`; `studio lint --help` lists them).
 """
     DEFAULT_CSS = """
     ExportDialog { align: center middle; }
@@ -57,7 +63,8 @@ is replaced when the new one is complete, not before.
     ExportDialog .row { height: 1; }
     ExportDialog .row Label { width: 9; color: $text-muted; }
     ExportDialog .row Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
-    ExportDialog .row #split { width: 20; }
+    ExportDialog .row #split, ExportDialog .row #quality { width: 20; }
+    ExportDialog .row .beside { width: 5; margin-left: 3; }
     ExportDialog Select { width: 1fr; height: 1; }
     ExportDialog Checkbox { border: none; padding: 0; background: transparent; margin-left: 3; width: auto; }
     ExportDialog #said { height: auto; min-height: 1; max-height: 4; }
@@ -94,6 +101,14 @@ is replaced when the new one is complete, not before.
                 yield SafeInput(placeholder="none, or 0.95", id="split", compact=True)
                 yield MarkedBox(Content("with the seed tasks"), id="seeds", compact=True)
             with Horizontal(classes="row"):
+                yield Label("quality")
+                yield SafeInput(placeholder="any, or 0.67", id="quality", compact=True)
+                yield Label("tag", classes="beside")
+                yield SafeInput(placeholder="any, or keep", id="tag", compact=True)
+            with Horizontal(classes="row"):
+                yield Label("lints")
+                yield SafeInput(placeholder="none, or those to leave out: near-duplicate, refusal", id="lints", compact=True)
+            with Horizontal(classes="row"):
                 yield Label("file", id="target-label")
                 yield SafeInput(str(self._default("alpaca")), id="target", compact=True)
             yield Static(id="said", markup=False)
@@ -114,18 +129,15 @@ is replaced when the new one is complete, not before.
         self._given_up = True
         self._access.close()
 
-    @property
-    def options(self) -> ExportOptions | None:
-        """What is asked for, or None while the split is no number between 0 and 1."""
-        text = self.query_one("#split", Input).value.strip()
-        try:
-            split = float(text) if text else None
-        except ValueError:
-            return None
-        if split is not None and not 0 < split < 1:
-            return None
+    def _read(self) -> Asked | None:
+        """What is asked for; where a field means nothing, that is said and it is None."""
+        texts = {name: self.query_one(f"#{name}", Input).value.strip() for name in ("split", "quality", "tag", "lints")}
         chosen = str(self.query_one("#format", Select).value)
-        return ExportOptions(chosen, self.query_one("#seeds", Checkbox).value, split)
+        try:
+            return read_fields(Fields(chosen, self.query_one("#seeds", Checkbox).value, **texts))
+        except UsageError as error:
+            self._fail(error)
+            return None
 
     @on(Select.Changed)
     def _format_changed(self, event: Select.Changed) -> None:
@@ -157,25 +169,25 @@ is replaced when the new one is complete, not before.
 
     def action_export(self) -> None:
         """Write what is asked for, unless something is being written."""
-        options, target = self.options, self._target()
-        if self._writing:
+        if self._writing or (asked := self._read()) is None:
             return
-        if options is None:
-            self._say("the split is a share for training between 0 and 1, such as 0.95", "-error")
-        elif target is None:
+        target = self._target()
+        if target is None:
             self._say("name a file to write", "-error")
         else:
-            start_latest(self, "export", self._export, target, options)
+            start_latest(self, "export", self._export, target, asked)
 
     def _look(self) -> None:
         """Show the sample of what is asked for, and whether something is there already."""
-        options = self.options
-        if options is None:
-            self._say("the split is a share for training between 0 and 1, such as 0.95", "-error")
+        asked = self._read()
+        if asked is None:
             return
+        options = asked.options
         there = self._exists() and not FORMATS[options.format].files and options.split is None
         self.query_one("#export", Button).label = Content("Replace" if there else "Export")
         self._say("this file is there already and will be replaced" if there else "")
+        lints = ", before the lints have left out what they find" if asked.lints else ""
+        show_title(self.query_one("#sample-pane"), f"The first {SAMPLES} records{lints}")
         start_latest(self, "sample", self._sample, options)
 
     async def _sample(self, options: ExportOptions) -> None:
@@ -185,10 +197,12 @@ is replaced when the new one is complete, not before.
             self._fail(error)
             return
         empty = "Nothing to export yet: no task has an instance. Play a round first, or take the seed tasks along."
+        if options.keep != ALL:
+            empty = "No task has that quality and tag. Raters judge tasks with v, tags are given on the pool screen with n."
         shown = "\n\n".join(display(record[:_SAMPLE_TEXT]) for record in records)
         self.query_one("#sample", Static).update(Content(shown or empty))
 
-    async def _export(self, target: Path, options: ExportOptions) -> None:
+    async def _export(self, target: Path, asked: Asked) -> None:
         def progress(tasks: int) -> None:
             self._done = tasks
             if self._given_up:
@@ -196,7 +210,7 @@ is replaced when the new one is complete, not before.
 
         def write(pool: Queries) -> ExportSummary | None:
             try:
-                return export_to_files(pool, target, options, self._path, progress)
+                return write_export(pool, asked, target, self._path, progress)
             except _GivenUp:
                 return None
 
@@ -211,7 +225,7 @@ is replaced when the new one is complete, not before.
         if summary is not None:
             self._written = target
             places = "\n".join(f"{display_line(str(path))} ({count:,} records)" for path, count in summary.records.items())
-            self._say(f"written, {summary.tasks:,} tasks:\n{places}", "-done")
+            self._say(f"written, {summary.tasks:,} {'task' if summary.tasks == 1 else 'tasks'}:\n{places}", "-done")
             self.app.notify(f"exported {summary.total:,} records", markup=False)
 
     def _default(self, format_name: str) -> Path:

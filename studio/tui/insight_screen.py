@@ -176,10 +176,9 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
         if not figures.candidates:
             self._say(f"{figures.seeds:,} seeds and no candidate yet. Press 1 and play a round; its figures will stand here.")
             return
-        usable = f"{figures.tasks_with_instances:,} of {figures.generated:,} generated tasks have a usable instance"
-        tokens = (
-            f"{figures.completion_tokens:,} tokens written, {figures.cached_tokens:,} of {figures.prompt_tokens:,} prompt tokens cached"
-        )
+        usable = f"{figures.tasks_with_instances:,} of {figures.generated:,} generated tasks have an instance"
+        cached = figures.cached_tokens / figures.prompt_tokens if figures.prompt_tokens else 0.0
+        tokens = f"{figures.completion_tokens:,} tokens written, {cached:.0%} of the prompts cached"
         self._say(f"{usable} · {tokens}")
         for plot in self.query(FigurePlot):
             plot.show(figures)

@@ -224,8 +224,16 @@ Among the filters, *quality* is the share of yes that raters gave a task.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
         """Only what applies to the task or candidate that is shown."""
-        steers = self.steers(action)
-        return True if steers is None else steers
+        match action:
+            case "back":
+                return self.is_mounted and (not self.query_one(TaskTable).has_focus or self._narrowed())
+            case _:
+                return self.steers(action) is not False
+
+    def _narrowed(self) -> bool:
+        """Whether less than the whole list is looked for."""
+        wanted = self.query_one(FilterBar).selection
+        return self.has_class("-detail") or wanted != Selection(sort=wanted.sort, descending=wanted.descending)
 
     def changed(self) -> None:
         """Read the rows and the story again; the ids as well, for a filter may no longer hold."""

@@ -17,7 +17,7 @@ from textual.widgets import Button, Label, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
 from studio.engine.catalog import DEFAULT_MODEL
-from studio.errors import PoolError, StudioError, UsageError
+from studio.errors import OldPoolError, PoolError, StudioError, UsageError
 from studio.loop.configuration import Configuration
 from studio.loop.profiles import DEFAULT_PROFILE, PROFILES, profile
 from studio.opening import RunRequest
@@ -69,7 +69,7 @@ class StartScreen(Screen[None]):
         Binding("ctrl+t", "settings", "Settings", id="start.settings", tooltip="Look at the parameters of the new pool, and change them."),
         Binding("ctrl+o", "create", "Create and open", id="start.create", tooltip="Make the pool and open it."),
         # The focused field takes the letter q.
-        Binding("ctrl+q", "app.quit", "Quit", id="start.quit", tooltip="Quit."),
+        Binding("ctrl+q", "app.quit", "Quit", id="start.quit", tooltip="Quit.", priority=True),
     ]
 
     DEFAULT_CSS = """
@@ -84,7 +84,7 @@ class StartScreen(Screen[None]):
     StartScreen Input { width: 1fr; border: none; height: 1; background: $panel; padding: 0 1; }
     StartScreen Select { width: 1fr; }
     StartScreen #create { margin-left: 10; }
-    StartScreen .choice { width: 1fr; content-align: left middle; background: $panel; padding: 0 1; text-style: none; }
+    StartScreen .choice { width: 1fr; text-align: left; content-align: left middle; background: $panel; padding: 0; text-style: none; }
     StartScreen .choice:focus { text-style: reverse; }
     """
 
@@ -114,14 +114,14 @@ class StartScreen(Screen[None]):
                     yield SafeInput(_free_name(), id="file", placeholder="pool.db", compact=True)
                 with Horizontal(classes="field"):
                     yield Label("model", markup=False)
-                    yield Button(_model_words(self._model), id="model", classes="choice", compact=True)
+                    yield _opener(_model_words(self._model), "model")
                 with Horizontal(classes="field"):
                     yield Label("profile", markup=False)
                     profiles = [(Content(f"{name}: {PROFILE_WORDS.get(name, '')}"), name) for name in PROFILES]
                     yield Choice(profiles, value=options.profile or DEFAULT_PROFILE, allow_blank=False, id="profile", compact=True)
                 with Horizontal(classes="field"):
                     yield Label("settings", markup=False)
-                    yield Button(_changes_words(self._changes), id="settings", classes="choice", compact=True)
+                    yield _opener(_changes_words(self._changes), "settings")
                 yield Button("Create and open", id="create", variant="primary", compact=True)
         yield KeyBar()
         yield TooSmall()
@@ -138,6 +138,8 @@ class StartScreen(Screen[None]):
             try:
                 with Queries.open(path) as reader:
                     words = f"{reader.generated()} generated tasks"
+            except OldPoolError:
+                words = "from an earlier version: opening it brings it up to date"
             except PoolError:
                 words = "cannot be read"
             self.app.call_from_thread(self._figures_found, place, words)
@@ -215,15 +217,22 @@ class StartScreen(Screen[None]):
         cast("StudioApp", self.app).open_run(RunRequest(path, configuration))
 
 
+def _opener(label: Content, name: str) -> Button:
+    """A button that looks like the fields above and below it, and opens a dialog."""
+    button = Button(label, id=name, classes="choice", compact=True)
+    button.styles.line_pad = 0
+    return button
+
+
 def _model_words(model: str) -> Content:
-    return Content(f"{clip(model, 70)} ▾" if model else f"{DEFAULT_MODEL} (bundled) ▾")
+    return Content(f"{clip(model, 70)} ▼" if model else f"{DEFAULT_MODEL} (bundled) ▼")
 
 
 def _changes_words(changes: Mapping[str, Any]) -> Content:
     """Which parameters are not as the profile has them."""
     if not changes:
-        return Content("as the profile has them ▾")
-    return Content(f"{clip(', '.join(changes), 60)} changed ▾")
+        return Content("as the profile has them ▼")
+    return Content(f"{clip(', '.join(changes), 60)} changed ▼")
 
 
 def _recent_line(path: Path, words: str) -> Content:

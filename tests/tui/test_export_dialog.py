@@ -11,12 +11,13 @@ from textual.screen import Screen
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
 from studio.loop.session import Goal
+from studio.pool.review_records import ALL
 from studio.pool.store import Pool
 from studio.records import Instance, SeedTask
 from studio.tui.export_dialog import ExportDialog
 from support.pools import make_pool
 from support.screens import NASTY_LINES, Host, assert_harmless, until
-from support.sessions import all_seeds, play
+from support.sessions import all_seeds, play, session_in
 
 SIZE = (120, 40)
 
@@ -97,6 +98,10 @@ async def test_a_file_that_is_there_is_named_before_it_is_replaced(path: Path) -
         ("split", "1.5", "between 0 and 1"),
         ("split", "much", "between 0 and 1"),
         ("split", "nan", "between 0 and 1"),
+        ("quality", "2", "from 0 to 1"),
+        ("quality", "good", "from 0 to 1"),
+        ("lints", "refusl", "no lint 'refusl'"),
+        ("lints", "contamination", "compares the pool with a file"),
         ("target", "", "name a file"),
         ("target", "/nowhere/at/all.jsonl", "make the folder first"),
         ("target", "x" * 5000, "shorter name"),
@@ -112,6 +117,38 @@ async def test_what_cannot_be_written_is_said(path: Path, field: str, value: str
         await pilot.press("ctrl+s")
         await until(pilot, lambda: said in text_of(dialog, "said"))
         assert not list(path.parent.glob("*.jsonl"))
+
+
+async def test_only_tasks_with_a_tag_are_shown_and_written(path: Path) -> None:
+    with Pool.open(path) as pool:
+        chosen = [task.id for task in pool.reader.export_tasks(False, ALL)][:2]
+        for task in chosen:
+            session_in(pool, force=True).steering.annotate(task, ("keep",), "")
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#quality", Input).value = "0.67"
+        await until(pilot, lambda: "No task has that quality" in text_of(dialog, "sample"))
+        dialog.query_one("#quality", Input).value = ""
+        dialog.query_one("#tag", Input).value = "keep, other"
+        await until(pilot, lambda: '"instruction"' in text_of(dialog, "sample"))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "written, 2 tasks" in text_of(dialog, "said"))
+
+
+async def test_what_lints_find_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    texts = ("Name a river in Spain.", "Write to me at ada.rent@somewhere.org about the rent.")
+    Pool.create(path, [SeedTask(text, "", text, (Instance("", "An answer."),), False) for text in texts]).close()
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#seeds", Checkbox).value = True
+        dialog.query_one("#lints", Input).value = "email"
+        await until(pilot, lambda: "before the lints" in str(dialog.query_one("#sample-pane").border_title))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "written, 1 task:" in text_of(dialog, "said"))
+        assert "ada.rent@" not in path.with_name("pool.alpaca.jsonl").read_text("utf-8")
 
 
 async def test_the_pool_itself_is_refused(path: Path) -> None:

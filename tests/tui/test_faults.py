@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +18,7 @@ from textual.widgets import Static
 
 from studio.engine import child_process
 from studio.engine.api import Engine
+from studio.engine.catalog import find_model
 from studio.engine.open import open_engine
 from studio.engine.options import EngineOptions
 from studio.engine.process import MAX_RESTARTS, ProcessEngine
@@ -32,6 +36,13 @@ from support.pools import assert_sound, make_pool
 from support.sessions import configuration
 from support.studio_app import Driven, HeldEngine, screen_text, studio
 
+SHORT = {
+    "requests_per_round": 1,
+    "sampling.instructions.max_tokens": 32,
+    "sampling.input_first.max_tokens": 16,
+    "sampling.output_first.max_tokens": 16,
+}
+"""A small round: the way through it is the same."""
 CHILD = Path(__file__).parents[1] / "support" / "scripted_child.py"
 
 
@@ -204,4 +215,31 @@ async def test_a_storm_of_sizes_while_the_model_writes(tmp_path: Path) -> None:
         await driven.until(lambda: "next: filter" in screen_text(driven.app))
         await driven.press("s")
         assert "Decisions" in screen_text(driven.app)
+    assert_sound(tmp_path / "pool.db")
+
+
+@pytest.mark.real_model
+@pytest.mark.slow
+async def test_a_model_file_deleted_under_the_studio_is_said_once_it_is_needed_again(tmp_path: Path) -> None:
+    file = tmp_path / "mine.gguf"
+    shutil.copy(find_model(), file)
+    given = configuration()
+    asked = type(given)(given.options.model_copy(update={"model": str(file)}), SHORT)
+    async with studio(tmp_path / "pool.db", open_engine, asked) as driven:
+        file.unlink()
+        # What is loaded stays loaded.
+        await driven.press("s", "s")
+        assert driven.screen.live.next_stage is Stage.FILTER
+        runner = driven.app.runner
+        assert runner is not None and runner._open is not None
+        engine = runner._open.engine
+        assert isinstance(engine, ProcessEngine)
+        os.kill(engine.pid, signal.SIGKILL)
+        await driven.pilot.press("r")
+        await read_and_close(driven, "mine.gguf")
+        assert driven.state is RunnerState.IDLE and str(driven.screen.live.next_stage) == "classify"
+        assert_sound(tmp_path / "pool.db")
+        shutil.copy(find_model(), file)
+        await driven.press("r")
+        assert driven.screen.live.stages[Stage.COMMIT].state == "done"
     assert_sound(tmp_path / "pool.db")

@@ -61,7 +61,7 @@ async def test_figures_beside_the_papers(played: Path, size: tuple[int, int]) ->
         await opened(pilot, screen)
         with Queries.open(played) as pool:
             counts = pool.counts()
-        assert f"of {counts.generated} generated tasks have a usable instance" in said(screen).replace("\n", " ")
+        assert f"of {counts.generated} generated tasks have an instance" in said(screen).replace("\n", " ")
         card = str(screen.query_one("#paper", Static).visual)
         assert f"{counts.generated:,}" in card
         assert "52,445" in card

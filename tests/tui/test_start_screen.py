@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from textual.widgets import OptionList, Select
 
+from studio.pool import schema
 from studio.tui.app import StudioApp
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.recent import recent_pools, remember, state_file
 from studio.tui.safe import SafeInput
-from support.pools import ask, make_pool
+from support.pools import ask, assert_sound, make_pool
 from support.sessions import configuration
-from support.studio_app import SIZES, Driven, screen_text, scripted
+from support.studio_app import SIZES, Driven, footer_keys, screen_text, scripted
 
 
 @asynccontextmanager
@@ -75,6 +76,32 @@ async def test_recent_pools_are_offered_and_go_on(tmp_path: Path, monkeypatch: p
         await driven.until(lambda: driven.app.runner is not None)
         await driven.idle()
         assert "old.db" in screen_text(driven.app)
+
+
+async def test_a_pool_of_an_earlier_version_says_what_opening_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:-1])
+        remember(make_pool(tmp_path / "old.db"))
+    async with picker() as driven:
+        await driven.until(lambda: "from an earlier version: opening it brings it up to date" in screen_text(driven.app))
+        await driven.pilot.press("enter")
+        await driven.until(lambda: driven.app.runner is not None)
+        await driven.idle()
+        assert "next: sample" in screen_text(driven.app)
+    assert_sound(tmp_path / "old.db")
+    assert ask(tmp_path / "old.db", "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
+
+
+async def test_what_opens_a_dialog_stands_where_the_fields_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with picker() as driven:
+        lines = screen_text(driven.app).splitlines()
+        starts = [
+            next(line for line in lines if words in line).index(words) for words in ("pool.db", "SmolLM2", "studio: what", "as the profile")
+        ]
+        assert len(set(starts)) == 1
+        assert footer_keys(driven.app)[-2:] == ["Quit", "Help"]
 
 
 async def test_a_folder_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

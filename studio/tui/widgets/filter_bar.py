@@ -47,9 +47,9 @@ class FilterBar(Vertical):
     FilterBar Horizontal { height: 1; }
     FilterBar Label { color: $text-muted; width: auto; margin-right: 1; }
     FilterBar #words { width: 1fr; }
-    FilterBar Select { width: 18; height: 1; margin-right: 1; }
-    FilterBar #kind { width: 24; }
-    FilterBar #class { width: 23; }
+    FilterBar Select { width: 15; height: 1; margin-right: 1; }
+    FilterBar #kind { width: 22; }
+    FilterBar #class { width: 21; }
     FilterBar #reason { width: 27; }
     FilterBar #sort { width: 13; }
     FilterBar .range { width: 13; background: $panel; margin-right: 2; }

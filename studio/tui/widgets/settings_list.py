@@ -43,11 +43,20 @@ def settings_of(method: Method) -> list[Setting]:
     for key, info in keys_of(Method):
         bounds = " · ".join(_bound(each) for each in info.metadata if _bound(each))
         value = _value(method, key)
-        found.append(Setting(key, value, info.description or _PROMPT, None if standard is None else _value(standard, key), bounds))
+        found.append(
+            Setting(
+                key,
+                value,
+                info.description or (_PROMPT if key.startswith("prompts.") else _PROFILE),
+                None if standard is None else _value(standard, key),
+                bounds,
+            )
+        )
     return found
 
 
 _PROMPT = "the text of a prompt; a file's path where it is set"
+_PROFILE = "the set of parameters that the others start from"
 _SIGNS = (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below"))
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 
 from studio.pool.browsing import BrowseRow, Kind, Sort
 from studio.records import TaskState
@@ -34,6 +37,11 @@ _LEFT_OUT = ("inst", "class", "round")
 
 class TaskTable(IdTable):
     """Shows either kind; `kind` changes with `show_kind`."""
+
+    # The table's own key, named in the footer: it is the first one that a list asks for.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "Read", id="tasks.read", tooltip="Show all about the task under the cursor")
+    ]
 
     def __init__(self, access: PoolAccess, *, id: str | None = None) -> None:
         super().__init__(_TASKS, self._rows_of, id=id)
