@@ -85,4 +85,10 @@ def print_start(console: Console, figures: dict[str, Any]) -> None:
     table.add_row(f"pool of {pool['tasks']:,} tasks, {pool['file_bytes'] / _MIB:.0f} MiB", f"made in {pool['make_s']:.1f} s")
     table.add_row("opened", f"{pool['open_s']:.3f} s")
     table.add_row("ready: novelty index filled", f"{pool['ready_s']:.2f} s, {pool['memory_bytes'] / _MIB:.0f} MiB")
+    if (screen := figures["pool_screen"]) is not None:
+        jumps = screen["jumps_ms"]
+        table.add_row("pool screen: shown, all ids read", f"{screen['first_rows_ms']:.0f} ms, {screen['list_s']:.2f} s")
+        table.add_row(
+            "pool screen: to its other end", f"{jumps['median']:.0f} ms, 95 % within {jumps['p95']:.0f}, worst {jumps['worst']:.0f}"
+        )
     console.print(table)

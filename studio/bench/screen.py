@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,6 +25,8 @@ from studio.pool.queries import Queries
 READY = b"next: sample"
 """What the line under the rail says when the model has loaded, and again when a round is committed."""
 _ROUND_S = 3600.0
+_KEY_PROMPTS = 8
+"""So that the model writes instructions for as long as keys are pressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ def measure(asked: ScreenBench, machine: Machine, say: Callable[[str], None]) ->
                     found.append(play(asked, folder / f"{way[:2]}-{turn}.db"))
         say("keys while the model writes ...")
         with machine.watch():
-            keys = measure_keys(asked.command(folder / "keys.db"), screen_environment(name), asked.keys) if asked.keys else {}
+            command = replace(asked, prompts=_KEY_PROMPTS).command(folder / "keys.db")
+            keys = measure_keys(command, screen_environment(name), asked.keys) if asked.keys else {}
     if len({each.tokens for each in headless + screen}) > 1:
         raise StudioError("the rounds differ", "a model or a server that does not keep to its seed cannot be measured so")
     speeds = [[each.tokens / each.seconds for each in runs] for runs in (headless, screen)]

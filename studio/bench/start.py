@@ -14,6 +14,7 @@ from typing import Any
 
 from studio.bench.first_frame import RUNS, measure_first_frame
 from studio.bench.machine import Machine
+from studio.bench.pool_pages import measure_pages
 from studio.bench.texts import instructions
 from studio.bench.worker import in_worker
 from studio.errors import StudioError
@@ -45,11 +46,15 @@ def measure(tasks: int, machine: Machine, say: Callable[[str], None]) -> dict[st
         say("opening it ...")
         with machine.watch():
             opened = in_worker("open", path=str(path))
+        say("the pool screen on it ...")
+        with machine.watch():
+            pages = measure_pages(path)
     return {
         **help_figures,
         "first_frame_s": first_frame,
         "first_frame_runs": RUNS,
         "pool": {"asked_tasks": tasks, "make_s": fill_s, "file_bytes": size, **opened, "ready_s": opened["open_s"] + opened["index_s"]},
+        "pool_screen": pages,
     }
 
 

@@ -67,6 +67,7 @@ is replaced when the new one is complete, not before.
     ExportDialog .row .beside { width: 5; margin-left: 3; }
     ExportDialog Select { width: 1fr; height: 1; }
     ExportDialog Checkbox { border: none; padding: 0; background: transparent; margin-left: 3; width: auto; }
+    ExportDialog Checkbox > .toggle--button { background: $surface; }
     ExportDialog #said { height: auto; min-height: 1; max-height: 4; }
     ExportDialog #said.-error { color: $text-error; }
     ExportDialog #said.-done { color: $text-success; }

@@ -31,6 +31,9 @@ def test_every_figure(tmp_path: Path) -> None:
     assert pool["asked_tasks"] == 200 and pool["tasks"] > 200
     assert pool["ready_s"] == pool["open_s"] + pool["index_s"]
     assert pool["peak_rss_bytes"] > 0 and pool["file_bytes"] > 0
+    screen = report["pool_screen"]
+    assert 0 < screen["first_rows_ms"] <= 1000 * screen["list_s"]
+    assert len(screen["jumps_ms"]["all"]) == 20 and screen["jumps_ms"]["median"] <= screen["jumps_ms"]["p95"] <= screen["jumps_ms"]["worst"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -46,10 +49,13 @@ def test_the_pool_is_a_real_one(tmp_path: Path) -> None:
 def test_a_table_for_people(first: float | None, shown: str) -> None:
     pool = {"tasks": 1_175, "file_bytes": 1 << 21, "make_s": 0.5, "open_s": 0.004, "ready_s": 0.3, "memory_bytes": 1 << 26}
     console = Console(file=StringIO(), width=100)
-    print_start(console, {"help_cpu_s": 0.1, "help_wall_s": 0.2, "first_frame_s": first, "pool": pool})
+    jumps = {"median": 40.0, "p95": 70.0, "worst": 90.0}
+    screen = {"first_rows_ms": 60.0, "list_s": 0.5, "jumps_ms": jumps} if first is not None else None
+    print_start(console, {"help_cpu_s": 0.1, "help_wall_s": 0.2, "first_frame_s": first, "pool": pool, "pool_screen": screen})
     assert isinstance(console.file, StringIO)
     table = console.file.getvalue()
     assert "0.100 s of CPU" in table and "pool of 1,175 tasks, 2 MiB" in table and "novelty index filled" in table
+    assert ("40 ms, 95 % within 70, worst 90" in table) is (first is not None)
     assert [line for line in table.splitlines() if "first frame of the terminal studio" in line and shown in line]
 
 
