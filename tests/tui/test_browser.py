@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -25,12 +26,12 @@ def test_it_draws_and_takes_keys_without_a_terminal(tmp_path: Path, arguments: l
         written = b""
         for awaited, keys in ((b"next: sample", b"s"), (b"5 prompts", b"q")) if arguments else ((b"Create and open", b"\x11"),):
             while awaited not in written:
-                piece = process.stdout.read1()
+                piece = os.read(process.stdout.fileno(), 65_536)
                 assert piece, written[-2000:]
                 written += piece
             process.stdin.write(packet(keys))
             process.stdin.flush()
-        while process.stdout.read1():
+        while os.read(process.stdout.fileno(), 65_536):
             pass
         assert process.wait() == 0
     if arguments:
