@@ -178,7 +178,7 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
             return
         usable = f"{figures.tasks_with_instances:,} of {figures.generated:,} generated tasks have an instance"
         cached = figures.cached_tokens / figures.prompt_tokens if figures.prompt_tokens else 0.0
-        tokens = f"{figures.completion_tokens:,} tokens written, {cached:.0%} of the prompts cached"
+        tokens = f"{figures.completion_tokens:,} tokens, {cached:.0%} of prompts cached"
         self._say(f"{usable} · {tokens}")
         for plot in self.query(FigurePlot):
             plot.show(figures)
