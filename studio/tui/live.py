@@ -192,6 +192,10 @@ class LiveRound:
                 self._forget(stage)
         for prompt in view.prompts:
             if prompt.completion is not None:
-                self.texts[Stage.INSTRUCTIONS, prompt.ordinal].completion = prompt.completion
+                place = (Stage.INSTRUCTIONS, prompt.ordinal)
+                if self.texts[place].completion is None:
+                    # In a pool that is gone on with, nothing of it was streamed: its candidates are found in it now.
+                    self.changed_texts.add(place)
+                self.texts[place].completion = prompt.completion
         for each in view.task_texts:
             self.texts[each.stage, each.ordinal].completion = each.completion

@@ -143,6 +143,17 @@ async def test_candidates_appear_while_the_text_still_comes(tmp_path: Path) -> N
         await driven.idle()
 
 
+async def test_candidates_of_a_round_that_is_gone_on_with_are_there_before_they_are_decided(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db") as driven:
+        await driven.press("s", "s")
+    async with studio(tmp_path / "pool.db") as driven:
+        table = driven.screen.query_one(DecisionTable)
+        assert table.row is not None and table.row.candidate is None
+        before = [row.text for row in table._rows]
+        await driven.press("s")
+        assert [row.text for row in table._rows] == before
+
+
 async def test_running_on_ends_at_the_target(tmp_path: Path) -> None:
     asked = configuration()
     asked = type(asked)(asked.options.model_copy(update={"target": 30}), asked.overrides)
