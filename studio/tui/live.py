@@ -192,10 +192,10 @@ class LiveRound:
                 self._forget(stage)
         for prompt in view.prompts:
             if prompt.completion is not None:
-                place = (Stage.INSTRUCTIONS, prompt.ordinal)
-                if self.texts[place].completion is None:
+                written = (Stage.INSTRUCTIONS, prompt.ordinal)
+                if self.texts[written].completion is None:
                     # In a pool that is gone on with, nothing of it was streamed: its candidates are found in it now.
-                    self.changed_texts.add(place)
-                self.texts[place].completion = prompt.completion
+                    self.changed_texts.add(written)
+                self.texts[written].completion = prompt.completion
         for each in view.task_texts:
             self.texts[each.stage, each.ordinal].completion = each.completion
