@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from studio.errors import UsageError
-from studio.insight.parser import PIPELINE
 
 if TYPE_CHECKING:
     from studio.insight.diversity_figures import Diversity
@@ -28,20 +27,24 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--words", is_flag=True, help="Measure the words only: needs no parser.")
 @click.option("--html", "page", type=PATH, metavar="FILE", help="Also write verbs and objects as a sunburst, one HTML file.")
-@click.option("--pipeline", default=PIPELINE, show_default=True, metavar="NAME", help="spaCy pipeline: an installed package or a folder.")
+@click.option("--pipeline", metavar="NAME", help="spaCy pipeline: an installed package or a folder. [the small English one]")
 @click.option("--sample", type=click.IntRange(min=2), metavar="N", help="Instructions of the self-ROUGE-L. [1000]")
 @click.option("--seed", default="0", show_default=True, metavar="TEXT", help="Which instructions are sampled.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(pool: Path, origin: str, words: bool, page: Path | None, pipeline: str, sample: int | None, seed: str, as_json: bool) -> None:
+def command(
+    pool: Path, origin: str, words: bool, page: Path | None, pipeline: str | None, sample: int | None, seed: str, as_json: bool
+) -> None:
     """Show how diverse the instructions of POOL are, beside the paper's figures.
 
     The 20 most common root verbs with their 4 most common direct objects, found by spaCy's dependency parser (pip install
-    'self-instruct-studio[diversity]', then python -m spacy download en_core_web_sm). Distinct words and pairs of words, the type-token
-    ratio, and how similar sampled instructions are to each other. English only, but for the words. Works beside a running session.
+    'self-instruct-studio[diversity]'), and how many of each round are new. Distinct words and pairs of words, the type-token ratio, and
+    how similar sampled instructions are to each other. English only, but for the words. Works beside a running session.
     """
     if words and page is not None:
         raise UsageError("--html shows verbs and objects, which --words leaves out", "leave out one of the two")
-    figures = _measured(pool, origin, None if words else pipeline, sample, seed)
+    if words and pipeline is not None:
+        raise UsageError("--words needs no parser, so --pipeline has no say", "leave out one of the two")
+    figures = _measured(pool, origin, pipeline, words, sample, seed)
     if page is not None:
         _write(page, figures, pool)
     if as_json:
@@ -54,7 +57,7 @@ def command(pool: Path, origin: str, words: bool, page: Path | None, pipeline: s
     Console(highlight=False).print(diversity_report(figures))
 
 
-def _measured(pool: Path, origin: str, pipeline: str | None, sample: int | None, seed: str) -> Diversity:
+def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample: int | None, seed: str) -> Diversity:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -66,7 +69,7 @@ def _measured(pool: Path, origin: str, pipeline: str | None, sample: int | None,
 
     wanted = None if origin == "all" else Origin(origin)
     with Queries.open(pool) as reader:
-        parser = None if pipeline is None else load_parser(pipeline)
+        parser = None if words else load_parser(pipeline)
         console = Console(stderr=True)
         columns = (TextColumn("instructions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from studio.insight import paper
 from studio.insight.diversity import SAMPLE, WordDiversity, WordMeasures
+from studio.insight.new_verbs import NewVerbs, VerbRound
 from studio.insight.parser import Parser
-from studio.insight.phrases import PhraseFigures, phrase_figures
+from studio.insight.phrases import Phrase, PhraseFigures, phrase_figures
 from studio.pool.queries import Queries
 from studio.records import Origin
 
@@ -19,12 +21,17 @@ _STEP = 100
 
 @dataclass(frozen=True, slots=True)
 class Diversity:
-    """Figures of the active tasks of one origin, None being all. `phrases` is None without a parser, and `pipeline` empty."""
+    """Figures of the active tasks of one origin, None being all.
+
+    Without a parser `phrases` is None, `pipeline` and `rounds` are empty. `rounds` tells how many tasks of each round have a root verb
+    that no earlier task of that origin had.
+    """
 
     origin: Origin | None
     words: WordDiversity
     phrases: PhraseFigures | None
     pipeline: str
+    rounds: tuple[VerbRound, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values with the shares and the paper's figures, for JSON."""
@@ -33,6 +40,7 @@ class Diversity:
             **asdict(self.phrases),
             "pair_share": self.phrases.pair_share,
             "covered_share": self.phrases.covered_share,
+            "rounds": [asdict(each) for each in self.rounds],
         }
         return {
             "origin": self.origin.value if self.origin else "all",
@@ -61,10 +69,14 @@ def diversity(
     `advance` is called with the number of tasks read since its last call.
     """
     words = WordMeasures(sample=sample, seed=seed)
+    waiting: deque[int | None] = deque()
+    verbs = NewVerbs()
 
     def instructions() -> Iterator[str]:
-        for task_id, instruction in pool.active_instructions(origin):
+        for task_id, instruction, number in pool.active_instructions(origin):
             words.add(task_id, instruction)
+            if parser is not None:
+                waiting.append(number)
             yield instruction
             if words.instructions % _STEP == 0:
                 advance(_STEP)
@@ -74,5 +86,12 @@ def diversity(
         for _ in instructions():
             pass
         return Diversity(origin, words.result(), None, "")
-    phrases = phrase_figures(parser.phrases(instructions()))
-    return Diversity(origin, words.result(), phrases, parser.name)
+
+    def phrases(parser: Parser) -> Iterator[Phrase | None]:
+        # Phrases come in the order of instructions, which the parser reads a batch ahead.
+        for phrase in parser.phrases(instructions()):
+            verbs.add(waiting.popleft(), phrase)
+            yield phrase
+
+    found = phrase_figures(phrases(parser))
+    return Diversity(origin, words.result(), found, parser.name, verbs.result())

@@ -7,9 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight import paper
+from studio.insight.bars import bar
 from studio.insight.diversity import WINDOW, WordDiversity
 from studio.insight.diversity_figures import Diversity
+from studio.insight.new_verbs import VerbRound, summed
 from studio.insight.phrases import Branch, PhraseFigures
+from studio.insight.report import GROUPS
+from studio.insight.report_tables import plain_table
 from studio.text import display_line
 
 BAR_WIDTH = 30
@@ -25,11 +29,13 @@ def diversity_report(figures: Diversity) -> Group:
         parts += [Text(), _phrases(figures.phrases), Text(f"parsed by {display_line(figures.pipeline, 60)}", style="dim")]
         if figures.phrases.branches:
             parts += [Text(), _tree(figures.phrases)]
+        if figures.rounds:
+            parts += [Text(), _rounds(figures.rounds)]
     return Group(*parts)
 
 
 def _words(which: str, words: WordDiversity) -> Table:
-    table = _table(f"words of {which}", "")
+    table = plain_table(f"words of {which}", "")
     rows = (
         ("instructions", f"{words.instructions:,}"),
         ("words, distinct words", f"{words.words:,}, {words.distinct_words:,}"),
@@ -44,7 +50,7 @@ def _words(which: str, words: WordDiversity) -> Table:
 
 
 def _phrases(found: PhraseFigures) -> Table:
-    table = _table("root verbs and direct objects", "this pool", "paper")
+    table = plain_table("root verbs and direct objects", "this pool", "paper")
     pairs = f"{found.with_pair:,} ({found.pair_share:.1%})"
     rows = (
         ("instructions", f"{found.instructions:,}", f"{paper.INSTRUCTIONS:,}"),
@@ -60,12 +66,26 @@ def _phrases(found: PhraseFigures) -> Table:
 
 
 def _tree(found: PhraseFigures) -> Table:
-    table = _table("verb and its objects", "instructions", "share", "")
+    table = plain_table("verb and its objects", "instructions", "share", "")
     table.columns[-1].justify = "left"
     most = found.branches[0].count
     for branch in found.branches:
         for name, count in _lines(branch):
-            table.add_row(Text(name), f"{count:,}", f"{count / found.instructions:.1%}", _bar(count / most))
+            table.add_row(Text(name), f"{count:,}", f"{count / found.instructions:.1%}", bar(count / most, BAR_WIDTH))
+    return table
+
+
+def _rounds(rounds: tuple[VerbRound, ...]) -> Table:
+    table = plain_table("rounds", "tasks", "with a verb", "new verbs", "share new", "")
+    table.columns[0].justify = "right"
+    table.columns[-1].justify = "left"
+    size = -(-len(rounds) // GROUPS)
+    for start in range(0, len(rounds), size):
+        group = rounds[start : start + size]
+        whole = summed(group)
+        label = f"{group[0].round:,}" if len(group) == 1 else f"{group[0].round:,} to {group[-1].round:,}"
+        share = whole.new / whole.tasks
+        table.add_row(label, f"{whole.tasks:,}", f"{whole.with_verb:,}", f"{whole.new:,}", f"{share:.1%}", bar(share, 14))
     return table
 
 
@@ -75,14 +95,3 @@ def _lines(branch: Branch) -> list[tuple[str, int]]:
         (f"{'└─' if place == last else '├─'} {display_line(noun, WORD_WIDTH)}", count) for place, (noun, count) in enumerate(branch.objects)
     ]
     return [(display_line(branch.verb, WORD_WIDTH), branch.count), *objects]
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if place == 0 else "right")
-    return table
-
-
-def _bar(share: float) -> str:
-    return "█" * max(round(share * BAR_WIDTH), 1)

@@ -19,16 +19,23 @@ class DiversityQueries(Reader):
         condition, values = _where(origin)
         return int(self._database.rows(f"SELECT count(*) FROM tasks WHERE {condition}", values)[0][0])
 
-    def active_instructions(self, origin: Origin | None) -> Iterator[tuple[int, str]]:
-        """Yield id and instruction of each active task of `origin`, None being all, by ascending id and in constant memory."""
+    def active_instructions(self, origin: Origin | None) -> Iterator[tuple[int, str, int | None]]:
+        """Yield id, instruction and round number of each active task of `origin`, None being all, by ascending id and in constant memory.
+
+        Seeds and imports have no round.
+        """
         condition, values = _where(origin)
         with explained(self._database.path):
-            cursor = self._database.connection.execute(f"SELECT id, instruction FROM tasks WHERE {condition} ORDER BY id", values)
+            cursor = self._database.connection.execute(
+                "SELECT tasks.id, instruction, CASE origin WHEN 'generated' THEN number END FROM tasks"
+                f" LEFT JOIN rounds ON rounds.id = round_id WHERE {condition} ORDER BY tasks.id",
+                values,
+            )
             while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
                 yield from rows
 
 
 def _where(origin: Origin | None) -> tuple[str, tuple[str, ...]]:
     if origin is None:
-        return "state = 'active'", ()
-    return "state = 'active' AND origin = ?", (origin.value,)
+        return "tasks.state = 'active'", ()
+    return "tasks.state = 'active' AND origin = ?", (origin.value,)

@@ -51,6 +51,9 @@ def test_json_has_all_figures(pool: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert figures["phrases"]["pair_share"] == len(with_noun) / len(TREES)
     assert figures["phrases"]["pipeline"] == "en_known_trees 1.0"
     assert figures["phrases"]["branches"][0] == {"verb": "write", "count": 2, "objects": [["code", 1], ["story", 1]]}
+    verbs = [tree.expected.verb for tree in TREES if tree.expected]
+    [row] = figures["phrases"]["rounds"]
+    assert row == {"round": 1, "tasks": len(TREES), "with_verb": len(verbs), "new": len(set(verbs))}
     assert figures["paper"]["with_pair"] == 26_559 and round(figures["paper"]["pair_share"], 3) == 0.506
 
 
@@ -59,6 +62,7 @@ def test_the_tree_stands_beside_the_papers_figures(pool: Path, monkeypatch: pyte
     assert call(monkeypatch, pool) == 0
     shown = capsys.readouterr().out
     assert "26,559 (50.6%)" in shown and "(14%)" in shown
+    assert "new verbs" in shown
     assert "write" in shown and "├─ code" in shown and "└─ story" in shown and "█" in shown
 
 
@@ -107,7 +111,7 @@ def test_words_alone_never_import_the_parser(pool: Path, monkeypatch: pytest.Mon
     assert "distinct-2" in capsys.readouterr().out
     assert call(monkeypatch, pool) == ExitCode.USAGE
     error = capsys.readouterr().err
-    assert error.startswith("error: ") and "hint: install it with: pip install 'self-instruct-studio[diversity]'" in error
+    assert error.startswith("error: ") and "hint: get it with: pip install 'self-instruct-studio[diversity]'" in error
 
 
 @pytest.mark.parametrize(
@@ -116,6 +120,7 @@ def test_words_alone_never_import_the_parser(pool: Path, monkeypatch: pytest.Mon
         (("--words", "--html", "x.html"), ExitCode.USAGE, "--words leaves out"),
         (("--origin", "mine"), ExitCode.USAGE, "mine"),
         (("--sample", "1"), ExitCode.USAGE, "--sample"),
+        (("--words", "--pipeline", "en_core_web_sm"), ExitCode.USAGE, "--words needs no parser"),
     ],
 )
 def test_wrong_options(pool: Path, words: tuple[str, ...], code: ExitCode, message: str) -> None:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from studio.errors import ExitCode, UsageError
-from studio.insight.parser import CHARACTERS, PIPELINE, Parser, load_parser
+from studio.insight.parser import CHARACTERS, HOW_TO_GET, PIPELINES, Parser, load_parser
 from studio.insight.phrases import Phrase
 from support.instruction_trees import TREES
 from support.nasty_text import NASTY_TEXTS
+from support.seed_phrases import labelled_seeds
 from support.spacy_pipelines import KnownTrees, put_spacy, train_pipeline
 
 needs_pipeline = pytest.mark.skipif(
-    importlib.util.find_spec("spacy") is None or importlib.util.find_spec(PIPELINE) is None,
-    reason=f"needs the diversity extra and spaCy's pipeline {PIPELINE}",
+    importlib.util.find_spec("spacy") is None or not any(map(importlib.util.find_spec, PIPELINES)),
+    reason="needs the diversity extra: uv sync --extra diversity",
 )
 
 
@@ -32,17 +33,37 @@ def test_without_spacy_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [(PIPELINE, f"python -m spacy download {PIPELINE}"), ("my_own", "name an installed package or a folder")]
+    ("name", "hint"),
+    [
+        (None, HOW_TO_GET),
+        (PIPELINES[0], f"python -m spacy download {PIPELINES[0]}"),
+        (PIPELINES[1], HOW_TO_GET),
+        ("my_own", "name an installed package or a folder"),
+    ],
 )
-def test_without_the_pipeline_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, name: str, hint: str) -> None:
+def test_without_the_pipeline_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, name: str | None, hint: str) -> None:
     def load(_: str, **__: Any) -> None:
         raise OSError("[E050] Can't find model\x1b[31m")
 
     put_spacy(monkeypatch, load)
     with pytest.raises(UsageError) as caught:
         load_parser(name)
-    assert name in caught.value.message and "\x1b" not in caught.value.message
+    assert (name or PIPELINES[0]) in caught.value.message and "\x1b" not in caught.value.message
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_first_pipeline_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    loaded: list[str] = []
+
+    def load(name: str, **_: Any) -> KnownTrees:
+        loaded.append(name)
+        return KnownTrees()
+
+    put_spacy(monkeypatch, load, installed=PIPELINES[place:])
+    load_parser()
+    load_parser("my_own")
+    assert loaded == [PIPELINES[place], "my_own"]
 
 
 def test_a_pipeline_without_a_parser_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,3 +132,32 @@ def test_the_english_pipeline_agrees_with_a_reader_on_most() -> None:
     wrong = [(tree.text, phrase) for phrase, tree in zip(found, TREES, strict=True) if phrase != tree.expected]
     assert len(wrong) <= 0.4 * len(TREES), wrong
     assert Phrase("write", "story") in found
+
+
+@needs_pipeline
+def test_the_english_pipeline_reads_seeds_about_as_the_readme_says() -> None:
+    """Measured with version 3.8.0: verbs 72 of 83 found and 86 labelled, pairs 43 of 54 and 58; another version may differ a little."""
+    seeds = labelled_seeds()
+    found = list(load_parser().phrases(text for text, _ in seeds))
+    wanted = [label for _, label in seeds]
+    precision, recall = _quality([each and each.verb for each in found], [each and each.verb for each in wanted])
+    assert precision >= 0.82 and recall >= 0.79
+    precision, recall = _quality([_pair(each) for each in found], [_pair(each) for each in wanted])
+    assert precision >= 0.74 and recall >= 0.69
+
+
+def test_labels_are_of_every_second_seed() -> None:
+    labels = [label for _, label in labelled_seeds()]
+    assert len(labels) == 88
+    assert sum(label is not None for label in labels) == 86
+    assert sum(_pair(label) is not None for label in labels) == 58
+
+
+def _pair(phrase: Phrase | None) -> Phrase | None:
+    return phrase if phrase and phrase.noun else None
+
+
+def _quality(found: Sequence[str | Phrase | None], wanted: Sequence[str | Phrase | None]) -> tuple[float, float]:
+    """Precision and recall of what is found where something is to be found."""
+    right = sum(one is not None and one == other for one, other in zip(found, wanted, strict=True))
+    return right / sum(each is not None for each in found), right / sum(each is not None for each in wanted)

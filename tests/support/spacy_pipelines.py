@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,10 +43,11 @@ class KnownTrees:
             yield type("Document", (), {"sents": iter([Sentence(root)] if text else [])})
 
 
-def put_spacy(patch: pytest.MonkeyPatch, load: Any) -> None:
-    """Let `import spacy` give a module whose `load` is `load`, for the length of a test."""
+def put_spacy(patch: pytest.MonkeyPatch, load: Any, installed: Collection[str] = ()) -> None:
+    """Let `import spacy` give a module whose `load` is `load` and that knows the packages `installed`, for the length of a test."""
     module = ModuleType("spacy")
     module.load = load  # type: ignore[attr-defined]
+    module.util = SimpleNamespace(is_package=installed.__contains__)  # type: ignore[attr-defined]
     patch.setitem(__import__("sys").modules, "spacy", module)
 
 
