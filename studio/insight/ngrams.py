@@ -27,11 +27,16 @@ Hashes = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Of the runs of the task at `index` of ours, counted as often as they occur, how many occur in theirs too."""
+    """Of the runs of the task at `index` of ours, counted as often as they occur, how many occur in theirs too.
+
+    `first` is the place among the task's runs of the first one that does, None when there is none; of a task of one text it is the place
+    of the run's first token.
+    """
 
     index: int
     shared: int
     runs: int
+    first: int | None
 
 
 def shared_ngrams(
@@ -39,19 +44,36 @@ def shared_ngrams(
 ) -> Iterator[Shared]:
     """Yield for each task of `ours`, given as its texts, how many of its runs of `size` tokens stand in a text of `theirs`.
 
-    A run never goes from one text into the next. A task without a text of `size` tokens has no runs. `theirs` is read to its end first;
-    `ours` is read as the answers are asked for.
+    `theirs` is read to its end first; `ours` is read as the answers are asked for.
     """
-    hasher = _Hasher(TOKENIZERS[tokenizer], size)
-    known = np.concatenate([np.empty(0, np.uint64), *(hashes for hashes, _ in hasher.chunks(theirs))])
-    known.sort()
-    first = 0
-    for hashes, owners in hasher.chunks(ours):
-        runs = np.bincount(owners, minlength=hasher.tasks)
-        hits = np.bincount(owners[_among(hashes, known)], minlength=hasher.tasks)
-        for offset in range(hasher.tasks):
-            yield Shared(first + offset, int(hits[offset]), int(runs[offset]))
-        first += hasher.tasks
+    yield from KnownRuns(theirs, size, tokenizer).shared(ours)
+
+
+class KnownRuns:
+    """The runs of some tasks' texts, to be found in others: 8 bytes a run.
+
+    A run never goes from one text into the next. A task without a text of `size` tokens has no runs.
+    """
+
+    def __init__(self, tasks: Iterable[Sequence[str]], size: int = SIZE, tokenizer: str = "unicode") -> None:
+        self._hasher = _Hasher(TOKENIZERS[tokenizer], size)
+        self._known = np.concatenate([np.empty(0, np.uint64), *(hashes for hashes, _ in self._hasher.chunks(tasks))])
+        self._known.sort()
+
+    def shared(self, tasks: Iterable[Sequence[str]]) -> Iterator[Shared]:
+        """Yield for each task, given as its texts, how many of its runs are known; tasks are read as the answers are asked for."""
+        before = 0
+        for hashes, owners in self._hasher.chunks(tasks):
+            count = self._hasher.tasks
+            runs = np.bincount(owners, minlength=count)
+            places = np.flatnonzero(_among(hashes, self._known))
+            hits = np.bincount(owners[places], minlength=count)
+            found, of_found = np.unique(owners[places], return_index=True)
+            starts = np.cumsum(runs) - runs
+            first = dict(zip(found.tolist(), (places[of_found] - starts[found]).tolist(), strict=True))
+            for offset in range(count):
+                yield Shared(before + offset, int(hits[offset]), int(runs[offset]), first.get(offset))
+            before += count
 
 
 def _among(hashes: Hashes, known: Hashes) -> NDArray[np.bool_]:

@@ -69,7 +69,10 @@ def test_shared_runs_are_those_of_sets(size: int) -> None:
     assert [(each.shared, each.runs) for each in found] == [
         (sum(run in known for run in runs(texts, size)), len(runs(texts, size))) for texts in ours
     ]
-    assert any(each.shared for each in found)
+    assert [each.first for each in found] == [
+        next((place for place, run in enumerate(runs(texts, size)) if run in known), None) for texts in ours
+    ]
+    assert any(each.shared for each in found) and any(each.first for each in found) == (size in (2, 3))
 
 
 def test_a_run_does_not_go_from_one_text_into_the_next() -> None:

@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from studio.insight.lint.api import EXCERPT, Finding, Lint, LintOptions, Measured, Part, Tasks, texts_of
-from studio.insight.lint.grams import Grams
+from studio.insight.lint.api import EXCERPT, Finding, Lint, LintOptions, LintTask, Measured, Part, Tasks, texts_of
+from studio.insight.ngrams import SIZE, KnownRuns
 from studio.insight.overlap import highest_overlaps
 from studio.insight.sources import open_source
+from studio.loop.tokens import unicode_tokens
+
+_AT_A_TIME = 256
+"""Tasks whose texts are looked up together."""
 
 
 def _search(tasks: Tasks, options: LintOptions) -> Iterator[Finding]:
     """Go through the pool once: runs of eight tokens as it is read, the ROUGE-L of its instructions a batch at a time."""
-    grams = Grams()
     theirs: list[str] = []
-    for path in options.against:
-        for theirs_task in open_source(path):
-            theirs.append(theirs_task.instruction)
-            for text in theirs_task.texts:
-                grams.add(text)
+
+    def their_texts() -> Iterator[Sequence[str]]:
+        for path in options.against:
+            for task in open_source(path):
+                theirs.append(task.instruction)
+                yield task.texts
+
+    known = KnownRuns(their_texts())
     task_ids = array("q")
     found: list[Finding] = []
 
     def instructions() -> Iterator[str]:
-        for task in tasks():
-            task_ids.append(task.id)
-            for part, instance_id, text in texts_of(task):
-                if shared := grams.shared(text):
-                    found.append(Finding(task.id, instance_id, part, shared[:EXCERPT]))
-            yield task.instruction
+        remaining = iter(tasks())
+        while chunk := list(islice(remaining, _AT_A_TIME)):
+            found.extend(_with_shared_runs(known, chunk))
+            task_ids.extend(task.id for task in chunk)
+            yield from (task.instruction for task in chunk)
 
     for overlap in highest_overlaps(instructions(), theirs):
         if overlap.score >= options.overlap and overlap.nearest is not None:
             words = f"ROUGE-L {overlap.score:.2f}: {theirs[overlap.nearest]}"
             found.append(Finding(task_ids[overlap.index], None, Part.INSTRUCTION, words[:EXCERPT]))
     yield from sorted(found, key=lambda each: (each.task_id, each.instance_id or 0, each.words))
+
+
+def _with_shared_runs(known: KnownRuns, tasks: Sequence[LintTask]) -> Iterator[Finding]:
+    texts = [(task.id, *place) for task in tasks for place in texts_of(task)]
+    for (task_id, part, instance_id, text), shared in zip(texts, known.shared([text] for *_, text in texts), strict=True):
+        if shared.first is not None:
+            words = " ".join(unicode_tokens(text)[shared.first : shared.first + SIZE])
+            yield Finding(task_id, instance_id, part, words[:EXCERPT])
 
 
 LINT = Lint(
