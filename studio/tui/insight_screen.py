@@ -23,8 +23,11 @@ from studio.tui.insight_steering import InsightSteering
 from studio.tui.latest import start_latest
 from studio.tui.pool_access import PoolAccess
 from studio.tui.pool_steering import Steer
+from studio.tui.widgets.diversity_pane import DiversityPane
+from studio.tui.widgets.figures_pane import FiguresPane
 from studio.tui.widgets.header import HeaderFacts, StudioHeader
 from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.opinions_pane import OpinionsPane
 from studio.tui.widgets.plots import AcceptancePlot, FigurePlot, SeedScorePlot, YieldPlot
 from studio.tui.widgets.scorecard import Scorecard
 from studio.tui.widgets.what_if import WhatIfPane
@@ -45,7 +48,8 @@ class InsightScreen(InsightSteering):
 How the pool grows: what each round brought, why candidates fell, how far the tasks are from the seeds, and the figures of the paper beside
 them. It follows a running session. A new opening word is a first word that no instruction before had; what more candidates bring is read
 off the curve of the latest run's rounds. **w** turns to *what if*: another threshold or other filters, and which candidates that would
-flip.
+flip. **d** turns to *diversity*: root verbs with their objects, new verbs by round, and measures of words. **o** turns to *opinions*:
+what raters said beside the paper's table 2, and how far a judge agrees with them.
 
 There, between stages, **a** applies what is shown: each candidate that flips gets a verdict of yours beside the rule's, all in one action.
 **u** takes it back, **U** does it again. Tasks that join after their round have no instances until you ask for them.
@@ -67,6 +71,8 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "what_if", "What if", id="insight.what-if", tooltip="Decide the candidates again with other rules"),
+        Binding("d", "turn('diversity')", "Diversity", id="insight.diversity", tooltip="Root verbs, their objects, and words"),
+        Binding("o", "turn('opinions')", "Opinions", id="insight.opinions", tooltip="What raters and judges said, and how far they agree"),
         Binding("j", "scroll(1)", "Down", id="insight.down", tooltip="Scroll down", show=False),
         Binding("k", "scroll(-1)", "Up", id="insight.up", tooltip="Scroll up", show=False),
         *InsightSteering.STEERING,
@@ -96,6 +102,10 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
                 yield Scorecard()
             with TabPane("What if", id="what-if"):
                 yield WhatIfPane(self._path, self._opened)
+            with TabPane("Diversity", id="diversity"):
+                yield DiversityPane(self._path, self._opened, id="diversity-figures")
+            with TabPane("Opinions", id="opinions"):
+                yield OpinionsPane(self._path, self._opened, id="opinion-figures")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -119,6 +129,8 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
     @on(TabbedContent.TabActivated)
     def _offer_others(self) -> None:
         self.refresh_bindings()
+        if (pane := self._figures_pane()) is not None:
+            pane.look()
 
     def changed(self) -> None:
         """Decide again what is previewed, and read the figures."""
@@ -131,21 +143,35 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
 
     def action_what_if(self) -> None:
         """Turn to what-if, or back to the figures."""
+        self.action_turn("what-if")
+
+    def action_turn(self, tab: str) -> None:
+        """Turn to a tab, or from it back to the figures."""
         tabs = self.query_one(TabbedContent)
-        tabs.active = "figures" if tabs.active == "what-if" else "what-if"
+        tabs.active = "figures" if tabs.active == tab else tab
         if tabs.active == "what-if":
             self.query_one(WhatIfPane).enter()
         else:
-            self.query_one("#figures-scroll").focus()
+            self._scrolled().focus()
 
     def action_scroll(self, lines: int) -> None:
-        """Move in the figures."""
-        self.query_one("#figures-scroll").scroll_relative(y=lines, animate=False)
+        """Move in the figures that are shown."""
+        self._scrolled().scroll_relative(y=lines, animate=False)
+
+    def _figures_pane(self) -> FiguresPane | None:
+        """The pane of the active tab that computes its own figures, if it is one."""
+        active = next((tabs.active for tabs in self.query(TabbedContent)), "")
+        return next((pane for pane in self.query(FiguresPane) if active and pane.parent is self.query_one(f"#{active}")), None)
+
+    def _scrolled(self) -> VerticalScroll:
+        return self._figures_pane() or self.query_one("#figures-scroll", VerticalScroll)
 
     def _follow(self) -> None:
         # Figures that take a second to compute are computed anew every few seconds only.
         if self.is_current and time.monotonic() - self._looked >= 5 * self._took_s:
             self.look()
+        if self.is_current and (pane := self._figures_pane()) is not None:
+            pane.look()
 
     async def _look(self) -> None:
         before = self._version
