@@ -1,4 +1,4 @@
-"""Root verb and direct object of every second seed instruction, read by a person who had not seen a parse.
+"""Root verb and direct object of every second seed instruction, labelled by hand before any parse was seen.
 
 The labels stand in `seed_phrases.txt`, one a line: the seed's place in the file, verb and noun, `-` where there is none. Of the first
 sentence counts the verb of its main clause; where that has only a form of *be*, the verb nearest to it, if any. The noun is the head of
