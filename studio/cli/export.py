@@ -57,6 +57,7 @@ _STEP = 500
     help="The evaluation files of --exclude-lint contamination.",
 )
 @click.option("--tag", "tags", multiple=True, metavar="NAME", help="Only tasks with this tag; may be repeated for tasks with any of them.")
+@click.option("--noted", is_flag=True, help="Only tasks with a note.")
 def command(
     pool: Path,
     output: str,
@@ -67,6 +68,7 @@ def command(
     min_quality: float | None,
     unrated: bool,
     tags: tuple[str, ...],
+    noted: bool,
     excluded: tuple[str, ...],
     against: tuple[Path, ...],
 ) -> None:
@@ -74,7 +76,7 @@ def command(
 
     A task's quality is the share of yes among all answers it was given by `studio review`, whoever rated it and in whichever review.
     Skipped tasks have none, nor do those whose instruction or rated instance a person has changed since. Only generated tasks are ever
-    rated: seeds need --unrated beside --min-quality. Tags are given on the pool screen.
+    rated: seeds need --unrated beside --min-quality. Tags and notes are given on the pool screen.
 
     --exclude-lint looks for the faults in what would be exported, now, and leaves out the tasks and instances at fault, and tasks that
     have no instance left. Of near-duplicates the first stays.
@@ -90,7 +92,7 @@ def command(
     if unrated and min_quality is None:
         raise UsageError("--unrated goes with --min-quality", "without it tasks are exported whether rated or not")
     find_format(format_name)
-    options = ExportOptions(format_name, include_seeds, split, seed, Keep(min_quality, unrated, tags))
+    options = ExportOptions(format_name, include_seeds, split, seed, Keep(min_quality, unrated, tags, noted))
     lints = _chosen(excluded, against)
     with Queries.open(pool) as reader, reader.one_state():
         if lints:

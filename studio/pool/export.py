@@ -169,7 +169,12 @@ def _folder(target: Path, chosen: Format) -> Iterator[None]:
 
 def _nothing(options: ExportOptions) -> PoolError:
     if options.keep != ALL:
+        keep = options.keep
+        asked = (("this quality", keep.min_quality is not None), ("these tags", bool(keep.tags)), ("a note", keep.noted))
         hint = "`studio review POOL --report` tells what was rated; --unrated keeps the tasks that nobody has rated"
-        return PoolError("nothing to export: no task with instances has this quality and these tags", hint)
+        if keep.min_quality is None:
+            hint = "tags and notes are given on the pool screen"
+        words = " and ".join(word for word, wanted in asked if wanted) or "what is asked for"
+        return PoolError(f"nothing to export: no task with instances has {words}", hint)
     hint = "generate some tasks with studio run" + ("" if options.include_seeds else ", or export the seeds too with --include-seeds")
     return PoolError("nothing to export: the pool has no tasks with instances yet", hint)

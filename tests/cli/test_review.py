@@ -90,6 +90,7 @@ def test_export_keeps_what_people_chose(pool: Path) -> None:
         good = [task.id for task in opened.reader.export_tasks(False, Keep(min_quality=1))]
         every = [task.id for task in opened.reader.export_tasks(False)]
         opened.ledger.annotate(Note("annotate", "annotated"), every[-1], Annotation(("mine",)))
+        opened.ledger.annotate(Note("annotate", "annotated"), every[0], Annotation((), "look again"))
 
     def ids(*options: str) -> list[int]:
         done = studio("export", pool, "-o", "-", "--format", "raw", *options)
@@ -99,6 +100,8 @@ def test_export_keeps_what_people_chose(pool: Path) -> None:
     assert ids("--min-quality", "1") == good
     assert len(good) == 2
     assert ids("--tag", "mine", "--tag", "none") == [every[-1]]
+    assert ids("--noted") == [every[0]]
+    assert_fails(studio("export", pool, "-o", "-", "--noted", "--tag", "mine"), ExitCode.POOL, "has these tags and a note")
     with Queries.open(pool) as reader:
         bad = [task for task, share in reader.quality(every).items() if share < 0.8]
     assert ids("--min-quality", "0.8", "--unrated") == [task for task in every if task not in bad]

@@ -172,7 +172,7 @@ def test_tags_and_notes_hang_on_a_task_and_are_taken_back(drawn: Pool) -> None:
 
 
 def test_an_export_that_keeps_nothing_says_so(drawn: Pool, tmp_path: Path) -> None:
-    with pytest.raises(PoolError, match="no task with instances has this quality and these tags"):
+    with pytest.raises(PoolError, match="no task with instances has these tags"):
         export_to_files(drawn.reader, tmp_path / "data.jsonl", ExportOptions(keep=Keep(tags=("none",))), drawn.path)
     assert not (tmp_path / "data.jsonl").exists()
 
