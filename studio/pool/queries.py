@@ -26,6 +26,7 @@ from studio.pool.queries_screen import ScreenQueries
 from studio.pool.queries_statistics import StatisticsQueries
 from studio.pool.queries_story import StoryQueries
 from studio.pool.queries_tasks import TaskQueries
+from studio.pool.queries_training import TrainingQueries
 from studio.pool.queries_watch import WatchQueries
 from studio.pool.queries_whatif import WhatIfQueries
 from studio.pool.records import WriterRecord
@@ -50,6 +51,7 @@ class Queries(
     LintQueries,
     ReviewQueries,
     JudgeQueries,
+    TrainingQueries,
 ):
     """All questions one can ask of a pool. Every method raises PoolError when the file cannot be read."""
 

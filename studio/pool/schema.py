@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from studio.pool.schema_judge import JUDGE
 from studio.pool.schema_review import REVIEW
+from studio.pool.schema_training import TRAINING
 
 APPLICATION_ID = 0x53495331
 """SQLite's `application_id` of a pool: the bytes `SIS1`."""
@@ -274,7 +275,7 @@ CREATE TABLE cancelled (
 CREATE INDEX cancelled_request ON cancelled (request_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, REVIEW, JUDGE)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, REVIEW, JUDGE, TRAINING)
 """SQL scripts in order; the pool's `user_version` is the number applied."""
 
 VERSION = len(MIGRATIONS)

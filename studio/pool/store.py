@@ -24,6 +24,7 @@ from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedReques
 from studio.pool.reviews import Reviews
 from studio.pool.rows import model_id
 from studio.pool.tasks import insert_tasks, next_task_id
+from studio.pool.trainings import Trainings
 from studio.records import ModelIdentity, Origin, SeedTask, Stage
 from studio.text import storable
 
@@ -40,6 +41,7 @@ class Pool:
         self.ledger = Ledger(database)
         self.reviews = Reviews(database)
         self.judgements = Judgements(database)
+        self.trainings = Trainings(database)
         self._database = database
         self._lock = lock
 
