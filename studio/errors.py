@@ -55,6 +55,10 @@ class OldPoolError(PoolError):
     """A pool of an earlier version: opened for writing it is brought to the present one, and can be read then."""
 
 
+class PoolInUse(PoolError):
+    """A pool that another process is writing."""
+
+
 class Stalled(StudioError):
     """The stop rule ended a run that yields nothing new; what it yielded before is kept."""
 

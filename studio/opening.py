@@ -11,10 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from studio.engine.adapter import NO_ADAPTER, base_name
 from studio.engine.api import Engine
 from studio.engine.open import open_engine
 from studio.engine.options import EngineOptions
-from studio.errors import PoolError, UsageError
+from studio.errors import ModelError, PoolError, UsageError
 from studio.loop.configuration import Configuration, RunOptions
 from studio.loop.runs import Intent, Run, begin, intent, stored_engine
 from studio.loop.session import Session
@@ -77,7 +78,8 @@ class Opening:
 
     def start(self) -> OpenRun:
         """Load the model, make the pool if it is new, and begin the run or go on with it. Raises ModelError, PoolError, UsageError."""
-        engine = self._engine = self._opener(self.model, engine_options(self._asked.configuration.options, self._wanted))
+        options = engine_options(self._asked.configuration.options, self._wanted, force=self._asked.force)
+        engine = self._engine = self._opener(self.model, options)
         self.pool = self.pool or Pool.create(self._asked.pool, self._seeds)
         return OpenRun(self.pool, engine, begin(self.pool, self._wanted, engine.info, force=self._asked.force))
 
@@ -100,11 +102,25 @@ def model_of(wanted: Intent) -> str:
     if wanted.stored is None:
         return ""
     opened = str(stored_engine(wanted.stored).get("model", ""))
-    return opened if "://" in opened or Path(opened).is_file() else wanted.stored.model.name
+    return opened if "://" in opened or Path(opened).is_file() else base_name(wanted.stored.model.name)
 
 
-def engine_options(options: RunOptions, wanted: Intent) -> EngineOptions:
-    """A resumed run keeps its sequences, its contexts and their size unless others are asked for: both shape what is computed."""
+def adapter_of(options: RunOptions, wanted: Intent, *, force: bool) -> str:
+    """The path of the adapter asked for, or that of the run to go on with; empty for none. Raises ModelError when the run's own is gone."""
+    if options.adapter == NO_ADAPTER:
+        return ""
+    if options.adapter:
+        return str(Path(options.adapter).expanduser().absolute())
+    if wanted.stored is None or wanted.differences or force:
+        return ""
+    stored = str(stored_engine(wanted.stored).get("adapter", ""))
+    if stored and not Path(stored).is_file():
+        raise ModelError(f"{stored}: the adapter this pool's run was made with is gone", "name its new place with --adapter")
+    return stored
+
+
+def engine_options(options: RunOptions, wanted: Intent, *, force: bool = False) -> EngineOptions:
+    """A resumed run keeps its sequences, its contexts and their size, and its adapter unless others are asked for: all shape the outcome."""
     before = stored_engine(wanted.stored) if wanted.stored is not None and not wanted.differences else {}
     return EngineOptions(
         options.gpu_layers,
@@ -113,6 +129,7 @@ def engine_options(options: RunOptions, wanted: Intent) -> EngineOptions:
         options.parallel or before.get("parallel", 0),
         # A run on record from before there were several had one.
         before.get("contexts", 1) if before else 0,
+        adapter_of(options, wanted, force=force),
     )
 
 

@@ -22,6 +22,7 @@ ALLOWED = {
     "pool": {"engine.api", "seeds"},
     "seeds": set(),
     "engine": set(),
+    "tuning": {"loop.settings", "engine", "pool", "config"},
 }
 """Which parts of the studio a part may import, besides records, errors, text and the version; None: any."""
 

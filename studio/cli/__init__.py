@@ -23,6 +23,7 @@ COMMANDS = {
     "overlap": ("overlap", "Compare two files of tasks, or check for contamination."),
     "diversity": ("diversity", "Show how diverse the instructions are."),
     "lint": ("lint", "Look for what is wrong with a pool's data."),
+    "finetune": ("finetune", "Train a LoRA adapter of a model on a pool's data."),
     "judge": ("judge", "Let a model answer the raters' questions, as one more opinion."),
     "models": ("models", "List the models that are there."),
     "seeds": ("seeds", "Check and locate seed task files."),

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--model", default="", help="Model to load: a name or a path; the bundled one by default.")
 @click.option("--gpu-layers", default=-1, show_default=True, help="Layers to put on the GPU, -1 for all.")
+@click.option("--adapter", default="", metavar="FILE", help="LoRA adapter to load with it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(model: str, gpu_layers: int, as_json: bool) -> None:
+def command(model: str, adapter: str, gpu_layers: int, as_json: bool) -> None:
     """Check the installation: versions, the model, the GPU, paths.
 
     Loads the model for real. Ends with exit code 3 when that fails.
     """
-    report, fault = _examine(model, gpu_layers)
+    report, fault = _examine(model, adapter, gpu_layers)
     if as_json:
         click.echo(json.dumps(report, ensure_ascii=False))
     else:
@@ -34,7 +35,7 @@ def command(model: str, gpu_layers: int, as_json: bool) -> None:
         raise fault
 
 
-def _examine(model: str, gpu_layers: int) -> tuple[dict[str, Any], ModelError | None]:
+def _examine(model: str, adapter: str, gpu_layers: int) -> tuple[dict[str, Any], ModelError | None]:
     """Return every figure, and the error that kept the model from loading."""
     from studio.engine.catalog import models_folders
     from studio.engine.child_process import log_folder
@@ -49,7 +50,7 @@ def _examine(model: str, gpu_layers: int) -> tuple[dict[str, Any], ModelError | 
         facts = build_facts()
         report |= _build(facts) | {"warning": gpu_warning(report["gpus"], facts)}
         report["devices"] = [asdict(device) for device in list_devices()]
-        report["model"] = _load(model, gpu_layers)
+        report["model"] = _load(model, adapter, gpu_layers)
     except ModelError as error:
         fault = error
         report["fault"] = error.message
@@ -90,11 +91,11 @@ def _prefix_cache() -> dict[str, Any]:
     return {"folder": str(store_folder()), "on": on, "files": usage.files, "bytes": usage.bytes, "budget": BUDGET_BYTES}
 
 
-def _load(model: str, gpu_layers: int) -> dict[str, Any]:
+def _load(model: str, adapter: str, gpu_layers: int) -> dict[str, Any]:
     from studio.engine.open import open_engine
     from studio.engine.options import EngineOptions
 
-    engine = open_engine(model, EngineOptions(gpu_layers=gpu_layers))
+    engine = open_engine(model, EngineOptions(gpu_layers=gpu_layers, adapter=adapter))
     try:
         info = engine.info
     finally:
@@ -103,6 +104,8 @@ def _load(model: str, gpu_layers: int) -> dict[str, Any]:
         "name": info.model.name,
         "path": info.model.path,
         "sha256": info.model.sha256,
+        "adapter": info.adapter,
+        "adapter_sha256": info.adapter_sha256,
         "quantisation": info.model.quantisation,
         "licence": info.model.licence,
         "backend": info.backend,
@@ -132,6 +135,7 @@ def _print(report: dict[str, Any]) -> None:
         lines["model"] = f"{model['name']} ({model['quantisation']}, {model['licence'] or 'licence unknown'})"
         lines |= {
             "model file": model["path"],
+            **({"adapter": f"{model['adapter']} ({model['adapter_sha256'][:12]})"} if model["adapter"] else {}),
             "model loaded on": model["backend"],
             "layers on the GPU": f"{model['layers_offloaded']} of {model['layers']}",
         }

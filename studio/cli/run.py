@@ -26,6 +26,7 @@ PATH = click.Path(path_type=Path)
     metavar="MODEL",
     help="Name or path of a GGUF model, see `studio models`, or a server: http://HOST:PORT/v1#NAME. [the bundled one]",
 )
+@click.option("--adapter", metavar="FILE", help="LoRA adapter for the model, as `studio finetune` makes it; `none` is without. [none]")
 @click.option("--profile", metavar="NAME", help="studio, paper, code or alpaca. [studio]")
 @click.option("--seed", metavar="TEXT", help="Equal pool, settings, model and seed give equal data. [0]")
 @click.option("--seeds", "seed_files", type=PATH, multiple=True, metavar="FILE", help="Seed tasks of a new pool (JSONL, CSV, text).")

@@ -170,6 +170,9 @@ class EngineInfo:
     """Parts that the sequences are divided into, which compute side by side."""
     layers_offloaded: int = 0
     layers: int = 0
+    adapter: str = ""
+    """The path of the LoRA adapter that the model runs with, or empty; `model.name` then names both."""
+    adapter_sha256: str = ""
     notices: tuple[str, ...] = ()
     """What the user should know of how the model runs, in sentences: what was given up for want of memory, what the model cannot do."""
 

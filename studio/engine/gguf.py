@@ -5,9 +5,10 @@ Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 2 an
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.engine.gguf_types import FILE_TYPES, TENSOR_TYPES
@@ -38,7 +39,10 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Gguf:
-    """What the header of a GGUF file says. Array values are left out; `array_lengths` has their numbers of elements."""
+    """What the header of a GGUF file says. Array values are left out; `array_lengths` has their numbers of elements.
+
+    `tensors` has the shape of each, the fastest dimension first: a weight of (out, in) in PyTorch is (in, out) here.
+    """
 
     path: Path
     version: int
@@ -46,6 +50,7 @@ class Gguf:
     array_lengths: dict[str, int]
     parameters: int
     file_size: int
+    tensors: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def text(self, key: str) -> str:
         """Return the metadata value of `key` as text, empty when it is missing."""
@@ -108,6 +113,7 @@ class _Reader:
         self._at = len(MAGIC)
         self._metadata: dict[str, Value] = {}
         self._array_lengths: dict[str, int] = {}
+        self._shapes: dict[str, tuple[int, ...]] = {}
 
     def read(self) -> Gguf:
         version = self._u32("version")
@@ -125,7 +131,7 @@ class _Reader:
             raise self._error(
                 f"the file is truncated: {end - self._size:,} bytes of {end:,} are missing", "download it again, or finish the download"
             )
-        return Gguf(self._path, version, self._metadata, self._array_lengths, parameters, self._size)
+        return Gguf(self._path, version, self._metadata, self._array_lengths, parameters, self._size, self._shapes)
 
     def _value(self, key: str, kind: int) -> None:
         if kind == _STRING:
@@ -169,9 +175,9 @@ class _Reader:
             dimensions = self._u32(f"the shape of {name}")
             if dimensions > _MAX_DIMENSIONS:
                 raise self._error(f"tensor {name} has {dimensions} dimensions")
-            elements = 1
-            for _ in range(dimensions):
-                elements *= self._u64(f"the shape of {name}")
+            shape = tuple(self._u64(f"the shape of {name}") for _ in range(dimensions))
+            self._shapes[name] = shape
+            elements = math.prod(shape)
             kind = self._u32(f"the type of {name}")
             offset = self._u64(f"the offset of {name}")
             block, size = TENSOR_TYPES.get(kind, (1, 0))

@@ -7,10 +7,14 @@ alone (`scheduler`), each context has its own share of them, and each wave begin
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
+from studio.engine.adapter import tuned_name
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, LinkedToken, Request
 from studio.engine.choices import Fork, fork
+from studio.engine.identity import file_sha256
 from studio.engine.llama_abort import AbortFlag, AbortOnCancel
 from studio.engine.llama_batch import BatchRows
 from studio.engine.llama_context import LlamaContext
@@ -42,10 +46,13 @@ class LlamaEngine:
 
         `shrink` is the number of set-ups to leave out because memory was short with them before, see `fitting.setups_to_try`.
         """
-        self._identity = identity
+        self._identity = replace(identity, name=tuned_name(identity.name, options.adapter))
+        self._adapter = options.adapter
         self._model = LlamaModel(identity.path, options, shrink=shrink)
+        self._adapter_sha256 = file_sha256(Path(options.adapter)) if options.adapter else ""
         self._lanes = [_Lane(context, BatchRows(context, self._model.shape.batch)) for context in self._model.contexts]
-        self._prefixes = Prefixes(*self._lanes[0], store, fingerprint(identity.sha256, self._model) if store else "")
+        key = fingerprint(identity.sha256, self._model, self._adapter_sha256) if store else ""
+        self._prefixes = Prefixes(*self._lanes[0], store, key)
         self._abort = AbortFlag()
         for context in self._model.contexts:
             self._abort.attach(context.handle)
@@ -64,6 +71,8 @@ class LlamaEngine:
             contexts=shape.contexts,
             layers_offloaded=shape.layers_offloaded,
             layers=shape.layers,
+            adapter=self._adapter,
+            adapter_sha256=self._adapter_sha256,
             notices=shape.notices,
         )
 

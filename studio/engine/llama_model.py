@@ -12,6 +12,7 @@ from studio.engine import llama_log
 from studio.engine.devices import Setup, choose, gigabytes, kv_too_large, used_gpus
 from studio.engine.fitting import OutOfMemory, first_that_fits, setups_to_try, trying_line
 from studio.engine.gguf import read_gguf
+from studio.engine.llama_adapter import load_adapter, use_adapter
 from studio.engine.llama_context import Cores, LlamaContext
 from studio.engine.llama_devices import list_devices
 from studio.engine.llama_load import load_model, open_context
@@ -134,10 +135,13 @@ class LlamaModel:
                 loaded = setup.gpu_layers
             while self.contexts:
                 self.contexts.pop().close()
+            adapter = load_adapter(self._lib, self.model, path, options.adapter) if options.adapter else None
             cores = Cores(setup.threads)
             for _ in range(setup.contexts):
                 handle = open_context(self._lib, self.model, path, setup)
                 self.contexts.append(LlamaContext(self, handle, setup.parallel_each, cores))
+                if adapter is not None:
+                    use_adapter(self._lib, handle, adapter, options.adapter)
             return setup
 
         try:

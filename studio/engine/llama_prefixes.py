@@ -26,15 +26,16 @@ _BUDGET_BYTES = 1 << 30
 Tokens = tuple[int, ...]
 
 
-def fingerprint(sha256: str, model: LlamaModel) -> str:
-    """Return all that a prefix's state depends on beside its tokens: the model file, the library and its devices, the context's shape.
+def fingerprint(sha256: str, model: LlamaModel, adapter_sha256: str = "") -> str:
+    """Return all that a prefix's state depends on beside its tokens: model file, adapter, library, devices, the context's shape.
 
     The context's size is in it because some models choose their rotary embedding by it, the batch's because sums are taken over batches.
     Left out is what changes no bit of a state: the number of threads, and of sequences in the unified cache.
     """
     setup, shape = model.setup, model.shape
     context = f"context {shape.context_each} batch {setup.batch} {setup.ubatch} flash {setup.flash_attention} gpu {shape.layers_offloaded}"
-    return f"{sha256}\n{context}\n{build_words()}"
+    adapter = f" adapter {adapter_sha256}" if adapter_sha256 else ""
+    return f"{sha256}{adapter}\n{context}\n{build_words()}"
 
 
 class Prefixes:

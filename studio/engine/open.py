@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from studio.engine.adapter import check_adapter, refuse_adapter
 from studio.engine.api import Engine
 from studio.engine.catalog import find_model
+from studio.engine.gguf import read_gguf
 from studio.engine.identity import identify
 from studio.engine.options import EngineOptions
 from studio.engine.remote_address import is_address
@@ -15,15 +19,22 @@ def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine
     empty for the bundled default.
 
     llama.cpp runs in a process of its own.
-    Raises ModelError when the model is unknown, broken or cannot be loaded.
+    Raises ModelError when the model is unknown, broken or cannot be loaded, or the adapter does not fit it; UsageError for an adapter
+    beside something else than a GGUF file.
     """
+    options = options or EngineOptions()
+    if model == SCRIPTED_MODEL or is_address(model):
+        refuse_adapter(model, options.adapter)
     if model == SCRIPTED_MODEL:
         return ScriptedEngine()
     if is_address(model):
         from studio.engine.remote import open_remote
 
-        return open_remote(model, options or EngineOptions())
-    identity = identify(find_model(model))
+        return open_remote(model, options)
+    path = find_model(model)
+    if options.adapter:
+        check_adapter(Path(options.adapter), read_gguf(path))
+    identity = identify(path)
     from studio.engine.process import ProcessEngine
 
-    return ProcessEngine(identity, options or EngineOptions())
+    return ProcessEngine(identity, options)

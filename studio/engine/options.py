@@ -13,9 +13,10 @@ from studio.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """The user's choices. `gpu_layers` -1 means all; 0 for the others means: choose.
+    """The user's choices. `gpu_layers` -1 means all; 0 for the other numbers means: choose.
 
-    `context` counts tokens of all sequences together; they are divided among `contexts` of llama.cpp that compute side by side.
+    `context` counts tokens of all sequences together; they are divided among `contexts` of llama.cpp that compute side by side. `adapter`
+    is the path of a LoRA adapter, a GGUF file, or empty.
     """
 
     gpu_layers: int = -1
@@ -23,6 +24,7 @@ class EngineOptions:
     threads: int = 0
     parallel: int = 0
     contexts: int = 0
+    adapter: str = ""
 
     def __post_init__(self) -> None:
         """Raise UsageError for a negative number, but for -1 GPU layers, and for more sequences than llama.cpp has."""

@@ -24,6 +24,7 @@ class RunOptions(Parameters):
 
     profile: str | None = Field(None, description="studio, paper, code or alpaca")
     model: str = Field("", description="name or path of a GGUF model; empty is the bundled one")
+    adapter: str = Field("", description="path of a LoRA adapter for the model, a GGUF file; none is without")
     seed: str | None = Field(None, description="any text; equal seeds give equal runs")
     target: int | None = Field(None, ge=1, description="stop when the pool has this many generated tasks")
     rounds: int | None = Field(None, ge=1, description="stop after this many rounds")

@@ -51,7 +51,7 @@ def stored_method(run: RunRecord) -> Method:
 
 
 def stored_engine(run: RunRecord) -> dict[str, Any]:
-    """How the engine of a run was set up: model, backend, context_tokens, threads, parallel, layers; empty when not on record.
+    """How the engine of a run was set up: model, adapter, backend, context_tokens, threads, parallel, layers; empty when not on record.
 
     `model` is what opened it: a file's absolute path, an address, or a name.
     """
@@ -84,16 +84,23 @@ def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> I
 def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run:
     """Start the run, or resume the stored one when settings, seed and model are the same.
 
-    Raises UsageError, unless `force`, when the pool was made with another model.
+    Raises UsageError, unless `force`, when the pool was made with another model or another adapter.
     """
     stored = wanted.stored
-    if stored is not None and not wanted.differences and stored.model.sha256 == engine.model.sha256:
+    adapter = str(stored_engine(stored).get("adapter_sha256", "")) if stored is not None else ""
+    same = stored is not None and (stored.model.sha256, adapter) == (engine.model.sha256, engine.adapter_sha256)
+    if stored is not None and not wanted.differences and same:
         return Run(stored.id, wanted.method, wanted.seed, resumed=True)
     if stored is not None and stored.model.sha256 != engine.model.sha256 and not force:
         raise UsageError(
             f"the pool was made with the model {stored.model.name} ({stored.model.sha256[:12]}), "
             f"not with {engine.model.name} ({engine.model.sha256[:12]})",
             "name the pool's model with --model, or use --force to start a new run in this pool",
+        )
+    if stored is not None and adapter != engine.adapter_sha256 and not force:
+        raise UsageError(
+            f"the pool was made {_with_adapter(adapter)}, not {_with_adapter(engine.adapter_sha256)}",
+            "name the pool's adapter with --adapter, or use --force to start a new run in this pool",
         )
     unfinished = pool.reader.open_round()
     if unfinished is not None:
@@ -110,6 +117,10 @@ def _readable_method(stored: RunRecord, *, force: bool) -> Method | None:
         if force:
             return None
         raise
+
+
+def _with_adapter(sha256: str) -> str:
+    return f"with the adapter {sha256[:12]}" if sha256 else "without an adapter"
 
 
 def _engine_settings(engine: EngineInfo) -> dict[str, Any]:

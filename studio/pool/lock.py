@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from studio.errors import PoolError
+from studio.errors import PoolError, PoolInUse
 from studio.pool.database import Database, connect_readable
 from studio.pool.faults import shown
 from studio.pool.records import WriterRecord
@@ -23,7 +23,7 @@ def now() -> str:
 class WriterLock:
     """The exclusive right to write a pool, from construction to `release`.
 
-    Raises PoolError when another writer has it, naming that one, or when the lock file cannot be made.
+    Raises PoolInUse when another writer has it, naming that one, PoolError when the lock file cannot be made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,12 +63,12 @@ def holder(database: Database) -> WriterRecord | None:
     return WriterRecord(*row) if row else None
 
 
-def _held(path: Path) -> PoolError:
+def _held(path: Path) -> PoolInUse:
     hint = "wait until it ends or stop it; studio stats, show and export read the pool meanwhile"
     try:
         database = connect_readable(path)
     except PoolError:
-        return PoolError(f"pool {shown(path)} is being written by another process", hint)
+        return PoolInUse(f"pool {shown(path)} is being written by another process", hint)
     try:
         writer = holder(database)
     except PoolError:
@@ -76,5 +76,5 @@ def _held(path: Path) -> PoolError:
     finally:
         database.close()
     if writer is None:
-        return PoolError(f"pool {shown(path)} is being written by another process", hint)
-    return PoolError(f"pool {shown(path)} is being written by process {writer.pid} on {writer.host} since {writer.since}", hint)
+        return PoolInUse(f"pool {shown(path)} is being written by another process", hint)
+    return PoolInUse(f"pool {shown(path)} is being written by process {writer.pid} on {writer.host} since {writer.since}", hint)

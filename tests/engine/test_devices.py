@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ DEFAULT = EngineOptions()
 CPU_SETUP = Setup(-1, 16, 2 * default_context(8), 512, 512, 2, flash_attention=False, contexts=2)
 
 
-def chosen(*devices: Device, facts: ModelFacts | None = SEVEN_B, **options: int) -> Setup:
+def chosen(*devices: Device, facts: ModelFacts | None = SEVEN_B, **options: Any) -> Setup:
     return choose(EngineOptions(**options), (CPU, *devices), facts, threads=2)
 
 

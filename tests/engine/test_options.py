@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,8 @@ from studio.errors import UsageError
 @pytest.mark.parametrize("name", ["context", "threads", "parallel"])
 def test_negative_numbers_are_refused(name: str) -> None:
     with pytest.raises(UsageError, match=f"--{name} -1"):
-        EngineOptions(**{name: -1})
+        setting: dict[str, Any] = {name: -1}
+        EngineOptions(**setting)
 
 
 def test_minus_one_gpu_layers_means_all() -> None:

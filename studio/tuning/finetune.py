@@ -1,0 +1,166 @@
+"""A whole training as its user sees it: checks, data, the process that trains, the pool's record, the adapter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from studio import __version__
+from studio.engine.adapter import check_adapter
+from studio.engine.api import CancelToken
+from studio.engine.catalog import find_model
+from studio.engine.gguf import read_gguf
+from studio.engine.identity import identify
+from studio.engine.remote_address import is_address
+from studio.errors import Interrupted, UsageError
+from studio.pool.outputs import complete_files, writing
+from studio.pool.store import Pool
+from studio.pool.training_records import LossPoint
+from studio.tuning import checkpoint
+from studio.tuning.adapter_gguf import check_architecture
+from studio.tuning.chat import ChatTemplate
+from studio.tuning.events import Ended, Event, Finished, Opened, Prepared, Resumed, Saved, Step, Validated, Waiting
+from studio.tuning.lora import ADAPTER
+from studio.tuning.opening import RECORD, Asked, OpenTraining, open_training, place_in_pool
+from studio.tuning.process import training_events
+from studio.tuning.recording import Recorder
+from studio.tuning.requirements import require_extra
+from studio.tuning.settings import TrainingSettings
+from studio.tuning.weights import check_folder
+
+_WAIT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a user asks for. `model` is a name or path as everywhere, `weights` a Hugging Face folder of the same model or None."""
+
+    pool: Path
+    settings: TrainingSettings
+    model: str = ""
+    weights: Path | None = None
+    name: str = ""
+    output: Path | None = None
+    threads: int = 0
+
+
+def check(wish: Wish) -> Asked:
+    """Return what was asked for, resolved. Raises UsageError and ModelError for what can never be trained, before anything is read."""
+    require_extra()
+    if is_address(wish.model):
+        raise UsageError("a model on another machine cannot be finetuned here", "name a GGUF file with --model")
+    path = find_model(wish.model)
+    base = read_gguf(path)
+    check_architecture(base)
+    if wish.weights is not None:
+        check_folder(wish.weights, base)
+    weights = str(wish.weights.absolute()) if wish.weights is not None else ""
+    return Asked(wish.pool, path, identify(path), base, wish.settings, weights, wish.name, wish.output, wish.threads)
+
+
+def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
+    """Begin the training or go on with it; ends with `Finished`, or with `Ended("interrupted")` after `cancel`.
+
+    The pool is held for moments only, see `recording`. Raises StudioError subclasses; everything up to the last checkpoint is kept then.
+    """
+    template = ChatTemplate.of(asked.model) if asked.settings.format == "chat" else None
+    with Pool.open(asked.pool) as pool:
+        training = open_training(pool, asked, template)
+    yield Opened(training.name, training.job.folder, training.number is not None)
+    session = _Session(asked, training)
+    for event in training_events(training.job, cancel):
+        session.take(event)
+        yield event
+        if isinstance(event, Ended) and event.reason == "interrupted":
+            return
+    yield from session.finish(cancel)
+
+
+class _Session:
+    """What one session of a training has seen so far."""
+
+    def __init__(self, asked: Asked, training: OpenTraining) -> None:
+        self._asked = asked
+        self._training = training
+        self._folder = Path(training.job.folder)
+        self._recorder: Recorder | None = None
+        self._prepared: Prepared | None = None
+        self._losses: dict[tuple[str, int], LossPoint] = {}
+        self._ended: Ended | None = None
+
+    def take(self, event: Event) -> None:
+        """Keep what an event tells, in the pool where it is free."""
+        match event:
+            case Prepared():
+                self._prepared = event
+                self._recorder = Recorder(self._asked.pool, self._begin(event.steps))
+                self._describe("started")
+            case Resumed(_, losses):
+                self._add(losses)
+            case Step(point) | Validated(point):
+                self._add([point])
+            case Saved() if self._recorder is not None:
+                self._recorder.flush()
+            case Ended():
+                self._ended = event
+
+    def finish(self, cancel: CancelToken) -> Iterator[Event]:
+        """Check the adapter as `studio run` will, and record it, waiting for the pool if it must."""
+        assert self._recorder is not None and self._ended is not None
+        adapter = self._folder / ADAPTER
+        check_adapter(adapter, self._asked.base)
+        with adapter.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        self._describe("finished", adapter_sha256=sha256, ended=self._ended.reason, step=self._ended.step)
+        said = False
+        while busy := self._recorder.finish(self._ended.reason, place_in_pool(self._asked.pool, adapter), sha256):
+            if cancel.cancelled:
+                raise Interrupted(f"the adapter {adapter} is made, but not on record: {busy}", "the same command records it")
+            if not said:
+                yield Waiting(busy)
+            said = True
+            time.sleep(_WAIT_S)
+        (self._folder / checkpoint.NAME).unlink(missing_ok=True)
+        losses = self._points()
+        seconds = max((each.seconds for each in losses), default=0.0)
+        ended, size = self._ended, adapter.stat().st_size
+        yield Finished(self._training.name, str(self._folder), str(adapter), sha256, size, ended.reason, ended.step, seconds, losses)
+
+    def _begin(self, steps: int) -> int:
+        if self._training.number is not None:
+            return self._training.number
+        with Pool.open(self._asked.pool) as pool:
+            return pool.trainings.begin(self._training.plan(self._asked, steps), self._training.items)
+
+    def _add(self, points: Sequence[LossPoint]) -> None:
+        assert self._recorder is not None
+        self._recorder.add(*points)
+        self._losses |= {(each.side.value, each.step): each for each in points}
+
+    def _points(self) -> tuple[LossPoint, ...]:
+        return tuple(sorted(self._losses.values(), key=lambda each: (each.step, each.side)))
+
+    def _describe(self, state: str, **more: Any) -> None:
+        """Write `training.json`: all that the folder's files came from."""
+        assert self._prepared is not None
+        model = self._asked.identity
+        about = {
+            "name": self._training.name,
+            "state": state,
+            "studio_version": __version__,
+            "base": {"name": model.name, "sha256": model.sha256, "architecture": model.architecture, "licence": model.licence},
+            "format": self._asked.settings.format,
+            "settings": dict(self._asked.recorded),
+            "fingerprint": self._training.job.fingerprint,
+            **asdict(self._prepared),
+            **more,
+            "losses": [asdict(each) for each in self._points()],
+        }
+        path = self._folder / RECORD
+        with complete_files([path]) as (file,), writing(path):
+            file.write(json.dumps(about, ensure_ascii=False, indent=1).encode("utf-8", "replace"))

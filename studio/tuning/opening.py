@@ -1,0 +1,179 @@
+"""Opening a training: a new one with its data written down, or the unfinished one that the same command began."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from studio.engine.gguf import Gguf
+from studio.errors import PoolError, UsageError
+from studio.pool.outputs import complete_files, writing
+from studio.pool.store import Pool
+from studio.pool.training_records import Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
+from studio.records import ModelIdentity
+from studio.text import display_line
+from studio.tuning.chat import ChatTemplate
+from studio.tuning.data import collect
+from studio.tuning.job import Job, data_file
+from studio.tuning.memory import adapter_parameters
+from studio.tuning.settings import TrainingSettings
+
+RECORD = "training.json"
+_NAME = re.compile(r"[\w][\w.+-]{0,79}")
+_CHECKPOINTS = 2
+_TENSORS = 4
+_BYTES_OF_F32 = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A training as it was asked for. Empty `name`: go on with the unfinished one, or choose. Empty `output`: beside the pool."""
+
+    pool: Path
+    model: Path
+    identity: ModelIdentity
+    base: Gguf
+    settings: TrainingSettings
+    weights: str = ""
+    name: str = ""
+    output: Path | None = None
+    threads: int = 0
+
+    @property
+    def recorded(self) -> Mapping[str, Any]:
+        """The settings as the pool stores them."""
+        return {**self.settings.model_dump(), "weights": self.weights}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTraining:
+    """A training whose data lies in its folder. `number` is its id in the pool, None before it has begun there."""
+
+    name: str
+    job: Job
+    items: Sequence[TrainingItem]
+    number: int | None
+
+    def plan(self, asked: Asked, steps: int) -> TrainingPlan:
+        """Return what the pool records of it."""
+        folder = place_in_pool(asked.pool, Path(self.job.folder))
+        return TrainingPlan(self.name, asked.identity, asked.recorded, self.job.fingerprint, folder, steps)
+
+
+def open_training(pool: Pool, asked: Asked, template: ChatTemplate | None) -> OpenTraining:
+    """Find the training to go on with, or collect the data of a new one and write it into its folder.
+
+    Raises UsageError for a name that is taken or settings that contradict its own, PoolError for no usable data, files that are gone and
+    a disk that is full.
+    """
+    found = _unfinished(pool.reader.trainings(), asked)
+    if found is not None:
+        return _again(pool, asked, found)
+    name, folder = _place(pool, asked)
+    data = collect(pool.reader, asked.settings, template)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    _check_room(folder, asked)
+    files = [data_file(folder, side) for side in Side]
+    with complete_files(files) as sinks:
+        for side, sink, file in zip(Side, sinks, files, strict=True):
+            with writing(file):
+                sink.write(data.lines(side))
+    return OpenTraining(name, _job(asked, folder, data.fingerprint), [example.item() for example in data.examples], None)
+
+
+def place_in_pool(pool: Path, path: Path) -> str:
+    """Return `path` as the pool stores it: relative to the pool's folder when it lies within, so that both can be moved together."""
+    here, there = pool.absolute().parent, path.absolute()
+    return str(there.relative_to(here)) if there.is_relative_to(here) else str(there)
+
+
+def stored_path(pool: Path, stored: str) -> Path:
+    """Return the path that `place_in_pool` gave as text."""
+    return pool.absolute().parent / stored
+
+
+def _job(asked: Asked, folder: Path, fingerprint: str) -> Job:
+    model = str(asked.model.absolute())
+    return Job(model, asked.identity.sha256, asked.weights, str(folder.absolute()), fingerprint, asked.settings, asked.threads)
+
+
+def _unfinished(trainings: Sequence[TrainingRecord], asked: Asked) -> TrainingRecord | None:
+    """Return the training that this command goes on with. Raises UsageError when the one of that name is another."""
+    for each in trainings:
+        if asked.name and each.plan.name != asked.name:
+            continue
+        differences = list(_differences(each, asked))
+        if each.state is TrainingState.STARTED and not differences:
+            return each
+        if asked.name and each.state is TrainingState.FINISHED:
+            raise UsageError(f"the training {asked.name} is finished", "choose another --name for a new one")
+        if asked.name:
+            raise UsageError(
+                f"the unfinished training {asked.name} was begun otherwise: {'; '.join(differences[:3])}",
+                "leave these out to go on with it, or choose another --name",
+            )
+    return None
+
+
+def _differences(record: TrainingRecord, asked: Asked) -> Iterator[str]:
+    if record.plan.model.sha256 != asked.identity.sha256:
+        yield f"model: {display_line(record.plan.model.name, 60)} there, {display_line(asked.identity.name, 60)} asked for"
+    for key, value in asked.recorded.items():
+        if record.plan.settings.get(key) != value:
+            yield f"{key}: {display_line(str(record.plan.settings.get(key)), 60)} there, {display_line(str(value), 60)} asked for"
+
+
+def _again(pool: Pool, asked: Asked, record: TrainingRecord) -> OpenTraining:
+    folder = stored_path(asked.pool, record.plan.folder)
+    try:
+        lines = [data_file(folder, side).read_bytes() for side in Side]
+    except OSError as error:
+        raise PoolError(
+            f"the data of the unfinished training {record.plan.name} cannot be read in {folder}: {error.strerror}",
+            "put its folder back, or choose another --name to begin anew",
+        ) from error
+    if hashlib.sha256(b"".join(lines)).hexdigest() != record.plan.fingerprint:
+        raise PoolError(
+            f"the data of the unfinished training {record.plan.name} in {folder} was changed", "choose another --name to begin anew"
+        )
+    items = pool.reader.training_items(record.id)
+    return OpenTraining(record.plan.name, _job(asked, folder, record.plan.fingerprint), items, record.id)
+
+
+def _place(pool: Pool, asked: Asked) -> tuple[str, Path]:
+    """Return the name and the folder of a new training. Raises UsageError for a name that cannot be one, or a folder that is in use."""
+    beside = asked.pool.with_name(f"{asked.pool.name}.adapters")
+    if asked.name:
+        if not _NAME.fullmatch(asked.name):
+            raise UsageError(f"--name {display_line(asked.name, 60)!r} cannot be a folder's name", "use letters, digits, - and _")
+        name = asked.name
+    else:
+        taken = {each.plan.name for each in pool.reader.trainings()}
+        names = (f"tuned-{number}" for number in range(1, len(taken) + 10_000))
+        name = next(each for each in names if each not in taken and (asked.output or not _in_use(beside / each)))
+    folder = asked.output or beside / name
+    if folder.exists() and (not folder.is_dir() or _in_use(folder)):
+        raise UsageError(f"{folder} holds something else already", "choose another --name, or another folder with -o")
+    return name, folder
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether there is more in a folder than the data of a training that never began."""
+    return folder.is_dir() and any(file.name not in {data_file(folder, side).name for side in Side} for file in folder.iterdir())
+
+
+def _check_room(folder: Path, asked: Asked) -> None:
+    """Raise PoolError when the checkpoints and the adapter will not fit on the disk."""
+    needed = adapter_parameters(asked.base, asked.settings.rank) * _BYTES_OF_F32 * (_CHECKPOINTS * _TENSORS + 2)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise PoolError(
+            f"{folder}: no room for checkpoints and adapter: {needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free",
+            "free some space, or name a folder on another disk with -o",
+        )

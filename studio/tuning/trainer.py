@@ -1,0 +1,205 @@
+"""The training itself: a generator of events over optimiser steps, resumable after any of them.
+
+Each random draw comes from the seed and the step, so a training that was killed and gone on with makes the adapter that an undisturbed one
+makes, bit for bit on the same machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from studio.errors import ModelError
+from studio.pool.training_records import LossPoint, Side
+from studio.tuning import checkpoint
+from studio.tuning.checkpoint import Progress, State
+from studio.tuning.events import Ended, Event, Loading, Resumed, Saved, Step, Validated
+from studio.tuning.lora import TunedModel
+from studio.tuning.plan import Plan
+from studio.tuning.tokens import Tokens, epoch_order, evaluation_steps, learning_rate, pieces, steps_of_epoch
+from studio.tuning.weights import is_cached, load_weights
+
+SAVE_EVERY_S = 30.0
+_LARGEST_GRADIENT = 1.0
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+Cancelled = Callable[[], bool]
+
+
+class Interrupted(Exception):
+    """The user wants the training to stop."""
+
+
+class Trainer:
+    """One session of a training. `events` may be iterated once."""
+
+    def __init__(self, plan: Plan, cancelled: Cancelled, save_every_s: float = SAVE_EVERY_S) -> None:
+        self._plan = plan
+        self._settings = plan.job.settings
+        self._folder = Path(plan.job.folder)
+        self._cancelled = cancelled
+        self._save_every_s = save_every_s
+        self._progress = Progress(plan.job.key)
+        self._best: dict[str, Any] = {}
+        self._per_epoch = steps_of_epoch(len(plan.train), self._settings.batch)
+        evaluations = evaluation_steps(self._per_epoch, self._settings.epochs, self._settings.evaluations)
+        self._evaluations = {0, *evaluations} if plan.validation else set()
+        self._order: tuple[int, list[list[int]]] = (-1, [])
+
+    def events(self) -> Iterator[Event]:
+        """Load the weights, train to the end or until cancelled, and write the adapter.
+
+        Raises ModelError for weights that cannot be read, a damaged checkpoint and a loss that is no number, PoolError for a full disk.
+        """
+        job, found = self._plan.job, checkpoint.load(self._folder, self._plan.job.key)
+        yield Loading(seldom=not (job.weights or is_cached(job.sha256)))
+        self._open(found)
+        if found is not None:
+            yield Resumed(self._progress.step, self._progress.losses)
+        try:
+            yield from self._train()
+        except Interrupted:
+            # What the step under way has computed is dropped.
+            self._optimiser.zero_grad()
+            yield self._save()
+            yield Ended("interrupted", self._progress.step)
+            return
+        if self._best:
+            self._model.put(self._best)
+        self._model.save(self._folder, self._plan.base, job.weights or Path(job.model).name)
+        yield Ended(self._progress.ended, self._progress.best_step if self._best else self._progress.step)
+
+    def _open(self, found: tuple[Progress, State] | None) -> None:
+        import torch
+
+        job, prepared = self._plan.job, self._plan.prepared
+        if job.threads:
+            torch.set_num_threads(job.threads)
+        mixed = prepared.precision == "bfloat16"
+        weights = load_weights(Path(job.model), job.sha256, job.weights, torch.bfloat16 if mixed else torch.float32)
+        self._model = TunedModel(weights, self._settings, self._draw("adapter"), prepared.device, mixed=mixed)
+        named = self._model.parameters()
+        self._optimiser: Any = torch.optim.AdamW(named.values(), lr=self._settings.learning_rate, weight_decay=0.0)
+        if found is None:
+            return
+        self._progress, state = found
+        self._best = dict(state.best)
+        self._model.put(state.adapter)
+        if self._progress.step:
+            for name, each in named.items():
+                moments = {moment: state.moments[f"{name}/{moment}"].to(each.device) for moment in _MOMENTS}
+                self._optimiser.state[each] = {"step": torch.tensor(float(self._progress.step)), **moments}
+
+    def _train(self) -> Iterator[Event]:
+        began = saved = time.monotonic()
+        tokens = 0
+        while not self._progress.ended:
+            step = self._progress.step
+            if step in self._evaluations and not self._validated(step):
+                yield self._validate()
+                yield self._save()
+                saved = time.monotonic()
+            elif step == self._plan.prepared.steps:
+                self._progress = self._progress.after(ended="epochs")
+            else:
+                batch = self._batch(step)
+                tokens += sum(len(each.ids) for each in batch)
+                point, rate = self._step(batch)
+                yield self._told(point, rate, tokens / (time.monotonic() - began))
+                if time.monotonic() - saved >= self._save_every_s:
+                    yield self._save()
+                    saved = time.monotonic()
+        yield self._save()
+
+    def _step(self, batch: Sequence[Tokens]) -> tuple[LossPoint, float]:
+        """Do one optimiser step; returns its loss and its learning rate."""
+        import torch
+
+        began = time.monotonic()
+        step = self._progress.step + 1
+        labels = sum(each.labels for each in batch)
+        self._model.train(True)
+        torch.manual_seed(self._draw(f"step {step}"))
+        total = 0.0
+        for piece in pieces(batch, self._plan.room):
+            if self._cancelled():
+                raise Interrupted
+            loss = self._model.loss(piece)
+            (loss / labels).backward()
+            total += float(loss.detach())
+        if not math.isfinite(total):
+            raise ModelError(f"the loss of step {step} is not a number", "train with a lower --learning-rate, under another --name")
+        rate = learning_rate(step, self._plan.prepared.steps, self._settings.learning_rate)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        torch.nn.utils.clip_grad_norm_(self._model.parameters().values(), _LARGEST_GRADIENT)
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        seconds = self._progress.seconds + time.monotonic() - began
+        tokens = self._progress.tokens + sum(len(each.ids) for each in batch)
+        point = LossPoint(Side.TRAIN, step, total / labels, tokens, seconds)
+        self._progress = self._progress.after(point, step=step, tokens=tokens, seconds=seconds)
+        return point, rate
+
+    def _validate(self) -> Validated:
+        import torch
+
+        began = time.monotonic()
+        self._model.train(False)
+        total = 0.0
+        with torch.no_grad():
+            for piece in pieces(self._plan.validation, self._plan.room):
+                if self._cancelled():
+                    raise Interrupted
+                total += float(self._model.loss(piece))
+        loss = total / sum(each.labels for each in self._plan.validation)
+        before = self._progress
+        seconds = before.seconds + time.monotonic() - began
+        point = LossPoint(Side.VALIDATION, before.step, loss, before.tokens, seconds)
+        if loss < before.best_loss:
+            self._best = self._model.taken()
+            self._progress = before.after(point, seconds=seconds, best_step=before.step, best_loss=loss, stale=0)
+        else:
+            ended = "early_stop" if before.stale + 1 >= self._settings.patience and before.step < self._plan.prepared.steps else ""
+            self._progress = before.after(point, seconds=seconds, stale=before.stale + 1, ended=ended)
+        return Validated(point, self._progress.best_step == before.step)
+
+    def _validated(self, step: int) -> bool:
+        return any(each.side is Side.VALIDATION and each.step == step for each in self._progress.losses)
+
+    def _batch(self, step: int) -> list[Tokens]:
+        epoch, place = divmod(step, self._per_epoch)
+        if self._order[0] != epoch:
+            lengths = [len(each.ids) for each in self._plan.train]
+            self._order = (epoch, epoch_order(lengths, self._settings.batch, self._settings.seed, epoch))
+        return [self._plan.train[each] for each in self._order[1][place]]
+
+    def _save(self) -> Saved:
+        states = {name: self._optimiser.state.get(each, {}) for name, each in self._model.parameters().items()}
+        moments = {f"{name}/{moment}": state[moment] for name, state in states.items() for moment in _MOMENTS if state}
+        checkpoint.save(self._folder, self._progress, State(self._model.parameters(), moments, self._best))
+        return Saved(self._progress.step)
+
+    def _told(self, point: LossPoint, rate: float, speed: float) -> Step:
+        prepared, epochs = self._plan.prepared, self._settings.epochs
+        left = (prepared.tokens * epochs - point.tokens) / speed
+        return Step(point, prepared.steps, point.step / self._per_epoch, rate, speed, max(left, 0.0), _memory(prepared.device))
+
+    def _draw(self, what: str) -> int:
+        """Return a 32-bit number for this purpose."""
+        return int.from_bytes(hashlib.sha256(f"{self._settings.seed}/{what}".encode("utf-8", "surrogatepass")).digest()[:4])
+
+
+def _memory(device: str) -> int:
+    """Return the bytes this process holds, or the most it held on the GPU."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated())
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
