@@ -12,6 +12,7 @@ from studio.engine.gguf import Gguf, read_gguf
 from studio.errors import ModelError, UsageError
 
 _A, _B = ".lora_a", ".lora_b"
+_AND = " + "
 _PASSED_OVER = "_norm.weight"
 _FLIPPED = "token_embd.weight"
 _MAKES_ONE = "`studio finetune POOL` makes an adapter"
@@ -54,12 +55,28 @@ def adapter_label(path: str) -> str:
 
 def tuned_name(model: str, adapter: str) -> str:
     """Return the name of a model with the adapter at that path; without a path its own."""
-    return f"{model} + {adapter_label(adapter)}" if adapter else model
+    return with_adapter(model, adapter_label(adapter)) if adapter else model
 
 
 def base_name(name: str) -> str:
     """Return the model's part of a `tuned_name`."""
-    return name.partition(" + ")[0]
+    return parted(name)[0]
+
+
+def with_adapter(model: str, adapter: str) -> str:
+    """Return a model and its adapter as one text, for a field that takes one; `parted` takes it apart."""
+    return f"{model}{_AND}{adapter}" if adapter else model
+
+
+def parted(text: str) -> tuple[str, str]:
+    """Return the model and the adapter, empty for none, that `with_adapter` put together."""
+    model, _, adapter = text.partition(_AND)
+    return model.strip(), adapter.strip()
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a file says of itself that it is an adapter. Raises ModelError for one that is no GGUF file."""
+    return read_gguf(path).text("general.type") == "adapter"
 
 
 def refuse_adapter(model: str, adapter: str) -> None:

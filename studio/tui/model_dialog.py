@@ -15,7 +15,8 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from studio.engine.catalog import CatalogEntry, find_model, list_models
+from studio.engine.adapter import check_adapter, is_adapter, parted, with_adapter
+from studio.engine.catalog import DEFAULT_MODEL, CatalogEntry, find_model, list_models
 from studio.engine.figures import count_text, size_text
 from studio.engine.gguf import read_gguf
 from studio.engine.remote_address import is_address, parse_address
@@ -48,7 +49,7 @@ class ModelDialog(Dialog[str | None]):
     parameters, *context* the tokens it was trained for. `enter` takes the one under the cursor.
 
     In the field below, `p`, you can name any GGUF file by its path, or a server: `http://host:port/v1#name`. A server is asked nothing
-    before you open the pool.
+    before you open the pool. The path of a LoRA adapter goes on top of the model under the cursor.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "choose", "Choose", id="model.choose", priority=True, tooltip="Take this model."),
@@ -81,7 +82,7 @@ class ModelDialog(Dialog[str | None]):
             window.border_title = Content("Which model?")
             yield IdTable(_COLUMNS, self._rows_of, empty="No model is installed. Press p and name a file or a server.", id="models")
             yield Static(id="facts", markup=False)
-            yield SafeInput(placeholder="the path of a GGUF file, or http://host:port/v1#name", id="typed", compact=True)
+            yield SafeInput(placeholder="the path of a GGUF file or an adapter, or http://host:port/v1#name", id="typed", compact=True)
             yield Static(id="said", markup=False)
         yield KeyBar()
 
@@ -155,11 +156,19 @@ class ModelDialog(Dialog[str | None]):
             self._say("Type the path of a file or a server's address, or press Esc and choose one of the list.")
             return
         try:
-            await asyncio.to_thread(check_model, text)
+            text = await asyncio.to_thread(checked_model, text, self._base)
         except StudioError as error:
             self._say(f"{error.message}: {error.hint}" if error.hint else error.message)
             return
         self.dismiss(text)
+
+    @property
+    def _base(self) -> str:
+        """The model under the cursor, for an adapter."""
+        current = self.query_one(IdTable).current
+        if current is None or self._entries[current].source == _BUNDLED:
+            return DEFAULT_MODEL
+        return str(self._entries[current].path)
 
     def _say(self, text: str) -> None:
         self.query_one("#said", Static).update(Content(display_line(text, 300)))
@@ -168,15 +177,25 @@ class ModelDialog(Dialog[str | None]):
         return {each: _cells(self._entries[each]) for each in ids}
 
 
-def check_model(text: str) -> None:
-    """Look whether `text` can name a model: a server's address by its form, a file by its header.
+def checked_model(text: str, base: str) -> str:
+    """Look whether `text` can name a model: a server's address by its form, a file by its header. Returns it; an adapter comes with `base`.
 
     Raises ModelError and UsageError, with what to do.
     """
     if is_address(text):
         parse_address(text)
-    elif text != SCRIPTED_MODEL:
-        read_gguf(find_model(text))
+        return text
+    if text == SCRIPTED_MODEL:
+        return text
+    model, adapter = parted(text)
+    found = find_model(model)
+    if not adapter and is_adapter(found):
+        model, adapter = base, str(found)
+        found = find_model(base)
+    header = read_gguf(found)
+    if adapter:
+        check_adapter(Path(adapter).expanduser(), header)
+    return with_adapter(model, adapter)
 
 
 def _cells(entry: CatalogEntry) -> Sequence[Cell]:

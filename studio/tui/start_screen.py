@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Button, Label, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
+from studio.engine.adapter import parted, with_adapter
 from studio.engine.catalog import DEFAULT_MODEL
 from studio.errors import OldPoolError, PoolError, StudioError, UsageError
 from studio.loop.configuration import Configuration
@@ -92,7 +93,7 @@ class StartScreen(Screen[None]):
         super().__init__()
         self._configuration = configuration
         self._recent: list[Path] = []
-        self._model = configuration.options.model
+        self._model = with_adapter(configuration.options.model, configuration.options.adapter)
         self._changes = dict(configuration.overrides)
 
     def compose(self) -> ComposeResult:
@@ -203,7 +204,8 @@ class StartScreen(Screen[None]):
         if path.exists():
             options = options.model_copy(update={"profile": None})
         else:
-            options = options.model_copy(update={"model": self._model, "profile": self._profile()})
+            model, adapter = parted(self._model)
+            options = options.model_copy(update={"model": model, "adapter": adapter, "profile": self._profile()})
             overrides = self._changes
         self._open(path, Configuration(options, overrides))
 

@@ -16,6 +16,8 @@ from studio.errors import ModelError
 
 ARCHITECTURES = ("llama", "gemma3")
 """What the conversion is proven for, by comparing logits."""
+_GEMMA_HEAD = 256
+"""Another size of head comes with another scale of attention, which transformers does not read out of a GGUF file."""
 _PREFIX = "base_model.model."
 _UNSUPPORTED = (
     ("use_dora", "DoRA"),
@@ -36,6 +38,8 @@ def check_architecture(header: Gguf) -> None:
         )
     if header.number(f"{header.architecture}.expert_count"):
         raise ModelError(f"{header.path}: a mixture of experts cannot be finetuned here", f"choose a dense model of one of: {known}")
+    if header.architecture == "gemma3" and header.number("gemma3.attention.key_length") != _GEMMA_HEAD:
+        raise ModelError(f"{header.path}: finetuning is not proven for this size of Gemma 3", "choose a size of up to 12B")
 
 
 def write_adapter(folder: Path, base: Gguf, target: Path) -> None:

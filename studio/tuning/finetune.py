@@ -154,7 +154,7 @@ class _Session:
             "state": state,
             "studio_version": __version__,
             "base": {"name": model.name, "sha256": model.sha256, "architecture": model.architecture, "licence": model.licence},
-            "format": self._asked.settings.format,
+            "prompt_format": self._asked.settings.format,
             "settings": dict(self._asked.recorded),
             "fingerprint": self._training.job.fingerprint,
             **asdict(self._prepared),

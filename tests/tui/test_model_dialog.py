@@ -10,8 +10,10 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
+from studio.engine.adapter import parted
 from studio.engine.catalog import DEFAULT_MODEL, CatalogEntry
 from studio.engine.figures import count_text, size_text
+from studio.engine.identity import identify
 from studio.records import ModelIdentity
 from studio.tui.app import StudioApp
 from studio.tui.model_dialog import ModelDialog
@@ -20,6 +22,7 @@ from support.engines import bundled_identity
 from support.screens import NASTY_LINES, assert_harmless, seen, until
 from support.sessions import configuration
 from support.studio_app import SIZES, Driven, screen_text, scripted
+from support.tiny_models import tiny_adapter, tiny_model
 
 BUNDLED = bundled_identity()
 ENTRIES = [
@@ -127,6 +130,21 @@ async def test_what_cannot_be_a_model_is_refused_with_the_reason(typed: str, fau
         await until(pilot, lambda: said(app) == "")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: app.taken == BUNDLED.path)
+
+
+async def test_an_adapter_goes_on_top_of_the_model_under_the_cursor(tmp_path: Path) -> None:
+    model, adapter = tiny_model(tmp_path / "tiny.gguf"), tiny_adapter(tmp_path / "mine.gguf")
+    app = Host(entries=[CatalogEntry("tiny", model, "given", identify(model))])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot, app)
+        await pilot.press("p")
+        app.dialog.query_one(Input).value = str(tiny_adapter(tmp_path / "other.gguf", "gemma3"))
+        await pilot.press("enter")
+        await until(pilot, lambda: "for the architecture 'gemma3'" in said(app))
+        app.dialog.query_one(Input).value = str(adapter)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.taken == f"{model} + {adapter}")
+    assert parted(f"{model} + {adapter}") == (str(model), str(adapter)) and parted("") == ("", "")
 
 
 async def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

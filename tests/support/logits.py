@@ -1,0 +1,37 @@
+"""What a model predicts after each token of a text, from llama.cpp itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from studio.engine.llama_batch import BatchRows
+from studio.engine.llama_model import LlamaModel
+from studio.engine.options import EngineOptions
+
+
+def llama_logits(path: str, tokens: Sequence[int], adapter: str = "") -> Any:
+    """Return the logits after each of `tokens`, (tokens, vocabulary), of llama.cpp with the model and the adapter."""
+    import llama_cpp
+
+    model = LlamaModel(path, EngineOptions(context=512, threads=1, parallel=1, adapter=adapter))
+    batch = BatchRows(model)
+    found = []
+    try:
+        for position, token in enumerate(tokens):
+            batch.add([token], position, 0, wants_logits=True)
+            assert batch.evaluate()
+            row = llama_cpp.llama_get_logits_ith(model.context, 0)
+            found.append(np.ctypeslib.as_array(row, (model.vocab_size,)).copy())
+    finally:
+        batch.close()
+        model.close()
+    return np.array(found, dtype=np.float64)
+
+
+def divergence(truth: Any, other: Any) -> float:
+    """Return the mean Kullback-Leibler divergence, in nats a token, of predictions given as logits."""
+    first, second = (values - np.logaddexp.reduce(values, axis=1, keepdims=True) for values in (truth, other))
+    return float(np.mean(np.sum(np.exp(first) * (first - second), axis=1)))

@@ -1,0 +1,125 @@
+"""Whole GGUF models of a few thousand numbers, with random weights: real to llama.cpp and to transformers, and quick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+
+WIDTH, INNER, LAYERS, HEADS, KV_HEADS = 64, 96, 2, 4, 2
+_HEAD = {"llama": 16, "gemma3": 256}
+"""Numbers a head has. Gemma's scale of attention belongs to 256."""
+CONTEXT = 512
+END = 256
+"""The token that ends a text; those before it are the bytes."""
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] | trim }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def tiny_model(path: Path, architecture: str = "llama", *, width: int = WIDTH, template: str = CHAT_TEMPLATE) -> Path:
+    """Write a model of this architecture (`llama` or `gemma3`) with weights drawn from a fixed seed, and return its path."""
+    rng = np.random.default_rng(7)
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_name(path.stem)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    _add_shape(writer, architecture, width)
+    _add_vocabulary(writer, template)
+    for name, shape in _shapes(architecture, width):
+        values = 1 + 0.1 * rng.standard_normal(shape) if "norm" in name else rng.standard_normal(shape) / np.sqrt(shape[-1])
+        # Gemma scales its embeddings itself. Larger ones would drown what the blocks say.
+        larger = 4 if name == "token_embd.weight" and architecture == "llama" else 1
+        writer.add_tensor(name, (values * larger).astype(np.float32))
+    _finish(writer)
+    return path
+
+
+def tiny_adapter(path: Path, architecture: str = "llama", **changes: Any) -> Path:
+    """Write a LoRA adapter of rank 2 for Q of the first block of the tiny model.
+
+    `changes`: `kind` and `method` of the file, `width` of the model, `names` of the weights, `drop` a matrix (`lora_a` or `lora_b`),
+    `rank_b` of B.
+    """
+    rng = np.random.default_rng(3)
+    width, names = changes.get("width", WIDTH), changes.get("names", ("blk.0.attn_q.weight",))
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_type(changes.get("kind", "adapter"))
+    writer.add_string("adapter.type", changes.get("method", "lora"))
+    writer.add_float32("adapter.lora.alpha", 8.0)
+    for name in names:
+        for matrix, shape in (("lora_a", (2, width)), ("lora_b", (HEADS * _HEAD[architecture], changes.get("rank_b", 2)))):
+            if matrix != changes.get("drop"):
+                writer.add_tensor(f"{name}.{matrix}", rng.standard_normal(shape).astype(np.float32))
+    _finish(writer)
+    return path
+
+
+def _add_shape(writer: Any, architecture: str, width: int) -> None:
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(width)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(INNER)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10_000.0)
+    writer.add_vocab_size(END + 1)
+    if architecture == "llama":
+        writer.add_rope_dimension_count(_HEAD[architecture])
+    else:
+        writer.add_key_length(_HEAD[architecture])
+        writer.add_value_length(_HEAD[architecture])
+        writer.add_sliding_window(CONTEXT)
+
+
+def _add_vocabulary(writer: Any, template: str) -> None:
+    """Byte-level BPE in the manner of GPT-2: a token for each byte, one merge, one token that ends the text."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = iter(range(256, 512))
+    letters = [chr(byte if byte in printable else next(others)) for byte in range(256)]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list([*letters, "<|end|>"])
+    writer.add_token_types([gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL])
+    writer.add_token_merges([f"{letters[0]} {letters[1]}"])
+    writer.add_eos_token_id(END)
+    writer.add_add_bos_token(False)
+    if template:
+        writer.add_chat_template(template)
+
+
+def _shapes(architecture: str, width: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield "token_embd.weight", (END + 1, width)
+    yield "output_norm.weight", (width,)
+    for block in range(LAYERS):
+        for name, shape in _block(architecture, width).items():
+            yield f"blk.{block}.{name}.weight", shape
+
+
+def _block(architecture: str, width: int) -> dict[str, tuple[int, ...]]:
+    head = _HEAD[architecture]
+    shapes: dict[str, tuple[int, ...]] = {
+        "attn_norm": (width,),
+        "attn_q": (HEADS * head, width),
+        "attn_k": (KV_HEADS * head, width),
+        "attn_v": (KV_HEADS * head, width),
+        "attn_output": (width, HEADS * head),
+        "ffn_norm": (width,),
+        "ffn_gate": (INNER, width),
+        "ffn_up": (INNER, width),
+        "ffn_down": (width, INNER),
+    }
+    if architecture == "gemma3":
+        shapes |= {"attn_q_norm": (head,), "attn_k_norm": (head,), "post_attention_norm": (width,), "post_ffw_norm": (width,)}
+    return shapes
+
+
+def _finish(writer: Any) -> None:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

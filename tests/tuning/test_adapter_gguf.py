@@ -1,0 +1,101 @@
+"""The adapter as llama.cpp has it predicts what the adapter as peft has it predicts: the proof of the conversion."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from studio.engine.adapter import check_adapter
+from studio.engine.gguf import read_gguf
+from studio.errors import ModelError
+from studio.tuning import adapter_gguf
+from studio.tuning.adapter_gguf import ARCHITECTURES, write_adapter
+from studio.tuning.settings import TrainingSettings
+from support.extra import needs_extra
+from support.logits import divergence, llama_logits
+from support.tiny_models import tiny_model
+
+pytestmark = needs_extra
+
+TOKENS = [int(byte) for byte in b"Name three rivers of Europe. Rhine, Elbe, Danube"]
+SAME = 1e-5
+"""Nats a token: what keys and values of 16 bits may cost."""
+
+
+def tuned(path: Path, folder: Path) -> tuple[Any, Any]:
+    """Put a large random adapter onto the model, save it into `folder`, and return what transformers predicts without and with it.
+
+    Its numbers are 16 bits wide already, so that rounding them is no part of what is measured.
+    """
+    import torch
+
+    from studio.tuning.lora import TunedModel
+    from studio.tuning.weights import load_weights
+
+    weights = load_weights(path, "ab" * 32, "", torch.float32).eval()
+    ids = torch.tensor([TOKENS])
+    with torch.no_grad():
+        before = weights(input_ids=ids).logits[0].double().numpy()
+        model = TunedModel(weights, TrainingSettings(rank=4, alpha=8), 1, "cpu", mixed=False)
+        generator = torch.Generator().manual_seed(5)
+        model.put({name: (0.2 * torch.randn(each.shape, generator=generator)).half() for name, each in model.parameters().items()})
+        after = weights(input_ids=ids).logits[0].double().numpy()
+    model.save(folder, read_gguf(path), path.name)
+    return before, after
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_llama_cpp_and_transformers_agree_with_the_adapter(tmp_path: Path, architecture: str) -> None:
+    path = tiny_model(tmp_path / "tiny.gguf", architecture)
+    before, after = tuned(path, tmp_path)
+    adapter = tmp_path / "adapter.gguf"
+    assert divergence(before, llama_logits(str(path), TOKENS)) < SAME
+    assert divergence(after, llama_logits(str(path), TOKENS, str(adapter))) < SAME
+    assert divergence(before, after) > 0.1
+    assert len(read_gguf(adapter).tensors) == 2 * 2 * 7
+
+
+def test_the_rows_of_q_and_k_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without their permutation the proof above would fail, so it would notice."""
+    path = tiny_model(tmp_path / "tiny.gguf")
+    monkeypatch.setattr(adapter_gguf, "_rotary_rows", lambda values, _name, _base: values)
+    _, after = tuned(path, tmp_path)
+    assert divergence(after, llama_logits(str(path), TOKENS, str(tmp_path / "adapter.gguf"))) > 1000 * SAME
+
+
+def test_what_is_not_proven_is_refused(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "tiny.gguf")
+    tuned(path, tmp_path)
+    base, config = read_gguf(path), tmp_path / "peft" / "adapter_config.json"
+    plain = json.loads(config.read_text())
+    for change, words in (
+        ({"use_dora": True}, "DoRA"),
+        ({"bias": "all"}, "biases"),
+        ({"modules_to_save": ["lm_head"]}, "whole modules"),
+        ({"rank_pattern": {"q_proj": 3}}, "ranks by module"),
+        ({"peft_type": "IA3"}, "not a LoRA"),
+    ):
+        config.write_text(json.dumps(plain | change))
+        with pytest.raises(ModelError, match=words):
+            write_adapter(tmp_path / "peft", base, tmp_path / "other.gguf")
+    config.write_text(json.dumps(plain))
+    for changed in (tiny_model(tmp_path / "other.gguf", "gemma3"), path):
+        header = read_gguf(changed)
+        header.metadata["general.architecture"] = "qwen3"
+        with pytest.raises(ModelError, match="not proven for the architecture 'qwen3'"):
+            write_adapter(tmp_path / "peft", header, tmp_path / "third.gguf")
+
+
+def test_rslora_scales_by_the_root_of_the_rank(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "tiny.gguf")
+    tuned(path, tmp_path)
+    config = tmp_path / "peft" / "adapter_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"use_rslora": True}))
+    write_adapter(tmp_path / "peft", read_gguf(path), tmp_path / "rs.gguf")
+    header = read_gguf(tmp_path / "rs.gguf")
+    check_adapter(tmp_path / "rs.gguf", read_gguf(path))
+    assert header.metadata["adapter.lora.alpha"] == pytest.approx(8 * np.sqrt(4))

@@ -1,0 +1,85 @@
+"""Prompt formats: the method's thirteen, drawn alike for alike keys, and templates that hostile text cannot break."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studio.errors import ModelError, UsageError
+from studio.records import Instance
+from studio.tuning.chat import ChatTemplate
+from studio.tuning.formats import FORMATS, WITH_INPUT, WITHOUT_INPUT, write
+from support.tiny_models import CHAT_TEMPLATE, tiny_model
+
+CHAT = ChatTemplate(CHAT_TEMPLATE, "tiny")
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+def prompts(instance: Instance, number: int = 400) -> set[str]:
+    return {write("varied", "Add them.", instance, str(key)).prompt for key in range(number)}
+
+
+def test_all_thirteen_formats_are_drawn() -> None:
+    assert (len(WITH_INPUT), len(WITHOUT_INPUT)) == (7, 6)
+    assert prompts(Instance("", "x")) == {pattern.format(instruction="Add them.") for pattern in WITHOUT_INPUT}
+    assert prompts(Instance("2 and 3", "5")) == {pattern.format(instruction="Add them.", input="2 and 3") for pattern in WITH_INPUT}
+
+
+def test_half_of_the_inputs_lose_their_only_field_name() -> None:
+    found = [write("varied", "Add them.", Instance("Numbers: 2\n\n3", "5"), str(key)).prompt for key in range(1000)]
+    plainer = [prompt for prompt in found if "2\n3" in prompt]
+    assert 400 < len(plainer) < 600
+    assert not any("Numbers:" in prompt for prompt in plainer)
+    assert all("Numbers: 2\n\n3" in prompt for prompt in found if prompt not in plainer)
+    assert all("A: 1" in prompt and "B: 2" in prompt for prompt in prompts(Instance("A: 1 B: 2", "x")))
+
+
+def test_completions_fit_their_prompts() -> None:
+    for key in range(50):
+        written = write("varied", " Say it. ", Instance("", "  yes \n"), str(key))
+        assert written.completion == ("yes" if written.prompt.endswith("\n") else " yes")
+    assert write("plain", "Say it.", Instance("now", "yes"), "0").prompt == "Say it.\n\nnow\n\nOutput:"
+    assert write("alpaca", "Say it.", Instance("", "yes"), "0").prompt.endswith("### Instruction:\nSay it.\n\n### Response:\n")
+    assert "### Input:\nnow\n\n### Response:\n" in write("alpaca", "Say it.", Instance("now", "yes"), "0").prompt
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS, st.sampled_from(sorted(FORMATS)))
+def test_texts_stand_in_their_prompts_unchanged(instruction: str, given_input: str, output: str, key: str, name: str) -> None:
+    written = write(name, instruction, Instance(given_input, output), key, CHAT)
+    assert write(name, instruction, Instance(given_input, output), key, CHAT) == written
+    assert instruction.strip() in written.prompt
+    assert written.completion.strip() == output.strip()
+    assert written.parts is None or "".join(written.parts) == written.prompt
+
+
+def test_the_chat_template_is_the_models_own(tmp_path: Path) -> None:
+    template = ChatTemplate.of(tiny_model(tmp_path / "tiny.gguf"))
+    written = write("chat", "Say it.", Instance("now", "yes"), "0", template)
+    assert written.parts == ("<|user|>", "Say it.\n\nnow", "<|end|><|assistant|>")
+    with pytest.raises(ModelError, match="the model has no chat template"):
+        ChatTemplate.of(tiny_model(tmp_path / "base.gguf", template=""))
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("{{ nonsense", "fails"),
+        ("{{ raise_exception('only with a system message') }}", "only with a system message"),
+        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "fails"),
+        ("{{ messages[0]['content'] | upper }}", "does not hold"),
+        ("{{ messages[0]['content'] }}{{ messages[0]['content'] }}", "does not hold"),
+    ],
+)
+def test_a_template_that_does_not_do_is_refused(source: str, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        ChatTemplate(source, "stranger").around()
+
+
+def test_unknown_formats_and_missing_templates() -> None:
+    with pytest.raises(UsageError, match="unknown prompt format 'chatt'"):
+        write("chatt", "Say it.", Instance("", "yes"), "0")
+    with pytest.raises(UsageError, match="no chat template"):
+        write("chat", "Say it.", Instance("", "yes"), "0")

@@ -1,0 +1,164 @@
+"""The training loop on a tiny model: it learns, counts outputs only, and goes on after any event as if nothing had happened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from studio.errors import ModelError, PoolError
+from studio.pool.training_records import Side
+from studio.tuning import checkpoint, plan
+from studio.tuning.events import Ended, Event, Resumed, Saved, Step, Validated
+from studio.tuning.job import Job
+from studio.tuning.plan import prepare
+from support.extra import needs_extra
+from support.trainings import quick_job, train
+
+pytestmark = needs_extra
+
+
+def adapter_of(job: Job) -> str:
+    """The digest of the trained matrices."""
+    return hashlib.sha256((Path(job.folder) / "peft" / "adapter_model.safetensors").read_bytes()).hexdigest()
+
+
+def losses(events: list[Event], side: Side) -> dict[int, float]:
+    points = [each.point for each in events if isinstance(each, Step | Validated)]
+    return {each.step: each.loss for each in points if each.side is side}
+
+
+def test_it_learns_and_keeps_the_best_weights(tmp_path: Path) -> None:
+    job = quick_job(tmp_path / "calm")
+    events = list(train(job))
+    validation = losses(events, Side.VALIDATION)
+    assert list(validation) == [0, 3, 6, 9, 12] and validation[12] < 0.7 * validation[0]
+    assert list(losses(events, Side.TRAIN)) == list(range(1, 13))
+    assert events[-1] == Ended("epochs", min(validation, key=lambda step: validation[step]))
+    assert (Path(job.folder) / "adapter.gguf").is_file()
+    config = json.loads((Path(job.folder) / "peft" / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["r"]) == ("tiny.gguf", 2)
+
+
+def test_killed_after_any_event_it_ends_in_the_same_adapter(tmp_path: Path) -> None:
+    """Each session sees one event more than the one before, saves after every step, and is then gone without a word."""
+    calm, killed = quick_job(tmp_path / "calm", dropout=0.1), quick_job(tmp_path / "killed", dropout=0.1)
+    truth = list(train(calm))
+    seen: dict[int, float] = {}
+    sessions = 0
+    while True:
+        sessions += 1
+        session = train(killed, save_every_s=0)
+        taken = [event for event, _ in zip(session, range(sessions), strict=False)]
+        seen |= losses(taken, Side.TRAIN)
+        if isinstance(taken[-1], Ended):
+            break
+        session.close()
+    assert sessions > 4
+    assert seen == losses(truth, Side.TRAIN)
+    assert adapter_of(killed) == adapter_of(calm)
+
+
+def test_a_kill_between_checkpoints_costs_only_what_came_after_the_last(tmp_path: Path) -> None:
+    calm, killed = quick_job(tmp_path / "calm"), quick_job(tmp_path / "killed")
+    list(train(calm))
+    for event in train(killed):
+        if isinstance(event, Step) and event.point.step == 5:
+            break
+    again = list(train(killed))
+    resumed = next(event for event in again if isinstance(event, Resumed))
+    assert resumed.step == 3 and [each.step for each in resumed.losses] == [0, 1, 2, 3, 3]
+    assert adapter_of(killed) == adapter_of(calm)
+
+
+def test_cancelled_it_saves_the_last_whole_step(tmp_path: Path) -> None:
+    calm, stopped = quick_job(tmp_path / "calm"), quick_job(tmp_path / "stopped")
+    list(train(calm))
+    count = 0
+
+    def cancelled() -> bool:
+        nonlocal count
+        count += 1
+        return count > 9
+
+    events = list(train(stopped, cancelled))
+    assert isinstance(events[-2], Saved) and events[-1] == Ended("interrupted", events[-2].step)
+    assert not (Path(stopped.folder) / "adapter.gguf").exists()
+    list(train(stopped))
+    assert adapter_of(stopped) == adapter_of(calm)
+
+
+def test_it_stops_when_the_validation_loss_gets_no_better(tmp_path: Path) -> None:
+    job = quick_job(tmp_path / "worse", learning_rate=1.0, patience=2, epochs=9)
+    events = list(train(job))
+    validation = losses(events, Side.VALIDATION)
+    best = min(validation, key=lambda step: validation[step])
+    assert events[-1] == Ended("early_stop", best)
+    assert len([step for step in validation if step > best]) == 2
+
+
+def test_only_completions_count(tmp_path: Path) -> None:
+    """The loss is that of transformers itself over the whole text, with the prompt's targets left out."""
+    import torch
+
+    from studio.tuning.lora import TunedModel
+    from studio.tuning.weights import load_weights
+
+    job = quick_job(tmp_path / "one")
+    prepared = prepare(job)
+    weights = load_weights(Path(job.model), job.sha256, "", torch.float32)
+    model = TunedModel(weights, job.settings, 1, "cpu", mixed=False)
+    piece = sorted(prepared.train, key=lambda each: len(each.ids))[::7]
+    assert len({len(each.ids) for each in piece}) > 1
+    expected = 0.0
+    with torch.no_grad():
+        for each in piece:
+            targets = torch.tensor([[-100] * each.prompt + list(each.ids[each.prompt :])])
+            expected += float(weights(input_ids=torch.tensor([each.ids]), labels=targets).loss) * each.labels
+        assert float(model.loss(piece)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    job = quick_job(tmp_path / "job")
+    list(train(job))
+    other = replace(job, settings=job.settings.model_copy(update={"rank": 3}))
+    with pytest.raises(ModelError, match="of another training"):
+        list(train(other))
+    place = Path(job.folder) / checkpoint.NAME
+    place.write_bytes(place.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="the checkpoint is damaged"):
+        list(train(job))
+
+
+def test_a_loss_that_is_no_number_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from studio.tuning.lora import TunedModel
+
+    job = quick_job(tmp_path / "job", validation=0.0)
+    monkeypatch.setattr(TunedModel, "loss", lambda self, _piece: next(iter(self.parameters().values())).sum() * torch.nan)
+    with pytest.raises(ModelError, match="the loss of step 1 is not a number"):
+        list(train(job))
+
+
+def test_what_the_machine_cannot_do_is_said_before_the_weights_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = quick_job(tmp_path / "job")
+    with pytest.raises(ModelError, match=r"--device cuda: PyTorch .* sees no such device"):
+        prepare(replace(job, settings=job.settings.model_copy(update={"device": "cuda"})))
+    with pytest.raises(PoolError, match="all 23 examples are longer than 16 tokens"):
+        prepare(replace(job, settings=job.settings.model_copy(update={"max_tokens": 16})))
+    monkeypatch.setattr(plan, "_available", lambda _device: 100_000_000)
+    with pytest.raises(ModelError, match=r"needs about .* of memory, this machine has .* available"):
+        prepare(job)
+
+
+def test_the_chat_format_trains_on_the_models_own_template(tmp_path: Path) -> None:
+    job = quick_job(tmp_path / "chat", format="chat")
+    events = list(train(job))
+    validation = losses(events, Side.VALIDATION)
+    assert validation[12] < validation[0]
+    record = job.records(Side.TRAIN)[0]
+    assert record["prompt"].startswith("<|user|>Say yes to question") and record["prompt"].endswith("<|end|><|assistant|>")
