@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +133,23 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     place.write_bytes(place.read_bytes()[:1000])
     with pytest.raises(ModelError, match="the checkpoint is damaged"):
         list(train(job))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm, full = quick_job(tmp_path / "calm"), quick_job(tmp_path / "full")
+    list(train(calm))
+
+    def no_space(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(PoolError, match="no space left on device"):
+        for event in train(full, save_every_s=0):
+            if isinstance(event, Step) and event.point.step == 4:
+                patched.setattr(os, "fsync", no_space)
+    assert not list(Path(full.folder).glob("*.part"))
+    events = list(train(full))
+    assert next(event.step for event in events if isinstance(event, Resumed)) == 3
+    assert adapter_of(full) == adapter_of(calm)
 
 
 def test_a_loss_that_is_no_number_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
