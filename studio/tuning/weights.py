@@ -73,7 +73,7 @@ def load_weights(path: Path, sha256: str, folder: str, dtype: Any) -> Any:
             return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
     copy = cache_folder() / sha256[:32]
     if is_cached(sha256):
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
+        with contextlib.suppress(Exception):
             model = AutoModelForCausalLM.from_pretrained(str(copy), dtype=dtype, local_files_only=True)
             os.utime(copy / _WHOLE)
             return model
@@ -101,7 +101,10 @@ def _out_of_gguf(path: Path) -> Any:
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Whatever is wrong with a stranger's files, each library below has errors of its own for it.
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{what}: transformers cannot read these weights: {first}", "name a Hugging Face folder with --weights") from error
 

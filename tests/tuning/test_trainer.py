@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from studio.engine.gguf import read_gguf
 from studio.errors import ModelError, PoolError
 from studio.pool.training_records import Side
 from studio.tuning import checkpoint, plan
 from studio.tuning.events import Ended, Event, Resumed, Saved, Step, Validated
 from studio.tuning.job import Job
 from studio.tuning.plan import prepare
+from studio.tuning.weights import cache_folder, check_folder, is_cached
 from support.extra import needs_extra
 from support.trainings import quick_job, train
 
@@ -133,6 +135,21 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     place.write_bytes(place.read_bytes()[:1000])
     with pytest.raises(ModelError, match="the checkpoint is damaged"):
         list(train(job))
+
+
+def test_a_folder_of_the_same_weights_makes_the_same_adapter(tmp_path: Path) -> None:
+    """The copy that is kept of a GGUF file's weights is a Hugging Face folder as any other."""
+    first, second = quick_job(tmp_path / "first"), quick_job(tmp_path / "second")
+    list(train(first))
+    copy = cache_folder() / first.sha256[:32]
+    assert is_cached(first.sha256)
+    check_folder(copy, read_gguf(Path(first.model)))
+    list(train(replace(second, weights=str(copy))))
+    assert adapter_of(first) == adapter_of(second)
+    (copy / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="transformers cannot read these weights"):
+        list(train(replace(second, weights=str(copy))))
+    list(train(quick_job(tmp_path / "third")))
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
