@@ -120,7 +120,7 @@ def adapter_of(options: RunOptions, wanted: Intent, *, force: bool) -> str:
 
 
 def engine_options(options: RunOptions, wanted: Intent, *, force: bool = False) -> EngineOptions:
-    """A resumed run keeps its sequences, its contexts and their size, and its adapter unless others are asked for: all shape the outcome."""
+    """A resumed run keeps its sequences, its contexts, their size and its adapter unless others are asked for: all shape the outcome."""
     before = stored_engine(wanted.stored) if wanted.stored is not None and not wanted.differences else {}
     return EngineOptions(
         options.gpu_layers,
