@@ -60,7 +60,7 @@ def test_no_layers_for_the_gpu_is_the_cpus_set_up() -> None:
         ({"contexts": 3, "parallel": 2}, 8, 2),
     ],
 )
-def test_a_cpu_divides_the_sequences_where_both_halves_have_work_and_room(options: dict[str, int], threads: int, contexts: int) -> None:
+def test_a_cpu_divides_the_sequences_where_both_halves_have_work_and_room(options: dict[str, Any], threads: int, contexts: int) -> None:
     setup = cpu_setup(EngineOptions(**options), threads)
     assert setup.contexts == contexts
     assert setup.parallel_each * contexts >= setup.parallel > setup.parallel_each * (contexts - 1)
