@@ -13,6 +13,7 @@ from studio.pool.lock import holder
 from studio.pool.opening import check_readable
 from studio.pool.queries_browse import BrowseQueries
 from studio.pool.queries_diversity import DiversityQueries
+from studio.pool.queries_evaluation import EvaluationQueries
 from studio.pool.queries_export import ExportQueries
 from studio.pool.queries_judge import JudgeQueries
 from studio.pool.queries_ledger import LedgerQueries
@@ -52,6 +53,7 @@ class Queries(
     ReviewQueries,
     JudgeQueries,
     TrainingQueries,
+    EvaluationQueries,
 ):
     """All questions one can ask of a pool. Every method raises PoolError when the file cannot be read."""
 

@@ -13,6 +13,7 @@ from studio.errors import PoolError
 from studio.pool import writes
 from studio.pool.create import build, check_place
 from studio.pool.database import Database, connect_readable
+from studio.pool.evaluations import Evaluations
 from studio.pool.faults import shown
 from studio.pool.header import check_header, resolved
 from studio.pool.judgements import Judgements
@@ -42,6 +43,7 @@ class Pool:
         self.reviews = Reviews(database)
         self.judgements = Judgements(database)
         self.trainings = Trainings(database)
+        self.evaluations = Evaluations(database)
         self._database = database
         self._lock = lock
 
