@@ -76,6 +76,8 @@ def _announce(console: Console, pool: Pool, run: Run, engine: EngineInfo) -> Non
         highlight=False,
         soft_wrap=True,
     )
+    if held := pool.reader.hold_out():
+        console.print(f"{held.held} seeds are held out for evaluation", markup=False, highlight=False)
     for notice in engine.notices:
         console.print(f"note: {display_line(notice)}", markup=False, highlight=False, soft_wrap=True)
 

@@ -20,8 +20,9 @@ from studio.loop.configuration import Configuration, RunOptions
 from studio.loop.runs import Intent, Run, begin, intent, stored_engine
 from studio.loop.session import Session
 from studio.pool.store import Pool
-from studio.records import SeedTask
+from studio.records import HoldOut, SeedTask
 from studio.seeds.bundled import bundled_seeds
+from studio.seeds.hold_out import draw_hold_out
 from studio.seeds.reading import read_tasks
 
 EngineOpener = Callable[[str, EngineOptions], Engine]
@@ -67,6 +68,7 @@ class Opening:
         try:
             self._wanted = intent(self.pool, asked.configuration, force=asked.force)
             self._seeds = _seeds(asked, self.pool)
+            self._held = _hold_out(asked, self.pool, self._seeds, self._wanted.seed)
         except BaseException:
             self.close()
             raise
@@ -80,7 +82,7 @@ class Opening:
         """Load the model, make the pool if it is new, and begin the run or go on with it. Raises ModelError, PoolError, UsageError."""
         options = engine_options(self._asked.configuration.options, self._wanted, force=self._asked.force)
         engine = self._engine = self._opener(self.model, options)
-        self.pool = self.pool or Pool.create(self._asked.pool, self._seeds)
+        self.pool = self.pool or Pool.create(self._asked.pool, self._seeds, self._held)
         return OpenRun(self.pool, engine, begin(self.pool, self._wanted, engine.info, force=self._asked.force))
 
     def close(self) -> None:
@@ -142,3 +144,17 @@ def _seeds(asked: RunRequest, pool: Pool | None) -> Sequence[SeedTask]:
     if not folder.is_dir():
         raise PoolError(f"the folder {folder} for the pool does not exist", f"create it first: mkdir -p {folder}")
     return [task for path in asked.seeds or (bundled_seeds(),) for task in read_tasks(path)]
+
+
+def _hold_out(asked: RunRequest, pool: Pool | None, seeds: Sequence[SeedTask], seed: str) -> HoldOut | None:
+    """Decided once, when a pool is made: afterwards the seeds it keeps apart might have been sampled already."""
+    wanted = asked.configuration.options.hold_out
+    if not wanted:
+        return None
+    if pool is None:
+        return draw_hold_out(seeds, wanted, seed)
+    held = pool.reader.hold_out()
+    if held is None or held.asked != f"{wanted:g}":
+        there = f"holds out {held.held} seeds since it was made (--hold-out {held.asked})" if held else "was made without --hold-out"
+        raise UsageError(f"{asked.pool} {there}", "leave --hold-out out to go on with it, or name a new pool")
+    return None

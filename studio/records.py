@@ -70,8 +70,20 @@ class SeedTask:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldOut:
+    """Seeds to keep apart, by their places among the seeds of a new pool, and how they were drawn: what was asked for, and the seed."""
+
+    asked: str
+    seed: str
+    places: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
-    """A task of the pool. `is_classification` is None while nobody has decided it."""
+    """A task of the pool. `is_classification` is None while nobody has decided it.
+
+    A task that is `held_out` is for evaluation alone: never sampled, exported or trained on.
+    """
 
     id: int
     origin: Origin
@@ -81,6 +93,7 @@ class Task:
     is_classification: bool | None
     instances: tuple[Instance, ...] = ()
     round: int | None = None
+    held_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,12 @@ PATH = click.Path(path_type=Path)
 @click.option("--profile", metavar="NAME", help="studio, paper, code or alpaca. [studio]")
 @click.option("--seed", metavar="TEXT", help="Equal pool, settings, model and seed give equal data. [0]")
 @click.option("--seeds", "seed_files", type=PATH, multiple=True, metavar="FILE", help="Seed tasks of a new pool (JSONL, CSV, text).")
+@click.option(
+    "--hold-out",
+    type=click.FloatRange(min=0),
+    metavar="N",
+    help="Seeds of a new pool to keep apart for `studio evaluate`: a number, or a share below 1. [0]",
+)
 @click.option("--gpu-layers", type=click.IntRange(min=-1), metavar="N", help="Layers to offload to the GPU; -1 is all. [-1]")
 @click.option("--context", type=click.IntRange(min=0), metavar="TOKENS", help="Context over all sequences; 0 chooses. [0]")
 @click.option("--threads", type=click.IntRange(min=0), metavar="N", help="CPU threads; 0 is the physical cores. [0]")

@@ -89,7 +89,10 @@ def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_js
         ]
     else:
         ids = reader.search(search, limit) if search is not None else reader.newest_tasks(limit)
-        rows = [{"id": str(task.id), "kind": str(task.origin), "text": task.instruction} for task in reader.tasks(ids)]
+        rows = [
+            {"id": str(task.id), "kind": "held out" if task.held_out else str(task.origin), "text": task.instruction}
+            for task in reader.tasks(ids)
+        ]
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False))
         return

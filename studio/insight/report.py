@@ -85,7 +85,8 @@ def _scorecard(figures: Statistics) -> Table:
 def _origins(figures: Statistics) -> Text:
     usable = f"{figures.tasks_with_instances:,} of the generated tasks have a usable instance"
     tokens = f"{figures.completion_tokens:,} tokens written, {figures.cached_tokens:,} of {figures.prompt_tokens:,} prompt tokens cached"
-    lines = [f"pool: {figures.seeds:,} seed, {figures.generated:,} generated, {figures.imported:,} imported tasks; {usable}", tokens]
+    apart = f" ({figures.held_out:,} of them held out)" if figures.held_out else ""
+    lines = [f"pool: {figures.seeds:,} seed{apart}, {figures.generated:,} generated, {figures.imported:,} imported tasks; {usable}", tokens]
     if figures.generated:
         lines.append(cost_line(figures))
     return Text("\n".join(lines))

@@ -12,6 +12,7 @@ from studio.pool.queries import Queries
 from studio.pool.review_records import ReviewItem, ReviewPlan, ReviewRecord, Strata
 from studio.pool.reviews import Reviews
 from studio.records import Origin, Verdict
+from studio.shares import allocate
 from studio.text import storable
 
 ROUND_BANDS = 5
@@ -49,21 +50,6 @@ def draw(pool: Queries, plan: ReviewPlan) -> list[ReviewItem]:
     else:
         chosen = _stratified(frame, named, plan.size, rng)
     return [_item(pool, plan, position, task_id, stratum) for position, (task_id, stratum) in enumerate(chosen)]
-
-
-def allocate(sizes: Mapping[str, int], total: int) -> dict[str, int]:
-    """Share `total` among strata in proportion to their sizes, by largest remainder; ties go to the larger stratum, then by name.
-
-    A sample as large as the pool or larger takes every stratum whole.
-    """
-    population = sum(sizes.values())
-    if total >= population:
-        return dict(sizes)
-    shares = {name: total * size // population for name, size in sizes.items()}
-    by_remainder = sorted(sizes, key=lambda name: (-(total * sizes[name] % population), -sizes[name], name))
-    for name in by_remainder[: total - sum(shares.values())]:
-        shares[name] += 1
-    return shares
 
 
 def strata_of(pool: Queries, strata: Strata) -> Mapping[int, str] | None:

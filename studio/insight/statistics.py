@@ -32,6 +32,8 @@ class RoundRow:
 class Statistics:
     """Figures of a pool. Tasks are active ones; shares are 0 to 1; means are of words split at white space, 0 where there are none.
 
+    `held_out` of the seeds are kept apart for evaluation.
+
     Shares and means are of generated tasks; `mean_input_words` is of inputs that are not empty, as are the `input_words` behind it. The
     histograms count generated tasks by their highest ROUGE-L when they were decided, in `BINS` equal bins from 0 to 1: to a seed, and to
     a task of any kind (later ones may be nearer). `opening_words` counts the different words that generated tasks open with.
@@ -41,6 +43,7 @@ class Statistics:
     """
 
     seeds: int
+    held_out: int
     generated: int
     imported: int
     classification_share: float
@@ -97,6 +100,7 @@ def _statistics(pool: Queries, report: Report) -> Statistics:
     generated = counts.generated
     return Statistics(
         seeds=counts.seeds,
+        held_out=counts.held_out,
         generated=generated,
         imported=counts.imported,
         candidates=counts.candidates,

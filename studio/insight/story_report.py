@@ -42,7 +42,8 @@ def _head(story: Story) -> Iterator[Text]:
         task = story.task
         kind = {None: "not yet classified", True: "classification", False: "not classification"}[task.is_classification]
         joined = f", round {task.round}" if task.round is not None else ""
-        yield Text(f"task {task.id}: {task.origin}, {task.state}, {kind}{joined}", style="bold")
+        apart = ", held out for evaluation" if task.held_out else ""
+        yield Text(f"task {task.id}: {task.origin}, {task.state}, {kind}{joined}{apart}", style="bold")
         yield Text(display(task.instruction))
     elif story.candidate:
         yield Text(f"candidate c{story.candidate.id}: not in the pool", style="bold")

@@ -26,6 +26,9 @@ class RunOptions(Parameters):
     model: str = Field("", description="name or path of a GGUF model; empty is the bundled one")
     adapter: str = Field("", description="path of a LoRA adapter for the model, a GGUF file; none is without")
     seed: str | None = Field(None, description="any text; equal seeds give equal runs")
+    hold_out: float = Field(
+        0.0, ge=0.0, description="seeds of a new pool kept apart for evaluation: a number, or a share below 1; 0 is none"
+    )
     target: int | None = Field(None, ge=1, description="stop when the pool has this many generated tasks")
     rounds: int | None = Field(None, ge=1, description="stop after this many rounds")
     gpu_layers: int = Field(-1, ge=-1, description="layers to offload to the GPU; -1 is all")

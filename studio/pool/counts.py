@@ -8,7 +8,8 @@ from studio.pool.records import PoolCounts
 
 _TASKS = """
 SELECT coalesce(sum(state = 'active' AND origin = 'seed'), 0), coalesce(sum(state = 'active' AND origin = 'generated'), 0),
-    coalesce(sum(state = 'active' AND origin = 'imported'), 0), coalesce(sum(state = 'draft'), 0)
+    coalesce(sum(state = 'active' AND origin = 'imported'), 0), coalesce(sum(state = 'draft'), 0),
+    coalesce(sum(state = 'active' AND held_out), 0)
 FROM tasks"""
 _OF_RUN = " WHERE {} IN (SELECT id FROM rounds WHERE run_id = ?)"
 # Those of superseded attempts are few, and looked up once a query.
@@ -34,7 +35,7 @@ class CountQueries(Reader):
     def counts(self, run_id: int | None = None) -> PoolCounts:
         """Return the counts of the pool, or of what one run has done: no run made the seeds and imports, so they are 0 there."""
         with self._database.snapshot():
-            seeds, generated, imported, drafts = self._one(_TASKS, "tasks.round_id", run_id)
+            seeds, generated, imported, drafts, held_out = self._one(_TASKS, "tasks.round_id", run_id)
             instances, instances_rejected = self._one(_INSTANCES + " AND tasks.origin = 'generated'", "tasks.round_id", run_id)
             prompt_tokens, cached_tokens, completion_tokens, seconds = self._one(_TOKENS, "requests.round_id", run_id)
             (rounds,) = self._one("SELECT coalesce(sum(stage = 'done'), 0) FROM rounds", "rounds.id", run_id)
@@ -56,6 +57,7 @@ class CountQueries(Reader):
             cached_tokens=cached_tokens,
             completion_tokens=completion_tokens,
             model_seconds=seconds,
+            held_out=held_out,
         )
 
     def _verdicts(self, run_id: int | None) -> list[Row]:

@@ -12,10 +12,11 @@ from pathlib import Path
 from studio.errors import PoolError
 from studio.pool import schema
 from studio.pool.database import Database
+from studio.pool.evaluations import hold_out
 from studio.pool.faults import explained, shown
 from studio.pool.migrate import migrate
 from studio.pool.tasks import insert_tasks
-from studio.records import Origin, SeedTask
+from studio.records import HoldOut, Origin, SeedTask
 
 _ELSEWHERE = "name a pool in a folder that exists and that you may write"
 
@@ -37,8 +38,10 @@ def _check_place(path: Path, folder: Path) -> None:
         raise PoolError(f"folder {shown(folder)} cannot be written", _ELSEWHERE)
 
 
-def build(path: Path, seeds: Iterable[SeedTask]) -> None:
-    """Make a pool file at `path` that holds `seeds`; it appears there complete or not at all, and never over another file.
+def build(path: Path, seeds: Iterable[SeedTask], held: HoldOut | None = None) -> None:
+    """Make a pool file at `path` that holds `seeds`, those of `held` kept apart.
+
+    It appears there complete or not at all, and never over another file.
 
     Raises PoolError. What a killed build leaves behind is a file `.studio-*.new` that nothing ever looks at.
     """
@@ -49,7 +52,7 @@ def build(path: Path, seeds: Iterable[SeedTask]) -> None:
     os.close(handle)
     draft = Path(name)
     try:
-        _fill(draft, path, seeds)
+        _fill(draft, path, seeds, held)
         _publish(draft, path)
     except OSError as error:
         hint = "check the disk's free space and the folder's permissions"
@@ -59,7 +62,7 @@ def build(path: Path, seeds: Iterable[SeedTask]) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def _fill(draft: Path, path: Path, seeds: Iterable[SeedTask]) -> None:
+def _fill(draft: Path, path: Path, seeds: Iterable[SeedTask], held: HoldOut | None) -> None:
     # mkstemp gives the owner alone; a pool gets what any new file gets.
     mask = os.umask(0)
     os.umask(mask)
@@ -73,6 +76,8 @@ def _fill(draft: Path, path: Path, seeds: Iterable[SeedTask]) -> None:
             database = Database(draft, connection, writable=True)
             with database.transaction():
                 insert_tasks(database, seeds, Origin.SEED)
+                if held:
+                    hold_out(database, held)
             # Last, so that nothing is left in a WAL file under the temporary name.
             connection.execute("PRAGMA journal_mode = WAL")
         finally:

@@ -10,6 +10,7 @@ from studio.pool.database import Database
 from studio.pool.evaluation_records import Answer, Contestant, EvaluationItem, EvaluationPlan, fingerprint_of
 from studio.pool.lock import now
 from studio.pool.rows import completion_values, model_id
+from studio.records import HoldOut
 from studio.text import storable
 
 _ITEM = ("evaluation_id", "position", "task", "task_id", "key", "instruction", "input", "outputs", "is_classification")
@@ -68,6 +69,15 @@ class Evaluations:
         with self._database.transaction():
             sql = "INSERT INTO evaluation_results (evaluation_id, result, created_at) VALUES (?, ?, ?)"
             self._database.execute(sql, (evaluation_id, text, now()))
+
+
+def hold_out(database: Database, held: HoldOut) -> None:
+    """Keep seeds apart in a pool that holds nothing but its seeds, and how they were drawn; within the transaction that makes it."""
+    ids = [task_id for (task_id,) in database.execute("SELECT id FROM tasks ORDER BY id")]
+    for place in sorted(held.places):
+        database.execute("UPDATE tasks SET held_out = 1 WHERE id = ?", (ids[place],))
+    values = (storable(held.asked), storable(held.seed), len(held.places), now())
+    database.execute("INSERT INTO hold_outs (id, asked, seed, held, created_at) VALUES (1, ?, ?, ?, ?)", values)
 
 
 def settings_of(plan: EvaluationPlan) -> str:

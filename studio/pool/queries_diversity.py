@@ -15,7 +15,7 @@ class DiversityQueries(Reader):
     """What `studio diversity` asks."""
 
     def count_active(self, origin: Origin | None) -> int:
-        """Return how many active tasks there are of `origin`, None being all."""
+        """Return how many active tasks there are of `origin`, None being all; those that are held out do not count."""
         condition, values = _where(origin)
         return int(self._database.rows(f"SELECT count(*) FROM tasks WHERE {condition}", values)[0][0])
 
@@ -37,5 +37,5 @@ class DiversityQueries(Reader):
 
 def _where(origin: Origin | None) -> tuple[str, tuple[str, ...]]:
     if origin is None:
-        return "tasks.state = 'active'", ()
-    return "tasks.state = 'active' AND origin = ?", (origin.value,)
+        return "tasks.state = 'active' AND NOT held_out", ()
+    return "tasks.state = 'active' AND NOT held_out AND origin = ?", (origin.value,)

@@ -26,7 +26,7 @@ FROM tasks
     LEFT JOIN rounds ON rounds.id = tasks.round_id
     LEFT JOIN runs ON runs.id = rounds.run_id
     LEFT JOIN models ON models.id = runs.model_id
-WHERE tasks.id > ? AND +state = 'active' AND (origin <> 'seed' OR ?)
+WHERE tasks.id > ? AND +state = 'active' AND NOT held_out AND (origin <> 'seed' OR ?)
     AND EXISTS (SELECT 1 FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted'){}
 ORDER BY tasks.id LIMIT ?"""
 _INSTANCES = (
@@ -47,6 +47,8 @@ class ExportQueries(Reader):
 
     def export_tasks(self, include_seeds: bool, keep: Keep = ALL) -> Generator[ExportTask, None, None]:
         """Yield the active tasks that have accepted instances and that `keep` wants, in the order of their ids and in constant memory.
+
+        Never those that are held out.
 
         On a read-only connection all of it is one state of the pool, however long the reader takes.
         """

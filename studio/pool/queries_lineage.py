@@ -50,9 +50,9 @@ class LineageQueries(Reader):
         yield from self._lineage_rows(_DECIDED)
 
     def outside_ids(self) -> Iterator[tuple[int, bool]]:
-        """Yield the id of each task that no model wrote, and whether it is an active seed."""
+        """Yield the id of each task that no model wrote, and whether it is an active seed that was not held out."""
         for found, seed in self._lineage_rows(
-            "SELECT id, origin = 'seed' AND state = 'active' FROM tasks WHERE origin <> 'generated' ORDER BY id"
+            "SELECT id, origin = 'seed' AND state = 'active' AND NOT held_out FROM tasks WHERE origin <> 'generated' ORDER BY id"
         ):
             yield found, bool(seed)
 

@@ -27,10 +27,10 @@ class TaskQueries(Reader):
         for piece, places in chunks(ids):
             instances = self._accepted_instances(piece, places)
             sql = (
-                "SELECT tasks.id, origin, state, name, instruction, is_classification, number FROM tasks"
+                "SELECT tasks.id, origin, state, name, instruction, is_classification, number, held_out FROM tasks"
                 f" LEFT JOIN rounds ON rounds.id = round_id WHERE tasks.id IN ({places})"
             )
-            for task_id, origin, state, name, instruction, answer, number in self._database.rows(sql, piece):
+            for task_id, origin, state, name, instruction, answer, number, held_out in self._database.rows(sql, piece):
                 found[task_id] = Task(
                     id=task_id,
                     origin=Origin(origin),
@@ -40,6 +40,7 @@ class TaskQueries(Reader):
                     is_classification=None if answer is None else bool(answer),
                     instances=tuple(instances[task_id]),
                     round=number,
+                    held_out=bool(held_out),
                 )
         missing = next((task_id for task_id in ids if task_id not in found), None)
         if missing is not None:
@@ -53,12 +54,14 @@ class TaskQueries(Reader):
         state: TaskState = TaskState.ACTIVE,
         classification_only: bool = False,
         with_instances: bool = False,
+        held_out: bool = False,
     ) -> array[int]:
         """Return the ids of tasks in ascending order: 8 bytes each, so a million is no burden.
 
-        `origin` None means all origins; `with_instances` leaves out tasks that have no accepted instance.
+        `origin` None means all origins; `with_instances` leaves out tasks that have no accepted instance. Those that are held out are
+        returned alone, with `held_out`, or not at all.
         """
-        conditions = ["state = ?"]
+        conditions = ["state = ?", "held_out" if held_out else "NOT held_out"]
         values = [state.value]
         if origin is not None:
             conditions.append("origin = ?")

@@ -223,8 +223,9 @@ class ExportTask:
 class PoolCounts:
     """How much there is of everything.
 
-    `seeds`, `generated` and `imported` are active tasks; `accepted` and `rejected` count candidates by the decision that holds;
-    `rounds` are finished ones; `instances` and `instances_rejected` are those of generated tasks, whatever their state.
+    `seeds`, `generated` and `imported` are active tasks, `held_out` those of the seeds that are kept apart; `accepted` and `rejected` count
+    candidates by the decision that holds; `rounds` are finished ones; `instances` and `instances_rejected` are those of generated tasks,
+    whatever their state.
     """
 
     seeds: int = 0
@@ -241,6 +242,7 @@ class PoolCounts:
     cached_tokens: int = 0
     completion_tokens: int = 0
     model_seconds: float = 0.0
+    held_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

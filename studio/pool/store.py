@@ -26,7 +26,7 @@ from studio.pool.reviews import Reviews
 from studio.pool.rows import model_id
 from studio.pool.tasks import insert_tasks, next_task_id
 from studio.pool.trainings import Trainings
-from studio.records import ModelIdentity, Origin, SeedTask, Stage
+from studio.records import HoldOut, ModelIdentity, Origin, SeedTask, Stage
 from studio.text import storable
 
 
@@ -48,8 +48,8 @@ class Pool:
         self._lock = lock
 
     @staticmethod
-    def create(path: Path, seeds: Sequence[SeedTask]) -> Pool:
-        """Make a new pool that holds `seeds`, and open it for writing.
+    def create(path: Path, seeds: Sequence[SeedTask], held: HoldOut | None = None) -> Pool:
+        """Make a new pool that holds `seeds`, those of `held` kept apart for evaluation, and open it for writing.
 
         Raises PoolError when something is there already, when the folder is missing or cannot be written, when the disk is full.
         """
@@ -57,7 +57,7 @@ class Pool:
         place = resolved(path)
         lock = WriterLock(place)
         try:
-            build(place, seeds)
+            build(place, seeds, held)
             return Pool(path, open_writable(place), lock)
         except BaseException:
             lock.release()

@@ -12,12 +12,13 @@ import pytest
 from studio.errors import PoolError
 from studio.insight.agreement import wilson
 from studio.insight.review import ALL_FIELDS, ROWS, rating_lines, review_report
-from studio.insight.review_sample import allocate, depths, draw, positions_of
+from studio.insight.review_sample import depths, draw, positions_of
 from studio.loop.session import Goal
 from studio.pool.queries import Queries
 from studio.pool.review_records import BLANK, Rating, ReviewPlan, Strata
 from studio.pool.store import Pool
 from studio.records import TaskState, Verdict
+from studio.shares import allocate
 from support.bulk_pool import bulk_pool
 from support.pools import make_pool
 from support.reviews import reviewed, sheet

@@ -50,7 +50,7 @@ def to_draw_from(context: StageContext) -> tuple[array[int], array[int]]:
 def may_stand(context: StageContext, task: Task) -> bool:
     """Return whether a prompt may hold `task` now."""
     method = context.method
-    if task.state is not TaskState.ACTIVE or (method.classification_only and not task.is_classification):
+    if task.state is not TaskState.ACTIVE or task.held_out or (method.classification_only and not task.is_classification):
         return False
     return bool(task.instances) or method.variant != "alpaca"
 

@@ -65,6 +65,8 @@ def _head(story: Story, marked: bool) -> Iterator[Part]:
         yield (f" · {task.origin} · {_CLASS[task.is_classification]}{joined}", "$text-muted")
         if task.state is not TaskState.ACTIVE:
             yield (f" · {task.state}", "bold $text-warning")
+        if task.held_out:
+            yield (" · held out for evaluation", "bold")
         if marked:
             yield (" · * marked for review", "bold $text-warning")
         yield f"\n\n{_cut(task.instruction)}\n"
