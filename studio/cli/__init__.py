@@ -25,6 +25,7 @@ COMMANDS = {
     "lint": ("lint", "Look for what is wrong with a pool's data."),
     "finetune": ("finetune", "Train a LoRA adapter of a model on a pool's data."),
     "judge": ("judge", "Let a model answer the raters' questions, as one more opinion."),
+    "report": ("report", "Write a page to publish beside the dataset."),
     "models": ("models", "List the models that are there."),
     "seeds": ("seeds", "Check and locate seed task files."),
     "bench": ("bench", "Measure this machine, side by side with the plain way."),

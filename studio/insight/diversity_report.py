@@ -36,7 +36,14 @@ def diversity_report(figures: Diversity) -> Group:
 
 def _words(which: str, words: WordDiversity) -> Table:
     table = plain_table(f"words of {which}", "")
-    rows = (
+    for row in word_rows(words):
+        table.add_row(*row)
+    return table
+
+
+def word_rows(words: WordDiversity) -> tuple[tuple[str, str], ...]:
+    """Return each measure of the words, and its value."""
+    return (
         ("instructions", f"{words.instructions:,}"),
         ("words, distinct words", f"{words.words:,}, {words.distinct_words:,}"),
         ("distinct-1 (type-token ratio)", f"{words.distinct_1:.4f}"),
@@ -44,15 +51,19 @@ def _words(which: str, words: WordDiversity) -> Table:
         (f"type-token ratio of {WINDOW} words (moving average)", f"{words.mattr:.4f}"),
         (f"self-ROUGE-L of {words.sampled:,} sampled instructions", f"{words.self_rouge_l:.4f}"),
     )
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _phrases(found: PhraseFigures) -> Table:
     table = plain_table("root verbs and direct objects", "this pool", "paper")
+    for row in phrase_rows(found):
+        table.add_row(*row)
+    return table
+
+
+def phrase_rows(found: PhraseFigures) -> tuple[tuple[str, str, str], ...]:
+    """Return what was found of verbs and objects, in this pool and in the paper's."""
     pairs = f"{found.with_pair:,} ({found.pair_share:.1%})"
-    rows = (
+    return (
         ("instructions", f"{found.instructions:,}", f"{paper.INSTRUCTIONS:,}"),
         ("with a verb", f"{found.with_verb:,}", ""),
         ("with a verb and its object", pairs, f"{paper.WITH_VERB_AND_OBJECT:,} ({paper.VERB_AND_OBJECT_SHARE:.1%})"),
@@ -60,9 +71,6 @@ def _phrases(found: PhraseFigures) -> Table:
         ("distinct verbs", f"{found.distinct_verbs:,}", ""),
         ("distinct pairs", f"{found.distinct_pairs:,}", ""),
     )
-    for row in rows:
-        table.add_row(*row)
-    return table
 
 
 def _tree(found: PhraseFigures) -> Table:

@@ -67,6 +67,13 @@ def beside_the_paper(figures: Statistics) -> tuple[tuple[str, str], ...]:
 
 def _scorecard(figures: Statistics) -> Table:
     table = plain_table("generated data", "this pool", "paper")
+    for row in scorecard_rows(figures):
+        table.add_row(*row)
+    return table
+
+
+def scorecard_rows(figures: Statistics) -> tuple[tuple[str, str, str], ...]:
+    """Return the paper's table 1: what is counted, this pool's figure, and the paper's."""
     names = (
         "instructions",
         "classification tasks",
@@ -77,9 +84,7 @@ def _scorecard(figures: Statistics) -> Table:
         "mean words, input (not empty)",
         "mean words, output",
     )
-    for name, values in zip(names, beside_the_paper(figures), strict=True):
-        table.add_row(name, *values)
-    return table
+    return tuple((name, *values) for name, values in zip(names, beside_the_paper(figures), strict=True))
 
 
 def _origins(figures: Statistics) -> Text:

@@ -18,6 +18,20 @@ _LETTER = 14
 """A label is left out where its sector is narrower than this at its middle."""
 _WORD_WIDTH = 22
 
+SUNBURST_STYLE = """\
+.sunburst path { stroke: var(--page); stroke-width: 1.5 }
+.sunburst text { text-anchor: middle; dominant-baseline: central; pointer-events: none }
+.label { fill: #16181d }
+.verb { font-weight: 600 }
+.about { visibility: hidden; fill: var(--ink); font-size: 17px }
+.about circle { fill: var(--page) }
+.sector:hover .about, .sector:focus .about { visibility: visible }
+.sector:hover path, .sector:focus path { filter: brightness(1.12); stroke: var(--ink) }
+.sector:focus { outline: none }
+.still { fill: var(--ink); font-size: 17px }
+"""
+"""What `sunburst_chart` needs of a page, besides the colours --page and --ink."""
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -30,17 +44,7 @@ _PAGE = """<!doctype html>
 body {{ margin: 2rem auto; max-width: 60rem; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif }}
 body {{ background: var(--page); color: var(--ink) }}
 svg {{ display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif }}
-path {{ stroke: var(--page); stroke-width: 1.5 }}
-text {{ text-anchor: middle; dominant-baseline: central; pointer-events: none }}
-.label {{ fill: #16181d }}
-.verb {{ font-weight: 600 }}
-.about {{ visibility: hidden; fill: var(--ink); font-size: 17px }}
-.about circle {{ fill: var(--page) }}
-.sector:hover .about, .sector:focus .about {{ visibility: visible }}
-.sector:hover path, .sector:focus path {{ filter: brightness(1.12); stroke: var(--ink) }}
-.sector:focus {{ outline: none }}
-.still {{ fill: var(--ink); font-size: 17px }}
-table {{ border-collapse: collapse }}
+{style}table {{ border-collapse: collapse }}
 td, th {{ padding: .15rem 1rem .15rem 0; text-align: left; vertical-align: top }}
 td:nth-child(2) {{ text-align: right; font-variant-numeric: tabular-nums }}
 </style>
@@ -48,10 +52,7 @@ td:nth-child(2) {{ text-align: right; font-variant-numeric: tabular-nums }}
 <body>
 <h1>{title}</h1>
 <p>{summary}</p>
-<svg viewBox="{low} {low} {size} {size}" role="group" aria-label="{title}">
-<text class="still" y="-10">{pairs} instructions</text><text class="still" y="14">with a verb and object</text>
-{sectors}
-</svg>
+{chart}
 <table><thead><tr><th>verb</th><th>instructions</th><th>objects</th></tr></thead><tbody>
 {rows}
 </tbody></table>
@@ -80,19 +81,32 @@ def sunburst(figures: PhraseFigures, source: str) -> str:
     objects, and a gap for all others. Pointing at a sector, or reaching it by the tab key, tells its count.
     """
     title = f"Verbs and their objects in {_safe(source, 80)}"
-    summary = (
+    return _PAGE.format(
+        title=title,
+        summary=sunburst_words(figures),
+        style=SUNBURST_STYLE,
+        chart=sunburst_chart(figures, title),
+        rows="\n".join(_rows(figures)),
+    )
+
+
+def sunburst_words(figures: PhraseFigures) -> str:
+    """Return what the chart shows, in words of our own."""
+    return (
         f"{figures.with_pair:,} of {figures.instructions:,} instructions ({figures.pair_share:.1%}) have a root verb with a direct object. "
         f"Shown are the {len(figures.branches)} most common verbs with their most common objects: {figures.covered_share:.1%} of all "
         "instructions. Gaps in the outer ring are the other objects."
     )
-    return _PAGE.format(
-        title=title,
-        summary=summary,
-        low=-_SIZE // 2,
-        size=_SIZE,
-        pairs=f"{figures.with_pair:,}",
-        sectors="\n".join(_drawn(sector, figures.instructions) for sector in _sectors(figures)),
-        rows="\n".join(_rows(figures)),
+
+
+def sunburst_chart(figures: PhraseFigures, title: str) -> str:
+    """Return the chart alone, an SVG; `title` is markup already."""
+    low = -_SIZE // 2
+    sectors = "\n".join(_drawn(sector, figures.instructions) for sector in _sectors(figures))
+    return (
+        f'<svg class="sunburst" viewBox="{low} {low} {_SIZE} {_SIZE}" role="group" aria-label="{title}">\n'
+        f'<text class="still" y="-10">{figures.with_pair:,} instructions</text><text class="still" y="14">with a verb and object</text>\n'
+        f"{sectors}\n</svg>"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from studio.pool.formats import find_format
 from studio.pool.formats.api import Format, Source
 from studio.pool.formats.self_instruct import SEEDS
 from studio.pool.jsonl import encode_line
-from studio.pool.outputs import complete_files, writing
+from studio.pool.outputs import check_is_file, check_is_not_pool, complete_files, writing
 from studio.pool.review_records import ALL, Keep
 from studio.pool.split import Split, check_share, plan_split
 
@@ -95,11 +94,11 @@ def export_to_files(source: Source, target: Path, options: ExportOptions, pool: 
     chosen = find_format(options.format)
     with writing(target):
         if not chosen.files:
-            _check_is_file(target)
+            check_is_file(target)
         names = _file_names(target, chosen, options)
         for path in names.values():
-            _check_is_file(path)
-            _check_is_not(path, pool)
+            check_is_file(path)
+            check_is_not_pool(path, pool)
     split = None
     if options.split is not None:
         instructions = (task.instruction for task in source.export_tasks(options.include_seeds, options.keep))
@@ -138,17 +137,6 @@ def _file_names(target: Path, chosen: Format, options: ExportOptions) -> dict[st
             raise UsageError(f"{shown(target)} is a file; the format {chosen.name} fills a folder", "name a folder with -o")
         return {name: target / name for name in chosen.files if options.include_seeds or name != SEEDS}
     return {"": target}
-
-
-def _check_is_file(path: Path) -> None:
-    if path.is_dir():
-        raise UsageError(f"{shown(path)} is a folder, not a file", "name a file in it with -o")
-
-
-def _check_is_not(path: Path, pool: Path) -> None:
-    own = {os.path.realpath(f"{pool}{ending}") for ending in ("", "-wal", "-shm", "-journal", ".lock")}
-    if os.path.realpath(path) in own:
-        raise UsageError(f"{shown(path)} is the pool itself", "name another file with -o")
 
 
 @contextmanager

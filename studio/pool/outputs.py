@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from studio.errors import PoolError
+from studio.errors import PoolError, UsageError
 from studio.pool.faults import shown
 
 _HINTS = {
@@ -35,6 +35,28 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or "unknown reason"
         raise PoolError(f"cannot write {shown(path)}: {reason.lower()}", _HINTS.get(error.errno or 0, "")) from error
+
+
+def check_is_file(path: Path) -> None:
+    """Raise UsageError when `path` is a folder."""
+    if path.is_dir():
+        raise UsageError(f"{shown(path)} is a folder, not a file", "name a file in it with -o")
+
+
+def check_is_not_pool(path: Path, pool: Path) -> None:
+    """Raise UsageError when `path` is the pool or one of the files that SQLite and the lock keep beside it."""
+    own = {os.path.realpath(f"{pool}{ending}") for ending in ("", "-wal", "-shm", "-journal", ".lock")}
+    if os.path.realpath(path) in own:
+        raise UsageError(f"{shown(path)} is the pool itself", "name another file with -o")
+
+
+def refuse_existing(path: Path, pool: Path, force: bool) -> None:
+    """Raise UsageError when `path` is a folder, the pool itself, or a file that is there already and not to be replaced."""
+    with writing(path):
+        check_is_file(path)
+        check_is_not_pool(path, pool)
+        if not force and os.path.lexists(path) and _is_replaced(path):
+            raise UsageError(f"{shown(path)} is there already", "name another file, or replace it with --force")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from studio.pool.queries_lineage import LineageQueries
 from studio.pool.queries_lint import LintQueries
 from studio.pool.queries_lists import ListQueries
 from studio.pool.queries_progress import ProgressQueries
+from studio.pool.queries_provenance import ProvenanceQueries
 from studio.pool.queries_reviews import ReviewQueries
 from studio.pool.queries_rounds import RoundQueries
 from studio.pool.queries_screen import ScreenQueries
@@ -52,6 +53,7 @@ class Queries(
     LintQueries,
     ReviewQueries,
     JudgeQueries,
+    ProvenanceQueries,
     TrainingQueries,
     EvaluationQueries,
 ):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from studio.pool.database import Row
 from studio.pool.reading import Reader
 from studio.pool.records import DraftTask, RoundRecord, RunRecord, StoredCompletion, StoredRequest
 from studio.pool.rows import COMPLETION_COLUMNS, MODEL_COLUMNS, completion_of, model_of, sampling_of
 from studio.records import Origin, Stage, Task, TaskState
+
+_RUN = f"SELECT runs.id, settings, seed, studio_version, started_at, {MODEL_COLUMNS} FROM runs JOIN models ON models.id = model_id"
 
 
 class RoundQueries(Reader):
@@ -15,15 +18,12 @@ class RoundQueries(Reader):
 
     def latest_run(self) -> RunRecord | None:
         """Return the run begun last, or None in a pool that never ran."""
-        sql = (
-            f"SELECT runs.id, settings, seed, studio_version, started_at, {MODEL_COLUMNS}"
-            " FROM runs JOIN models ON models.id = model_id ORDER BY runs.id DESC LIMIT 1"
-        )
-        row = self._database.row(sql)
-        if row is None:
-            return None
-        found, settings, seed, studio_version, started_at, *model = row
-        return RunRecord(found, settings, seed, studio_version, model_of(model), started_at)
+        row = self._database.row(f"{_RUN} ORDER BY runs.id DESC LIMIT 1")
+        return None if row is None else _run_of(row)
+
+    def runs(self) -> list[RunRecord]:
+        """Return all runs, the first one first."""
+        return [_run_of(row) for row in self._database.rows(f"{_RUN} ORDER BY runs.id")]
 
     def open_round(self) -> RoundRecord | None:
         """Return the round that is not finished; there is one at most."""
@@ -84,3 +84,8 @@ class RoundQueries(Reader):
             )
             for found, name, instruction, answer, number, given_input, given_output, request_id in self._database.rows(sql, (round_id,))
         ]
+
+
+def _run_of(row: Row) -> RunRecord:
+    found, settings, seed, studio_version, started_at, *model = row
+    return RunRecord(found, settings, seed, studio_version, model_of(model), started_at)

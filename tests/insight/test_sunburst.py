@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
 
 from studio.insight.phrases import Phrase, PhraseFigures, phrase_figures
 from studio.insight.sunburst import sunburst
+from support.html_page import Page
 from support.nasty_text import NASTY_TEXTS
 
 HOSTILE = (
@@ -23,23 +23,6 @@ HOSTILE = (
     "\x1b[31m\u202e\u200b",
     *NASTY_TEXTS,
 )
-
-
-class Page(HTMLParser):
-    """The tags, attributes and text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def figures(*pairs: tuple[str, str]) -> PhraseFigures:

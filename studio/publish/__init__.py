@@ -1,0 +1,1 @@
+"""A pool as one HTML page that loads nothing and runs no script: what one would publish beside the dataset."""

@@ -1,0 +1,100 @@
+"""The report's page: every section, nothing loaded or run whatever the texts are, nothing private told."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from studio.pool.queries import Queries
+from studio.publish.page import SECTIONS, page
+from studio.publish.publication import publication
+from support.html_page import Page
+from support.pools import make_pool
+from support.publications import HOSTILE, published_pool
+
+
+def page_of(path: Path, title: str = "pool") -> str:
+    with Queries.open(path) as reader:
+        return page(publication(reader, title, None))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page_of(published_pool(tmp_path_factory.mktemp("hostile") / "pool.db", HOSTILE), HOSTILE[0])
+
+
+def test_hostile_texts_stay_texts(hostile: str, tmp_path: Path) -> None:
+    plain = Page(page_of(published_pool(tmp_path / "plain.db", [f"word {place}" for place in range(len(HOSTILE))])))
+    found = Page(hostile)
+    assert plain.faults == found.faults == []
+    assert {tag for tag, _ in found.tags} == {tag for tag, _ in plain.tags}
+    assert {name for _, given in found.tags for name in given} == {name for _, given in plain.tags for name in given}
+    assert "<script>alert(1)</script>" in found.text
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u200b\ufeff]", hostile)
+
+
+def test_the_page_loads_nothing_and_runs_nothing(hostile: str) -> None:
+    found = Page(hostile)
+    assert not {"script", "link", "img", "iframe", "object", "image", "use", "base", "form"} & {tag for tag, _ in found.tags}
+    for tag, given in found.tags:
+        assert not any(name.startswith("on") or name in ("src", "style", "xlink:href") for name in given)
+        assert tag == "a" or "href" not in given
+        assert (given.get("href") or "#").startswith("#")
+    style = hostile[hostile.index("<style>") : hostile.index("</style>")]
+    assert "url(" not in style and "@import" not in style
+    assert "default-src 'none'" in hostile
+
+
+def test_drawings_are_well_formed(hostile: str) -> None:
+    drawings = re.findall(r"<svg.*?</svg>", hostile, re.DOTALL)
+    assert len(drawings) >= 5
+    for drawing in drawings:
+        root = ElementTree.fromstring(drawing)
+        assert root.find("title") is not None
+        numbers = [float(value) for element in root for name in ("x", "y", "width", "height") if (value := element.get(name)) is not None]
+        assert all(0 <= number <= 2000 for number in numbers)
+
+
+def test_every_section_has_its_place_and_a_link(hostile: str) -> None:
+    found = Page(hostile)
+    assert [given["id"] for tag, given in found.tags if tag == "section"] == [name for name, _, _ in SECTIONS]
+    assert {given["href"] for tag, given in found.tags if tag == "a"} == {f"#{name}" for name, _, _ in SECTIONS}
+
+
+def test_what_is_missing_names_the_command_that_adds_it(tmp_path: Path) -> None:
+    found = Page(page_of(make_pool(tmp_path / "new.db")))
+    for command in ("studio run POOL", "studio review POOL", "studio finetune POOL", "studio evaluate POOL"):
+        assert command in found.text
+    assert found.faults == []
+
+
+def test_what_the_pool_has_is_told(tmp_path: Path) -> None:
+    text = Page(page_of(published_pool(tmp_path / "pool.db", ["one", "two", "three", "four", "five"]))).text
+    for words in (
+        "seed",
+        "42",
+        "ab" * 32,
+        "12" * 32,
+        "34" * 32,
+        "Validation loss 3.000 at step 0, lowest 1.500 at step 3",
+        "base says one",
+    ):
+        assert words in text
+    assert "tuned says one" in text
+    assert "3 instances to learn from, 1 to validate with" in text
+    assert "67% (21-94) of 3" in text
+
+
+def test_raters_and_folders_are_not_told(tmp_path: Path) -> None:
+    text = Page(page_of(published_pool(tmp_path / "pool.db", ["bert", "two", "three", "four"]))).text
+    assert "rater 1" in text and "rater 2" in text
+    assert "anna" not in text and "secret" not in text
+    assert "adapter.gguf" in text and "model.gguf" in text
+
+
+def test_equal_pools_give_equal_pages(tmp_path: Path) -> None:
+    path = published_pool(tmp_path / "pool.db", ["one", "two", "three", "four"])
+    assert page_of(path) == page_of(path)
