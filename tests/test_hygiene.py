@@ -18,6 +18,7 @@ HEAVY = ("llama_cpp", "textual", "torch", "numpy", "pydantic", "sqlite_utils", "
 ALLOWED = {
     "cli": None,
     "insight": {"loop", "engine", "pool", "seeds"},
+    "tuning": {"insight", "loop", "engine", "pool", "seeds"},
     "publish": {"insight", "tuning", "loop", "engine", "pool"},
     "loop": {"engine", "pool", "config"},
     "pool": {"engine.api", "seeds"},

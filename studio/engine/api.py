@@ -68,12 +68,18 @@ class Request:
 
     The split is a hint: requests of one stage share their prefix (the few-shot template), which an engine may evaluate once.
     `seed` is 32 bits wide.
+
+    `opening` and `closing` stand before and behind the prompt, as a chat template wants it. Only in these two are a model's control words
+    (`<|im_start|>` and the like) what they mean; in the prompt itself they are plain text. An engine that cannot tell the two apart raises
+    ModelError for a request that has them.
     """
 
     prefix: str
     suffix: str
     params: SamplingParams
     seed: int
+    opening: str = ""
+    closing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,8 @@ class Gguf:
     parameters: int
     file_size: int
     tensors: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    array_starts: dict[str, int] = field(default_factory=dict)
+    """Where in the file the elements of each array of texts begin."""
 
     def text(self, key: str) -> str:
         """Return the metadata value of `key` as text, empty when it is missing."""
@@ -103,6 +105,21 @@ def _looks_like(start: bytes) -> str:
     return "it begins with " + repr(start)[1:]
 
 
+def text_at(header: Gguf, key: str, index: int) -> str:
+    """Return one element of an array of texts; empty where the header has no such array or element. Raises ModelError."""
+    start = header.array_starts.get(key)
+    if start is None or not 0 <= index < header.array_lengths[key]:
+        return ""
+    try:
+        with header.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for _ in range(index):
+                start += _U64.size + _U64.unpack_from(data, start)[0]
+            length = _U64.unpack_from(data, start)[0]
+            return data[start + _U64.size : start + _U64.size + length].decode("utf-8", "replace")
+    except (OSError, ValueError, struct.error) as error:
+        raise ModelError(f"{header.path}: cannot be read: {error}", "check the path and its permissions") from error
+
+
 class _Reader:
     """Walks the header with every access checked against the file's end."""
 
@@ -114,6 +131,7 @@ class _Reader:
         self._metadata: dict[str, Value] = {}
         self._array_lengths: dict[str, int] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._array_starts: dict[str, int] = {}
 
     def read(self) -> Gguf:
         version = self._u32("version")
@@ -131,7 +149,7 @@ class _Reader:
             raise self._error(
                 f"the file is truncated: {end - self._size:,} bytes of {end:,} are missing", "download it again, or finish the download"
             )
-        return Gguf(self._path, version, self._metadata, self._array_lengths, parameters, self._size, self._shapes)
+        return Gguf(self._path, version, self._metadata, self._array_lengths, parameters, self._size, self._shapes, self._array_starts)
 
     def _value(self, key: str, kind: int) -> None:
         if kind == _STRING:
@@ -153,6 +171,7 @@ class _Reader:
         elif kind == _STRING:
             if length * _U64.size > self._size - self._at:
                 raise self._cut(key)
+            self._array_starts[key] = self._at
             self._skip_strings(key, length)
         else:
             raise self._error(f"{key} is an array of the unsupported type {kind}")

@@ -153,7 +153,7 @@ class LlamaEngine:
                 yield _unstarted(index, length, FinishReason.LENGTH)
             else:
                 prompts[index] = prompt
-                groups.setdefault(request.prefix, []).append(index)
+                groups.setdefault("" if request.opening else request.prefix, []).append(index)
         for prefix, members in groups.items():
             shared = self._shared(prefix, [prompts[index].shared for index in members])
             for index in members:
@@ -165,8 +165,13 @@ class LlamaEngine:
         """Return the prompt's tokens, and the tokens its choices go on with if it has any; None for choices that cannot be told apart."""
         text = request.prefix + request.suffix
         if not request.params.choices:
-            return Fork(tuple(self._model.tokenise(text)), ())
-        return fork([self._model.tokenise(text + choice) for choice in request.params.choices])
+            return Fork(tuple(self._tokens(request, text)), ())
+        return fork([self._tokens(request, text, choice) for choice in request.params.choices])
+
+    def _tokens(self, request: Request, text: str, choice: str = "") -> list[int]:
+        if not (request.opening or request.closing):
+            return self._model.tokenise(text + choice)
+        return self._model.tokenise_turn(request.opening, text, request.closing + choice)
 
     def _refusal(self, tokens: Sequence[int]) -> str:
         limit = self._model.shape.per_sequence

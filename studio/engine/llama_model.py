@@ -75,18 +75,35 @@ class LlamaModel:
 
     def tokenise(self, text: str) -> list[int]:
         """Return the tokens of a prompt, with the beginning-of-text token where the model wants one. Control words in it are plain text."""
+        return self._without_end(self._tokens(text, start=True, control=False))
+
+    def tokenise_turn(self, opening: str, text: str, closing: str) -> list[int]:
+        """Return the tokens of a prompt within a chat template: control words count in `opening` and `closing`, not in `text`."""
+        if self._tokens(text, start=False, control=True) == self._tokens(text, start=False, control=False):
+            # All at once, as the model saw it in its training: tokens may reach from the template into the text.
+            tokens = self._tokens(opening + text + closing, start=True, control=True)
+        else:
+            tokens = self._tokens(opening, start=True, control=True)
+            tokens = self._without_end(tokens) + self._tokens(text, start=False, control=False)
+            tokens += self._tokens(closing, start=False, control=True)
+        # A template that writes the beginning of text itself, for a model that wants one anyway.
+        bos = self._lib.llama_vocab_bos(self.vocab)
+        return self._without_end(tokens[1:] if tokens[:2] == [bos, bos] else tokens)
+
+    def _tokens(self, text: str, *, start: bool, control: bool) -> list[int]:
         data = storable(text).encode("utf-8")
         capacity = len(data) + 8
         tokens = (self._lib.llama_token * capacity)()
-        count = self._lib.llama_tokenize(self.vocab, data, len(data), tokens, capacity, True, False)
+        count = self._lib.llama_tokenize(self.vocab, data, len(data), tokens, capacity, start, control)
         if count < 0:
             capacity = -count
             tokens = (self._lib.llama_token * capacity)()
-            count = self._lib.llama_tokenize(self.vocab, data, len(data), tokens, capacity, True, False)
-        result = list(tokens[:count])
-        if result and self._lib.llama_vocab_get_add_eos(self.vocab) and result[-1] == self._lib.llama_vocab_eos(self.vocab):
-            result.pop()
-        return result
+            count = self._lib.llama_tokenize(self.vocab, data, len(data), tokens, capacity, start, control)
+        return list(tokens[:count])
+
+    def _without_end(self, tokens: list[int]) -> list[int]:
+        adds = bool(self._lib.llama_vocab_get_add_eos(self.vocab))
+        return tokens[:-1] if tokens and adds and tokens[-1] == self._lib.llama_vocab_eos(self.vocab) else tokens
 
     def piece(self, token: int) -> bytes:
         """Return the bytes of `token`; a control token has none."""

@@ -72,6 +72,8 @@ class RemoteEngine:
         """See `Engine.stream`. Cancelling, or giving the iterator up, closes the connections, by which servers know to stop."""
         if self._closed:
             raise ModelError("the engine is closed")
+        if any(request.opening or request.closing for request in requests):
+            raise ModelError("a server cannot be asked within a chat template: it does not tell control words from text")
         channel: Channel[EngineEvent | _End] = Channel(self._thread.loop, _EVENTS_HELD)
         texts = _OpenTexts(len(requests))
         running = self._thread.start(self._run(requests, channel))

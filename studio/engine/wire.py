@@ -48,7 +48,7 @@ def request_of(message: Message) -> Request:
     """Return the request that `request_message` described."""
     params = dict(message["params"])
     params |= {"stop": tuple(params["stop"]), "choices": tuple(params["choices"])}
-    return Request(message["prefix"], message["suffix"], SamplingParams(**params), message["seed"])
+    return Request(**{**message, "params": SamplingParams(**params)})
 
 
 def event_message(batch: int, event: EngineEvent) -> Message:
