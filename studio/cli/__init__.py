@@ -26,6 +26,7 @@ COMMANDS = {
     "finetune": ("finetune", "Train a LoRA adapter of a model on a pool's data."),
     "judge": ("judge", "Let a model answer the raters' questions, as one more opinion."),
     "report": ("report", "Write a page to publish beside the dataset."),
+    "evaluate": ("evaluate", "Evaluate models on tasks that were held out."),
     "models": ("models", "List the models that are there."),
     "seeds": ("seeds", "Check and locate seed task files."),
     "bench": ("bench", "Measure this machine, side by side with the plain way."),

@@ -84,10 +84,8 @@ def open_source(path: Path, origin: Origin | None = None) -> Source:
     `origin` leaves out a pool's tasks of other origins, and says nothing about files. Raises UsageError, naming the first fault, for a file
     that is missing, faulty or without a task, and PoolError for a pool that cannot be read.
     """
-    with readable(path):
-        with path.open("rb") as file:
-            is_pool = file.read(len(_SQLITE)) == _SQLITE
-        if not is_pool:
+    if not is_pool(path):
+        with readable(path):
             return _file(path)
     with Queries.open(path) as reader:
         ids = reader.task_ids(origin=origin)
@@ -95,6 +93,12 @@ def open_source(path: Path, origin: Origin | None = None) -> Source:
         kind = f"{origin} task" if origin else "task"
         raise UsageError(f"pool {path} has no {kind}", "leave --origin out, or generate some first")
     return PoolSource(path, ids)
+
+
+def is_pool(path: Path) -> bool:
+    """Return whether `path` is an SQLite database, and so perhaps a pool. Raises UsageError when it cannot be read."""
+    with readable(path), path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
 
 
 def _file(path: Path) -> TaskFile:

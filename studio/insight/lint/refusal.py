@@ -33,13 +33,19 @@ _MEANT = re.compile(
 )
 
 
+def refusal_in(instruction: str, output: str) -> str:
+    """Return where an output declines what the instruction asks for, or speaks as an AI; empty where it does neither."""
+    output = output.lstrip()
+    found = _DECLINES.match(output) or _SAYS_AI.search(output)
+    if not found or _MEANT.search(instruction):
+        return ""
+    return output[found.start() : found.start() + EXCERPT].rstrip()
+
+
 def _check(task: LintTask) -> Iterator[Finding]:
-    meant = _MEANT.search(task.instruction) is not None
     for instance in task.instances:
-        output = instance.output.lstrip()
-        found = _DECLINES.match(output) or _SAYS_AI.search(output)
-        if found and not meant:
-            yield Finding(task.id, instance.id, Part.OUTPUT, output[found.start() : found.start() + EXCERPT].rstrip())
+        if excerpt := refusal_in(task.instruction, instance.output):
+            yield Finding(task.id, instance.id, Part.OUTPUT, excerpt)
 
 
 LINT = Lint(

@@ -1,0 +1,152 @@
+"""`studio evaluate`: what models answer to tasks they have not seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from studio.text import display_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from studio.tuning.evaluating import EvaluationRequest, TasksOverlap
+
+_LISTED = 20
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("source", type=PATH, metavar="POOL|FILE")
+@click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a model, or a server's address. [the bundled one]")
+@click.option("--adapter", default="", metavar="FILE", help="LoRA adapter for the model: a GGUF file, or the folder of a training.")
+@click.option(
+    "--format",
+    "style",
+    default="auto",
+    show_default=True,
+    help="How a task is put: plain, alpaca, chat (the model's own template), or auto: what the adapter was trained with, else chat where "
+    "the model has a template, else plain.",
+)
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="MODEL[,adapter=FILE][,format=NAME]",
+    help="Another contestant to compare with; may be repeated. Without MODEL: the same model.",
+)
+@click.option(
+    "--pool", type=PATH, help="With FILE: the pool that keeps the answers and whose tasks FILE must not overlap. [FILE.evaluation.db]"
+)
+@click.option("--max-tokens", type=click.IntRange(1, 65_536), default=256, show_default=True, help="Tokens of an answer at most.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Evaluate on N of the tasks only.")
+@click.option("--seed", default="0", show_default=True, help="Decides which tasks --sample takes, and the draws of intervals and tests.")
+@click.option("--without-overlap", is_flag=True, help="Leave out tasks that overlap the training data, instead of refusing.")
+@click.option("--report", is_flag=True, help="Print the figures of all that is stored in POOL; no model is asked.")
+@click.option("--gpu-layers", type=click.IntRange(min=-1), default=-1, help="Layers to offload to the GPU; -1 is all. [-1]")
+@click.option("--context", type=click.IntRange(min=0), default=0, help="Context over all sequences; 0 chooses. [0]")
+@click.option("--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 is the physical cores. [0]")
+@click.option("--parallel", type=click.IntRange(0, 256), default=0, help="Sequences decoded at once; 0 chooses. [0]")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+def command(source: Path, report: bool, as_json: bool, **asked: Any) -> None:
+    """Evaluate a model zero-shot and greedily on tasks that it has not seen, and compare it with others.
+
+    With POOL these are the seeds that `studio run --hold-out` kept apart, with FILE those of any file in the seed schema. Tasks that
+    overlap the training data are refused with a list: what lies beside the adapter as train.jsonl, else all tasks of the pool that are not
+    held out, by ROUGE-L of 0.7 or eight words in a row.
+
+    ROUGE-L is the paper's, the highest over a task's references; exact match is of classification tasks. Intervals are bootstrap intervals
+    over tasks. A pair is compared task by task, and once more with both answers cut to the shorter one's length: a model that merely stops
+    earlier gains nothing there. Every answer is stored as it comes; interrupted, the same command goes on, and a later one with other
+    contestants on the same tasks asks only these.
+    """
+    if report:
+        _report(source, asked["seed"], as_json)
+        return
+    from rich.console import Console
+
+    from studio.tuning.evaluating import TasksOverlap
+
+    console = Console(stderr=True)
+    try:
+        _evaluate(_request(source, asked), console, as_json)
+    except TasksOverlap as refused:
+        _list(refused, as_json)
+        raise
+
+
+def _request(source: Path, asked: dict[str, Any]) -> EvaluationRequest:
+    from studio.engine.options import EngineOptions
+    from studio.tuning.contestants import ContestantSpec, parse_against
+    from studio.tuning.evaluating import EvaluationRequest
+
+    main = ContestantSpec(asked["model"], asked["adapter"], asked["style"])
+    specs = (main, *(parse_against(text, main) for text in asked["against"]))
+    options = EngineOptions(asked["gpu_layers"], asked["context"], asked["threads"], asked["parallel"])
+    same = {name: asked[name] for name in ("pool", "max_tokens", "sample", "seed", "without_overlap")}
+    return EvaluationRequest(source, specs, options=options, **same)
+
+
+def _evaluate(asked: EvaluationRequest, console: Console, as_json: bool) -> None:
+    from studio.cli.progress import progress_bar
+    from studio.engine.api import CancelToken
+    from studio.headless import cancelled_by_signals
+    from studio.tuning.evaluating import evaluate, pool_of
+
+    def say(words: str) -> None:
+        console.print(display_line(words, 300), markup=False, highlight=False, soft_wrap=True)
+
+    cancel = CancelToken()
+    with cancelled_by_signals(cancel, console), progress_bar() as show:
+        result, checked = evaluate(asked, cancel, lambda what, done, count: show(display_line(what, 60), done, count), say)
+    kept = pool_of(asked)
+    if as_json:
+        click.echo(json.dumps({"pool": str(kept), **result.as_dict(), "overlap": checked.as_dict()}, ensure_ascii=False))
+        return
+    _print(result)
+    if checked.excluded:
+        say(f"{len(checked.excluded)} of {checked.checked} items overlap the training data and were left out")
+    say(f"all answers are kept in {kept}")
+
+
+def _report(source: Path, seed: str, as_json: bool) -> None:
+    from studio.errors import PoolError
+    from studio.pool.queries import Queries
+    from studio.tuning.results import evaluation_result
+
+    with Queries.open(source) as reader, reader.one_state():
+        results = [evaluation_result(reader, each.id, seed=seed) for each in reader.evaluations()]
+    if not results:
+        raise PoolError("the pool has no evaluation yet", "studio evaluate POOL")
+    if as_json:
+        click.echo(json.dumps({"pool": str(source), "evaluations": [each.as_dict() for each in results]}, ensure_ascii=False))
+        return
+    for place, result in enumerate(results):
+        if place:
+            click.echo()
+        _print(result)
+
+
+def _print(result: Any) -> None:
+    from rich.console import Console
+
+    from studio.tuning.result_tables import result_tables
+
+    Console(highlight=False, markup=False, emoji=False).print(result_tables(result), soft_wrap=True)
+
+
+def _list(refused: TasksOverlap, as_json: bool) -> None:
+    """Say which tasks overlap: all of them as JSON, the first ones in words."""
+    if as_json:
+        click.echo(json.dumps({"overlaps": [each.as_dict() for each in refused.overlaps]}, ensure_ascii=False))
+        return
+    for each in refused.overlaps[:_LISTED]:
+        instruction = display_line(each.item.instruction, 70)
+        click.echo(
+            f"{display_line(each.item.key, 12):>12}  {instruction}  {display_line(each.reason, 80)} with {display_line(each.label, 40)}",
+            err=True,
+        )
+    if len(refused.overlaps) > _LISTED:
+        click.echo(f"and {len(refused.overlaps) - _LISTED} more; --json lists all", err=True)

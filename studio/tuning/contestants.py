@@ -1,0 +1,132 @@
+"""Who is evaluated: a model, perhaps with an adapter, asked in one format. Everything is looked up before a model is loaded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from studio.engine.catalog import find_model
+from studio.engine.gguf import Gguf, read_gguf
+from studio.engine.identity import describe, file_sha256
+from studio.engine.options import EngineOptions
+from studio.engine.remote_address import is_address
+from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
+from studio.errors import ModelError, UsageError, nearest_name
+from studio.records import ModelIdentity
+from studio.tuning.chat_template import around_the_prompt, has_chat_template
+from studio.tuning.prompt_format import AUTO, CHAT, FIXED, NAMES, PLAIN, PromptFormat, chat_format
+
+ADAPTER_FILE = "adapter.gguf"
+SETTINGS_FILE = "training.json"
+_KEYS = ("adapter", "format")
+
+
+@dataclass(frozen=True, slots=True)
+class ContestantSpec:
+    """A contestant as it was asked for; empty texts where nothing was said."""
+
+    model: str = ""
+    adapter: str = ""
+    format: str = AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A contestant that can be asked.
+
+    `identity` is None for a server, which tells it when it is opened. `adapter` is None without one; its file is there.
+    """
+
+    spec: ContestantSpec
+    identity: ModelIdentity | None
+    format: PromptFormat
+    adapter: Path | None = None
+    adapter_sha256: str = ""
+
+    @property
+    def adapter_name(self) -> str:
+        """What tells the adapter from others: the name of its training's folder, or of its file where that says more."""
+        if self.adapter is None:
+            return ""
+        return self.adapter.resolve().parent.name if self.adapter.name == ADAPTER_FILE else self.adapter.name
+
+    def options(self, options: EngineOptions) -> EngineOptions:
+        """Return `options` with this contestant's adapter."""
+        more: dict[str, Any] = {"adapter": str(self.adapter)} if self.adapter else {}
+        return replace(options, **more)
+
+
+def parse_against(text: str, main: ContestantSpec) -> ContestantSpec:
+    """Return the contestant that `MODEL[,adapter=FILE][,format=NAME]` names; without a model it is that of `main`.
+
+    Raises UsageError for an unknown key, one given twice, or an empty text.
+    """
+    first, *rest = text.split(",")
+    values: dict[str, str] = {}
+    if first.partition("=")[0] in _KEYS or not first:
+        rest = [first, *rest] if first else rest
+        first = main.model
+    for part in rest:
+        key, equals, value = part.partition("=")
+        if key not in _KEYS:
+            raise UsageError(f"--against {text}: {key!r} is neither adapter nor format", nearest_name(key, _KEYS))
+        if not equals or not value or key in values:
+            raise UsageError(f"--against {text}: {key} is {'given twice' if key in values else 'empty'}", "write it as key=value, once")
+        values[key] = value
+    if not text.strip():
+        raise UsageError("--against is empty", "name a model: --against MODEL,format=chat")
+    return ContestantSpec(first, values.get("adapter", ""), values.get("format", AUTO))
+
+
+def look_up(spec: ContestantSpec) -> Entrant:
+    """Find a contestant's files and settle its format.
+
+    Raises ModelError when the model or its chat template is missing or broken, UsageError for an unknown format or a missing adapter.
+    """
+    if spec.format not in NAMES:
+        raise UsageError(f"unknown format {spec.format!r}", nearest_name(spec.format, NAMES))
+    if is_address(spec.model) or spec.model == SCRIPTED_MODEL:
+        return _without_file(spec)
+    header = read_gguf(find_model(spec.model))
+    identity = describe(header, file_sha256(header.path))
+    adapter = _adapter(spec.adapter) if spec.adapter else None
+    return Entrant(spec, identity, _format(spec, header, adapter), adapter, file_sha256(adapter) if adapter else "")
+
+
+def _without_file(spec: ContestantSpec) -> Entrant:
+    if spec.adapter:
+        raise UsageError("an adapter needs a model file", "name a GGUF model with --model")
+    if spec.format == CHAT:
+        raise ModelError(f"{spec.model}: the chat template of a server is not known here", "ask it with format plain or alpaca")
+    identity = ScriptedEngine().info.model if spec.model == SCRIPTED_MODEL else None
+    return Entrant(spec, identity, FIXED.get(spec.format, PLAIN))
+
+
+def _adapter(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        path = path / ADAPTER_FILE
+    if not path.is_file():
+        raise UsageError(f"there is no adapter at {path}", "name the adapter's GGUF file, or the folder that `studio finetune` filled")
+    return path
+
+
+def _format(spec: ContestantSpec, header: Gguf, adapter: Path | None) -> PromptFormat:
+    name = spec.format
+    if name == AUTO and adapter is not None:
+        name = _trained_format(adapter)
+    if name == AUTO:
+        name = CHAT if has_chat_template(header) else PLAIN.name
+    return chat_format(*around_the_prompt(header)) if name == CHAT else FIXED[name]
+
+
+def _trained_format(adapter: Path) -> str:
+    """Return the format that the adapter was trained with; AUTO where nothing beside it says so."""
+    try:
+        trained = json.loads((adapter.parent / SETTINGS_FILE).read_text("utf-8"))["prompt_format"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return AUTO
+    # The varied formats are the method's thirteen, and plain is one of them.
+    return {"varied": PLAIN.name, **{name: name for name in (*FIXED, CHAT)}}.get(str(trained), AUTO)

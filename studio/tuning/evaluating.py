@@ -1,0 +1,206 @@
+"""One evaluation: tasks, overlap check, answers, result. Whatever can be wrong is found before a model is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from studio.engine.api import CancelToken, Engine
+from studio.engine.open import open_engine
+from studio.engine.options import EngineOptions
+from studio.errors import PoolError, UsageError
+from studio.insight.sources import PoolSource, is_pool
+from studio.pool.evaluation_records import Contestant, EvaluationPlan
+from studio.pool.store import Pool
+from studio.records import ModelIdentity
+from studio.tuning.answering import answer_items
+from studio.tuning.contestants import ContestantSpec, Entrant, look_up
+from studio.tuning.overlap_check import ItemOverlap, Training, overlapping, training_files
+from studio.tuning.results import EvaluationResult, evaluation_result
+from studio.tuning.task_sets import TaskSet, file_tasks, held_out_tasks, sampled
+
+EngineOpener = Callable[[str, EngineOptions], Engine]
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many are done, of how many."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """One evaluation as it was asked for.
+
+    `source` is a pool, whose held-out seeds are the tasks, or a file of tasks; `pool` is where a file's answers are kept and whose tasks
+    must not overlap with it. `sample` takes that many of the tasks, drawn by `seed`, which is also that of intervals and tests.
+    """
+
+    source: Path
+    specs: tuple[ContestantSpec, ...]
+    pool: Path | None = None
+    max_tokens: int = 256
+    sample: int | None = None
+    seed: str = "0"
+    without_overlap: bool = False
+    options: EngineOptions = field(default_factory=EngineOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the tasks were compared with, and which were left out for being too near to it."""
+
+    checked: int
+    against: tuple[str, ...]
+    excluded: tuple[ItemOverlap, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return {"checked": self.checked, "against": list(self.against), "excluded": [each.as_dict() for each in self.excluded]}
+
+
+class TasksOverlap(UsageError):
+    """The evaluation is refused: `overlaps` are the tasks that may have been trained on."""
+
+    def __init__(self, overlaps: Sequence[ItemOverlap], total: int) -> None:
+        super().__init__(
+            f"{len(overlaps)} of {total} evaluation tasks overlap the training data",
+            "evaluate on other tasks, or leave these out: --without-overlap",
+        )
+        self.overlaps = tuple(overlaps)
+
+
+def pool_of(asked: EvaluationRequest) -> Path:
+    """Return the pool that keeps the answers: the one evaluated, the one named, or one beside the file."""
+    if is_pool(asked.source):
+        if asked.pool is not None:
+            raise UsageError("--pool goes with a file of tasks", "leave it out to evaluate on the pool's held-out seeds")
+        return asked.source
+    return asked.pool or asked.source.with_name(f"{asked.source.stem}.evaluation.db")
+
+
+def evaluate(
+    asked: EvaluationRequest, cancel: CancelToken, progress: Progress, say: Say, opener: EngineOpener = open_engine
+) -> tuple[EvaluationResult, Checked]:
+    """Have every contestant answer what it has not answered, and return the figures; they are stored in the pool.
+
+    Raises UsageError (`TasksOverlap` is one), PoolError and ModelError, before a model is loaded wherever possible, and Interrupted after
+    `cancel`. Answers that came are kept.
+    """
+    entrants = _entrants(asked.specs)
+    path = pool_of(asked)
+    with ExitStack() as stack:
+        there = stack.enter_context(Pool.open(path)) if path.exists() else None
+        tasks = _tasks(asked, there, say)
+        tasks, checked = _check(asked, there, tasks, entrants, say)
+        pool = there or stack.enter_context(Pool.create(path, []))
+        evaluation = pool.evaluations.open(EvaluationPlan(tasks.name, tasks.items, asked.max_tokens))
+        entered = [_answered(asked, pool, evaluation, entrant, cancel, progress, say, opener) for entrant in entrants]
+        result = evaluation_result(pool.reader, evaluation, entered, seed=asked.seed)
+        pool.evaluations.conclude(evaluation, {**result.as_dict(), "overlap": checked.as_dict()})
+    return result, checked
+
+
+def _entrants(specs: Sequence[ContestantSpec]) -> list[Entrant]:
+    entrants = [look_up(spec) for spec in specs]
+    seen = set()
+    for entrant in entrants:
+        model = entrant.identity.sha256 if entrant.identity else entrant.spec.model
+        key = (model, entrant.adapter_sha256, entrant.format.template)
+        if key in seen:
+            raise UsageError(
+                f"two contestants are the same: {entrant.spec.model or 'the bundled model'} in the format {entrant.format.name}",
+                "leave one out, or give it another model, adapter or format",
+            )
+        seen.add(key)
+    return entrants
+
+
+def _tasks(asked: EvaluationRequest, pool: Pool | None, say: Say) -> TaskSet:
+    tasks = held_out_tasks(pool.reader) if pool is not None and is_pool(asked.source) else file_tasks(asked.source)
+    if tasks.skipped:
+        say(f"{tasks.skipped} tasks have no output to compare an answer with and are left out")
+    return tasks if asked.sample is None else sampled(tasks, asked.sample, asked.seed)
+
+
+def _check(asked: EvaluationRequest, pool: Pool | None, tasks: TaskSet, entrants: Sequence[Entrant], say: Say) -> tuple[TaskSet, Checked]:
+    """Compare the tasks with all that the contestants may have been trained on. Raises TasksOverlap, and PoolError when none is left."""
+    found: dict[int, ItemOverlap] = {}
+    sources = _trainings(pool, entrants)
+    for _, training in sources:
+        for overlap in overlapping(tasks.items, training):
+            found.setdefault(overlap.item.position, overlap)
+    overlaps = tuple(found[position] for position in sorted(found))
+    if overlaps and not asked.without_overlap:
+        raise TasksOverlap(overlaps, len(tasks.items))
+    left = tasks.without(each.item for each in overlaps)
+    if not left.items:
+        raise PoolError("every evaluation task overlaps the training data: none is left", "evaluate on other tasks")
+    names = tuple(name for name, _ in sources)
+    if not names:
+        say("nothing is known of the training data: the tasks were compared with none")
+    return left, Checked(len(tasks.items), names, overlaps)
+
+
+def _trainings(pool: Pool | None, entrants: Sequence[Entrant]) -> list[tuple[str, Training]]:
+    """Return what the contestants were trained on: what lies beside their adapters, and else the pool without its held-out seeds."""
+    found: dict[str, Training] = {}
+    unknown = not any(entrant.adapter for entrant in entrants)
+    for entrant in entrants:
+        if entrant.adapter is not None:
+            files = training_files(entrant.adapter)
+            found.update((str(file.path), file) for file in files)
+            unknown = unknown or not files
+    if unknown and pool is not None and (ids := pool.reader.task_ids()):
+        found[str(pool.path)] = PoolSource(pool.path, ids)
+    return list(found.items())
+
+
+def _answered(
+    asked: EvaluationRequest,
+    pool: Pool,
+    evaluation: int,
+    entrant: Entrant,
+    cancel: CancelToken,
+    progress: Progress,
+    say: Say,
+    opener: EngineOpener,
+) -> int:
+    """Have one contestant answer what it has not answered; return its id. A model with nothing left to answer is not loaded."""
+    items = pool.reader.evaluation_items(evaluation)
+    if entrant.identity is not None:
+        wanted = _contestant(entrant, entrant.identity)
+        for known in pool.reader.contestants(evaluation):
+            if known.answered == len(items) and _same(known.contestant, wanted):
+                say(f"{known.contestant.label}: all {len(items)} answers are there already")
+                return known.id
+    say(f"loading {entrant.spec.model or 'the bundled model'} ...")
+    engine = opener(entrant.spec.model, entrant.options(asked.options))
+    try:
+        info = engine.info
+        contestant = _contestant(entrant, info.model, json.dumps({**asdict(info), "model": info.model.path}, sort_keys=True))
+        found = pool.evaluations.enter(evaluation, contestant)
+        for notice in info.notices:
+            say(f"note: {notice}")
+        answer_items(
+            pool,
+            engine,
+            found,
+            entrant.format,
+            items,
+            asked.max_tokens,
+            cancel,
+            lambda done, count: progress(contestant.label, done, count),
+        )
+    finally:
+        engine.close()
+    return found
+
+
+def _contestant(entrant: Entrant, model: ModelIdentity, engine: str = "{}") -> Contestant:
+    return Contestant(model, entrant.format.name, entrant.format.template, entrant.adapter_name, entrant.adapter_sha256, engine)
+
+
+def _same(one: Contestant, other: Contestant) -> bool:
+    return (one.model.sha256, one.adapter_sha256, one.template) == (other.model.sha256, other.adapter_sha256, other.template)
