@@ -25,6 +25,7 @@ COMMANDS = {
     "lint": ("lint", "Look for what is wrong with a pool's data."),
     "finetune": ("finetune", "Train a LoRA adapter of a model on a pool's data."),
     "judge": ("judge", "Let a model answer the raters' questions, as one more opinion."),
+    "compare": ("compare", "Grade two models' answers side by side, blind."),
     "report": ("report", "Write a page to publish beside the dataset."),
     "evaluate": ("evaluate", "Evaluate models on tasks that were held out."),
     "models": ("models", "List the models that are there."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,27 +107,17 @@ def _report(reader: Queries, review: ReviewRecord, as_json: bool) -> None:
 
 
 def _export(reader: Queries, review: ReviewRecord, target: str) -> None:
+    from studio.cli.json_lines import write_lines
     from studio.insight.review import rating_lines
-    from studio.pool.jsonl import encode_line
-    from studio.pool.outputs import complete_files
 
-    count = 0
-    if target == "-":
-        for line in rating_lines(reader, review):
-            sys.stdout.buffer.write(encode_line(line))
-            count += 1
-        sys.stdout.buffer.flush()
-    else:
-        with complete_files([Path(target)]) as (file,):
-            for line in rating_lines(reader, review):
-                file.write(encode_line(line))
-                count += 1
+    count = write_lines(rating_lines(reader, review), target)
     click.echo(f"exported {count} ratings of review {review.id}: {display_line(target)}", err=True)
 
 
 def _rate(pool: Path, rater: str | None, plan: ReviewPlan | None) -> None:
     from studio.insight.review_sample import open_review
-    from studio.insight.reviewing import check_rater, newest_plan
+    from studio.insight.reviewing import newest_plan
+    from studio.insight.walk import check_rater
     from studio.pool.store import Pool
     from studio.tui.review_app import rate
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 Z_95 = 1.959963984540054
@@ -57,7 +58,7 @@ class Agreement:
     kappa: float | None
 
 
-def cohen(first: Sequence[bool], second: Sequence[bool]) -> Agreement:
+def cohen(first: Sequence[Hashable], second: Sequence[Hashable]) -> Agreement:
     """Compare two raters' answers to the same items, in the same order (Cohen 1960, Educational and Psychological Measurement 20, p. 37).
 
     kappa = (p_o - p_e) / (1 - p_e), with p_o the observed share of equal answers and p_e the one expected from each rater's own shares.
@@ -68,9 +69,9 @@ def cohen(first: Sequence[bool], second: Sequence[bool]) -> Agreement:
     if not count:
         return Agreement(0, None, None)
     equal = sum(one == other for one, other in pairs)
-    yes_first, yes_second = sum(first), sum(second)
+    of_first, of_second = Counter(first), Counter(second)
     # In integers, times count squared, so that a chance of exactly 1 is seen as such.
-    by_chance = yes_first * yes_second + (count - yes_first) * (count - yes_second)
+    by_chance = sum(number * of_second[answer] for answer, number in of_first.items())
     whole = count * count
     kappa = None if by_chance == whole else (equal * count - by_chance) / (whole - by_chance)
     return Agreement(count, equal / count, kappa)

@@ -20,3 +20,8 @@ COMMONEST_PAIRS_SHARE = 0.14
 QUALITY = {"instruction_valid": 0.92, "input_appropriate": 0.79, "output_acceptable": 0.58, "all_fields_valid": 0.54}
 """Table 2: the share of yes for 200 sampled instructions with one instance each, rated by an author."""
 QUALITY_TASKS = 200
+
+GRADED_TASKS = 252
+"""User-oriented tasks whose answers were graded A, B, C or D (section 4.4)."""
+GRADES = {"GPT-3": (1, 0, 64, 187), "GPT-3 + Self-Instruct": (112, 49, 66, 25), "InstructGPT-001": (128, 45, 61, 18)}
+"""How many answers of each model were graded A, B, C and D."""

@@ -11,7 +11,7 @@ from studio.insight import paper
 from studio.insight.agreement import Agreement, Share, cohen, share_of
 from studio.insight.review_sample import positions_of
 from studio.pool.queries import Queries
-from studio.pool.review_records import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewRecord
+from studio.pool.review_records import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewRecord, Said
 
 ALL_FIELDS = "all_fields_valid"
 """The fourth row of the paper's table: yes to all three questions."""
@@ -91,7 +91,7 @@ def review_report(pool: Queries, review: ReviewRecord) -> ReviewReport:
     return ReviewReport(
         review=review,
         items=len(items),
-        progress=tuple(_progress(rater, sheet) for rater, sheet in sheets.items()),
+        progress=tuple(progress_of(rater, sheet) for rater, sheet in sheets.items()),
         table=tuple(Row(row, WORDS[row], paper.QUALITY[row], _shares(row, sheets, range(len(items)))) for row in ROWS),
         agreement=tuple(_agreements(sheets, len(items))),
         strata=tuple(
@@ -144,7 +144,8 @@ def _line(review: ReviewRecord, item: ReviewItem, rater: str, rating: Rating) ->
     }
 
 
-def _progress(rater: str, sheet: Sheet) -> RaterProgress:
+def progress_of(rater: str, sheet: Mapping[int, Said[Any]]) -> RaterProgress:
+    """Return how far a rater is, from what was said of each item by position."""
     complete = sum(rating.complete for rating in sheet.values())
     skipped = sum(rating.skipped for rating in sheet.values())
     begun = sum(not rating.settled and any(each is not None for each in rating.answers) for rating in sheet.values())

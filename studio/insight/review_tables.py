@@ -10,7 +10,7 @@ from rich.text import Text
 
 from studio.insight import paper
 from studio.insight.agreement import Share
-from studio.insight.review import ReviewReport
+from studio.insight.review import RaterProgress, ReviewReport
 from studio.pool.review_records import Strata
 from studio.text import display_line
 
@@ -30,13 +30,17 @@ def sample_words(report: ReviewReport) -> str:
     return f"review {report.review.id}: {report.items:,} tasks{fewer}, seed {display_line(plan.seed, 40)}{strata}"
 
 
+def progress_words(progress: RaterProgress, items: int) -> str:
+    """Return how far a rater is in a study of that many items."""
+    begun = f", {progress.begun} begun" if progress.begun else ""
+    left = items - progress.complete - progress.skipped
+    return f"  {display_line(progress.rater, _NAME)}: {progress.complete} complete, {progress.skipped} skipped{begun}, {left} to go"
+
+
 def _parts(report: ReviewReport) -> Iterator[Text | Table]:
     yield Text(sample_words(report))
     for each in report.progress:
-        begun = f", {each.begun} begun" if each.begun else ""
-        left = report.items - each.complete - each.skipped
-        words = f"  {display_line(each.rater, _NAME)}: {each.complete} complete, {each.skipped} skipped{begun}, {left} to go"
-        yield Text(words)
+        yield Text(progress_words(each, report.items))
     yield Text()
     yield _table_2(report)
     if report.strata:

@@ -1,30 +1,12 @@
-"""One rater at work: where he is, what a key does, and what is to be stored of it. It knows no screen."""
+"""A rater's way through a review of the pool's tasks."""
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
-from studio.errors import UsageError
+from studio.insight.walk import Walk
 from studio.pool.queries import Queries
-from studio.pool.review_records import BLANK, QUESTIONS, Rating, ReviewItem, ReviewPlan, ReviewRecord, Turn
-
-_LONGEST_NAME = 60
-
-
-def check_rater(name: str | None) -> str:
-    """Return the rater's name, the user's own on this machine where none is given. Raises UsageError for one that cannot be used."""
-    if name is None:
-        try:
-            name = getpass.getuser()
-        except (OSError, KeyError, ImportError):
-            # No user of that number on this machine, as in a container.
-            name = "rater"
-    name = " ".join(name.split())
-    if not name or len(name) > _LONGEST_NAME:
-        raise UsageError(f"a rater needs a name of 1 to {_LONGEST_NAME} characters", "such as --rater anna")
-    return name
+from studio.pool.review_records import BLANK, Rating, ReviewItem, ReviewPlan, ReviewRecord
 
 
 def newest_plan(pool: Queries) -> ReviewPlan:
@@ -33,137 +15,9 @@ def newest_plan(pool: Queries) -> ReviewPlan:
     return reviews[0].plan if reviews else ReviewPlan()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is to be stored: the rating of one item."""
-
-    position: int
-    rating: Rating
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a rater is, and what he says there: enough to go back when nothing could be stored."""
-
-    position: int
-    question: int
-    rating: Rating
-
-
-class Reviewing:
-    """A rater's way through a sample. Methods that change an answer return what is to be stored."""
+class Reviewing(Walk[ReviewItem, Rating]):
+    """A rater's way through a sample: three questions a task."""
 
     def __init__(self, review: ReviewRecord, rater: str, items: Sequence[ReviewItem], ratings: Mapping[int, Rating]) -> None:
         self.review = review
-        self.rater = rater
-        self.items = items
-        self._ratings = dict(ratings)
-        self.position = 0
-        self.question = 0
-        self.go(self._unsettled_from(0) or 0)
-
-    @property
-    def item(self) -> ReviewItem:
-        """The item that is shown."""
-        return self.items[self.position]
-
-    @property
-    def rating(self) -> Rating:
-        """What the rater says of it so far."""
-        return self._ratings.get(self.position, BLANK)
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """How many items are complete, and how many skipped."""
-        held = self._ratings.values()
-        return sum(each.complete for each in held), sum(each.skipped for each in held)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return sum(self.counts) == len(self.items)
-
-    def rating_at(self, position: int) -> Rating:
-        """What the rater says of another item."""
-        return self._ratings.get(position, BLANK)
-
-    def go(self, position: int) -> None:
-        """Show another item, at its first open question; beyond the ends of the sample nothing happens."""
-        if 0 <= position < len(self.items):
-            self.position = position
-            answers = self.rating.answers
-            self.question = answers.index(None) if None in answers else 0
-
-    def ask(self, question: int) -> None:
-        """Put another question of this item next, 0 to 2; counted round."""
-        self.question = question % len(QUESTIONS)
-
-    def answer(self, yes: bool) -> Change:
-        """Answer the question that is asked, and go on: to the next open one, then to the next item that is not settled.
-
-        An answer to a skipped item takes the skip away.
-        """
-        before = self.rating
-        answers = list(before.answers)
-        answers[self.question] = yes
-        first, second, third = answers
-        changed = self._put(replace(before, answers=(first, second, third), skipped=False))
-        if None in answers:
-            self.question = next(place for place in self._from(self.question) if answers[place] is None)
-        elif before.complete and self.question < len(QUESTIONS) - 1:
-            # Somebody goes through an item again, question by question.
-            self.question += 1
-        else:
-            self.next_open()
-        return changed
-
-    def skip(self) -> Change:
-        """Skip the item, or no longer; on to the next that is not settled."""
-        changed = self._put(replace(self.rating, skipped=not self.rating.skipped))
-        if self.rating.skipped:
-            self.next_open()
-        return changed
-
-    def note(self, text: str) -> Change:
-        """Write down a remark on the item."""
-        return self._put(replace(self.rating, note=text.strip()))
-
-    @property
-    def place(self) -> Place:
-        """Where the rater is now."""
-        return Place(self.position, self.question, self.rating)
-
-    def restore(self, place: Place) -> None:
-        """Take back what was done since `place`, at that one item."""
-        self.position, self.question = place.position, place.question
-        self._ratings[place.position] = place.rating
-
-    def renew(self, ratings: Mapping[int, Rating]) -> None:
-        """Begin again from what is stored, at the item that is shown."""
-        self._ratings = dict(ratings)
-        self.go(self.position)
-
-    def take(self, turn: Turn) -> None:
-        """Show an item where something was taken back or done again."""
-        self._ratings[turn.position] = turn.rating
-        self.go(turn.position)
-
-    def next_open(self) -> bool:
-        """Go to the next item that is not settled, from the start again after the last; False when there is none."""
-        found = self._unsettled_from(self.position + 1)
-        if found is None:
-            self.go(self.position)
-            return False
-        self.go(found)
-        return True
-
-    def _put(self, rating: Rating) -> Change:
-        self._ratings[self.position] = rating
-        return Change(self.position, rating)
-
-    def _unsettled_from(self, start: int) -> int | None:
-        order = [*range(start, len(self.items)), *range(start)]
-        return next((place for place in order if not self.rating_at(place).settled), None)
-
-    def _from(self, question: int) -> list[int]:
-        return [(question + step) % len(QUESTIONS) for step in range(len(QUESTIONS))]
+        super().__init__(review.id, rater, items, ratings, BLANK)

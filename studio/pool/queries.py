@@ -12,6 +12,7 @@ from studio.pool.header import check_header, resolved
 from studio.pool.lock import holder
 from studio.pool.opening import check_readable
 from studio.pool.queries_browse import BrowseQueries
+from studio.pool.queries_comparison import ComparisonQueries
 from studio.pool.queries_diversity import DiversityQueries
 from studio.pool.queries_evaluation import EvaluationQueries
 from studio.pool.queries_export import ExportQueries
@@ -56,6 +57,7 @@ class Queries(
     ProvenanceQueries,
     TrainingQueries,
     EvaluationQueries,
+    ComparisonQueries,
 ):
     """All questions one can ask of a pool. Every method raises PoolError when the file cannot be read."""
 

@@ -62,6 +62,13 @@ class EvaluationQueries(Reader):
         rows = self._database.rows(f"{_CONTESTANTS} WHERE evaluation_id = ? ORDER BY contestants.id", (evaluation_id,))
         return [_contestant(row) for row in rows]
 
+    def contestant(self, contestant_id: int) -> ContestantRecord:
+        """Return one contestant. Raises PoolError when there is none of that id."""
+        row = self._database.row(f"{_CONTESTANTS} WHERE contestants.id = ?", (contestant_id,))
+        if row is None:
+            raise PoolError(f"the pool has no contestant {contestant_id}", "studio evaluate POOL")
+        return _contestant(row)
+
     def contestant_answers(self, contestant_id: int) -> dict[int, Answer]:
         """Return what a contestant has answered so far, by the items' positions, in their order."""
         rows = self._database.rows(_ANSWERS, (contestant_id,))

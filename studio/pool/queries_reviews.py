@@ -9,7 +9,8 @@ from studio.pool.faults import explained
 from studio.pool.keeping import QUALITY, RATED
 from studio.pool.reading import Reader, chunks
 from studio.pool.review_records import Annotation, Rating, ReviewItem, ReviewPlan, ReviewRecord, Strata
-from studio.pool.reviews import COLUMNS, rating_of
+from studio.pool.reviews import Reviews
+from studio.pool.sheets import raters_of, said
 from studio.text import storable
 
 _REVIEW = "SELECT id, size, seed, strata, created_at FROM reviews"
@@ -40,20 +41,11 @@ class ReviewQueries(Reader):
 
     def raters(self, review_id: int) -> list[str]:
         """Return who says anything of a review, in the order they came; not who took everything back."""
-        said = "coalesce(instruction_valid, input_appropriate, output_acceptable, nullif(skipped, 0), nullif(note, '')) IS NOT NULL"
-        sql = (
-            "SELECT DISTINCT raters.id, name FROM ratings JOIN raters ON raters.id = rater_id"
-            f" WHERE review_id = ? AND {said} ORDER BY raters.id"
-        )
-        return [row[1] for row in self._database.rows(sql, (review_id,))]
+        return raters_of(self._database, Reviews, review_id)
 
     def ratings(self, review_id: int, rater: str) -> dict[int, Rating]:
         """Return what one rater said, by position; of the others' answers nothing."""
-        sql = (
-            f"SELECT position, {', '.join(COLUMNS)} FROM ratings JOIN raters ON raters.id = rater_id"
-            " WHERE review_id = ? AND name = ? ORDER BY position"
-        )
-        return {position: rating_of(values) for position, *values in self._database.rows(sql, (review_id, storable(rater)))}
+        return said(self._database, Reviews, review_id, rater)
 
     def strata_values(self, strata: Strata) -> Iterator[tuple[int, int]]:
         """Yield (task id, round number or classification flag) of the active generated tasks, in the order of ids.

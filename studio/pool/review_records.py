@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
+
+A = TypeVar("A")
 
 
 class Question(StrEnum):
@@ -58,13 +61,13 @@ class ReviewItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Rating:
-    """What one rater says of one item. `answers` are in the order of `QUESTIONS`, None where not yet given.
+class Said(Generic[A]):
+    """What one rater says of one item of a study: answers, None where not yet given.
 
     A skipped item counts nowhere, whatever was answered before.
     """
 
-    answers: tuple[bool | None, bool | None, bool | None] = (None, None, None)
+    answers: tuple[A | None, ...]
     skipped: bool = False
     note: str = ""
 
@@ -79,15 +82,24 @@ class Rating:
         return self.skipped or self.complete
 
 
+@dataclass(frozen=True, slots=True)
+class Rating(Said[bool]):
+    """What one rater says of one task of a review. `answers` are in the order of `QUESTIONS`."""
+
+    answers: tuple[bool | None, bool | None, bool | None] = (None, None, None)
+
+
 BLANK = Rating()
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Generic[R]):
     """A key press taken back or done again: where, and what holds there now."""
 
     position: int
-    rating: Rating
+    rating: R
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Self
 from studio.engine.api import Completion
 from studio.errors import PoolError
 from studio.pool import writes
+from studio.pool.comparisons import Comparisons
 from studio.pool.create import build, check_place
 from studio.pool.database import Database, connect_readable
 from studio.pool.evaluations import Evaluations
@@ -44,6 +45,7 @@ class Pool:
         self.judgements = Judgements(database)
         self.trainings = Trainings(database)
         self.evaluations = Evaluations(database)
+        self.comparisons = Comparisons(database)
         self._database = database
         self._lock = lock
 

@@ -7,7 +7,8 @@ from typing import Any
 from textual.app import App
 
 from studio.errors import StudioError
-from studio.insight.reviewing import Reviewing, check_rater, newest_plan
+from studio.insight.reviewing import Reviewing, newest_plan
+from studio.insight.walk import check_rater
 from studio.pool.review_records import ReviewPlan
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.review_desk import begin_reviewing, desk_of_runner

@@ -15,29 +15,36 @@ from studio.pool.store import Pool
 from studio.tui.runner import Runner
 
 T = TypeVar("T")
+W = TypeVar("W")
+S = TypeVar("S", covariant=True)
 
 
-class Desk(Protocol):
-    """Runs `act` with the pool's read side and its reviews, then tells `then` its value, or the error that kept it from storing anything.
+class Desk(Protocol[S]):
+    """Runs `act` with the pool's read side and a study's write side, then tells `then` its value, or the error that kept it from storing.
 
     False when the pool is busy with a stage: nothing was done then, and nothing will be.
     """
 
-    def __call__(self, act: Callable[[Queries, Reviews], T], then: Callable[[T | StudioError], None]) -> bool: ...
+    def __call__(self, act: Callable[[Queries, S], T], then: Callable[[T | StudioError], None]) -> bool: ...
 
 
-def desk_of_pool(pool: Pool) -> Desk:
+def desk_of_pool(pool: Pool) -> Desk[Reviews]:
+    """A desk for reviews that stores before it returns; for whoever holds the writer's lock."""
+    return desk_of(pool.reader, pool.reviews)
+
+
+def desk_of(reader: Queries, writer: W) -> Desk[W]:
     """A desk that stores before it returns; for whoever holds the writer's lock."""
 
-    def call(act: Callable[[Queries, Reviews], T], then: Callable[[T | StudioError], None]) -> bool:
-        then(_guarded(act, pool.reader, pool.reviews))
+    def call(act: Callable[[Queries, W], T], then: Callable[[T | StudioError], None]) -> bool:
+        then(_guarded(act, reader, writer))
         return True
 
     return call
 
 
-def desk_of_runner(runner: Runner) -> Desk:
-    """A desk that stores between stages."""
+def desk_of_runner(runner: Runner) -> Desk[Reviews]:
+    """A desk for reviews that stores between stages."""
 
     def call(act: Callable[[Queries, Reviews], Any], then: Callable[[Any], None]) -> bool:
         return runner.call(lambda session, reader: _guarded(act, reader, session.steering.reviews), then)
@@ -55,8 +62,8 @@ def resume_reviewing(pool: Queries, review: ReviewRecord, rater: str) -> Reviewi
     return Reviewing(review, rater, pool.review_items(review.id), pool.ratings(review.id, rater))
 
 
-def _guarded(act: Callable[[Queries, Reviews], T], reader: Queries, reviews: Reviews) -> T | StudioError:
+def _guarded(act: Callable[[Queries, W], T], reader: Queries, writer: W) -> T | StudioError:
     try:
-        return act(reader, reviews)
+        return act(reader, writer)
     except StudioError as error:
         return error

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Button, Footer, Input, Label, Select, Static
 
 from studio.errors import UsageError
-from studio.insight.reviewing import check_rater
+from studio.insight.walk import check_rater
 from studio.pool.review_records import ReviewPlan, Strata
 from studio.text import display_line
 from studio.tui.closing import Dialog

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from textual.content import Content
 
 from studio.insight.reviewing import Reviewing
+from studio.insight.walk import Walk
 from studio.pool.review_records import ReviewItem
 from studio.text import display
 from studio.tui.cells import clip
@@ -26,14 +28,14 @@ def item_text(item: ReviewItem) -> Content:
     return Content.assemble(*parts)
 
 
-def place_line(reviewing: Reviewing, width: int) -> Content:
+def place_line(walk: Walk[Any, Any], title: str, width: int) -> Content:
     """Who rates what, and how far it is, in one line."""
-    complete, skipped = reviewing.counts
-    total = len(reviewing.items)
+    complete, skipped = walk.counts
+    total = len(walk.items)
     settled = complete + skipped
     filled = settled * _BAR // total if settled < total else _BAR
-    words = f"task {reviewing.position + 1} of {total} · {complete} complete, {skipped} skipped "
-    left = clip(f"Review {reviewing.review.id} · {reviewing.rater}", max(width - len(words) - _BAR - 3, 8))
+    words = f"task {walk.position + 1} of {total} · {complete} complete, {skipped} skipped "
+    left = clip(f"{title} {walk.study} · {walk.rater}", max(width - len(words) - _BAR - 3, 8))
     return Content.assemble((left, "bold"), " · ", words, ("━" * filled, "$success"), ("─" * (_BAR - filled), "$text-muted"))
 
 
@@ -51,8 +53,14 @@ def _questions(reviewing: Reviewing, width: int) -> Iterator[Part]:
         shown, style = {None: ("y/n", "$text-muted"), True: ("yes", "bold $success"), False: ("no ", "bold $error")}[given]
         yield (shown, style if not rating.skipped else "$text-muted")
         yield ("  " + words + "\n", "bold" if here else "")
+    yield from said_besides(reviewing, width, "  tab marks another question, o goes to the next open task")
+
+
+def said_besides(walk: Walk[Any, Any], width: int, otherwise: str) -> Iterator[Part]:
+    """What else the rater said of the item, and whether he is done; `otherwise` where there is nothing."""
+    rating = walk.rating
     said = [("skipped", "bold $text-warning")] if rating.skipped else []
-    if reviewing.finished:
+    if walk.finished:
         said.append(("all done: every task of the sample is rated or skipped", "bold $success"))
     for words, style in said:
         yield (f"  {words} ", style)
@@ -60,4 +68,4 @@ def _questions(reviewing: Reviewing, width: int) -> Iterator[Part]:
         used = sum(len(words) + 3 for words, _ in said)
         yield clip(f"  note: {rating.note}", max(width - used, 10))
     elif not said:
-        yield ("  tab marks another question, o goes to the next open task", "$text-muted")
+        yield (otherwise, "$text-muted")

@@ -1,0 +1,168 @@
+"""`studio compare`: people grade two models' answers, blind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from studio.cli.terminal import is_terminal
+from studio.errors import PoolError, UsageError
+from studio.text import display_line
+
+if TYPE_CHECKING:
+    from studio.pool.comparison_records import ComparisonPlan, ComparisonRecord
+    from studio.pool.queries import Queries
+
+Between = tuple[int, int] | None
+
+
+@click.command()
+@click.argument("pool", type=click.Path(path_type=Path))
+@click.option("--rater", metavar="NAME", help="Who grades. Raters do not see each other's grades. [the user's name on this machine]")
+@click.option("--evaluation", type=click.IntRange(min=1), metavar="N", help="Whose answers. [the newest evaluation]")
+@click.option(
+    "--between",
+    nargs=2,
+    type=click.IntRange(min=1),
+    metavar="N M",
+    help="Two contestants by their numbers in --list. [base and newest tuned]",
+)
+@click.option("--sample", type=click.IntRange(1, 1_000_000_000), metavar="N", help="Items to draw. [all]")
+@click.option("--seed", metavar="TEXT", help="Decides which items, their order, and the sides. [0]")
+@click.option("--list", "listed", is_flag=True, help="List the evaluations and their contestants instead.")
+@click.option("--report", is_flag=True, help="Print the grades instead, beside the paper's, with Cohen's kappa.")
+@click.option("--unblind", is_flag=True, help="With --report or --export: tell whose answers are whose before every rater is done.")
+@click.option("--json", "as_json", is_flag=True, help="With --report: print one JSON object.")
+@click.option("--export", "target", metavar="FILE|-", help="Write all grades of the comparison as JSON lines instead; - is stdout.")
+def command(
+    pool: Path,
+    rater: str | None,
+    evaluation: int | None,
+    between: Between,
+    sample: int | None,
+    seed: str | None,
+    listed: bool,
+    report: bool,
+    unblind: bool,
+    as_json: bool,
+    target: str | None,
+) -> None:
+    """Grade the answers of two contestants of a stored evaluation, side by side and blind, as the paper did.
+
+    Each answer gets A (correct and satisfying), B (acceptable, minor faults), C (relevant, major faults) or D (irrelevant or invalid) by
+    one key. On which side an answer stands is drawn for each item. The comparison is drawn once: the same options open it again, for every
+    rater, where each left off; without any of them the newest one is opened, or a first one drawn. Each key press is stored at once.
+    """
+    _check(rater, listed, report, unblind, as_json, target)
+    from studio.pool.queries import Queries
+
+    if listed:
+        with Queries.open(pool) as reader:
+            _list(reader)
+        return
+    choice = Choice(evaluation, between, sample, seed)
+    if report or target is not None:
+        with Queries.open(pool) as reader:
+            comparison = _stored(reader, choice.plan(reader) if choice.made else None)
+            if target is None:
+                _report(reader, comparison, unblind, as_json)
+            else:
+                _export(reader, comparison, unblind, target)
+        return
+    if not is_terminal():
+        raise UsageError("grading needs a terminal", f"for the figures: studio compare {pool} --report, for all grades: --export FILE")
+    _grade(pool, rater, choice)
+
+
+def _check(rater: str | None, listed: bool, report: bool, unblind: bool, as_json: bool, target: str | None) -> None:
+    if sum((listed, report, target is not None)) > 1:
+        raise UsageError("--list, --report and --export are different things", "leave all but one of them out")
+    if as_json and not report:
+        raise UsageError("--json is for the figures", "add --report")
+    if unblind and not report and target is None:
+        raise UsageError("--unblind tells whose answers were graded how", "add --report or --export FILE")
+    if rater is not None and (listed or report or target is not None):
+        raise UsageError("--rater is for grading", "the list, the figures and the export are of all raters: leave it out")
+
+
+class Choice(NamedTuple):
+    """What was asked for, None where nothing was."""
+
+    evaluation: int | None
+    between: Between
+    sample: int | None
+    seed: str | None
+
+    @property
+    def made(self) -> bool:
+        return any(each is not None for each in self)
+
+    def plan(self, reader: Queries) -> ComparisonPlan:
+        """The comparison that this asks for."""
+        from studio.insight.grading import paired, plan_for
+
+        return plan_for(reader, paired(reader, self.evaluation, self.between), "0" if self.seed is None else self.seed, self.sample)
+
+
+def _stored(reader: Queries, plan: ComparisonPlan | None) -> ComparisonRecord:
+    comparisons = reader.comparisons()
+    if not comparisons:
+        raise PoolError("nobody has begun a comparison in this pool yet", "grade some answers first: studio compare POOL, in a terminal")
+    if plan is None:
+        return comparisons[0]
+    found = reader.find_comparison(plan)
+    if found is None:
+        hint = "leave the options out for the newest, or begin this one in a terminal"
+        raise UsageError("the pool has no comparison of these contestants, sample and seed", hint)
+    return found
+
+
+def _list(reader: Queries) -> None:
+    for record in reader.evaluations():
+        click.echo(f"evaluation {record.id}: {display_line(record.name, 60)}, {record.items} items, {record.created_at}")
+        for number, each in enumerate(reader.contestants(record.id), 1):
+            click.echo(f"  {number}  {display_line(each.contestant.label, 90)}, {each.answered} answered")
+
+
+def _report(reader: Queries, comparison: ComparisonRecord, unblind: bool, as_json: bool) -> None:
+    from studio.insight.grading_report import grading_report
+
+    figures = grading_report(reader, comparison, unblind=unblind)
+    if as_json:
+        click.echo(json.dumps(figures.as_dict(), ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from studio.insight.grading_tables import grading_tables
+
+    Console(highlight=False).print(grading_tables(figures))
+
+
+def _export(reader: Queries, comparison: ComparisonRecord, unblind: bool, target: str) -> None:
+    from studio.cli.json_lines import write_lines
+    from studio.insight.grading_report import grading_lines, grading_report
+
+    if grading_report(reader, comparison, unblind=unblind).blind:
+        message = "not every rater who began is done, and the export would tell whose answers are whose"
+        raise UsageError(message, "add --unblind to write it all the same")
+    count = write_lines(grading_lines(reader, comparison), target)
+    click.echo(f"exported {count} gradings of comparison {comparison.id}: {display_line(target)}", err=True)
+
+
+def _grade(pool: Path, rater: str | None, choice: Choice) -> None:
+    from studio.insight.grading import open_comparison
+    from studio.insight.walk import check_rater
+    from studio.pool.store import Pool
+    from studio.tui.compare_app import grade
+
+    name = check_rater(rater)
+    with Pool.open(pool) as opened:
+        there = opened.reader.comparisons()
+        if there and not choice.made:
+            comparison = there[0]
+        else:
+            comparison = open_comparison(opened.reader, opened.comparisons, choice.plan(opened.reader))
+        grade(opened, comparison, name)

@@ -1,0 +1,179 @@
+"""What raters thought of two contestants' answers, as figures: the paper's grades, which one they preferred, and how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+from studio.insight.agreement import Agreement, Share, cohen, share_of
+from studio.insight.review import RaterProgress, progress_of
+from studio.pool.comparison_records import GRADES, UNGRADED, ComparisonItem, ComparisonRecord, Grade, Grading
+from studio.pool.evaluation_records import ContestantRecord
+from studio.pool.queries import Queries
+
+ACCEPTABLE = frozenset({Grade.A, Grade.B})
+
+Sheet = Mapping[int, Grading]
+"""One rater's gradings by position."""
+
+
+@dataclass(frozen=True, slots=True)
+class GradeRow:
+    """How often one rater gave a contestant each grade, A to D, and the share of A or B."""
+
+    rater: str
+    counts: tuple[int, int, int, int]
+    acceptable: Share
+
+
+@dataclass(frozen=True, slots=True)
+class ContestantGrades:
+    """What raters gave one contestant. `counts` are over all raters together."""
+
+    label: str
+    counts: tuple[int, int, int, int]
+    raters: tuple[GradeRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """On how many items a rater gave the first contestant the better grade, the same, or the second; `second` of those that differ."""
+
+    rater: str
+    first: int
+    equal: int
+    second: int
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class GradeAgreement:
+    """Two raters over all answers that both graded: in the four grades, and in whether an answer is acceptable (A or B)."""
+
+    raters: tuple[str, str]
+    grades: Agreement
+    acceptable: Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class GradingReport:
+    """All figures of one comparison. While `blind`, some rater is not done, and nothing is told of either contestant's grades."""
+
+    comparison: ComparisonRecord
+    evaluation: str
+    items: int
+    progress: tuple[RaterProgress, ...]
+    blind: bool
+    contestants: tuple[ContestantGrades, ...]
+    preferences: tuple[Preference, ...]
+    agreement: tuple[GradeAgreement, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return asdict(self)
+
+
+def grading_report(pool: Queries, comparison: ComparisonRecord, *, unblind: bool = False) -> GradingReport:
+    """Compute the figures of a comparison from what its raters have said so far.
+
+    Which contestant got which grades is told when every rater who began is done, or with `unblind`. Raises PoolError.
+    """
+    items = pool.comparison_items(comparison.id)
+    sheets = {rater: pool.gradings(comparison.id, rater) for rater in pool.graders(comparison.id)}
+    pair = (pool.contestant(comparison.plan.first), pool.contestant(comparison.plan.second))
+    progress = tuple(progress_of(rater, sheet) for rater, sheet in sheets.items())
+    blind = not unblind and is_blind(progress, len(items))
+    return GradingReport(
+        comparison=comparison,
+        evaluation=pool.evaluation(pair[0].evaluation_id).name,
+        items=len(items),
+        progress=progress,
+        blind=blind,
+        contestants=() if blind else tuple(_contestant(place, each, sheets) for place, each in enumerate(pair)),
+        preferences=() if blind else tuple(_preference(rater, sheet) for rater, sheet in sheets.items()),
+        agreement=tuple(_agreements(sheets, len(items))),
+    )
+
+
+def is_blind(progress: Sequence[RaterProgress], items: int) -> bool:
+    """Whether some rater has begun and is not done."""
+    return any(each.complete + each.skipped < items for each in progress)
+
+
+def grading_lines(pool: Queries, comparison: ComparisonRecord) -> Iterator[dict[str, Any]]:
+    """Yield every grading of a comparison as plain values, rater by rater, each with the item as it was graded."""
+    labels = [pool.contestant(each).contestant.label for each in (comparison.plan.first, comparison.plan.second)]
+    items = pool.comparison_items(comparison.id)
+    for rater in pool.graders(comparison.id):
+        sheet = pool.gradings(comparison.id, rater)
+        for item in items:
+            if (grading := sheet.get(item.position, UNGRADED)) != UNGRADED:
+                yield _line(comparison, labels, item, rater, grading)
+
+
+def _line(comparison: ComparisonRecord, labels: list[str], item: ComparisonItem, rater: str, grading: Grading) -> dict[str, Any]:
+    answers = [
+        {
+            "contestant": labels[place],
+            "side": "left" if item.sides[0] == place else "right",
+            "answer": item.answers[place],
+            "grade": grading.answers[place],
+        }
+        for place in (0, 1)
+    ]
+    return {
+        "comparison": comparison.id,
+        "seed": comparison.plan.seed,
+        "position": item.position,
+        "item": item.item,
+        "instruction": item.instruction,
+        "input": item.input,
+        "answers": answers,
+        "rater": rater,
+        "skipped": grading.skipped,
+        "note": grading.note,
+    }
+
+
+def _counted(sheet: Sheet) -> list[tuple[Grade, Grade]]:
+    """The grades of complete items only, so that both contestants' figures are of the same items."""
+    found = []
+    for each in sheet.values():
+        first, second = each.answers
+        if not each.skipped and first is not None and second is not None:
+            found.append((first, second))
+    return found
+
+
+def _contestant(place: int, record: ContestantRecord, sheets: Mapping[str, Sheet]) -> ContestantGrades:
+    rows = []
+    for rater, sheet in sheets.items():
+        given = [pair[place] for pair in _counted(sheet)]
+        rows.append(GradeRow(rater, _counts(given), share_of([grade in ACCEPTABLE for grade in given])))
+    together = _counts([pair[place] for sheet in sheets.values() for pair in _counted(sheet)])
+    return ContestantGrades(record.contestant.label, together, tuple(rows))
+
+
+def _counts(given: Sequence[Grade]) -> tuple[int, int, int, int]:
+    first, second, third, fourth = (sum(each is grade for each in given) for grade in GRADES)
+    return first, second, third, fourth
+
+
+def _preference(rater: str, sheet: Sheet) -> Preference:
+    pairs = _counted(sheet)
+    first = sum(GRADES.index(one) < GRADES.index(other) for one, other in pairs)
+    second = sum(GRADES.index(one) > GRADES.index(other) for one, other in pairs)
+    return Preference(rater, first, len(pairs) - first - second, second, share_of([True] * second + [False] * first))
+
+
+def _agreements(sheets: Mapping[str, Sheet], items: int) -> Iterator[GradeAgreement]:
+    for first, second in combinations(sheets, 2):
+        both: list[tuple[Grade, Grade]] = []
+        for position in range(items):
+            one, other = sheets[first].get(position, UNGRADED), sheets[second].get(position, UNGRADED)
+            if one.complete and other.complete:
+                both += [(a, b) for a, b in zip(one.answers, other.answers, strict=True) if a is not None and b is not None]
+        acceptable = cohen([one in ACCEPTABLE for one, _ in both], [other in ACCEPTABLE for _, other in both])
+        yield GradeAgreement((first, second), cohen([one for one, _ in both], [other for _, other in both]), acceptable)

@@ -1,0 +1,49 @@
+"""A study's screen on its own, as `studio review` and `studio compare` show it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.geometry import Size
+
+from studio.tui.help_dialog import HelpDialog
+from studio.tui.study_screen import StudyScreen
+from studio.tui.theme import THEME
+from studio.tui.widgets.too_small import too_small
+
+
+class StudyApp(App[None]):
+    """One screen, the help, and the way out."""
+
+    CSS_PATH = "studio.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1,question_mark", "help", "Help", id="review-app.help", key_display="F1", tooltip="Explain the screen."),
+        Binding("q", "quit", "Quit", id="review-app.quit", tooltip="Quit; everything is stored.", show=False),
+    ]
+
+    def __init__(self, screen: StudyScreen[Any, Any]) -> None:
+        super().__init__()
+        self._first = screen
+
+    def on_mount(self) -> None:
+        """The screen; when it is left, so is the app."""
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self.push_screen(self._first, lambda _: self.exit())
+
+    def on_resize(self, event: Resize) -> None:
+        """Say so in a window that is too small."""
+        self._hint_if_small(event.size)
+
+    def _hint_if_small(self, size: Size) -> None:
+        for screen in self.screen_stack:
+            screen.set_class(too_small(size), "-too-small")
+
+    def action_help(self) -> None:
+        """Explain the screen."""
+        if not isinstance(self.screen, HelpDialog):
+            self.push_screen(HelpDialog(self.screen))

@@ -1,0 +1,160 @@
+"""What the screens have in common on which a rater goes through a study. What a key says is stored before the next one counts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+
+from studio.errors import StudioError
+from studio.insight.walk import Change, Walk
+from studio.pool.review_records import Said, Turn
+from studio.pool.sheets import Sheets
+from studio.tui.closing import Page
+from studio.tui.dialogs import ErrorDialog
+from studio.tui.note_dialog import NoteDialog
+from studio.tui.review_desk import Desk
+
+I = TypeVar("I")  # noqa: E741
+R = TypeVar("R", bound=Said[Any])
+
+STUDY_KEYS: list[BindingType] = [
+    Binding("s", "skip", "Skip", id="review.skip", tooltip="Skip this task, or no longer"),
+    Binding("e", "note", "Note", id="review.note", tooltip="Write down a remark on this task"),
+    Binding("u", "undo", "Undo", id="review.undo", tooltip="Take back your newest key"),
+    Binding("U,ctrl+y", "redo", "Redo", id="review.redo", tooltip="Do again what was taken back last", show=False),
+    # With priority: the pane would scroll sideways.
+    Binding("left", "move(-1)", "Back", id="review.back", tooltip="Look at the task before", priority=True),
+    Binding("right", "move(1)", "Next", id="review.next", tooltip="Look at the next task", priority=True),
+    Binding("tab", "ask(1)", "Which", id="review.which", tooltip="Mark the next question", show=False, priority=True),
+    Binding("shift+tab", "ask(-1)", "Which", id="review.which-before", tooltip="Mark the one before", show=False, priority=True),
+    Binding("o", "next_open", "Next open", id="review.open", tooltip="Go to the next task that is not rated", show=False),
+    Binding("escape", "leave", "Close", id="review.close", key_display="esc", tooltip="Close; everything is stored"),
+]
+"""What every study has; the answers' own keys stand before them in the footer."""
+
+
+class StudyScreen(Page[None], Generic[I, R]):
+    """Made with a rater's place in a study and the desk that stores what he says; a subclass draws the item and has the answers' keys."""
+
+    def __init__(self, walk: Walk[I, R], desk: Desk[Any]) -> None:
+        super().__init__()
+        self.walk = walk
+        self._desk = desk
+        self._drawn = -1
+
+    @abstractmethod
+    def draw(self, width: int) -> None:
+        """Draw where one is and what was answered, in lines of `width` cells."""
+
+    @abstractmethod
+    def draw_item(self) -> None:
+        """Draw the texts of the item, from their beginning."""
+
+    def on_resize(self, event: Resize) -> None:
+        """Lines are cut to the window."""
+        if self.is_mounted:
+            self.show(event.size.width)
+
+    def show(self, width: int = 0) -> None:
+        """Draw the item; from its beginning when it is another one."""
+        self.draw((width or self.app.size.width) - 2)
+        if self._drawn != self.walk.position:
+            self._drawn = self.walk.position
+            self.draw_item()
+
+    def action_answer(self, given: Any) -> None:
+        """Answer the marked question."""
+        self._put(lambda: self.walk.answer(given))
+
+    def action_skip(self) -> None:
+        """Skip the task, or no longer."""
+        self._put(self.walk.skip)
+
+    def action_note(self) -> None:
+        """Write a note on the task that is shown now."""
+        position = self.walk.position
+
+        def done(text: str | None) -> None:
+            if text is not None:
+                self.walk.go(position)
+                self._put(lambda: self.walk.note(text))
+
+        self.app.push_screen(NoteDialog(self.walk.rating.note, f"Note on task {position + 1} of the sample"), done)
+
+    def action_undo(self) -> None:
+        """Take back the newest key."""
+        study, rater = self.walk.study, self.walk.rater
+        self._turn(lambda _, sheets: sheets.undo(study, rater), "There is nothing to take back.")
+
+    def action_redo(self) -> None:
+        """Do it again."""
+        study, rater = self.walk.study, self.walk.rater
+        self._turn(lambda _, sheets: sheets.redo(study, rater), "There is nothing to do again.")
+
+    def action_move(self, by: int) -> None:
+        """Look at another task."""
+        self.walk.go(self.walk.position + by)
+        self.show()
+
+    def action_ask(self, by: int) -> None:
+        """Mark another question."""
+        self.walk.ask(by)
+        self.show()
+
+    def action_next_open(self) -> None:
+        """Go to the next task that is not settled."""
+        if not self.walk.next_open():
+            self.notify("Every task of the sample is rated or skipped.", markup=False)
+        self.show()
+
+    def action_leave(self) -> None:
+        """Go back, or end."""
+        self.dismiss()
+
+    def _put(self, change: Callable[[], Change[R]]) -> None:
+        """Do what a key says, and store it; where it cannot be stored it has not happened."""
+        walk, before = self.walk, self.walk.place
+        done = change()
+        study, rater = walk.study, walk.rater
+
+        def then(answer: StudioError | None) -> None:
+            if answer is not None:
+                walk.restore(before)
+                self._failed(answer)
+
+        if not self._desk(lambda _, sheets: sheets.put(study, rater, done.position, done.rating), then):
+            walk.restore(before)
+            self._busy()
+        self.show()
+
+    def _turn(self, act: Callable[[Any, Sheets[R]], Turn[R] | None], nothing: str) -> None:
+        def then(answer: Turn[R] | StudioError | None) -> None:
+            if isinstance(answer, StudioError):
+                self._failed(answer)
+            elif answer is None:
+                self.notify(nothing, timeout=3, markup=False)
+            else:
+                self.walk.take(answer)
+                self.show()
+
+        if not self._desk(act, then):
+            self._busy()
+
+    def _busy(self) -> None:
+        self.notify("A stage is being played: stop it first, or wait until it ends.", severity="warning", markup=False)
+
+    def _failed(self, error: StudioError) -> None:
+        """Show what is stored, whatever was on the screen, and say what went wrong."""
+        study, rater = self.walk.study, self.walk.rater
+
+        def then(answer: dict[int, R] | StudioError) -> None:
+            if not isinstance(answer, StudioError) and self.is_mounted:
+                self.walk.renew(answer)
+                self.show()
+
+        self._desk(lambda _, sheets: sheets.said(study, rater), then)
+        self.app.push_screen(ErrorDialog(error))
