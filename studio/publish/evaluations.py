@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from studio.insight.grading_report import GradingReport, grading_report
 from studio.pool.evaluation_records import ContestantRecord, EvaluationRecord
 from studio.pool.queries import Queries
 from studio.publish.examples import AnsweredExample, answered
+from studio.tuning.results import EvaluationResult, evaluation_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +17,15 @@ class EvaluationFacts:
 
     evaluation: EvaluationRecord
     contestants: tuple[ContestantRecord, ...]
+    result: EvaluationResult
+    comparisons: tuple[GradingReport, ...]
     examples: tuple[AnsweredExample, ...]
 
 
 def evaluation_facts(pool: Queries, evaluation: EvaluationRecord, seed: str) -> EvaluationFacts:
     """Gather what the pool knows of an evaluation; `seed` decides which answers are shown. Raises PoolError."""
     contestants = tuple(pool.contestants(evaluation.id))
-    return EvaluationFacts(evaluation, contestants, answered(pool, evaluation.id, contestants, seed))
+    ids = {each.id for each in contestants}
+    comparisons = [grading_report(pool, each) for each in pool.comparisons() if each.plan.first in ids]
+    shown = answered(pool, evaluation.id, contestants, seed)
+    return EvaluationFacts(evaluation, contestants, evaluation_result(pool, evaluation.id), tuple(comparisons), shown)

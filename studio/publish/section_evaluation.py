@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from studio.publish.elements import Html, facts, joined, missing, tag
+from studio.insight import paper
+from studio.insight.grading import MEANING
+from studio.insight.grading_report import GradingReport
+from studio.pool.comparison_records import GRADES
+from studio.publish.charts import Stack, stacks
+from studio.publish.elements import Html, facts, figure, joined, missing, table, tag
 from studio.publish.evaluations import EvaluationFacts
 from studio.publish.examples import AnsweredExample
 from studio.publish.publication import Publication
 from studio.publish.section_examples import quoted, shortened
+from studio.publish.section_quality import agreement_table, numbered
+from studio.tuning.result_tables import estimate_words, p_words
+from studio.tuning.results import EvaluationResult
 
 
 def evaluation_section(found: Publication) -> Iterator[Html]:
@@ -29,10 +37,59 @@ def _evaluation(found: EvaluationFacts) -> Iterator[Html]:
             *((f"contestant {place}", each.contestant.label) for place, each in enumerate(found.contestants, 1)),
         ]
     )
+    yield from _figures(found.result)
+    for comparison in found.comparisons:
+        yield from _grades(comparison)
     if found.examples:
         yield tag("h4", "Answers")
         yield tag("p", f"{len(found.examples)} of {record.items:,} items, drawn at random.", class_="note")
         yield from (_answers(found, each) for each in found.examples)
+
+
+def _figures(result: EvaluationResult) -> Iterator[Html]:
+    headings = ("zero-shot, times 100 with 95 % interval", "ROUGE-L", "exact match", "words", "cut", "refusals", "empty")
+    rows = []
+    for each in result.contestants:
+        exact = "-" if each.exact_match is None else f"{estimate_words(each.exact_match)} of {each.exact_items}"
+        counts = (f"{each.mean_words:.1f}", f"{each.cut:,}", f"{each.refusals:,}", f"{each.empty:,}")
+        rows.append((each.label, estimate_words(each.rouge_l), exact, *counts))
+    if rows:
+        yield table(headings, rows)
+    for pair in result.pairs:
+        what = (("ROUGE-L", pair.rouge_l), ("ROUGE-L at equal length", pair.equal_length))
+        lines = [
+            (name, f"{100 * each.first:.1f}", f"{100 * each.second:.1f}", estimate_words(each.difference, "+"), p_words(each.p))
+            for name, each in what
+        ]
+        yield tag(
+            "p", f"{pair.first} and {pair.second}, paired on {pair.items:,} items: higher ROUGE-L on {pair.wins:,} and {pair.losses:,}."
+        )
+        yield table(("paired", "first", "second", "difference (95 % interval)", "p"), lines)
+
+
+def _grades(report: GradingReport) -> Iterator[Html]:
+    if not report.progress:
+        return
+    yield tag("h4", "Graded by people, blind")
+    if report.blind:
+        yield tag("p", "The raters are not done yet, so the grades stay blind.", class_="note")
+        return
+    rows = [Stack(each.label, each.counts) for each in report.contestants]
+    rows += [Stack(f"{name} (Wang et al.)", counts) for name, counts in paper.GRADES.items()]
+    meaning = "; ".join(f"{grade} {words}" for grade, words in MEANING.items())
+    raters = f"{len(report.progress)} rater{'s' if len(report.progress) > 1 else ''}, {report.items:,} items"
+    yield figure(
+        stacks("Grades of answers", GRADES, rows), f"{meaning}. {raters}; Wang et al. 2022 graded {paper.GRADED_TASKS} tasks of theirs."
+    )
+    headings = ("grades", *GRADES)
+    yield table(headings, ((each.name, *(f"{count:,}" for count in each.counts)) for each in rows))
+    if report.agreement:
+        names = numbered([each.rater for each in report.progress])
+        pairs = []
+        for each in report.agreement:
+            who = " and ".join(names[rater] for rater in each.raters)
+            pairs += [(who, "grades A to D", each.grades), (who, "acceptable (A or B)", each.acceptable)]
+        yield agreement_table(pairs)
 
 
 def _answers(found: EvaluationFacts, example: AnsweredExample) -> Html:

@@ -48,12 +48,12 @@ def _contestants(result: EvaluationResult, letters: Mapping[int, str]) -> Table:
     for each in result.contestants:
         empty = f"{each.empty} ({each.unanswered} too long)" if each.unanswered else f"{each.empty}"
         counts = (f"{each.mean_words:.1f}", f"{each.cut}", f"{each.refusals}", empty)
-        table.add_row(letters[each.id], _estimate(each.rouge_l), _exact(each), *counts)
+        table.add_row(letters[each.id], estimate_words(each.rouge_l), _exact(each), *counts)
     return table
 
 
 def _exact(each: ContestantFigures) -> str:
-    return "-" if each.exact_match is None else f"{_estimate(each.exact_match)} of {each.exact_items}"
+    return "-" if each.exact_match is None else f"{estimate_words(each.exact_match)} of {each.exact_items}"
 
 
 def _pairs(pairs: tuple[PairFigures, ...], letters: Mapping[int, str]) -> Table:
@@ -65,17 +65,19 @@ def _pairs(pairs: tuple[PairFigures, ...], letters: Mapping[int, str]) -> Table:
         table.add_row(f"  higher on, of {pair.items}", f"{pair.wins}", f"{pair.losses}", "", "")
         if pair.exact_match is not None:
             exact = pair.exact_match
-            table.add_row(f"  alone right, of {exact.items}", f"{exact.first_only}", f"{exact.second_only}", "", _p(exact.p))
+            table.add_row(f"  alone right, of {exact.items}", f"{exact.first_only}", f"{exact.second_only}", "", p_words(exact.p))
     return table
 
 
 def _difference(found: Difference) -> tuple[str, ...]:
-    return (f"{100 * found.first:.1f}", f"{100 * found.second:.1f}", _estimate(found.difference, "+"), _p(found.p))
+    return (f"{100 * found.first:.1f}", f"{100 * found.second:.1f}", estimate_words(found.difference, "+"), p_words(found.p))
 
 
-def _estimate(found: Estimate, sign: str = "") -> str:
+def estimate_words(found: Estimate, sign: str = "") -> str:
+    """Return a mean and its interval, times 100; `sign` is `+` for differences."""
     return f"{100 * found.value:{sign}.1f} ({100 * found.low:{sign}.1f} to {100 * found.high:{sign}.1f})"
 
 
-def _p(value: float) -> str:
+def p_words(value: float) -> str:
+    """Return a p-value to four decimals."""
     return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"

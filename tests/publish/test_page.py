@@ -8,9 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from studio.insight.grading import open_comparison, paired, plan_for
 from studio.pool.queries import Queries
+from studio.pool.store import Pool
 from studio.publish.page import SECTIONS, page
 from studio.publish.publication import publication
+from support.comparisons import graded, grades
 from support.html_page import Page
 from support.pools import make_pool
 from support.publications import HOSTILE, published_pool
@@ -86,6 +89,22 @@ def test_what_the_pool_has_is_told(tmp_path: Path) -> None:
     assert "tuned says one" in text
     assert "3 instances to learn from, 1 to validate with" in text
     assert "67% (21-94) of 3" in text
+
+
+def test_an_evaluation_has_its_figures_and_blind_grades_stay_blind(tmp_path: Path) -> None:
+    path = published_pool(tmp_path / "pool.db", ["one", "two", "three", "four"])
+    with Pool.open(path) as pool:
+        comparison = open_comparison(pool.reader, pool.comparisons, plan_for(pool.reader, paired(pool.reader), "x", None))
+        for position, grading in grades("AB BB DA").items():
+            pool.comparisons.put(comparison.id, "anna", position, grading)
+    text = Page(page_of(path)).text
+    assert "paired on 4 items" in text and "difference (95 % interval)" in text
+    assert "stay blind" in text and "n = 252" not in text
+    with Pool.open(path) as pool:
+        pool.comparisons.put(comparison.id, "anna", 3, graded("CC"))
+    found = Page(page_of(path))
+    assert "n = 252" in found.text and "n = 4" in found.text and found.faults == []
+    assert sum(given.get("class") == "part3" for _, given in found.tags) == 5
 
 
 def test_raters_and_folders_are_not_told(tmp_path: Path) -> None:
