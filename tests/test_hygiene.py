@@ -18,13 +18,12 @@ HEAVY = ("llama_cpp", "textual", "torch", "numpy", "pydantic", "sqlite_utils", "
 ALLOWED = {
     "cli": None,
     "insight": {"loop", "engine", "pool", "seeds"},
-    "tuning": {"insight", "loop", "engine", "pool", "seeds"},
+    "tuning": {"insight", "loop", "engine", "pool", "seeds", "config"},
     "publish": {"insight", "tuning", "loop", "engine", "pool"},
     "loop": {"engine", "pool", "config"},
     "pool": {"engine.api", "seeds"},
     "seeds": set(),
     "engine": set(),
-    "tuning": {"loop.settings", "engine", "pool", "config"},
 }
 """Which parts of the studio a part may import, besides records, errors, shares, text and the version; None: any."""
 

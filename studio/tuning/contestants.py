@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from studio.engine.adapter import adapter_label, check_adapter
 from studio.engine.catalog import find_model
 from studio.engine.gguf import Gguf, read_gguf
 from studio.engine.identity import describe, file_sha256
@@ -47,15 +47,12 @@ class Entrant:
 
     @property
     def adapter_name(self) -> str:
-        """What tells the adapter from others: the name of its training's folder, or of its file where that says more."""
-        if self.adapter is None:
-            return ""
-        return self.adapter.resolve().parent.name if self.adapter.name == ADAPTER_FILE else self.adapter.name
+        """What the adapter is called, empty for none."""
+        return adapter_label(str(self.adapter.resolve())) if self.adapter else ""
 
     def options(self, options: EngineOptions) -> EngineOptions:
         """Return `options` with this contestant's adapter."""
-        more: dict[str, Any] = {"adapter": str(self.adapter)} if self.adapter else {}
-        return replace(options, **more)
+        return replace(options, adapter=str(self.adapter) if self.adapter else "")
 
 
 def parse_against(text: str, main: ContestantSpec) -> ContestantSpec:
@@ -83,7 +80,8 @@ def parse_against(text: str, main: ContestantSpec) -> ContestantSpec:
 def look_up(spec: ContestantSpec) -> Entrant:
     """Find a contestant's files and settle its format.
 
-    Raises ModelError when the model or its chat template is missing or broken, UsageError for an unknown format or a missing adapter.
+    Raises ModelError when the model or its chat template is missing or broken or the adapter does not fit, UsageError for an unknown format
+    or a missing adapter.
     """
     if spec.format not in NAMES:
         raise UsageError(f"unknown format {spec.format!r}", nearest_name(spec.format, NAMES))
@@ -91,7 +89,7 @@ def look_up(spec: ContestantSpec) -> Entrant:
         return _without_file(spec)
     header = read_gguf(find_model(spec.model))
     identity = describe(header, file_sha256(header.path))
-    adapter = _adapter(spec.adapter) if spec.adapter else None
+    adapter = _adapter(spec.adapter, header) if spec.adapter else None
     return Entrant(spec, identity, _format(spec, header, adapter), adapter, file_sha256(adapter) if adapter else "")
 
 
@@ -104,12 +102,13 @@ def _without_file(spec: ContestantSpec) -> Entrant:
     return Entrant(spec, identity, FIXED.get(spec.format, PLAIN))
 
 
-def _adapter(name: str) -> Path:
+def _adapter(name: str, base: Gguf) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         path = path / ADAPTER_FILE
     if not path.is_file():
         raise UsageError(f"there is no adapter at {path}", "name the adapter's GGUF file, or the folder that `studio finetune` filled")
+    check_adapter(path, base)
     return path
 
 

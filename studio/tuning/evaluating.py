@@ -179,7 +179,10 @@ def _answered(
     engine = opener(entrant.spec.model, entrant.options(asked.options))
     try:
         info = engine.info
-        contestant = _contestant(entrant, info.model, json.dumps({**asdict(info), "model": info.model.path}, sort_keys=True))
+        # With an adapter the engine's name for the model names both.
+        contestant = _contestant(
+            entrant, entrant.identity or info.model, json.dumps({**asdict(info), "model": info.model.path}, sort_keys=True)
+        )
         found = pool.evaluations.enter(evaluation, contestant)
         for notice in info.notices:
             say(f"note: {notice}")

@@ -9,6 +9,7 @@ import pytest
 
 from studio.engine.catalog import bundled_model
 from studio.errors import ModelError, UsageError
+from studio.tuning import contestants
 from studio.tuning.contestants import ContestantSpec, look_up, parse_against
 from studio.tuning.prompt_format import PLAIN
 
@@ -36,7 +37,8 @@ def test_what_names_no_contestant(text: str) -> None:
         parse_against(text, MAIN)
 
 
-def test_the_format_follows_from_the_training_then_from_the_model(tmp_path: Path) -> None:
+def test_the_format_follows_from_the_training_then_from_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contestants, "check_adapter", lambda *_: None)
     adapter = tmp_path / "my-training" / "adapter.gguf"
     adapter.parent.mkdir()
     adapter.write_bytes(b"GGUF")
@@ -69,3 +71,11 @@ def test_what_cannot_be_evaluated(tmp_path: Path) -> None:
             look_up(spec)
     with pytest.raises(ModelError, match="chat template of a server"):
         look_up(ContestantSpec("http://127.0.0.1:1/v1", format="chat"))
+
+
+def test_an_adapter_that_does_not_fit_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    path = bundled_model()
+    assert path is not None
+    (tmp_path / "adapter.gguf").write_bytes(path.read_bytes())
+    with pytest.raises(ModelError, match="not an adapter"):
+        look_up(ContestantSpec(adapter=str(tmp_path)))
