@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from studio.pool.export import ExportOptions, ExportSummary
     from studio.pool.formats.api import Source
     from studio.pool.queries import Queries
+    from studio.publish.card import CardOptions
 
 _STEP = 500
 
@@ -58,6 +59,11 @@ _STEP = 500
 )
 @click.option("--tag", "tags", multiple=True, metavar="NAME", help="Only tasks with this tag; may be repeated for tasks with any of them.")
 @click.option("--noted", is_flag=True, help="Only tasks with a note.")
+@click.option("--card", type=click.Path(path_type=Path), metavar="FILE", help="Also write a Hugging Face dataset card, as README.md.")
+@click.option("--title", metavar="TEXT", help="With --card: what the dataset is called. [the pool's name]")
+@click.option("--license", "licence", metavar="ID", help="With --card: the dataset's licence on the hub, such as apache-2.0. [unknown]")
+@click.option("--language", "languages", multiple=True, metavar="CODE", help="With --card: its language, such as en; may be repeated.")
+@click.option("--force", is_flag=True, help="Replace a card that is there.")
 def command(
     pool: Path,
     output: str,
@@ -71,12 +77,17 @@ def command(
     noted: bool,
     excluded: tuple[str, ...],
     against: tuple[Path, ...],
+    card: Path | None,
+    **said: Any,
 ) -> None:
     """Write the data of POOL, one JSON object a line.
 
     A task's quality is the share of yes among all answers it was given by `studio review`, whoever rated it and in whichever review.
     Skipped tasks have none, nor do those whose instruction or rated instance a person has changed since. Only generated tasks are ever
     rated: seeds need --unrated beside --min-quality. Tags and notes are given on the pool screen.
+
+    --card describes what was exported, with the files' sha256, where it comes from and how: put it into a folder with the data in it or
+    below. It is not replaced without --force.
 
     --exclude-lint looks for the faults in what would be exported, now, and leaves out the tasks and instances at fault, and tasks that
     have no instance left. Of near-duplicates the first stays.
@@ -85,7 +96,6 @@ def command(
     from studio.pool.formats import find_format
     from studio.pool.queries import Queries
     from studio.pool.review_records import Keep
-    from studio.text import display_line
 
     if not output:
         raise UsageError("--output is empty", "name a file, or - for stdout")
@@ -94,13 +104,56 @@ def command(
     find_format(format_name)
     options = ExportOptions(format_name, include_seeds, split, seed, Keep(min_quality, unrated, tags, noted))
     lints = _chosen(excluded, against)
+    described = _described(card, said, output, pool, options)
     with Queries.open(pool) as reader, reader.one_state():
+        source: Source = reader
         if lints:
-            summary = _export_without(_without(reader, lints, against, options), output, options, pool)
+            source = without = _without(reader, lints, against, options)
+            summary = _export_without(without, output, options, pool)
         else:
             summary = _export(reader, output, options, pool)
+        if card is not None and described is not None:
+            _write_card(reader, card, described, summary, (source, options, tuple(each.code for each in lints)))
+    _tell(summary, format_name)
+
+
+def _tell(summary: ExportSummary, format_name: str) -> None:
+    from studio.text import display_line
+
     places = ", ".join(f"{display_line(str(path))} ({count})" for path, count in summary.records.items())
     click.echo(f"{_clear()}exported {summary.total} records of {summary.tasks} tasks as {format_name}: {places}", err=True)
+
+
+def _described(card: Path | None, said: Mapping[str, Any], output: str, pool: Path, options: ExportOptions) -> CardOptions | None:
+    """What the card says on the user's word, checked before anything is written; None without a card."""
+    if card is None:
+        if any(said.values()):
+            raise UsageError("--title, --license, --language and --force are for a card", "add --card README.md")
+        return None
+    if output == "-" or options.format == "self-instruct":
+        raise UsageError("a card goes with a file of one format", "name a file with -o; for a folder on the hub: -o data/all.jsonl")
+    from studio.pool.outputs import refuse_existing
+    from studio.publish.card import CardOptions, check_card_place
+
+    refuse_existing(card, pool, said["force"])
+    check_card_place(card, Path(output))
+    described = CardOptions(said["title"] or pool.stem, said["licence"] or "unknown", said["languages"])
+    described.check()
+    return described
+
+
+def _write_card(
+    reader: Queries, card: Path, described: CardOptions, summary: ExportSummary, how: tuple[Source, ExportOptions, tuple[str, ...]]
+) -> None:
+    from studio.pool.outputs import complete_files, writing
+    from studio.publish.card import Exported, data_files, dataset_card
+    from studio.text import display_line
+
+    text = dataset_card(reader, described, Exported(*how, data_files(card, summary))).encode()
+    with complete_files([card]) as (file,), writing(card):
+        file.write(text)
+    stated = "" if described.licence != "unknown" else "; it states no licence: --license"
+    click.echo(f"{_clear()}wrote the card {display_line(str(card))}{stated}", err=True)
 
 
 def _chosen(excluded: tuple[str, ...], against: tuple[Path, ...]) -> Sequence[Lint]:
