@@ -9,11 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight import paper
-from studio.insight.agreement import Agreement
 from studio.insight.grading import MEANING
 from studio.insight.grading_report import GradingReport
 from studio.insight.report_tables import plain_table
-from studio.insight.review_tables import progress_words, share_words
+from studio.insight.review_tables import agreement_words, progress_words, share_words
 from studio.pool.comparison_records import GRADES
 from studio.text import display_line
 
@@ -88,9 +87,3 @@ def _agreement(report: GradingReport) -> Table:
         for what, figures in (("grades A to D", pair.grades), ("acceptable or not", pair.acceptable)):
             table.add_row(Text(names), what, *agreement_words(figures))
     return table
-
-
-def agreement_words(figures: Agreement) -> tuple[str, str, str]:
-    """Return an agreement as a line shows it: how many, the share of equal ones, kappa."""
-    equal = "" if figures.agreement is None else f"{figures.agreement:.0%}"
-    return f"{figures.count:,}", equal, "undefined" if figures.kappa is None else f"{figures.kappa:.2f}"

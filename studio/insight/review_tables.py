@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight import paper
-from studio.insight.agreement import Share
+from studio.insight.agreement import Agreement, Share
 from studio.insight.review import RaterProgress, ReviewReport
 from studio.pool.review_records import Strata
 from studio.text import display_line
@@ -80,11 +80,8 @@ def _strata(report: ReviewReport) -> Table:
 def _kappa(report: ReviewReport) -> Table:
     table = _table("agreement of two raters", "", "items", "equal", "Cohen's kappa")
     for pair in report.agreement:
-        figures = pair.figures
         names = " and ".join(display_line(rater, _NAME) for rater in pair.raters)
-        equal = "" if figures.agreement is None else f"{figures.agreement:.0%}"
-        kappa = "undefined" if figures.kappa is None else f"{figures.kappa:.2f}"
-        table.add_row(Text(names), pair.row.replace("_", " "), str(figures.count), equal, kappa)
+        table.add_row(Text(names), pair.row.replace("_", " "), *agreement_words(pair.figures))
     return table
 
 
@@ -93,3 +90,9 @@ def share_words(share: Share) -> str:
     if share.share is None or share.low is None or share.high is None:
         return "-"
     return f"{share.share:.0%} ({100 * share.low:.0f}-{100 * share.high:.0f}) of {share.count}"
+
+
+def agreement_words(figures: Agreement) -> tuple[str, str, str]:
+    """Return an agreement as a line shows it: how many, the share of equal ones, kappa."""
+    equal = "" if figures.agreement is None else f"{figures.agreement:.0%}"
+    return f"{figures.count:,}", equal, "undefined" if figures.kappa is None else f"{figures.kappa:.2f}"

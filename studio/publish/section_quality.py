@@ -8,7 +8,7 @@ from studio.insight import paper
 from studio.insight.agreement import Agreement, Share
 from studio.insight.judge_report import JudgeFigures
 from studio.insight.review import ReviewReport
-from studio.insight.review_tables import sample_words, share_words
+from studio.insight.review_tables import agreement_words, sample_words, share_words
 from studio.publish.charts import HEADING, Bar, bars
 from studio.publish.elements import Html, figure, missing, table, tag
 from studio.publish.publication import Publication
@@ -32,12 +32,8 @@ def numbered(raters: list[str]) -> Mapping[str, str]:
 
 def agreement_table(pairs: list[tuple[str, str, Agreement]]) -> Html:
     """Return how far raters agree; given are who, on what, and the figures."""
-
-    def row(who: str, what: str, figures: Agreement) -> tuple[str, ...]:
-        equal = "" if figures.agreement is None else f"{figures.agreement:.0%}"
-        return who, what, f"{figures.count:,}", equal, "undefined" if figures.kappa is None else f"{figures.kappa:.2f}"
-
-    return table(("agreement of two raters", "", "items", "equal", "Cohen's kappa"), (row(*pair) for pair in pairs), words=(0, 1))
+    rows = ((who, what, *agreement_words(figures)) for who, what, figures in pairs)
+    return table(("agreement of two raters", "", "items", "equal", "Cohen's kappa"), rows, words=(0, 1))
 
 
 def _review(review: ReviewReport) -> Iterator[Html]:
