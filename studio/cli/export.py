@@ -97,10 +97,7 @@ def command(
     from studio.pool.queries import Queries
     from studio.pool.review_records import Keep
 
-    if not output:
-        raise UsageError("--output is empty", "name a file, or - for stdout")
-    if unrated and min_quality is None:
-        raise UsageError("--unrated goes with --min-quality", "without it tasks are exported whether rated or not")
+    _refuse_contradictions(output, unrated, min_quality)
     find_format(format_name)
     options = ExportOptions(format_name, include_seeds, split, seed, Keep(min_quality, unrated, tags, noted))
     lints = _chosen(excluded, against)
@@ -115,6 +112,13 @@ def command(
         if card is not None and described is not None:
             _write_card(reader, card, described, summary, (source, options, tuple(each.code for each in lints)))
     _tell(summary, format_name)
+
+
+def _refuse_contradictions(output: str, unrated: bool, min_quality: float | None) -> None:
+    if not output:
+        raise UsageError("--output is empty", "name a file, or - for stdout")
+    if unrated and min_quality is None:
+        raise UsageError("--unrated goes with --min-quality", "without it tasks are exported whether rated or not")
 
 
 def _tell(summary: ExportSummary, format_name: str) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from studio.errors import UsageError
-from studio.insight.parser import PIPELINE
 
 if TYPE_CHECKING:
     from studio.insight.parser import Parser
@@ -20,7 +19,7 @@ PATH = click.Path(path_type=Path)
 @click.argument("pool", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, metavar="FILE", help="Where to write the page.")
 @click.option("--title", metavar="TEXT", help="What the dataset is called. [the pool's name]")
-@click.option("--pipeline", metavar="NAME", help=f"spaCy pipeline for root verbs and objects. [{PIPELINE} where it is installed]")
+@click.option("--pipeline", metavar="NAME", help="spaCy pipeline for root verbs and objects. [the small English one, if installed]")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 def command(pool: Path, output: Path, title: str | None, pipeline: str | None, force: bool) -> None:
     """Write what one would publish beside the dataset of POOL: one HTML file that loads nothing and runs no script.

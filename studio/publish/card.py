@@ -170,6 +170,8 @@ def _narrowed(exported: Exported) -> str:
         words.append(f"tasks of which at least {keep.min_quality:.0%} of the raters' answers are yes{unrated}")
     if keep.tags:
         words.append(f"tasks with a tag of {', '.join(inline(each) for each in keep.tags)}")
+    if keep.noted:
+        words.append("tasks with a note")
     if exported.lints:
         words.append(f"tasks and instances that these lints find nothing wrong with: {', '.join(exported.lints)}")
     return " and ".join(words)

@@ -23,21 +23,22 @@ def has_chat_template(header: Gguf) -> bool:
     return bool(header.text(KEY).strip())
 
 
-def around_the_prompt(header: Gguf) -> tuple[str, str]:
+def around_the_prompt(header: Gguf, *, bos: bool = True) -> tuple[str, str]:
     """Return what the model's chat template puts before and behind the first message of a user, the answer's beginning included.
 
-    A system message is there only where the template has one of its own. Raises ModelError when the file has no template, when it does not
+    A system message is there only where the template has one of its own. Without `bos` the word that begins a text is left out, for a
+    tokeniser that adds it. Raises ModelError when the file has no template, when it does not
     run, wants what a sandbox forbids, or does anything to the message but put it in one place.
     """
     if not has_chat_template(header):
         raise ModelError(f"{header.path}: the model has no chat template", _HINT)
-    before, *behind = _rendered(header).split(_PLACE)
+    before, *behind = _rendered(header, bos).split(_PLACE)
     if len(behind) != 1:
         raise ModelError(f"{header.path}: its chat template does not show the user's message once, but {len(behind)} times", _HINT)
     return before, behind[0]
 
 
-def _rendered(header: Gguf) -> str:
+def _rendered(header: Gguf, bos: bool) -> str:
     from jinja2 import TemplateError
 
     text = ""
@@ -48,7 +49,7 @@ def _rendered(header: Gguf) -> str:
             "add_generation_prompt": True,
             "tools": None,
             "documents": None,
-            "bos_token": _control_word(header, "bos"),
+            "bos_token": _control_word(header, "bos") if bos else "",
             "eos_token": _control_word(header, "eos"),
             "raise_exception": _refuse,
         }

@@ -15,8 +15,7 @@ from studio.pool.records import ExportTask
 from studio.pool.split import Split, plan_split
 from studio.pool.training_records import Side, TrainingItem
 from studio.records import Origin
-from studio.tuning.chat import ChatTemplate
-from studio.tuning.formats import Written, write
+from studio.tuning.formats import Around, Written, write
 from studio.tuning.settings import TrainingSettings
 
 
@@ -63,14 +62,14 @@ class TrainingData:
         return hashlib.sha256(self.lines(Side.TRAIN) + self.lines(Side.VALIDATION)).hexdigest()
 
 
-def collect(pool: Queries, settings: TrainingSettings, template: ChatTemplate | None) -> TrainingData:
+def collect(pool: Queries, settings: TrainingSettings, around: Around | None) -> TrainingData:
     """Return the pool's data as `settings` want it: examples that the format writes alike come once, the first of them.
 
     Raises PoolError when there is nothing to train on, UsageError and ModelError as the format does.
     """
     tasks = [task for task in pool.export_tasks(settings.data != "generated") if _wanted(task, settings)]
     split = _split([task.instruction for task in tasks], settings)
-    examples = list(_once(_examples(tasks, split, settings, template)))
+    examples = list(_once(_examples(tasks, split, settings, around)))
     if not any(example.side is Side.TRAIN for example in examples):
         raise _nothing(settings)
     return TrainingData(examples)
@@ -92,16 +91,14 @@ def _split(instructions: Sequence[str], settings: TrainingSettings) -> Split | N
     return plan_split(instructions, 1 - settings.validation, settings.seed)
 
 
-def _examples(
-    tasks: Iterable[ExportTask], split: Split | None, settings: TrainingSettings, template: ChatTemplate | None
-) -> Iterable[Example]:
+def _examples(tasks: Iterable[ExportTask], split: Split | None, settings: TrainingSettings, around: Around | None) -> Iterable[Example]:
     for task in tasks:
         side = Side.TRAIN if split is None or split.is_training(task.instruction) else Side.VALIDATION
         for number, instance in zip(task.instance_ids, task.instances, strict=True):
             if not instance.output.strip():
                 continue
             key = f"{settings.seed}/{task.instruction}/{instance.input}/{instance.output}"
-            written = write(settings.format, task.instruction, instance, key, template)
+            written = write(settings.format, task.instruction, instance, key, around)
             yield Example(task.id, number, side, task.instruction, instance.input, instance.output, written)
 
 

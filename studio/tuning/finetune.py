@@ -23,7 +23,7 @@ from studio.pool.store import Pool
 from studio.pool.training_records import LossPoint
 from studio.tuning import checkpoint
 from studio.tuning.adapter_gguf import check_architecture
-from studio.tuning.chat import ChatTemplate
+from studio.tuning.chat_template import around_the_prompt
 from studio.tuning.events import Ended, Event, Finished, Opened, Prepared, Resumed, Saved, Step, Validated, Waiting
 from studio.tuning.lora import ADAPTER
 from studio.tuning.opening import RECORD, Asked, OpenTraining, open_training, place_in_pool
@@ -68,9 +68,9 @@ def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
 
     The pool is held for moments only, see `recording`. Raises StudioError subclasses; everything up to the last checkpoint is kept then.
     """
-    template = ChatTemplate.of(asked.model) if asked.settings.format == "chat" else None
+    around = around_the_prompt(read_gguf(asked.model), bos=False) if asked.settings.format == "chat" else None
     with Pool.open(asked.pool) as pool:
-        training = open_training(pool, asked, template)
+        training = open_training(pool, asked, around)
     yield Opened(training.name, training.job.folder, training.number is not None)
     session = _Session(asked, training)
     for event in training_events(training.job, cancel):

@@ -12,10 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from studio.errors import UsageError, nearest_name
-from studio.pool.formats import prompt_completion
-from studio.pool.formats.api import question
 from studio.records import Instance
-from studio.tuning.chat import ChatTemplate
+from studio.tuning.prompt_format import ALPACA, PLAIN, PromptFormat, chat_format
 
 WITH_INPUT = (
     "{instruction}\nInput: {input}\nOutput:",
@@ -36,14 +34,8 @@ WITHOUT_INPUT = (
 )
 _FIELD = re.compile(r"(\w+):")
 
-_PREAMBLE = "Below is an instruction that describes a task"
-_ALPACA_WITH_INPUT = (
-    f"{_PREAMBLE}, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n"
-)
-_ALPACA_WITHOUT_INPUT = (
-    f"{_PREAMBLE}. Write a response that appropriately completes the request.\n\n### Instruction:\n{{instruction}}\n\n### Response:\n"
-)
+Around = tuple[str, str]
+"""What a model's chat template puts before and behind the user's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +47,19 @@ class Written:
     parts: tuple[str, str, str] | None = None
 
 
+Writer = Callable[[str, Instance, random.Random, Around | None], Written]
+
+
 @dataclass(frozen=True, slots=True)
-class PromptFormat:
-    """A way to write instances. `write` gets instruction, instance, the instance's own random numbers and the model's template."""
+class TrainingFormat:
+    """A way to write instances. `write` gets instruction, instance, the instance's own random numbers and what is around a chat prompt."""
 
     name: str
     summary: str
-    write: Callable[[str, Instance, random.Random, ChatTemplate | None], Written]
+    write: Writer
 
 
-def _varied(instruction: str, instance: Instance, rng: random.Random, _template: ChatTemplate | None) -> Written:
+def _varied(instruction: str, instance: Instance, rng: random.Random, _around: Around | None) -> Written:
     given = instance.input.strip()
     if given and rng.random() < 0.5:
         given = _plainer(given)
@@ -79,51 +74,51 @@ def _plainer(given: str) -> str:
     return given.replace("\n\n", "\n")
 
 
-def _alpaca(instruction: str, instance: Instance, _rng: random.Random, _template: ChatTemplate | None) -> Written:
-    given = instance.input.strip()
-    return _filled(_ALPACA_WITH_INPUT if given else _ALPACA_WITHOUT_INPUT, instruction, given, instance.output)
-
-
 def _filled(pattern: str, instruction: str, given: str, output: str) -> Written:
-    prompt = pattern.format(instruction=instruction.strip(), input=given)
+    return _answered(pattern.format(instruction=instruction.strip(), input=given), output)
+
+
+def _answered(prompt: str, output: str) -> Written:
     # After a cue the answer follows on the same line, elsewhere it begins one.
     return Written(prompt, output.strip() if prompt.endswith("\n") else f" {output.strip()}")
 
 
-def _plain(instruction: str, instance: Instance, _rng: random.Random, _template: ChatTemplate | None) -> Written:
-    record = prompt_completion.record(instruction, instance)
-    return Written(str(record["prompt"]), str(record["completion"]))
+def _fixed(form: PromptFormat) -> Writer:
+    def written(instruction: str, instance: Instance, _rng: random.Random, _around: Around | None) -> Written:
+        return _answered(form.prompt(instruction, instance.input), instance.output)
+
+    return written
 
 
-def _chat(instruction: str, instance: Instance, _rng: random.Random, template: ChatTemplate | None) -> Written:
-    if template is None:
+def _chat(instruction: str, instance: Instance, _rng: random.Random, around: Around | None) -> Written:
+    if around is None:
         raise UsageError("this model has no chat template", "choose another --format")
-    before, after = template.around()
-    content = question(instruction.strip(), Instance(instance.input.strip(), ""))
-    return Written(before + content + after, instance.output.strip(), (before, content, after))
+    form = chat_format(*around)
+    content = form.prompt(instruction, instance.input)
+    return Written(form.opening + content + form.closing, instance.output.strip(), (form.opening, content, form.closing))
 
 
-FORMATS: Mapping[str, PromptFormat] = {
+FORMATS: Mapping[str, TrainingFormat] = {
     each.name: each
     for each in (
-        PromptFormat("varied", "the method's: one of thirteen, drawn for each instance", _varied),
-        PromptFormat("plain", "one of them for all: instruction, input, Output:", _plain),
-        PromptFormat("alpaca", "Stanford Alpaca's template", _alpaca),
-        PromptFormat("chat", "the model's own chat template", _chat),
+        TrainingFormat("varied", "the method's: one of thirteen, drawn for each instance", _varied),
+        TrainingFormat("plain", "one of them for all: instruction, input, Output:", _fixed(PLAIN)),
+        TrainingFormat("alpaca", "Stanford Alpaca's template", _fixed(ALPACA)),
+        TrainingFormat("chat", "the model's own chat template", _chat),
     )
 }
 
 
-def find_format(name: str) -> PromptFormat:
+def find_format(name: str) -> TrainingFormat:
     """Return the format called `name`. Raises UsageError with the nearest name."""
     if name not in FORMATS:
         raise UsageError(f"unknown prompt format {name!r}", nearest_name(name, FORMATS))
     return FORMATS[name]
 
 
-def write(name: str, instruction: str, instance: Instance, key: str, template: ChatTemplate | None = None) -> Written:
+def write(name: str, instruction: str, instance: Instance, key: str, around: Around | None = None) -> Written:
     """Return how the format `name` writes an instance. Equal `key`s draw equally: the seed and what identifies the instance.
 
-    Raises UsageError for an unknown format, and for `chat` without a template.
+    Raises UsageError for an unknown format, and for `chat` without `around`.
     """
-    return find_format(name).write(instruction, instance, random.Random(key), template)
+    return find_format(name).write(instruction, instance, random.Random(key), around)

@@ -17,8 +17,8 @@ from studio.pool.store import Pool
 from studio.pool.training_records import Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
 from studio.records import ModelIdentity
 from studio.text import display_line
-from studio.tuning.chat import ChatTemplate
 from studio.tuning.data import collect
+from studio.tuning.formats import Around
 from studio.tuning.job import Job, data_file
 from studio.tuning.memory import adapter_parameters
 from studio.tuning.settings import TrainingSettings
@@ -65,7 +65,7 @@ class OpenTraining:
         return TrainingPlan(self.name, asked.identity, asked.recorded, self.job.fingerprint, folder, steps)
 
 
-def open_training(pool: Pool, asked: Asked, template: ChatTemplate | None) -> OpenTraining:
+def open_training(pool: Pool, asked: Asked, around: Around | None) -> OpenTraining:
     """Find the training to go on with, or collect the data of a new one and write it into its folder.
 
     Raises UsageError for a name that is taken or settings that contradict its own, PoolError for no usable data, files that are gone and
@@ -75,7 +75,7 @@ def open_training(pool: Pool, asked: Asked, template: ChatTemplate | None) -> Op
     if found is not None:
         return _again(pool, asked, found)
     name, folder = _place(pool, asked)
-    data = collect(pool.reader, asked.settings, template)
+    data = collect(pool.reader, asked.settings, around)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     _check_room(folder, asked)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from studio.errors import UsageError
-from studio.insight.lint.grams import Grams
-from studio.insight.ngrams import shared_ngrams
+from studio.insight.ngrams import SIZE, KnownRuns, shared_ngrams
 from studio.insight.overlap import highest_overlaps
 from studio.insight.sources import SourceTask
+from studio.loop.tokens import unicode_tokens
 from studio.pool.evaluation_records import EvaluationItem
 from studio.records import Instance
 from studio.seeds.faults import readable
 
 THRESHOLD = 0.7
 """ROUGE-L F1 from which on two instructions count as one: what the method itself calls too similar."""
+_AT_A_TIME = 256
+"""Training texts that are looked up together."""
 TRAINED_ON = ("train.jsonl", "validation.jsonl")
 """What `studio finetune` leaves beside an adapter: the data it learned from, and the data it chose the best step by."""
 
@@ -101,14 +104,13 @@ def overlapping(items: Sequence[EvaluationItem], training: Training) -> list[Ite
 
 def _sharing(item: EvaluationItem, training: Training, score: float) -> tuple[str, float, str]:
     """Return the first training task that shares a run of words with an item, and the run."""
-    grams = Grams()
-    for text in _texts(item):
-        grams.add(text)
-    for task in training:
-        for text in task.texts:
-            if run := grams.shared(text):
-                return task.label, score, run
-    # Two different runs with one hash: as good as impossible, and then better left out than trusted.
+    known = KnownRuns([_texts(item)])
+    texts = ((task.label, text) for task in training for text in task.texts)
+    while chunk := list(islice(texts, _AT_A_TIME)):
+        for (label, text), run in zip(chunk, known.shared([text] for _, text in chunk), strict=True):
+            if run.first is not None:
+                return label, score, " ".join(unicode_tokens(text)[run.first : run.first + SIZE])
+    # The training data has changed between two looks at it: better left out than trusted.
     return "another task", score, "a run of eight words"
 
 

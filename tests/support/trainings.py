@@ -6,12 +6,13 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+from studio.engine.gguf import read_gguf
 from studio.engine.identity import identify
 from studio.pool.queries import Queries
 from studio.pool.store import Pool
 from studio.pool.training_records import Side
 from studio.records import Instance, SeedTask
-from studio.tuning.chat import ChatTemplate
+from studio.tuning.chat_template import around_the_prompt
 from studio.tuning.data import collect
 from studio.tuning.events import Event
 from studio.tuning.job import Job, data_file
@@ -55,7 +56,7 @@ def quick_job(folder: Path, **settings: Any) -> Job:
 def job_for(model: Path, pool: Path, folder: Path, settings: TrainingSettings) -> Job:
     """Write the data of a training into `folder` and return its job."""
     with Queries.open(pool) as reader:
-        data = collect(reader, settings, ChatTemplate.of(model) if settings.format == "chat" else None)
+        data = collect(reader, settings, around_the_prompt(read_gguf(model), bos=False) if settings.format == "chat" else None)
     for side in Side:
         data_file(folder, side).write_bytes(data.lines(side))
     return Job(str(model), identify(model).sha256, "", str(folder), data.fingerprint, settings, threads=1)

@@ -67,3 +67,4 @@ def test_the_bundled_models_template_and_control_words() -> None:
     assert text_at(header, "tokenizer.ggml.tokens", 10**9) == text_at(header, "nothing", 0) == ""
     spelt = replace(header, metadata={**header.metadata, KEY: "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"})
     assert around_the_prompt(spelt) == ("<|im_start|>", "<|im_end|>")
+    assert around_the_prompt(spelt, bos=False) == ("", "<|im_end|>")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.errors import ModelError, UsageError
+from studio.errors import UsageError
 from studio.records import Instance
-from studio.tuning.chat import ChatTemplate
 from studio.tuning.formats import FORMATS, WITH_INPUT, WITHOUT_INPUT, write
-from support.tiny_models import CHAT_TEMPLATE, tiny_model
 
-CHAT = ChatTemplate(CHAT_TEMPLATE, "tiny")
+AROUND = ("<|user|>", "<|end|><|assistant|>")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
@@ -48,34 +44,16 @@ def test_completions_fit_their_prompts() -> None:
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS, st.sampled_from(sorted(FORMATS)))
 def test_texts_stand_in_their_prompts_unchanged(instruction: str, given_input: str, output: str, key: str, name: str) -> None:
-    written = write(name, instruction, Instance(given_input, output), key, CHAT)
-    assert write(name, instruction, Instance(given_input, output), key, CHAT) == written
+    written = write(name, instruction, Instance(given_input, output), key, AROUND)
+    assert write(name, instruction, Instance(given_input, output), key, AROUND) == written
     assert instruction.strip() in written.prompt
     assert written.completion.strip() == output.strip()
     assert written.parts is None or "".join(written.parts) == written.prompt
 
 
-def test_the_chat_template_is_the_models_own(tmp_path: Path) -> None:
-    template = ChatTemplate.of(tiny_model(tmp_path / "tiny.gguf"))
-    written = write("chat", "Say it.", Instance("now", "yes"), "0", template)
+def test_a_chat_prompt_stands_within_the_models_own_template() -> None:
+    written = write("chat", "Say it.", Instance("now", "yes"), "0", AROUND)
     assert written.parts == ("<|user|>", "Say it.\n\nnow", "<|end|><|assistant|>")
-    with pytest.raises(ModelError, match="the model has no chat template"):
-        ChatTemplate.of(tiny_model(tmp_path / "base.gguf", template=""))
-
-
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        ("{{ nonsense", "fails"),
-        ("{{ raise_exception('only with a system message') }}", "only with a system message"),
-        ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "fails"),
-        ("{{ messages[0]['content'] | upper }}", "does not hold"),
-        ("{{ messages[0]['content'] }}{{ messages[0]['content'] }}", "does not hold"),
-    ],
-)
-def test_a_template_that_does_not_do_is_refused(source: str, words: str) -> None:
-    with pytest.raises(ModelError, match=words):
-        ChatTemplate(source, "stranger").around()
 
 
 def test_unknown_formats_and_missing_templates() -> None:
