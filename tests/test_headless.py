@@ -47,9 +47,19 @@ def test_a_server_is_asked_again(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_keeps_what_shapes_its_batches(tmp_path: Path) -> None:
-    wanted = stored(tmp_path, parallel=5, context_tokens=4096)
-    assert engine_options(RunOptions(), wanted) == EngineOptions(context=4096, parallel=5)
-    assert engine_options(RunOptions(parallel=7, context=0), wanted) == EngineOptions(context=4096, parallel=7)
+    wanted = stored(tmp_path, parallel=5, context_tokens=4096, contexts=2)
+    assert engine_options(RunOptions(), wanted) == EngineOptions(context=4096, parallel=5, contexts=2)
+    assert engine_options(RunOptions(parallel=7, context=0), wanted) == EngineOptions(context=4096, parallel=7, contexts=2)
+
+
+def test_a_run_from_before_there_were_several_contexts_keeps_its_one(tmp_path: Path) -> None:
+    wanted = stored(tmp_path)
+    assert wanted.stored is not None
+    settings = json.loads(wanted.stored.settings)
+    del settings["engine"]["contexts"]
+    wanted = replace(wanted, stored=replace(wanted.stored, settings=json.dumps(settings)))
+    assert engine_options(RunOptions(), wanted).contexts == 1
+    assert engine_options(RunOptions(), replace(wanted, stored=None)).contexts == 0
 
 
 def test_progress_away_from_a_terminal_is_a_line_a_round(tmp_path: Path) -> None:
