@@ -211,10 +211,10 @@ async def test_the_start_screen_opens_it_and_begins_with_what_is_taken(tmp_path:
             start = app.screen
             await pilot.click("#model")
             await choose(driven, start, "scripted")
-            assert "scripted ▾" in screen_text(app)
+            assert "scripted ▼" in screen_text(app)
             await pilot.press("ctrl+l")
             await choose(driven, start, "http://127.0.0.1:1/v1#x")
-            assert str(start.query_one("#model", Button).label) == "http://127.0.0.1:1/v1#x ▾"
+            assert str(start.query_one("#model", Button).label) == "http://127.0.0.1:1/v1#x ▼"
             await pilot.press("ctrl+o")
             await driven.until(lambda: app.runner is not None)
             await driven.idle()
