@@ -11,10 +11,9 @@ from studio.pool.formats.api import Format, Record, by_instance, question
 from studio.records import Instance
 
 
-def record(instruction: str, instance: Instance) -> Record:
-    """Return `prompt` and `completion` of an instance."""
+def _record(instruction: str, instance: Instance) -> Record:
     prompt = question(instruction.strip(), Instance(instance.input.strip(), ""))
     return {"prompt": f"{prompt}\n\nOutput:", "completion": f" {instance.output.strip()}"}
 
 
-FORMAT: Format = by_instance("prompt-completion", "prompt and completion as plain text", record)
+FORMAT: Format = by_instance("prompt-completion", "prompt and completion as plain text", _record)
