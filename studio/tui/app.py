@@ -78,6 +78,9 @@ class StudioApp(App[None]):
         self.runner: Runner | None = None
         self.studio: StudioScreen | None = None
         self.activity = ActivityLog()
+        self._seen = {"studio"}
+        self._whole = False
+        """Whether the screen that is switched to has been put together before."""
 
     def on_mount(self) -> None:
         """The theme, and the first screen."""
@@ -137,9 +140,17 @@ class StudioApp(App[None]):
 
         The screen is not sent a `Resize` for that: with one of another size still on its way, the two would call each other up for ever.
         """
+        self._whole = mode in self._seen
+        self._seen.add(mode)
         self.switch_mode(mode)
+        self._whole = False
         fit_classes(self.screen, self.size)
         self._hint_if_small(self.size)
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Textual paints nothing for 50 ms after a switch, which hides how a screen is put together; one seen before is whole at once."""
+        if not self._whole:
+            super().delay_update(delay)
 
     def on_resize(self, event: Resize) -> None:
         """The window has another size, which `size` tells only afterwards."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.app import App
 
 from studio.tui.export_dialog import ExportDialog
 from studio.tui.help_dialog import HelpDialog
@@ -38,6 +39,20 @@ async def test_the_screens_are_a_key_or_a_click_away(tmp_path: Path, size: tuple
         assert isinstance(driven.app.screen, PoolScreen)
         await driven.pilot.resize_terminal(50, 15)
         await driven.until(lambda: "The studio needs" in screen_text(driven.app))
+
+
+async def test_only_a_screen_never_seen_before_is_held_back_until_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[str] = []
+
+    def record(app: App[None], delay: float) -> None:
+        held.append(app.current_mode)
+        hold(app, delay)
+
+    hold = App.delay_update
+    async with studio(tmp_path / "pool.db") as driven:
+        monkeypatch.setattr(App, "delay_update", record)
+        await driven.pilot.press("2", "1", "2", "3", "2")
+    assert held == ["studio", "pool"]
 
 
 async def test_a_run_goes_on_while_the_pool_is_looked_at(tmp_path: Path) -> None:

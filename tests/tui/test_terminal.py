@@ -50,6 +50,11 @@ def test_a_round_and_a_verdict_outlive_the_program(tmp_path: Path, size: tuple[i
         terminal.until("✗ rejected by you. The rule said: accepted, novel.")
         terminal.press("u")
         terminal.until("✓ accepted  novel.")
+        for _ in range(2):
+            terminal.press("2")
+            terminal.until(" · by id")
+            terminal.press("1")
+            terminal.until("✓ accepted  novel.")
         terminal.press("q")
         assert terminal.ended() == 0
     assert_sound(pool)
