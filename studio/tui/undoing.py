@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 from textual.app import SystemCommand
 from textual.reactive import Reactive
-from textual.screen import Screen
 from textual.widget import Widget
 
 from studio.loop.steering import Steering
+from studio.tui.kept_screen import KeptScreen
 
 Offer = tuple[str, str, str, Callable[[], None]]
 """An action's name, what the palette calls it, what it says of it, and what it calls."""
 
 
-class UndoingScreen(Screen[None]):
+class UndoingScreen(KeptScreen):
     """Base of the steering halves of screens."""
 
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)

@@ -55,6 +55,17 @@ async def test_only_a_screen_never_seen_before_is_held_back_until_it_is_whole(tm
     assert held == ["studio", "pool"]
 
 
+async def test_a_theme_chosen_on_one_screen_is_that_of_the_others(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db") as driven:
+        await driven.pilot.press("2", "1")
+        before = driven.app.screen.styles.background
+        await driven.pilot.press("2")
+        driven.app.theme = "textual-light"
+        await driven.pilot.press("1")
+        await driven.until(lambda: driven.app.screen.styles.background != before)
+        assert driven.app.screen.query_one(StudioHeader).styles.background.brightness > 0.5
+
+
 async def test_a_run_goes_on_while_the_pool_is_looked_at(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db") as driven:
         await driven.press("s")

@@ -1,0 +1,14 @@
+"""A screen that one goes away from and comes back to."""
+
+from __future__ import annotations
+
+from textual.events import ScreenResume
+from textual.screen import Screen
+
+
+class KeptScreen(Screen[None]):
+    """Is painted as it was left when one comes back to it."""
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """Do not work out all styles once more, which takes longer than the painting; a new theme or another size sees to its own."""
+        event.refresh_styles = False
