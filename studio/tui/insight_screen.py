@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.events import ScreenResume
 from textual.widgets import Static, TabbedContent, TabPane
 
 from studio.errors import StudioError
@@ -117,7 +118,7 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
     def on_unmount(self) -> None:
         self._access.close()
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: ScreenResume) -> None:  # noqa: ARG002  (Textual calls the base's as well)
         self._follow()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)

@@ -14,6 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.events import ScreenResume
 from textual.widgets import Static
 
 from studio.errors import StudioError
@@ -128,7 +129,7 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         self._lists.close()
         self._rows.close()
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: ScreenResume) -> None:  # noqa: ARG002  (Textual calls the base's as well)
         self._follow()
 
     def look(self, *, wait_s: float = 0.0, again: bool = False) -> None:
