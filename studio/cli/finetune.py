@@ -26,7 +26,11 @@ PATH = click.Path(path_type=Path)
 @click.option("--name", default="", metavar="NAME", help="What to call the training. [the unfinished one, or tuned-N]")
 @click.option("-o", "--output", type=PATH, metavar="FOLDER", help="Where its files go. [POOL.adapters/NAME]")
 @click.option("--data", metavar="WHICH", help="all, generated (without the seeds) or seeds (alone, to compare with). [all]")
-@click.option("--format", metavar="NAME", help="varied (the method's), plain, alpaca, or chat: the model's own template. [varied]")
+@click.option(
+    "--format",
+    metavar="NAME",
+    help="chat (the model's own template), varied (the method's), plain or alpaca. [chat where the model has a template, else varied]",
+)
 @click.option("--validation", type=float, metavar="SHARE", help="Instructions to measure by, not to train on; 0 is none. [0.1]")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data. [1]")
 @click.option("--learning-rate", type=float, metavar="RATE", help="The highest; it warms up and decays. [5e-4]")

@@ -16,6 +16,7 @@ from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
 from studio.errors import ModelError, UsageError, nearest_name
 from studio.records import ModelIdentity
 from studio.tuning.chat_template import around_the_prompt, has_chat_template
+from studio.tuning.formats import VARIED
 from studio.tuning.prompt_format import AUTO, CHAT, FIXED, NAMES, PLAIN, PromptFormat, chat_format
 
 ADAPTER_FILE = "adapter.gguf"
@@ -128,4 +129,4 @@ def _trained_format(adapter: Path) -> str:
     except (OSError, ValueError, LookupError, TypeError):
         return AUTO
     # The varied formats are the method's thirteen, and plain is one of them.
-    return {"varied": PLAIN.name, **{name: name for name in (*FIXED, CHAT)}}.get(str(trained), AUTO)
+    return {VARIED: PLAIN.name, **{name: name for name in (*FIXED, CHAT)}}.get(str(trained), AUTO)

@@ -14,7 +14,7 @@ from studio import __version__
 from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
 from studio.engine.catalog import find_model
-from studio.engine.gguf import read_gguf
+from studio.engine.gguf import Gguf, read_gguf
 from studio.engine.identity import identify
 from studio.engine.remote_address import is_address
 from studio.errors import Interrupted, UsageError
@@ -23,11 +23,13 @@ from studio.pool.store import Pool
 from studio.pool.training_records import LossPoint
 from studio.tuning import checkpoint
 from studio.tuning.adapter_gguf import check_architecture
-from studio.tuning.chat_template import around_the_prompt
+from studio.tuning.chat_template import around_the_prompt, has_chat_template
 from studio.tuning.events import Ended, Event, Finished, Opened, Prepared, Resumed, Saved, Step, Validated, Waiting
+from studio.tuning.formats import VARIED
 from studio.tuning.lora import ADAPTER
 from studio.tuning.opening import RECORD, Asked, OpenTraining, open_training, place_in_pool
 from studio.tuning.process import training_events
+from studio.tuning.prompt_format import AUTO, CHAT
 from studio.tuning.recording import Recorder
 from studio.tuning.requirements import require_extra
 from studio.tuning.settings import TrainingSettings
@@ -60,7 +62,14 @@ def check(wish: Wish) -> Asked:
     if wish.weights is not None:
         check_folder(wish.weights, base)
     weights = str(wish.weights.absolute()) if wish.weights is not None else ""
-    return Asked(wish.pool, path, identify(path), base, wish.settings, weights, wish.name, wish.output, wish.threads)
+    return Asked(wish.pool, path, identify(path), base, _with_format(wish.settings, base), weights, wish.name, wish.output, wish.threads)
+
+
+def _with_format(settings: TrainingSettings, base: Gguf) -> TrainingSettings:
+    """An instruct model goes on in the template it was made with; any other learns the method's formats."""
+    if settings.format != AUTO:
+        return settings
+    return settings.model_copy(update={"format": CHAT if has_chat_template(base) else VARIED})
 
 
 def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
@@ -68,7 +77,7 @@ def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
 
     The pool is held for moments only, see `recording`. Raises StudioError subclasses; everything up to the last checkpoint is kept then.
     """
-    around = around_the_prompt(read_gguf(asked.model), bos=False) if asked.settings.format == "chat" else None
+    around = around_the_prompt(read_gguf(asked.model), bos=False) if asked.settings.format == CHAT else None
     with Pool.open(asked.pool) as pool:
         training = open_training(pool, asked, around)
     yield Opened(training.name, training.job.folder, training.number is not None)

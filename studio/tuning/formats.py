@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from studio.errors import UsageError, nearest_name
 from studio.records import Instance
-from studio.tuning.prompt_format import ALPACA, PLAIN, PromptFormat, chat_format
+from studio.tuning.prompt_format import ALPACA, CHAT, PLAIN, PromptFormat, chat_format
 
 WITH_INPUT = (
     "{instruction}\nInput: {input}\nOutput:",
@@ -33,6 +33,8 @@ WITHOUT_INPUT = (
     "Task: {instruction}\n\n",
 )
 _FIELD = re.compile(r"(\w+):")
+
+VARIED = "varied"
 
 Around = tuple[str, str]
 """What a model's chat template puts before and behind the user's text."""
@@ -101,10 +103,10 @@ def _chat(instruction: str, instance: Instance, _rng: random.Random, around: Aro
 FORMATS: Mapping[str, TrainingFormat] = {
     each.name: each
     for each in (
-        TrainingFormat("varied", "the method's: one of thirteen, drawn for each instance", _varied),
-        TrainingFormat("plain", "one of them for all: instruction, input, Output:", _fixed(PLAIN)),
-        TrainingFormat("alpaca", "Stanford Alpaca's template", _fixed(ALPACA)),
-        TrainingFormat("chat", "the model's own chat template", _chat),
+        TrainingFormat(VARIED, "the method's: one of thirteen, drawn for each instance", _varied),
+        TrainingFormat(PLAIN.name, "one of them for all: instruction, input, Output:", _fixed(PLAIN)),
+        TrainingFormat(ALPACA.name, "Stanford Alpaca's template", _fixed(ALPACA)),
+        TrainingFormat(CHAT, "the model's own chat template", _chat),
     )
 }
 

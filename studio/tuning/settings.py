@@ -9,6 +9,7 @@ from pydantic import Field
 
 from studio.config import validated
 from studio.loop.settings import Parameters
+from studio.tuning.prompt_format import AUTO
 
 Data = Literal["all", "generated", "seeds"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -21,7 +22,7 @@ class TrainingSettings(Parameters):
     `batch` counts examples of an optimiser step; how many pass through the model at once follows from the device.
     """
 
-    format: str = Field("varied", description="how examples are written, see `formats.FORMATS`")
+    format: str = Field(AUTO, description="how examples are written, see `formats.FORMATS`; auto is chat where the model has a template")
     data: Data = Field("all", description="generated and imported tasks with the seeds, without them, or the seeds alone")
     seed: str = Field("0", description="decides split, formats, order and first weights")
     validation: float = Field(0.1, ge=0.0, lt=1.0, description="share of instructions that are only measured by; 0 is none")
@@ -43,5 +44,6 @@ def training_settings(values: Mapping[str, Any]) -> TrainingSettings:
     from studio.tuning.formats import find_format
 
     settings = validated(TrainingSettings, values, "setting")
-    find_format(settings.format)
+    if settings.format != AUTO:
+        find_format(settings.format)
     return settings

@@ -25,7 +25,7 @@ from studio.tuning.settings import training_settings
 from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.extra import needs_extra
 from support.pools import assert_sound
-from support.tiny_models import tiny_model
+from support.tiny_models import CHAT_TEMPLATE, tiny_model
 from support.trainings import QUICK, lesson_pool
 
 pytestmark = needs_extra
@@ -74,7 +74,7 @@ def test_from_pool_to_adapter(place: Path) -> None:
     assert {file.name for file in folder.iterdir()} == {"adapter.gguf", "peft", "train.jsonl", "validation.jsonl", "training.json"}
     check_adapter(folder / "adapter.gguf", read_gguf(place / "tiny.gguf"))
     about = json.loads((folder / "training.json").read_text())
-    assert (about["state"], about["prompt_format"], about["base"]["name"], about["too_long"]) == ("finished", "varied", "tiny", 0)
+    assert (about["state"], about["prompt_format"], about["base"]["name"], about["too_long"]) == ("finished", "chat", "tiny", 0)
     with Queries.open(place / "pool.db") as reader:
         [record] = reader.trainings()
         losses = reader.training_losses(record.id)
@@ -198,6 +198,13 @@ def test_places_that_cannot_be_used(place: Path, monkeypatch: pytest.MonkeyPatch
         run(place)
     with Queries.open(place / "pool.db") as reader:
         assert reader.trainings() == []
+
+
+@pytest.mark.parametrize(("template", "expected"), [(CHAT_TEMPLATE, "chat"), ("", "varied")])
+def test_a_model_goes_on_in_its_own_template_where_it_has_one(place: Path, template: str, expected: str) -> None:
+    tiny_model(place / "tiny.gguf", template=template)
+    assert check(wish(place)).settings.format == expected
+    assert check(wish(place, format="plain")).settings.format == "plain"
 
 
 def test_models_that_cannot_be_trained(place: Path) -> None:

@@ -47,7 +47,7 @@ def lesson_pool(path: Path, number: int = 24) -> Path:
 def quick_job(folder: Path, **settings: Any) -> Job:
     """Write the data of a quick training of a tiny model into `folder`, which is made, and return its job."""
     folder.mkdir()
-    wanted = training_settings(QUICK | settings)
+    wanted = training_settings({"format": "varied"} | QUICK | settings)
     model = tiny_model(folder / "tiny.gguf")
     pool = lesson_pool(folder / "pool.db")
     return job_for(model, pool, folder, wanted)

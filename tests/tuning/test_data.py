@@ -30,7 +30,7 @@ def pool(tmp_path: Path) -> Path:
 
 def collected(pool: Path, **settings: object) -> TrainingData:
     with Queries.open(pool) as reader:
-        return collect(reader, TrainingSettings.model_validate(settings), None)
+        return collect(reader, TrainingSettings.model_validate({"format": "varied"} | settings), None)
 
 
 def test_which_tasks(pool: Path) -> None:
