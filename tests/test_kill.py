@@ -12,7 +12,7 @@ import pytest
 from studio.loop.session import Goal
 from studio.pool.database import Database
 from studio.pool.store import Pool
-from support.command import STUDIO, clean_environment, studio
+from support.command import STUDIO, clean_environment, new_studio
 from support.pools import assert_sound
 from support.sessions import all_seeds, configuration, exported, play, session_in
 
@@ -24,7 +24,7 @@ def test_sigkill_at_random_moments(tmp_path: Path) -> None:
     """Twenty processes die, each a random while after it began to generate; the next goes on, a last one finishes."""
     rng = random.Random(20)
     calm, killed = tmp_path / "calm.db", tmp_path / "killed.db"
-    assert studio("run", calm, *RUN).returncode == 0
+    assert new_studio("run", calm, *RUN).returncode == 0
     died = 0
     for _ in range(KILLS):
         running = subprocess.Popen([*STUDIO, "run", str(killed), *RUN], env=clean_environment(), stderr=subprocess.PIPE, text=True)
@@ -38,7 +38,7 @@ def test_sigkill_at_random_moments(tmp_path: Path) -> None:
         died += running.returncode == -9
         assert_sound(killed)
     assert died == KILLS
-    assert studio("run", killed, *RUN).returncode == 0
+    assert new_studio("run", killed, *RUN).returncode == 0
     assert exported(killed) == exported(calm)
 
 

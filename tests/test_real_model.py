@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rouge_score import rouge_scorer
 
-from support.command import studio
+from support.command import new_studio
 from support.pools import ask, assert_sound
 from support.sessions import exported
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.real_model, pytest.mark.slow]
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pool of `studio run pool.db --headless --target 20`."""
     path = tmp_path_factory.mktemp("real") / "pool.db"
-    done = studio("run", path, "--headless", "--target", "20", "--json")
+    done = new_studio("run", path, "--headless", "--target", "20", "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["accepted"] >= 20 and summary["instances"] > 0 and summary["stopped"] == "target"
@@ -55,7 +55,7 @@ def test_all_pairs_keep_to_the_threshold(pool: Path) -> None:
 def test_the_same_seed_writes_the_same(pool: Path, tmp_path: Path) -> None:
     """A second process, cancelled and resumed by nobody, writes byte for byte what the first did in its first round."""
     again = tmp_path / "again.db"
-    assert studio("run", again, "--headless", "--rounds", "1").returncode == 0
+    assert new_studio("run", again, "--headless", "--rounds", "1").returncode == 0
     if ask(pool, "SELECT max(number) FROM rounds") == [(1,)]:
         assert exported(again) == exported(pool)
     texts = "SELECT stage, ordinal, text FROM requests JOIN completions ON request_id = id WHERE round_id = 1 ORDER BY 1, 2"

@@ -11,7 +11,7 @@ from studio.engine.llama import LlamaEngine
 from studio.engine.options import EngineOptions
 from studio.pool.queries import Queries
 from studio.pool.training_records import Side
-from support.command import studio
+from support.command import new_studio
 from support.engines import bundled_identity, complete, request
 from support.extra import needs_extra
 from support.trainings import lesson_pool
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.real_model, pytest.mark.slow, needs_extra]
 def test_the_bundled_model_learns_what_the_pool_teaches(tmp_path: Path) -> None:
     pool = lesson_pool(tmp_path / "pool.db", 32)
     words = ("--format", "plain", "--batch", "4", "--epochs", "2", "--max-tokens", "64", "--evaluations", "1", "--threads", "1", "--json")
-    done = studio("finetune", pool, *words, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    done = new_studio("finetune", pool, *words, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert 5e6 < told["adapter_bytes"] < 15e6

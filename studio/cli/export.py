@@ -139,8 +139,8 @@ def _described(card: Path | None, said: Mapping[str, Any], output: str, pool: Pa
     from studio.pool.outputs import refuse_existing
     from studio.publish.card import CardOptions, check_card_place
 
-    refuse_existing(card, pool, said["force"])
     check_card_place(card, Path(output))
+    refuse_existing(card, pool, said["force"])
     described = CardOptions(said["title"] or pool.stem, said["licence"] or "unknown", said["languages"])
     described.check()
     return described

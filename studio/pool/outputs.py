@@ -51,12 +51,16 @@ def check_is_not_pool(path: Path, pool: Path) -> None:
 
 
 def refuse_existing(path: Path, pool: Path, force: bool) -> None:
-    """Raise UsageError when `path` is a folder, the pool itself, or a file that is there already and not to be replaced."""
+    """Raise UsageError when `path` is a folder, the pool itself, or a file that is there already and not to be replaced.
+
+    Raises PoolError when there is no folder for it: so that this is said before the work and not after it.
+    """
     with writing(path):
         check_is_file(path)
         check_is_not_pool(path, pool)
         if not force and os.path.lexists(path) and _is_replaced(path):
             raise UsageError(f"{shown(path)} is there already", "name another file, or replace it with --force")
+        Path(os.path.realpath(path)).parent.stat()
 
 
 @contextmanager

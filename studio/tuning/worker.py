@@ -35,6 +35,9 @@ def main() -> None:
     except StudioError as error:
         outbox.send({"kind": "failed", "message": error.message, "hint": error.hint, "error": type(error).__name__})
         sys.exit(int(error.exit_code))
+    sys.stderr.flush()
+    # All is written. To take PyTorch apart first would keep the studio waiting for a second.
+    os._exit(0)
 
 
 def _serve(inbox: Inbox, outbox: Outbox) -> None:

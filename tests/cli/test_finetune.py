@@ -18,10 +18,11 @@ from studio.errors import Interrupted, ModelError, StudioError, UsageError
 from studio.pool.queries import Queries
 from studio.pool.store import Pool
 from studio.pool.training_records import Side, TrainingState
-from studio.tuning import opening, requirements
+from studio.tuning import opening, process, requirements
 from studio.tuning.events import Ended, Event, Finished, Opened, Resumed, Step, Waiting
 from studio.tuning.finetune import Wish, check, finetune
 from studio.tuning.settings import training_settings
+from support import warm
 from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.extra import needs_extra
 from support.pools import assert_sound
@@ -34,6 +35,7 @@ pytestmark = needs_extra
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(process, "COMMAND", warm.training_command())
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pytest
 
 from studio import __version__
 from studio.cli import COMMANDS
-from support.command import assert_fails, studio
+from support.command import assert_fails, new_studio, studio
 
 
 def test_help_names_every_command() -> None:
-    done = studio("--help")
+    done = new_studio("--help")
     assert done.returncode == 0
     assert all(f"  {name} " in done.stdout and text in done.stdout for name, (_, text) in COMMANDS.items())
 
@@ -23,7 +23,7 @@ def test_a_call_without_a_command_shows_its_help(words: tuple[str, ...]) -> None
 
 
 def test_version() -> None:
-    assert __version__ in studio("--version").stdout
+    assert __version__ in new_studio("--version").stdout
 
 
 @pytest.mark.parametrize(
