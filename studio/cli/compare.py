@@ -102,7 +102,7 @@ class Choice(NamedTuple):
 
     def plan(self, reader: Queries) -> ComparisonPlan:
         """The comparison that this asks for."""
-        from studio.insight.grading import paired, plan_for
+        from studio.insight.pairing import paired, plan_for
 
         return plan_for(reader, paired(reader, self.evaluation, self.between), "0" if self.seed is None else self.seed, self.sample)
 

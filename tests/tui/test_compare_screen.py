@@ -11,13 +11,14 @@ import pytest
 from textual.pilot import Pilot
 
 from studio.errors import PoolError
+from studio.insight.grading import resume_grading
 from studio.pool.comparison_records import UNGRADED, Grading
 from studio.pool.queries import Queries
 from studio.pool.store import Pool
-from studio.tui.compare_app import CompareApp, resume_grading
+from studio.tui.compare_app import CompareApp
 from studio.tui.compare_screen import AnswerPane, CompareScreen
 from studio.tui.dialogs import ErrorDialog
-from studio.tui.review_desk import desk_of
+from studio.tui.study_desk import desk_of
 from support.comparisons import TEXTS, compared
 from support.pools import assert_sound
 from support.screens import NASTY_LINES, assert_harmless, seen, until

@@ -12,14 +12,15 @@ from textual.pilot import Pilot
 
 from studio.errors import PoolError
 from studio.insight.review_sample import open_review
+from studio.insight.reviewing import resume_reviewing
 from studio.pool.ledger_records import Note
 from studio.pool.queries import Queries
 from studio.pool.review_records import BLANK, Rating, ReviewPlan
 from studio.pool.store import Pool
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.review_app import ReviewApp
-from studio.tui.review_desk import desk_of_pool, resume_reviewing
 from studio.tui.review_screen import ReviewScreen
+from studio.tui.study_desk import desk_of
 from support.bulk_pool import bulk_pool
 from support.pools import assert_sound
 from support.reviews import rated
@@ -39,7 +40,7 @@ async def reviewing(path: Path, rater: str = "anna", size: tuple[int, int] = (80
     """Run `studio review` on the pool at `path`."""
     with Pool.open(path) as pool:
         review = open_review(pool.reader, pool.reviews, PLAN)
-        app = ReviewApp(resume_reviewing(pool.reader, review, rater), desk_of_pool(pool))
+        app = ReviewApp(resume_reviewing(pool.reader, review, rater), desk_of(pool.reader, pool.reviews))
         async with app.run_test(size=size, notifications=True) as pilot:
             await until(pilot, lambda: isinstance(app.screen, ReviewScreen) and "Instruction" in seen(app))
             screen = app.screen
