@@ -10,7 +10,6 @@ from typing import ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
-from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 
@@ -37,7 +36,7 @@ from studio.tui.start_screen import StartScreen
 from studio.tui.studio_screen import StudioScreen
 from studio.tui.study_screen import StudyScreen
 from studio.tui.theme import THEME
-from studio.tui.widgets.too_small import TooSmall, too_small
+from studio.tui.widgets.too_small import TooSmall, hint_if_small
 
 
 @dataclass
@@ -152,7 +151,7 @@ class StudioApp(App[None]):
         self.switch_mode(mode)
         self._whole = False
         fit_classes(self.screen, self.size)
-        self._hint_if_small(self.size)
+        hint_if_small(self.screen_stack, self.size)
 
     def delay_update(self, delay: float = 0.05) -> None:
         """Textual paints nothing for 50 ms after a switch, which hides how a screen is put together; one seen before is whole at once."""
@@ -161,11 +160,7 @@ class StudioApp(App[None]):
 
     def on_resize(self, event: Resize) -> None:
         """The window has another size, which `size` tells only afterwards."""
-        self._hint_if_small(event.size)
-
-    def _hint_if_small(self, size: Size) -> None:
-        for screen in self.screen_stack:
-            screen.set_class(too_small(size), "-too-small")
+        hint_if_small(self.screen_stack, event.size)
 
     def action_export(self) -> None:
         """Write the pool as a dataset."""

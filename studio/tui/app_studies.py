@@ -23,11 +23,11 @@ from studio.tui.review_dialog import ReviewDialog
 from studio.tui.review_screen import ReviewScreen
 from studio.tui.runner import Runner
 from studio.tui.study_desk import Desk, desk_of_runner
-from studio.tui.study_dialog import StudyDialog
+from studio.tui.study_dialog import Asked, StudyDialog
 from studio.tui.study_screen import StudyScreen
 
 F = TypeVar("F")
-A = TypeVar("A")
+P = TypeVar("P")
 W = TypeVar("W")
 
 
@@ -40,7 +40,7 @@ def start_review(app: App[Any], runner: Runner) -> None:
         desk,
         read=newest_plan,
         dialog=lambda plan: ReviewDialog(plan, check_rater(None)),
-        begin=lambda reader, reviews, asked: begin_reviewing(reader, reviews, asked.plan, asked.rater),
+        begin=begin_reviewing,
         screen=lambda reviewing: ReviewScreen(reviewing, desk),
     )
 
@@ -67,7 +67,7 @@ def start_comparison(app: App[Any], runner: Runner) -> None:
         desk,
         read=read,
         dialog=dialog,
-        begin=lambda reader, comparisons, asked: begin_grading(reader, comparisons, asked.plan, asked.rater),
+        begin=begin_grading,
         screen=lambda grading: CompareScreen(grading, desk),
     )
 
@@ -78,8 +78,8 @@ def _start(
     desk: Desk[Any],
     *,
     read: Callable[[Queries], F],
-    dialog: Callable[[F], StudyDialog[A] | None],
-    begin: Callable[[Queries, Any, A], W],
+    dialog: Callable[[F], StudyDialog[P] | None],
+    begin: Callable[[Queries, Any, P, str], W],
     screen: Callable[[W], StudyScreen[Any, Any]],
 ) -> None:
     def ask(found: F | StudioError) -> None:
@@ -88,8 +88,8 @@ def _start(
         elif (fields := dialog(found)) is not None:
             app.push_screen(fields, answered)
 
-    def answered(asked: A | None) -> None:
-        if asked is not None and not desk(lambda reader, sheets: begin(reader, sheets, asked), show):
+    def answered(asked: Asked[P] | None) -> None:
+        if asked is not None and not desk(lambda reader, sheets: begin(reader, sheets, asked.plan, asked.rater), show):
             say_busy(app, runner.state)
 
     def show(walk: W | StudioError) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from textual import on
 from textual.content import Content
@@ -21,15 +20,7 @@ from studio.tui.widgets.choice import Choice
 _SIDES = ("first", "second")
 
 
-@dataclass(frozen=True, slots=True)
-class AskedComparison:
-    """Who grades what."""
-
-    rater: str
-    plan: ComparisonPlan
-
-
-class CompareDialog(StudyDialog[AskedComparison]):
+class CompareDialog(StudyDialog[ComparisonPlan]):
     """Made with the evaluations that can be compared, and the plan of a comparison of one of them to begin from."""
 
     heading = "Compare two models' answers, blind"
@@ -48,7 +39,7 @@ draws other items and sides. Raters do not see each other's grades.
     def __init__(self, there: Sequence[Comparable], plan: ComparisonPlan, rater: str) -> None:
         super().__init__(rater)
         self._there = {each.evaluation.id: each for each in there}
-        self._plan = plan
+        self._offered = plan
         self._shown = next(each for each in there if plan.first in {one.id for one in each.contestants})
 
     def fields(self) -> Iterable[tuple[str, Widget]]:
@@ -57,18 +48,18 @@ draws other items and sides. Raters do not see each other's grades.
             (_line(f"{number}: {each.evaluation.name}, {each.evaluation.items} items"), number) for number, each in self._there.items()
         ]
         yield "evaluation", Choice(evaluations, value=self._shown.evaluation.id, allow_blank=False, compact=True, id="evaluation")
-        for side, contestant in zip(_SIDES, (self._plan.first, self._plan.second), strict=True):
+        for side, contestant in zip(_SIDES, (self._offered.first, self._offered.second), strict=True):
             yield side, Choice(self._contestants(), value=contestant, allow_blank=False, compact=True, id=side)
-        yield "items", SafeInput(str(self._plan.size), id="size", compact=True)
-        yield "seed", SafeInput(self._plan.seed, id="seed", compact=True)
+        yield "items", SafeInput(str(self._offered.size), id="size", compact=True)
+        yield "seed", SafeInput(self._offered.seed, id="seed", compact=True)
 
-    def asked(self, rater: str) -> AskedComparison:
-        """Return who grades what."""
+    def plan(self) -> ComparisonPlan:
+        """Return whose answers to how many items, and how they are drawn."""
         first, second = (int(str(self.query_one(f"#{side}", Select).value)) for side in _SIDES)
         if first == second:
             raise UsageError("one contestant is not compared with itself")
         size = min(self.number_of("size", "the number of items"), self._shown.evaluation.items)
-        return AskedComparison(rater, ComparisonPlan(first, second, self.text_of("seed"), size))
+        return ComparisonPlan(first, second, self.text_of("seed"), size)
 
     @on(Select.Changed, "#evaluation")
     def follow_evaluation(self, event: Select.Changed) -> None:

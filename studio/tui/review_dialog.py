@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from textual.widget import Widget
 from textual.widgets import Select
@@ -21,15 +20,7 @@ _STRATA = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Who rates what."""
-
-    rater: str
-    plan: ReviewPlan
-
-
-class ReviewDialog(StudyDialog[Asked]):
+class ReviewDialog(StudyDialog[ReviewPlan]):
     """Made with the newest review's plan, or the paper's."""
 
     heading = "Rate a sample of the pool"
@@ -42,16 +33,16 @@ where each left off. Another seed draws another sample. Raters do not see each o
 
     def __init__(self, plan: ReviewPlan, rater: str) -> None:
         super().__init__(rater)
-        self._plan = plan
+        self._offered = plan
 
     def fields(self) -> Iterable[tuple[str, Widget]]:
         """How many tasks, and how they are drawn."""
-        yield "tasks", SafeInput(str(self._plan.size), id="size", compact=True)
-        yield "seed", SafeInput(self._plan.seed, id="seed", compact=True)
+        yield "tasks", SafeInput(str(self._offered.size), id="size", compact=True)
+        yield "seed", SafeInput(self._offered.seed, id="seed", compact=True)
         options = [(words, strata.value) for strata, words in _STRATA.items()]
-        yield "strata", Choice(options, value=self._plan.strata.value, allow_blank=False, compact=True, id="strata")
+        yield "strata", Choice(options, value=self._offered.strata.value, allow_blank=False, compact=True, id="strata")
 
-    def asked(self, rater: str) -> Asked:
-        """Return who rates what."""
+    def plan(self) -> ReviewPlan:
+        """Return how many tasks are drawn, and how."""
         strata = Strata(str(self.query_one("#strata", Select).value))
-        return Asked(rater, ReviewPlan(self.number_of("size", "the number of tasks"), self.text_of("seed"), strata))
+        return ReviewPlan(self.number_of("size", "the number of tasks"), self.text_of("seed"), strata)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 from textual import on
@@ -21,10 +22,18 @@ from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.safe import SafeInput
 
-A = TypeVar("A")
+P = TypeVar("P")
 
 
-class StudyDialog(Dialog[A | None], Generic[A]):
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[P]):
+    """Who rates, and the plan of what."""
+
+    rater: str
+    plan: P
+
+
+class StudyDialog(Dialog[Asked[P] | None], Generic[P]):
     """Closes with what its fields ask for, or with None. A subclass has the fields below the rater's and reads them."""
 
     heading: ClassVar[str]
@@ -58,7 +67,7 @@ class StudyDialog(Dialog[A | None], Generic[A]):
         """Return the fields with what stands before each."""
 
     @abstractmethod
-    def asked(self, rater: str) -> A:
+    def plan(self) -> P:
         """Return what the fields ask for. Raises UsageError when they cannot be used."""
 
     def compose(self) -> ComposeResult:
@@ -78,7 +87,7 @@ class StudyDialog(Dialog[A | None], Generic[A]):
     def action_begin(self) -> None:
         """Close with what the fields say, if it can be used."""
         try:
-            asked = self.asked(check_rater(self.text_of("rater")))
+            asked = Asked(check_rater(self.text_of("rater")), self.plan())
         except UsageError as error:
             self.query_one("#fault", Static).update(Content(display_line(error.message)))
             return
