@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from studio.cli.figures import print_figures
+from studio.cli.studies import export_study, stored_study
 from studio.cli.terminal import is_terminal
 from studio.errors import PoolError, UsageError
 from studio.text import display_line
@@ -102,22 +103,16 @@ class Choice(NamedTuple):
 
     def plan(self, reader: Queries) -> ComparisonPlan:
         """The comparison that this asks for."""
-        from studio.insight.grading import paired, plan_for
+        from studio.insight.pairing import paired, plan_for
 
         return plan_for(reader, paired(reader, self.evaluation, self.between), "0" if self.seed is None else self.seed, self.sample)
 
 
 def _stored(reader: Queries, plan: ComparisonPlan | None) -> ComparisonRecord:
-    comparisons = reader.comparisons()
-    if not comparisons:
-        raise PoolError("nobody has begun a comparison in this pool yet", "grade some answers first: studio compare POOL, in a terminal")
-    if plan is None:
-        return comparisons[0]
-    found = reader.find_comparison(plan)
-    if found is None:
-        hint = "leave the options out for the newest, or begin this one in a terminal"
-        raise UsageError("the pool has no comparison of these contestants, sample and seed", hint)
-    return found
+    nothing = PoolError("nobody has begun a comparison in this pool yet", "grade some answers first: studio compare POOL, in a terminal")
+    hint = "leave the options out for the newest, or begin this one in a terminal"
+    other = UsageError("the pool has no comparison of these contestants, sample and seed", hint)
+    return stored_study(reader.comparisons(), plan, reader.find_comparison, nothing, other)
 
 
 def _list(reader: Queries) -> None:
@@ -129,27 +124,19 @@ def _list(reader: Queries) -> None:
 
 def _report(reader: Queries, comparison: ComparisonRecord, unblind: bool, as_json: bool) -> None:
     from studio.insight.grading_report import grading_report
-
-    figures = grading_report(reader, comparison, unblind=unblind)
-    if as_json:
-        click.echo(json.dumps(figures.as_dict(), ensure_ascii=False))
-        return
-    from rich.console import Console
-
     from studio.insight.grading_tables import grading_tables
 
-    Console(highlight=False).print(grading_tables(figures))
+    figures = grading_report(reader, comparison, unblind=unblind)
+    print_figures(figures.as_dict(), lambda: grading_tables(figures), as_json)
 
 
 def _export(reader: Queries, comparison: ComparisonRecord, unblind: bool, target: str) -> None:
-    from studio.cli.json_lines import write_lines
     from studio.insight.grading_report import grading_lines, grading_report
 
     if grading_report(reader, comparison, unblind=unblind).blind:
         message = "not every rater who began is done, and the export would tell whose answers are whose"
         raise UsageError(message, "add --unblind to write it all the same")
-    count = write_lines(grading_lines(reader, comparison), target)
-    click.echo(f"exported {count} gradings of comparison {comparison.id}: {display_line(target)}", err=True)
+    export_study(grading_lines(reader, comparison), target, f"gradings of comparison {comparison.id}")
 
 
 def _grade(pool: Path, rater: str | None, choice: Choice) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.figures import print_figures
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,14 +47,9 @@ def command(
     figures = _measured(pool, origin, pipeline, words, sample, seed)
     if page is not None:
         _write(page, figures, pool)
-    if as_json:
-        click.echo(json.dumps(figures.as_dict(), ensure_ascii=False))
-        return
-    from rich.console import Console
-
     from studio.insight.diversity_report import diversity_report
 
-    Console(highlight=False).print(diversity_report(figures))
+    print_figures(figures.as_dict(), lambda: diversity_report(figures), as_json)
 
 
 def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample: int | None, seed: str) -> Diversity:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.figures import print_figures
 from studio.errors import UsageError
 from studio.text import display_line
 
@@ -82,17 +83,12 @@ def _plan(reader: Queries, size: int | None, seed: str | None) -> ReviewPlan:
 def _report(pool: Path, as_json: bool) -> None:
     from studio.errors import PoolError
     from studio.insight.judge_report import judge_report
+    from studio.insight.judge_tables import judge_tables
     from studio.pool.queries import Queries
 
     with Queries.open(pool) as reader, reader.one_state():
         figures = judge_report(reader)
     if not figures:
         raise PoolError("no model has judged this pool yet", "studio judge POOL")
-    if as_json:
-        click.echo(json.dumps({"pool": str(pool), "judges": [each.as_dict() for each in figures]}, ensure_ascii=False))
-        return
-    from rich.console import Console
-
-    from studio.insight.judge_tables import judge_tables
-
-    Console(highlight=False).print(judge_tables(figures))
+    plain = {"pool": str(pool), "judges": [each.as_dict() for each in figures]}
+    print_figures(plain, lambda: judge_tables(figures), as_json)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.figures import print_figures
+from studio.cli.studies import export_study, stored_study
 from studio.cli.terminal import is_terminal
 from studio.errors import PoolError, UsageError
 from studio.text import display_line
@@ -79,39 +80,26 @@ def _plan(sample: int | None, seed: str | None, stratify: str | None) -> ReviewP
 
 def _stored(reader: Queries, plan: ReviewPlan | None) -> ReviewRecord:
     reviews = reader.reviews()
-    if not reviews:
-        raise PoolError("nobody has begun a review of this pool yet", "rate a sample first: studio review POOL, in a terminal")
-    if plan is None:
-        return reviews[0]
-    found = reader.find_review(plan)
-    if found is None:
-        known = "; ".join(
-            f"--sample {each.plan.size} --seed {display_line(each.plan.seed, 40)} --stratify {each.plan.strata}" for each in reviews[:5]
-        )
-        raise UsageError("the pool has no review with this sample, seed and strata", f"there are: {known}")
-    return found
+    known = "; ".join(
+        f"--sample {each.plan.size} --seed {display_line(each.plan.seed, 40)} --stratify {each.plan.strata}" for each in reviews[:5]
+    )
+    nothing = PoolError("nobody has begun a review of this pool yet", "rate a sample first: studio review POOL, in a terminal")
+    other = UsageError("the pool has no review with this sample, seed and strata", f"there are: {known}")
+    return stored_study(reviews, plan, reader.find_review, nothing, other)
 
 
 def _report(reader: Queries, review: ReviewRecord, as_json: bool) -> None:
     from studio.insight.review import review_report
-
-    figures = review_report(reader, review)
-    if as_json:
-        click.echo(json.dumps(figures.as_dict(), ensure_ascii=False))
-        return
-    from rich.console import Console
-
     from studio.insight.review_tables import review_tables
 
-    Console(highlight=False).print(review_tables(figures))
+    figures = review_report(reader, review)
+    print_figures(figures.as_dict(), lambda: review_tables(figures), as_json)
 
 
 def _export(reader: Queries, review: ReviewRecord, target: str) -> None:
-    from studio.cli.json_lines import write_lines
     from studio.insight.review import rating_lines
 
-    count = write_lines(rating_lines(reader, review), target)
-    click.echo(f"exported {count} ratings of review {review.id}: {display_line(target)}", err=True)
+    export_study(rating_lines(reader, review), target, f"ratings of review {review.id}")
 
 
 def _rate(pool: Path, rater: str | None, plan: ReviewPlan | None) -> None:

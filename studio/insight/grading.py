@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from studio.errors import PoolError, UsageError
+from studio.errors import PoolError
 from studio.insight.walk import Walk
 from studio.pool.comparison_records import UNGRADED, ComparisonItem, ComparisonPlan, ComparisonRecord, Grade, Grading
 from studio.pool.comparisons import Comparisons
-from studio.pool.evaluation_records import ContestantRecord
 from studio.pool.queries import Queries
-from studio.text import storable
 
 MEANING: Mapping[Grade, str] = {
     Grade.A: "correct and satisfying",
@@ -20,9 +18,6 @@ MEANING: Mapping[Grade, str] = {
     Grade.D: "irrelevant or invalid",
 }
 """The four grades of Wang et al. 2022, section 4.4."""
-
-
-Pair = tuple[ContestantRecord, ContestantRecord]
 
 
 class GradingWalk(Walk[ComparisonItem, Grading]):
@@ -38,28 +33,14 @@ class GradingWalk(Walk[ComparisonItem, Grading]):
         return self.item.sides
 
 
-def paired(pool: Queries, evaluation: int | None = None, between: tuple[int, int] | None = None) -> Pair:
-    """Return the two contestants to compare, of an evaluation or else the newest.
+def begin_grading(pool: Queries, comparisons: Comparisons, plan: ComparisonPlan, rater: str) -> GradingWalk:
+    """Open the comparison of `plan`, drawn if need be, where `rater` left off. Raises PoolError."""
+    return resume_grading(pool, open_comparison(pool, comparisons, plan), rater)
 
-    `between` are their numbers in it, from 1 in the order they came; without it the first one that has no adapter, as the base, and the
-    last one that has, as the tuned; or the only two there are. Raises PoolError when there is no evaluation, UsageError when the choice
-    is not clear.
-    """
-    evaluations = pool.evaluations()
-    if not evaluations:
-        raise PoolError("nothing has been evaluated with this pool yet", "studio evaluate POOL --adapter FILE --against MODEL")
-    there = pool.contestants(pool.evaluation(evaluation).id if evaluation is not None else evaluations[0].id)
-    if between is not None:
-        if between[0] == between[1] or not all(1 <= number <= len(there) for number in between):
-            raise UsageError(f"there are no two contestants {between[0]} and {between[1]}", "studio compare POOL --list shows them")
-        return there[between[0] - 1], there[between[1] - 1]
-    base = next((each for each in there if not each.contestant.adapter), None)
-    tuned = next((each for each in reversed(there) if each.contestant.adapter), None)
-    if base is not None and tuned is not None:
-        return base, tuned
-    if len(there) != 2:
-        raise UsageError(f"{len(there)} contestants answered: which two?", "studio compare POOL --list shows them, --between 1 2 chooses")
-    return there[0], there[1]
+
+def resume_grading(pool: Queries, comparison: ComparisonRecord, rater: str) -> GradingWalk:
+    """Go on with a comparison. Of the other raters' grades nothing is read."""
+    return GradingWalk(comparison, rater, pool.comparison_items(comparison.id), pool.gradings(comparison.id, rater))
 
 
 def open_comparison(pool: Queries, comparisons: Comparisons, plan: ComparisonPlan) -> ComparisonRecord:
@@ -70,17 +51,6 @@ def open_comparison(pool: Queries, comparisons: Comparisons, plan: ComparisonPla
         found = pool.find_comparison(plan)
     assert found is not None
     return found
-
-
-def plan_for(pool: Queries, pair: Pair, seed: str, size: int | None) -> ComparisonPlan:
-    """Return the plan of a comparison of `size` items, None being all. Raises PoolError when one of the two is not done answering."""
-    total = pool.evaluation(pair[0].evaluation_id).items
-    for each in pair:
-        if each.answered < total:
-            raise PoolError(
-                f"{each.contestant.label} has answered {each.answered} of {total} items", "let it finish: studio evaluate, as before"
-            )
-    return ComparisonPlan(pair[0].id, pair[1].id, storable(seed), min(size or total, total))
 
 
 def draw(pool: Queries, plan: ComparisonPlan) -> list[ComparisonItem]:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight.judge_report import Comparison, JudgeFigures
+from studio.insight.report_tables import plain_table
 from studio.insight.review_tables import share_words
 from studio.text import display_line
 
@@ -27,7 +28,7 @@ def _parts(figures: JudgeFigures) -> Iterator[Text | Table]:
     yield Text(f"{display_line(judge.name, _NAME)}: {display_line(judge.model.name, _NAME)}, prompts {judge.prompt_version}", style="bold")
     yield Text(f"{figures.instances:,} instances judged{missing}")
     yield Text()
-    table = _table("share of yes, with 95 % Wilson interval", "judge", "mean probability of yes")
+    table = plain_table("share of yes, with 95 % Wilson interval", "judge", "mean probability of yes")
     for row in figures.table:
         table.add_row(row.words, share_words(row.share), "" if row.probability is None else f"{row.probability:.2f}")
     yield table
@@ -40,7 +41,7 @@ def _parts(figures: JudgeFigures) -> Iterator[Text | Table]:
 
 
 def _agreement(comparisons: Sequence[Comparison]) -> Table:
-    table = _table("rater", "question", "both", "agree", "kappa", "y/y", "y/n", "n/y", "n/n")
+    table = plain_table("rater", "question", "both", "agree", "kappa", "y/y", "y/n", "n/y", "n/n")
     table.columns[1].justify = "left"
     for each in comparisons:
         found = each.figures
@@ -54,11 +55,4 @@ def _agreement(comparisons: Sequence[Comparison]) -> Table:
         )
     table.caption = "Kappa is 0 for what chance gives. Of y/n the first is the person's answer, the second the judge's."
     table.caption_justify = "left"
-    return table
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="left" if place == 0 else "right")
     return table

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from studio.insight import paper
 from studio.insight.agreement import Agreement, Share
+from studio.insight.report_tables import plain_table
 from studio.insight.review import RaterProgress, ReviewReport
 from studio.pool.review_records import Strata
 from studio.text import display_line
@@ -51,34 +52,27 @@ def _parts(report: ReviewReport) -> Iterator[Text | Table]:
         yield _kappa(report)
 
 
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="left" if place == 0 else "right")
-    return table
-
-
 def _raters(report: ReviewReport) -> list[str]:
     return [each.rater for each in report.progress]
 
 
 def _table_2(report: ReviewReport) -> Table:
     names = [display_line(rater, _NAME) for rater in _raters(report)]
-    table = _table("share of yes, with 95 % Wilson interval", *names, f"paper ({paper.QUALITY_TASKS})")
+    table = plain_table("share of yes, with 95 % Wilson interval", *names, f"paper ({paper.QUALITY_TASKS})")
     for row in report.table:
         table.add_row(row.words, *(share_words(row.raters[rater]) for rater in _raters(report)), f"{row.paper:.0%}")
     return table
 
 
 def _strata(report: ReviewReport) -> Table:
-    table = _table("all fields valid, by stratum", "tasks", *(display_line(rater, _NAME) for rater in _raters(report)))
+    table = plain_table("all fields valid, by stratum", "tasks", *(display_line(rater, _NAME) for rater in _raters(report)))
     for row in report.strata:
         table.add_row(row.stratum, str(row.items), *(share_words(row.raters[rater]) for rater in _raters(report)))
     return table
 
 
 def _kappa(report: ReviewReport) -> Table:
-    table = _table("agreement of two raters", "", "items", "equal", "Cohen's kappa")
+    table = plain_table("agreement of two raters", "", "items", "equal", "Cohen's kappa")
     for pair in report.agreement:
         names = " and ".join(display_line(rater, _NAME) for rater in pair.raters)
         table.add_row(Text(names), pair.row.replace("_", " "), *agreement_words(pair.figures))

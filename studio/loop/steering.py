@@ -9,6 +9,7 @@ from studio.loop import steering_decisions, steering_instances, steering_prompts
 from studio.loop.events import Event
 from studio.loop.stages.context import StageContext
 from studio.loop.whatif import Change
+from studio.pool.comparisons import Comparisons
 from studio.pool.ledger_records import Effect
 from studio.pool.reviews import Reviews
 from studio.records import Novelty, Verdict
@@ -113,6 +114,11 @@ class Steering:
     def reviews(self) -> Reviews:
         """What raters say, key by key. It is no action of this stack: each rater takes back only his own."""
         return self._context.pool.reviews
+
+    @property
+    def comparisons(self) -> Comparisons:
+        """What raters say of two models' answers; as with `reviews`, each takes back only his own."""
+        return self._context.pool.comparisons
 
     def undo(self) -> str | None:
         """Take back the newest action that can be; return it in words, None when there is none. The stack outlives the session.

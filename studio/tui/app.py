@@ -10,7 +10,6 @@ from typing import ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
-from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 
@@ -20,8 +19,9 @@ from studio.loop.steering_prompts import FIXED
 from studio.opening import EngineOpener, RunRequest
 from studio.text import display_line
 from studio.tui.activity import ActivityLog
-from studio.tui.app_review import start_review
+from studio.tui.app_studies import start_comparison, start_review
 from studio.tui.breakpoints import fit_classes
+from studio.tui.busy import say_busy
 from studio.tui.edit_dialog import EditDialog
 from studio.tui.export_dialog import ExportDialog
 from studio.tui.help_dialog import HelpDialog
@@ -29,14 +29,14 @@ from studio.tui.insight_screen import InsightScreen
 from studio.tui.instances_dialog import InstancesDialog
 from studio.tui.log_screen import LogScreen
 from studio.tui.pool_screen import PoolScreen
-from studio.tui.pool_steering import BUSY
 from studio.tui.recent import remember
 from studio.tui.runner import Runner, RunnerState
 from studio.tui.settings_screen import SettingsScreen
 from studio.tui.start_screen import StartScreen
 from studio.tui.studio_screen import StudioScreen
+from studio.tui.study_screen import StudyScreen
 from studio.tui.theme import THEME
-from studio.tui.widgets.too_small import TooSmall, too_small
+from studio.tui.widgets.too_small import TooSmall, hint_if_small
 
 
 @dataclass
@@ -66,6 +66,9 @@ class StudioApp(App[None]):
         Binding("3", "show_mode('insight')", "Insight", show=False, id="app.insight", tooltip="Figures, the paper's beside them, what-if."),
         Binding("x", "export", "Export", show=False, id="app.export", tooltip="Write the pool as a dataset."),
         Binding("v", "review", "Review", show=False, id="app.review", tooltip="Rate a sample of the pool, three questions a task."),
+        Binding(
+            "c", "compare", "Compare", show=False, id="app.compare", tooltip="Grade two models' answers, blind, as they were evaluated."
+        ),
         Binding("f1,question_mark", "help", "Help", id="app.help", key_display="F1", tooltip="Explain the focused part."),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Quit; nothing is lost."),
     ]
@@ -126,9 +129,12 @@ class StudioApp(App[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Other screens are for pools that are there; a new one is made when its model is."""
         match action:
-            case "show_mode" | "export" | "review":
+            case "show_mode" | "export":
                 there = self.runner is not None and not self.screen.is_modal
                 return there and (parameters == ("studio",) or self._pool_is_there())
+            case "review" | "compare":
+                # Not over a study: what is rated on top would not be seen below.
+                return not self.screen.is_modal and not isinstance(self.screen, StudyScreen) and self._pool_is_there()
             case _:
                 return True
 
@@ -145,7 +151,7 @@ class StudioApp(App[None]):
         self.switch_mode(mode)
         self._whole = False
         fit_classes(self.screen, self.size)
-        self._hint_if_small(self.size)
+        hint_if_small(self.screen_stack, self.size)
 
     def delay_update(self, delay: float = 0.05) -> None:
         """Textual paints nothing for 50 ms after a switch, which hides how a screen is put together; one seen before is whole at once."""
@@ -154,11 +160,7 @@ class StudioApp(App[None]):
 
     def on_resize(self, event: Resize) -> None:
         """The window has another size, which `size` tells only afterwards."""
-        self._hint_if_small(event.size)
-
-    def _hint_if_small(self, size: Size) -> None:
-        for screen in self.screen_stack:
-            screen.set_class(too_small(size), "-too-small")
+        hint_if_small(self.screen_stack, event.size)
 
     def action_export(self) -> None:
         """Write the pool as a dataset."""
@@ -169,6 +171,11 @@ class StudioApp(App[None]):
         """Rate a sample of the pool."""
         if self.runner is not None:
             start_review(self, self.runner)
+
+    def action_compare(self) -> None:
+        """Grade two models' answers, blind."""
+        if self.runner is not None:
+            start_comparison(self, self.runner)
 
     def edit_candidate(self, candidate: int, text: str) -> None:
         """Open a candidate's text and record what becomes of it."""
@@ -188,7 +195,7 @@ class StudioApp(App[None]):
         if runner is None:
             return
         if runner.state is not RunnerState.IDLE:
-            self.notify(BUSY, severity="warning", markup=False)
+            say_busy(self)
             return
 
         def then(_: None) -> None:
@@ -222,6 +229,8 @@ class StudioApp(App[None]):
             yield SystemCommand("Pool: export", "Write it as a dataset for finetuning", self.action_export)
         if self.check_action("review", ()):
             yield SystemCommand("Pool: review", "Rate a sample of it, three questions a task", self.action_review)
+        if self.check_action("compare", ()) and self.studio is not None and self.studio.comparable:
+            yield SystemCommand("Pool: compare", "Grade two models' answers to it, side by side and blind", self.action_compare)
         if self.studio is not None and self.studio.method is not None:
             yield SystemCommand("View: settings", "Every parameter of this run, explained and set for one round", self._show_settings)
         yield SystemCommand("View: log", "What has happened since the start", self._show_log)
@@ -237,7 +246,7 @@ class StudioApp(App[None]):
         def set_for_round(changes: dict[str, object] | None) -> None:
             if not changes or runner.steer(lambda steering: steering.set_round_parameters(changes), self._edited):
                 return
-            self.notify(BUSY, severity="warning", markup=False)
+            say_busy(self)
 
         self.push_screen(SettingsScreen(method, fixed=FIXED, about="for one round"), set_for_round)
 

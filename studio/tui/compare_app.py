@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from studio.insight.grading import GradingWalk
+from studio.insight.grading import GradingWalk, resume_grading
 from studio.pool.comparison_records import ComparisonRecord
 from studio.pool.comparisons import Comparisons
-from studio.pool.queries import Queries
 from studio.pool.store import Pool
 from studio.tui.compare_screen import CompareScreen
-from studio.tui.review_desk import Desk, desk_of
 from studio.tui.study_app import StudyApp
+from studio.tui.study_desk import Desk, desk_of
 
 
 def grade(pool: Pool, comparison: ComparisonRecord, rater: str) -> None:
     """Show the comparison to `rater` until he leaves it; `pool` is open for writing and stays so. Raises PoolError."""
     CompareApp(resume_grading(pool.reader, comparison, rater), desk_of(pool.reader, pool.comparisons)).run()
-
-
-def resume_grading(pool: Queries, comparison: ComparisonRecord, rater: str) -> GradingWalk:
-    """Go on with a comparison. Of the other raters' grades nothing is read."""
-    return GradingWalk(comparison, rater, pool.comparison_items(comparison.id), pool.gradings(comparison.id, rater))
 
 
 class CompareApp(StudyApp):

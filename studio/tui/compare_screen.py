@@ -14,7 +14,7 @@ from textual.widgets import Footer, Static
 from studio.insight.grading import GradingWalk
 from studio.pool.comparison_records import ComparisonItem, Grade, Grading
 from studio.pool.comparisons import Comparisons
-from studio.tui.review_desk import Desk
+from studio.tui.study_desk import Desk
 from studio.tui.study_screen import STUDY_KEYS, StudyScreen
 from studio.tui.widgets.compare_item import answer_text, answer_title, grade_lines, task_text
 from studio.tui.widgets.pane import Pane

@@ -11,7 +11,8 @@ from textual.widgets import TabbedContent
 
 from studio.loop.steering import Steering
 from studio.text import display_line
-from studio.tui.pool_steering import BUSY, Steer
+from studio.tui.busy import say_busy
+from studio.tui.pool_steering import Steer
 from studio.tui.undoing import UndoingScreen
 from studio.tui.widgets.what_if import WhatIfPane
 
@@ -60,4 +61,4 @@ class InsightSteering(UndoingScreen):
                 self.changed()
 
         if self.steer is not None and not self.steer(act, then):
-            self.app.notify(BUSY, severity="warning", markup=False)
+            say_busy(self.app)

@@ -11,7 +11,7 @@ def log_line(notice: Notice) -> tuple[str, bool] | None:
     match notice:
         case Loading(model):
             return f"loading {model or 'the bundled model'}", False
-        case Opened(info, method, seed, resumed):
+        case Opened(info, method, seed, resumed, _):
             verb = "going on with the run" if resumed else "a new run"
             return f"{verb}: {info.model.name}, {info.backend}, profile {method.profile}, seed {seed}", False
         case RoundStarted(number, stage):

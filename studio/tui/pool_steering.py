@@ -14,6 +14,7 @@ from studio.loop.steering import Steering
 from studio.pool.review_records import Annotation
 from studio.records import TaskState, Verdict
 from studio.text import display_line
+from studio.tui.busy import say_busy
 from studio.tui.note_dialog import AnnotationDialog
 from studio.tui.undoing import UndoingScreen
 from studio.tui.widgets.task_detail import TaskDetail
@@ -23,7 +24,6 @@ Steer = Callable[[Callable[[Steering], str | None], Callable[[str | None], None]
 
 `Runner.steer` is one.
 """
-BUSY = "A stage is being played: stop it first, or wait until it ends."
 Edit = Callable[[int, str], None]
 """Opens a candidate's text for editing; it is given the candidate's id and the text as it is now."""
 Instances = Callable[[int, str], None]
@@ -145,7 +145,7 @@ class PoolSteering(UndoingScreen):
                 self.changed()
 
         if self.steer is not None and not self.steer(act, then):
-            self.app.notify(BUSY, severity="warning", markup=False)
+            say_busy(self.app)
 
     def _story(self) -> Story | None:
         try:

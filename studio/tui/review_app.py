@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from studio.insight.reviewing import Reviewing
+from studio.insight.reviewing import Reviewing, resume_reviewing
 from studio.pool.review_records import ReviewRecord
 from studio.pool.reviews import Reviews
 from studio.pool.store import Pool
-from studio.tui.review_desk import Desk, desk_of_pool, resume_reviewing
 from studio.tui.review_screen import ReviewScreen
 from studio.tui.study_app import StudyApp
+from studio.tui.study_desk import Desk, desk_of
 
 
 def rate(pool: Pool, review: ReviewRecord, rater: str) -> None:
     """Show the review to `rater` until he leaves it; `pool` is open for writing and stays so. Raises PoolError."""
-    ReviewApp(resume_reviewing(pool.reader, review, rater), desk_of_pool(pool)).run()
+    ReviewApp(resume_reviewing(pool.reader, review, rater), desk_of(pool.reader, pool.reviews)).run()
 
 
 class ReviewApp(StudyApp):

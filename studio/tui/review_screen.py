@@ -11,7 +11,7 @@ from textual.widgets import Footer, Static
 from studio.insight.reviewing import Reviewing
 from studio.pool.review_records import Rating, ReviewItem
 from studio.pool.reviews import Reviews
-from studio.tui.review_desk import Desk
+from studio.tui.study_desk import Desk
 from studio.tui.study_screen import STUDY_KEYS, StudyScreen
 from studio.tui.widgets.pane import Pane
 from studio.tui.widgets.review_item import item_text, place_line, question_lines

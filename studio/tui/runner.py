@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 from studio.engine.api import EngineInfo
 from studio.engine.open import open_engine
 from studio.errors import StudioError
+from studio.insight.pairing import comparable
 from studio.loop.events import Event, RunStopped, StageFinished, StageStarted, StopReason
 from studio.loop.session import Goal, Session
 from studio.loop.settings import Method
@@ -56,12 +57,13 @@ class Loading:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The run is ready."""
+    """The run is ready. `comparable`: the pool has answers of two models that can be compared; while it is open, nobody else brings any."""
 
     info: EngineInfo
     method: Method
     seed: str
     resumed: bool
+    comparable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,7 @@ class Runner:
                 self._open = opening.start()
                 run = self._open.run
                 self._session = self._open.session()
-                self._tell(Opened(self._open.engine.info, run.method, run.seed, run.resumed))
+                self._tell(Opened(self._open.engine.info, run.method, run.seed, run.resumed, bool(comparable(self._reader()))))
                 self._read(self._reader())
                 self._to(RunnerState.IDLE)
                 self._serve()

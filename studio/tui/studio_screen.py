@@ -60,6 +60,7 @@ class StudioScreen(DrawingScreen):
     - `tab` goes round the four panes; arrows or `j` `k` move in each
     - `[` and `]` go through the prompts of the round
     - `1` `2` `3` are the studio, the pool and the insight screen
+    - `v` rates a sample of the pool, `c` compares two models' answers, blind; `x` exports
     - `ctrl+p` finds every command by name, `q` quits: nothing is lost
     """
 
@@ -79,6 +80,7 @@ class StudioScreen(DrawingScreen):
     def __init__(self, runner: Runner) -> None:
         super().__init__(runner)
         self._ticker: Timer | None = None
+        self.comparable = False
 
     def compose(self) -> ComposeResult:
         """Header, rail and status above; what goes in and comes out; what was decided and why."""
@@ -124,8 +126,9 @@ class StudioScreen(DrawingScreen):
         match notice:
             case Loading(model):
                 self._note = display_line(model, 60)
-            case Opened(info, method, _, _):
+            case Opened(info, method, _, _, comparable):
                 self._info, self._own_method, self.method, self._note = info, method, method, ""
+                self.comparable = comparable
                 cast("StudioApp", self.app).opened()
             case RoundRead(view, generated, undo, redo):
                 self.undo_words, self.redo_words = undo, redo

@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Resize
-from textual.geometry import Size
 
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.study_screen import StudyScreen
 from studio.tui.theme import THEME
-from studio.tui.widgets.too_small import too_small
+from studio.tui.widgets.too_small import hint_if_small
 
 
 class StudyApp(App[None]):
@@ -37,11 +36,7 @@ class StudyApp(App[None]):
 
     def on_resize(self, event: Resize) -> None:
         """Say so in a window that is too small."""
-        self._hint_if_small(event.size)
-
-    def _hint_if_small(self, size: Size) -> None:
-        for screen in self.screen_stack:
-            screen.set_class(too_small(size), "-too-small")
+        hint_if_small(self.screen_stack, event.size)
 
     def action_help(self) -> None:
         """Explain the screen."""

@@ -13,10 +13,11 @@ from studio.errors import StudioError
 from studio.insight.walk import Change, Walk
 from studio.pool.review_records import Said, Turn
 from studio.pool.sheets import Sheets
+from studio.tui.busy import say_busy
 from studio.tui.closing import Page
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.note_dialog import NoteDialog
-from studio.tui.review_desk import Desk
+from studio.tui.study_desk import Desk
 
 I = TypeVar("I")  # noqa: E741
 R = TypeVar("R", bound=Said[Any])
@@ -128,7 +129,7 @@ class StudyScreen(Page[None], Generic[I, R]):
 
         if not self._desk(lambda _, sheets: sheets.put(study, rater, done.position, done.rating), then):
             walk.restore(before)
-            self._busy()
+            say_busy(self)
         self.show()
 
     def _turn(self, act: Callable[[Any, Sheets[R]], Turn[R] | None], nothing: str) -> None:
@@ -142,10 +143,7 @@ class StudyScreen(Page[None], Generic[I, R]):
                 self.show()
 
         if not self._desk(act, then):
-            self._busy()
-
-    def _busy(self) -> None:
-        self.notify("A stage is being played: stop it first, or wait until it ends.", severity="warning", markup=False)
+            say_busy(self)
 
     def _failed(self, error: StudioError) -> None:
         """Show what is stored, whatever was on the screen, and say what went wrong."""

@@ -12,9 +12,10 @@ from sklearn.metrics import cohen_kappa_score
 from studio.errors import PoolError, UsageError
 from studio.insight import paper
 from studio.insight.agreement import cohen
-from studio.insight.grading import GradingWalk, draw, open_comparison, paired, plan_for
+from studio.insight.grading import GradingWalk, draw, open_comparison
 from studio.insight.grading_report import grading_lines, grading_report
 from studio.insight.grading_tables import WIDTH, stacked_bar
+from studio.insight.pairing import paired, plan_for
 from studio.pool.comparison_records import GRADES, Grade
 from studio.pool.queries import Queries
 from studio.pool.store import Pool

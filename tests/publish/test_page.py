@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from studio.insight.grading import open_comparison, paired, plan_for
+from studio.insight.grading import open_comparison
+from studio.insight.pairing import paired, plan_for
 from studio.pool.queries import Queries
 from studio.pool.store import Pool
 from studio.publish.page import SECTIONS, page

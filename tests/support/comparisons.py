@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from studio.insight.grading import open_comparison, paired, plan_for
+from studio.insight.grading import open_comparison
+from studio.insight.pairing import paired, plan_for
 from studio.pool.comparison_records import ComparisonRecord, Grade, Grading
 from studio.pool.store import Pool
 from support.pools import make_pool

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
+
+from studio.errors import PoolError
+from studio.pool.sheets import Sheets
+from studio.tui.dialogs import ErrorDialog
 
 NASTY_LINES = (
     "[/foo] [red]not red[/] [@click=app.quit]press[/] [INST]",
@@ -44,6 +49,25 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool], turns: int = 6
             return
         await pilot.pause(0.01)
     raise AssertionError("the screen never got there")
+
+
+def fill_disk(monkeypatch: pytest.MonkeyPatch, sheets: type[Sheets[Any]]) -> None:
+    """Let nothing be stored in `sheets` any more."""
+
+    def full(*_: object) -> None:
+        raise PoolError("pool: the disk is full", "free some space")
+
+    monkeypatch.setattr(sheets, "put", full)
+
+
+async def press_on_a_full_disk(pilot: Pilot[Any], monkeypatch: pytest.MonkeyPatch, sheets: type[Sheets[Any]], key: str) -> None:
+    """Press a key of a study while nothing can be stored in `sheets`, and read and close what is said of it."""
+    with monkeypatch.context() as patched:
+        fill_disk(patched, sheets)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(pilot.app.screen, ErrorDialog))
+        assert "the disk is full" in seen(pilot.app)
+        await pilot.press("escape")
 
 
 def seen(app: App[Any]) -> str:

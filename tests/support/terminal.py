@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -100,6 +101,11 @@ class Terminal:
         while self.read(1.0) or self._process.poll() is None:
             pass
         return self._process.wait()
+
+    def kill(self) -> None:
+        """End the program as a power cut does: it cannot do anything more."""
+        self._process.kill()
+        assert self._process.wait() == -signal.SIGKILL
 
     def answer_time(self, key: str) -> float:
         """Press a key and return the seconds until the screen has changed."""

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from studio.errors import PoolError
+from studio.insight.grading import resume_grading
 from studio.pool.comparison_records import UNGRADED, Grading
+from studio.pool.comparisons import Comparisons
 from studio.pool.queries import Queries
 from studio.pool.store import Pool
-from studio.tui.compare_app import CompareApp, resume_grading
+from studio.tui.compare_app import CompareApp
 from studio.tui.compare_screen import AnswerPane, CompareScreen
-from studio.tui.dialogs import ErrorDialog
-from studio.tui.review_desk import desk_of
+from studio.tui.study_desk import desk_of
 from support.comparisons import TEXTS, compared
 from support.pools import assert_sound
-from support.screens import NASTY_LINES, assert_harmless, seen, until
+from support.screens import NASTY_LINES, assert_harmless, press_on_a_full_disk, seen, until
 from support.studio_app import SIZES, footer_keys
 
 
@@ -67,7 +67,7 @@ async def test_a_key_grades_the_marked_answer_and_is_stored_at_once(path: Path) 
             assert stored(path)[position].answers == sided(screen, position, "A-")
             await pilot.press("D")
             assert stored(path)[position].answers == sided(screen, position, "AD")
-        assert "all done" in seen(pilot.app)
+        assert "all done: studio compare POOL --report unblinds" in seen(pilot.app)
     assert_sound(path)
 
 
@@ -78,6 +78,7 @@ async def test_both_answers_and_all_keys_are_on_the_screen_and_no_name_is(path: 
         shown = seen(pilot.app)
         for text in (item.instruction, *item.answers, "Answer 1", "Answer 2", "A correct", "B minor", "C relevant", "D irrelevant"):
             assert text in shown
+        assert "Compare 1 · anna · task 1 of 6 · 0 complete, 0 skipped" in shown and "tab marks the other" in shown
         assert "adapter" not in shown and "Tiny" not in shown and "swapped" not in shown
         left, right = (screen.query_one(f"#{side}", AnswerPane).region for side in ("left", "right"))
         assert (left.y == right.y and left.x < right.x) == (size[0] >= 100)
@@ -142,16 +143,8 @@ async def test_hostile_answers_do_nothing(tmp_path: Path) -> None:
 async def test_what_cannot_be_stored_is_said_and_not_shown(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with grading(path) as (pilot, screen):
         await pilot.press("a")
-
-        def full(*_: object) -> None:
-            raise PoolError("pool: the disk is full", "free some space")
-
-        monkeypatch.setattr("studio.pool.comparisons.Comparisons.put", full)
-        await pilot.press("b")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ErrorDialog))
-        await pilot.press("escape")
+        await press_on_a_full_disk(pilot, monkeypatch, Comparisons, "b")
         assert screen.walk.position == 0 and screen.walk.rating.answers == sided(screen, 0, "A-")
-        monkeypatch.undo()
         await pilot.press("b")
         assert stored(path)[0].answers == sided(screen, 0, "AB")
 

@@ -10,17 +10,16 @@ import pytest
 from textual.widgets import Input, Static
 
 from studio.engine.options import EngineOptions
-from studio.errors import PoolError
 from studio.loop.session import Goal
 from studio.pool.queries import Queries
 from studio.pool.review_records import Rating, ReviewPlan
-from studio.tui.dialogs import ErrorDialog
+from studio.pool.reviews import Reviews
 from studio.tui.review_dialog import ReviewDialog
 from studio.tui.review_screen import ReviewScreen
 from studio.tui.runner import RunnerState
 from support.pools import assert_sound
 from support.reviews import rated
-from support.screens import seen
+from support.screens import fill_disk, seen
 from support.sessions import configuration, play
 from support.studio_app import Driven, HeldEngine, studio
 
@@ -115,14 +114,9 @@ async def test_while_a_stage_plays_a_key_is_refused_and_nothing_is_shown_as_stor
 async def test_a_key_that_cannot_be_stored_is_taken_back_on_the_screen(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with rating(path) as (driven, screen):
         await driven.press("y")
-
-        def full(*_: object) -> None:
-            raise PoolError("pool: the disk is full", "free some space")
-
-        monkeypatch.setattr("studio.pool.reviews.Reviews.put", full)
+        fill_disk(monkeypatch, Reviews)
         await driven.press("n", "n")
-        await driven.until(lambda: isinstance(driven.app.screen, ErrorDialog))
-        assert "the disk is full" in seen(driven.app)
+        await driven.until(lambda: "the disk is full" in seen(driven.app))
         await driven.until(lambda: screen.reviewing.rating == rated("y--"))
         assert screen.reviewing.position == 0
     assert stored(path) == {0: rated("y--")}

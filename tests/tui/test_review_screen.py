@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from studio.errors import PoolError
 from studio.insight.review_sample import open_review
+from studio.insight.reviewing import resume_reviewing
 from studio.pool.ledger_records import Note
 from studio.pool.queries import Queries
 from studio.pool.review_records import BLANK, Rating, ReviewPlan
+from studio.pool.reviews import Reviews
 from studio.pool.store import Pool
-from studio.tui.dialogs import ErrorDialog
 from studio.tui.review_app import ReviewApp
-from studio.tui.review_desk import desk_of_pool, resume_reviewing
 from studio.tui.review_screen import ReviewScreen
+from studio.tui.study_desk import desk_of
 from support.bulk_pool import bulk_pool
 from support.pools import assert_sound
 from support.reviews import rated
-from support.screens import NASTY_LINES, assert_harmless, seen, until
+from support.screens import NASTY_LINES, assert_harmless, press_on_a_full_disk, seen, until
 from support.studio_app import SIZES, footer_keys
 
 PLAN = ReviewPlan(4, "x")
@@ -39,7 +39,7 @@ async def reviewing(path: Path, rater: str = "anna", size: tuple[int, int] = (80
     """Run `studio review` on the pool at `path`."""
     with Pool.open(path) as pool:
         review = open_review(pool.reader, pool.reviews, PLAN)
-        app = ReviewApp(resume_reviewing(pool.reader, review, rater), desk_of_pool(pool))
+        app = ReviewApp(resume_reviewing(pool.reader, review, rater), desk_of(pool.reader, pool.reviews))
         async with app.run_test(size=size, notifications=True) as pilot:
             await until(pilot, lambda: isinstance(app.screen, ReviewScreen) and "Instruction" in seen(app))
             screen = app.screen
@@ -200,17 +200,9 @@ async def test_hostile_text_and_names_reach_no_terminal(path: Path, size: tuple[
 async def test_what_cannot_be_stored_is_said_and_not_shown(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with reviewing(path) as (pilot, screen):
         await pilot.press("y")
-
-        def full(*_: object) -> None:
-            raise PoolError("pool: the disk is full", "free some space")
-
-        monkeypatch.setattr("studio.pool.reviews.Reviews.put", full)
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ErrorDialog))
-        await pilot.press("escape")
+        await press_on_a_full_disk(pilot, monkeypatch, Reviews, "n")
         assert screen.reviewing.rating == rated("y--")
         assert screen.reviewing.question == 1
-        monkeypatch.undo()
         await pilot.press("n")
         assert stored(path) == {0: rated("yn-")}
 

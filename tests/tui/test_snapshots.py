@@ -28,12 +28,19 @@ from studio.tui.recent import remember
 from studio.tui.runner import Runner
 from studio.tui.widgets.decisions import DecisionTable
 from studio.tui.widgets.what_if import WhatIfPane
+from support.evaluations import BASE, TUNED, answered, item
 from support.sessions import all_seeds, configuration, play, session_in
 from support.steering import play_until
 from support.studio_app import Driven, screen_text, scripted
 
 ASKED = configuration(threshold=0.35)
 """Low enough that the scripted engine's candidates fall on both sides."""
+QUESTIONS = (
+    ("Name a river that flows through Hamburg.", ""),
+    ("Translate the greeting into French.", "Good morning, dear neighbours."),
+    ("Write a haiku about snow.", ""),
+)
+LONG_ANSWERS = tuple(f"{question} There is much to be said about this, and here is some of it." for question, _ in QUESTIONS)
 Act = Callable[[Driven], Awaitable[None]]
 ACTS: dict[str, tuple[str, Act]] = {}
 
@@ -176,10 +183,29 @@ async def settings(driven: Driven) -> None:
     await driven.until(lambda: "esc Back" in screen_text(driven.app))
 
 
+@act("compared")
+async def compare_dialog(driven: Driven) -> None:
+    await driven.press("c")
+    await driven.until(lambda: "Begin" in screen_text(driven.app))
+    driven.app.screen.query_one("#rater", Input).value = "anna"
+    driven.app.screen.query_one("#begin").focus()
+
+
+@act("compared")
+async def compare(driven: Driven) -> None:
+    await compare_dialog(driven)
+    await driven.press("ctrl+s")
+    await driven.until(lambda: "Answer 2" in screen_text(driven.app))
+    await driven.press("a", "c", "b")
+
+
 SHOTS = [
     *[(name, (80, 24)) for name in ("start", "idle", "sampled", "pending", "why_accepted", "edit", "instances", "parameters")],
-    *[(name, (80, 24)) for name in ("help_of_the_table", "error", "pool", "insight", "export", "settings")],
-    *[(name, (120, 40)) for name in ("recent", "sampled", "why_rejected", "overruled", "done", "edit", "pool", "lineage", "insight")],
+    *[(name, (80, 24)) for name in ("help_of_the_table", "error", "pool", "insight", "export", "settings", "compare_dialog", "compare")],
+    *[
+        (name, (120, 40))
+        for name in ("recent", "sampled", "why_rejected", "overruled", "done", "edit", "pool", "lineage", "insight", "compare")
+    ],
     *[("what_if", (120, 40)), ("done", (50, 15))],
 ]
 
@@ -193,6 +219,10 @@ def pools(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if stage is not Stage.SAMPLE:
                 play_until(session_in(made, asked=ASKED), stage)
     play(folder / "played", Goal(rounds=3), asked=ASKED)
+    shutil.copy(folder / "played", folder / "compared")
+    with Pool.open(folder / "compared") as pool:
+        items = [item(place, instruction=asked, given=given) for place, (asked, given) in enumerate(QUESTIONS)]
+        answered(pool, items, {BASE: LONG_ANSWERS, TUNED: ("The Elbe.", "Hello!", "A haiku.")})
     return folder
 
 

@@ -15,6 +15,8 @@ from studio.tui.widgets.review_item import Part, said_besides
 MEANING = {Grade.A: "correct, satisfying", Grade.B: "minor faults", Grade.C: "relevant, major faults", Grade.D: "irrelevant, invalid"}
 """The paper's four grades, short enough for one line of a narrow screen."""
 
+_DONE = "all done: studio compare POOL --report unblinds"
+
 
 def task_text(item: ComparisonItem) -> Content:
     """Instruction and input; all of it cleaned, none of it markup."""
@@ -42,16 +44,16 @@ def grade_lines(walk: Walk[ComparisonItem, Any], width: int) -> Content:
 
 def _grades(walk: Walk[ComparisonItem, Any], width: int) -> Iterator[Part]:
     given = walk.rating.answers[walk.question]
-    used = 0
+    used, room = 0, width - 10
     yield (f"▸ Answer {walk.order.index(walk.question) + 1}", "bold $accent")
     for grade, words in MEANING.items():
         here = f"   {grade.value} {words}"
         used += len(here)
-        if used > width - 10:
-            yield "\n         "
-            used = len(here)
+        if used > room:
+            yield "\n"
+            used, room = len(here), width
         yield "   "
         yield (f"{grade.value}", "bold reverse" if grade is given else "bold $accent")
         yield (f" {words}", "bold" if grade is given else "")
     yield "\n"
-    yield from said_besides(walk, width, "  tab marks the other answer, o goes to the next open task")
+    yield from said_besides(walk, width, "  tab marks the other answer, o goes to the next open task", _DONE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from studio.insight.reviewing import Reviewing
@@ -16,6 +17,7 @@ from studio.tui.cells import clip
 ASKED = ("Does the instruction describe a valid task?", "Is the input appropriate for it?", "Is the output correct and acceptable?")
 """The paper's three questions, short enough for a narrow screen."""
 _BAR = 16
+_DONE = "all done: studio review POOL --report has the figures"
 
 Part = str | tuple[str, str]
 
@@ -33,10 +35,13 @@ def place_line(walk: Walk[Any, Any], title: str, width: int) -> Content:
     complete, skipped = walk.counts
     total = len(walk.items)
     settled = complete + skipped
-    filled = settled * _BAR // total if settled < total else _BAR
     words = f"task {walk.position + 1} of {total} · {complete} complete, {skipped} skipped "
-    left = clip(f"{title} {walk.study} · {walk.rater}", max(width - len(words) - _BAR - 3, 8))
-    return Content.assemble((left, "bold"), " · ", words, ("━" * filled, "$success"), ("─" * (_BAR - filled), "$text-muted"))
+    room = width - len(words) - 3
+    left = clip(f"{title} {walk.study} · {walk.rater}", max(room, 8))
+    # In a narrow window the bar gives way to the name.
+    bar = min(_BAR, max(room - cell_len(left), 0))
+    filled = settled * bar // total if settled < total else bar
+    return Content.assemble((left, "bold"), " · ", words, ("━" * filled, "$success"), ("─" * (bar - filled), "$text-muted"))
 
 
 def question_lines(reviewing: Reviewing, width: int) -> Content:
@@ -53,15 +58,15 @@ def _questions(reviewing: Reviewing, width: int) -> Iterator[Part]:
         shown, style = {None: ("y/n", "$text-muted"), True: ("yes", "bold $success"), False: ("no ", "bold $error")}[given]
         yield (shown, style if not rating.skipped else "$text-muted")
         yield ("  " + words + "\n", "bold" if here else "")
-    yield from said_besides(reviewing, width, "  tab marks another question, o goes to the next open task")
+    yield from said_besides(reviewing, width, "  tab marks another question, o goes to the next open task", _DONE)
 
 
-def said_besides(walk: Walk[Any, Any], width: int, otherwise: str) -> Iterator[Part]:
-    """What else the rater said of the item, and whether he is done; `otherwise` where there is nothing."""
+def said_besides(walk: Walk[Any, Any], width: int, otherwise: str, done: str) -> Iterator[Part]:
+    """What else the rater said of the item, and `done` when he is; `otherwise` where there is nothing."""
     rating = walk.rating
     said = [("skipped", "bold $text-warning")] if rating.skipped else []
     if walk.finished:
-        said.append(("all done: every task of the sample is rated or skipped", "bold $success"))
+        said.append((done, "bold $success"))
     for words, style in said:
         yield (f"  {words} ", style)
     if rating.note:

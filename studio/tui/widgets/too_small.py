@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from textual.content import Content
 from textual.geometry import Size
+from textual.screen import Screen
 from textual.widget import Widget
 
 COLUMNS, LINES = 60, 20
@@ -12,6 +16,12 @@ COLUMNS, LINES = 60, 20
 def too_small(size: Size) -> bool:
     """Whether a window is too small to work in."""
     return size.width < COLUMNS or size.height < LINES
+
+
+def hint_if_small(screens: Iterable[Screen[Any]], size: Size) -> None:
+    """Let each screen say so while the window is too small to work in."""
+    for screen in screens:
+        screen.set_class(too_small(size), "-too-small")
 
 
 class TooSmall(Widget):

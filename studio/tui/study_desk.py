@@ -6,12 +6,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from studio.errors import StudioError
-from studio.insight.review_sample import open_review
-from studio.insight.reviewing import Reviewing
+from studio.loop.steering import Steering
 from studio.pool.queries import Queries
-from studio.pool.review_records import ReviewPlan, ReviewRecord
-from studio.pool.reviews import Reviews
-from studio.pool.store import Pool
 from studio.tui.runner import Runner
 
 T = TypeVar("T")
@@ -28,11 +24,6 @@ class Desk(Protocol[S]):
     def __call__(self, act: Callable[[Queries, S], T], then: Callable[[T | StudioError], None]) -> bool: ...
 
 
-def desk_of_pool(pool: Pool) -> Desk[Reviews]:
-    """A desk for reviews that stores before it returns; for whoever holds the writer's lock."""
-    return desk_of(pool.reader, pool.reviews)
-
-
 def desk_of(reader: Queries, writer: W) -> Desk[W]:
     """A desk that stores before it returns; for whoever holds the writer's lock."""
 
@@ -43,23 +34,13 @@ def desk_of(reader: Queries, writer: W) -> Desk[W]:
     return call
 
 
-def desk_of_runner(runner: Runner) -> Desk[Reviews]:
-    """A desk for reviews that stores between stages."""
+def desk_of_runner(runner: Runner, writer: Callable[[Steering], W]) -> Desk[W]:
+    """A desk that stores between stages, with the write side that `writer` takes of the session."""
 
-    def call(act: Callable[[Queries, Reviews], Any], then: Callable[[Any], None]) -> bool:
-        return runner.call(lambda session, reader: _guarded(act, reader, session.steering.reviews), then)
+    def call(act: Callable[[Queries, W], Any], then: Callable[[Any], None]) -> bool:
+        return runner.call(lambda session, reader: _guarded(act, reader, writer(session.steering)), then)
 
     return call
-
-
-def begin_reviewing(pool: Queries, reviews: Reviews, plan: ReviewPlan, rater: str) -> Reviewing:
-    """Open the review of `plan`, drawn if need be, where `rater` left off. Raises PoolError."""
-    return resume_reviewing(pool, open_review(pool, reviews, plan), rater)
-
-
-def resume_reviewing(pool: Queries, review: ReviewRecord, rater: str) -> Reviewing:
-    """Go on with a review. Of the other raters' answers nothing is read."""
-    return Reviewing(review, rater, pool.review_items(review.id), pool.ratings(review.id, rater))
 
 
 def _guarded(act: Callable[[Queries, W], T], reader: Queries, writer: W) -> T | StudioError:
