@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.message import Message
@@ -35,6 +35,7 @@ from studio.tui.settings_screen import SettingsScreen
 from studio.tui.start_screen import StartScreen
 from studio.tui.studio_screen import StudioScreen
 from studio.tui.study_screen import StudyScreen
+from studio.tui.telling import TellingApp
 from studio.tui.theme import THEME
 from studio.tui.widgets.too_small import TooSmall, hint_if_small
 
@@ -51,7 +52,7 @@ PLACES = (
 )
 
 
-class StudioApp(App[None]):
+class StudioApp(TellingApp):
     """The terminal studio: with a run it goes straight in, without one it asks which pool."""
 
     TITLE = "Self-Instruct Studio"

@@ -6,6 +6,8 @@ from rich.cells import cell_len, set_cell_size
 
 from studio.text import display_line
 
+POINTER = "▸"
+"""Stands before the line under a cursor, so that its background is not all that tells."""
 _LONGEST = 4000
 """Characters of a text that a single line looks at: a line of 100 KB must not cost anything."""
 
@@ -28,6 +30,11 @@ def pad(text: str, width: int) -> str:
 def clip(text: str, width: int) -> str:
     """Return `text` as one harmless line of at most `width` cells, cut with `…`."""
     return fit(text, width).rstrip(" ") if width > 0 else ""
+
+
+def spoken(reason: str) -> str:
+    """Return a reason code as people write it."""
+    return reason.replace("_", " ")
 
 
 def bar(share: float, width: int, mark: float) -> str:

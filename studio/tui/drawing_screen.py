@@ -61,6 +61,10 @@ class DrawingScreen(SteeringScreen):
         if focused is None or focused.id in PANES:
             self.query_one("#stream" if name == "prompt" else "#decisions").focus()
 
+    def on_resize(self) -> None:
+        """A wide window shows both halves, and what can be done in each."""
+        self.refresh_bindings()
+
     def _follow(self, stage: Stage | None) -> None:
         """Turn to the page where `stage` can be watched, and to its text; the stage after the last is the last."""
         # Where only one half fits, the half in which something happens is shown.

@@ -33,6 +33,8 @@ class HelpDialog(Dialog[None]):
         border-title-color: $primary; border-title-style: bold;
     }
     HelpDialog Markdown { background: $panel; margin: 0; padding: 0; height: auto; }
+    HelpDialog MarkdownHeader { margin: 1 0; content-align: left middle; }
+    HelpDialog MarkdownBlock:first-child { margin-top: 0; }
     HelpDialog Static { height: auto; }
     """
 

@@ -71,12 +71,12 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
     InsightScreen.-empty #columns { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        *InsightSteering.STEERING,
         Binding("w", "what_if", "What if", id="insight.what-if", tooltip="Decide the candidates again with other rules"),
         Binding("d", "turn('diversity')", "Diversity", id="insight.diversity", tooltip="Root verbs, their objects, and words"),
         Binding("o", "turn('opinions')", "Opinions", id="insight.opinions", tooltip="What raters and judges said, and how far they agree"),
         Binding("j", "scroll(1)", "Down", id="insight.down", tooltip="Scroll down", show=False),
         Binding("k", "scroll(-1)", "Up", id="insight.up", tooltip="Scroll up", show=False),
-        *InsightSteering.STEERING,
     ]
 
     def __init__(
@@ -203,9 +203,9 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
         if not figures.candidates:
             self._say(f"{figures.seeds:,} seeds and no candidate yet. Press 1 and play a round; its figures will stand here.")
             return
-        usable = f"{figures.tasks_with_instances:,} of {figures.generated:,} generated tasks have an instance"
+        usable = f"{figures.tasks_with_instances:,} of {figures.generated:,} tasks with instances"
         cached = figures.cached_tokens / figures.prompt_tokens if figures.prompt_tokens else 0.0
-        tokens = f"{figures.completion_tokens:,} tokens, {cached:.0%} of prompts cached"
+        tokens = f"{figures.completion_tokens:,} tokens written, {cached:.0%} of prompts cached"
         self._say(f"{usable} · {tokens}")
         for plot in self.query(FigurePlot):
             plot.show(figures)

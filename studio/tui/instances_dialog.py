@@ -16,7 +16,7 @@ from studio.pool.queries import Queries
 from studio.pool.records import InstanceRecord
 from studio.records import Decider, Verdict
 from studio.text import display
-from studio.tui.cells import clip
+from studio.tui.cells import clip, spoken
 from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.leaving import leaving
@@ -32,8 +32,8 @@ class InstancesDialog(Dialog[None]):
     """A list with the verdict of each instance; every change is one action that can be undone."""
 
     HELP = """
-    All instances of the task, rejected ones too. `e` corrects the one under the cursor, `x` drops it or brings it back, `m` lets the
-    model write more. Each is recorded beside what the rule decided, and `u` on the studio screen takes it back.
+    All instances of the task, rejected ones too. `e` or `enter` corrects the one under the cursor, `x` drops it or brings it back, `m`
+    lets the model write more. Each is recorded beside what the rule decided, and `u` on the studio screen takes it back.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -115,6 +115,10 @@ class InstancesDialog(Dialog[None]):
             lambda steering: steering.drop_instance(found.id) if accepted else steering.restore_instance(found.id), lambda _: self.reload()
         )
 
+    def on_option_list_option_selected(self) -> None:
+        """Enter or a click opens it."""
+        self.action_edit()
+
     def action_edit(self) -> None:
         """Open input and output."""
         found = self._chosen()
@@ -194,7 +198,7 @@ class InstanceEditor(Dialog[tuple[str, str] | None]):
 
 def _entry(instance: InstanceRecord) -> Content:
     accepted = instance.verdict is Verdict.ACCEPTED
-    who = "by you" if instance.decided_by is Decider.HUMAN else clip(instance.reason.replace("_", " "), 24)
+    who = "by you" if instance.decided_by is Decider.HUMAN else clip(spoken(instance.reason), 24)
     head = (f"{'✓ accepted' if accepted else '✗ rejected'}  ", "$success" if accepted else "$error")
     return Content.assemble(
         head,
@@ -202,5 +206,5 @@ def _entry(instance: InstanceRecord) -> Content:
         ("  in  ", "$foreground-muted"),
         clip(instance.input, 400) or "(none)",
         ("\n  out ", "$foreground-muted"),
-        clip(instance.output, 400),
+        clip(instance.output, 400) or "(none)",
     )

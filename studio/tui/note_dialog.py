@@ -8,20 +8,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Footer, Input, Label
+from textual.widgets import Input, Label
 
 from studio.pool.review_records import Annotation
 from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.safe import SafeInput
+from studio.tui.widgets.key_bar import KeyBar
 
 
 class NoteDialog(Dialog[str | None]):
     """One line of text; closes with it, or with None when nothing is to be changed."""
 
-    HELP = "A remark on this task. `enter` stores it, an empty one takes it away, `escape` leaves it as it was."
+    HELP = "A remark on this task. `enter` or `ctrl+s` stores it, an empty one takes it away, `escape` leaves it as it was."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", id="note.close", key_display="esc", tooltip="Close and change nothing"),
+        Binding("ctrl+s", "keep", "Keep", id="note.keep", tooltip="Store the remark"),
+        Binding("escape", "leave", "Leave as it was", id="note.close", key_display="esc", tooltip="Close and change nothing"),
         HELP_KEY,
     ]
     DEFAULT_CSS = """
@@ -42,13 +44,17 @@ class NoteDialog(Dialog[str | None]):
         """The line, and the keys."""
         with Vertical() as window:
             window.border_title = Content(self._title)
-            yield SafeInput(self._text, placeholder="a remark; enter stores it", compact=True, select_on_focus=False)
-        yield Footer(show_command_palette=False)
+            yield SafeInput(self._text, placeholder="a remark", compact=True, select_on_focus=False)
+        yield KeyBar()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Store it."""
+        """Enter is as good as ctrl+s."""
         event.stop()
-        self.dismiss(event.value.strip())
+        self.action_keep()
+
+    def action_keep(self) -> None:
+        """Store it."""
+        self.dismiss(self.query_one(Input).value.strip())
 
     def action_leave(self) -> None:
         """Change nothing."""
@@ -62,10 +68,11 @@ class AnnotationDialog(Dialog[Annotation | None]):
 ## Tags and note
 
 What you want to remember of this task. Tags are words of your own with commas between them; the filters of the pool screen and
-`studio export --tag` choose by them. `enter` stores both, `escape` leaves them as they were.
+`studio export --tag` choose by them. `enter` or `ctrl+s` stores both, `escape` leaves them as they were.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Leave", id="annotation.close", key_display="esc", tooltip="Close and change nothing"),
+        Binding("ctrl+s", "keep", "Keep", id="annotation.keep", tooltip="Store tags and note"),
+        Binding("escape", "leave", "Leave as it was", id="annotation.close", key_display="esc", tooltip="Close and change nothing"),
         HELP_KEY,
     ]
     DEFAULT_CSS = """
@@ -96,14 +103,16 @@ What you want to remember of this task. Tags are words of your own with commas b
                 )
             with Horizontal():
                 yield Label("note")
-                yield SafeInput(
-                    self._annotation.note, placeholder="a remark; enter stores both", id="note", compact=True, select_on_focus=False
-                )
-        yield Footer(show_command_palette=False)
+                yield SafeInput(self._annotation.note, placeholder="a remark", id="note", compact=True, select_on_focus=False)
+        yield KeyBar()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Store both."""
+        """Enter is as good as ctrl+s."""
         event.stop()
+        self.action_keep()
+
+    def action_keep(self) -> None:
+        """Store both."""
         tags = tuple(tag.strip() for tag in self.query_one("#tags", Input).value.split(",") if tag.strip())
         self.dismiss(Annotation(tags, self.query_one("#note", Input).value.strip()))
 

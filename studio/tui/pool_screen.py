@@ -279,7 +279,7 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         table.focus()
 
     def _say(self, wanted: Selection, found: int) -> None:
-        what = "tasks" if wanted.kind is Kind.TASKS else "rejected candidates"
+        what = ("task" if wanted.kind is Kind.TASKS else "rejected candidate") + ("" if found == 1 else "s")
         order = {Sort.ID: "id", Sort.SCORE: "score", Sort.LENGTH: "length", Sort.TEXT: "text"}[wanted.sort]
         words = "".join(f" · {display_line(word, 60)}" for word in words_of(wanted))
         said = self.query_one("#said", Static)

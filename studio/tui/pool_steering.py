@@ -41,7 +41,7 @@ class PoolSteering(UndoingScreen):
         Binding("r", "restore", "Restore", id="pool.restore", tooltip="Let the task take part again"),
         Binding("m", "mark", "Mark", id="pool.mark", tooltip="Mark the task for review, or no longer", show=False),
         Binding("n", "annotate", "Tags", id="pool.annotate", tooltip="Tags and a note on the task"),
-        Binding("t", "overrule", "Overrule", id="pool.overrule", tooltip="Accept what was rejected, or the reverse", show=False),
+        Binding("t", "overrule", "Overrule", id="pool.overrule", tooltip="Accept what was rejected, or the reverse"),
         Binding("e", "edit", "Edit", id="pool.edit", tooltip="Change the text; its score follows", show=False),
         Binding("i", "instances", "Instances", id="pool.instances", tooltip="Edit, drop, restore or ask for more of them", show=False),
         Binding("u", "undo", "Undo", id="pool.undo", tooltip="Take back the newest of your actions", show=False),

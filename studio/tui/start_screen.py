@@ -21,7 +21,7 @@ from studio.engine.catalog import DEFAULT_MODEL
 from studio.errors import OldPoolError, PoolError, StudioError, UsageError
 from studio.loop.configuration import Configuration
 from studio.loop.profiles import DEFAULT_PROFILE, PROFILES, profile
-from studio.opening import RunRequest
+from studio.opening import Opening, RunRequest
 from studio.pool.queries import Queries
 from studio.tui.cells import clip
 from studio.tui.dialogs import ErrorDialog
@@ -31,6 +31,7 @@ from studio.tui.recent import recent_pools
 from studio.tui.safe import SafeInput
 from studio.tui.settings_screen import SettingsScreen
 from studio.tui.widgets.choice import Choice
+from studio.tui.widgets.hold_out_field import HoldOutField
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.listing import Listing
 from studio.tui.widgets.too_small import TooSmall
@@ -50,6 +51,8 @@ PROFILE_WORDS = {
     "code": "decides exactly as the released code",
     "alpaca": "whole tasks from one prompt, as in Alpaca",
 }
+_STORED: dict[str, object] = {"profile": None, "hold_out": 0.0}
+"""Options that a pool which is there already has settled for itself."""
 
 
 class StartScreen(Screen[None]):
@@ -62,13 +65,16 @@ class StartScreen(Screen[None]):
 
     `ctrl+l` lists the models on this machine and takes the path of a file or the address of a server. `ctrl+t` shows every parameter of
     the profile, to be changed for the new pool.
+
+    *Hold out* keeps some of the seeds apart, as a number or as a share: they are never shown to the model, so that `studio evaluate` can
+    ask it for their answers later. It is settled when the pool is made. Without it all seeds are used.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+o", "create", "Create and open", id="start.create", tooltip="Make the pool and open it."),
         Binding("ctrl+n", "new", "New pool", id="start.new", tooltip="Go to the form for a new pool."),
         Binding("ctrl+l", "models", "Models", id="start.models", tooltip="Choose the model of the new pool."),
         Binding("ctrl+t", "settings", "Settings", id="start.settings", tooltip="Look at the parameters of the new pool, and change them."),
-        Binding("ctrl+o", "create", "Create and open", id="start.create", tooltip="Make the pool and open it."),
         # The focused field takes the letter q.
         Binding("ctrl+q", "app.quit", "Quit", id="start.quit", tooltip="Quit.", priority=True),
     ]
@@ -80,6 +86,7 @@ class StartScreen(Screen[None]):
     StartScreen .line { color: $foreground-muted; }
     StartScreen .head { color: $primary; text-style: bold; margin-top: 1; }
     StartScreen OptionList, StartScreen OptionList:focus { height: auto; max-height: 8; border: none; padding: 0; background: $background; }
+    StartScreen #form { height: auto; }
     StartScreen .field { height: 1; margin-bottom: 1; }
     StartScreen .field Label { width: 10; color: $foreground-muted; }
     StartScreen Input { width: 1fr; border: none; height: 1; background: $panel; padding: 0 1; }
@@ -123,6 +130,7 @@ class StartScreen(Screen[None]):
                 with Horizontal(classes="field"):
                     yield Label("settings", markup=False)
                     yield _opener(_changes_words(self._changes), "settings")
+                yield HoldOutField(options.hold_out)
                 yield Button("Create and open", id="create", variant="primary", compact=True)
         yield KeyBar()
         yield TooSmall()
@@ -155,7 +163,7 @@ class StartScreen(Screen[None]):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go on with that pool, with its own model and profile."""
-        options = self._configuration.options.model_copy(update={"profile": None})
+        options = self._configuration.options.model_copy(update=_STORED)
         self._open(self._recent[int(event.option.id or 0)], replace(self._configuration, options=options))
 
     def on_input_submitted(self) -> None:
@@ -199,24 +207,32 @@ class StartScreen(Screen[None]):
         if not name:
             self.query_one("#file").focus()
             return
+        hold_out = self.query_one(HoldOutField).asked
+        if hold_out is None:
+            self.query_one("#hold-out").focus()
+            return
         path = Path(name).expanduser()
         options, overrides = self._configuration.options, self._configuration.overrides
         if path.exists():
-            options = options.model_copy(update={"profile": None})
+            options = options.model_copy(update={**_STORED, "hold_out": hold_out})
         else:
             model, adapter = parted(self._model)
-            options = options.model_copy(update={"model": model, "adapter": adapter, "profile": self._profile()})
+            options = options.model_copy(update={"model": model, "adapter": adapter, "profile": self._profile(), "hold_out": hold_out})
             overrides = self._changes
         self._open(path, Configuration(options, overrides))
 
     def _open(self, path: Path, configuration: Configuration) -> None:
+        asked = RunRequest(path, configuration)
         try:
             if not path.parent.is_dir():
                 raise PoolError(f"the folder {path.parent} for the pool does not exist", "name a file in a folder that is there")
+            if configuration.options.hold_out:
+                # Too many of them, or a pool that is there already, can still be corrected here.
+                Opening(asked).close()
         except StudioError as error:
             self.app.push_screen(ErrorDialog(error))
             return
-        cast("StudioApp", self.app).open_run(RunRequest(path, configuration))
+        cast("StudioApp", self.app).open_run(asked)
 
 
 def _opener(label: Content, name: str) -> Button:

@@ -51,7 +51,7 @@ class SteeringScreen(UndoingScreen):
 
     def steers(self, action: str) -> bool | None:
         """Whether a steering action applies now; None when `action` is none."""
-        row = self._decided_row()
+        row = self._decided_row() if self.decisions_shown else None
         following = self.live.next_stage if self.live.view is not None and self.live.view.next_stage is not None else None
         applies: dict[str, Callable[[], bool]] = {
             "overrule": lambda: row is not None,
@@ -67,6 +67,11 @@ class SteeringScreen(UndoingScreen):
         if action not in applies:
             return None
         return self.runner.state is RunnerState.IDLE and applies[action]()
+
+    @property
+    def decisions_shown(self) -> bool:
+        """Whether the decision table is on the screen: nothing is decided on a line that is out of sight."""
+        return not (self.has_class("-narrow") and self.has_class("-prompt"))
 
     def action_overrule(self) -> None:
         """Turn the verdict of the candidate under the cursor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult, SystemCommand
@@ -73,7 +74,7 @@ class StudioScreen(DrawingScreen):
         *SteeringScreen.STEERING,
         Binding("left_square_bracket", "prompt(-1)", "Prompt before", show=False, id="studio.prompt_before", tooltip="The prompt before."),
         Binding("right_square_bracket", "prompt(1)", "Next prompt", show=False, id="studio.prompt_next", tooltip="The next prompt."),
-        Binding("tab", "pane(1)", "Next pane", show=False, id="studio.pane_next", tooltip="Go to the next pane."),
+        Binding("tab", "pane(1)", "Next pane", id="studio.pane_next", tooltip="Go to the next pane."),
         Binding("shift+tab", "pane(-1)", "Pane before", show=False, id="studio.pane_before", tooltip="Go to the pane before."),
     ]
 
@@ -125,7 +126,7 @@ class StudioScreen(DrawingScreen):
             cast("StudioApp", self.app).activity.add(line[0], error=line[1])
         match notice:
             case Loading(model):
-                self._note = display_line(model, 60)
+                self._note = display_line(model if "://" in model else Path(model).name, 60)
             case Opened(info, method, _, _, comparable):
                 self._info, self._own_method, self.method, self._note = info, method, method, ""
                 self.comparable = comparable

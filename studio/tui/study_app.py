@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.study_screen import StudyScreen
+from studio.tui.telling import TellingApp
 from studio.tui.theme import THEME
 from studio.tui.widgets.too_small import hint_if_small
 
 
-class StudyApp(App[None]):
+class StudyApp(TellingApp):
     """One screen, the help, and the way out."""
 
     CSS_PATH = "studio.tcss"

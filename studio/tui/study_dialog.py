@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Footer, Input, Label, Static
+from textual.widgets import Button, Input, Label, Static
 
 from studio.errors import UsageError
 from studio.insight.walk import check_rater
@@ -21,6 +21,7 @@ from studio.text import display_line
 from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.safe import SafeInput
+from studio.tui.widgets.key_bar import KeyBar
 
 P = TypeVar("P")
 
@@ -80,7 +81,7 @@ class StudyDialog(Dialog[Asked[P] | None], Generic[P]):
                     yield field
             yield Static(id="fault", markup=False)
             yield Button("Begin", id="begin", compact=True, variant="primary")
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     @on(Input.Submitted)
     @on(Button.Pressed)

@@ -24,12 +24,12 @@ R = TypeVar("R", bound=Said[Any])
 
 STUDY_KEYS: list[BindingType] = [
     Binding("s", "skip", "Skip", id="review.skip", tooltip="Skip this task, or no longer"),
-    Binding("e", "note", "Note", id="review.note", tooltip="Write down a remark on this task"),
     Binding("u", "undo", "Undo", id="review.undo", tooltip="Take back your newest key"),
     Binding("U,ctrl+y", "redo", "Redo", id="review.redo", tooltip="Do again what was taken back last", show=False),
     # With priority: the pane would scroll sideways.
-    Binding("left", "move(-1)", "Back", id="review.back", tooltip="Look at the task before", priority=True),
-    Binding("right", "move(1)", "Next", id="review.next", tooltip="Look at the next task", priority=True),
+    Binding("left", "move(-1)", "Back", id="review.back", tooltip="Look at the task before", priority=True, show=False),
+    Binding("right", "move(1)", "Look", key_display="←→", id="review.next", tooltip="Look at the next task", priority=True),
+    Binding("e", "note", "Note", id="review.note", tooltip="Write down a remark on this task"),
     Binding("tab", "ask(1)", "Which", id="review.which", tooltip="Mark the next question", show=False, priority=True),
     Binding("shift+tab", "ask(-1)", "Which", id="review.which-before", tooltip="Mark the one before", show=False, priority=True),
     Binding("o", "next_open", "Next open", id="review.open", tooltip="Go to the next task that is not rated", show=False),

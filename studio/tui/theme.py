@@ -22,7 +22,7 @@ THEME = Theme(
         "border-blurred": "#2a3038",
         "block-cursor-background": "#2d3a3a",
         "block-cursor-foreground": "#e8ece9",
-        "block-cursor-text-style": "none",
+        "block-cursor-text-style": "bold",
         "block-cursor-blurred-background": "#23292f",
         "block-cursor-blurred-foreground": "#d5d9de",
         "input-cursor-background": "#8fb8a8",

@@ -61,7 +61,7 @@ async def test_figures_beside_the_papers(played: Path, size: tuple[int, int]) ->
         await opened(pilot, screen)
         with Queries.open(played) as pool:
             counts = pool.counts()
-        assert f"of {counts.generated} generated tasks have an instance" in said(screen).replace("\n", " ")
+        assert f"of {counts.generated} tasks with instances" in said(screen).replace("\n", " ")
         card = str(screen.query_one("#paper", Static).visual)
         assert f"{counts.generated:,}" in card
         assert "52,445" in card
@@ -133,7 +133,7 @@ async def test_it_follows_a_session(tmp_path: Path) -> None:
         with Pool.open(path) as pool:
             walk_round(pool)
         screen.look()
-        await until(pilot, lambda: "of 2 generated tasks" in said(screen))
+        await until(pilot, lambda: "of 2 tasks" in said(screen))
 
 
 async def test_a_missing_pool_is_said(tmp_path: Path) -> None:
@@ -154,11 +154,11 @@ async def test_what_if_shows_at_once_which_candidates_flip(played: Path) -> None
         await pilot.press("L", "L", "right")
         assert screen.query_one(ThresholdBar).value == 0.51
         await until(pilot, lambda: len(table.ids) > 0)
-        await until(pilot, lambda: "+ was not_novel" in seen(pilot.app))
+        await until(pilot, lambda: "+ was not novel" in seen(pilot.app))
         await pilot.press("home")
         await until(pilot, lambda: len(table.ids) == 0)
         await pilot.press("H")
-        await until(pilot, lambda: "- now not_novel" in seen(pilot.app))
+        await until(pilot, lambda: "- now not novel" in seen(pilot.app))
 
 
 async def test_what_if_switches_a_filter(played: Path) -> None:

@@ -90,7 +90,7 @@ async def test_the_screen_shows_what_a_lint_reports(path: Path, monkeypatch: pyt
         await until(pilot, lambda: "did you mean 'refusal'?" in said(screen))
         screen.query_one("#words", Input).value = "lint:email"
         await until(pilot, lambda: list(table.ids) == [12])
-        assert "1 tasks · with “lint:email”" in said(screen)
+        assert "1 task · with “lint:email”" in said(screen)
         screen.query_one("#kind", Select).value = Kind.REJECTED
         await until(pilot, lambda: "lints look at tasks only" in said(screen))
         screen.query_one("#kind", Select).value = Kind.TASKS

@@ -116,7 +116,7 @@ async def test_rejected_candidates_by_reason_score_and_round(path: Path) -> None
         table = await opened(pilot, screen)
         await choose(pilot, screen, "kind", Kind.REJECTED)
         await until(pilot, lambda: table.kind is Kind.REJECTED and len(table.ids) == 31)
-        await until(pilot, lambda: "not_novel" in seen(pilot.app))
+        await until(pilot, lambda: "not novel" in seen(pilot.app))
         await choose(pilot, screen, "reason", "too_short")
         await until(pilot, lambda: len(table.ids) == 15)
         screen.query_one("#rounds", Input).value = "101-111"
@@ -124,7 +124,7 @@ async def test_rejected_candidates_by_reason_score_and_round(path: Path) -> None
         screen.query_one("#scores", Input).value = ".1-.2"
         await until(pilot, lambda: list(table.ids) == [116])
         await until(pilot, lambda: "Candidate 116 · rejected" in seen(pilot.app))
-        assert "too_short · rounds 101–111 · score 0.1–0.2" in said(screen)
+        assert "too short · rounds 101–111 · score 0.1–0.2" in said(screen)
 
 
 async def test_a_range_that_is_none_says_so_and_changes_nothing(path: Path) -> None:

@@ -155,7 +155,7 @@ async def lineage(driven: Driven) -> None:
 @act("played")
 async def insight(driven: Driven) -> None:
     await driven.press("3")
-    await driven.until(lambda: "have an instance" in screen_text(driven.app))
+    await driven.until(lambda: "with instances" in screen_text(driven.app))
 
 
 @act("played")

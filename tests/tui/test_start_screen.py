@@ -11,10 +11,12 @@ import pytest
 from textual.widgets import OptionList, Select
 
 from studio.pool import schema
+from studio.pool.queries import Queries
 from studio.tui.app import StudioApp
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.recent import recent_pools, remember, state_file
 from studio.tui.safe import SafeInput
+from studio.tui.widgets.hold_out_field import EXPLAINED, REFUSED, parse_hold_out
 from support.pools import ask, assert_sound, make_pool
 from support.sessions import configuration
 from support.studio_app import SIZES, Driven, footer_keys, screen_text, scripted
@@ -130,3 +132,60 @@ def test_the_list_of_recent_pools_is_small_and_survives_nonsense(tmp_path: Path)
         assert recent_pools() == []
     remember(pools[0])
     assert recent_pools() == [pools[0]]
+
+
+async def test_seeds_are_held_out_of_a_new_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with picker() as driven:
+        assert EXPLAINED in screen_text(driven.app)
+        driven.app.screen.query_one("#hold-out", SafeInput).value = "0.2"
+        await driven.pilot.press("ctrl+o")
+        await driven.until(lambda: driven.app.runner is not None)
+        await driven.idle()
+    with Queries.open(tmp_path / "pool.db") as reader:
+        held = reader.hold_out()
+    assert held is not None and held.asked == "0.2" and held.held > 20
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "nan", "inf"])
+async def test_what_is_no_number_of_seeds_is_refused_in_the_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with picker((60, 20)) as driven:
+        field = driven.app.screen.query_one("#hold-out", SafeInput)
+        field.value = text
+        await driven.pilot.press("ctrl+o")
+        assert driven.app.runner is None and driven.app.screen.focused is field
+        await driven.until(lambda: REFUSED in screen_text(driven.app))
+        field.value = ""
+        await driven.pilot.pause()
+        assert REFUSED not in screen_text(driven.app)
+
+
+async def test_too_many_seeds_to_hold_out_can_be_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with picker() as driven:
+        driven.app.screen.query_one("#hold-out", SafeInput).value = "175"
+        await driven.pilot.press("ctrl+o")
+        assert isinstance(driven.app.screen, ErrorDialog) and "hold out fewer" in screen_text(driven.app)
+        await driven.pilot.press("escape")
+        assert driven.app.runner is None and not (tmp_path / "pool.db").exists()
+
+
+async def test_a_pool_that_is_there_has_settled_what_it_holds_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_pool(tmp_path / "mine.db")
+    async with picker() as driven:
+        driven.app.screen.query_one("#file", SafeInput).value = "mine.db"
+        driven.app.screen.query_one("#hold-out", SafeInput).value = "5"
+        await driven.pilot.press("ctrl+o")
+        assert isinstance(driven.app.screen, ErrorDialog) and "was made without" in screen_text(driven.app)
+        await driven.pilot.press("escape")
+        driven.app.screen.query_one("#hold-out", SafeInput).value = ""
+        await driven.pilot.press("ctrl+o")
+        await driven.until(lambda: driven.app.runner is not None)
+        await driven.idle()
+
+
+@pytest.mark.parametrize(("text", "asked"), [("", 0), ("none", 0), (" 12 ", 12), ("0.25", 0.25), ("1", 1), ("0", 0), ("1e400", None)])
+def test_a_hold_out_is_read(text: str, asked: float | None) -> None:
+    assert parse_hold_out(text) == asked

@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from studio.records import Task
-from studio.tui.cells import fit
+from studio.tui.cells import POINTER, fit
 from studio.tui.round_view import Prompt
 from studio.tui.widgets.pane import Pane
 
@@ -101,9 +101,9 @@ class ContextTasks(Pane):
             static.update(Content(EMPTY))
             return
         lines = []
-        digits = max(len(str(task.id)) for task in self._tasks)
+        digits, numbers = max(len(str(task.id)) for task in self._tasks), len(str(len(self._tasks)))
         for number, task in enumerate(self._tasks, 1):
-            head = f"{number:>2} "
+            head = f"{POINTER if number == self.cursor + 1 else ' '}{number:>{numbers}} "
             origin = f"{task.origin:<9} "
             mark = f"#{task.id:<{digits}}  "
             room = width - len(head) - len(origin) - len(mark)

@@ -17,7 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from studio.loop.settings import Method
-from studio.tui.cells import bar, clip, fit, pad
+from studio.tui.cells import POINTER, bar, clip, fit, pad, spoken
 from studio.tui.rows import Row
 
 EMPTY = (
@@ -168,26 +168,28 @@ class DecisionTable(ScrollView, can_focus=True):
         place = round(self.scroll_y) + y - 1
         if place >= len(self._rows):
             return Strip.blank(width, base)
-        strip = Strip(self._segments(self._rows[place], columns, base)).adjust_cell_length(width, base)
+        strip = Strip(self._segments(self._rows[place], columns, base, POINTER if place == self.cursor else " ")).adjust_cell_length(
+            width, base
+        )
         if place == self.cursor:
             name = "cursor" if self.has_focus else "cursor-blurred"
             background = Style(bgcolor=self.get_component_rich_style(f"decisions--{name}").bgcolor)
             strip = Strip([Segment(text, (style or base) + background) for text, style, _ in strip], width)
         return strip
 
-    def _segments(self, row: Row, columns: Columns, base: Style) -> list[Segment]:
+    def _segments(self, row: Row, columns: Columns, base: Style, lead: str) -> list[Segment]:
         found = row.candidate
         muted = base + self._style("muted")
         verdict = base + self._style("human" if row.overruled else "accepted" if row.accepted else "rejected")
         mark = "·" if found is None else "✓" if row.accepted else "✗"
         segments = [
-            Segment(" " + mark + ("✎" if row.overruled else " "), verdict),
+            Segment(lead + mark + ("✎" if row.overruled else " "), verdict),
             Segment(fit(row.text, columns.text), base if row.accepted or found is None else muted),
         ]
         if columns.words:
             segments.append(Segment(f"{row.words:>4}"[:4], muted))
         if columns.reason:
-            reason = "pending" if found is None else "by you" if row.overruled else found.reason.replace("_", " ")
+            reason = "pending" if found is None else "by you" if row.overruled else spoken(found.reason)
             segments.append(Segment(" " + fit(reason, columns.reason), verdict))
         if columns.bar:
             segments += self._bar(row, base)

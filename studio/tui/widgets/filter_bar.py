@@ -16,6 +16,7 @@ from studio.loop.reasons import INSTRUCTION_REASONS, OTHER_RULES
 from studio.pool.browsing import Kind, Selection, Sort
 from studio.pool.review_records import Keep
 from studio.records import Origin, TaskState
+from studio.tui.cells import spoken
 from studio.tui.safe import SafeInput
 from studio.tui.widgets.choice import Choice
 
@@ -30,7 +31,7 @@ _CHOICES: dict[str, tuple[tuple[str, str], ...]] = {
     "origin": (("any origin", ANY), *((each.value, each.value) for each in Origin)),
     "class": (("any class", ANY), ("classification", "yes"), ("not classification", "no")),
     "state": (("any state", ANY), *((each.value, each.value) for each in TaskState), ("marked", "marked"), ("with a note", "noted")),
-    "reason": (("any reason", ANY), *((reason, reason) for reason in INSTRUCTION_REASONS if reason not in _ACCEPTING)),
+    "reason": (("any reason", ANY), *((spoken(reason), reason) for reason in INSTRUCTION_REASONS if reason not in _ACCEPTING)),
     "sort": (("by id", Sort.ID), ("by score", Sort.SCORE), ("by length", Sort.LENGTH), ("by text", Sort.TEXT)),
 }
 _FOR_TASKS = ("origin", "class", "state")
@@ -217,7 +218,7 @@ def words_of(selection: Selection) -> Iterator[str]:
         if selection.keep.min_quality is not None:
             yield f"quality from {selection.keep.min_quality:g}"
     elif selection.reason:
-        yield selection.reason
+        yield spoken(selection.reason)
     for name, ends in (("rounds", selection.rounds), ("score", selection.scores)):
         if ends is not None:
             yield f"{name} {_ends(*ends)}"

@@ -20,7 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from studio.errors import StudioError
-from studio.tui.cells import clip, fit
+from studio.tui.cells import POINTER, clip, fit
 from studio.tui.latest import start_latest
 
 _KEPT = 2_000
@@ -259,7 +259,7 @@ class IdTable(ScrollView, can_focus=True):
 
     def _strip(self, cells: Sequence[Cell], line: str) -> Strip:
         base = self._style(line)
-        segments = [Segment(" ", base)]
+        segments = [Segment(POINTER if line == "cursor" else " ", base)]
         for column, width, (text, colour) in zip(self.columns, self._widths(), cells, strict=True):
             # Under the cursor its own colours are the readable ones.
             style = base if line else self._style(colour)

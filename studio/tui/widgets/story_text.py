@@ -12,6 +12,7 @@ from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
 from studio.pool.review_records import Annotation
 from studio.records import TaskState, Verdict
 from studio.text import display, display_line
+from studio.tui.cells import spoken
 
 SHOWN = 4000
 """Characters of a text that are drawn; `studio show` has all of them."""
@@ -87,7 +88,7 @@ def _heading(title: str) -> Iterator[Part]:
 def _instance(instance: InstanceRecord) -> Iterator[Part]:
     accepted = instance.verdict is Verdict.ACCEPTED
     if not accepted:
-        yield (f"✗ {display_line(instance.reason, 40)} ", "bold $text-error")
+        yield (f"✗ {spoken(display_line(instance.reason, 40))} ", "bold $text-error")
         yield (f"{REASONS.get(instance.reason, '')}\n", "$text-muted")
     mark = ("✓ ", "bold $text-success") if accepted else "  "
     if instance.input:
@@ -103,7 +104,7 @@ def _indented(text: str) -> str:
 def _decision(decision: DecisionRecord, near: dict[int, str]) -> Iterator[Part]:
     accepted = decision.verdict is Verdict.ACCEPTED
     yield (f"{'✓' if accepted else '✗'} {decision.verdict}", "bold $text-success" if accepted else "bold $text-error")
-    yield f" by {decision.decided_by}: {display_line(decision.reason, 40)}. {REASONS.get(decision.reason, '')}\n"
+    yield f" by {decision.decided_by}: {spoken(display_line(decision.reason, 40))}. {REASONS.get(decision.reason, '')}\n"
     yield f"  ROUGE-L {decision.score:.4f} to the nearest, {decision.seed_score:.4f} to a seed, {decision.mean_score:.4f} on average\n"
     if decision.nearest is not None:
         yield from (("  nearest: ", "$text-muted"), f"{decision.nearest}  {display_line(near.get(decision.nearest, ''), _LINE)}\n")

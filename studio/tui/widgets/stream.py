@@ -42,7 +42,7 @@ class Stream(Pane):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._shown = ""
+        self._place = self._text = ""
 
     def compose(self) -> ComposeResult:
         """One static that is updated ten times a second at most."""
@@ -55,6 +55,12 @@ class Stream(Pane):
         whether its stage is under way.
         """
         static = self.query_one(Static)
+        text = live.text if live is not None else ""
+        if place != self._place or not text.startswith(self._text):
+            # Another text begins at its beginning: anchored to the end of a longer one, it would stand at the bottom.
+            self.anchor(False)
+            self.scroll_home(animate=False)
+        self._place, self._text = place, text
         if live is None:
             show_title(self, "Completion")
             static.set_class(True, "empty")

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from studio.pool.browsing import BrowseRow, Kind, Sort
 from studio.records import TaskState
+from studio.tui.cells import spoken
 from studio.tui.pool_access import PoolAccess
 from studio.tui.widgets.id_table import Cell, Column, IdTable
 
@@ -94,7 +95,7 @@ def _cell(row: BrowseRow, title: str) -> Cell:
         case "inst":
             return str(row.instances), "" if row.instances else "bad"
         case "reason":
-            return row.reason, "bad"
+            return spoken(row.reason), "bad"
         case _:
             return row.text, "muted" if row.state is TaskState.RETIRED else ""
 

@@ -11,7 +11,9 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-_LEFT = len("threshold  0.70  ")
+from studio.tui.cells import POINTER
+
+_LEFT = len(" threshold  0.70  ")
 _RIGHT = len("  the run's 0.70 ")
 
 
@@ -19,12 +21,14 @@ class ThresholdBar(Widget, can_focus=True):
     """A track from 0 to 1; `own` is where the run has it."""
 
     DEFAULT_CSS = """
-    ThresholdBar { height: 1; padding: 0 1; }
+    ThresholdBar { height: 1; padding: 0 1 0 0; }
     ThresholdBar:focus { background: $block-cursor-background; color: $block-cursor-foreground; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-0.01)", "-0.01", id="threshold.less", tooltip="A little lower: fewer candidates are novel"),
-        Binding("right,l", "move(0.01)", "+0.01", id="threshold.more", tooltip="A little higher: more candidates are novel"),
+        Binding("left,h", "move(-0.01)", "-0.01", id="threshold.less", tooltip="A little lower: fewer candidates are novel", show=False),
+        Binding(
+            "right,l", "move(0.01)", "Move", key_display="←→", id="threshold.more", tooltip="A little higher: more candidates are novel"
+        ),
         Binding("shift+left,H", "move(-0.05)", "-0.05", id="threshold.much-less", tooltip="Lower by 0.05", show=False),
         Binding("shift+right,L", "move(0.05)", "+0.05", id="threshold.much-more", tooltip="Higher by 0.05", show=False),
         Binding("home", "reset", "Run's own", id="threshold.reset", tooltip="Back to where the run has it"),
@@ -38,6 +42,12 @@ class ThresholdBar(Widget, can_focus=True):
         def __init__(self, value: float) -> None:
             super().__init__()
             self.value = value
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
 
     def validate_value(self, value: float) -> float:
         return round(min(max(value, 0.0), 1.0), 2)
@@ -68,6 +78,7 @@ class ThresholdBar(Widget, can_focus=True):
         cells[own] = "┼"
         cells[at] = "●"
         return Content.assemble(
+            POINTER if self.has_focus else " ",
             ("threshold  ", "$text-muted"),
             (f"{self.value:.2f}  ", "bold"),
             "".join(cells),

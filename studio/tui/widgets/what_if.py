@@ -22,6 +22,7 @@ from studio.loop.settings import Method
 from studio.loop.whatif import Change, Flip, Outcome, what_if
 from studio.pool.queries import Queries
 from studio.text import display_line
+from studio.tui.cells import spoken
 from studio.tui.latest import start_latest
 from studio.tui.leaving import leaving
 from studio.tui.pool_access import PoolAccess
@@ -77,7 +78,7 @@ class WhatIfPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield ThresholdBar()
-        with ItemGrid(min_column_width=24):
+        with ItemGrid(min_column_width=28):
             for name in FILTERS:
                 yield MarkedBox(Content(name), id=f"filter-{name}", compact=True, disabled=True)
         yield Static(id="outcome", markup=False)
@@ -196,5 +197,5 @@ def _words(outcome: Outcome) -> Content:
 
 
 def _cells(flip: Flip) -> Sequence[Cell]:
-    word = (f"+ was {flip.before}", "good") if flip.accepted else (f"- now {flip.after}", "bad")
+    word = (f"+ was {spoken(flip.before)}", "good") if flip.accepted else (f"- now {spoken(flip.after)}", "bad")
     return (str(flip.candidate_id), "muted"), word, (f"{flip.score:.2f}", ""), (flip.text, "")

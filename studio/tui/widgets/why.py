@@ -15,9 +15,9 @@ from studio.loop.reasons import REASONS
 from studio.loop.settings import Method
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
-from studio.records import Neighbour, Stage, Task, Verdict
+from studio.records import Decider, Neighbour, Stage, Task, Verdict
 from studio.text import display
-from studio.tui.cells import bar, clip
+from studio.tui.cells import bar, clip, spoken
 from studio.tui.repaint import show_text, show_title
 from studio.tui.rows import Row
 from studio.tui.widgets.pane import Pane
@@ -88,9 +88,12 @@ class Why(Pane):
         """Two columns where there is room for them. Another height needs no other text."""
         width = self.scrollable_content_region.width
         if width != self._drawn_width:
-            self._drawn_width = width
             self.set_class(width < 56, "-stacked")
             self._draw()
+
+    def on_show(self) -> None:
+        """What was drawn while the pane was hidden was drawn for no width at all."""
+        self.on_resize()
 
     def _draw(self) -> None:
         verdict, first, second, rest = (self.query_one(f"#{name}", Static) for name in ("verdict", "first", "second", "rest"))
@@ -102,7 +105,7 @@ class Why(Pane):
         show_text(first, _text("candidate", row.text, comparison.first if comparison else ()) if row is not None else Content())
         show_text(second, self._nearest(comparison))
         second.display = comparison is not None
-        width = self.scrollable_content_region.width
+        self._drawn_width = width = self.scrollable_content_region.width
         lines = list(_rest(row, evidence, comparison, self._method, width)) if row is not None and evidence is not None else []
         show_text(rest, Content("\n").join(lines))
 
@@ -131,9 +134,9 @@ def _verdict(row: Row, evidence: Evidence | None) -> Content:
     word = "✓ accepted" if row.accepted else "✗ rejected"
     style = "$accent bold" if row.overruled else "$success bold" if row.accepted else "$error bold"
     if not row.overruled:
-        return Content.assemble((word, style), f"  {code(found.reason)}", (f". {REASONS.get(found.reason, '')}", MUTED))
+        return Content.assemble((word, style), f"  {spoken(found.reason)}", (f". {REASONS.get(found.reason, '')}", MUTED))
     rule = next((each for each in evidence.decisions if each.decided_by.value == "rule"), None) if evidence else None
-    said = f" The rule said: {rule.verdict}, {rule.reason.replace('_', ' ')}." if rule is not None else ""
+    said = f" The rule said: {rule.verdict}, {spoken(rule.reason)}." if rule is not None else ""
     return Content.assemble((f"{word} by you.", style), (said, MUTED))
 
 
@@ -223,14 +226,10 @@ def _task_part(evidence: Evidence, width: int) -> Iterator[Content]:
 def _instance(instance: InstanceRecord, width: int) -> Iterator[Content]:
     good = instance.verdict is Verdict.ACCEPTED
     mark = ("✓ ", "$success") if good else ("✗ ", "$error")
-    reason = "" if good else f"{code(instance.reason)}: "
+    who = "by you" if instance.decided_by is Decider.HUMAN else spoken(instance.reason)
+    reason = "" if good else f"{who}: "
     room = max(width - 6 - len(reason), 8)
     if instance.input:
         yield Content.assemble(mark, (reason, "$error"), ("in  ", MUTED), clip(instance.input, room))
         mark, reason, room = ("  ", ""), "", max(width - 6, 8)
     yield Content.assemble(mark, (reason, "$error"), ("out ", MUTED), clip(instance.output, room))
-
-
-def code(reason: str) -> str:
-    """A reason code as people write it."""
-    return reason.replace("_", " ")
