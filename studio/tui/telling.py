@@ -12,7 +12,13 @@ class TellingApp(App[None]):
     """What every app of the studio is."""
 
     def notify(
-        self, message: str, *, title: str = "", severity: SeverityLevel = "information", timeout: float | None = None, markup: bool = True
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,  # noqa: ARG002  (Textual's signature)
     ) -> None:
-        """Show a note; one without a title of its own gets the word for its severity."""
-        super().notify(message, title=title or _TITLES[severity], severity=severity, timeout=timeout, markup=markup)
+        """Show a note; one without a title of its own gets the word for its severity. It is never read as markup."""
+        super().notify(message, title=title or _TITLES[severity], severity=severity, timeout=timeout, markup=False)
