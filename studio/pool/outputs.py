@@ -15,8 +15,8 @@ from studio.errors import PoolError, UsageError
 from studio.pool.faults import shown
 
 _HINTS = {
-    errno.ENOSPC: "free some space, or write to another disk with -o",
-    errno.EDQUOT: "your disk quota is used up: free some space, or write to another disk with -o",
+    errno.ENOSPC: "free some space, or write to another disk",
+    errno.EDQUOT: "your disk quota is used up: free some space, or write to another disk",
     errno.EFBIG: "the file grew larger than this system allows",
     errno.ENOENT: "make the folder first",
     errno.ENAMETOOLONG: "choose a shorter name",

@@ -66,7 +66,7 @@ async def test_figures_beside_the_papers(played: Path, size: tuple[int, int]) ->
         assert f"{counts.generated:,}" in card
         assert "52,445" in card
         reasons = str(screen.query_one("#reasons", Static).visual)
-        assert "not_novel" in reasons
+        assert "not novel" in reasons
         assert "accepted" in reasons
         assert_harmless(pilot.app)
 

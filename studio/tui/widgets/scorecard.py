@@ -12,7 +12,7 @@ from textual.widgets import Static
 from studio.insight.distributions import Distribution
 from studio.insight.report import beside_the_paper
 from studio.insight.statistics import Statistics
-from studio.tui.cells import fit
+from studio.tui.cells import fit, spoken
 
 _ROW = 28
 _BAR = 14
@@ -121,5 +121,5 @@ def _reasons(accepted: int | None, rejected: dict[str, int], whole: int) -> Cont
     for place, (reason, count, colour) in enumerate(rows):
         share = count / whole
         filled = round(share * _BAR)
-        parts += ["\n" if place else "", (fit(reason, 24), colour), f"{count:>8,} {share:>6.1%} ", ("█" * filled, colour)]
+        parts += ["\n" if place else "", (fit(spoken(reason), 24), colour), f"{count:>8,} {share:>6.1%} ", ("█" * filled, colour)]
     return Content.assemble(*parts)
