@@ -40,6 +40,10 @@ class Vocabulary:
         token = int(self._lib.llama_vocab_eot(self._vocab))
         return token if token >= 0 else self.end_of_text
 
+    def ends(self, token: int) -> bool:
+        """Whether generation stops at `token`."""
+        return bool(self._lib.llama_vocab_is_eog(self._vocab, token))
+
     def tokenise(self, text: str, *, begin: bool = False, control: bool = False) -> list[int]:
         """Return the tokens of `text`; `begin` puts the beginning-of-text token before it where the model wants one.
 

@@ -14,6 +14,9 @@ KEY = "tokenizer.chat_template"
 _TOKENS = "tokenizer.ggml.tokens"
 _PLACE = "\ue000the text of the user\ue001"
 """Stands for the prompt: private characters, no white space at its ends, nothing that a template would look for."""
+_ANSWER = "\ue000the answer\ue001"
+_ASKED = {"role": "user", "content": _PLACE}
+_ANSWERED = {"role": "assistant", "content": _ANSWER}
 _MOST_CHARACTERS = 100_000
 _HINT = "ask it in the plain format (format plain), or in a fixed template"
 
@@ -32,21 +35,36 @@ def around_the_prompt(header: Gguf, *, bos: bool = True) -> tuple[str, str]:
     """
     if not has_chat_template(header):
         raise ModelError(f"{header.path}: the model has no chat template", _HINT)
-    before, *behind = _rendered(header, bos).split(_PLACE)
+    before, *behind = _rendered(header, bos, [_ASKED], prompt=True).split(_PLACE)
     if len(behind) != 1:
         raise ModelError(f"{header.path}: its chat template does not show the user's message once, but {len(behind)} times", _HINT)
     return before, behind[0]
 
 
-def _rendered(header: Gguf, bos: bool) -> str:
+def chat_texts(header: Gguf) -> tuple[str, str, str]:
+    """Return what a training example is written with: the texts around the prompt, and the one behind the answer. Raises ModelError."""
+    return (*around_the_prompt(header, bos=False), after_the_answer(header))
+
+
+def after_the_answer(header: Gguf) -> str:
+    """Return what the model's chat template puts behind an answer, the control word that ends it first; nothing where it shows none."""
+    try:
+        _, *behind = _rendered(header, False, [_ASKED, _ANSWERED], prompt=False).split(_ANSWER)
+    except ModelError:
+        # A template for prompts alone: the vocabulary has a word for the end of a turn, too.
+        return ""
+    return behind[0] if len(behind) == 1 else ""
+
+
+def _rendered(header: Gguf, bos: bool, messages: list[dict[str, str]], *, prompt: bool) -> str:
     from jinja2 import TemplateError
 
     text = ""
     try:
         template = _environment().from_string(header.text(KEY))
         values = {
-            "messages": [{"role": "user", "content": _PLACE}],
-            "add_generation_prompt": True,
+            "messages": messages,
+            "add_generation_prompt": prompt,
             "tools": None,
             "documents": None,
             "bos_token": _control_word(header, "bos") if bos else "",

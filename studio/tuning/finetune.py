@@ -23,7 +23,7 @@ from studio.pool.store import Pool
 from studio.pool.training_records import LossPoint
 from studio.tuning import checkpoint
 from studio.tuning.adapter_gguf import check_architecture
-from studio.tuning.chat_template import around_the_prompt, has_chat_template
+from studio.tuning.chat_template import chat_texts, has_chat_template
 from studio.tuning.events import Ended, Event, Finished, Opened, Prepared, Resumed, Saved, Step, Validated, Waiting
 from studio.tuning.formats import VARIED
 from studio.tuning.lora import ADAPTER
@@ -77,7 +77,7 @@ def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
 
     The pool is held for moments only, see `recording`. Raises StudioError subclasses; everything up to the last checkpoint is kept then.
     """
-    around = around_the_prompt(read_gguf(asked.model), bos=False) if asked.settings.format == CHAT else None
+    around = chat_texts(read_gguf(asked.model)) if asked.settings.format == CHAT else None
     with Pool.open(asked.pool) as pool:
         training = open_training(pool, asked, around)
     yield Opened(training.name, training.job.folder, training.number is not None)

@@ -36,17 +36,21 @@ _FIELD = re.compile(r"(\w+):")
 
 VARIED = "varied"
 
-Around = tuple[str, str]
-"""What a model's chat template puts before and behind the user's text."""
+Around = tuple[str, str, str]
+"""What a model's chat template puts before and behind the user's text, and behind the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A prompt and its completion. For a chat template `parts` are what the prompt is made of: control text, user's text, control text."""
+    """A prompt and its completion.
+
+    For a chat template `parts` are control text, user's text and control text, which make the prompt, and the control text that ends the
+    answer.
+    """
 
     prompt: str
     completion: str
-    parts: tuple[str, str, str] | None = None
+    parts: tuple[str, str, str, str] | None = None
 
 
 Writer = Callable[[str, Instance, random.Random, Around | None], Written]
@@ -95,9 +99,9 @@ def _fixed(form: PromptFormat) -> Writer:
 def _chat(instruction: str, instance: Instance, _rng: random.Random, around: Around | None) -> Written:
     if around is None:
         raise UsageError("this model has no chat template", "choose another --format")
-    form = chat_format(*around)
-    content = form.prompt(instruction, instance.input)
-    return Written(form.opening + content + form.closing, instance.output.strip(), (form.opening, content, form.closing))
+    before, behind, end = around
+    content = chat_format(before, behind).prompt(instruction, instance.input)
+    return Written(before + content + behind, instance.output.strip(), (before, content, behind, end))
 
 
 FORMATS: Mapping[str, TrainingFormat] = {

@@ -15,6 +15,7 @@ class Tokeniser(Protocol):
     def end_of_text(self) -> int: ...
     @property
     def end_of_turn(self) -> int: ...
+    def ends(self, token: int) -> bool: ...
     def tokenise(self, text: str, *, begin: bool = False, control: bool = False) -> list[int]: ...
 
 
@@ -40,14 +41,20 @@ def tokenise(record: Mapping[str, Any], vocabulary: Tokeniser) -> Tokens:
     completion = str(record["completion"])
     if parts := record.get("parts"):
         # Only the template's own control words take effect, never those that a user's text happens to hold.
-        before, content, after = parts
+        # A training that an earlier version began has no fourth part.
+        before, content, after, *behind = parts
         prompt = vocabulary.tokenise(before, begin=True, control=True) + vocabulary.tokenise(content)
         prompt += vocabulary.tokenise(after, control=True)
-        return _joined(prompt, vocabulary.tokenise(completion), vocabulary.end_of_turn)
+        return _joined(prompt, vocabulary.tokenise(completion), _end_of_answer("".join(behind), vocabulary))
     prompt = vocabulary.tokenise(str(record["prompt"]), begin=True)
     whole = vocabulary.tokenise(f"{record['prompt']}{completion}", begin=True)
     answer = whole[len(prompt) :] if whole[: len(prompt)] == prompt else vocabulary.tokenise(completion)
     return _joined(prompt, answer, vocabulary.end_of_text)
+
+
+def _end_of_answer(behind: str, vocabulary: Tokeniser) -> int:
+    """Return the token by which the chat template ends an answer, as the model has learned; the vocabulary's own may be another."""
+    return next(filter(vocabulary.ends, vocabulary.tokenise(behind, control=True)), vocabulary.end_of_turn)
 
 
 def _joined(prompt: list[int], answer: list[int], end: int) -> Tokens:

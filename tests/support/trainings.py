@@ -12,7 +12,7 @@ from studio.pool.queries import Queries
 from studio.pool.store import Pool
 from studio.pool.training_records import Side
 from studio.records import Instance, SeedTask
-from studio.tuning.chat_template import around_the_prompt
+from studio.tuning.chat_template import chat_texts
 from studio.tuning.data import collect
 from studio.tuning.events import Event
 from studio.tuning.job import Job, data_file
@@ -56,7 +56,7 @@ def quick_job(folder: Path, **settings: Any) -> Job:
 def job_for(model: Path, pool: Path, folder: Path, settings: TrainingSettings) -> Job:
     """Write the data of a training into `folder` and return its job."""
     with Queries.open(pool) as reader:
-        data = collect(reader, settings, around_the_prompt(read_gguf(model), bos=False) if settings.format == "chat" else None)
+        data = collect(reader, settings, chat_texts(read_gguf(model)) if settings.format == "chat" else None)
     for side in Side:
         data_file(folder, side).write_bytes(data.lines(side))
     return Job(str(model), identify(model).sha256, "", str(folder), data.fingerprint, settings, threads=1)

@@ -10,7 +10,7 @@ import pytest
 from studio.engine.catalog import bundled_model
 from studio.engine.gguf import Gguf, read_gguf, text_at
 from studio.errors import ModelError
-from studio.tuning.chat_template import KEY, around_the_prompt, has_chat_template
+from studio.tuning.chat_template import KEY, after_the_answer, around_the_prompt, has_chat_template
 
 CHATML = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] | trim }}<|end|>\n{% endfor %}{% if add_generation_prompt %}<|a|>{% endif %}"
@@ -23,6 +23,12 @@ def _header(template: str) -> Gguf:
 
 def test_what_stands_around_the_prompt() -> None:
     assert around_the_prompt(_header(CHATML)) == ("<|user|>", "<|end|>\n<|a|>")
+
+
+def test_what_stands_behind_an_answer() -> None:
+    assert after_the_answer(_header(CHATML)) == "<|end|>\n"
+    assert after_the_answer(_header("{{ messages[0].content }}")) == ""
+    assert after_the_answer(_header("{{ raise_exception('no answers') if messages[1] }}")) == ""
 
 
 def test_loop_controls_and_namespaces_work_as_the_models_tools_have_them() -> None:

@@ -10,7 +10,7 @@ from studio.errors import UsageError
 from studio.records import Instance
 from studio.tuning.formats import FORMATS, WITH_INPUT, WITHOUT_INPUT, write
 
-AROUND = ("<|user|>", "<|end|><|assistant|>")
+AROUND = ("<|user|>", "<|end|><|assistant|>", "<|end|>")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
@@ -48,12 +48,12 @@ def test_texts_stand_in_their_prompts_unchanged(instruction: str, given_input: s
     assert write(name, instruction, Instance(given_input, output), key, AROUND) == written
     assert instruction.strip() in written.prompt
     assert written.completion.strip() == output.strip()
-    assert written.parts is None or "".join(written.parts) == written.prompt
+    assert written.parts is None or "".join(written.parts[:3]) == written.prompt
 
 
 def test_a_chat_prompt_stands_within_the_models_own_template() -> None:
     written = write("chat", "Say it.", Instance("now", "yes"), "0", AROUND)
-    assert written.parts == ("<|user|>", "Say it.\n\nnow", "<|end|><|assistant|>")
+    assert written.parts == ("<|user|>", "Say it.\n\nnow", "<|end|><|assistant|>", "<|end|>")
 
 
 def test_unknown_formats_and_missing_templates() -> None:

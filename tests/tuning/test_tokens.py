@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.catalog import bundled_model
+from studio.engine.gguf import read_gguf
 from studio.engine.llama_vocab import Vocabulary
 from studio.errors import ModelError
+from studio.tuning.chat_template import chat_texts
 from studio.tuning.tokens import Tokens, epoch_order, evaluation_steps, learning_rate, pieces, steps_of_epoch, tokenise
 from support.tiny_models import END, tiny_model
 
@@ -49,6 +51,19 @@ def test_the_bundled_models_prompt_is_tokenised_as_when_it_is_asked() -> None:
         tokens = tokenise({"prompt": prompt, "completion": completion}, vocabulary)
         assert tokens.ids[: tokens.prompt] == tuple(vocabulary.tokenise(prompt, begin=True))
         assert tokens.ids[-1] == vocabulary.end_of_text
+    vocabulary.close()
+
+
+def test_an_answer_ends_as_the_models_own_template_ends_it() -> None:
+    """The vocabulary of the bundled model names another word: trained on that, the model forgets how to end."""
+    path = bundled_model()
+    assert path is not None
+    vocabulary = Vocabulary(path)
+    before, behind, end = chat_texts(read_gguf(path))
+    record = {"prompt": "", "completion": "Elbe", "parts": [before, "Name a river.", behind, end]}
+    [word] = vocabulary.tokenise("<|im_end|>", control=True)
+    assert tokenise(record, vocabulary).ids[-1] == word != vocabulary.end_of_turn
+    assert tokenise({**record, "parts": [before, "Name a river.", behind, ""]}, vocabulary).ids[-1] == vocabulary.end_of_turn
     vocabulary.close()
 
 
