@@ -19,7 +19,14 @@ class Page(Screen[Result]):
 
 
 class Dialog(ModalScreen[Result]):
-    """A screen that lies over another and lets it show through."""
+    """A screen that lies over another and lets it show through: a window with a title in its border, in the middle."""
+
+    DEFAULT_CSS = """
+    Dialog { align: center middle; }
+    Dialog > Vertical {
+        background: $panel; border: round $primary; padding: 0 1; border-title-color: $primary; border-title-style: bold;
+    }
+    """
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
         """Close with `result`, unless it has closed already."""

@@ -31,10 +31,9 @@ class ErrorDialog(Dialog[None]):
     ]
 
     DEFAULT_CSS = """
-    ErrorDialog { align: center middle; }
     ErrorDialog > Vertical {
         width: 80%; max-width: 90; min-width: 50; height: auto; max-height: 80%;
-        background: $panel; border: round $error; padding: 1 2; border-title-color: $error; border-title-style: bold;
+        border: round $error; padding: 1 2; border-title-color: $error;
     }
     ErrorDialog VerticalScroll { height: auto; max-height: 12; }
     ErrorDialog #hint { margin-top: 1; color: $foreground-muted; }

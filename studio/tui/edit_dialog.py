@@ -51,11 +51,7 @@ class EditDialog(Dialog[str | None]):
     ]
 
     DEFAULT_CSS = """
-    EditDialog { align: center middle; }
-    EditDialog > Vertical {
-        width: 90%; max-width: 100; height: auto; max-height: 90%; background: $panel; border: round $primary; padding: 0 1;
-        border-title-color: $primary; border-title-style: bold;
-    }
+    EditDialog > Vertical { width: 90%; max-width: 100; height: auto; max-height: 90%; }
     EditDialog TextArea, EditDialog TextArea:focus { height: 7; border: none; padding: 0 1; background: $surface; }
     EditDialog #score { height: 2; margin-top: 1; }
     """

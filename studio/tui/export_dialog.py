@@ -55,11 +55,7 @@ is replaced when the new one is complete, not before.
 *lints* leaves out what they find when the file is written (`near-duplicate, refusal`; `studio lint --help` lists them).
 """
     DEFAULT_CSS = """
-    ExportDialog { align: center middle; }
-    ExportDialog #box {
-        width: 90%; max-width: 110; height: 90%; background: $panel; border: round $primary; padding: 0 1;
-        border-title-color: $primary; border-title-style: bold;
-    }
+    ExportDialog #box { width: 90%; max-width: 110; height: 90%; }
     ExportDialog .row { height: 1; }
     ExportDialog .row Label { width: 9; color: $text-muted; }
     ExportDialog .row Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }

@@ -27,11 +27,7 @@ class HelpDialog(Dialog[None]):
     ]
 
     DEFAULT_CSS = """
-    HelpDialog { align: center middle; }
-    HelpDialog > Vertical {
-        width: 90%; max-width: 92; height: 90%; background: $panel; border: round $primary; padding: 0 1;
-        border-title-color: $primary; border-title-style: bold;
-    }
+    HelpDialog > Vertical { width: 90%; max-width: 92; height: 90%; }
     HelpDialog Markdown { background: $panel; margin: 0; padding: 0; height: auto; }
     HelpDialog MarkdownHeader { margin: 1 0; content-align: left middle; }
     HelpDialog MarkdownBlock:first-child { margin-top: 0; }

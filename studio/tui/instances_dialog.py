@@ -15,8 +15,8 @@ from studio.loop.session import Session
 from studio.pool.queries import Queries
 from studio.pool.records import InstanceRecord
 from studio.records import Decider, Verdict
-from studio.text import display
-from studio.tui.cells import clip, spoken
+from studio.text import display, spoken
+from studio.tui.cells import clip
 from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.leaving import leaving
@@ -47,11 +47,7 @@ class InstancesDialog(Dialog[None]):
     ]
 
     DEFAULT_CSS = """
-    InstancesDialog { align: center middle; }
-    InstancesDialog > Vertical {
-        width: 92%; max-width: 110; height: 80%; background: $panel; border: round $primary; padding: 0 1;
-        border-title-color: $primary; border-title-style: bold;
-    }
+    InstancesDialog > Vertical { width: 92%; max-width: 110; height: 80%; }
     InstancesDialog #instruction { color: $foreground-muted; height: auto; max-height: 3; margin-bottom: 1; }
     InstancesDialog OptionList, InstancesDialog OptionList:focus { height: 1fr; border: none; background: $panel; padding: 0; }
     """
@@ -157,11 +153,7 @@ class InstanceEditor(Dialog[tuple[str, str] | None]):
     ]
 
     DEFAULT_CSS = """
-    InstanceEditor { align: center middle; }
-    InstanceEditor > Vertical {
-        width: 92%; max-width: 110; height: 80%; background: $panel; border: round $primary; padding: 0 1;
-        border-title-color: $primary; border-title-style: bold;
-    }
+    InstanceEditor > Vertical { width: 92%; max-width: 110; height: 80%; }
     InstanceEditor Label { color: $foreground-muted; }
     InstanceEditor TextArea, InstanceEditor TextArea:focus { height: 1fr; border: none; padding: 0 1; background: $surface; }
     """

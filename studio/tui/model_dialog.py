@@ -58,11 +58,7 @@ class ModelDialog(Dialog[str | None]):
         HELP_KEY,
     ]
     DEFAULT_CSS = """
-    ModelDialog { align: center middle; }
-    ModelDialog > Vertical {
-        width: 92%; max-width: 110; height: 80%; background: $panel; border: round $primary; padding: 0 1;
-        border-title-color: $primary; border-title-style: bold;
-    }
+    ModelDialog > Vertical { width: 92%; max-width: 110; height: 80%; }
     ModelDialog IdTable { height: 1fr; background: $panel; }
     ModelDialog #facts { height: 3; color: $foreground-muted; margin-top: 1; }
     ModelDialog Input { border: none; height: 1; padding: 0 1; background: $surface; }

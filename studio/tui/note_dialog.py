@@ -27,11 +27,7 @@ class NoteDialog(Dialog[str | None]):
         HELP_KEY,
     ]
     DEFAULT_CSS = """
-    NoteDialog { align: center middle; }
-    NoteDialog > Vertical {
-        width: 90%; max-width: 90; height: auto; background: $panel; border: round $primary; padding: 0 1;
-        border-title-color: $primary; border-title-style: bold;
-    }
+    NoteDialog > Vertical { width: 90%; max-width: 90; height: auto; }
     NoteDialog Input { border: none; height: 1; padding: 0; background: $surface; }
     """
 
@@ -76,11 +72,7 @@ What you want to remember of this task. Tags are words of your own with commas b
         HELP_KEY,
     ]
     DEFAULT_CSS = """
-    AnnotationDialog { align: center middle; }
-    AnnotationDialog > Vertical {
-        width: 90%; max-width: 90; height: auto; background: $panel; border: round $primary; padding: 0 1;
-        border-title-color: $primary; border-title-style: bold;
-    }
+    AnnotationDialog > Vertical { width: 90%; max-width: 90; height: auto; }
     AnnotationDialog Horizontal { height: 1; }
     AnnotationDialog Label { width: 6; color: $text-muted; }
     AnnotationDialog Input { width: 1fr; border: none; height: 1; padding: 0; background: $surface; }

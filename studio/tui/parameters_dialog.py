@@ -46,11 +46,7 @@ class ParametersDialog(Dialog[dict[str, Any] | None]):
     ]
 
     DEFAULT_CSS = """
-    ParametersDialog { align: center middle; }
-    ParametersDialog > Vertical {
-        width: 72; max-width: 96%; height: auto; background: $panel; border: round $primary; padding: 1 2;
-        border-title-color: $primary; border-title-style: bold;
-    }
+    ParametersDialog > Vertical { width: 72; max-width: 96%; height: auto; padding: 1 2; }
     ParametersDialog .field { height: 1; }
     ParametersDialog Label { width: 42; color: $foreground-muted; }
     ParametersDialog Input { width: 1fr; border: none; height: 1; padding: 0 1; background: $surface; }

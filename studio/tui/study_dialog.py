@@ -46,11 +46,7 @@ class StudyDialog(Dialog[Asked[P] | None], Generic[P]):
         HELP_KEY,
     ]
     DEFAULT_CSS = """
-    StudyDialog { align: center middle; }
-    StudyDialog > Vertical {
-        width: 64; max-width: 95%; height: auto; background: $panel; border: round $primary; padding: 0 1;
-        border-title-color: $primary; border-title-style: bold;
-    }
+    StudyDialog > Vertical { width: 64; max-width: 95%; height: auto; }
     StudyDialog Horizontal { height: 1; }
     StudyDialog Label { width: 9; color: $text-muted; }
     StudyDialog Input { width: 1fr; border: none; height: 1; padding: 0; background: $surface; }
