@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 
 from textual.app import SystemCommand
@@ -21,9 +22,9 @@ class UndoingScreen(KeptScreen):
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
     """As Textual has it, but for drawing the whole screen anew: the widgets that lose and take the focus draw themselves."""
 
+    @abstractmethod
     def steers(self, action: str) -> bool | None:
         """Whether a steering action applies now; None when `action` is none."""
-        raise NotImplementedError
 
     def action_undo(self) -> None:
         """Take back the newest action."""
@@ -38,6 +39,6 @@ class UndoingScreen(KeptScreen):
             if self.steers(action):
                 yield SystemCommand(title, words, callback)
 
+    @abstractmethod
     def _steer(self, act: Callable[[Steering], str | None], title: str = "") -> None:
         """Let `act` be done and tell, under `title`, what it did."""
-        raise NotImplementedError

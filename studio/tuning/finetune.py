@@ -77,7 +77,7 @@ def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
 
     The pool is held for moments only, see `recording`. Raises StudioError subclasses; everything up to the last checkpoint is kept then.
     """
-    around = chat_texts(read_gguf(asked.model)) if asked.settings.format == CHAT else None
+    around = chat_texts(asked.base) if asked.settings.format == CHAT else None
     with Pool.open(asked.pool) as pool:
         training = open_training(pool, asked, around)
     yield Opened(training.name, training.job.folder, training.number is not None)
