@@ -59,3 +59,8 @@ def display_line(text: str, width: int = sys.maxsize) -> str:
 def storable(text: str) -> str:
     """Return `text` with lone surrogates replaced by U+FFFD: SQLite and UTF-8 files refuse them."""
     return _SURROGATES.sub("\ufffd", text)
+
+
+def spoken(code: str) -> str:
+    """Return the code of a reason or a question as people write it."""
+    return code.replace("_", " ")

@@ -13,7 +13,7 @@ from studio.insight.agreement import Agreement, Share
 from studio.insight.report_tables import plain_table
 from studio.insight.review import RaterProgress, ReviewReport
 from studio.pool.review_records import Strata
-from studio.text import display_line
+from studio.text import display_line, spoken
 
 _NAME = 20
 
@@ -75,7 +75,7 @@ def _kappa(report: ReviewReport) -> Table:
     table = plain_table("agreement of two raters", "", "items", "equal", "Cohen's kappa")
     for pair in report.agreement:
         names = " and ".join(display_line(rater, _NAME) for rater in pair.raters)
-        table.add_row(Text(names), pair.row.replace("_", " "), *agreement_words(pair.figures))
+        table.add_row(Text(names), spoken(pair.row), *agreement_words(pair.figures))
     return table
 
 

@@ -11,6 +11,7 @@ from studio.loop.reasons import REASONS
 from studio.publish.charts import Bar, Series, bars, columns, curves
 from studio.publish.elements import Html, figure, missing, table, tag
 from studio.publish.publication import Publication
+from studio.text import spoken
 
 POINTS = 200
 """Of a curve at most, or about as many."""
@@ -42,13 +43,13 @@ def decisions(found: Publication) -> Iterator[Html]:
     rows = [("accepted", figures.accepted, "good"), *((reason, count, "bar") for reason, count in figures.rejected.items())]
     chart = bars(
         "Candidates by decision",
-        [Bar(_words(name), count / total, f"{count:,} ({count / total:.1%})", kind=kind) for name, count, kind in rows],
+        [Bar(spoken(name), count / total, f"{count:,} ({count / total:.1%})", kind=kind) for name, count, kind in rows],
     )
     by_hand = found.provenance.by_hand
     hand = f" A person has the last word on {by_hand:,} of them." if by_hand else ""
     yield figure(chart, f"What became of {total:,} candidate instructions.{hand}")
     if figures.rejected:
-        yield table(("reason", "what it means"), ((_words(name), REASONS.get(name, "")) for name in figures.rejected), words=(0, 1))
+        yield table(("reason", "what it means"), ((spoken(name), REASONS.get(name, "")) for name in figures.rejected), words=(0, 1))
     if len(figures.rounds) > 1:
         yield _rounds(figures)
     yield tag("p", _sentence(saturation_line(figures.saturation)))
@@ -84,10 +85,6 @@ def _scores(figures: Statistics) -> Iterator[Html]:
     for what, counts, mean in shown:
         chart = columns(f"Highest ROUGE-L {what}", names, counts)
         yield figure(chart, f"Generated tasks by their highest ROUGE-L {what} when they were decided; mean {mean:.3f}.")
-
-
-def _words(reason: str) -> str:
-    return reason.replace("_", " ")
 
 
 def _sentence(words: str) -> str:

@@ -8,6 +8,7 @@ from studio.loop.reasons import REASONS
 from studio.publish.elements import Html, missing, tag, text
 from studio.publish.examples import AcceptedExample
 from studio.publish.publication import Publication
+from studio.text import spoken
 
 LONGEST = 1500
 """Characters of an example that are shown."""
@@ -38,7 +39,7 @@ def examples_section(found: Publication) -> Iterator[Html]:
         yield tag("h3", "Rejected")
         yield tag("p", "A few candidates for each reason.", class_="note")
         for each in shown.rejected:
-            why = f"{each.reason.replace('_', ' ')}: {REASONS.get(each.reason, '')} Highest ROUGE-L {each.score:.3f}."
+            why = f"{spoken(each.reason)}: {REASONS.get(each.reason, '')} Highest ROUGE-L {each.score:.3f}."
             yield tag("article", quoted(each.text), tag("p", why, class_="note"), class_="rejected")
 
 

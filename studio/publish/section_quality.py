@@ -12,6 +12,7 @@ from studio.insight.review_tables import agreement_words, sample_words, share_wo
 from studio.publish.charts import HEADING, Bar, bars
 from studio.publish.elements import Html, figure, missing, table, tag
 from studio.publish.publication import Publication
+from studio.text import spoken
 
 
 def quality_section(found: Publication) -> Iterator[Html]:
@@ -46,7 +47,7 @@ def _review(review: ReviewReport) -> Iterator[Html]:
     yield figure(bars("Quality as people rated it", rows), caption)
     if review.agreement:
         yield agreement_table(
-            [(" and ".join(names[rater] for rater in each.raters), each.row.replace("_", " "), each.figures) for each in review.agreement]
+            [(" and ".join(names[rater] for rater in each.raters), spoken(each.row), each.figures) for each in review.agreement]
         )
 
 
@@ -64,4 +65,4 @@ def _judge(judge: JudgeFigures) -> Iterator[Html]:
     yield tag("p", f"{judge.instances:,} instances judged with prompts {judge.judge.prompt_version}; {worth}")
     yield table(("share of yes, with 95 % Wilson interval", "judge"), ((row.words, share_words(row.share)) for row in judge.table))
     if together:
-        yield agreement_table([("people and judge", each.row.replace("_", " "), each.figures) for each in together])
+        yield agreement_table([("people and judge", spoken(each.row), each.figures) for each in together])

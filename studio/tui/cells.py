@@ -32,11 +32,6 @@ def clip(text: str, width: int) -> str:
     return fit(text, width).rstrip(" ") if width > 0 else ""
 
 
-def spoken(reason: str) -> str:
-    """Return a reason code as people write it."""
-    return reason.replace("_", " ")
-
-
 def bar(share: float, width: int, mark: float) -> str:
     """Return a bar of `width` cells for `share` (0 to 1), with a cross where `mark` is.
 

@@ -17,7 +17,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from studio.loop.settings import Method
-from studio.tui.cells import POINTER, bar, clip, fit, pad, spoken
+from studio.text import spoken
+from studio.tui.cells import POINTER, bar, clip, fit, pad
 from studio.tui.rows import Row
 
 EMPTY = (

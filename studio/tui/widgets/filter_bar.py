@@ -16,7 +16,7 @@ from studio.loop.reasons import INSTRUCTION_REASONS, OTHER_RULES
 from studio.pool.browsing import Kind, Selection, Sort
 from studio.pool.review_records import Keep
 from studio.records import Origin, TaskState
-from studio.tui.cells import spoken
+from studio.text import spoken
 from studio.tui.safe import SafeInput
 from studio.tui.widgets.choice import Choice
 

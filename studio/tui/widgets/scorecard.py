@@ -12,7 +12,8 @@ from textual.widgets import Static
 from studio.insight.distributions import Distribution
 from studio.insight.report import beside_the_paper
 from studio.insight.statistics import Statistics
-from studio.tui.cells import fit, spoken
+from studio.text import spoken
+from studio.tui.cells import fit
 
 _ROW = 28
 _BAR = 14

@@ -11,8 +11,7 @@ from studio.loop.reasons import REASONS
 from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
 from studio.pool.review_records import Annotation
 from studio.records import TaskState, Verdict
-from studio.text import display, display_line
-from studio.tui.cells import spoken
+from studio.text import display, display_line, spoken
 
 SHOWN = 4000
 """Characters of a text that are drawn; `studio show` has all of them."""

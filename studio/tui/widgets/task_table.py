@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from studio.pool.browsing import BrowseRow, Kind, Sort
 from studio.records import TaskState
-from studio.tui.cells import spoken
+from studio.text import spoken
 from studio.tui.pool_access import PoolAccess
 from studio.tui.widgets.id_table import Cell, Column, IdTable
 

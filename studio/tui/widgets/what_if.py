@@ -21,8 +21,7 @@ from studio.loop.runs import stored_method
 from studio.loop.settings import Method
 from studio.loop.whatif import Change, Flip, Outcome, what_if
 from studio.pool.queries import Queries
-from studio.text import display_line
-from studio.tui.cells import spoken
+from studio.text import display_line, spoken
 from studio.tui.latest import start_latest
 from studio.tui.leaving import leaving
 from studio.tui.pool_access import PoolAccess

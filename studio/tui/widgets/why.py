@@ -16,8 +16,8 @@ from studio.loop.settings import Method
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
 from studio.records import Decider, Neighbour, Stage, Task, Verdict
-from studio.text import display
-from studio.tui.cells import bar, clip, spoken
+from studio.text import display, spoken
+from studio.tui.cells import bar, clip
 from studio.tui.repaint import show_text, show_title
 from studio.tui.rows import Row
 from studio.tui.widgets.pane import Pane
