@@ -325,8 +325,10 @@ class Runner:
 
     def _to(self, state: RunnerState) -> None:
         with self._lock:
+            # Told before it is so: who sees the state finds the notice of it.
+            self._notices.append((self._clock(), StateChanged(state)))
             self._state = state
-        self._tell(StateChanged(state))
+        self._signal()
 
     def _tell(self, notice: Notice) -> None:
         self._notices.append((self._clock(), notice))

@@ -17,12 +17,14 @@ from studio.engine.scripted import ScriptedEngine
 from studio.loop.configuration import Configuration
 from studio.opening import EngineOpener, RunRequest
 from studio.tui.app import StudioApp
-from studio.tui.runner import RunnerState
+from studio.tui.runner import Answered, RunnerState
 from studio.tui.studio_screen import StudioScreen
 from support.sessions import configuration
 
 SIZES = ((80, 24), (120, 40))
 _TRIES = 4000
+_STILL = 5
+"""So many pictures in a row are equal where nothing more is to come."""
 
 
 def scripted(_model: str = "", _options: EngineOptions | None = None) -> Engine:
@@ -83,10 +85,28 @@ class Driven:
         raise AssertionError(f"this never came: {condition}\n{screen_text(self.app)}")
 
     async def idle(self) -> None:
-        """Wait until nothing plays and the screen has taken in what happened."""
+        """Wait until nothing plays, all that was asked of the runner is done, and the screen has taken in what happened."""
         runner = self.app.runner
         assert runner is not None
         await self.until(lambda: runner.state is RunnerState.IDLE and not runner._notices)
+        done: list[None] = []
+        # Behind whatever is still in the queue: an action between stages does not change the runner's state.
+        runner._work.put(lambda: runner._tell(Answered(done.append, None)))
+        await self.until(lambda: bool(done) and runner.state is RunnerState.IDLE and not runner._notices)
+
+    async def settled(self) -> None:
+        """Wait for a picture that stays: on a busy machine one pause may end before all is laid out.
+
+        Before a dialog is opened too, for what lies below it keeps the layout that it had then.
+        """
+        picture, same = "", 0
+        for _ in range(_TRIES):
+            await self.pilot.pause()
+            before, picture = picture, self.app.export_screenshot(simplify=True)
+            same = same + 1 if picture == before else 0
+            if same == _STILL:
+                return
+        raise AssertionError(f"the picture never stood still\n{screen_text(self.app)}")
 
     async def press(self, *keys: str) -> None:
         """Press keys and wait for the runner to come to rest."""

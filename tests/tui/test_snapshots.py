@@ -116,18 +116,21 @@ async def instances(driven: Driven) -> None:
     table.focus()
     while table.row is None or not table.row.accepted:
         await driven.press("down")
+    await driven.settled()
     await driven.press("i")
-    await driven.until(lambda: "out " in screen_text(driven.app))
+    await driven.until(lambda: "out true" in screen_text(driven.app))
 
 
 @act("classify")
 async def parameters(driven: Driven) -> None:
     await driven.press("p")
+    await driven.until(lambda: "0 is greedy decoding" in screen_text(driven.app))
 
 
 @act("classify")
 async def help_of_the_table(driven: Driven) -> None:
     await driven.press("f1")
+    await driven.until(lambda: "The studio" in screen_text(driven.app))
 
 
 @act("classify")
@@ -135,6 +138,7 @@ async def error(driven: Driven) -> None:
     driven.app.push_screen(
         ErrorDialog(ModelError("tiny.gguf is no GGUF file: it begins with 'this'", "name another file, or pull the model again"))
     )
+    await driven.until(lambda: "name another file" in screen_text(driven.app))
 
 
 @act("played")
@@ -265,11 +269,12 @@ def test_it_looks_as_before(
         driven = Driven(studio_app, pilot)
         if studio_app.runner is not None:
             await driven.idle()
+        await driven.settled()
         await ACTS[name][1](driven)
         if studio_app.runner is not None:
             await driven.idle()
         _still(studio_app)
-        await pilot.pause()
+        await driven.settled()
 
     assert snap_compare(studio_app, terminal_size=size, run_before=play_act)
 

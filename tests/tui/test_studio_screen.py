@@ -102,6 +102,24 @@ async def test_every_candidate_explains_itself(tmp_path: Path, size: tuple[int, 
             await driven.pilot.press("down")
 
 
+async def test_what_is_told_between_a_resize_and_its_message_is_laid_out_for_the_new_width(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resized = Why.on_resize
+
+    def told_just_before(why: Why) -> None:
+        if why.size.width > 70:
+            why._draw()
+        resized(why)
+
+    monkeypatch.setattr(Why, "on_resize", told_just_before)
+    async with studio(tmp_path / "pool.db", size=(80, 24)) as driven:
+        await driven.press("r")
+        assert driven.screen.query_one(Why).size.width > 70
+        first, second = driven.screen.query_one("#first"), driven.screen.query_one("#second")
+        assert first.region.y == second.region.y and first.region.right <= second.region.x
+
+
 async def test_an_accepted_one_shows_its_class_and_instances(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db") as driven:
         await driven.press("r")

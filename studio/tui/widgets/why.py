@@ -85,10 +85,8 @@ class Why(Pane):
             self.scroll_home(animate=False)
 
     def on_resize(self) -> None:
-        """Two columns where there is room for them. Another height needs no other text."""
-        width = self.scrollable_content_region.width
-        if width != self._drawn_width:
-            self.set_class(width < 56, "-stacked")
+        """Another width needs another text. Another height does not."""
+        if self.scrollable_content_region.width != self._drawn_width:
             self._draw()
 
     def on_show(self) -> None:
@@ -106,6 +104,8 @@ class Why(Pane):
         show_text(second, self._nearest(comparison))
         second.display = comparison is not None
         self._drawn_width = width = self.scrollable_content_region.width
+        # Two columns where there is room for them; here, for what is told between a resize and its message is drawn before `on_resize`.
+        self.set_class(width < 56, "-stacked")
         lines = list(_rest(row, evidence, comparison, self._method, width)) if row is not None and evidence is not None else []
         show_text(rest, Content("\n").join(lines))
 
