@@ -29,6 +29,7 @@ from studio.tui.insight_screen import InsightScreen
 from studio.tui.instances_dialog import InstancesDialog
 from studio.tui.log_screen import LogScreen
 from studio.tui.pool_screen import PoolScreen
+from studio.tui.preparing import prepare_modes
 from studio.tui.recent import remember
 from studio.tui.runner import Runner, RunnerState
 from studio.tui.settings_screen import SettingsScreen
@@ -121,6 +122,10 @@ class StudioApp(TellingApp):
         """The pool is there: the picker will offer it next time."""
         if self.runner is not None:
             remember(self.runner.asked.pool)
+            self.run_worker(self._prepare(), group="prepare")
+
+    async def _prepare(self) -> None:
+        self._seen.update(await prepare_modes(self, [mode for mode, *_ in PLACES if mode not in self._seen]))
 
     def on_runner_signal(self) -> None:
         """Let the studio screen take in what happened, whatever screen is shown."""

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.events import Click
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from studio.insight.grading import GradingWalk
 from studio.pool.comparison_records import ComparisonItem, Grade, Grading
@@ -17,6 +17,7 @@ from studio.pool.comparisons import Comparisons
 from studio.tui.study_desk import Desk
 from studio.tui.study_screen import STUDY_KEYS, StudyScreen
 from studio.tui.widgets.compare_item import answer_text, answer_title, grade_lines, task_text
+from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
 from studio.tui.widgets.review_item import place_line
 from studio.tui.widgets.too_small import TooSmall
@@ -86,7 +87,7 @@ Each key is stored at once: stop whenever you like, and go on later where you we
                 with AnswerPane(id=side):
                     yield Static(id=f"{side}-text", markup=False)
         yield Static(id="grades", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
         yield TooSmall()
 
     def on_mount(self) -> None:

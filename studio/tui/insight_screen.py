@@ -112,14 +112,16 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
     def on_mount(self) -> None:
         self.add_class("-empty")
         self.query_one("#figures-scroll").focus()
-        self.look()
         self.set_interval(self._follow_s, self._follow)
 
     def on_unmount(self) -> None:
         self._access.close()
 
     def on_screen_resume(self, event: ScreenResume) -> None:  # noqa: ARG002  (Textual calls the base's as well)
-        self._follow()
+        if self.first_shown():
+            self.look()
+        else:
+            self._follow()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
         """Applying belongs to what-if, and to a pool that is played."""

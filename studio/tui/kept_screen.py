@@ -7,7 +7,16 @@ from textual.screen import Screen
 
 
 class KeptScreen(Screen[None]):
-    """Is painted as it was left when one comes back to it."""
+    """Is painted as it was left when one comes back to it. It may be put together before it is shown."""
+
+    _shown = False
+
+    def first_shown(self) -> bool:
+        """Whether it is on the screen and was not when this was asked before: the time to read what it shows."""
+        if self._shown or not self.is_current:
+            return False
+        self._shown = True
+        return True
 
     def on_screen_resume(self, event: ScreenResume) -> None:
         """Do not work out all styles once more, which takes longer than the painting; a new theme or another size sees to its own."""

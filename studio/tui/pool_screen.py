@@ -122,7 +122,6 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         table = self.query_one(TaskTable)
         table.show_loading("reading the pool …")
         table.focus()
-        self.look()
         self.set_interval(self._follow_s, self._follow)
 
     def on_unmount(self) -> None:
@@ -130,7 +129,10 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         self._rows.close()
 
     def on_screen_resume(self, event: ScreenResume) -> None:  # noqa: ARG002  (Textual calls the base's as well)
-        self._follow()
+        if self.first_shown():
+            self.look()
+        else:
+            self._follow()
 
     def look(self, *, wait_s: float = 0.0, again: bool = False) -> None:
         """Read the ids of what is looked for; an answer still on its way is dropped. `again`: rows are read anew as well."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from textual.app import App
 
+from studio.tui import app as app_module
 from studio.tui.export_dialog import ExportDialog
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.insight_screen import InsightScreen
@@ -44,15 +45,44 @@ async def test_the_screens_are_a_key_or_a_click_away(tmp_path: Path, size: tuple
 async def test_only_a_screen_never_seen_before_is_held_back_until_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[str] = []
 
+    async def nothing(_app: App[None], _modes: list[str]) -> list[str]:
+        return []
+
     def record(app: App[None], delay: float) -> None:
         held.append(app.current_mode)
         hold(app, delay)
 
     hold = App.delay_update
+    monkeypatch.setattr(app_module, "prepare_modes", nothing)
     async with studio(tmp_path / "pool.db") as driven:
         monkeypatch.setattr(App, "delay_update", record)
         await driven.pilot.press("2", "1", "2", "3", "2")
     assert held == ["studio", "pool"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_other_screens_are_put_together_before_they_are_asked_for_and_read_nothing(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with studio(tmp_path / "pool.db", size=size) as driven:
+        await driven.until(lambda: {"pool", "insight"} <= driven.app._seen)
+        (pool,), (insight,) = driven.app.get_screen_stack("pool"), driven.app.get_screen_stack("insight")
+        assert isinstance(pool, PoolScreen) and isinstance(insight, InsightScreen)
+        assert driven.app.screen is driven.app.studio
+        assert pool._version == insight._version == -1, "nothing was read for a screen that nobody looks at"
+        await driven.pilot.press("2")
+        await driven.until(lambda: "175 tasks" in screen_text(driven.app))
+        await driven.pilot.press("3")
+        await driven.until(lambda: "175 seeds" in screen_text(driven.app))
+        assert driven.app.get_screen_stack("pool") == [pool] and driven.app.get_screen_stack("insight") == [insight]
+
+
+async def test_a_screen_put_together_for_another_window_fits_the_one_it_is_shown_in(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db", size=(120, 40)) as driven:
+        await driven.until(lambda: "pool" in driven.app._seen)
+        await driven.pilot.resize_terminal(80, 24)
+        await driven.pilot.press("2")
+        await driven.until(lambda: "175 tasks" in screen_text(driven.app))
+        assert driven.app.screen.has_class("-narrow") and not driven.app.screen.has_class("-wide")
+        assert max(len(line) for line in screen_text(driven.app).splitlines()) <= 80
 
 
 async def test_a_theme_chosen_on_one_screen_is_that_of_the_others(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""Puts screens together before they are first asked for: composing, styling and laying out one takes ten times as long as showing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.app import App
+from textual.screen import Screen
+
+from studio.tui.breakpoints import fit_classes
+from studio.tui.leaving import leaving
+from studio.tui.widgets.too_small import hint_if_small
+
+
+async def prepare_modes(app: App[None], modes: Iterable[str]) -> list[str]:
+    """Put together the base screen of each mode, out of sight, one after the other; return the modes whose screens are whole now.
+
+    Such a screen is told `ScreenResume` as if it were shown: it has to ask `is_current` before it reads anything.
+    """
+    whole = []
+    for mode in modes:
+        if leaving(app):
+            break
+        # Textual has no public way: `push_screen(mode=...)` wants a mode that has been shown.
+        await app._init_mode(mode)
+        stack: list[Screen[None]] = app.get_screen_stack(mode)
+        fit_classes(stack[0], app.size)
+        hint_if_small(stack, app.size)
+        whole.append(mode)
+    return whole
