@@ -122,7 +122,7 @@ def load_engine(message: wire.Message) -> Engine:
 
     llama_log.LOG.sink = sys.stderr
     identity, options = ModelIdentity(**message["identity"]), EngineOptions(**message["options"])
-    return LlamaEngine(identity, options, store=open_store(), shrink=message["shrink"])
+    return LlamaEngine(identity, options, store=open_store(), shrink=message["shrink"], plain=message["plain"])
 
 
 def _answer(engine: Engine, inbox: Inbox, outbox: Outbox, message: wire.Message) -> None:

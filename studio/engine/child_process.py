@@ -37,14 +37,15 @@ class ChildDied(Exception):
     """The model's process has ended; the text says how.
 
     `killed` says that it was ended from outside, `out_of_memory` that it, or the whole machine, lacked memory, and `setup` with which of
-    `fitting.setups_to_try`.
+    `fitting.setups_to_try`. `illegal` says that it ran into an instruction that this CPU has not or that was not set up.
     """
 
-    def __init__(self, cause: str, *, killed: bool = False, out_of_memory: bool = False, setup: int = 0) -> None:
+    def __init__(self, cause: str, *, killed: bool = False, out_of_memory: bool = False, setup: int = 0, illegal: bool = False) -> None:
         super().__init__(f"{cause}, out of memory" if out_of_memory else cause)
         self.killed = killed
         self.out_of_memory = out_of_memory
         self.setup = setup
+        self.illegal = illegal
 
 
 class ChildProcess:
@@ -140,7 +141,8 @@ class ChildProcess:
         with contextlib.suppress(ValueError):
             name = signal.Signals(-status).name
         killed = -status in _SIGNALS_FROM_OUTSIDE
-        return ChildDied(f"it was ended by {name}", killed=killed, out_of_memory=memory, setup=setup)
+        illegal = status == -signal.SIGILL
+        return ChildDied(f"it was ended by {name}", killed=killed, out_of_memory=memory, setup=setup, illegal=illegal)
 
     def _log_text(self) -> str:
         with contextlib.suppress(OSError):

@@ -41,14 +41,23 @@ class _Lane(NamedTuple):
 class LlamaEngine:
     """Runs a GGUF model in this process. See `Engine` for the protocol; one batch at a time."""
 
-    def __init__(self, identity: ModelIdentity, options: EngineOptions, *, store: PrefixStore | None = None, shrink: int = 0) -> None:
+    def __init__(
+        self,
+        identity: ModelIdentity,
+        options: EngineOptions,
+        *,
+        store: PrefixStore | None = None,
+        shrink: int = 0,
+        plain: bool = False,
+    ) -> None:
         """Load the model at `identity.path`; `store` keeps evaluated templates between runs. Raises ModelError when loading fails.
 
-        `shrink` is the number of set-ups to leave out because memory was short with them before, see `fitting.setups_to_try`.
+        `shrink` is the number of set-ups to leave out because memory was short with them before, see `fitting.setups_to_try`;
+        `plain` leaves out what this build of llama.cpp died of, see `llama_tiles`.
         """
         self._identity = replace(identity, name=tuned_name(identity.name, options.adapter))
         self._adapter = options.adapter
-        self._model = LlamaModel(identity.path, options, shrink=shrink)
+        self._model = LlamaModel(identity.path, options, shrink=shrink, plain=plain)
         self._adapter_sha256 = file_sha256(Path(options.adapter)) if options.adapter else ""
         self._lanes = [_Lane(context, BatchRows(context, self._model.shape.batch)) for context in self._model.contexts]
         key = fingerprint(identity.sha256, self._model, self._adapter_sha256) if store else ""

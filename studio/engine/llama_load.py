@@ -14,13 +14,14 @@ _LINES_OF_A_FAILURE = 20
 _FLASH_ATTENTION_AUTO, _FLASH_ATTENTION_OFF = -1, 0
 
 
-def load_model(lib: Any, path: str, gpu_layers: int) -> Any:
-    """Return the model at `path` with that many layers on the GPU, -1 for all.
+def load_model(lib: Any, path: str, gpu_layers: int, *, plain: bool = False) -> Any:
+    """Return the model at `path` with that many layers on the GPU, -1 for all; `plain` leaves its weights as they are stored.
 
     Raises OutOfMemory, and ModelError for a file llama.cpp cannot use.
     """
     params = lib.llama_model_default_params()
     params.n_gpu_layers = gpu_layers
+    params.use_extra_bufts = not plain
     llama_log.LOG.clear()
     model = lib.llama_model_load_from_file(path.encode("utf-8", "surrogateescape"), params)
     if not model:

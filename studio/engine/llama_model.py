@@ -16,6 +16,7 @@ from studio.engine.llama_adapter import load_adapter, use_adapter
 from studio.engine.llama_context import Cores, LlamaContext
 from studio.engine.llama_devices import list_devices
 from studio.engine.llama_load import load_model, open_context
+from studio.engine.llama_tiles import PLAIN_NOTICE, try_tiles
 from studio.engine.model_facts import ModelFacts, model_facts
 from studio.engine.options import EngineOptions, memory_of_machine, usable_cores
 from studio.errors import ModelError
@@ -43,11 +44,11 @@ class Shape:
 class LlamaModel:
     """A loaded model with its contexts. The vocabulary is safe for use from the threads of all contexts."""
 
-    def __init__(self, path: str, options: EngineOptions, *, shrink: int = 0) -> None:
+    def __init__(self, path: str, options: EngineOptions, *, shrink: int = 0, plain: bool = False) -> None:
         """Load `path`, set up as its devices allow, or smaller where memory is short.
 
-        `shrink` leaves out that many of the set-ups that would be tried first. Raises ModelError with llama.cpp's last words when it cannot
-        be loaded.
+        `shrink` leaves out that many of the set-ups that would be tried first, `plain` the CPU's matrix instructions (`llama_tiles`).
+        Raises ModelError with llama.cpp's last words when it cannot be loaded.
         """
         import llama_cpp
 
@@ -57,12 +58,13 @@ class LlamaModel:
         llama_log.install()
         llama_log.LOG.clear()
         llama_cpp.llama_backend_init()
+        self.plain = plain
         self.setup = self._open(path, options, shrink)
         self.vocab: Any = llama_cpp.llama_model_get_vocab(self.model)
         self.vocab_size = int(llama_cpp.llama_vocab_n_tokens(self.vocab))
         unshared = _unshared(llama_cpp, self.model)
         self.shares_prefixes = not unshared
-        self.shape = self._shape((*self.setup.notes, unshared) if unshared else self.setup.notes)
+        self.shape = self._shape((*self.setup.notes, *([unshared] if unshared else []), *([PLAIN_NOTICE] if plain else [])))
         self._pieces: dict[int, bytes] = {}
 
     def close(self) -> None:
@@ -148,7 +150,7 @@ class LlamaModel:
             llama_log.LOG.write(llama_log.INFORMATION, trying_line(shrink + setups.index(setup), setup))
             if setup.gpu_layers != loaded:
                 self.close()
-                self.model = load_model(self._lib, path, setup.gpu_layers)
+                self.model = load_model(self._lib, path, setup.gpu_layers, plain=self.plain)
                 loaded = setup.gpu_layers
             while self.contexts:
                 self.contexts.pop().close()
@@ -156,6 +158,8 @@ class LlamaModel:
             cores = Cores(setup.threads)
             for _ in range(setup.contexts):
                 handle = open_context(self._lib, self.model, path, setup)
+                if not (self.plain or self.contexts):
+                    try_tiles(self._lib, handle)
                 self.contexts.append(LlamaContext(self, handle, setup.parallel_each, cores))
                 if adapter is not None:
                     use_adapter(self._lib, handle, adapter, options.adapter)

@@ -35,7 +35,8 @@ def fingerprint(sha256: str, model: LlamaModel, adapter_sha256: str = "") -> str
     setup, shape = model.setup, model.shape
     context = f"context {shape.context_each} batch {setup.batch} {setup.ubatch} flash {setup.flash_attention} gpu {shape.layers_offloaded}"
     adapter = f" adapter {adapter_sha256}" if adapter_sha256 else ""
-    return f"{sha256}{adapter}\n{context}\n{build_words()}"
+    plain = " plain" if model.plain else ""
+    return f"{sha256}{adapter}\n{context}{plain}\n{build_words()}"
 
 
 class Prefixes:

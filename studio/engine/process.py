@@ -28,8 +28,9 @@ class ProcessEngine:
     """Runs the llama.cpp engine in a child process. See `Engine` for the protocol; one batch at a time.
 
     When the process dies it is started again and the batch is repeated whole, announced by `Restarted`: completions depend on the batch
-    alone, so the outcome is that of a process which lived. When it died for want of memory, the new one runs with a smaller set-up, which
-    `info.notices` then tells. `command` replaces the child's command line in tests.
+    alone, so the outcome is that of a process which lived. When it died for want of memory, the new one runs with a smaller set-up, and
+    when of an illegal instruction, without the CPU's matrix instructions; `info.notices` then tells. `command` replaces the child's
+    command line in tests.
     """
 
     def __init__(self, identity: ModelIdentity, options: EngineOptions, command: Sequence[str] = CHILD_COMMAND) -> None:
@@ -40,6 +41,7 @@ class ProcessEngine:
         self._batch = 0
         self._stale = 0
         self._shrink = 0
+        self._plain = False
         self._closed = False
         self._child = ChildProcess(command)
         self._info = self._load_first()
@@ -74,7 +76,7 @@ class ProcessEngine:
                 return
             except ChildDied as death:
                 reason = str(death)
-                self._run_smaller_after(death)
+                self._give_way_after(death)
             if cancel.cancelled:
                 yield from batch.cancel_open()
                 return
@@ -94,8 +96,8 @@ class ProcessEngine:
                 return self._load()
             except ChildDied as death:
                 kills += death.killed and not death.out_of_memory
-                self._run_smaller_after(death)
-                if not (death.killed or death.out_of_memory) or kills > MAX_RESTARTS or self._shrink > _MOST_SHRINKS:
+                plainer = self._give_way_after(death)
+                if not (death.killed or death.out_of_memory or plainer) or kills > MAX_RESTARTS or self._shrink > _MOST_SHRINKS:
                     path, hint = self._identity.path, self._child.last_lines(_LOG_LINES_IN_HINT)
                     raise ModelError(f"{path}: the model's process died while loading: {death}", hint) from death
             self._child = ChildProcess(self._command)
@@ -103,6 +105,7 @@ class ProcessEngine:
     def _load(self, cancel: CancelToken | None = None) -> EngineInfo:
         """Have the process load the model. Raises ChildDied, after a cancellation as well, and ModelError as the process does."""
         message = {"kind": "load", "identity": asdict(self._identity), "options": asdict(self._options), "shrink": self._shrink}
+        message["plain"] = self._plain
         try:
             self._child.send(message)
             while (answer := self._child.receive(_POLL_S)) is None:
@@ -120,9 +123,13 @@ class ProcessEngine:
             raise ModelError(answer["message"], answer["hint"])
         return wire.info_of(answer)
 
-    def _run_smaller_after(self, death: ChildDied) -> None:
+    def _give_way_after(self, death: ChildDied) -> bool:
+        """Ask the next process for less of what the last one died of; return whether it will do without matrix instructions from now on."""
         if death.out_of_memory:
             self._shrink = max(self._shrink, death.setup) + 1
+        plainer = death.illegal and not self._plain
+        self._plain = self._plain or death.illegal
+        return plainer
 
     def _restart(self, cancel: CancelToken) -> None:
         self._stale = 0

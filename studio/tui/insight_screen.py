@@ -25,6 +25,7 @@ from studio.tui.latest import start_latest
 from studio.tui.pool_access import PoolAccess
 from studio.tui.pool_steering import Steer
 from studio.tui.widgets.diversity_pane import DiversityPane
+from studio.tui.widgets.evaluation_pane import EvaluationPane
 from studio.tui.widgets.figures_pane import FiguresPane
 from studio.tui.widgets.header import HeaderFacts, StudioHeader
 from studio.tui.widgets.key_bar import KeyBar
@@ -50,7 +51,8 @@ How the pool grows: what each round brought, why candidates fell, how far the ta
 them. It follows a running session. A new opening word is a first word that no instruction before had; what more candidates bring is read
 off the curve of the latest run's rounds. **w** turns to *what if*: another threshold or other filters, and which candidates that would
 flip. **d** turns to *diversity*: root verbs with their objects, new verbs by round, and measures of words. **o** turns to *opinions*:
-what raters said beside the paper's table 2, and how far a judge agrees with them.
+what raters said beside the paper's table 2, and how far a judge agrees with them. **e** turns to *evaluation*: base and tuned model on
+the tasks held out, and the grades people gave their answers blind.
 
 There, between stages, **a** applies what is shown: each candidate that flips gets a verdict of yours beside the rule's, all in one action.
 **u** takes it back, **U** does it again. Tasks that join after their round have no instances until you ask for them.
@@ -75,6 +77,9 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
         Binding("w", "what_if", "What if", id="insight.what-if", tooltip="Decide the candidates again with other rules"),
         Binding("d", "turn('diversity')", "Diversity", id="insight.diversity", tooltip="Root verbs, their objects, and words"),
         Binding("o", "turn('opinions')", "Opinions", id="insight.opinions", tooltip="What raters and judges said, and how far they agree"),
+        Binding(
+            "e", "turn('evaluation')", "Evaluation", id="insight.evaluation", tooltip="What models answered to tasks held out, and grades"
+        ),
         Binding("j", "scroll(1)", "Down", id="insight.down", tooltip="Scroll down", show=False),
         Binding("k", "scroll(-1)", "Up", id="insight.up", tooltip="Scroll up", show=False),
     ]
@@ -107,6 +112,8 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
                 yield DiversityPane(self._path, self._opened, id="diversity-figures")
             with TabPane("Opinions", id="opinions"):
                 yield OpinionsPane(self._path, self._opened, id="opinion-figures")
+            with TabPane("Evaluation", id="evaluation"):
+                yield EvaluationPane(self._path, self._opened, id="evaluation-figures")
         yield KeyBar()
 
     def on_mount(self) -> None:

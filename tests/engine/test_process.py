@@ -129,6 +129,23 @@ def test_a_load_that_dies_for_want_of_memory_is_tried_smaller(opened: Opener) ->
     assert "cudaMalloc failed" in caught.value.hint
 
 
+def test_a_build_that_dies_of_an_illegal_instruction_while_it_loads_runs_without_what_it_died_of(opened: Opener) -> None:
+    engine = opened("illegal-loading")
+    assert engine.info.notices == ("plain weights",)
+    assert outcome(complete(engine, REQUESTS)) == outcome(complete(ScriptedEngine(), REQUESTS))
+    with pytest.raises(ModelError, match=r"died while loading: .*SIGILL"):
+        opened("always-illegal")
+
+
+def test_a_batch_that_dies_of_an_illegal_instruction_is_repeated_without_what_it_died_of(opened: Opener) -> None:
+    engine = opened("illegal", 5, times=9)
+    restarts: list[Restarted] = []
+    completions = complete(engine, REQUESTS, watch=lambda e: restarts.append(e) if isinstance(e, Restarted) else None)
+    assert outcome(completions) == outcome(complete(ScriptedEngine(), REQUESTS))
+    [restart] = restarts
+    assert "SIGILL" in restart.cause and restart.cause.endswith("; plain weights")
+
+
 def test_a_process_killed_while_it_loads_is_started_again(opened: Opener) -> None:
     assert len(complete(opened("killed-loading", times=MAX_RESTARTS), REQUESTS)) == 10
     with pytest.raises(ModelError, match=r"died while loading: .*SIGKILL"):

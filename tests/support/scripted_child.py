@@ -21,13 +21,15 @@ from studio.errors import ModelError
 class Faulty:
     """The scripted engine that dies, hangs or fails after some events, as often as a counter file says."""
 
-    def __init__(self, fault: str, after: int, counter: Path, shrink: int = 0) -> None:
+    def __init__(self, fault: str, after: int, counter: Path, shrink: int = 0, *, plain: bool = False) -> None:
         self._inner = ScriptedEngine(delay_s=0.005 if fault == "slow" else 0.0)
         self._fault, self._after, self._counter, self._shrink = fault, after, counter, shrink
+        self._plain = plain
 
     @property
     def info(self) -> EngineInfo:
-        return replace(self._inner.info, notices=(f"set-up {self._shrink}",)) if self._shrink else self._inner.info
+        notices = [*([f"set-up {self._shrink}"] if self._shrink else []), *(["plain weights"] if self._plain else [])]
+        return replace(self._inner.info, notices=tuple(notices))
 
     def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
         left = int(self._counter.read_text()) if self._counter.exists() else 0
@@ -46,6 +48,8 @@ class Faulty:
         if self._fault == "kill":
             os.write(2, b"the last words of the model\n")
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._fault == "illegal" and not self._plain:
+            os.kill(os.getpid(), signal.SIGILL)
         if self._fault == "memory-assertion":
             os.write(2, b"ggml.c:1644: GGML_ASSERT(ctx->mem_buffer != NULL) failed\n")
             os.abort()
@@ -60,12 +64,14 @@ class Faulty:
 def load(message: Message) -> Engine:
     fault, after, counter = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     os.write(1, b"chatter on standard output\n")
-    assert set(message) == {"kind", "identity", "options", "shrink"}
+    assert set(message) == {"kind", "identity", "options", "shrink", "plain"}
     if fault == "unloadable":
         raise ModelError("the model cannot be loaded", "it is broken")
     if fault == "dies-loading":
         os.write(2, b"assertion failed\n")
         os.abort()
+    if fault == "always-illegal" or (fault == "illegal-loading" and not message["plain"]):
+        os.kill(os.getpid(), signal.SIGILL)
     if fault == "killed-loading" and (left := int(counter.read_text())) > 0:
         counter.write_text(str(left - 1))
         os.kill(os.getpid(), signal.SIGKILL)
@@ -79,7 +85,7 @@ def load(message: Message) -> Engine:
     if fault == "memory-never":
         os.write(2, b"cudaMalloc failed: out of memory\n")
         os.abort()
-    return Faulty(fault, after, counter, message["shrink"])
+    return Faulty(fault, after, counter, message["shrink"], plain=message["plain"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The insight screen's panes that compute their own figures: diversity, and what raters and judges said."""
+"""The insight screen's panes that compute their own figures: diversity, what raters and judges said, and evaluations."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from studio.tui.insight_screen import InsightScreen
 from studio.tui.widgets import diversity_pane
 from studio.tui.widgets.figures_pane import FiguresPane
 from support.bulk_pool import bulk_pool
+from support.comparisons import compared, grades
 from support.generated_pool import build_pool
 from support.instruction_trees import TREES
 from support.nasty_text import NASTY_TEXTS
@@ -112,6 +113,26 @@ async def test_an_empty_pool_names_the_next_step(tmp_path: Path) -> None:
         assert "No generated task yet" in seen(pilot.app)
         await turned(pilot, screen, "o")
         assert "Nobody has rated tasks yet" in seen(pilot.app) and "studio judge POOL" in seen(pilot.app)
+        await turned(pilot, screen, "e")
+        assert "No model has been evaluated" in seen(pilot.app) and "--hold-out" in seen(pilot.app)
+
+
+async def test_an_evaluation_is_told_and_its_grades_stay_blind_until_the_raters_are_done(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    sheet_of_anna = grades("AC AC AC AC AC AC")
+    comparison = compared(path, {"anna": {place: sheet_of_anna[place] for place in range(5)}})
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        pane = await turned(pilot, screen, "e")
+        shown = seen(pilot.app)
+        assert "ROUGE-L (95 % interval)" in shown and "paired, task by task" in shown
+        assert "still blind" in shown and "paper: " not in shown
+        with Pool.open(path) as pool:
+            pool.comparisons.put(comparison.id, "anna", 5, sheet_of_anna[5])
+        pane._took_s = 0
+        pane.look()
+        await until(pilot, lambda: "paper: " in seen(pilot.app))
+        assert "still blind" not in seen(pilot.app) and "CCCCCC" in seen(pilot.app)
 
 
 async def test_a_missing_pool_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""The first computation where llama.cpp would use the CPU's matrix instructions, and the model without them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import llama_cpp
+import numpy as np
+import pytest
+
+from studio.engine.llama_batch import BatchRows
+from studio.engine.llama_model import LlamaModel
+from studio.engine.llama_tiles import PLAIN_NOTICE, try_tiles
+from studio.engine.options import EngineOptions
+from support.engines import bundled_identity
+from support.logits import divergence
+
+
+class _Lib:
+    """Stands for llama.cpp: notes what was decoded and whether the context was cleared."""
+
+    def __init__(self, described: bytes) -> None:
+        self._described = described
+        self.rows: list[tuple[int, int, int]] = []
+        self.logits: list[bool] = []
+        self.steps: list[str] = []
+
+    def llama_print_system_info(self) -> bytes:
+        return self._described
+
+    def llama_batch_init(self, rows: int, _embedding: int, _sequences: int) -> Any:
+        return SimpleNamespace(
+            token=[-1] * rows, pos=[-1] * rows, n_seq_id=[0] * rows, seq_id=[[-1] for _ in range(rows)], logits=[0] * rows
+        )
+
+    def llama_decode(self, context: str, batch: Any) -> int:
+        self.rows = [(batch.token[row], batch.pos[row], batch.seq_id[row][0]) for row in range(batch.n_tokens)]
+        self.logits = list(batch.logits)
+        self.steps.append(f"decode {context}")
+        return 0
+
+    def llama_batch_free(self, _batch: Any) -> None:
+        self.steps.append("free")
+
+    def llama_get_memory(self, context: str) -> str:
+        return f"memory of {context}"
+
+    def llama_memory_clear(self, memory: str, _data: bool) -> None:
+        self.steps.append(f"clear {memory}")
+
+
+def test_two_rows_are_computed_and_forgotten_where_tiles_are_used() -> None:
+    lib = _Lib(b"CPU : AVX2 = 1 | AMX_INT8 = 1 | REPACK = 1 | ")
+    try_tiles(lib, "it")
+    assert lib.rows == [(0, 0, 0), (0, 1, 0)] and lib.logits == [False, True]
+    assert lib.steps == ["decode it", "free", "clear memory of it"]
+
+
+@pytest.mark.parametrize("described", [b"CPU : AVX2 = 1 | REPACK = 1 | ", b"CPU : AMX_INT8 = 0 | ", b""])
+def test_nothing_is_computed_elsewhere(described: bytes) -> None:
+    lib = _Lib(described)
+    try_tiles(lib, "it")
+    assert not lib.steps
+
+
+@pytest.mark.real_model
+def test_without_them_the_model_predicts_the_same_and_says_that_it_is_slower() -> None:
+    predicted = []
+    for plain in (False, True):
+        model = LlamaModel(bundled_identity().path, EngineOptions(context=512, threads=1, parallel=1, contexts=1), plain=plain)
+        assert model.shape.notices == ((PLAIN_NOTICE,) if plain else ())
+        batch = BatchRows(model.contexts[0], model.shape.batch)
+        batch.add(model.tokenise("Name three rivers that flow through Germany, and the seas they reach."), 0, 0, wants_logits=True)
+        assert batch.evaluate()
+        row = llama_cpp.llama_get_logits_ith(model.contexts[0].handle, -1)
+        predicted.append(np.ctypeslib.as_array(row, (1, model.vocab_size)).astype(np.float64))
+        batch.close()
+        model.close()
+    # Sums over the same products in another order, and inputs rounded to 8 bits in other blocks.
+    assert divergence(*predicted) < 1e-3
