@@ -15,7 +15,7 @@ from studio.insight.grading import GradingWalk
 from studio.pool.comparison_records import ComparisonItem, Grade, Grading
 from studio.pool.comparisons import Comparisons
 from studio.tui.study_desk import Desk
-from studio.tui.study_screen import STUDY_KEYS, StudyScreen
+from studio.tui.study_screen import LOOKING, STUDY_KEYS, StudyScreen
 from studio.tui.widgets.compare_item import answer_text, answer_title, grade_lines, task_text
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
@@ -87,7 +87,7 @@ Each key is stored at once: stop whenever you like, and go on later where you we
                 with AnswerPane(id=side):
                     yield Static(id=f"{side}-text", markup=False)
         yield Static(id="grades", markup=False)
-        yield KeyBar()
+        yield KeyBar(later=LOOKING)
         yield TooSmall()
 
     def on_mount(self) -> None:

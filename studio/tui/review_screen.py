@@ -12,7 +12,7 @@ from studio.insight.reviewing import Reviewing
 from studio.pool.review_records import Rating, ReviewItem
 from studio.pool.reviews import Reviews
 from studio.tui.study_desk import Desk
-from studio.tui.study_screen import STUDY_KEYS, StudyScreen
+from studio.tui.study_screen import LOOKING, STUDY_KEYS, StudyScreen
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
 from studio.tui.widgets.review_item import item_text, place_line, question_lines
@@ -59,7 +59,7 @@ Each key is stored at once: stop whenever you like, and go on later where you we
         with Pane(id="item-pane"):
             yield Static(id="item", markup=False)
         yield Static(id="questions", markup=False)
-        yield KeyBar()
+        yield KeyBar(later=LOOKING)
         yield TooSmall()
 
     def on_mount(self) -> None:

@@ -36,6 +36,8 @@ STUDY_KEYS: list[BindingType] = [
     Binding("escape", "leave", "Close", id="review.close", key_display="esc", tooltip="Close; everything is stored"),
 ]
 """What every study has; the answers' own keys stand before them in the footer."""
+LOOKING = ("right",)
+"""Behind the keys that answer, though its priority puts it first."""
 
 
 class StudyScreen(Page[None], Generic[I, R]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -24,8 +24,10 @@ class KeyBar(Footer):
     what moved; and it lets a narrow window cut off its end, where help and quit stand.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, later: Collection[str] = ("tab",)) -> None:
+        """Show the keys of `later` behind all others but the way out, so that they are the first to be left out."""
         super().__init__(show_command_palette=False)
+        self._later = later
         self._told: tuple[tuple[str, str, str, bool], ...] | None = None
         self._kept: list[int] = []
 
@@ -53,7 +55,7 @@ class KeyBar(Footer):
     def _keys(self) -> list[FooterKey]:
         """All of them, what can be done before where one can go."""
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
-        return sorted(keys, key=lambda key: 2 if key.key in _AT_THE_END else key.key == "tab")
+        return sorted(keys, key=lambda key: 2 if key.key in _AT_THE_END else key.key in self._later)
 
     def _fitting(self, keys: Sequence[FooterKey]) -> list[int]:
         # A key and its words, each between blanks.
