@@ -105,11 +105,11 @@ def test_weights_that_do_not_fit_a_gpu_leave_layers_behind(monkeypatch: pytest.M
     asked: list[int] = []
     original = llama_load.load_model
 
-    def load(lib: Any, path: str, gpu_layers: int) -> Any:
+    def load(lib: Any, path: str, gpu_layers: int, *, plain: bool) -> Any:
         asked.append(gpu_layers)
         if gpu_layers < 0 or gpu_layers > 20:
             raise OutOfMemory("no memory for the weights")
-        return original(lib, path, gpu_layers)
+        return original(lib, path, gpu_layers, plain=plain)
 
     monkeypatch.setattr(llama_model, "load_model", load)
     engine = LlamaEngine(bundled_identity(), EngineOptions(threads=1))
@@ -125,7 +125,8 @@ def test_with_really_little_memory_it_runs_smaller() -> None:
 
 
 def test_with_really_little_memory_a_chosen_number_of_sequences_stands() -> None:
-    message, hint = limited(200, parallel=64)
+    # Enough for the weights even where they are copied into another layout, far too little for so many sequences.
+    message, hint = limited(500, parallel=64)
     assert "no memory for" in message and "64 sequences" in message and "llama.cpp says: " in hint
 
 

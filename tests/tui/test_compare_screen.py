@@ -84,7 +84,7 @@ async def test_both_answers_and_all_keys_are_on_the_screen_and_no_name_is(path: 
         assert (left.y == right.y and left.x < right.x) == (size[0] >= 100)
         assert (left.x == right.x and left.y < right.y) == (size[0] < 100)
         assert item.answers[item.sides[0]] in str(screen.query_one("#left-text").render())
-        assert {"A", "B", "C", "D", "Skip", "Note", "Undo", "Look", "Close", "Help"} <= set(footer_keys(pilot.app))  # type: ignore[arg-type]
+        assert {"A", "B", "C", "D", "Skip", "Undo", "Close", "Help"} <= set(footer_keys(pilot.app))  # type: ignore[arg-type]
 
 
 async def test_tab_and_click_mark_the_other_answer(path: Path) -> None:
