@@ -108,7 +108,16 @@ class StudioApp(TellingApp):
         )
         self.add_mode("insight", lambda: _with_hint(InsightScreen(path, steer=runner.steer)))
         self.switch_mode("studio")
-        self.studio.call_after_refresh(self.runner.start)
+        self.studio.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        """Load the model, and put the other screens together meanwhile: afterwards it would take a core from the model."""
+        if self.runner is not None:
+            self.runner.start()
+            self.run_worker(self._prepare(), group="prepare")
+
+    async def _prepare(self) -> None:
+        self._seen.update(await prepare_modes(self, [mode for mode, *_ in PLACES if mode not in self._seen]))
 
     def _signal(self) -> None:
         """Called from the runner's thread; posting a message is the one thing that is safe there."""
@@ -122,10 +131,6 @@ class StudioApp(TellingApp):
         """The pool is there: the picker will offer it next time."""
         if self.runner is not None:
             remember(self.runner.asked.pool)
-            self.run_worker(self._prepare(), group="prepare")
-
-    async def _prepare(self) -> None:
-        self._seen.update(await prepare_modes(self, [mode for mode, *_ in PLACES if mode not in self._seen]))
 
     def on_runner_signal(self) -> None:
         """Let the studio screen take in what happened, whatever screen is shown."""
