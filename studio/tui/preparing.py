@@ -24,6 +24,8 @@ async def prepare_modes(app: App[None], modes: Iterable[str]) -> list[str]:
         # Textual has no public way: `push_screen(mode=...)` wants a mode that has been shown.
         await app._init_mode(mode)
         stack: list[Screen[None]] = app.get_screen_stack(mode)
+        # Its parts were given their styles as they were mounted; Textual would do it all once more when it is shown.
+        stack[0]._css_update_count = app._css_update_count
         fit_classes(stack[0], app.size)
         hint_if_small(stack, app.size)
         whole.append(mode)
