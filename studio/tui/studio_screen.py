@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -130,6 +130,7 @@ class StudioScreen(DrawingScreen):
             case Opened(info, method, _, _, comparable):
                 self._info, self._own_method, self.method, self._note = info, method, method, ""
                 self.comparable = comparable
+                self._tell_notes(info.notices)
                 cast("StudioApp", self.app).opened()
             case RoundRead(view, generated, undo, redo):
                 self.undo_words, self.redo_words = undo, redo
@@ -166,6 +167,12 @@ class StudioScreen(DrawingScreen):
                     self._prompt = 0
                 if self.live.running is not running and self.live.running is not None:
                     self._follow(self.live.running)
+
+    def _tell_notes(self, notes: Sequence[str]) -> None:
+        """Say what was given up for the model to run; the log keeps it."""
+        for note in notes:
+            cast("StudioApp", self.app).activity.add(f"note: {note}")
+            self.notify(display_line(note, 300), severity="warning", timeout=15, markup=False)
 
     def _say(self, stopped: StopReason | None) -> None:
         match stopped:

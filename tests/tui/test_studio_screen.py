@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from studio.engine.api import Engine
+from studio.engine.api import Engine, EngineInfo
 from studio.engine.options import EngineOptions
+from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError
 from studio.records import STAGES, Stage
 from studio.tui.dialogs import ErrorDialog
@@ -42,6 +44,20 @@ async def test_the_first_frame_does_not_wait_for_the_model(tmp_path: Path) -> No
         await driven.idle()
         assert "next: sample" in screen_text(driven.app)
         assert driven.screen.live.stages[Stage.SAMPLE].state == "waiting"
+
+
+class _Shrunk(ScriptedEngine):
+    """An engine that had to give something up, and says so in words that could be markup."""
+
+    @property
+    def info(self) -> EngineInfo:
+        return replace(super().info, notices=("4 sequences at once instead of 16: [GPU] has 1 GB free",))
+
+
+async def test_what_was_given_up_to_run_the_model_is_told_and_kept_in_the_log(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db", lambda _m, _o: _Shrunk()) as driven:
+        assert [(each.title, each.message) for each in driven.app._notifications] == [("Careful", _Shrunk().info.notices[0])]
+        assert [line.text for line in driven.app.activity.lines if line.text.startswith("note: ")] == [f"note: {_Shrunk().info.notices[0]}"]
 
 
 @pytest.mark.parametrize("size", SIZES)
