@@ -16,7 +16,8 @@ from studio.insight.review_tables import agreement_words, progress_words, share_
 from studio.pool.comparison_records import GRADES
 from studio.text import display_line
 
-WIDTH = 30
+WIDTH = 26
+"""With names and counts it fits 80 cells."""
 _NAME = 20
 _LABEL = 28
 _STYLES = ("black on green", "black on bright_green", "black on yellow", "white on red")

@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import TabbedContent
 
+from studio.insight.grading_tables import WIDTH
 from studio.insight.judge_prompts import prompt_version
 from studio.pool.judge_records import Opinion, digest_of
 from studio.pool.queries import Queries
@@ -55,6 +56,17 @@ async def test_root_verbs_where_there_is_a_parser(tmp_path: Path, monkeypatch: p
         assert pane.has_focus
         await pilot.press("d")
         assert screen.query_one(TabbedContent).active == "figures"
+
+
+async def test_long_lines_are_wrapped_in_a_narrow_window_and_bars_are_whole(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    compared(path, {"anna": grades("AC AC AC AC AC AC")})
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=(80, 60)) as pilot:
+        await turned(pilot, screen, "e")
+        assert "A" * WIDTH in seen(pilot.app) and "irrelevant or invalid" in seen(pilot.app)
+        await turned(pilot, screen, "o")
+        assert "what it is worth." in seen(pilot.app)
 
 
 @pytest.mark.parametrize("size", [SIZE, (80, 24)])

@@ -24,7 +24,7 @@ class FiguresPane(VerticalScroll):
 
     DEFAULT_CSS = """
     FiguresPane { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
-    FiguresPane Static { height: auto; width: auto; min-width: 100%; }
+    FiguresPane Static { height: auto; width: 100%; }
     """
 
     def __init__(self, path: Path, opened: Callable[[Path], Queries], *, id: str) -> None:
