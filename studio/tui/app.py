@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +30,7 @@ from studio.tui.insight_screen import InsightScreen
 from studio.tui.instances_dialog import InstancesDialog
 from studio.tui.log_screen import LogScreen
 from studio.tui.pool_screen import PoolScreen
-from studio.tui.preparing import prepare_modes
+from studio.tui.preparing import prepare_modes, spare_collector
 from studio.tui.recent import remember
 from studio.tui.runner import Runner, RunnerState
 from studio.tui.settings_screen import SettingsScreen
@@ -118,6 +119,11 @@ class StudioApp(TellingApp):
 
     async def _prepare(self) -> None:
         self._seen.update(await prepare_modes(self, [mode for mode, *_ in PLACES if mode not in self._seen]))
+        spare_collector()
+
+    def on_unmount(self) -> None:
+        """Whoever goes on in this process may collect what the studio was made of."""
+        gc.unfreeze()
 
     def _signal(self) -> None:
         """Called from the runner's thread; posting a message is the one thing that is safe there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,13 @@ async def test_the_other_screens_are_put_together_before_they_are_asked_for_and_
         await driven.pilot.press("3")
         await driven.until(lambda: "175 seeds" in screen_text(driven.app))
         assert driven.app.get_screen_stack("pool") == [pool] and driven.app.get_screen_stack("insight") == [insight]
+
+
+async def test_the_garbage_collector_leaves_the_screens_alone_as_long_as_they_are_there(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db") as driven:
+        await driven.until(lambda: gc.get_freeze_count() > 10_000)
+        assert {"pool", "insight"} <= driven.app._seen
+    assert gc.get_freeze_count() == 0
 
 
 async def test_a_screen_put_together_for_another_window_fits_the_one_it_is_shown_in(tmp_path: Path) -> None:
