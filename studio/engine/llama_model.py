@@ -64,7 +64,7 @@ class LlamaModel:
         self.vocab_size = int(llama_cpp.llama_vocab_n_tokens(self.vocab))
         unshared = _unshared(llama_cpp, self.model)
         self.shares_prefixes = not unshared
-        self.shape = self._shape((*self.setup.notes, *([unshared] if unshared else []), *([PLAIN_NOTICE] if plain else [])))
+        self.shape = self._shape(tuple(filter(None, (*self.setup.notes, unshared, PLAIN_NOTICE if plain else ""))))
         self._pieces: dict[int, bytes] = {}
 
     def close(self) -> None:
@@ -158,9 +158,9 @@ class LlamaModel:
             cores = Cores(setup.threads)
             for _ in range(setup.contexts):
                 handle = open_context(self._lib, self.model, path, setup)
-                if not (self.plain or self.contexts):
-                    try_tiles(self._lib, handle)
                 self.contexts.append(LlamaContext(self, handle, setup.parallel_each, cores))
+                if not self.plain and len(self.contexts) == 1:
+                    try_tiles(self.contexts[0])
                 if adapter is not None:
                     use_adapter(self._lib, handle, adapter, options.adapter)
             return setup

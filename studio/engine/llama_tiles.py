@@ -6,9 +6,9 @@ one; builds for another machine die of the same. Without llama.cpp's extra buffe
 
 from __future__ import annotations
 
-from typing import Any
-
+from studio.engine.llama_batch import BatchRows
 from studio.engine.llama_build import features
+from studio.engine.llama_context import LlamaContext
 
 _TILES = "AMX_INT8"
 _ROWS = 2
@@ -20,15 +20,19 @@ PLAIN_NOTICE = (
 )
 
 
-def try_tiles(lib: Any, context: Any) -> None:
-    """Compute two rows in the empty `context`, where llama.cpp would use tiles: a build that cannot does not survive it."""
-    if _TILES not in features(lib.llama_print_system_info().decode("utf-8", "replace")):
+def try_tiles(context: LlamaContext) -> None:
+    """Compute two rows in the empty `context`, where llama.cpp would use tiles: a build that cannot does not survive it.
+
+    Raises OutOfMemory and ModelError as any batch does.
+    """
+    import llama_cpp
+
+    if _TILES not in features(llama_cpp.llama_print_system_info().decode("utf-8", "replace")):
         return
-    batch = lib.llama_batch_init(_ROWS, 0, 1)
-    for row in range(_ROWS):
-        batch.token[row], batch.pos[row], batch.n_seq_id[row], batch.seq_id[row][0], batch.logits[row] = 0, row, 1, 0, row == _ROWS - 1
-    batch.n_tokens = _ROWS
-    # What llama.cpp says of it, other than by dying, the first real batch tells again.
-    lib.llama_decode(context, batch)
-    lib.llama_batch_free(batch)
-    lib.llama_memory_clear(lib.llama_get_memory(context), True)
+    batch = BatchRows(context, _ROWS)
+    try:
+        batch.add([0] * _ROWS, 0, 0, wants_logits=True)
+        batch.evaluate()
+    finally:
+        batch.close()
+    llama_cpp.llama_memory_clear(context.memory, True)

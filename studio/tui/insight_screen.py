@@ -171,7 +171,8 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
     def _figures_pane(self) -> FiguresPane | None:
         """The pane of the active tab that computes its own figures, if it is one."""
         active = next((tabs.active for tabs in self.query(TabbedContent)), "")
-        return next((pane for pane in self.query(FiguresPane) if active and pane.parent is self.query_one(f"#{active}")), None)
+        parts = self.query_one(f"#{active}").children if active else ()
+        return next((part for part in parts if isinstance(part, FiguresPane)), None)
 
     def _scrolled(self) -> VerticalScroll:
         return self._figures_pane() or self.query_one("#figures-scroll", VerticalScroll)

@@ -18,49 +18,48 @@ from support.logits import divergence
 
 
 class _Lib:
-    """Stands for llama.cpp: notes what was decoded and whether the context was cleared."""
+    """Stands for what the trial asks of llama.cpp: notes what was decoded and whether the context was cleared."""
 
-    def __init__(self, described: bytes) -> None:
-        self._described = described
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, described: bytes) -> None:
         self.rows: list[tuple[int, int, int]] = []
         self.logits: list[bool] = []
         self.steps: list[str] = []
-
-    def llama_print_system_info(self) -> bytes:
-        return self._described
+        monkeypatch.setattr(llama_cpp, "llama_print_system_info", lambda: described)
+        for name in ("llama_batch_init", "llama_decode", "llama_batch_free", "llama_memory_clear"):
+            monkeypatch.setattr(llama_cpp, name, getattr(self, name))
 
     def llama_batch_init(self, rows: int, _embedding: int, _sequences: int) -> Any:
         return SimpleNamespace(
-            token=[-1] * rows, pos=[-1] * rows, n_seq_id=[0] * rows, seq_id=[[-1] for _ in range(rows)], logits=[0] * rows
+            n_tokens=0, token=[-1] * rows, pos=[-1] * rows, n_seq_id=[0] * rows, seq_id=[[-1] for _ in range(rows)], logits=[0] * rows
         )
 
     def llama_decode(self, context: str, batch: Any) -> int:
         self.rows = [(batch.token[row], batch.pos[row], batch.seq_id[row][0]) for row in range(batch.n_tokens)]
-        self.logits = list(batch.logits)
+        self.logits = [bool(each) for each in batch.logits]
         self.steps.append(f"decode {context}")
         return 0
 
     def llama_batch_free(self, _batch: Any) -> None:
         self.steps.append("free")
 
-    def llama_get_memory(self, context: str) -> str:
-        return f"memory of {context}"
-
     def llama_memory_clear(self, memory: str, _data: bool) -> None:
         self.steps.append(f"clear {memory}")
 
 
-def test_two_rows_are_computed_and_forgotten_where_tiles_are_used() -> None:
-    lib = _Lib(b"CPU : AVX2 = 1 | AMX_INT8 = 1 | REPACK = 1 | ")
-    try_tiles(lib, "it")
+CONTEXT: Any = SimpleNamespace(handle="it", memory="memory of it", take_cores=lambda: None)
+
+
+def test_two_rows_are_computed_and_forgotten_where_tiles_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    lib = _Lib(monkeypatch, b"CPU : AVX2 = 1 | AMX_INT8 = 1 | REPACK = 1 | ")
+    try_tiles(CONTEXT)
     assert lib.rows == [(0, 0, 0), (0, 1, 0)] and lib.logits == [False, True]
     assert lib.steps == ["decode it", "free", "clear memory of it"]
 
 
 @pytest.mark.parametrize("described", [b"CPU : AVX2 = 1 | REPACK = 1 | ", b"CPU : AMX_INT8 = 0 | ", b""])
-def test_nothing_is_computed_elsewhere(described: bytes) -> None:
-    lib = _Lib(described)
-    try_tiles(lib, "it")
+def test_nothing_is_computed_elsewhere(monkeypatch: pytest.MonkeyPatch, described: bytes) -> None:
+    lib = _Lib(monkeypatch, described)
+    try_tiles(CONTEXT)
     assert not lib.steps
 
 

@@ -37,7 +37,8 @@ async def turned(pilot: Pilot[object], screen: InsightScreen, key: str) -> Figur
     """Press the key of a tab, and wait for its figures."""
     await until(pilot, lambda: screen.is_mounted and bool(screen.query(TabbedContent)))
     await pilot.press(key)
-    pane = screen.query_one(f"#{screen.query_one(TabbedContent).active} FiguresPane", FiguresPane)
+    pane = screen.query_one(f"#{screen.query_one(TabbedContent).active} FiguresPane")
+    assert isinstance(pane, FiguresPane)
     await until(pilot, lambda: not pane.waiting and "computing" not in seen(pilot.app))
     return pane
 
@@ -111,7 +112,8 @@ async def test_keys_work_while_figures_are_computed_and_figures_are_kept(tmp_pat
         let_go.set()
         await turned(pilot, screen, "d")
         await until(pilot, lambda: "the figures" in seen(pilot.app))
-        pane = screen.query_one("#diversity FiguresPane", FiguresPane)
+        pane = screen.query_one("#diversity FiguresPane")
+        assert isinstance(pane, FiguresPane)
         pane._took_s = 0
         pane.look()
         await until(pilot, lambda: not pane.waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,9 +50,9 @@ class FiguresPane(VerticalScroll):
                 self._shown.update(Content("computing …"))
             start_latest(self, self.id or "", self._look)
 
+    @abstractmethod
     def figures(self, pool: Queries) -> RenderableType:
         """Compute what is shown; on a thread that is not the screen's. Raises StudioError with what is to be said instead."""
-        raise NotImplementedError
 
     async def _look(self) -> None:
         before = self._version
