@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from studio.tui.activity import ActivityLog
 from studio.tui.app_studies import start_comparison, start_review
 from studio.tui.breakpoints import fit_classes
 from studio.tui.busy import say_busy
+from studio.tui.collector import release_collector, spare_collector
 from studio.tui.edit_dialog import EditDialog
 from studio.tui.export_dialog import ExportDialog
 from studio.tui.help_dialog import HelpDialog
@@ -30,7 +30,7 @@ from studio.tui.insight_screen import InsightScreen
 from studio.tui.instances_dialog import InstancesDialog
 from studio.tui.log_screen import LogScreen
 from studio.tui.pool_screen import PoolScreen
-from studio.tui.preparing import prepare_modes, spare_collector
+from studio.tui.preparing import prepare_modes
 from studio.tui.recent import remember
 from studio.tui.runner import Runner, RunnerState
 from studio.tui.settings_screen import SettingsScreen
@@ -123,7 +123,7 @@ class StudioApp(TellingApp):
 
     def on_unmount(self) -> None:
         """Whoever goes on in this process may collect what the studio was made of."""
-        gc.unfreeze()
+        release_collector()
 
     def _signal(self) -> None:
         """Called from the runner's thread; posting a message is the one thing that is safe there."""

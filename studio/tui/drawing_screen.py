@@ -17,7 +17,7 @@ from studio.tui.steering_screen import SteeringScreen
 from studio.tui.widgets.context_tasks import ContextTasks
 from studio.tui.widgets.decisions import DecisionTable
 from studio.tui.widgets.header import HeaderFacts, StudioHeader
-from studio.tui.widgets.rail import Rail, speed
+from studio.tui.widgets.rail import Rail
 from studio.tui.widgets.status import Status, StatusLine
 from studio.tui.widgets.stream import Stream
 from studio.tui.widgets.why import Why
@@ -83,7 +83,7 @@ class DrawingScreen(SteeringScreen):
         self.query_one(Rail).show()
         progress = self.live.stages[self.live.running] if self.live.running is not None else None
         stage = self.live.running or self.live.next_stage
-        rate = round(speed(progress)) if progress is not None else 0
+        rate = round(progress.rate) if progress is not None else 0
         self.query_one(StatusLine).status = Status(self.runner.state, stage, self._note or self._reading(), rate)
         self.query_one(StudioHeader).facts = self._facts()
         if kinds & {RoundRead, Opened, StateChanged}:
@@ -133,7 +133,7 @@ class DrawingScreen(SteeringScreen):
         if self.method is not None and self.method.variant == "alpaca":
             first = 0
         running = self.live.running is stage
-        self.query_one(Stream).show(stage, text, words, first, speed(self.live.stages[stage]), running=running)
+        self.query_one(Stream).show(stage, text, words, first, self.live.stages[stage].rate, running=running)
 
     def _show_decisions(self) -> None:
         tokenizer = self.method.tokenizer if self.method is not None else "unicode"

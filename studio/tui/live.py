@@ -29,13 +29,18 @@ Place = tuple[Stage, int]
 
 @dataclass
 class StageProgress:
-    """How far a stage is. `seconds` counts from its start to its end or, while it runs, to the last notice."""
+    """How far a stage is. `seconds` counts from its start to its end or, while it runs, to the last notice.
+
+    `rate`: tokens a second, of all its requests together and from its start on. It is another one once a second only: so it can be
+    read, and is not drawn anew with every token.
+    """
 
     state: str = "waiting"
     done: int = 0
     total: int = 0
     seconds: float = 0.0
     tokens: int = 0
+    rate: float = 0.0
     started: float = 0.0
 
 
@@ -126,7 +131,10 @@ class LiveRound:
         """Let the running stage's time pass."""
         if self.running is not None:
             progress = self.stages[self.running]
-            progress.seconds = max(at - progress.started, 0.0)
+            seconds = max(at - progress.started, 0.0)
+            if int(seconds) != int(progress.seconds):
+                progress.rate = progress.tokens / seconds
+            progress.seconds = seconds
 
     def read(self, view: RoundView | None, generated: int) -> None:
         """Take the round as the pool has it now; it settles what was guessed from the stream."""

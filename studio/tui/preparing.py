@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterable
 
 from textual.app import App
@@ -11,15 +10,6 @@ from textual.screen import Screen
 from studio.tui.breakpoints import fit_classes
 from studio.tui.leaving import leaving
 from studio.tui.widgets.too_small import hint_if_small
-
-
-def spare_collector() -> None:
-    """Let Python's garbage collector leave alone all that is there now, until `gc.unfreeze`.
-
-    A full collection walks over every part of every screen: 70 ms and more, at any moment, ten times what the rest of the objects takes.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 async def prepare_modes(app: App[None], modes: Iterable[str]) -> list[str]:

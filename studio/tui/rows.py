@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio.engine.api import FinishReason
@@ -64,7 +65,7 @@ class PendingRows:
         tokenizer = method.tokenizer if method is not None else "unicode"
         for stage, ordinal in sorted(live.changed_texts):
             if stage is Stage.INSTRUCTIONS:
-                self._parsed[ordinal] = _pending(live, ordinal, method, tokenizer)
+                self._parsed[ordinal] = _pending(live, ordinal, method, tokenizer, self._parsed.get(ordinal, ()))
         return [row for ordinal in sorted(self._parsed) for row in self._parsed[ordinal]]
 
 
@@ -74,7 +75,7 @@ def count_words(text: str, tokenizer: str) -> int:
     return len(unicode_tokens(piece)) if tokenizer == "unicode" else len(piece.split())
 
 
-def _pending(live: LiveRound, ordinal: int, method: Method | None, tokenizer: str) -> list[Row]:
+def _pending(live: LiveRound, ordinal: int, method: Method | None, tokenizer: str, before: Sequence[Row]) -> list[Row]:
     text = live.texts.get((Stage.INSTRUCTIONS, ordinal))
     if text is None or (method is not None and method.variant == "alpaca"):
         return []
@@ -82,4 +83,5 @@ def _pending(live: LiveRound, ordinal: int, method: Method | None, tokenizer: st
     items = parse_instructions(text.text, truncated=False, keep_complete=True, capitalize=method.capitalize if method else False)
     if growing:
         items = items[:-1]
-    return [Row(ordinal, item.text, count_words(item.text, tokenizer)) for item in items if item.text]
+    counted = {row.text: row for row in before}
+    return [counted.get(item.text) or Row(ordinal, item.text, count_words(item.text, tokenizer)) for item in items if item.text]

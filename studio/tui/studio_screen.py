@@ -35,7 +35,7 @@ from studio.tui.widgets.why import Why
 if TYPE_CHECKING:
     from studio.tui.app import StudioApp
 
-TICK_S = 1 / 6
+TICK_S = 1 / 5
 """How often streamed text is drawn; drawing each token would take the model's own cores."""
 
 

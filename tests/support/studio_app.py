@@ -19,6 +19,7 @@ from studio.opening import EngineOpener, RunRequest
 from studio.tui.app import StudioApp
 from studio.tui.runner import Answered, RunnerState
 from studio.tui.studio_screen import StudioScreen
+from studio.tui.widgets.key_bar import KeyBar
 from support.sessions import configuration
 
 SIZES = ((80, 24), (120, 40))
@@ -145,4 +146,4 @@ def screen_text(app: StudioApp) -> str:
 
 def footer_keys(app: StudioApp) -> list[str]:
     """The descriptions in the footer, as far as they are enabled or greyed."""
-    return [str(key.description) for key in app.screen.query("FooterKey").results() if key.display]  # type: ignore[attr-defined]
+    return [key.word for bar in app.screen.query(KeyBar) for key in bar.shown]

@@ -77,10 +77,13 @@ async def test_the_other_screens_are_put_together_before_they_are_asked_for_and_
 
 
 async def test_the_garbage_collector_leaves_the_screens_alone_as_long_as_they_are_there(tmp_path: Path) -> None:
+    before = gc.get_threshold()
     async with studio(tmp_path / "pool.db") as driven:
         await driven.until(lambda: gc.get_freeze_count() > 10_000)
         assert {"pool", "insight"} <= driven.app._seen
+        await driven.until(lambda: gc.get_threshold()[0] > before[0])
     assert gc.get_freeze_count() == 0
+    assert gc.get_threshold() == before
 
 
 async def test_a_screen_put_together_for_another_window_fits_the_one_it_is_shown_in(tmp_path: Path) -> None:

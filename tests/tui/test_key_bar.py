@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
-from studio.tui.widgets.key_bar import MOST, fitting
+from studio.tui.widgets.key_bar import MOST, KeyBar, fitting
+from support.screens import Host, until
 from support.studio_app import footer_keys, screen_text, studio
 
 SMALLEST = (60, 20)
@@ -58,3 +63,44 @@ async def test_more_keys_come_with_more_room(tmp_path: Path) -> None:
 async def test_moving_about_stands_behind_what_can_be_done(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db") as driven:
         await driven.until(lambda: footer_keys(driven.app) == ["Step", "Round", "Run on", "Next pane", "Help", "Quit"])
+
+
+class Barred(Screen[None]):
+    """Two keys, one of which does nothing now."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "go", "Go", tooltip="Go on."),
+        Binding("t", "halt", "Halt", tooltip="Come to a halt."),
+    ]
+    went = 0
+
+    def compose(self) -> ComposeResult:
+        yield KeyBar()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's own signature)
+        return None if action == "halt" else True
+
+    def action_go(self) -> None:
+        self.went += 1
+
+    action_halt = action_go
+
+
+async def test_the_pointer_reads_and_presses_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Barred()
+    rung: list[None] = []
+    monkeypatch.setattr(Host, "bell", lambda _: rung.append(None))
+    async with Host(screen).run_test(size=(40, 5)) as pilot:
+        bar = screen.query_one(KeyBar)
+        await until(pilot, lambda: [key.word for key in bar.shown][:2] == ["Go", "Halt"])
+        await pilot.hover(KeyBar, offset=(1, 0))
+        assert str(bar.tooltip) == "Go on."
+        await pilot.hover(KeyBar, offset=(bar.shown[0].width, 0))
+        assert str(bar.tooltip) == "Come to a halt."
+        await pilot.hover(KeyBar, offset=(39, 0))
+        assert bar.tooltip is None
+        await pilot.click(KeyBar, offset=(1, 0))
+        await until(pilot, lambda: screen.went == 1)
+        await pilot.click(KeyBar, offset=(bar.shown[0].width, 0))
+        await pilot.pause()
+        assert rung and screen.went == 1

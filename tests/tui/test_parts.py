@@ -24,7 +24,7 @@ from studio.tui.cells import bar, clip, fit
 from studio.tui.live import LiveRound
 from studio.tui.rows import PendingRows
 from studio.tui.widgets.header import HeaderFacts, progress_words
-from studio.tui.widgets.rail import speed, stage_summary
+from studio.tui.widgets.rail import stage_summary
 
 
 @given(st.text(), st.integers(0, 60))
@@ -71,7 +71,10 @@ def test_a_stage_is_counted_and_timed() -> None:
     live.tick(3.0)
     progress = live.stages[Stage.INSTRUCTIONS]
     assert (progress.done, progress.total, progress.tokens, progress.seconds) == (1, 2, 21, 2.0)
-    assert speed(progress) == 10.5
+    assert progress.rate == 10.5
+    live.tick(3.9)
+    assert progress.rate == 10.5, "it stands for a second"
+    live.tick(3.0)
     assert stage_summary(live, Stage.INSTRUCTIONS, 20) == "1/2 2s"
     assert stage_summary(live, Stage.INSTRUCTIONS, 4) == "1/2"
     live.apply(4.0, StageFinished(3, Stage.INSTRUCTIONS, Stage.FILTER))

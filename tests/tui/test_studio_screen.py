@@ -17,6 +17,7 @@ from studio.tui.dialogs import ErrorDialog
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.runner import RunnerState
 from studio.tui.widgets.decisions import DecisionTable
+from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.stream import Stream
 from studio.tui.widgets.why import Why
 from support.pools import assert_sound, make_pool
@@ -172,7 +173,7 @@ async def test_candidates_appear_while_the_text_still_comes(tmp_path: Path) -> N
         await driven.pilot.press("s")
         await driven.until(engine.reached.is_set)
         await driven.until(lambda: "pending" in screen_text(driven.app))
-        assert "tokens/s" in screen_text(driven.app)
+        await driven.until(lambda: "tokens/s" in screen_text(driven.app))
         engine.go_on.set()
         await driven.idle()
 
@@ -266,7 +267,7 @@ async def test_a_click_does_what_a_key_does(tmp_path: Path) -> None:
         await driven.press("r")
         await driven.pilot.click(DecisionTable, offset=(5, 4))
         assert driven.screen.query_one(DecisionTable).cursor == 2
-        await driven.pilot.click("FooterKey")
+        await driven.pilot.click(KeyBar, offset=(2, 0))
         await driven.idle()
         assert driven.screen.live.next_stage is Stage.INSTRUCTIONS
 

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from studio.records import Task
 from studio.tui.cells import POINTER, fit
+from studio.tui.repaint import show_text, show_title
 from studio.tui.round_view import Prompt
 from studio.tui.widgets.pane import Pane
 
@@ -51,13 +52,13 @@ class ContextTasks(Pane):
         """Show the prompt at `ordinal`; nothing when there is none."""
         if not prompts:
             self._tasks = ()
-            self.border_title = "In context"
+            show_title(self, "In context")
         else:
             at = min(max(ordinal, 0), len(prompts) - 1)
             self.ordinal = at
             self._tasks = prompts[at].parents
             self.cursor = min(self.cursor, max(len(self._tasks) - 1, 0))
-            self.border_title = Content(f"In context · prompt {at + 1} of {len(prompts)}")
+            show_title(self, f"In context · prompt {at + 1} of {len(prompts)}")
         self._draw()
 
     def validate_cursor(self, cursor: int) -> int:
@@ -98,7 +99,7 @@ class ContextTasks(Pane):
         static.set_class(not self._tasks, "empty")
         width = self.scrollable_content_region.width
         if not self._tasks:
-            static.update(Content(EMPTY))
+            show_text(static, Content(EMPTY))
             return
         lines = []
         digits, numbers = max(len(str(task.id)) for task in self._tasks), len(str(len(self._tasks)))
@@ -112,4 +113,4 @@ class ContextTasks(Pane):
             )
             cursor = "on $block-cursor-background" if self.has_focus else "on $block-cursor-blurred-background"
             lines.append(line.stylize(cursor) if number == self.cursor + 1 else line)
-        static.update(Content("\n").join(lines))
+        show_text(static, Content("\n").join(lines))

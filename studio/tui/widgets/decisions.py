@@ -10,8 +10,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.geometry import Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -19,6 +17,7 @@ from textual.strip import Strip
 from studio.loop.settings import Method
 from studio.text import spoken
 from studio.tui.cells import POINTER, bar, clip, fit, pad
+from studio.tui.repaint import set_lines, show_title
 from studio.tui.rows import Row
 
 EMPTY = (
@@ -26,6 +25,8 @@ EMPTY = (
     "and their verdicts when the filter has decided them.",
 )
 _BAR = 11
+_KEPT = 500
+"""Lines that are kept, a few screens full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ class DecisionTable(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._rows: Sequence[Row] = ()
         self._method: Method | None = None
+        self._drawn: dict[tuple[Row | None, Columns], Strip] = {}
+        """Rows without a cursor. They are drawn anew with each candidate that comes."""
 
     @property
     def row(self) -> Row | None:
@@ -117,12 +120,14 @@ class DecisionTable(ScrollView, can_focus=True):
         if method is self._method and rows == self._rows:
             return
         before = self.row
+        if method is not self._method:
+            self._drawn.clear()
         self._rows, self._method = rows, method
-        self.virtual_size = Size(0, len(rows) + (1 if rows else 0))
+        set_lines(self, len(rows) + (1 if rows else 0))
         accepted = sum(row.accepted for row in rows)
         decided = any(row.candidate is not None for row in rows)
         words = f" · {accepted} of {len(rows)} accepted" if decided else f" · {len(rows)} candidates" if rows else ""
-        self.border_title = Content(f"Decisions{words}")
+        show_title(self, f"Decisions{words}")
         self.cursor = self._place_of(before)
         self.refresh()
 
@@ -159,24 +164,37 @@ class DecisionTable(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """The head in the first line, then the rows from where it is scrolled to."""
         width = self.scrollable_content_region.width
-        base = self.rich_style
         if not self._rows:
             text = f" {EMPTY[y]}" if y < len(EMPTY) else ""
-            return Strip([Segment(pad(text, width), base + self._style("muted"))])
+            return Strip([Segment(pad(text, width), self.rich_style + self._style("muted"))])
         columns = Columns.of(width)
         if y == 0:
-            return Strip([Segment(pad(_head(columns, self._method), width), base + self._style("muted"))], width)
+            return Strip([Segment(pad(_head(columns, self._method), width), self.rich_style + self._style("muted"))], width)
         place = round(self.scroll_y) + y - 1
-        if place >= len(self._rows):
-            return Strip.blank(width, base)
-        strip = Strip(self._segments(self._rows[place], columns, base, POINTER if place == self.cursor else " ")).adjust_cell_length(
-            width, base
-        )
-        if place == self.cursor:
-            name = "cursor" if self.has_focus else "cursor-blurred"
-            background = Style(bgcolor=self.get_component_rich_style(f"decisions--{name}").bgcolor)
-            strip = Strip([Segment(text, (style or base) + background) for text, style, _ in strip], width)
-        return strip
+        row = self._rows[place] if place < len(self._rows) else None
+        if row is None or place != self.cursor:
+            return self._resting(row, columns, width)
+        base = self.rich_style
+        name = "cursor" if self.has_focus else "cursor-blurred"
+        background = Style(bgcolor=self.get_component_rich_style(f"decisions--{name}").bgcolor)
+        strip = Strip(self._segments(row, columns, base, POINTER)).adjust_cell_length(width, base)
+        return Strip([Segment(text, (style or base) + background) for text, style, _ in strip], width)
+
+    def notify_style_update(self) -> None:
+        """Lines carry their colours, which another theme changes."""
+        super().notify_style_update()
+        self._drawn.clear()
+
+    def _resting(self, row: Row | None, columns: Columns, width: int) -> Strip:
+        """The line of a row without the cursor, or of no row."""
+        drawn = self._drawn.get((row, columns))
+        if drawn is None:
+            base = self.rich_style
+            if len(self._drawn) > _KEPT:
+                self._drawn.clear()
+            segments = self._segments(row, columns, base, " ") if row is not None else []
+            drawn = self._drawn[row, columns] = Strip(segments).adjust_cell_length(width, base)
+        return drawn
 
     def _segments(self, row: Row, columns: Columns, base: Style, lead: str) -> list[Segment]:
         found = row.candidate

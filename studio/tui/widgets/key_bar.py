@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from rich.cells import cell_len
-from textual.app import ComposeResult
+from textual.content import Content
+from textual.events import MouseDown, MouseMove
+from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import Footer
-from textual.widgets._footer import FooterKey
+from textual.widget import Widget
 
 MOST = 8
 """Keys shown at once. The help names all of them."""
@@ -17,50 +20,111 @@ ALWAYS = _AT_THE_END | {"escape"}
 """Keys that are never left out: help, and the ways back and out."""
 
 
-class KeyBar(Footer):
-    """A footer that is built anew only when its keys are others, and leaves out what does not fit.
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, how it is written, what it does in a word and in a sentence, and whether it does it now."""
 
-    Textual's own makes all its widgets anew whenever the focus moves or a binding is looked at again, which takes longer than to draw
-    what moved; and it lets a narrow window cut off its end, where help and quit stand.
+    key: str
+    display: str
+    word: str
+    sentence: str
+    enabled: bool
+
+    @property
+    def width(self) -> int:
+        """Cells that it takes: key and word, each between blanks."""
+        return cell_len(self.display) + cell_len(self.word) + 3
+
+
+class KeyBar(Widget):
+    """One line that draws its keys itself; a click on one presses it.
+
+    Textual's footer makes a widget for each key, and all of them anew whenever the focus moves: that takes longer than to draw what
+    moved. And it lets a narrow window cut off its end, where help and quit stand.
     """
+
+    DEFAULT_CSS = """
+    KeyBar {
+        dock: bottom; height: 1; text-wrap: nowrap;
+        color: $footer-foreground; background: $footer-background;
+        &:hover { pointer: pointer; }
+    }
+    """
+
+    keys: reactive[tuple[Key, ...]] = reactive(())
+    """All that apply, in the order in which they are shown."""
+    hovered: reactive[Key | None] = reactive(None)
 
     def __init__(self, later: Collection[str] = ("tab",)) -> None:
         """Show the keys of `later` behind all others but the way out, so that they are the first to be left out."""
-        super().__init__(show_command_palette=False)
+        super().__init__()
         self._later = later
-        self._told: tuple[tuple[str, str, str, bool], ...] | None = None
-        self._kept: list[int] = []
 
-    def compose(self) -> ComposeResult:
-        """Textual's own widgets, of the keys that fit."""
-        keys = self._keys()
-        self._kept = self._fitting(keys)
-        yield from (keys[place] for place in self._kept)
+    @property
+    def shown(self) -> list[Key]:
+        """The keys that fit."""
+        return [
+            self.keys[place]
+            for place in fitting([key.width for key in self.keys], [key.key in ALWAYS for key in self.keys], self.size.width)
+        ]
 
-    def bindings_changed(self, screen: Screen[object]) -> None:
-        """Look whether the keys are still those that are shown."""
-        active = screen.active_bindings.values()
-        told = tuple(
-            (each.binding.key, each.binding.description, each.binding.action, each.enabled) for each in active if each.binding.show
-        )
-        if told != self._told and screen.app.app_focus:
-            self._told = told
-            super().bindings_changed(screen)
+    def on_mount(self) -> None:
+        """Hear when other keys apply."""
+        self.screen.bindings_updated_signal.subscribe(self, self._look)
 
-    def on_resize(self) -> None:
-        """More keys fit, or fewer."""
-        if self._bindings_ready and self._fitting(self._keys()) != self._kept:
-            self.call_after_refresh(self.recompose)
+    def _look(self, screen: Screen[Any]) -> None:
+        # While another window has the terminal's focus, no key applies; they are not taken away for that.
+        if screen.app.app_focus:
+            self.keys = tuple(sorted(_keys(screen), key=lambda key: 2 if key.key in _AT_THE_END else key.key in self._later))
 
-    def _keys(self) -> list[FooterKey]:
-        """All of them, what can be done before where one can go."""
-        keys = [key for key in super().compose() if isinstance(key, FooterKey)]
-        return sorted(keys, key=lambda key: 2 if key.key in _AT_THE_END else key.key in self._later)
+    def render(self) -> Content:
+        """The line."""
+        return Content.assemble(*(part for key in self.shown for part in self._parts(key)))
 
-    def _fitting(self, keys: Sequence[FooterKey]) -> list[int]:
-        # A key and its words, each between blanks.
-        widths = [cell_len(key.key_display) + cell_len(key.description) + 3 for key in keys]
-        return fitting(widths, [key.key in ALWAYS for key in keys], self.app.size.width)
+    def _parts(self, key: Key) -> Iterator[tuple[str, str]]:
+        dim = "" if key.enabled else " dim"
+        over = " on $block-hover-background" if key == self.hovered else ""
+        yield f" {key.display} ", f"$footer-key-foreground bold{dim}{over}"
+        yield f"{key.word} ", f"$footer-description-foreground{dim}{over}"
+
+    def _at(self, x: int) -> Key | None:
+        for key in self.shown:
+            if 0 <= x < key.width:
+                return key
+            x -= key.width
+        return None
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Say of the key under the pointer what it does."""
+        self.hovered = self._at(event.x)
+
+    def on_leave(self) -> None:
+        """The pointer is elsewhere."""
+        self.hovered = None
+
+    def watch_hovered(self) -> None:
+        """The sentence appears where the pointer rests."""
+        self.tooltip = Content(self.hovered.sentence) if self.hovered is not None else None
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        """Press the key under the pointer."""
+        key = self._at(event.x)
+        if key is None:
+            return
+        if key.enabled:
+            self.app.simulate_key(key.key)
+        else:
+            self.app.bell()
+
+
+def _keys(screen: Screen[Any]) -> Iterator[Key]:
+    """The keys that have a place in the bar, the first one of each action."""
+    seen: set[str] = set()
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if binding.show and binding.action not in seen:
+            seen.add(binding.action)
+            yield Key(binding.key, screen.app.get_key_display(binding), binding.description, active.tooltip, active.enabled)
 
 
 def fitting(widths: Sequence[int], always: Sequence[bool], room: int) -> list[int]:

@@ -79,11 +79,6 @@ def stage_summary(live: LiveRound, stage: Stage, width: int) -> str:
     return next((text for text in (both, words, words.partition(" ")[0]) if len(text) <= width), "")
 
 
-def speed(progress: StageProgress) -> float:
-    """Tokens a second of a stage, all its requests together; 0 before the first."""
-    return progress.tokens / progress.seconds if progress.seconds > 0 else 0.0
-
-
 def _count(live: LiveRound, stage: Stage, progress: StageProgress) -> str:
     view = live.view
     if stage in (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES) and progress.state in ("running", "cancelled"):

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
-from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Static
 
 from studio.engine.api import FinishReason
 from studio.records import Stage
 from studio.text import display, display_line
 from studio.tui.live import LiveText
-from studio.tui.repaint import show_text, show_title
-from studio.tui.widgets.pane import Pane
+from studio.tui.repaint import show_title
+from studio.tui.widgets.growing_text import GrowingText
 
 EMPTY = "What the model writes streams in here."
 READING = "The model reads its prompts; what it writes streams in here."
 SHOWN = 8_000
 """Characters of a completion that are drawn: the last ones. The pool has all of them."""
+_CUT = 1_000
+"""A longer text loses so many characters at a time: its lines are wrapped anew with each cut."""
 
 # The same shape that parts the items, see `studio.loop.parsing`; here it only decides what is coloured.
-_NUMBER = re.compile(r"\n\d++\s?+\. ")
-_MARKERS = re.compile(r"^(?:Example \d+|Input|Output|Class label)\s?.*?:?", re.MULTILINE)
+_NUMBER = re.compile(r"\d++\s?+\. ")
+_MARKER = re.compile(r"(?:Example \d+|Input|Output|Class label)\s?.*?:?")
 _FINISH = {
     FinishReason.STOP: "stopped",
     FinishReason.LENGTH: "cut at its token limit",
@@ -32,7 +33,28 @@ _FINISH = {
 }
 
 
-class Stream(Pane):
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a text is drawn: the stage that it comes from, None for words of the studio's own, and the number before its first item or 0."""
+
+    stage: Stage | None
+    first_number: int = 0
+
+    def __call__(self, paragraph: str, place: int) -> Content:
+        """A paragraph, the text's first one at place 0: what begins an item or a field is coloured."""
+        if self.stage is None:
+            return Content.styled(paragraph, "$foreground-muted")
+        lead = ""
+        pattern = _MARKER
+        if self.stage is Stage.INSTRUCTIONS:
+            pattern = _NUMBER
+            lead = f"{self.first_number}." if self.first_number and not place else ""
+        match = pattern.match(paragraph) if place or pattern is _MARKER else None
+        mark = match.group() if match else ""
+        return Content.assemble((lead, "$foreground-muted"), (display(mark), "$accent bold"), display(paragraph[len(mark) :]))
+
+
+class Stream(GrowingText):
     """The text of one request: live while it comes, with its finish reason and token count afterwards."""
 
     HELP = """
@@ -41,12 +63,8 @@ class Stream(Pane):
     """
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._place = self._text = ""
-
-    def compose(self) -> ComposeResult:
-        """One static that is updated ten times a second at most."""
-        yield Static(EMPTY, markup=False, classes="empty")
+        super().__init__(EMPTY, Look(None), id=id)
+        self._place = self._whole = ""
 
     def show(self, stage: Stage, live: LiveText | None, place: str, first_number: int, tokens_per_second: float, *, running: bool) -> None:
         """Show `live`, which is the request that `place` names in words; None when there is nothing yet.
@@ -54,24 +72,21 @@ class Stream(Pane):
         `first_number` is the number that the prompt ends with, so that the first item carries one, too; 0 for none. `running` tells
         whether its stage is under way.
         """
-        static = self.query_one(Static)
         text = live.text if live is not None else ""
-        if place != self._place or not text.startswith(self._text):
-            # Another text begins at its beginning: anchored to the end of a longer one, it would stand at the bottom.
-            self.anchor(False)
-            self.scroll_home(animate=False)
-        self._place, self._text = place, text
+        grows = live is not None and live.completion is None
+        another = place != self._place or not text.startswith(self._whole)
+        # What is being written is read at its end until somebody scrolls away from there; what is complete, from its beginning.
+        self.follows = grows if another else self.is_vertical_scroll_end and (grows or self.follows)
+        self._place, self._whole = place, text
+        if another:
+            self.scroll_to(y=0, animate=False, force=True)
         if live is None:
             show_title(self, "Completion")
-            static.set_class(True, "empty")
-            show_text(static, Content(READING if running else EMPTY))
+            self.draw(READING if running else EMPTY, Look(None))
             return
         show_title(self, f"Completion {place} · {self._state(live, tokens_per_second)}")
-        static.set_class(False, "empty")
-        # An anchored text that is shorter than the pane would stand at its bottom.
-        if not self.is_anchored and self.max_scroll_y > 0 and self.is_vertical_scroll_end:
-            self.anchor()
-        show_text(static, _content(stage, live.text, first_number))
+        cut = max(-(-(len(text) - SHOWN) // _CUT) * _CUT, 0)
+        self.draw(text[cut:], Look(stage, 0 if cut else first_number))
 
     def _state(self, live: LiveText, tokens_per_second: float) -> str:
         if live.completion is None:
@@ -85,16 +100,3 @@ class Stream(Pane):
 
 def _visible(text: str) -> str:
     return display_line(text.replace("\n", "⏎"), 12)
-
-
-def _content(stage: Stage, text: str, first_number: int) -> Content:
-    cut = text[-SHOWN:]
-    lead = f"{first_number}." if stage is Stage.INSTRUCTIONS and first_number and len(cut) == len(text) else ""
-    parts: list[Content | str | tuple[str, str]] = [(lead, "$foreground-muted")]
-    pattern = _NUMBER if stage is Stage.INSTRUCTIONS else _MARKERS
-    at = 0
-    for match in pattern.finditer(cut):
-        parts += [display(cut[at : match.start()]), (display(match.group()), "$accent bold")]
-        at = match.end()
-    parts.append(display(cut[at:]))
-    return Content.assemble(*parts)
