@@ -119,14 +119,14 @@ def start(tasks: int, as_json: bool) -> None:
 
 @command.command()
 @click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a GGUF model. [the bundled one]")
-@click.option("--prompts", type=click.IntRange(min=2), default=2, show_default=True, metavar="N", help="Instruction requests of a round.")
+@click.option("--prompts", type=click.IntRange(min=2), default=5, show_default=True, metavar="N", help="Instruction requests of a round.")
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, metavar="K", help="Rounds each way.")
 @click.option("--keys", type=click.IntRange(min=0), default=30, show_default=True, metavar="N", help="Presses of each pair of keys.")
 @JSON
 def screen(model: str, prompts: int, repeats: int, keys: int, as_json: bool) -> None:
     """Play the same round headless and in the terminal studio, in turn, and time its keys while the model writes.
 
-    The studio runs in a pseudo-terminal of 120x40. A key's time ends with the bytes that paint what it does. About 4 minutes on 2 cores.
+    The studio runs in a pseudo-terminal of 120x40. A key's time ends with the bytes that paint what it does. About 5 minutes on 2 cores.
     """
     from studio.bench import report_screen
     from studio.bench import screen as bench

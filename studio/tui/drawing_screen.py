@@ -56,7 +56,8 @@ class DrawingScreen(SteeringScreen):
     def page(self, name: str) -> None:
         if name == self.page:
             return
-        self.set_class(name == "prompt", "-prompt")
+        # Where both halves are shown it says nothing to the styles; a narrower window looks at them all again.
+        self.set_class(name == "prompt", "-prompt", update=self.has_class("-narrow"))
         focused = self.focused
         if focused is None or focused.id in PANES:
             self.query_one("#stream" if name == "prompt" else "#decisions").focus()
@@ -214,7 +215,7 @@ class DrawingScreen(SteeringScreen):
         """Go to the next pane, turning the page where it is on the other one."""
         at = PANES.index(self.focused.id) if self.focused is not None and self.focused.id in PANES else 0
         name = PANES[(at + by) % len(PANES)]
-        self.set_class(name in PANES[:2], "-prompt")
+        self.set_class(name in PANES[:2], "-prompt", update=self.has_class("-narrow"))
         self.query_one(f"#{name}", Widget).focus()
 
     def on_unmount(self) -> None:

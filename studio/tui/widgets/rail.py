@@ -24,19 +24,20 @@ class Rail(Widget):
     def __init__(self, live: LiveRound, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._live = live
-        self._drawn: Content | None = None
+        self._shown: object = None
 
     def show(self) -> None:
         """Look at the round again; most of the time nothing is other than it was."""
-        if self._drawn is None or not self._drawn.is_same(self._content()):
+        live = self._live
+        # A clock that runs shows whole seconds: tenths would be drawn anew with every frame.
+        stages = [(each.state, each.done, each.total, int(each.seconds)) for each in live.stages.values()]
+        shown = (live.number, live.view, live.running, stages)
+        if shown != self._shown:
+            self._shown = shown
             self.refresh()
 
     def render(self) -> Content:
         """Both lines."""
-        self._drawn = self._content()
-        return self._drawn
-
-    def _content(self) -> Content:
         width = max(self.content_size.width, 1)
         names, joint = self._names(width)
         spare = max(width - sum(map(len, names)) - joint * (len(STAGES) - 1), 0)
@@ -74,7 +75,6 @@ def stage_summary(live: LiveRound, stage: Stage, width: int) -> str:
     if progress.state == "waiting":
         return ""
     words = _count(live, stage, progress)
-    # A clock that runs shows whole seconds: tenths would be drawn anew with every frame.
     both = " ".join(filter(None, (words, _seconds(progress.seconds, whole=progress.state == "running"))))
     return next((text for text in (both, words, words.partition(" ")[0]) if len(text) <= width), "")
 
