@@ -21,12 +21,15 @@ async def prepare_modes(app: App[None], modes: Iterable[str]) -> list[str]:
     for mode in modes:
         if leaving(app):
             break
-        # Textual has no public way: `push_screen(mode=...)` wants a mode that has been shown.
+        # Textual has no public way to any of this: `push_screen(mode=...)` wants a mode that has been shown.
         await app._init_mode(mode)
         stack: list[Screen[None]] = app.get_screen_stack(mode)
         # Its parts were given their styles as they were mounted; Textual would do it all once more when it is shown.
         stack[0]._css_update_count = app._css_update_count
         fit_classes(stack[0], app.size)
         hint_if_small(stack, app.size)
+        # Laid out and drawn once for nobody: what the first paint would take is known then.
+        stack[0]._refresh_layout(app.size)
+        stack[0]._compositor.render_strips()
         whole.append(mode)
     return whole

@@ -18,6 +18,8 @@ from studio.tui.pool_screen import PoolScreen
 from studio.tui.settings_screen import SettingsScreen
 from studio.tui.studio_screen import StudioScreen
 from studio.tui.widgets.header import StudioHeader
+from studio.tui.widgets.id_table import IdTable
+from studio.tui.widgets.key_bar import KeyBar
 from support.studio_app import SIZES, Driven, screen_text, studio
 
 
@@ -68,12 +70,28 @@ async def test_the_other_screens_are_put_together_before_they_are_asked_for_and_
         (pool,), (insight,) = driven.app.get_screen_stack("pool"), driven.app.get_screen_stack("insight")
         assert isinstance(pool, PoolScreen) and isinstance(insight, InsightScreen)
         assert driven.app.screen is driven.app.studio
+        assert pool.query_one(IdTable).size and insight.query_one(KeyBar).size, "they are laid out"
         assert pool._version == insight._version == -1, "nothing was read for a screen that nobody looks at"
         await driven.pilot.press("2")
         await driven.until(lambda: "175 tasks" in screen_text(driven.app))
         await driven.pilot.press("3")
         await driven.until(lambda: "175 seeds" in screen_text(driven.app))
         assert driven.app.get_screen_stack("pool") == [pool] and driven.app.get_screen_stack("insight") == [insight]
+
+
+async def test_another_theme_reaches_a_screen_put_together_in_the_old_one(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db") as driven:
+        await driven.until(lambda: "pool" in driven.app._seen)
+        driven.app.theme = "textual-light"
+        await driven.pilot.press("2")
+        await driven.until(lambda: "175 tasks" in screen_text(driven.app))
+        backgrounds = {
+            segment.style.bgcolor.get_truecolor()
+            for strip in driven.app.screen._compositor.render_strips()
+            for segment in strip
+            if segment.style is not None and segment.style.bgcolor is not None
+        }
+        assert backgrounds and all(sum(colour) > 150 for colour in backgrounds), "nothing dark is left"
 
 
 async def test_the_garbage_collector_leaves_the_screens_alone_as_long_as_they_are_there(tmp_path: Path) -> None:
