@@ -11,7 +11,6 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from studio.loop.settings import Method
@@ -19,6 +18,7 @@ from studio.text import spoken
 from studio.tui.cells import POINTER, bar, clip, fit, pad
 from studio.tui.repaint import set_lines, show_title
 from studio.tui.rows import Row
+from studio.tui.widgets.still_view import StillView
 
 EMPTY = (
     "Candidates appear here as the completions fall apart,",
@@ -51,7 +51,7 @@ class Columns:
         return Columns(max(room, 8), words, reason, with_bar, nearest)
 
 
-class DecisionTable(ScrollView, can_focus=True):
+class DecisionTable(StillView, can_focus=True):
     """A virtual table: each line is drawn when it is seen, so a round may have thousands of candidates."""
 
     HELP = """

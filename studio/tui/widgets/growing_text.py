@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from textual.content import Content
-from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.style import Style
@@ -14,12 +13,13 @@ from textual.visual import Visual
 from studio.tui.growing_lines import GrowingLines
 from studio.tui.repaint import set_lines
 from studio.tui.widgets.pane import Pane
+from studio.tui.widgets.still_view import StillView
 
 Look = Callable[[str, int], Content]
 """Cleans a paragraph, which is anyone's text, and colours it; the number is its place in the text, from 0 on. Equal ones do the same."""
 
 
-class GrowingText(Pane, ScrollView):
+class GrowingText(Pane, StillView):
     """Draws its lines itself: a token costs the line that it stands on, where a widget that grows has the screen laid out again.
 
     `follows`: whether the end is kept in sight as it grows.

@@ -16,12 +16,12 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from studio.errors import StudioError
 from studio.tui.cells import POINTER, clip, fit
 from studio.tui.latest import start_latest
+from studio.tui.widgets.still_view import StillView
 
 _KEPT = 2_000
 """Rows that stay in memory, the last used ones."""
@@ -46,7 +46,7 @@ Fetch = Callable[[Sequence[int]], Awaitable[Mapping[int, Sequence[Cell]]]]
 """Returns the cells of the rows with these ids; ids that are gone may be missing."""
 
 
-class IdTable(ScrollView, can_focus=True):
+class IdTable(StillView, can_focus=True):
     """Rows by id under a fixed heading, with a cursor that stays with its id when the ids change."""
 
     DEFAULT_CSS = """
