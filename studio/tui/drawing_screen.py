@@ -25,6 +25,8 @@ from studio.tui.widgets.why import Why
 PANES = ("context", "stream", "decisions", "why")
 MODEL_STAGES = (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES)
 _PROMPT_STAGES = (Stage.SAMPLE, Stage.INSTRUCTIONS)
+_WRITTEN = {Stage.INSTRUCTIONS: "Completion", Stage.CLASSIFY: "Class", Stage.INSTANCES: "Instances"}
+"""What the model writes in each stage."""
 
 
 class DrawingScreen(SteeringScreen):
@@ -46,6 +48,8 @@ class DrawingScreen(SteeringScreen):
         self._chosen = False
         """Whether the text that is shown was chosen by a key; if not, the one that grows is shown."""
         self._standing: tuple[int, Stage | None] | None = None
+        self._led_to: Widget | None = None
+        """The pane that the focus was brought to last, if not by the user."""
 
     @property
     def page(self) -> str:
@@ -58,9 +62,11 @@ class DrawingScreen(SteeringScreen):
             return
         # Where both halves are shown it says nothing to the styles; a narrower window looks at them all again.
         self.set_class(name == "prompt", "-prompt", update=self.has_class("-narrow"))
+        # Whoever went to a pane of a wide window stays there; in a narrow one it would be out of sight.
         focused = self.focused
-        if focused is None or focused.id in PANES:
-            self.query_one("#stream" if name == "prompt" else "#decisions").focus()
+        if focused is None or focused is self._led_to or (focused.id in PANES and self.has_class("-narrow")):
+            self._led_to = self.query_one("#stream" if name == "prompt" else "#decisions")
+            self.set_focus(self._led_to)
 
     def on_resize(self) -> None:
         """A wide window shows both halves, and what can be done in each."""
@@ -74,8 +80,14 @@ class DrawingScreen(SteeringScreen):
         texts = [each for each in MODEL_STAGES if any(place[0] is each for place in self.live.texts)]
         running = self.live.running
         self._text_stage = running if running in MODEL_STAGES else texts[-1] if texts else Stage.INSTRUCTIONS
+        row = self.query_one(DecisionTable).row
+        if row is not None and stage not in _PROMPT_STAGES:
+            # The prompt that was written last is no news any more: all panes tell of the candidate under the cursor.
+            self._prompt = row.request_ordinal
         self._text_ordinal = self._prompt if self._text_stage is Stage.INSTRUCTIONS else 0
         self._chosen = False
+        if row is not None and running is None:
+            self._turn_to_text_of(row)
 
     def _show_all(self) -> None:
         self._show_live({RoundRead})
@@ -127,8 +139,7 @@ class DrawingScreen(SteeringScreen):
         text = self.live.texts.get(place)
         stage, ordinal = place
         total = max(self.live.stages[stage].total, sum(each is stage for each, _ in self.live.texts))
-        kind = "" if stage is Stage.INSTRUCTIONS else f" · {stage}"
-        words = f"{ordinal + 1} of {total}{kind}" if total else f"· {stage}"
+        words = f"{_WRITTEN[stage]} {ordinal + 1} of {total}" if total else _WRITTEN[stage]
         prompts = self.live.view.prompts if self.live.view is not None else ()
         first = len(prompts[ordinal].parents) + 1 if stage is Stage.INSTRUCTIONS and ordinal < len(prompts) else 0
         if self.method is not None and self.method.variant == "alpaca":
@@ -216,7 +227,9 @@ class DrawingScreen(SteeringScreen):
         at = PANES.index(self.focused.id) if self.focused is not None and self.focused.id in PANES else 0
         name = PANES[(at + by) % len(PANES)]
         self.set_class(name in PANES[:2], "-prompt", update=self.has_class("-narrow"))
-        self.query_one(f"#{name}", Widget).focus()
+        # At once: `focus()` waits for a turn of its own, and keys that come together would all start from the same pane.
+        self._led_to = None
+        self.set_focus(self.query_one(f"#{name}", Widget))
 
     def on_unmount(self) -> None:
         """Close the reading connection."""

@@ -31,8 +31,8 @@ Place = tuple[Stage, int]
 class StageProgress:
     """How far a stage is. `seconds` counts from its start to its end or, while it runs, to the last notice.
 
-    `rate`: tokens a second, of all its requests together and from its start on. It is another one once a second only: so it can be
-    read, and is not drawn anew with every token.
+    `rate`: tokens a second, of all its requests together and from the first token on. It is another one once a second only: so it can
+    be read, and is not drawn anew with every token.
     """
 
     state: str = "waiting"
@@ -42,6 +42,8 @@ class StageProgress:
     tokens: int = 0
     rate: float = 0.0
     started: float = 0.0
+    wrote: float = 0.0
+    """When the first token came."""
 
 
 @dataclass
@@ -104,7 +106,9 @@ class LiveRound:
             case TextStreamed(stage, ordinal, text):
                 self.texts[stage, ordinal].add(text)
                 self.changed_texts.add((stage, ordinal))
-                self.stages[stage].tokens += 1
+                progress = self.stages[stage]
+                progress.wrote = progress.wrote if progress.tokens else at
+                progress.tokens += 1
             case RequestFinished(stage, ordinal, completion):
                 self._finish_request((stage, ordinal), completion)
             case EngineRestarted(stage, _, _):
@@ -132,8 +136,8 @@ class LiveRound:
         if self.running is not None:
             progress = self.stages[self.running]
             seconds = max(at - progress.started, 0.0)
-            if int(seconds) != int(progress.seconds):
-                progress.rate = progress.tokens / seconds
+            if int(seconds) != int(progress.seconds) and at > progress.wrote:
+                progress.rate = progress.tokens / (at - progress.wrote)
             progress.seconds = seconds
 
     def read(self, view: RoundView | None, generated: int) -> None:

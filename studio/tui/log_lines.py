@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studio.loop.events import EngineRestarted, RequestRetried, RoundFinished, RoundStarted, StageFinished
-from studio.tui.runner import Failed, Loading, Notice, Opened, WorkEnded
+from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, WorkEnded
 
 
 def log_line(notice: Notice) -> tuple[str, bool] | None:
@@ -27,6 +27,9 @@ def log_line(notice: Notice) -> tuple[str, bool] | None:
             return f"request {ordinal + 1} of {stage} is sent again, attempt {attempt}: {cause}", True
         case WorkEnded(work, stopped):
             return f"{work} ended" + (f": {stopped}" if stopped is not None else ""), False
+        case Answered(_, str(words)):
+            # What a person does has words: they are what the toast says, too.
+            return f"by you: {words}", False
         case Failed(error):
             return f"{error.message}; {error.hint}" if error.hint else error.message, True
         case _:

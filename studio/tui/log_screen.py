@@ -12,9 +12,11 @@ from textual.widgets import Static
 from studio.text import display, display_line
 from studio.tui.activity import ActivityLog, Line
 from studio.tui.closing import Page
+from studio.tui.widgets.growing_text import GrowingText
 from studio.tui.widgets.key_bar import KeyBar
-from studio.tui.widgets.pane import Pane
 
+_TIME = len("00:00:00  ")
+_ERROR = "error  "
 _LINE = 2_000
 """Characters of one entry that are shown."""
 FOLLOW_S = 0.5
@@ -30,7 +32,7 @@ What has happened since the studio was started, the newest last. **y** sends all
 """
     DEFAULT_CSS = """
     LogScreen #title { height: 1; padding: 0 1; background: $surface; text-style: bold; }
-    LogScreen Pane { height: 1fr; }
+    LogScreen GrowingText { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "copy", "Copy", id="log.copy", tooltip="Send the log to the clipboard"),
@@ -45,14 +47,13 @@ What has happened since the studio was started, the newest last. **y** sends all
 
     def compose(self) -> ComposeResult:
         yield Static(Content("Log"), id="title", markup=False)
-        with Pane(id="log-pane"):
-            yield Static(id="log-text", markup=False)
+        yield GrowingText("Nothing has happened yet.", _words, id="log-pane")
         yield KeyBar()
 
     def on_mount(self) -> None:
-        pane = self.query_one("#log-pane", Pane)
+        pane = self.query_one(GrowingText)
         pane.focus()
-        pane.anchor()
+        pane.follows = True
         self.follow()
         self.set_interval(self._follow_s, self.follow)
 
@@ -60,10 +61,11 @@ What has happened since the studio was started, the newest last. **y** sends all
         """Show what was added since."""
         if self._activity.count == self._shown:
             return
+        pane = self.query_one(GrowingText)
+        pane.follows = pane.is_vertical_scroll_end
         self._shown = self._activity.count
-        lines = self._activity.lines
-        shown = Content("\n").join([_shown(line) for line in lines]) if lines else Content("Nothing has happened yet.")
-        self.query_one("#log-text", Static).update(shown)
+        if self._activity.lines:
+            pane.draw("\n".join(map(_entry, self._activity.lines)), _line)
 
     def action_copy(self) -> None:
         text = "\n".join(f"{line.at:%H:%M:%S} {line.text}" for line in self._activity.lines)
@@ -74,6 +76,16 @@ What has happened since the studio was started, the newest last. **y** sends all
         self.dismiss()
 
 
-def _shown(line: Line) -> Content:
-    word = ("error  ", "bold $text-error") if line.error else ("", "")
-    return Content.assemble((f"{line.at:%H:%M:%S}  ", "$text-muted"), word, display_line(line.text, _LINE))
+def _entry(line: Line) -> str:
+    return f"{line.at:%H:%M:%S}  {_ERROR if line.error else ''}{display_line(line.text, _LINE)}"
+
+
+def _line(entry: str, _place: int) -> Content:
+    """An entry, which is clean already: its time and, of an error, the word for it stand out."""
+    time, rest = entry[:_TIME], entry[_TIME:]
+    word = _ERROR if rest.startswith(_ERROR) else ""
+    return Content.assemble((time, "$text-muted"), (word, "bold $text-error"), rest[len(word) :])
+
+
+def _words(text: str, _place: int) -> Content:
+    return Content(text)

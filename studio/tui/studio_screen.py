@@ -13,9 +13,9 @@ from textual.timer import Timer
 
 from studio.errors import StudioError, UsageError
 from studio.loop.configuration import overridden
-from studio.loop.events import EngineRestarted, StopReason
-from studio.records import Stage
-from studio.text import display_line
+from studio.loop.events import EngineRestarted, InstanceDecided, StopReason
+from studio.records import Stage, Verdict
+from studio.text import display_line, spoken
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.drawing_screen import DrawingScreen
 from studio.tui.leaving import leaving
@@ -81,6 +81,8 @@ class StudioScreen(DrawingScreen):
     def __init__(self, runner: Runner) -> None:
         super().__init__(runner)
         self._ticker: Timer | None = None
+        self._written: list[InstanceDecided] = []
+        """Instances since the runner's state changed."""
         self.comparable = False
 
     def compose(self) -> ComposeResult:
@@ -103,7 +105,8 @@ class StudioScreen(DrawingScreen):
         self.add_class("-prompt")
         self.follow_cursor()
         self._show_all()
-        self.query_one("#stream").focus()
+        self._led_to = self.query_one(Stream)
+        self._led_to.focus()
         self._ticker = self.set_interval(TICK_S, self.collect, pause=True)
 
     # What the runner tells
@@ -146,11 +149,16 @@ class StudioScreen(DrawingScreen):
                     self._standing = standing
                     self._follow(view.next_stage if view is not None else Stage.SAMPLE)
             case StateChanged(state):
+                self._written.clear()
                 if state is not RunnerState.RUNNING and state is not RunnerState.STOPPING:
                     self.live.interrupted()
-            case WorkEnded(_, stopped):
+            case WorkEnded(work, stopped):
                 self.live.interrupted()
+                if work is Work.MORE and stopped is None:
+                    self._say_written()
                 self._say(stopped)
+            case InstanceDecided():
+                self._written.append(notice)
             case Failed(error):
                 self._fail(error)
             case Answered(then, value):
@@ -173,6 +181,16 @@ class StudioScreen(DrawingScreen):
         for note in notes:
             cast("StudioApp", self.app).activity.add(f"note: {note}")
             self.notify(display_line(note, 300), severity="warning", timeout=15, markup=False)
+
+    def _say_written(self) -> None:
+        """What became of the instances that were asked for."""
+        if not self._written:
+            self.notify("The model wrote no instance.", severity="warning", markup=False)
+            return
+        accepted = sum(each.verdict is Verdict.ACCEPTED for each in self._written)
+        rejected = ", ".join(spoken(each.reason) for each in self._written if each.verdict is not Verdict.ACCEPTED)
+        words = f"Task {self._written[0].task_id} has {accepted} more instance{'' if accepted == 1 else 's'}."
+        self.notify(f"{words} Rejected: {rejected}." if rejected else words, markup=False)
 
     def _say(self, stopped: StopReason | None) -> None:
         match stopped:

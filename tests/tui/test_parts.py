@@ -71,9 +71,9 @@ def test_a_stage_is_counted_and_timed() -> None:
     live.tick(3.0)
     progress = live.stages[Stage.INSTRUCTIONS]
     assert (progress.done, progress.total, progress.tokens, progress.seconds) == (1, 2, 21, 2.0)
-    assert progress.rate == 10.5
+    assert progress.rate == 14.0, "from the first token on, at 1.5 s"
     live.tick(3.9)
-    assert progress.rate == 10.5, "it stands for a second"
+    assert progress.rate == 14.0, "it stands for a second"
     live.tick(3.0)
     assert stage_summary(live, Stage.INSTRUCTIONS, 20) == "1/2 2s"
     assert stage_summary(live, Stage.INSTRUCTIONS, 4) == "1/2"

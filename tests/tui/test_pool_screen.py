@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
 from studio.errors import PoolError
-from studio.pool.browsing import Kind
+from studio.loop.session import Goal
+from studio.pool.browsing import Kind, Selection
 from studio.pool.queries import Queries
 from studio.pool.store import Pool
 from studio.records import Instance, Origin, SeedTask
@@ -22,6 +24,7 @@ from studio.tui.widgets.task_table import TaskTable
 from support.bulk_pool import bulk_pool
 from support.pools import make_pool
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
+from support.sessions import all_seeds, configuration, play
 
 SIZE = (120, 40)
 TASKS = 10 + 2 + 90
@@ -170,6 +173,25 @@ async def test_lineage_up_to_the_seeds_and_down(path: Path) -> None:
         await until(
             pilot, lambda: (story := screen.query_one(TaskDetail).story) is not None and story.task is not None and story.task.id == 8
         )
+
+
+async def test_lineage_lines_that_are_cut_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=1), asked=configuration(threshold=0.4), seeds=all_seeds()[:60])
+    with Queries.open(path) as reader:
+        generated = reader.browse_ids(Selection(origin=Origin.GENERATED))
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        table.cursor = list(table.ids).index(generated[0])
+        await pilot.press("l")
+        tree = screen.query_one(LineageTree)
+        await until(pilot, lambda: bool(tree.root.children) and len(tree.root.children[0].children) == 8)
+        width = tree.scrollable_content_region.width
+        lines = [tree.render_line(y).text.rstrip() for y in range(1, 9)]
+        assert all(cell_len(line) <= width for line in lines)
+        assert any(cell_len(line) == width and line.endswith("…") for line in lines)
+        assert not tree.show_horizontal_scrollbar
 
 
 async def test_copying_sends_cleaned_text(tmp_path: Path) -> None:

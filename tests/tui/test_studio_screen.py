@@ -16,6 +16,7 @@ from studio.records import STAGES, Stage
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.runner import RunnerState
+from studio.tui.widgets.context_tasks import ContextTasks
 from studio.tui.widgets.decisions import DecisionTable
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.stream import Stream
@@ -248,6 +249,33 @@ async def test_panes_are_reached_with_tab_in_a_narrow_window(tmp_path: Path) -> 
             seen.append(focused.id)
             await driven.pilot.press("tab")
         assert sorted(map(str, seen)) == ["context", "decisions", "stream", "why"]
+
+
+async def test_keys_that_come_together_each_go_one_pane_further(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db") as driven:
+        assert driven.screen.focused is driven.screen.query_one(Stream)
+        for _ in range(3):
+            driven.app.simulate_key("tab")
+        await driven.until(lambda: driven.screen.focused is driven.screen.query_one(ContextTasks))
+
+
+async def test_a_wide_window_leaves_the_focus_where_the_user_put_it(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db") as driven:
+        await driven.press("s", "s", "s")
+        assert driven.screen.query_one(DecisionTable).has_focus, "led to what is new"
+        await driven.pilot.press("tab")
+        await driven.press("r")
+        await driven.press("s")
+        assert driven.screen.query_one(Why).has_focus
+
+
+async def test_all_panes_tell_of_the_candidate_under_the_cursor_once_the_prompts_are_written(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db", asked=configuration(requests_per_round=3)) as driven:
+        await driven.press("s")
+        await driven.pilot.press("]", "]")
+        assert "prompt 3 of 3" in screen_text(driven.app)
+        await driven.press("s")
+        assert "prompt 1 of 3" in screen_text(driven.app) and "Completion 1 of 3" in screen_text(driven.app)
 
 
 async def test_sizes_come_and_go(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from studio.records import Task
 from studio.tui.cells import POINTER, fit
 from studio.tui.repaint import show_text, show_title
 from studio.tui.round_view import Prompt
+from studio.tui.task_dialog import TaskDialog
 from studio.tui.widgets.pane import Pane
 
 EMPTY = "The tasks that the next prompt shows the model appear here.\nPress s: the first stage draws them."
@@ -29,12 +30,14 @@ class ContextTasks(Pane):
 
     HELP = """
     The tasks drawn into the prompt. They are the *parents* of whatever the model writes after them.
-    Most are seeds; once there are generated tasks, some of them are drawn as well. `[` and `]` go through the prompts of the round.
+    Most are seeds; once there are generated tasks, some of them are drawn as well. `[` and `]` go through the prompts of the round,
+    `enter` or a double click shows all of the task under the cursor.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="context.up", tooltip="The task above."),
         Binding("down,j", "move(1)", "Down", show=False, id="context.down", tooltip="The task below."),
+        Binding("enter", "open", "Whole task", id="context.open", tooltip="Read all of the task under the cursor."),
     ]
 
     cursor: reactive[int] = reactive(0)
@@ -74,11 +77,23 @@ class ContextTasks(Pane):
         """Move the cursor."""
         self.cursor += by
 
+    def action_open(self) -> None:
+        """Show the task under the cursor whole."""
+        if self._tasks:
+            self.app.push_screen(TaskDialog(self._tasks[self.cursor]))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
+        """There is nothing to open before the first tasks are drawn."""
+        return action != "open" or bool(self._tasks)
+
     def on_click(self, event: Click) -> None:
-        """A click picks the task."""
+        """A click picks the task, another one opens it."""
         offset = event.get_content_offset(self)
-        if offset is not None:
-            self.cursor = offset.y + round(self.scroll_y)
+        if offset is None:
+            return
+        self.cursor = offset.y + round(self.scroll_y)
+        if event.chain == 2:
+            self.action_open()
 
     def on_focus(self) -> None:
         """The cursor shows where the focus is, brightly."""

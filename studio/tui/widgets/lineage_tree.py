@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -55,6 +56,8 @@ class LineageTree(Tree[Branch]):
             super().__init__()
             self.error = error
 
+    DEFAULT_CSS = "LineageTree { overflow-x: hidden; }"
+
     def __init__(self, access: PoolAccess, *, id: str | None = None) -> None:
         super().__init__(Text("no task"), id=id)
         self._access = access
@@ -92,6 +95,15 @@ class LineageTree(Tree[Branch]):
         event.stop()
         if event.node.data is not None and event.node.data.relative is not None:
             self.post_message(self.Chosen(event.node.data.task_id))
+
+    def render_label(self, node: TreeNode[Branch], base_style: Style, style: Style) -> Text:
+        """A node's line; what does not fit the pane ends with `…`."""
+        label = super().render_label(node, base_style, style)
+        depth, above = 0, node.parent
+        while above is not None and above.parent is not None:
+            depth, above = depth + 1, above.parent
+        label.truncate(max(self.scrollable_content_region.width - depth * self.guide_depth, 1), overflow="ellipsis")
+        return label
 
     def action_open_all(self) -> None:
         """Open the generations above, each task once, until the seeds or until there are too many."""

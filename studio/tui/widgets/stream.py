@@ -81,10 +81,10 @@ class Stream(GrowingText):
         if another:
             self.scroll_to(y=0, animate=False, force=True)
         if live is None:
-            show_title(self, "Completion")
+            show_title(self, place)
             self.draw(READING if running else EMPTY, Look(None))
             return
-        show_title(self, f"Completion {place} · {self._state(live, tokens_per_second)}")
+        show_title(self, f"{place} · {self._state(live, tokens_per_second)}")
         cut = max(-(-(len(text) - SHOWN) // _CUT) * _CUT, 0)
         self.draw(text[cut:], Look(stage, 0 if cut else first_number))
 
