@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.events import ScreenResume
 from textual.widgets import Static, TabbedContent, TabPane
 
 from studio.errors import StudioError
@@ -124,8 +123,8 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
     def on_unmount(self) -> None:
         self._access.close()
 
-    def on_screen_resume(self, event: ScreenResume) -> None:  # noqa: ARG002  (Textual calls the base's as well)
-        if self.first_shown():
+    def came(self, *, first: bool) -> None:
+        if first:
             self.look()
         else:
             self._follow()

@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from textual.widgets import TabbedContent
 
 from studio.loop.steering import Steering
-from studio.text import display_line
 from studio.tui.busy import say_busy
 from studio.tui.pool_steering import Steer
 from studio.tui.undoing import UndoingScreen
@@ -40,7 +39,7 @@ class InsightSteering(UndoingScreen):
         """Let hold what is previewed."""
         preview = self.query_one(WhatIfPane).preview
         if preview is not None:
-            self._steer(lambda steering: f"{steering.apply_what_if(preview.change, preview.flips)} · u takes it back", "Applied")
+            self._steer(lambda steering: f"{steering.apply_what_if(preview.change, preview.flips)} · u takes it back")
 
     def steering_commands(self) -> Iterator[SystemCommand]:
         """The palette's entries for what applies now."""
@@ -54,9 +53,9 @@ class InsightSteering(UndoingScreen):
     def changed(self) -> None:
         """Something was decided: read again what is shown."""
 
-    def _steer(self, act: Callable[[Steering], str | None], title: str = "") -> None:
+    def _steer(self, act: Callable[[Steering], str | None]) -> None:
         def then(words: str | None) -> None:
-            self.app.notify(display_line(words or "There is nothing to take back.", 200), title=title if words else "", markup=False)
+            self._tell_done(words)
             if self.is_mounted:
                 self.changed()
 

@@ -11,13 +11,12 @@ class KeptScreen(Screen[None]):
 
     _shown = False
 
-    def first_shown(self) -> bool:
-        """Whether it is on the screen and was not when this was asked before: the time to read what it shows."""
-        if self._shown or not self.is_current:
-            return False
-        self._shown = True
-        return True
-
     def on_screen_resume(self, event: ScreenResume) -> None:
         """Do not work out all styles once more, which takes longer than the painting; a new theme or another size sees to its own."""
         event.refresh_styles = False
+        if self.is_current:
+            first, self._shown = not self._shown, True
+            self.came(first=first)
+
+    def came(self, *, first: bool) -> None:
+        """It is on the screen, for the first time or again: the time to read what it shows."""

@@ -136,7 +136,8 @@ class LiveRound:
         if self.running is not None:
             progress = self.stages[self.running]
             seconds = max(at - progress.started, 0.0)
-            if int(seconds) != int(progress.seconds) and at > progress.wrote:
+            # Of less than a second nothing can be said: sixteen sequences may begin at once.
+            if int(seconds) != int(progress.seconds) and at - progress.wrote >= 1:
                 progress.rate = progress.tokens / (at - progress.wrote)
             progress.seconds = seconds
 

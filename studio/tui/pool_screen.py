@@ -14,7 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.events import ScreenResume
 from textual.widgets import Static
 
 from studio.errors import StudioError
@@ -128,8 +127,8 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         self._lists.close()
         self._rows.close()
 
-    def on_screen_resume(self, event: ScreenResume) -> None:  # noqa: ARG002  (Textual calls the base's as well)
-        if self.first_shown():
+    def came(self, *, first: bool) -> None:
+        if first:
             self.look()
         else:
             self._follow()

@@ -13,7 +13,6 @@ from studio.insight.story import Story
 from studio.loop.steering import Steering
 from studio.pool.review_records import Annotation
 from studio.records import TaskState, Verdict
-from studio.text import display_line
 from studio.tui.busy import say_busy
 from studio.tui.note_dialog import AnnotationDialog
 from studio.tui.undoing import UndoingScreen
@@ -138,9 +137,9 @@ class PoolSteering(UndoingScreen):
     def changed(self) -> None:
         """Something was decided: read again what is shown."""
 
-    def _steer(self, act: Callable[[Steering], str | None], title: str = "") -> None:
+    def _steer(self, act: Callable[[Steering], str | None]) -> None:
         def then(words: str | None) -> None:
-            self.app.notify(display_line(words or "There is nothing to take back.", 200), title=title, timeout=3, markup=False)
+            self._tell_done(words)
             if self.is_mounted:
                 self.changed()
 

@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from studio.loop.settings import Method
 from studio.loop.steering import Steering
 from studio.records import STAGES, Stage, Verdict
-from studio.text import display_line
 from studio.tui.edit_dialog import EditDialog
 from studio.tui.instances_dialog import InstancesDialog
 from studio.tui.live import LiveRound
@@ -141,11 +140,8 @@ class SteeringScreen(UndoingScreen):
         )
         return self._offered(offers)
 
-    def _steer(self, act: Callable[[Steering], str | None], title: str = "") -> None:
-        def then(words: str | None) -> None:
-            self.notify(display_line(words or "There is nothing to take back.", 200), title=title, timeout=3, markup=False)
-
-        self.runner.steer(act, then)
+    def _steer(self, act: Callable[[Steering], str | None]) -> None:
+        self.runner.steer(act, self._tell_done)
 
     def _decided_row(self) -> Row | None:
         row = self.query_one(DecisionTable).row if self.is_mounted else None

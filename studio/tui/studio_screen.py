@@ -189,7 +189,8 @@ class StudioScreen(DrawingScreen):
             return
         accepted = sum(each.verdict is Verdict.ACCEPTED for each in self._written)
         rejected = ", ".join(spoken(each.reason) for each in self._written if each.verdict is not Verdict.ACCEPTED)
-        words = f"Task {self._written[0].task_id} has {accepted} more instance{'' if accepted == 1 else 's'}."
+        more = "no new instance" if not accepted else "1 more instance" if accepted == 1 else f"{accepted} more instances"
+        words = f"Task {self._written[0].task_id} has {more}."
         self.notify(f"{words} Rejected: {rejected}." if rejected else words, markup=False)
 
     def _say(self, stopped: StopReason | None) -> None:

@@ -10,6 +10,7 @@ from textual.reactive import Reactive
 from textual.widget import Widget
 
 from studio.loop.steering import Steering
+from studio.text import display_line
 from studio.tui.kept_screen import KeptScreen
 
 Offer = tuple[str, str, str, Callable[[], None]]
@@ -28,11 +29,11 @@ class UndoingScreen(KeptScreen):
 
     def action_undo(self) -> None:
         """Take back the newest action."""
-        self._steer(lambda steering: steering.undo(), "Undone")
+        self._steer(lambda steering: _told("took back", steering.undo()))
 
     def action_redo(self) -> None:
         """Do it again."""
-        self._steer(lambda steering: steering.redo(), "Done again")
+        self._steer(lambda steering: _told("did again", steering.redo()))
 
     def _offered(self, offers: Iterable[Offer]) -> Iterator[SystemCommand]:
         for action, title, words, callback in offers:
@@ -40,5 +41,12 @@ class UndoingScreen(KeptScreen):
                 yield SystemCommand(title, words, callback)
 
     @abstractmethod
-    def _steer(self, act: Callable[[Steering], str | None], title: str = "") -> None:
-        """Let `act` be done and tell, under `title`, what it did."""
+    def _steer(self, act: Callable[[Steering], str | None]) -> None:
+        """Let `act` be done and tell what it did; the log keeps it."""
+
+    def _tell_done(self, words: str | None) -> None:
+        self.app.notify(display_line(words or "There is nothing to take back.", 200), timeout=3, markup=False)
+
+
+def _told(verb: str, words: str | None) -> str | None:
+    return f"{verb}: {words}" if words else None

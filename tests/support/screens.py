@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from textual._context import visible_screen_stack
 from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -72,8 +73,9 @@ async def press_on_a_full_disk(pilot: Pilot[Any], monkeypatch: pytest.MonkeyPatc
 
 def seen(app: App[Any]) -> str:
     """All characters on the screen, line by line."""
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+    # As the app itself does: a dialog drawn without it would keep an empty background.
+    visible_screen_stack.set(app._background_screens)
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 def assert_harmless(app: App[Any]) -> None:

@@ -20,6 +20,7 @@ from studio.tui.app import StudioApp
 from studio.tui.runner import Answered, RunnerState
 from studio.tui.studio_screen import StudioScreen
 from studio.tui.widgets.key_bar import KeyBar
+from support.screens import seen
 from support.sessions import configuration
 
 SIZES = ((80, 24), (120, 40))
@@ -141,7 +142,7 @@ async def studio(
 
 def screen_text(app: StudioApp) -> str:
     """What stands on the terminal, line by line."""
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+    return seen(app)
 
 
 def footer_keys(app: StudioApp) -> list[str]:

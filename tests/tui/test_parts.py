@@ -68,6 +68,8 @@ def test_a_stage_is_counted_and_timed() -> None:
         (2.0, RequestFinished(Stage.INSTRUCTIONS, 0, done)),
         (2.5, TextStreamed(Stage.INSTRUCTIONS, 1, " Three")),
     )
+    live.tick(2.4)
+    assert live.stages[Stage.INSTRUCTIONS].rate == 0, "too early to say"
     live.tick(3.0)
     progress = live.stages[Stage.INSTRUCTIONS]
     assert (progress.done, progress.total, progress.tokens, progress.seconds) == (1, 2, 21, 2.0)
