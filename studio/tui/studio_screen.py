@@ -20,6 +20,7 @@ from studio.tui.dialogs import ErrorDialog
 from studio.tui.drawing_screen import DrawingScreen
 from studio.tui.leaving import leaving
 from studio.tui.log_lines import log_line
+from studio.tui.pace import Pace
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, RoundRead, Runner, RunnerState, StateChanged, Work, WorkEnded
 from studio.tui.steering_screen import SteeringScreen
 from studio.tui.widgets.context_tasks import ContextTasks
@@ -34,9 +35,6 @@ from studio.tui.widgets.why import Why
 
 if TYPE_CHECKING:
     from studio.tui.app import StudioApp
-
-TICK_S = 1 / 5
-"""How often streamed text is drawn; drawing each token would take the model's own cores."""
 
 
 class StudioScreen(DrawingScreen):
@@ -81,6 +79,7 @@ class StudioScreen(DrawingScreen):
     def __init__(self, runner: Runner) -> None:
         super().__init__(runner)
         self._ticker: Timer | None = None
+        self._pace = Pace()
         self._written: list[InstanceDecided] = []
         """Instances since the runner's state changed."""
         self.comparable = False
@@ -107,7 +106,6 @@ class StudioScreen(DrawingScreen):
         self._show_all()
         self._led_to = self.query_one(Stream)
         self._led_to.focus()
-        self._ticker = self.set_interval(TICK_S, self.collect, pause=True)
 
     # What the runner tells
 
@@ -217,9 +215,12 @@ class StudioScreen(DrawingScreen):
         self.app.push_screen(ErrorDialog(error))
 
     def _tick_while_busy(self) -> None:
-        busy = self.runner.state in (RunnerState.RUNNING, RunnerState.STOPPING)
-        if self._ticker is not None:
-            (self._ticker.resume if busy else self._ticker.pause)()
+        if self._ticker is None and self.runner.state in (RunnerState.RUNNING, RunnerState.STOPPING):
+            self._ticker = self.set_timer(self._pace.delay(), self._tick)
+
+    def _tick(self) -> None:
+        self._ticker = None
+        self.collect()
 
     # Keys
 

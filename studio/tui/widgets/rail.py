@@ -43,7 +43,7 @@ class Rail(Widget):
         spare = max(width - sum(map(len, names)) - joint * (len(STAGES) - 1), 0)
         extra, rest = divmod(spare, len(STAGES))
         parts: list[Content | tuple[str, str]] = []
-        under: list[tuple[str, str]] = []
+        under = ""
         for place, (stage, name) in enumerate(zip(STAGES, names, strict=True)):
             progress = self._live.stages[stage]
             room = len(name) + extra + (place < rest)
@@ -52,8 +52,8 @@ class Rail(Widget):
             follows = self._live.running is None and progress.state == "waiting" and stage is self._live.next_stage
             parts += [(name, "$foreground" if follows else _STYLES[progress.state]), (line, "$border")]
             below = room + (0 if last else joint)
-            under.append((pad("  " + stage_summary(self._live, stage, below - 3), below), "$foreground-muted"))
-        return Content.assemble(*parts, "\n", *under)
+            under += pad("  " + stage_summary(self._live, stage, below - 3), below)
+        return Content.assemble(*parts, "\n", (under, "$foreground-muted"))
 
     def _names(self, width: int) -> tuple[list[str], int]:
         """The stages' marks and names, and the cells between two of them: closer, then shorter, as the width shrinks."""
