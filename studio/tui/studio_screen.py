@@ -133,19 +133,8 @@ class StudioScreen(DrawingScreen):
                 self.comparable = comparable
                 self._tell_notes(info.notices)
                 cast("StudioApp", self.app).opened()
-            case RoundRead(view, generated, undo, redo):
-                self.undo_words, self.redo_words = undo, redo
-                if view is None or view.number != self.live.number:
-                    self._pending.clear()
-                    self._prompt = 0
-                self.live.read(view, generated)
-                if self._own_method is not None:
-                    overrides = view.overrides if view is not None and view.next_stage is not None else {}
-                    self.method = overridden(self._own_method, overrides) if overrides else self._own_method
-                standing = (view.id, view.next_stage) if view is not None else None
-                if standing != self._standing:
-                    self._standing = standing
-                    self._follow(view.next_stage if view is not None else Stage.SAMPLE)
+            case RoundRead():
+                self._take_round(notice)
             case StateChanged(state):
                 self._written.clear()
                 if state is not RunnerState.RUNNING and state is not RunnerState.STOPPING:
@@ -173,6 +162,21 @@ class StudioScreen(DrawingScreen):
                     self._prompt = 0
                 if self.live.running is not running and self.live.running is not None:
                     self._follow(self.live.running)
+
+    def _take_round(self, read: RoundRead) -> None:
+        view = read.view
+        self.undo_words, self.redo_words = read.undo, read.redo
+        if view is None or view.number != self.live.number:
+            self._pending.clear()
+            self._prompt = 0
+        self.live.read(view, read.generated)
+        if self._own_method is not None:
+            overrides = view.overrides if view is not None and view.next_stage is not None else {}
+            self.method = overridden(self._own_method, overrides) if overrides else self._own_method
+        standing = (view.id, view.next_stage) if view is not None else None
+        if standing != self._standing:
+            self._standing = standing
+            self._follow(view.next_stage if view is not None else Stage.SAMPLE)
 
     def _tell_notes(self, notes: Sequence[str]) -> None:
         """Say what was given up for the model to run; the log keeps it."""
