@@ -81,7 +81,7 @@ class StudioScreen(DrawingScreen):
         self._ticker: Timer | None = None
         self._pace = Pace()
         self._written: list[InstanceDecided] = []
-        """Instances since the runner's state changed."""
+        """Instances that were asked for outside the stages, since the runner's state changed."""
         self.comparable = False
 
     def compose(self) -> ComposeResult:
@@ -144,7 +144,7 @@ class StudioScreen(DrawingScreen):
                 if work is Work.MORE and stopped is None:
                     self._say_written()
                 self._say(stopped)
-            case InstanceDecided():
+            case InstanceDecided() if self.live.running is None:
                 self._written.append(notice)
             case Failed(error):
                 self._fail(error)

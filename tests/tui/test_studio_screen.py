@@ -12,7 +12,8 @@ from studio.engine.api import Engine, EngineInfo
 from studio.engine.options import EngineOptions
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError
-from studio.records import STAGES, Stage
+from studio.loop.events import InstanceDecided, StageFinished, StageStarted
+from studio.records import STAGES, Instance, Stage, Verdict
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.runner import RunnerState
@@ -276,6 +277,17 @@ async def test_all_panes_tell_of_the_candidate_under_the_cursor_once_the_prompts
         assert "prompt 3 of 3" in screen_text(driven.app)
         await driven.press("s")
         assert "prompt 1 of 3" in screen_text(driven.app) and "Completion 1 of 3" in screen_text(driven.app)
+
+
+async def test_instances_of_a_stage_are_not_kept_as_if_they_were_asked_for(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db") as driven:
+        decided = InstanceDecided(1, Instance("", "out"), Verdict.ACCEPTED, "valid")
+        screen = driven.screen
+        for event in (StageStarted(1, Stage.INSTANCES), decided, StageFinished(1, Stage.INSTANCES, Stage.COMMIT)):
+            screen._take(0.0, event)
+        assert screen._written == []
+        screen._take(0.0, decided)
+        assert screen._written == [decided]
 
 
 async def test_sizes_come_and_go(tmp_path: Path) -> None:
