@@ -11,13 +11,11 @@ def run_studio(asked: RunRequest | None, configuration: Configuration) -> None:
 
     Returns after the pool is closed; a stage that was under way is given up and done again next time.
     """
-    import gc
-
     from studio.tui.app import StudioApp
+    from studio.tui.collector import spare_collector
 
-    # What the modules hold stays for good: a collection that goes through all of it takes longer than a key may.
-    gc.collect()
-    gc.freeze()
+    # What the modules hold stays for good.
+    spare_collector()
     app = StudioApp(asked, configuration)
     try:
         app.run()

@@ -13,6 +13,7 @@ from textual.widgets import Static
 from studio.errors import StudioError
 from studio.text import display
 from studio.tui.closing import Dialog
+from studio.tui.copying import send_to_clipboard
 from studio.tui.widgets.key_bar import KeyBar
 
 HELP_KEY = Binding("f1", "app.help", "Help", id="dialog.help", key_display="F1", tooltip="Explain this window.")
@@ -54,6 +55,5 @@ class ErrorDialog(Dialog[None]):
         yield KeyBar()
 
     def action_copy(self) -> None:
-        """Hand the text to the terminal, which may or may not take it."""
-        self.app.copy_to_clipboard(display(f"{self._error.message}\n{self._error.hint}".strip()))
-        self.notify("Sent to the clipboard.", markup=False)
+        """Copy message and hint."""
+        send_to_clipboard(self.app, f"{self._error.message}\n{self._error.hint}".strip())

@@ -60,13 +60,16 @@ class DrawingScreen(SteeringScreen):
     def page(self, name: str) -> None:
         if name == self.page:
             return
-        # Where both halves are shown it says nothing to the styles; a narrower window looks at them all again.
-        self.set_class(name == "prompt", "-prompt", update=self.has_class("-narrow"))
+        self._turn_page(name)
         # Whoever went to a pane of a wide window stays there; in a narrow one it would be out of sight.
         focused = self.focused
         if focused is None or focused is self._led_to or (focused.id in PANES and self.has_class("-narrow")):
             self._led_to = self.query_one("#stream" if name == "prompt" else "#decisions")
             self.set_focus(self._led_to)
+
+    def _turn_page(self, name: str) -> None:
+        # Where both halves are shown it says nothing to the styles; a narrower window looks at them all again.
+        self.set_class(name == "prompt", "-prompt", update=self.has_class("-narrow"))
 
     def on_resize(self) -> None:
         """A wide window shows both halves, and what can be done in each."""
@@ -226,7 +229,7 @@ class DrawingScreen(SteeringScreen):
         """Go to the next pane, turning the page where it is on the other one."""
         at = PANES.index(self.focused.id) if self.focused is not None and self.focused.id in PANES else 0
         name = PANES[(at + by) % len(PANES)]
-        self.set_class(name in PANES[:2], "-prompt", update=self.has_class("-narrow"))
+        self._turn_page("prompt" if name in PANES[:2] else "verdict")
         # At once: `focus()` waits for a turn of its own, and keys that come together would all start from the same pane.
         self._led_to = None
         self.set_focus(self.query_one(f"#{name}", Widget))

@@ -21,8 +21,8 @@ from studio.text import display_line
 from studio.tui.header_facts import header_facts
 from studio.tui.insight_steering import InsightSteering
 from studio.tui.latest import start_latest
+from studio.tui.lent_steering import Steer
 from studio.tui.pool_access import PoolAccess
-from studio.tui.pool_steering import Steer
 from studio.tui.widgets.diversity_pane import DiversityPane
 from studio.tui.widgets.evaluation_pane import EvaluationPane
 from studio.tui.widgets.figures_pane import FiguresPane

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.widgets import TabbedContent
 
-from studio.loop.steering import Steering
-from studio.tui.busy import say_busy
-from studio.tui.pool_steering import Steer
-from studio.tui.undoing import UndoingScreen
+from studio.tui.lent_steering import LentSteering
 from studio.tui.widgets.what_if import WhatIfPane
 
 
-class InsightSteering(UndoingScreen):
+class InsightSteering(LentSteering):
     """The steering half of the insight screen; without `steer` no key of it is there."""
 
     STEERING: ClassVar[list[BindingType]] = [
@@ -24,7 +21,6 @@ class InsightSteering(UndoingScreen):
         Binding("u", "undo", "Undo", id="insight.undo", tooltip="Take back the newest of your actions"),
         Binding("U,ctrl+y", "redo", "Redo", id="insight.redo", tooltip="Do again what was taken back last", show=False),
     ]
-    steer: Steer | None = None
 
     def steers(self, action: str) -> bool | None:
         """Whether a steering action applies now; None when `action` is none."""
@@ -49,15 +45,3 @@ class InsightSteering(UndoingScreen):
             ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
         )
         return self._offered(offers)
-
-    def changed(self) -> None:
-        """Something was decided: read again what is shown."""
-
-    def _steer(self, act: Callable[[Steering], str | None]) -> None:
-        def then(words: str | None) -> None:
-            self._tell_done(words)
-            if self.is_mounted:
-                self.changed()
-
-        if self.steer is not None and not self.steer(act, then):
-            say_busy(self.app)

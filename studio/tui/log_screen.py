@@ -9,9 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from studio.text import display, display_line
+from studio.text import display_line
 from studio.tui.activity import ActivityLog, Line
 from studio.tui.closing import Page
+from studio.tui.copying import send_to_clipboard
 from studio.tui.widgets.growing_text import GrowingText
 from studio.tui.widgets.key_bar import KeyBar
 
@@ -51,9 +52,7 @@ What has happened since the studio was started, the newest last. **y** sends all
         yield KeyBar()
 
     def on_mount(self) -> None:
-        pane = self.query_one(GrowingText)
-        pane.focus()
-        pane.follows = True
+        self.query_one(GrowingText).focus()
         self.follow()
         self.set_interval(self._follow_s, self.follow)
 
@@ -69,8 +68,7 @@ What has happened since the studio was started, the newest last. **y** sends all
 
     def action_copy(self) -> None:
         text = "\n".join(f"{line.at:%H:%M:%S} {line.text}" for line in self._activity.lines)
-        self.app.copy_to_clipboard(display(text))
-        self.app.notify("sent to the clipboard", markup=False)
+        send_to_clipboard(self.app, text)
 
     def action_close(self) -> None:
         self.dismiss()

@@ -19,12 +19,14 @@ from textual.widgets import Static
 from studio.errors import StudioError
 from studio.pool.browsing import Kind, Selection, Sort
 from studio.pool.queries import Queries
-from studio.text import display, display_line
+from studio.text import display_line
+from studio.tui.copying import send_to_clipboard
 from studio.tui.header_facts import header_facts
 from studio.tui.latest import start_latest
+from studio.tui.lent_steering import Steer
 from studio.tui.lint_search import LintSearch
 from studio.tui.pool_access import PoolAccess
-from studio.tui.pool_steering import Edit, Instances, PoolSteering, Steer
+from studio.tui.pool_steering import Edit, Instances, PoolSteering
 from studio.tui.widgets.filter_bar import FilterBar, words_of
 from studio.tui.widgets.header import HeaderFacts, StudioHeader
 from studio.tui.widgets.id_table import IdTable
@@ -265,9 +267,7 @@ Among the filters, *quality* is the share of yes that raters gave a task.
     def action_copy(self) -> None:
         text = self.query_one(TaskDetail).copied
         if text:
-            # Cleaned: what goes into a clipboard is pasted into a shell sooner or later.
-            self.app.copy_to_clipboard(display(text))
-            self.app.notify("sent to the clipboard", markup=False)
+            send_to_clipboard(self.app, text)
 
     def action_back(self) -> None:
         """From the detail to the list, from the filters to the list, and there to the whole list."""

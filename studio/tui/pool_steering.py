@@ -10,19 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 
 from studio.insight.story import Story
-from studio.loop.steering import Steering
 from studio.pool.review_records import Annotation
 from studio.records import TaskState, Verdict
-from studio.tui.busy import say_busy
+from studio.tui.lent_steering import LentSteering
 from studio.tui.note_dialog import AnnotationDialog
-from studio.tui.undoing import UndoingScreen
 from studio.tui.widgets.task_detail import TaskDetail
 
-Steer = Callable[[Callable[[Steering], str | None], Callable[[str | None], None]], bool]
-"""Runs the first function between stages, on the thread that owns the pool, then tells the second what it did; False while a stage plays.
-
-`Runner.steer` is one.
-"""
 Edit = Callable[[int, str], None]
 """Opens a candidate's text for editing; it is given the candidate's id and the text as it is now."""
 Instances = Callable[[int, str], None]
@@ -32,7 +25,7 @@ Instances = Callable[[int, str], None]
 _STEERED = ("retire", "restore", "mark", "annotate", "overrule", "edit", "instances", "undo", "redo")
 
 
-class PoolSteering(UndoingScreen):
+class PoolSteering(LentSteering):
     """The steering half of the pool screen; without `steer` no key of it is there."""
 
     STEERING: ClassVar[list[BindingType]] = [
@@ -46,7 +39,6 @@ class PoolSteering(UndoingScreen):
         Binding("u", "undo", "Undo", id="pool.undo", tooltip="Take back the newest of your actions", show=False),
         Binding("U,ctrl+y", "redo", "Redo", id="pool.redo", tooltip="Do again what was taken back last", show=False),
     ]
-    steer: Steer | None = None
     open_edit: Edit | None = None
     open_instances: Instances | None = None
 
@@ -133,18 +125,6 @@ class PoolSteering(UndoingScreen):
             ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
         )
         return self._offered(offers)
-
-    def changed(self) -> None:
-        """Something was decided: read again what is shown."""
-
-    def _steer(self, act: Callable[[Steering], str | None]) -> None:
-        def then(words: str | None) -> None:
-            self._tell_done(words)
-            if self.is_mounted:
-                self.changed()
-
-        if self.steer is not None and not self.steer(act, then):
-            say_busy(self.app)
 
     def _story(self) -> Story | None:
         try:

@@ -14,6 +14,7 @@ from textual.widgets import Static
 from studio.records import Task
 from studio.text import display
 from studio.tui.closing import Dialog
+from studio.tui.copying import send_to_clipboard
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
@@ -57,9 +58,8 @@ class TaskDialog(Dialog[None]):
         self.query_one("#task-text").focus()
 
     def action_copy(self) -> None:
-        """Hand the instruction to the terminal, which may or may not take it."""
-        self.app.copy_to_clipboard(display(self._asked.instruction))
-        self.notify("Sent to the clipboard.", markup=False)
+        """Copy the instruction."""
+        send_to_clipboard(self.app, self._asked.instruction)
 
 
 def _parts(task: Task) -> Iterator[str | tuple[str, str]]:

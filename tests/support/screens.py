@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -76,6 +77,21 @@ def seen(app: App[Any]) -> str:
     # As the app itself does: a dialog drawn without it would keep an empty background.
     visible_screen_stack.set(app._background_screens)
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+@contextmanager
+def layouts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
+    """Count how often the screen is laid out."""
+    counted: list[None] = []
+    lay_out = Screen._refresh_layout
+
+    def count(self: Screen[object], *given: object, **named: object) -> None:
+        counted.append(None)
+        lay_out(self, *given, **named)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Screen, "_refresh_layout", count)
+        yield counted
 
 
 def assert_harmless(app: App[Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import ClassVar
 
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 from rich.segment import Segment
 from textual.app import App, ComposeResult
 from textual.content import Content
-from textual.geometry import Offset, Size
+from textual.geometry import Offset
+from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.selection import Selection
 from textual.strip import Strip
@@ -19,7 +22,7 @@ from textual.widgets import Static
 from studio.text import display
 from studio.tui.growing_lines import GrowingLines
 from studio.tui.widgets.growing_text import GrowingText
-from support.screens import FORBIDDEN, NASTY_LINES, Host, seen
+from support.screens import FORBIDDEN, NASTY_LINES, Host, layouts, seen
 
 TEXTS = st.text(alphabet="ab \n", max_size=40)
 SIZE = (20, 6)
@@ -68,9 +71,22 @@ class Growing(Screen[None]):
 
     CSS = "GrowingText { height: 5; } Static { height: 1; }"
 
+    def __init__(self, pane: GrowingText) -> None:
+        super().__init__()
+        self._pane = pane
+
     def compose(self) -> ComposeResult:
-        yield GrowingText("", look)
+        yield self._pane
         yield Static("below", markup=False)
+
+
+@asynccontextmanager
+async def growing(pane: GrowingText | None = None, size: tuple[int, int] = SIZE) -> AsyncIterator[tuple[Pilot[object], GrowingText]]:
+    """Show `pane`, or an empty one, in an app of its own."""
+    pane = pane or GrowingText("", look)
+    async with Host(Growing(pane)).run_test(size=size) as pilot:
+        await pilot.pause()
+        yield pilot, pane
 
 
 def lines_of(app: App[object]) -> list[str]:
@@ -80,9 +96,7 @@ def lines_of(app: App[object]) -> list[str]:
 
 @pytest.mark.parametrize("follows", [True, False])
 async def test_the_end_is_kept_in_sight_when_it_shall_be(follows: bool) -> None:
-    screen = Growing()
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = screen.query_one(GrowingText)
+    async with growing() as (pilot, pane):
         pane.follows = follows
         text = ""
         for number in range(12):
@@ -109,37 +123,19 @@ class Counting(GrowingText):
         return super().render_line(y)
 
 
-class Laid(Screen[None]):
-    """Counts how often it is laid out."""
-
-    laid_out = 0
-
-    def compose(self) -> ComposeResult:
-        yield Counting("one\ntwo", look)
-
-    def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
-        self.laid_out += 1
-        super()._refresh_layout(size, scroll)
-
-
-async def test_a_token_lays_nothing_out_and_draws_one_line() -> None:
-    screen = Laid()
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = screen.query_one(Counting)
-        await pilot.pause()
-        before = screen.laid_out
-        pane.drawn.clear()
-        for text in ("one\ntwo more", "one\ntwo more\nthree", "one\ntwo more\nthree"):
-            pane.draw(text, look)
-            await pilot.pause()
+async def test_a_token_lays_nothing_out_and_draws_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with growing(Counting("one\ntwo", look)) as (pilot, pane):
+        Counting.drawn.clear()
+        with layouts(monkeypatch) as laid_out:
+            for text in ("one\ntwo more", "one\ntwo more\nthree", "one\ntwo more\nthree"):
+                pane.draw(text, look)
+                await pilot.pause()
         assert lines_of(pilot.app)[:3] == ["1. one", "two more", "three"]
-        assert pane.drawn == [1, 2] and screen.laid_out == before
+        assert Counting.drawn == [1, 2] and not laid_out
 
 
 async def test_lines_follow_width_and_theme() -> None:
-    screen = Growing()
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = screen.query_one(GrowingText)
+    async with growing() as (pilot, pane):
         pane.draw("a few words that wrap", look)
         await pilot.pause()
         assert lines_of(pilot.app)[:2] == ["1. a few words", "that wrap"]
@@ -154,9 +150,7 @@ async def test_lines_follow_width_and_theme() -> None:
 
 
 async def test_what_is_selected_is_copied_without_the_breaks_of_the_window() -> None:
-    screen = Growing()
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = screen.query_one(GrowingText)
+    async with growing() as (pilot, pane):
         pane.draw("a few words that wrap\nand more", look)
         await pilot.pause()
         # From "words" in the first line to "and" in the third.
@@ -164,20 +158,19 @@ async def test_what_is_selected_is_copied_without_the_breaks_of_the_window() -> 
         await pilot.hover(GrowingText, offset=(3, 3))
         await pilot.mouse_up(GrowingText, offset=(3, 3))
         await pilot.pause()
-        assert (screen.get_selected_text() or "").startswith("words that wrap\nan")
+        assert (pane.screen.get_selected_text() or "").startswith("words that wrap\nan")
         pane.draw("another", look)
         await pilot.pause()
-        assert screen.get_selected_text() is None, "what was selected is gone"
-        screen.selections = {pane: Selection(Offset(0, 0), None)}
+        assert pane.screen.get_selected_text() is None, "what was selected is gone"
+        pane.screen.selections = {pane: Selection(Offset(0, 0), None)}
         pane.draw("another one", look)
         await pilot.pause()
-        assert screen.get_selected_text() == "1. another one"
+        assert pane.screen.get_selected_text() == "1. another one"
 
 
 async def test_hostile_text_comes_as_visible_marks() -> None:
-    screen = Growing()
-    async with Host(screen).run_test(size=(80, 6)) as pilot:
+    async with growing(size=(80, 6)) as (pilot, pane):
         for line in NASTY_LINES:
-            screen.query_one(GrowingText).draw(line, look)
+            pane.draw(line, look)
             await pilot.pause()
             assert not set(seen(pilot.app)) & set(FORBIDDEN)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from rich.segment import Segment
 from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 from textual.widgets import Static
 
 from studio.tui.repaint import set_lines, show_text, show_title
 from studio.tui.widgets.still_view import StillView
-from support.screens import seen
+from support.screens import layouts, seen
 
 
 class OneText(App[None]):
@@ -28,21 +24,6 @@ class OneText(App[None]):
     def compose(self) -> ComposeResult:
         yield Static(Content("one"), markup=False, id="text")
         yield Static(Content("below"), markup=False)
-
-
-@contextmanager
-def layouts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[None]]:
-    """Count how often the screen is laid out."""
-    counted: list[None] = []
-    lay_out = Screen._refresh_layout
-
-    def count(self: Screen[object], *given: object, **named: object) -> None:
-        counted.append(None)
-        lay_out(self, *given, **named)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Screen, "_refresh_layout", count)
-        yield counted
 
 
 async def test_only_another_height_lays_the_screen_out(monkeypatch: pytest.MonkeyPatch) -> None:
