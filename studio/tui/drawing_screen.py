@@ -83,9 +83,14 @@ class DrawingScreen(SteeringScreen):
         texts = [each for each in MODEL_STAGES if any(place[0] is each for place in self.live.texts)]
         running = self.live.running
         self._text_stage = running if running in MODEL_STAGES else texts[-1] if texts else Stage.INSTRUCTIONS
-        row = self.query_one(DecisionTable).row
-        if row is not None and stage not in _PROMPT_STAGES:
-            # The prompt that was written last is no news any more: all panes tell of the candidate under the cursor.
+        row = None
+        if stage not in _PROMPT_STAGES:
+            # The prompt that was written last is no news any more: all panes tell of the candidate under the cursor. The rows are those
+            # of now: a fast model is done before any of them was drawn.
+            table = self.query_one(DecisionTable)
+            table.show(self._rows(), self.method)
+            row = table.row
+        if row is not None:
             self._prompt = row.request_ordinal
         self._text_ordinal = self._prompt if self._text_stage is Stage.INSTRUCTIONS else 0
         self._chosen = False
@@ -150,14 +155,18 @@ class DrawingScreen(SteeringScreen):
         running = self.live.running is stage
         self.query_one(Stream).show(stage, text, words, first, self.live.stages[stage].rate, running=running)
 
-    def _show_decisions(self) -> None:
+    def _rows(self) -> list[Row]:
+        """The candidates as they are known now."""
         tokenizer = self.method.tokenizer if self.method is not None else "unicode"
         rows = decided_rows(self.live, tokenizer)
         undecided = self.live.view is None or self.live.view.next_stage in (Stage.INSTRUCTIONS, Stage.FILTER)
         if not rows and undecided:
             rows = self._pending.rows(self.live, self.method)
+        return rows
+
+    def _show_decisions(self) -> None:
         table = self.query_one(DecisionTable)
-        table.show(rows, self.method)
+        table.show(self._rows(), self.method)
         self._explain(table.row)
 
     def follow_cursor(self) -> None:

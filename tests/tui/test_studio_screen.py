@@ -16,7 +16,8 @@ from studio.loop.events import InstanceDecided, StageFinished, StageStarted
 from studio.records import STAGES, Instance, Stage, Verdict
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.help_dialog import HelpDialog
-from studio.tui.runner import RunnerState
+from studio.tui.pace import Pace
+from studio.tui.runner import RunnerState, Work
 from studio.tui.widgets.context_tasks import ContextTasks
 from studio.tui.widgets.decisions import DecisionTable
 from studio.tui.widgets.key_bar import KeyBar
@@ -262,7 +263,8 @@ async def test_keys_that_come_together_each_go_one_pane_further(tmp_path: Path) 
 
 async def test_a_wide_window_leaves_the_focus_where_the_user_put_it(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db") as driven:
-        await driven.press("s", "s", "s")
+        for _ in range(3):
+            await driven.press("s")
         assert driven.screen.query_one(DecisionTable).has_focus, "led to what is new"
         await driven.pilot.press("tab")
         await driven.press("r")
@@ -277,6 +279,22 @@ async def test_all_panes_tell_of_the_candidate_under_the_cursor_once_the_prompts
         assert "prompt 3 of 3" in screen_text(driven.app)
         await driven.press("s")
         assert "prompt 1 of 3" in screen_text(driven.app) and "Completion 1 of 3" in screen_text(driven.app)
+
+
+async def test_they_do_as_well_when_all_was_written_before_anything_was_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with studio(tmp_path / "pool.db", asked=configuration(requests_per_round=3)) as driven:
+        runner = driven.app.runner
+        assert runner is not None
+        await driven.press("s")
+        await driven.pilot.press("]", "]")
+        with monkeypatch.context() as patch:
+            # Nobody looks until the stage is over, as on a busy machine.
+            patch.setattr(runner, "_signal", lambda: None)
+            patch.setattr(Pace, "delay", lambda _: 3600.0)
+            assert runner.play(Work.STEP)
+            await driven.until(lambda: runner.state is RunnerState.IDLE)
+            driven.screen.collect()
+        await driven.until(lambda: "prompt 1 of 3" in screen_text(driven.app) and "Completion 1 of 3" in screen_text(driven.app))
 
 
 async def test_instances_of_a_stage_are_not_kept_as_if_they_were_asked_for(tmp_path: Path) -> None:
