@@ -17,6 +17,7 @@ from studio.loop.events import EngineRestarted, InstanceDecided, StopReason
 from studio.records import Stage, Verdict
 from studio.text import display_line, spoken
 from studio.tui.dialogs import ErrorDialog
+from studio.tui.direct_compositor import DirectCompositor
 from studio.tui.drawing_screen import DrawingScreen
 from studio.tui.leaving import leaving
 from studio.tui.log_lines import log_line
@@ -78,6 +79,7 @@ class StudioScreen(DrawingScreen):
 
     def __init__(self, runner: Runner) -> None:
         super().__init__(runner)
+        self._compositor = DirectCompositor()
         self._ticker: Timer | None = None
         self._pace = Pace()
         self._written: list[InstanceDecided] = []
