@@ -10,7 +10,7 @@ from studio.engine.options import usable_cores
 LEAST_S = 1 / 6
 """Between two frames. More of them are no easier to read."""
 MOST_S = 1 / 3
-SHARE = 0.01
+SHARE = 0.005
 """Of the machine, for drawing; where the model computes on all cores, that is what it loses."""
 
 

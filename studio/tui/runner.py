@@ -16,7 +16,7 @@ from studio.engine.api import EngineInfo
 from studio.engine.open import open_engine
 from studio.errors import StudioError
 from studio.insight.pairing import comparable
-from studio.loop.events import Event, RunStopped, StageFinished, StageStarted, StopReason
+from studio.loop.events import Event, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal, Session
 from studio.loop.settings import Method
 from studio.loop.stages.context import StageCancelled
@@ -109,14 +109,15 @@ Notice = Event | Loading | Opened | RoundRead | StateChanged | WorkEnded | Faile
 Timed = tuple[float, Notice]
 """A notice and when it was made, by the runner's clock in seconds."""
 
-_URGENT = (StageStarted, StageFinished, Loading, Opened, RoundRead, StateChanged, WorkEnded, Failed, Answered)
+_URGENT = (Loading, StateChanged, Failed, Answered)
 
 
 class Runner:
     """Runs one session on a thread of its own.
 
-    `signal` is called from that thread when something happened that a screen should not wait a tick for: once a stage change, not once a
-    token. Every public method may be called from any thread and returns at once, but `close`.
+    `signal` is called from that thread when something happened that a screen should not wait a tick for: what somebody asked for begins,
+    is over, or has failed. Tokens and stages that pass are no such thing: drawing takes Python's interpreter, which the next stage needs
+    before the model can go on. Every public method may be called from any thread and returns at once, but `close`.
     """
 
     def __init__(
