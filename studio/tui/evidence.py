@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from studio.errors import PoolError
 from studio.pool.queries import Queries
+from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
+from studio.records import Neighbour, Task
 from studio.tui.live import LiveRound
 from studio.tui.rows import Row
-from studio.tui.widgets.why import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the pool knows of a candidate beyond its row. `near` holds the nearest task and the neighbours, by id."""
+
+    neighbours: Sequence[Neighbour]
+    near: dict[int, Task]
+    parents: Sequence[Task]
+    decisions: Sequence[DecisionRecord]
+    task: Task | None
+    instances: Sequence[InstanceRecord]
+    requests: Sequence[RequestRecord]
 
 
 class Witness:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from textual.content import Content
-from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -23,14 +21,3 @@ def show_title(widget: Widget, title: str) -> None:
     """Set the title in the widget's border, which may be foreign text; it is drawn only when it is another one."""
     if widget.border_title != Content(title).markup:
         widget.border_title = Content(title)
-
-
-def set_lines(view: ScrollView, lines: int) -> None:
-    """Let so many lines be scrolled over; the screen lays out its parts only for a scrollbar that comes or goes."""
-    size = Size(view.virtual_size.width, lines)
-    if (lines > view.size.height) != view.show_vertical_scrollbar:
-        view.virtual_size = size
-        return
-    view.set_reactive(Widget.virtual_size, size)
-    if view.show_vertical_scrollbar:
-        view.vertical_scrollbar.window_virtual_size = lines

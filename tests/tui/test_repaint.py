@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from rich.segment import Segment
 from textual.app import App, ComposeResult
 from textual.content import Content
-from textual.geometry import Size
-from textual.scrollbar import ScrollBar
-from textual.strip import Strip
 from textual.widgets import Static
 
-from studio.tui.repaint import set_lines, show_text, show_title
-from studio.tui.widgets.still_view import StillView
+from studio.tui.repaint import show_text, show_title
 from support.screens import layouts, seen
 
 
@@ -58,53 +53,3 @@ async def test_a_title_may_be_anything() -> None:
             show_title(static, title)
             show_title(static, title)
             assert static._border_title is not None and static._border_title.plain == title
-
-
-class Lines(StillView):
-    """Forty lines."""
-
-    def on_mount(self) -> None:
-        self.virtual_size = Size(5, 40)
-
-    def render_line(self, y: int) -> Strip:
-        return Strip([Segment(f"{self.scroll_offset.y + y}")])
-
-
-class TextUnderLines(App[None]):
-    """A text below lines that scroll."""
-
-    CSS = "Lines { height: 5; } Static { height: auto; }"
-
-    def compose(self) -> ComposeResult:
-        yield Lines()
-        yield Static("one", markup=False)
-
-
-async def test_a_layout_leaves_the_scrollbar_of_a_still_view_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with TextUnderLines().run_test(size=(20, 12)) as pilot:
-        lines, static = pilot.app.query_one(Lines), pilot.app.query_one(Static)
-        await pilot.pause()
-        assert lines.show_vertical_scrollbar
-        drawn: list[None] = []
-        render = ScrollBar.render
-
-        def count(self: ScrollBar) -> object:
-            drawn.append(None)
-            return render(self)
-
-        monkeypatch.setattr(ScrollBar, "render", count)
-        with layouts(monkeypatch) as counted:
-            static.update("one\ntwo")
-            await pilot.pause()
-        assert counted and not drawn
-        set_lines(lines, 80)
-        await pilot.pause()
-        assert drawn and lines.max_scroll_y == 75
-        set_lines(lines, 3)
-        await pilot.pause()
-        assert not lines.show_vertical_scrollbar and lines.max_scroll_y == 0
-        await pilot.resize_terminal(20, 3)
-        await pilot.pause()
-        lines.styles.height = 2
-        await pilot.pause()
-        assert lines.show_vertical_scrollbar and lines.max_scroll_y == 1

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from studio.loop.settings import Method
 from studio.text import spoken
 from studio.tui.cells import POINTER, bar, clip, fit, pad
-from studio.tui.repaint import set_lines, show_title
+from studio.tui.repaint import show_title
 from studio.tui.rows import Row
 from studio.tui.widgets.still_view import StillView
 
@@ -123,7 +123,7 @@ class DecisionTable(StillView, can_focus=True):
         if method is not self._method:
             self._drawn.clear()
         self._rows, self._method = rows, method
-        set_lines(self, len(rows) + (1 if rows else 0))
+        self.set_lines(len(rows) + (1 if rows else 0))
         accepted = sum(row.accepted for row in rows)
         decided = any(row.candidate is not None for row in rows)
         words = f" · {accepted} of {len(rows)} accepted" if decided else f" · {len(rows)} candidates" if rows else ""

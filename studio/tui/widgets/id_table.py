@@ -13,7 +13,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -52,7 +51,7 @@ class IdTable(StillView, can_focus=True):
     DEFAULT_CSS = """
     IdTable {
         height: 1fr; background: $surface; color: $foreground;
-        overflow-x: hidden; scrollbar-gutter: stable; scrollbar-size-vertical: 1;
+        overflow-x: hidden; scrollbar-size-vertical: 1;
     }
     IdTable > .id-table--heading { text-style: bold; color: $text-muted; background: $panel; }
     IdTable > .id-table--cursor { background: $block-cursor-blurred-background; color: $block-cursor-blurred-foreground; }
@@ -243,7 +242,7 @@ class IdTable(StillView, can_focus=True):
         return self.scrollable_content_region.width
 
     def _update_size(self) -> None:
-        self.virtual_size = Size(self._width, len(self._ids) + 1)
+        self.set_lines(len(self._ids) + 1)
 
     def _keep_in_sight(self) -> None:
         top = self.scroll_offset.y
