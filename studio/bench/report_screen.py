@@ -18,7 +18,9 @@ def print_screen(console: Console, figures: dict[str, Any]) -> None:
         table.add_row(label, f"{figures[f'{name}_tok_s']:.1f}", "  ".join(f"{each:.1f}" for each in figures["tok_s"][name]))
     console.print(table)
     share = sum(figures["screen_cpu_s"]) / sum(figures["seconds"]["screen"])
-    console.print(f"terminal studio / headless: {figures['screen_vs_headless']:.3f}; it took {share:.1%} of one core", highlight=False)
+    error = figures["screen_vs_headless_error"]
+    ratio = f"{figures['screen_vs_headless']:.3f}" + (f" ± {error:.3f}" if error is not None else "")
+    console.print(f"terminal studio / headless: {ratio}; it took {share:.1%} of one core", highlight=False)
     if not figures["keys_ms"]:
         return
     keys = Table(title="from key to paint, in ms", title_justify="left")

@@ -30,6 +30,7 @@ def test_both_ways_play_the_same_round(tmp_path: Path) -> None:
     pairs = zip(report["tok_s"]["screen"], report["tok_s"]["headless"], strict=True)
     low, high = sorted(ours / theirs for ours, theirs in pairs)
     assert report["screen_vs_headless"] == pytest.approx((low + high) / 2)
+    assert report["screen_vs_headless_error"] == pytest.approx((high - low) / 2), "the standard error of two values"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -64,11 +65,13 @@ def test_a_table_for_people() -> None:
         "seconds": {"headless": [10.0, 10.0], "screen": [10.0, 10.0]},
         "screen_cpu_s": [0.2, 0.4],
         "screen_vs_headless": 0.985,
+        "screen_vs_headless_error": 0.012,
         "keys_ms": {"another prompt": {"median": 12.3, "p95": 20.0, "worst": 31.0, "all": [12.3]}},
     }
     print_screen(console, figures)
     assert isinstance(console.file, StringIO)
     shown = console.file.getvalue()
-    assert "1,701 tokens" in shown and "terminal studio / headless: 0.985; it took 3.0% of one core" in shown
+    assert "1,701 tokens" in shown and "terminal studio / headless: 0.985 ± 0.012; it took 3.0% of one core" in shown
     assert [line for line in shown.splitlines() if "another prompt" in line and "12.3" in line and "31.0" in line]
-    print_screen(console, figures | {"keys_ms": {}})
+    print_screen(console, figures | {"keys_ms": {}, "screen_vs_headless_error": None})
+    assert "headless: 0.985; it took" in console.file.getvalue()
