@@ -62,8 +62,8 @@ def measure(asked: ScreenBench, machine: Machine, say: Callable[[str], None]) ->
 
     Seconds count from the loaded model to the committed round: the headless run's own, and from key to paint in the studio; the keys'
     times are in milliseconds. A pair of rounds is as noisy as the machine, so their ratio is a mean with its standard error, which twelve
-    pairs bring down to some two hundredths. Raises StudioError when a run fails, when the two ways did not write the same, and where there are no
-    pseudo-terminals.
+    pairs bring down to some two hundredths. Raises StudioError when a run fails, when the two ways did not write the same, and where there
+    are no pseudo-terminals.
     """
     if os.name != "posix":
         raise StudioError("there are no pseudo-terminals here", "measure on Linux or macOS")

@@ -30,7 +30,7 @@ class LinesUpdate(CompositorUpdate):
 
 class DirectCompositor(Compositor):
     """A few of the widgets of the studio screen change with a token; the others would be asked for their lines as well, and these cut
-    up and put together again for nothing: three quarters of a frame."""
+    up and put together again for nothing: half of the time of a frame."""
 
     def render_partial_update(self) -> LinesUpdate | None:  # type: ignore[override]  # Textual asks for no more than a `CompositorUpdate`
         """What changed, drawn by the widgets that are seen there; what lies over others, like a scrollbar, is drawn after them."""
