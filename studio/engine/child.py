@@ -19,7 +19,7 @@ from studio.errors import StudioError
 from studio.records import ModelIdentity
 
 _READ_BYTES = 1 << 16
-_GATHER_S = 0.05
+_GATHER_S = 0.1
 
 
 class Inbox:
@@ -59,7 +59,7 @@ class Outbox:
     """Writes messages to the studio, in order.
 
     Each write wakes the studio, which takes a core from llama.cpp's threads while they wait for each other; a wake-up for each token would
-    cost several percent. So the tokens of 0.05 s travel together.
+    cost several percent. So the tokens of 0.1 s travel together.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -70,7 +70,7 @@ class Outbox:
         threading.Thread(target=self._deliver, name="outbox", daemon=True).start()
 
     def post(self, message: wire.Message) -> None:
-        """Write the message within 0.05 s, together with those that come meanwhile."""
+        """Write the message within 0.1 s, together with those that come meanwhile."""
         with self._lock:
             self._waiting.append(wire.encode(message))
         self._posted.set()
