@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console
 from rich.control import Control
 from textual._compositor import Compositor, CompositorUpdate
 from textual.geometry import Offset, Region
@@ -18,13 +18,8 @@ class LinesUpdate(CompositorUpdate):
     def __init__(self, pieces: Sequence[tuple[Offset, Strip]]) -> None:
         self.pieces = pieces
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for (x, y), strip in self.pieces:
-            yield Control.move_to(x, y).segment
-            yield from strip
-
     def render_segments(self, console: Console) -> str:
-        """The same as a terminal takes it."""
+        """What a terminal is sent for them."""
         return "".join(f"{Control.move_to(x, y).segment.text}{strip.render(console)}" for (x, y), strip in self.pieces)
 
 
