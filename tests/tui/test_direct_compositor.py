@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 from textual._compositor import Compositor
+from textual.geometry import Offset
 from textual.strip import Strip
 
 from studio.tui.direct_compositor import DirectCompositor, LinesUpdate
@@ -96,5 +97,5 @@ async def test_a_round_is_painted_right(tmp_path: Path, paper: Paper, size: tupl
 
 
 async def test_a_terminal_gets_each_piece_at_its_place() -> None:
-    update = LinesUpdate([((2, 3), Strip.blank(4)), ((0, 7), Strip.blank(1))])  # type: ignore[list-item]
+    update = LinesUpdate([(Offset(2, 3), Strip.blank(4)), (Offset(0, 7), Strip.blank(1))])
     assert update.render_segments(Console()) == "\x1b[4;3H    \x1b[8;1H "

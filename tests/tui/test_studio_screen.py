@@ -135,7 +135,7 @@ async def test_what_is_told_between_a_resize_and_its_message_is_laid_out_for_the
 
     def told_just_before(why: Why) -> None:
         if why.size.width > 70:
-            why.fill()
+            why.draw_again()
         resized(why)
 
     monkeypatch.setattr(Why, "on_resize", told_just_before)

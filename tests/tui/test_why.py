@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from studio.tui.widgets.decisions import DecisionTable
+from studio.tui.widgets.drawn_text import DrawnText
+from studio.tui.widgets.stream import Stream
 from studio.tui.widgets.why import Why
 from support.screens import layouts
 from support.studio_app import Driven, screen_text, studio
@@ -55,3 +57,19 @@ async def test_another_candidate_lays_nothing_out(tmp_path: Path, monkeypatch: p
                 await driven.pilot.press(key)
                 await driven.pilot.pause()
         assert not counted
+
+
+async def test_the_focus_passes_without_a_line_drawn_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[DrawnText] = []
+    async with studio(tmp_path / "pool.db") as driven:
+        await driven.press("r")
+        await driven.settled()
+        for pane in (Why, Stream):
+            monkeypatch.setattr(pane, "make_strips", lambda self: made.append(self))
+        for _ in range(4):
+            await driven.pilot.press("tab")
+            await driven.pilot.pause()
+        assert not made
+        driven.app.theme = "textual-light"
+        await driven.pilot.pause()
+        assert {type(pane) for pane in made} == {Why, Stream}, "another theme has other colours"

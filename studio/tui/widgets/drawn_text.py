@@ -26,18 +26,16 @@ class DrawnText(Pane, StillView):
     # Nothing in these texts is a link; to find that out takes a quarter of the time of a line.
     auto_links = Reactive(False)
 
+    _drawn_for: tuple[int, Style, str] | None = None
+
     @property
     @abstractmethod
     def strips(self) -> Sequence[Strip]:
         """All its lines, `line_width` cells wide."""
 
     @abstractmethod
-    def fill(self) -> None:
-        """Bring `strips` up to date; nothing as long as the pane has no width."""
-
-    @abstractmethod
-    def draw_again(self) -> None:
-        """Make all of `strips` anew, for another width, theme or selection."""
+    def make_strips(self) -> None:
+        """Make all of `strips` anew; nothing as long as the pane has no width."""
 
     @abstractmethod
     def paragraphs(self) -> Iterator[Content]:
@@ -48,15 +46,29 @@ class DrawnText(Pane, StillView):
         """Cells of a line; 0 as long as the pane is hidden."""
         return max(self.scrollable_content_region.width, 0)
 
+    def draw_again(self) -> None:
+        """Make all lines anew and paint them."""
+        self._drawn_for = self._drawn_on()
+        self.make_strips()
+        self.refresh()
+
     def on_resize(self) -> None:
         """Another width has other lines."""
-        self.draw_again()
+        self._follow_looks()
 
     def notify_style_update(self) -> None:
-        """Lines carry their colours, which another theme changes."""
+        """Lines carry their colours, which another theme changes; the focus changes the frame alone."""
         super().notify_style_update()
         if self.is_mounted:
+            self._follow_looks()
+
+    def _follow_looks(self) -> None:
+        if self._drawn_on() != self._drawn_for:
             self.draw_again()
+
+    def _drawn_on(self) -> tuple[int, Style, str]:
+        """All that the lines of one text depend on."""
+        return self.line_width, self.visual_style, self.app.theme
 
     def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002  (Textual's own signature)
         """Show what is selected."""

@@ -43,15 +43,18 @@ class GrowingText(DrawnText):
         if self.text_selection is not None and not text.startswith(self._text):
             self.screen.clear_selection()
         self._text, self._look = text, look
-        self.fill()
+        self._fill()
 
-    def draw_again(self) -> None:
+    def make_strips(self) -> None:
         """Wrap everything anew."""
         self._lines.clear()
-        self.fill()
-        self.refresh()
+        self._fill()
 
-    def fill(self) -> None:
+    def on_resize(self) -> None:
+        """In a lower pane the end is elsewhere."""
+        self._fill()
+
+    def _fill(self) -> None:
         """Bring the lines up to date; those that are other than before are painted again, and no more."""
         if not self.line_width:
             return

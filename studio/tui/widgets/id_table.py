@@ -147,7 +147,7 @@ class IdTable(StillView, can_focus=True):
             place = ids.index(before) if before is not None else 0
         except ValueError:
             place = min(self.cursor, max(len(ids) - 1, 0))
-        self._update_size()
+        self.set_lines(len(ids) + 1)
         self.scroll_to(y=max(place - line, 0), animate=False, force=True, immediate=True)
         self.set_reactive(IdTable.cursor, place)
         self._keep_in_sight()
@@ -194,7 +194,6 @@ class IdTable(StillView, can_focus=True):
             self.post_message(self.Selected(self, self.current))
 
     def on_resize(self) -> None:
-        self._update_size()
         self._keep_in_sight()
 
     def on_click(self, event: events.Click) -> None:
@@ -240,9 +239,6 @@ class IdTable(StillView, can_focus=True):
     def _width(self) -> int:
         """The cells of a line, without the scrollbar."""
         return self.scrollable_content_region.width
-
-    def _update_size(self) -> None:
-        self.set_lines(len(self._ids) + 1)
 
     def _keep_in_sight(self) -> None:
         top = self.scroll_offset.y

@@ -53,17 +53,12 @@ class Why(DrawnText):
         another = row is None or before is None or row.candidate != before.candidate
         if another and self.text_selection is not None:
             self.screen.clear_selection()
+        show_title(self, "Why" if row is None or row.candidate is None else f"Why · candidate c{row.candidate.id}")
         self.draw_again()
         if another:
             self.scroll_home(animate=False)
 
-    def draw_again(self) -> None:
-        """Tell it anew."""
-        row = self._shown[0]
-        show_title(self, "Why" if row is None or row.candidate is None else f"Why · candidate c{row.candidate.id}")
-        self.fill()
-
-    def fill(self) -> None:
+    def make_strips(self) -> None:
         """Tell the story for the width that the pane has now."""
         width = self.line_width
         if not width:
@@ -80,7 +75,6 @@ class Why(DrawnText):
             strips += _beside(columns, column_width, self.visual_style.rich_style)
         self._strips = strips
         self.set_lines(len(strips))
-        self.refresh()
 
 
 def _beside(columns: Sequence[Sequence[Strip]], width: int, style: Style) -> Iterator[Strip]:
