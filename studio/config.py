@@ -6,6 +6,7 @@ underscores for each dot: `STUDIO_SAMPLING__INSTRUCTIONS__TEMPERATURE`. Which ke
 
 from __future__ import annotations
 
+import codecs
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -31,13 +32,52 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fie
             yield prefix + name, info
 
 
+def read_text(file: Path, what: str) -> str:
+    """Return the text of a file that a person wrote, `what` in messages: UTF-8, with any line ends, a byte order mark not part of it.
+
+    Raises UsageError when it cannot be read, or is in another encoding, with the way to change that.
+    """
+    try:
+        content = file.expanduser().read_bytes()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"cannot read {what} {file}: {reason}", "check the path, and that this user may read it") from error
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if (wide := utf16_of(content)) is not None:
+        raise UsageError(f"{what} {file} is UTF-16, not UTF-8", f"save it as UTF-8: iconv -f {wide} -t UTF-8 {file}")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{what} {file} is not UTF-8: byte 0x{content[error.start]:02X} on line {line}",
+            f"save it as UTF-8; a file of an older Windows program: iconv -f WINDOWS-1252 -t UTF-8 {file}",
+        ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def utf16_of(head: bytes) -> str | None:
+    """Return which UTF-16 (or UTF-32) the beginning of a text file is in, as Python and iconv name it, or None.
+
+    By its byte order mark, or by its zero bytes: markup, JSON and headers begin with ASCII, every second byte of which is zero there.
+    """
+    for mark, name in ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")):
+        if head.startswith(mark):
+            return name
+    start = head[: min(len(head), 64) & ~1]
+    if len(start) >= 4 and start[1::2].count(0) * 2 > len(start) // 2 and 0 not in start[::2]:
+        return "UTF-16LE"
+    if len(start) >= 4 and start[::2].count(0) * 2 > len(start) // 2 and 0 not in start[1::2]:
+        return "UTF-16BE"
+    return None
+
+
 def read_toml(file: Path) -> dict[str, Any]:
     """Return the file's values by dotted key. Raises UsageError when it cannot be read or is no TOML."""
+    text = read_text(file, "the configuration")
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read the configuration {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not a TOML file: {error}") from error
     return dict(_flat(tables))
 

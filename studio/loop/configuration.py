@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from studio.config import keys_of, merged, read_assignment, read_environment, read_toml, require_known, validated, value_of
+from studio.config import keys_of, merged, read_assignment, read_environment, read_text, read_toml, require_known, validated, value_of
 from studio.errors import UsageError
 from studio.loop.filters import FILTERS
 from studio.loop.instance_rules import INSTANCE_RULES
@@ -107,6 +107,8 @@ def _prompt_text(key: str, value: Any, folder: Path) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{key} must be the path of a text file, not {value!r}")
     try:
-        return (folder / Path(value).expanduser()).read_text(encoding="utf-8")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UsageError(f"{key}: cannot read the prompt {folder / value}: {error}") from error
+        place = folder / Path(value).expanduser()
+    except RuntimeError:
+        # "~nobody": reading it says what is wrong.
+        place = Path(value)
+    return read_text(place, f"the prompt of {key},")

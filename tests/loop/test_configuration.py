@@ -90,3 +90,31 @@ def test_broken_files(tmp_path: Path, text: str) -> None:
         load_configuration(file, {}, {})
     with pytest.raises(UsageError, match=r"missing\.toml"):
         load_configuration(tmp_path / "missing.toml", {}, {})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_byte_order_mark_and_line_ends_are_no_part_of_a_text(tmp_path: Path, encoding: str, end: str) -> None:
+    config, prompt = tmp_path / "run.toml", tmp_path / "mine.txt"
+    config.write_bytes(f'threshold = 0.6{end}[prompts]{end}classification = "mine.txt"{end}'.encode(encoding))
+    prompt.write_bytes(f"Ist es é?{end}{{instruction}}{end}".encode(encoding))
+    method = load_configuration(config, {}, {}).method()
+    assert (method.threshold, method.prompts.classification) == (0.6, "Ist es é?\n{instruction}\n")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name", "hint"),
+    [
+        ("utf-16", "UTF-16", "iconv -f UTF-16 "),
+        ("utf-16-le", "UTF-16", "iconv -f UTF-16LE"),
+        ("utf-16-be", "UTF-16", "iconv -f UTF-16BE"),
+        ("cp1252", "not UTF-8: byte 0xE9 on line 2", "iconv -f WINDOWS-1252"),
+    ],
+)
+def test_another_encoding_is_named_with_the_way_out(tmp_path: Path, encoding: str, name: str, hint: str) -> None:
+    file = tmp_path / "run.toml"
+    file.write_bytes('threshold = 0.6\nseed = "é"\n'.encode(encoding))
+    for assignments, path in (((), file), ((f"prompts.classification={file}",), None)):
+        with pytest.raises(UsageError, match=name) as raised:
+            load_configuration(path, {}, {}, assignments)
+        assert hint in raised.value.hint
