@@ -32,7 +32,9 @@ WITHOUT_INPUT = (
     "{instruction}\n\n",
     "Task: {instruction}\n\n",
 )
-_FIELD = re.compile(r"(\w+):")
+_COLON_WORD = re.compile(r"(\w+):")
+_FIELD = re.compile(r"[^\W\d]\w*(?:[ '’-]\w+){0,3}:(?=\s|$)")
+"""A field's name, where an input begins with one: up to four words."""
 
 VARIED = "varied"
 
@@ -74,9 +76,13 @@ def _varied(instruction: str, instance: Instance, rng: random.Random, _around: A
 
 
 def _plainer(given: str) -> str:
-    """Return an input without the name of its only field, and without blank lines."""
-    if len(set(_FIELD.findall(given))) == 1:
-        given = _FIELD.sub("", given, count=1).strip()
+    """Return an input without the name of its only field, and without blank lines.
+
+    The released rule takes an input in which one word alone has a colon for one field, and drops all up to the first colon. Where that is
+    no name, it would drop the text itself: `https` of an address, the hour of a time, a whole sentence. Here it stays.
+    """
+    if len(set(_COLON_WORD.findall(given))) == 1 and (field := _FIELD.match(given)):
+        given = given[field.end() :].strip()
     return given.replace("\n\n", "\n")
 
 

@@ -1,6 +1,6 @@
 """An oracle: what the two released repositories keep of a completion, written down here a second time, rule by rule.
 
-Sources of the rules: `yizhongw/self-instruct` (instructions, instances) and `tatsu-lab/stanford_alpaca` (triples). Plain and slow; shares
+Sources of the rules: `yizhongw/self-instruct` (instructions, instances, training inputs) and `tatsu-lab/stanford_alpaca` (triples). Plain and slow; shares
 nothing with the studio.
 """
 
@@ -92,3 +92,10 @@ def kept_pairs(pairs: list[tuple[str, str]], *, stopped_for_length: bool) -> set
             if given != "" and given == other_given and output != other_output:
                 return set()
     return set(valid)
+
+
+def training_input(text: str) -> str:
+    """An input as half of them are trained on."""
+    if len(set(re.findall(r"(\w+):", text))) == 1:
+        text = text[text.index(":") + 1 :]
+    return text.strip().replace("\n\n", "\n")

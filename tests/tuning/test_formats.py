@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from loop import released_code
+from loop.nasty import any_text
 from studio.errors import UsageError
 from studio.records import Instance
-from studio.tuning.formats import FORMATS, WITH_INPUT, WITHOUT_INPUT, write
+from studio.tuning.formats import _FIELD, FORMATS, WITH_INPUT, WITHOUT_INPUT, _plainer, write
 
 AROUND = ("<|user|>", "<|end|><|assistant|>", "<|end|>")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -31,6 +33,25 @@ def test_half_of_the_inputs_lose_their_only_field_name() -> None:
     assert not any("Numbers:" in prompt for prompt in plainer)
     assert all("Numbers: 2\n\n3" in prompt for prompt in found if prompt not in plainer)
     assert all("A: 1" in prompt and "B: 2" in prompt for prompt in prompts(Instance("A: 1 B: 2", "x")))
+
+
+@given(st.from_regex(r"[A-Za-z]\w*( \w+){0,3}", fullmatch=True), TEXTS)
+@example("Customer message", "my parcel\n\nis late")
+@example("Text", "meet at 10:30")
+def test_an_only_field_loses_its_name_as_in_the_released_code(name: str, text: str) -> None:
+    given_input = f"{name}: {text}".strip()
+    assert _plainer(given_input) == released_code.training_input(given_input)
+
+
+@given(any_text)
+@example("See https://example.org")
+@example("https://example.org/a")
+@example("10:30")
+@example("My parcel is late. Reason: strike")
+def test_where_no_name_begins_an_input_nothing_of_it_is_dropped(text: str) -> None:
+    text = text.strip()
+    kept = released_code.training_input(text) if _FIELD.match(text) else text.replace("\n\n", "\n")
+    assert _plainer(text) == kept
 
 
 def test_completions_fit_their_prompts() -> None:
