@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 
 import click
 
 from studio import __version__
-from studio.cli.terminal import is_terminal
+from studio.cli.terminal import OutputError, finish_output, give_up_output, is_terminal, prepare_streams
 from studio.errors import ExitCode, StudioError, nearest_name
 from studio.text import display_line
 
@@ -90,24 +91,32 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Entry point of the `studio` command: run it and turn every error a user can meet into one line and an exit code."""
+    prepare_streams()
+    code = _exit_code(lambda: cli.main(prog_name="studio", standalone_mode=False))
+    finished = _exit_code(finish_output)
+    sys.exit(code or finished)
+
+
+def _exit_code(work: Callable[[], int | None]) -> int:
+    """Do `work` and return the exit code that its end stands for. Errors in the studio itself are raised."""
     try:
-        code = cli.main(prog_name="studio", standalone_mode=False)
-    except click.exceptions.Abort:
-        code = _report("interrupted", "", ExitCode.INTERRUPTED)
-    except KeyboardInterrupt:
-        code = _report("interrupted", "", ExitCode.INTERRUPTED)
+        return work() or 0
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _report("interrupted", "", ExitCode.INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
-        code = int(ExitCode.USAGE)
+        return int(ExitCode.USAGE)
     except click.ClickException as error:
-        code = _report(error.format_message(), _help_hint(error), ExitCode.USAGE)
+        return _report(error.format_message(), _help_hint(error), ExitCode.USAGE)
+    except OutputError as error:
+        give_up_output()
+        return _report(error.message, error.hint, error.exit_code)
     except StudioError as error:
-        code = _report(error.message, error.hint, error.exit_code)
+        return _report(error.message, error.hint, error.exit_code)
     except BrokenPipeError:
-        # The reader of our output went away; what Python still has buffered for it must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = int(ExitCode.UNEXPECTED)
-    sys.exit(code or 0)
+        # The reader of our output went away: nobody is left to be told.
+        give_up_output()
+        return int(ExitCode.UNEXPECTED)
 
 
 def _help_hint(error: click.ClickException) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.printing import print_json
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -153,6 +153,6 @@ def _run(
     if machine.busy and not machine.busy_before:
         click.echo(f"warning: other programs took up to {max(machine.others):.0%} of the machine meanwhile: measure again", err=True)
     if as_json:
-        click.echo(json.dumps({**figures, "busy": machine.busy, "machine": machine.facts()}, ensure_ascii=False))
+        print_json({**figures, "busy": machine.busy, "machine": machine.facts()})
     else:
         show(Console(), figures)

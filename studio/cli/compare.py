@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from studio.cli.figures import print_figures
+from studio.cli.printing import print_figures
 from studio.cli.studies import export_study, stored_study
 from studio.cli.terminal import is_terminal
 from studio.errors import PoolError, UsageError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studio.cli.figures import print_figures
+from studio.cli.printing import print_figures
 from studio.errors import UsageError
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.printing import print_json
 from studio.errors import ModelError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def command(model: str, adapter: str, gpu_layers: int, as_json: bool) -> None:
     """
     report, fault = _examine(model, adapter, gpu_layers)
     if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False))
+        print_json(report)
     else:
         _print(report)
     if report["warning"]:

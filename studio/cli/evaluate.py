@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.printing import print_json, print_tables
 from studio.text import display_line
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _evaluate(asked: EvaluationRequest, console: Console, as_json: bool) -> None
         result, checked = evaluate(asked, cancel, lambda what, done, count: show(display_line(what, 60), done, count), say)
     kept = pool_of(asked)
     if as_json:
-        click.echo(json.dumps({"pool": str(kept), **result.as_dict(), "overlap": checked.as_dict()}, ensure_ascii=False))
+        print_json({"pool": str(kept), **result.as_dict(), "overlap": checked.as_dict()})
         return
     _print(result)
     if checked.excluded:
@@ -121,7 +121,7 @@ def _report(source: Path, seed: str, as_json: bool) -> None:
     if not results:
         raise PoolError("the pool has no evaluation yet", "studio evaluate POOL")
     if as_json:
-        click.echo(json.dumps({"pool": str(source), "evaluations": [each.as_dict() for each in results]}, ensure_ascii=False))
+        print_json({"pool": str(source), "evaluations": [each.as_dict() for each in results]})
         return
     for place, result in enumerate(results):
         if place:
@@ -130,17 +130,16 @@ def _report(source: Path, seed: str, as_json: bool) -> None:
 
 
 def _print(result: Any) -> None:
-    from rich.console import Console
 
     from studio.tuning.result_tables import result_tables
 
-    Console(highlight=False, markup=False, emoji=False).print(result_tables(result), soft_wrap=True)
+    print_tables(result_tables(result), soft_wrap=True)
 
 
 def _list(refused: TasksOverlap, as_json: bool) -> None:
     """Say which tasks overlap: all of them as JSON, the first ones in words."""
     if as_json:
-        click.echo(json.dumps({"overlaps": [each.as_dict() for each in refused.overlaps]}, ensure_ascii=False))
+        print_json({"overlaps": [each.as_dict() for each in refused.overlaps]})
         return
     for each in refused.overlaps[:_LISTED]:
         instruction = display_line(each.item.instruction, 70)

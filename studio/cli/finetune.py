@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.printing import print_json
 from studio.text import display_line
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def command(pool: Path, as_json: bool, **options: Any) -> None:
         raise Interrupted(f"stopped after step {event.step}", "the same command goes on where it was")
     assert isinstance(event, Finished)
     if as_json:
-        click.echo(json.dumps(_as_dict(pool, event), ensure_ascii=False))
+        print_json(_as_dict(pool, event))
     else:
         click.echo(f"next: studio run {display_line(str(pool))} --force --adapter {display_line(event.adapter)}", err=True)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from studio.cli.figures import print_figures
+from studio.cli.printing import print_figures, print_json
 from studio.errors import UsageError
 from studio.text import display_line
 
@@ -66,7 +65,7 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
         finally:
             engine.close()
     if as_json:
-        click.echo(json.dumps({"pool": str(pool), "judge": judge.id, "items": len(items), "opinions": told}, ensure_ascii=False))
+        print_json({"pool": str(pool), "judge": judge.id, "items": len(items), "opinions": told})
     else:
         click.echo(f"{told} new opinions on {len(items)} tasks; next: studio judge {display_line(str(pool))} --report", err=True)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.printing import print_json
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _lint(pool: Path, codes: list[str], options: LintOptions, as_json: bool) -> 
     with Queries.open(pool) as reader, reader.one_state(), progress_bar() as show:
         report = run_lints(reader, lints, options, lambda done, steps: show("looking", done, steps))
     if as_json:
-        click.echo(json.dumps({"pool": str(pool), **report.as_dict()}, ensure_ascii=False))
+        print_json({"pool": str(pool), **report.as_dict()})
         return
     for line in report_lines(report):
         click.echo(line)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from studio.cli.models_optimize import command as optimize
+from studio.cli.printing import print_json
 from studio.errors import ModelError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def listing(paths: tuple[Path, ...], as_json: bool) -> None:
 
     entries = list_models(paths)
     if as_json:
-        click.echo(json.dumps([_as_dict(entry) for entry in entries], ensure_ascii=False))
+        print_json([_as_dict(entry) for entry in entries])
     else:
         _table([entry for entry in entries if entry.identity is not None])
     broken = [entry for entry in entries if entry.identity is None]

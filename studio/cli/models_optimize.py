@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from studio.cli.printing import print_json
 
 if TYPE_CHECKING:
     from studio.engine.optimize import Comparison
@@ -45,7 +46,7 @@ def command(model: str, to: str, output: Path | None, force: bool, threads: int,
 
     compared = optimize(find_model(model), to.upper(), output, seed_text(), _say, force=force, threads=threads)
     if as_json:
-        click.echo(json.dumps(as_dict(compared), ensure_ascii=False))
+        print_json(as_dict(compared))
     else:
         _table(compared)
     click.echo(f"use it with: studio run POOL --model {_name(compared.copy.path)}", err=True)

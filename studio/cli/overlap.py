@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
+
+from studio.cli.printing import print_json, print_tables
 
 _ORIGINS = ("seed", "generated", "imported")
 
@@ -41,10 +42,9 @@ def command(ours: Path, theirs: Path, top: int, origin: str | None, tokenizer: s
     with progress_bar() as report:
         found = compare_files(open_source(ours, wanted), open_source(theirs, wanted), top=top, tokenizer=tokenizer, report=report)
     if as_json:
-        click.echo(json.dumps({"file": str(ours), "other": str(theirs), **found.as_dict()}, ensure_ascii=False))
+        print_json({"file": str(ours), "other": str(theirs), **found.as_dict()})
         return
-    from rich.console import Console
 
     from studio.insight.comparison_report import comparison_report
 
-    Console(highlight=False, markup=False, emoji=False).print(comparison_report(found, str(ours), str(theirs)), soft_wrap=True)
+    print_tables(comparison_report(found, str(ours), str(theirs)), soft_wrap=True)

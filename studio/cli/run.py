@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import click
 
+from studio.cli.printing import print_json
 from studio.cli.terminal import is_terminal
 from studio.errors import UsageError
 
@@ -76,7 +76,7 @@ def command(pool: Path, headless: bool, config_file: Path | None, force: bool, a
     console = Console(stderr=True)
     summary = run_headless(asked, console)
     if as_json:
-        click.echo(json.dumps(summary.as_dict(), ensure_ascii=False))
+        print_json(summary.as_dict())
     else:
         _say(console, summary.as_dict(), asked.pool)
     if (verdict := verdict_of(summary, asked)) is not None:

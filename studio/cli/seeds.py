@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.printing import print_json
 from studio.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 
     checked = [(contents, figures(contents)) for contents in map(inspect_file, files)]
     if as_json:
-        click.echo(json.dumps({"files": [_as_object(*pair) for pair in checked]}, ensure_ascii=False))
+        print_json({"files": [_as_object(*pair) for pair in checked]})
     else:
         for contents, found in checked:
             _print(contents, found)

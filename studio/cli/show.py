@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.printing import print_json, print_tables
 from studio.errors import UsageError
 from studio.text import display_line
 
@@ -55,13 +55,12 @@ def _tell(reader: Queries, reference: str, prompts: bool, as_json: bool) -> None
 
     story = story_of(reader, reference)
     if as_json:
-        click.echo(json.dumps(story.as_dict(), ensure_ascii=False))
+        print_json(story.as_dict())
         return
-    from rich.console import Console
 
     from studio.insight.story_report import story_report
 
-    Console(highlight=False, markup=False, emoji=False).print(story_report(story, prompts=prompts))
+    print_tables(story_report(story, prompts=prompts))
 
 
 def _tree(reader: Queries, reference: str, limit: int | None, as_json: bool) -> None:
@@ -69,13 +68,12 @@ def _tree(reader: Queries, reference: str, limit: int | None, as_json: bool) -> 
 
     family = family_of(reader, reference, limit or LIMIT)
     if as_json:
-        click.echo(json.dumps(family.as_dict(), ensure_ascii=False))
+        print_json(family.as_dict())
         return
-    from rich.console import Console
 
     from studio.insight.family_report import family_report
 
-    Console(highlight=False, markup=False, emoji=False).print(family_report(family), soft_wrap=True)
+    print_tables(family_report(family), soft_wrap=True)
 
 
 def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_json: bool) -> None:
@@ -94,7 +92,7 @@ def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_js
             for task in reader.tasks(ids)
         ]
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        print_json(rows)
         return
     for row in rows:
         click.echo(f"{row['id']:>7}  {row['kind']:<12}  {display_line(row['text'], 120)}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from studio.cli.printing import print_json, print_tables
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -36,11 +37,10 @@ def command(pool: Path, lineage: bool, as_json: bool) -> None:
     with Queries.open(pool) as reader, progress_bar() as progress:
         values, tables = (_lineage if lineage else _statistics)(reader, progress)
     if as_json:
-        click.echo(json.dumps(values, ensure_ascii=False))
+        print_json(values)
         return
-    from rich.console import Console
 
-    Console(highlight=False, markup=False, emoji=False).print(tables())
+    print_tables(tables())
 
 
 def _statistics(reader: Queries, progress: Report) -> Figures:

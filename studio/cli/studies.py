@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from studio.cli.json_lines import write_lines
+from studio.cli.printing import write_lines
 from studio.errors import PoolError, UsageError
 from studio.text import display_line
 

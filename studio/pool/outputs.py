@@ -90,19 +90,27 @@ def _temporary(path: Path) -> Iterator[tuple[BinaryIO, Path | None]]:
     if not _is_replaced(path):
         with writing(path):
             device = path.open("wb")
-        with device:
+        with _closed_quietly(device):
             yield device, None
         return
     temporary = Path(os.path.realpath(path)).with_name(f".studio-{secrets.token_hex(6)}.part")
     with writing(path):
         file = temporary.open("xb")
     try:
-        yield file, temporary
+        with _closed_quietly(file):
+            yield file, temporary
     finally:
-        # Closing flushes: on a full disk that fails a second time, after the failure that matters.
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _closed_quietly(file: BinaryIO) -> Iterator[None]:
+    """Close `file` at the end. That flushes it: on a full disk it fails a second time, after the failure that matters."""
+    try:
+        yield
+    finally:
         with suppress(OSError):
             file.close()
-        temporary.unlink(missing_ok=True)
 
 
 def _is_replaced(path: Path) -> bool:
