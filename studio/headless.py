@@ -103,7 +103,7 @@ def cancelled_by_signals(cancel: CancelToken, console: Console) -> Iterator[None
         if cancel.cancelled:
             raise KeyboardInterrupt
         cancel.cancel()
-        console.print("stopping: the stage under way is given up, everything before it is kept", markup=False, highlight=False)
+        console.print("stopping: what is under way is given up, what was stored before is kept", markup=False, highlight=False)
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from studio.errors import ModelError
 from studio.records import ModelIdentity
 
 
@@ -163,6 +164,10 @@ class LinkedToken(CancelToken):
         return super().cancelled or self._other.cancelled
 
 
+SERVER = "server"
+"""The `backend` of an engine that is somewhere else; see `EngineInfo.is_server`."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What is running, for the screen and the pool's record. `layers_offloaded` and `layers` are 0 where the notion does not apply."""
@@ -181,6 +186,21 @@ class EngineInfo:
     adapter_sha256: str = ""
     notices: tuple[str, ...] = ()
     """What the user should know of how the model runs, in sentences: what was given up for want of memory, what the model cannot do."""
+
+    @property
+    def is_server(self) -> bool:
+        """Whether a server elsewhere completes: what it has answered cost money or waiting, so it is stored at once, not with its stage."""
+        return self.backend == SERVER
+
+    def no_room(self, detail: str) -> ModelError:
+        """The error for prompts that the model refuses, all of them; `detail` is the reason of one."""
+        if self.is_server:
+            hint = (
+                "--set in_context_tasks=4 or a smaller sampling.instructions.max_tokens asks for less; the server itself takes more with "
+            )
+            hint += "`llama-server -c`, vLLM's --max-model-len, OLLAMA_CONTEXT_LENGTH"
+            return ModelError(f"the server takes no prompt of this length: {detail}", hint)
+        return ModelError(f"no prompt fits the model's context: {detail}", "raise --context, or shorten the prompts")
 
 
 class Engine(Protocol):

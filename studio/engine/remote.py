@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, Retried, TextPiece
+from studio.engine.api import SERVER, CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, Retried, TextPiece
 from studio.engine.options import EngineOptions
 from studio.engine.remote_address import Address, api_key, parse_address
 from studio.engine.remote_channel import Channel
@@ -22,7 +22,6 @@ from studio.errors import ModelError
 
 PARALLEL = 16
 """Requests in flight unless the user says otherwise; a server that batches gains from more, one with fewer slots lets them queue."""
-BACKEND = "server"
 _POLL_S = 0.05
 _EVENTS_HELD = 1024
 PATIENCE = Patience(Timeouts(), Backoff(), asyncio.sleep, random.random)
@@ -66,7 +65,7 @@ class RemoteEngine:
     def info(self) -> EngineInfo:
         """What is running."""
         served = self._sender.served
-        return EngineInfo(served.identity, BACKEND, context_tokens=served.context_tokens, parallel=self._parallel)
+        return EngineInfo(served.identity, SERVER, context_tokens=served.context_tokens, parallel=self._parallel)
 
     def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
         """See `Engine.stream`. Cancelling, or giving the iterator up, closes the connections, by which servers know to stop."""

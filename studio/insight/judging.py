@@ -39,7 +39,7 @@ def judge_items(
 ) -> int:
     """Ask about every item what the judge has not said yet, a batch at a time, and return the number of opinions that are new.
 
-    Each batch is stored whole. Raises Interrupted after `cancel`, ModelError when the engine fails; what was answered before is kept.
+    Each batch is stored whole, or what came of it. Raises Interrupted after `cancel`, ModelError when the engine fails.
     """
     known = {(each.instance_id, each.question, each.seen) for each in pool.reader.opinions(judge.id)}
     told = 0
@@ -48,32 +48,39 @@ def judge_items(
         # Question by question: the requests of one share their prefix.
         asked = [(item, question) for question in QUESTIONS for item in batch if (item.instance_id, question, _seen(item)) not in known]
         if asked:
-            opinions = _ask(engine, asked, cancel)
+            opinions, failure = _ask(engine, asked, cancel)
             pool.judgements.add(judge.id, opinions)
             told += len(opinions)
+            if failure is not None:
+                raise failure
             if cancel.cancelled and len(opinions) < len(asked):
                 raise Interrupted(f"stopped; {told} opinions of this call are kept", "the same command goes on where it was")
         progress(start + len(batch), len(items))
     return told
 
 
-def _ask(engine: Engine, asked: Sequence[Asked], cancel: CancelToken) -> list[Opinion]:
-    """Return the opinions that came; those that were cancelled have none."""
+def _ask(engine: Engine, asked: Sequence[Asked], cancel: CancelToken) -> tuple[list[Opinion], ModelError | None]:
+    """Return the opinions that came, and what kept the others from coming; those that were cancelled have none."""
     requests: list[Request] = [request_for(question, item) for item, question in asked]
     completions: dict[int, Completion] = {}
-    for event in engine.stream(requests, cancel):
-        match event:
-            case Finished(index, completion):
-                completions[index] = completion
-            case Restarted():
-                completions.clear()
-    if not cancel.cancelled and len(completions) < len(asked):
-        raise ModelError("the engine left requests unanswered", "try again, or choose another --model")
-    return [
+    failure: ModelError | None = None
+    try:
+        for event in engine.stream(requests, cancel):
+            match event:
+                case Finished(index, completion):
+                    completions[index] = completion
+                case Restarted():
+                    completions.clear()
+    except ModelError as error:
+        failure = error
+    if failure is None and not cancel.cancelled and len(completions) < len(asked):
+        failure = ModelError("the engine left requests unanswered", "try again, or choose another --model")
+    opinions = [
         _opinion(asked[index], completion)
         for index, completion in sorted(completions.items())
         if completion.finish_reason is not FinishReason.CANCELLED
     ]
+    return opinions, failure
 
 
 def _opinion(asked: Asked, completion: Completion) -> Opinion:

@@ -115,7 +115,7 @@ def _ask(context: StageContext, place: tuple[RoundRecord, Stage, int], planned: 
     if found is None:
         raise ModelError("the engine did not answer the request", "try again")
     if found.finish_reason is FinishReason.REFUSED:
-        raise ModelError(f"the prompt does not fit the model's context: {found.detail}", "raise --context, or shorten the task")
+        raise context.engine.info.no_room(found.detail)
     return HandRequest(stage, planned, found)
 
 

@@ -140,6 +140,8 @@ def _request(context: StageContext, current: RoundRecord, ordinal: int) -> Store
     requests = context.pool.reader.requests(current.id, Stage.INSTRUCTIONS)
     if not 0 <= ordinal < len(requests):
         raise UsageError(f"round {current.number} has {len(requests)} prompts, none with number {ordinal + 1}")
+    if requests[ordinal].id in {each.request_id for each in context.pool.reader.completions(current.id, Stage.INSTRUCTIONS)}:
+        raise UsageError(f"prompt {ordinal + 1} was answered already, its answer is kept", "play the stage to its end, then ask once more")
     return requests[ordinal]
 
 

@@ -174,6 +174,9 @@ class LiveRound:
 
     def _start(self, stage: Stage, at: float) -> None:
         self._forget(stage)
+        if self.view is not None:
+            # What a server answered before the stage was interrupted is not asked again.
+            self._take_texts(self.view)
         self.running = stage
         self.stages[stage] = StageProgress(state="running", started=at)
         if stage is Stage.FILTER:
@@ -203,6 +206,9 @@ class LiveRound:
                 # A person took the round back.
                 self.stages[stage] = StageProgress()
                 self._forget(stage)
+        self._take_texts(view)
+
+    def _take_texts(self, view: RoundView) -> None:
         for prompt in view.prompts:
             if prompt.completion is not None:
                 written = (Stage.INSTRUCTIONS, prompt.ordinal)

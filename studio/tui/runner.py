@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from studio.engine.api import EngineInfo
 from studio.engine.open import open_engine
-from studio.errors import StudioError
+from studio.errors import ModelError, StudioError
 from studio.insight.pairing import comparable
 from studio.loop.events import Event, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal, Session
@@ -313,6 +313,10 @@ class Runner:
                         stopped = event.reason
         except StageCancelled:
             stopped = StopReason.CANCELLED
+        except ModelError:
+            # What a server had answered by then was stored.
+            self._read(self._reader())
+            raise
         if work is Work.MORE or stopped is StopReason.CANCELLED:
             self._read(self._reader())
         self._tell(WorkEnded(work, stopped))

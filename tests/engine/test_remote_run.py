@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import pytest
 from rich.console import Console
 
+from studio.engine.open import open_engine
+from studio.engine.options import EngineOptions
+from studio.errors import ModelError
 from studio.headless_progress import Progress
 from studio.loop.events import RequestRetried
+from studio.loop.session import Goal
 from studio.loop.summary import Summary
+from studio.pool.store import Pool
 from studio.records import Stage
-from support.command import assert_fails, studio
+from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.completions_server import CompletionsServer, Fault, serving
 from support.pools import ask, assert_sound
+from support.sessions import all_seeds, exported, session_in
 
 KEY = "key-that-nobody-may-see"
 
@@ -64,3 +75,73 @@ def test_many_failures_of_one_cause_are_said_once_a_stage() -> None:
         for ordinal in range(16):
             progress.show(RequestRetried(Stage.INSTRUCTIONS, ordinal, 2, "status 503: busy\x1b"), summary)
     assert out.getvalue() == "a request failed (status 503: busy␛) and is sent again, attempt 2\n"
+
+
+def played(path: Path, server: CompletionsServer, *, until_it_hangs: bool = False) -> None:
+    """Play a round, one request at a time, and cancel it once the server hangs if it shall be so."""
+    new = not path.exists()
+    with (
+        closing(open_engine(server.url, EngineOptions(parallel=1))) as engine,
+        Pool.create(path, all_seeds()) if new else Pool.open(path) as pool,
+    ):
+        session = session_in(pool, engine)
+        if until_it_hangs:
+
+            def cancel() -> None:
+                server.hanging.wait()
+                session.cancel.cancel()
+
+            threading.Thread(target=cancel).start()
+        list(session.run(Goal(rounds=1)))
+
+
+def asked(server: CompletionsServer) -> list[tuple[Any, Any]]:
+    """What tells the requests that the server saw apart."""
+    return [(body["prompt"], body["seed"]) for body in server.bodies]
+
+
+@pytest.mark.parametrize("answered", [3, 8])
+@pytest.mark.parametrize("ends", ["error", "cancelled"])
+def test_what_a_server_answered_is_not_asked_again(tmp_path: Path, ends: str, answered: int) -> None:
+    calm, broken = tmp_path / "calm.db", tmp_path / "broken.db"
+    with serving(CompletionsServer()) as server:
+        played(calm, server)
+        server.bodies.clear()
+        server.faults.extend([Fault()] * answered)
+        server.always = Fault(status=401) if ends == "error" else Fault("silent_hang")
+        if ends == "error":
+            with pytest.raises(ModelError, match="status 401"):
+                played(broken, server)
+        else:
+            played(broken, server, until_it_hangs=True)
+        assert ask(broken, "SELECT count(*) FROM completions") == [(answered,)]
+        assert_sound(broken)
+        before = asked(server)[:answered]
+        server.always = None
+        server.bodies.clear()
+        played(broken, server)
+        assert not set(before) & set(asked(server))
+        assert len(before) + len(server.bodies) == ask(broken, "SELECT count(*) FROM requests")[0][0]
+    assert exported(broken) == exported(calm)
+
+
+def test_killed_in_the_middle_of_a_stage_only_the_rest_is_asked_again(tmp_path: Path) -> None:
+    """Four requests are in flight when the process dies; the two answers that had come are in the pool already."""
+    calm, killed = tmp_path / "calm.db", tmp_path / "killed.db"
+    with serving(CompletionsServer()) as server:
+        played(calm, server)
+        server.faults.extend([Fault()] * 2)
+        server.always = Fault("silent_hang")
+        command = ("run", str(killed), "--headless", "--rounds", "1", "--seed", "7", "--model", server.url, "--parallel", "4")
+        with subprocess.Popen([*STUDIO, *command], env=clean_environment(), stderr=subprocess.DEVNULL) as running:
+            while not killed.exists() or ask(killed, "SELECT count(*) FROM completions") != [(2,)]:
+                assert running.poll() is None
+            running.kill()
+        assert_sound(killed)
+        prompts = "requests JOIN prompts ON prompts.id = prefix_id JOIN completions ON request_id = requests.id"
+        stored = ask(killed, f"SELECT prompts.text || suffix, seed FROM {prompts}")
+        server.always = None
+        server.bodies.clear()
+        assert studio(*command).returncode == 0
+        assert len(stored) == 2 and not set(stored) & set(asked(server))
+    assert exported(killed) == exported(calm)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from studio.engine.api import CancelToken, Completion, FinishReason, Request
+from studio.engine.api import CancelToken, Completion, EngineEvent, FinishReason, Request
 from studio.engine.open import open_engine
 from studio.engine.scripted import ScriptedEngine
-from studio.errors import Interrupted, PoolError
+from studio.errors import Interrupted, ModelError, PoolError
 from studio.insight.judge_prompts import MOST, prompt_version, request_for
 from studio.insight.judge_report import judge_report
 from studio.insight.judging import BATCH, judge_items, sample
@@ -238,3 +239,18 @@ def test_the_bundled_model_judges_the_same_each_time(path: Path, tmp_path: Path)
     for opinion in heard[0]:
         assert opinion.probability is not None
         assert opinion.answer is (opinion.probability >= 0.5)
+
+
+def test_what_was_answered_before_the_engine_failed_is_kept(path: Path) -> None:
+    class Failing(ScriptedEngine):
+        def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
+            yield from islice(super().stream(requests, cancel), 20)
+            raise ModelError("the server went away")
+
+    with Pool.open(path) as pool:
+        with pytest.raises(ModelError, match="went away"):
+            run(pool, Failing(lambda _: " Yes"))
+        (kept,) = ask(path, "SELECT count(*) FROM opinions")[0]
+        engine, asked = engine_that(lambda _: " Yes")
+        run(pool, engine)
+        assert kept > 0 and kept + len(asked) == 3 * 40

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from studio.engine.api import Completion, FinishReason
 from studio.errors import PoolError, UsageError
 from studio.loop.events import StageFinished
 from studio.loop.session import Goal, Session
@@ -49,6 +50,21 @@ def test_in_context_tasks_can_be_drawn_anew_and_swapped_until_they_are_sent(pool
     assert session.steering.next_undo is None
     assert session.steering.undo() is None
     assert {action.state for action in pool.reader.actions(9)} <= {ActionState.DONE, ActionState.SETTLED}
+
+
+def test_a_prompt_that_a_server_has_answered_stays_what_it_was(pool: Pool, session: Session) -> None:
+    play_until(session, Stage.INSTRUCTIONS)
+    first, second, *_ = pool.reader.requests(1, Stage.INSTRUCTIONS)
+    session.steering.resample(0)
+    pool.store_answers(1, [(first.id, Completion("text", FinishReason.STOP, 1, 1))], None)
+    with pytest.raises(UsageError, match="prompt 1 was answered already"):
+        session.steering.resample(0)
+    with pytest.raises(UsageError, match="prompt 1 was answered already"):
+        session.steering.swap(0, 3)
+    # Nor is the change before it taken back.
+    assert session.steering.undo() is None
+    session.steering.resample(1)
+    assert pool.reader.requests(1, Stage.INSTRUCTIONS)[1].parents != second.parents
 
 
 def test_a_prompt_whose_task_was_retired_is_drawn_anew_with_the_next_change(pool: Pool, session: Session) -> None:
