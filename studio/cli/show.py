@@ -77,14 +77,9 @@ def _tree(reader: Queries, reference: str, limit: int | None, as_json: bool) -> 
 
 
 def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_json: bool) -> None:
-    from studio.text import storable
-
     rows: list[dict[str, str]]
     if rejected:
-        rows = [
-            {"id": f"c{each.id}", "kind": each.reason, "text": each.text}
-            for each in reader.rejected_candidates(limit, storable(search) if search else None)
-        ]
+        rows = [{"id": f"c{each.id}", "kind": each.reason, "text": each.text} for each in reader.rejected_candidates(limit, search)]
     else:
         ids = reader.search(search, limit) if search is not None else reader.newest_tasks(limit)
         rows = [

@@ -11,7 +11,7 @@ from studio.insight.agreement import Agreement, Share, cohen, share_of
 from studio.insight.review import ALL_FIELDS, ROWS, WORDS, answer
 from studio.pool.judge_records import JudgeRecord, Opinion
 from studio.pool.queries import Queries
-from studio.pool.review_records import QUESTIONS, Question, Rating
+from studio.pool.review_records import BLANK, QUESTIONS, Question, Rating
 
 Answers = Mapping[tuple[int, str], Rating]
 """What somebody says, by instance and the digest of the texts that were seen."""
@@ -50,6 +50,13 @@ class JudgeFigures:
     table: tuple[JudgeRow, ...]
     comparisons: tuple[Comparison, ...]
 
+    @property
+    def beside_people(self) -> tuple[Comparison, ...]:
+        """The judge beside everybody who rated the same instances, row by row; empty when nobody did."""
+        raters = {each.rater for each in self.comparisons}
+        together = self.comparisons if len(raters) == 1 else (each for each in self.comparisons if each.rater is None)
+        return tuple(each for each in together if each.figures.count)
+
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
         return asdict(self)
@@ -59,7 +66,12 @@ def judge_report(pool: Queries) -> tuple[JudgeFigures, ...]:
     """Compute the figures of every judge of a pool."""
     people: dict[str, dict[tuple[int, str], Rating]] = defaultdict(dict)
     for each in pool.human_answers():
-        people[each.rater][each.instance_id, each.seen] = Rating(each.answers)
+        sheet, place = people[each.rater], (each.instance_id, each.seen)
+        # Of an instance that two reviews drew, the newer answer to a question counts; no answer takes none away.
+        first, second, third = (
+            older if newer is None else newer for newer, older in zip(each.answers, sheet.get(place, BLANK).answers, strict=True)
+        )
+        sheet[place] = Rating((first, second, third))
     return tuple(_figures(judge, list(pool.opinions(judge.id)), people) for judge in pool.judges())
 
 

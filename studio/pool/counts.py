@@ -8,18 +8,16 @@ from studio.pool.records import PoolCounts
 
 _TASKS = """
 SELECT coalesce(sum(state = 'active' AND origin = 'seed'), 0), coalesce(sum(state = 'active' AND origin = 'generated'), 0),
-    coalesce(sum(state = 'active' AND origin = 'imported'), 0), coalesce(sum(state = 'draft'), 0),
-    coalesce(sum(state = 'active' AND held_out), 0)
+    coalesce(sum(state = 'active' AND origin = 'imported'), 0), coalesce(sum(state = 'draft'), 0)
 FROM tasks"""
+_HELD_OUT = "SELECT count(*) FROM tasks WHERE held_out AND state = 'active'"
 _OF_RUN = " WHERE {} IN (SELECT id FROM rounds WHERE run_id = ?)"
-# Those of superseded attempts are few, and looked up once a query.
-_STANDING = """ candidate_id NOT IN (
-    SELECT candidates.id FROM rounds JOIN requests ON requests.round_id = rounds.id JOIN candidates ON candidates.request_id = requests.id
-    WHERE rounds.stage = 'superseded')"""
-_VERDICTS = """
-SELECT verdict, reason, count(*) FROM verdicts
-    JOIN candidates ON candidates.id = candidate_id JOIN requests ON requests.id = request_id{}
-GROUP BY verdict, reason ORDER BY reason"""
+_VERDICTS = "SELECT verdict, reason, count(*) FROM verdicts GROUP BY verdict, reason ORDER BY verdict, reason"
+_VERDICTS_OF_RUN = """
+SELECT verdict, reason, count(*) FROM rounds
+    JOIN requests ON requests.round_id = rounds.id JOIN candidates ON candidates.request_id = requests.id
+    JOIN verdicts ON verdicts.candidate_id = candidates.id
+WHERE run_id = ? GROUP BY verdict, reason ORDER BY verdict, reason"""
 _INSTANCES = """
 SELECT coalesce(sum(verdict = 'accepted'), 0), coalesce(sum(verdict = 'rejected'), 0)
 FROM instances JOIN tasks ON tasks.id = instances.task_id"""
@@ -35,11 +33,12 @@ class CountQueries(Reader):
     def counts(self, run_id: int | None = None) -> PoolCounts:
         """Return the counts of the pool, or of what one run has done: no run made the seeds and imports, so they are 0 there."""
         with self._database.snapshot():
-            seeds, generated, imported, drafts, held_out = self._one(_TASKS, "tasks.round_id", run_id)
+            seeds, generated, imported, drafts = self._one(_TASKS, "tasks.round_id", run_id)
+            held_out = 0 if run_id is not None else self._database.rows(_HELD_OUT)[0][0]
             instances, instances_rejected = self._one(_INSTANCES + " AND tasks.origin = 'generated'", "tasks.round_id", run_id)
             prompt_tokens, cached_tokens, completion_tokens, seconds = self._one(_TOKENS, "requests.round_id", run_id)
             (rounds,) = self._one("SELECT coalesce(sum(stage = 'done'), 0) FROM rounds", "rounds.id", run_id)
-            decided = self._verdicts(run_id)
+            decided = self._database.rows(_VERDICTS) if run_id is None else self._database.rows(_VERDICTS_OF_RUN, (run_id,))
         rejected = {reason: number for verdict, reason, number in decided if verdict == "rejected"}
         accepted = sum(number for verdict, _, number in decided if verdict == "accepted")
         return PoolCounts(
@@ -59,13 +58,6 @@ class CountQueries(Reader):
             model_seconds=seconds,
             held_out=held_out,
         )
-
-    def _verdicts(self, run_id: int | None) -> list[Row]:
-        if run_id is None:
-            sql = f"SELECT verdict, reason, count(*) FROM verdicts WHERE {_STANDING} GROUP BY verdict, reason ORDER BY reason"
-            return self._database.rows(sql)
-        condition = f"{_OF_RUN.format('requests.round_id')} AND {_STANDING}"
-        return self._database.rows(_VERDICTS.format(condition), (run_id,))
 
     def _one(self, sql: str, column: str, run_id: int | None) -> Row:
         # An aggregate without GROUP BY has one row, always.

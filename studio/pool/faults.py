@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from studio.errors import PoolError
+from studio.errors import PoolError, UsageError
 from studio.text import display_line
 
 _KEPT = "everything up to the last committed stage is kept"
@@ -49,8 +49,15 @@ def explain(error: sqlite3.Error, path: Path) -> PoolError:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn every sqlite3 error within the block into a PoolError that names `path`."""
+    """Turn every sqlite3 error within the block into a PoolError that names `path`.
+
+    Raises UsageError for a number of more than 64 bits, which only a person can have asked for.
+    """
     try:
         yield
+    except OverflowError as error:
+        if "SQLite" not in str(error):
+            raise
+        raise UsageError("a number is larger than a pool can hold", "choose one below 2 to the power of 63") from error
     except sqlite3.Error as error:
         raise explain(error, path) from error

@@ -16,17 +16,10 @@ from studio.records import Origin, TaskState
 _TEXT = 400
 """Characters of a text that a list gets: one line of it, however wide the screen."""
 
-_DECISION = "decisions ON decisions.id = (SELECT max(newest.id) FROM decisions AS newest WHERE newest.candidate_id = {})"
-_OF_TASK = " LEFT JOIN " + _DECISION.format("tasks.candidate_id")
-_OF_CANDIDATE = " JOIN " + _DECISION.format("candidates.id")
+_OF_TASK = " LEFT JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id"
+_OF_CANDIDATE = " JOIN verdicts ON verdicts.candidate_id = candidates.id"
 _ROUND_OF_TASK = " LEFT JOIN rounds ON rounds.id = tasks.round_id"
 _ROUND_OF_CANDIDATE = " JOIN requests ON requests.id = candidates.request_id JOIN rounds ON rounds.id = requests.round_id"
-
-# What a person had written anew is no rejection.
-_NOT_SUPERSEDED = (
-    "candidates.request_id NOT IN"
-    " (SELECT requests.id FROM requests JOIN rounds ON rounds.id = requests.round_id WHERE rounds.stage = 'superseded')"
-)
 
 
 class BrowseQueries(Reader):
@@ -70,7 +63,7 @@ _ROWS = {
         "tasks",
     ),
     Kind.REJECTED: (
-        f"candidates.id, substr(coalesce(decisions.edited, candidates.text), 1, {_TEXT}),"
+        f"candidates.id, substr(coalesce(verdicts.edited, candidates.text), 1, {_TEXT}),"
         " 'generated', NULL, NULL, number, score, reason, 0, 0",
         f"candidates{_ROUND_OF_CANDIDATE}{_OF_CANDIDATE}",
         "candidates",
@@ -87,14 +80,14 @@ def _selection(wanted: Selection) -> tuple[str, list[Any]]:
     if wanted.rounds is not None:
         source += _ROUND_OF_TASK if tasks else _ROUND_OF_CANDIDATE
     if not tasks:
-        conditions += ["decisions.verdict = 'rejected'", _NOT_SUPERSEDED]
+        conditions.append("verdicts.verdict = 'rejected'")
     for condition, value in _equalities(wanted, tasks):
         conditions.append(condition)
         values.append(value)
     for condition, given in keep_conditions(wanted.keep) if tasks else ():
         conditions.append(condition)
         values += given
-    for name, pair in (("rounds.number", wanted.rounds), ("decisions.score", wanted.scores)):
+    for name, pair in (("rounds.number", wanted.rounds), ("verdicts.score", wanted.scores)):
         if pair is not None:
             conditions.append(f"{name} BETWEEN ? AND ?")
             values += pair
@@ -108,7 +101,7 @@ def _selection(wanted: Selection) -> tuple[str, list[Any]]:
 
 def _equalities(wanted: Selection, tasks: bool) -> list[tuple[str, Any]]:
     if not tasks:
-        return [("decisions.reason = ?", wanted.reason)] if wanted.reason else []
+        return [("verdicts.reason = ?", wanted.reason)] if wanted.reason else []
     asked: list[tuple[str, Any]] = []
     if wanted.origin is not None:
         asked.append(("tasks.origin = ?", wanted.origin.value))
@@ -126,7 +119,7 @@ def _order(wanted: Selection, table: str, column: str) -> str:
     first = {
         Sort.ID: "",
         # Seeds and imports have no score: they come last in either direction.
-        Sort.SCORE: f"decisions.score IS NULL, decisions.score{direction}, ",
+        Sort.SCORE: f"verdicts.score IS NULL, verdicts.score{direction}, ",
         Sort.LENGTH: f"length({table}.{column}){direction}, ",
         Sort.TEXT: f"{table}.{column} COLLATE NOCASE{direction}, ",
     }[wanted.sort]

@@ -21,7 +21,7 @@ SELECT tasks.id, origin, key, tasks.name, instruction, is_classification, number
     coalesce(models.sha256, ''), score, seed_score, nearest_task_id, decided_by
 FROM tasks
     LEFT JOIN candidates ON candidates.id = tasks.candidate_id
-    LEFT JOIN decisions ON decisions.id = (SELECT max(newest.id) FROM decisions AS newest WHERE newest.candidate_id = candidates.id)
+    LEFT JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id
     LEFT JOIN requests ON requests.id = candidates.request_id
     LEFT JOIN rounds ON rounds.id = tasks.round_id
     LEFT JOIN runs ON runs.id = rounds.run_id

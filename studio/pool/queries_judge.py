@@ -32,7 +32,7 @@ class JudgeQueries(Reader):
                 yield Opinion(task_id, instance_id, Question(question), seen, None if answer is None else bool(answer), *rest)
 
     def human_answers(self) -> Iterator[HumanAnswers]:
-        """Yield what every rater said of every instance, skipped ones left out, the oldest review first."""
+        """Yield what every rater said of every instance, skipped ones left out, rater by rater and the oldest review first."""
         sql = (
             f"SELECT name, instance_id, instruction, input, output, {_ANSWERS} FROM ratings"
             " JOIN review_items USING (review_id, position) JOIN raters ON raters.id = rater_id"

@@ -23,12 +23,9 @@ _RELATIVE = (
 )
 _ROWS_AT_A_TIME = 10_000
 _SUPERSEDED = "SELECT requests.id FROM requests JOIN rounds ON rounds.id = requests.round_id WHERE rounds.stage = 'superseded'"
-_DECIDED = f"""
+_DECIDED = """
 SELECT candidates.request_id, coalesce(tasks.id, 0), coalesce(tasks.state = 'active', 0), verdict = 'accepted', seed_score, score
-FROM candidates
-    JOIN decisions ON decisions.id = (SELECT max(newest.id) FROM decisions AS newest WHERE newest.candidate_id = candidates.id)
-    LEFT JOIN tasks ON tasks.candidate_id = candidates.id
-WHERE candidates.request_id NOT IN ({_SUPERSEDED})
+FROM candidates JOIN verdicts ON verdicts.candidate_id = candidates.id LEFT JOIN tasks ON tasks.candidate_id = candidates.id
 ORDER BY candidates.id"""
 
 

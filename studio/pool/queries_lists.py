@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studio.pool.records import RejectedCandidate
-from studio.pool.search import SearchQueries
+from studio.pool.search import SearchQueries, text_condition
 
 
 class ListQueries(SearchQueries):
@@ -14,14 +14,16 @@ class ListQueries(SearchQueries):
         return [row[0] for row in self._database.rows("SELECT id FROM tasks ORDER BY id DESC LIMIT ?", (limit,))]
 
     def rejected_candidates(self, limit: int, search: str | None = None) -> list[RejectedCandidate]:
-        """Return at most `limit` candidates whose decision that holds is a rejection, the newest first.
+        """Return at most `limit` candidates whose verdict is a rejection, the newest first; with `search`, of those with all its words.
 
-        With `search`, only those among the best `limit` matches of its words.
+        A text that a person changed is returned as it is now, and found by the words that the model wrote.
         """
-        found = None if search is None else self.search_candidates(search, limit)
-        within = "" if found is None else f" AND candidates.id IN ({', '.join('?' * len(found))})"
+        condition, values = "", []
+        if search is not None and search.strip():
+            condition, value = text_condition("candidates", "text", search)
+            condition, values = f" AND {condition}", [value]
         sql = (
-            "SELECT candidates.id, text, reason, score FROM candidates JOIN verdicts ON candidate_id = candidates.id"
-            f" WHERE verdict = 'rejected'{within} ORDER BY candidates.id DESC LIMIT ?"
+            "SELECT candidates.id, coalesce(edited, text), reason, score FROM verdicts JOIN candidates ON candidates.id = candidate_id"
+            f" WHERE verdict = 'rejected'{condition} ORDER BY candidate_id DESC LIMIT ?"
         )
-        return [RejectedCandidate(*row) for row in self._database.rows(sql, (*(found or ()), limit))]
+        return [RejectedCandidate(*row) for row in self._database.rows(sql, (*values, limit))]

@@ -11,7 +11,8 @@ class ProvenanceQueries(Reader):
 
     def written_until(self) -> str:
         """Return when the newest round was finished, or begun where it is not; an ISO 8601 time in UTC, empty where there is none."""
-        row = self._database.row("SELECT max(coalesce(finished_at, started_at)) FROM rounds WHERE stage <> 'superseded'")
+        sql = "SELECT coalesce(finished_at, started_at) FROM rounds WHERE stage <> 'superseded' ORDER BY number DESC LIMIT 1"
+        row = self._database.row(sql)
         return str(row[0]) if row and row[0] is not None else ""
 
     def decided_by_hand(self) -> int:
@@ -23,9 +24,9 @@ class ProvenanceQueries(Reader):
         """Return at most `limit` rejected candidates for each reason, by reason: scattered over the pool, and the same each time."""
         # Knuth's multiplicative hash of the id: as good as drawn at random, and of the candidate alone.
         sql = (
-            "SELECT id, text, reason, score FROM (SELECT candidates.id AS id, text, reason, score, row_number() OVER"
-            " (PARTITION BY reason ORDER BY (candidates.id * 2654435761) % 4294967296) AS place"
-            " FROM verdicts JOIN candidates ON candidates.id = candidate_id WHERE verdict = 'rejected')"
-            " WHERE place <= ? ORDER BY reason, id"
+            "SELECT candidate_id, coalesce(edited, text), verdicts.reason, score FROM (SELECT candidate_id, row_number() OVER"
+            " (PARTITION BY reason ORDER BY (candidate_id * 2654435761) % 4294967296) AS place FROM verdicts WHERE verdict = 'rejected')"
+            " JOIN verdicts USING (candidate_id) JOIN candidates ON candidates.id = candidate_id"
+            " WHERE place <= ? ORDER BY reason, candidate_id"
         )
         return [RejectedCandidate(*row) for row in self._database.rows(sql, (limit,))]

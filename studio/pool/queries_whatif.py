@@ -17,12 +17,12 @@ SELECT candidates.id, rounds.id, rounds.run_id, coalesce(rounds.overrides, ''), 
     decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id,
     newest.decided_by = 'human', newest.verdict, coalesce(newest.edited, candidates.text)
 FROM decisions
-    JOIN decisions AS newest ON newest.id = (SELECT max(id) FROM decisions AS later WHERE later.candidate_id = decisions.candidate_id)
+    JOIN verdicts AS newest ON newest.candidate_id = decisions.candidate_id
     JOIN candidates ON candidates.id = decisions.candidate_id
     JOIN requests ON requests.id = candidates.request_id
     JOIN rounds ON rounds.id = requests.round_id
     LEFT JOIN tasks ON tasks.candidate_id = candidates.id
-WHERE decisions.decided_by = 'rule' AND decisions.action_id IS NULL AND rounds.stage <> 'superseded'
+WHERE decisions.decided_by = 'rule' AND decisions.action_id IS NULL
 ORDER BY decisions.id"""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from studio.pool.schema_evaluation import EVALUATION
 from studio.pool.schema_judge import JUDGE
 from studio.pool.schema_review import REVIEW
+from studio.pool.schema_standing import STANDING
 from studio.pool.schema_training import TRAINING
 
 APPLICATION_ID = 0x53495331
@@ -276,7 +277,7 @@ CREATE TABLE cancelled (
 CREATE INDEX cancelled_request ON cancelled (request_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, REVIEW, JUDGE, TRAINING, EVALUATION)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _SECOND, _THIRD, REVIEW, JUDGE, TRAINING, EVALUATION, STANDING)
 """SQL scripts in order; the pool's `user_version` is the number applied."""
 
 VERSION = len(MIGRATIONS)

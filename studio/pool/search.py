@@ -32,26 +32,19 @@ def text_condition(table: str, column: str, text: str) -> tuple[str, str]:
 
 
 class SearchQueries(Reader):
-    """Finding tasks and candidates by what they say."""
+    """Finding tasks by what they say."""
 
     def search(self, text: str, limit: int = 100) -> list[int]:
         """Return the ids of the tasks whose instruction has all words of `text`, best match first, at most `limit`.
 
         Text without words, and scripts without spaces, are looked for as they stand, in the order of ids.
         """
-        return self._search("tasks", "instruction", text, limit)
-
-    def search_candidates(self, text: str, limit: int = 100) -> list[int]:
-        """Return the ids of the candidates, rejected ones too, that have all words of `text`, found as `search` does."""
-        return self._search("candidates", "text", text, limit)
-
-    def _search(self, table: str, column: str, text: str, limit: int) -> list[int]:
         text = storable(text).strip()
         if not text or limit <= 0:
             return []
         expression = "" if _UNSPACED.search(text) else match_expression(text)
         if expression:
-            sql = f"SELECT rowid FROM {table}_fts WHERE {table}_fts MATCH ? ORDER BY rank, rowid LIMIT ?"
+            sql = "SELECT rowid FROM tasks_fts WHERE tasks_fts MATCH ? ORDER BY rank, rowid LIMIT ?"
             return [row[0] for row in self._database.rows(sql, (expression, limit))]
-        sql = f"SELECT id FROM {table} WHERE instr({column}, ?) ORDER BY id LIMIT ?"
+        sql = "SELECT id FROM tasks WHERE instr(instruction, ?) ORDER BY id LIMIT ?"
         return [row[0] for row in self._database.rows(sql, (text, limit))]

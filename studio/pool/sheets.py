@@ -93,9 +93,12 @@ class Sheets(ABC, Generic[R]):
         return Turn(position, rating)
 
     def _set(self, study_id: int, position: int, rater_id: int, rating: R) -> None:
-        columns = (f"{self.study}_id", "position", "rater_id", *self.columns)
-        sql = f"INSERT OR REPLACE INTO {self.ratings} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-        self._database.execute(sql, (study_id, position, rater_id, *self.as_values(rating)))
+        # A row with nothing in it would look as if the rater had something to say.
+        place = (study_id, position, rater_id)
+        self._database.execute(f"DELETE FROM {self.ratings} WHERE {self.study}_id = ? AND position = ? AND rater_id = ?", place)
+        if rating != self.rating_of(None):
+            columns = (f"{self.study}_id", "position", "rater_id", *self.columns)
+            self._database.insert(self.ratings, columns, [(*place, *self.as_values(rating))])
 
     def _rater(self, name: str) -> int:
         database = self._database
@@ -115,10 +118,5 @@ def said(database: Database, kind: type[Sheets[R]], study_id: int, rater: str) -
 
 def raters_of(database: Database, kind: type[Sheets[R]], study_id: int) -> list[str]:
     """Return who says anything of a study, in the order they came; not who took everything back."""
-    # Of a blank rating only `skipped` and `note` have values, and those are false and empty.
-    words = [f"nullif({name}, 0)" if name == "skipped" else f"nullif({name}, '')" if name == "note" else name for name in kind.columns]
-    sql = (
-        f"SELECT DISTINCT raters.id, name FROM {kind.ratings} JOIN raters ON raters.id = rater_id"
-        f" WHERE {kind.study}_id = ? AND coalesce({', '.join(words)}) IS NOT NULL ORDER BY raters.id"
-    )
-    return [row[1] for row in database.rows(sql, (study_id,))]
+    sql = f"SELECT name FROM raters WHERE id IN (SELECT rater_id FROM {kind.ratings} WHERE {kind.study}_id = ?) ORDER BY id"
+    return [name for (name,) in database.rows(sql, (study_id,))]

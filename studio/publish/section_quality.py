@@ -58,7 +58,7 @@ def _bar(name: str, share: Share) -> Bar:
 def _judge(judge: JudgeFigures) -> Iterator[Html]:
     name = judge.judge.model.name
     yield tag("h3", f"A model's opinion: {name}")
-    together = [each for each in judge.comparisons if each.rater is None and each.figures.count]
+    together = judge.beside_people
     worth = (
         "how far it agrees with people stands below." if together else "nobody has rated these instances, so nothing is known of its worth."
     )

@@ -17,9 +17,9 @@ from studio.insight.judge_prompts import MOST, prompt_version, request_for
 from studio.insight.judge_report import judge_report
 from studio.insight.judging import BATCH, judge_items, sample
 from studio.insight.review_sample import open_review
-from studio.pool.judge_records import JudgeRecord, Opinion
+from studio.pool.judge_records import JudgeRecord, Opinion, digest_of
 from studio.pool.queries import Queries
-from studio.pool.review_records import QUESTIONS, Question, Rating, ReviewItem, ReviewPlan
+from studio.pool.review_records import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan
 from studio.pool.store import Pool
 from studio.records import ModelIdentity
 from support.bulk_pool import bulk_pool
@@ -209,6 +209,26 @@ def test_what_people_said_of_other_texts_does_not_count(path: Path) -> None:
         pool.reviews.put(review.id, "Ann", 0, Rating((True, True, True)))
         [figures] = judge_report(pool.reader)
     assert [each.figures.count for each in figures.comparisons] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("later", [BLANK, Rating(note="odd"), Rating((None, None, False)), Rating(skipped=True)])
+def test_what_a_newer_review_leaves_open_takes_no_answer_away(path: Path, later: Rating) -> None:
+    with Pool.open(path) as pool:
+        places = []
+        for seed in ("0", "1"):
+            review = open_review(pool.reader, pool.reviews, ReviewPlan(500, seed))
+            places += [(review.id, each) for each in pool.reader.review_items(review.id) if each.task_id == 11]
+        (older, item), (newer, again) = places
+        judge = pool.judgements.judge("judge", MODEL, prompt_version())
+        seen = digest_of(item.instruction, item.input, item.output)
+        pool.judgements.add(judge.id, [Opinion(11, item.instance_id, each, seen, True) for each in Question])
+        pool.reviews.put(older, "Ann", item.position, Rating((True, True, True)))
+        pool.reviews.put(newer, "Ann", again.position, Rating((False, False, False)))
+        pool.reviews.put(newer, "Ann", again.position, later)
+        [figures] = judge_report(pool.reader)
+    told = {each.row: (each.yes_yes, each.no_yes) for each in figures.beside_people}
+    last = (0, 1) if later.answers[2] is False else (1, 0)
+    assert told == {"instruction_valid": (1, 0), "input_appropriate": (1, 0), "output_acceptable": last, "all_fields_valid": last}
 
 
 def test_nothing_to_judge_is_an_error_and_decides_nothing(tmp_path: Path, path: Path) -> None:

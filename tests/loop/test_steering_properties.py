@@ -12,7 +12,7 @@ from studio.pool.store import Pool
 from studio.records import STAGES, Stage
 from support.pools import assert_sound
 from support.sessions import all_seeds, configuration, exported, session_in
-from support.steering import ACTS, STEP, TURNS, assert_index_follows, perform, play_until, script, standing
+from support.steering import ACTS, MIXED, assert_index_follows, perform, play_until, script, standing
 
 SEEDS = all_seeds()[:40]
 
@@ -41,10 +41,6 @@ def test_undo_returns_to_the_same_bytes_and_redo_comes_forward_again(tmp_path: P
             assert_index_follows(session, pool)
         assert session.steering.redo() is None
     assert_sound(path)
-
-
-MIXED = {**ACTS, **TURNS, **{f"step {number}": act for number in range(6) for act in STEP.values()}}
-"""Steering in between the stages of a run, undo and redo among it."""
 
 
 @pytest.mark.parametrize("profile", ["studio", "alpaca"])

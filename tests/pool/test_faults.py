@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from studio.errors import PoolError
+from studio.errors import PoolError, UsageError
 from studio.pool.faults import explain, explained
+from studio.pool.store import Pool
 
 CODES = {
     "SQLITE_FULL": "the disk is full",
@@ -53,3 +54,10 @@ def test_other_errors_pass() -> None:
         raise KeyError("x")
     with pytest.raises(PoolError), explained(Path("pool.db")):
         raise sqlite3.OperationalError("x")
+
+
+def test_a_number_that_no_pool_can_hold_is_told_as_one(walked: Pool) -> None:
+    assert len(walked.reader.rejected_candidates(2**63 - 1, "rivers")) == 1
+    for ask_for in (walked.reader.rejected_candidates, walked.reader.newest_tasks, lambda size: walked.reader.child_ids(1, size)):
+        with pytest.raises(UsageError, match="larger than a pool can hold"):
+            ask_for(2**63)

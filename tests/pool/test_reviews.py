@@ -60,10 +60,11 @@ def test_undo_goes_back_key_by_key_and_only_over_the_raters_own(drawn: Pool) -> 
     seen = []
     while (turn := drawn.reviews.undo(1, "anna")) is not None:
         seen.append((turn.position, turn.rating))
-        assert drawn.reader.ratings(1, "anna")[turn.position] == turn.rating
+        assert drawn.reader.ratings(1, "anna").get(turn.position, BLANK) == turn.rating
     assert seen == [(7, BLANK), (0, rated("y--")), (0, BLANK)]
     assert drawn.reader.ratings(1, "bert") == {5: rated("n--")}
     assert drawn.reader.raters(1) == ["bert"]
+    assert ask(drawn.path, "SELECT name FROM ratings JOIN raters ON raters.id = rater_id") == [("bert",)]
     again = [drawn.reviews.redo(1, "anna") for _ in range(4)]
     assert [turn.rating if turn else None for turn in again] == [rated("y--"), rated("yn-"), Rating(skipped=True), None]
     drawn.reviews.undo(1, "anna")
@@ -190,4 +191,19 @@ def test_a_pool_of_version_3_comes_forward(tmp_path: Path, monkeypatch: pytest.M
         assert [item.task_id for item in pool.reader.review_items(open_review(pool.reader, pool.reviews, PLAN).id)] != []
         pool.reviews.put(1, "anna", 0, FULL)
     assert ask(path, "SELECT count(*) FROM ratings") == [(1,)]
+    assert_sound(path)
+
+
+def test_the_rows_that_older_versions_left_of_ratings_taken_back_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pool.db"
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:7])
+    with Pool.open(bulk_pool(path, 60)) as pool:
+        open_review(pool.reader, pool.reviews, PLAN)
+        for position, rating in enumerate((rated("n--"), Rating(skipped=True), Rating(note="odd"))):
+            pool.reviews.put(1, "anna", position, rating)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO ratings SELECT 1, position + 5, rater_id, NULL, NULL, NULL, 0, '' FROM ratings")
+    monkeypatch.undo()
+    with Pool.open(path) as pool:
+        assert sorted(pool.reader.ratings(1, "anna")) == [0, 1, 2]
     assert_sound(path)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from studio.pool.search import match_expression
 from studio.pool.store import Pool
 from studio.records import Origin, SeedTask
-from support.pools import seed_tasks
+from support.pools import seed_tasks, walk_round
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 SYNTAX = st.lists(
@@ -70,8 +70,8 @@ def test_no_more_than_the_limit(library: Pool) -> None:
 
 @given(text=st.one_of(ANY_TEXT, SYNTAX.map(" ".join), SYNTAX.map("".join)))
 def test_nothing_typed_is_an_error(library: Pool, text: str) -> None:
-    for found in (library.reader.search(text), library.reader.search_candidates(text)):
-        assert all(isinstance(number, int) for number in found)
+    assert all(isinstance(number, int) for number in library.reader.search(text))
+    assert library.reader.rejected_candidates(5, text) == []
 
 
 @given(words=st.lists(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1), min_size=1, max_size=5))
@@ -90,6 +90,14 @@ def test_changed_and_deleted_tasks_leave_the_index(pool: Pool) -> None:
     assert pool.reader.search("sing") == [1]
 
 
-def test_candidates_are_found_rejected_ones_too(walked: Pool) -> None:
-    assert sorted(walked.reader.search_candidates("rivers")) == [1, 3]
+def test_rejected_candidates_are_found_however_many_others_match_better(walked: Pool) -> None:
     assert walked.reader.search("rivers") == [11]
+    rounds = [walked.reader.rejected_candidates(1)[0].id, *(0 for _ in range(3))]
+    for place in range(1, 4):
+        walk_round(walked)
+        rounds[place] = walked.reader.rejected_candidates(1)[0].id
+    # Two of three candidates of a round are accepted, and one of these has the same words.
+    for words in ("rivers", "Name three riv", "", None):
+        assert [each.id for each in walked.reader.rejected_candidates(3, words)] == rounds[:0:-1]
+    assert walked.reader.rejected_candidates(9, "review") == []
+    assert len(walked.reader.rejected_candidates(300_000, "rivers")) == 4

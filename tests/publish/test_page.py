@@ -10,14 +10,17 @@ import pytest
 
 from studio.insight.grading import open_comparison
 from studio.insight.pairing import paired, plan_for
+from studio.pool.judge_records import Opinion, digest_of
 from studio.pool.queries import Queries
+from studio.pool.review_records import Question, ReviewPlan
 from studio.pool.store import Pool
 from studio.publish.page import SECTIONS, page
 from studio.publish.publication import publication
 from support.comparisons import graded, grades
 from support.html_page import Page
-from support.pools import make_pool
+from support.pools import MODEL, make_pool
 from support.publications import HOSTILE, published_pool
+from support.reviews import reviewed, sheet
 
 
 def page_of(path: Path, title: str = "pool") -> str:
@@ -90,6 +93,20 @@ def test_what_the_pool_has_is_told(tmp_path: Path) -> None:
     assert "tuned says one" in text
     assert "3 instances to learn from, 1 to validate with" in text
     assert "67% (21-94) of 3" in text
+
+
+@pytest.mark.parametrize("raters", ["", "a", "ab"])
+def test_the_page_tells_how_far_a_judge_agrees_with_any_number_of_raters(tmp_path: Path, raters: str) -> None:
+    path = tmp_path / "pool.db"
+    reviewed(path, ReviewPlan(8), {rater: sheet("yyy nyy") for rater in raters})
+    with Pool.open(path) as pool:
+        judge = pool.judgements.judge("judge", MODEL, "1")
+        for item in pool.reader.review_items(1):
+            seen = digest_of(item.instruction, item.input, item.output)
+            pool.judgements.add(judge.id, [Opinion(item.task_id, item.instance_id, each, seen, True) for each in Question])
+    text = Page(page_of(path)).text
+    assert ("nobody has rated these instances" in text) == (not raters)
+    assert ("how far it agrees with people stands below" in text) == ("people and judge" in text) == bool(raters)
 
 
 def test_an_evaluation_has_its_figures_and_blind_grades_stay_blind(tmp_path: Path) -> None:

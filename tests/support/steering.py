@@ -11,13 +11,13 @@ from typing import Any
 from studio.errors import UsageError
 from studio.loop.events import StageFinished
 from studio.loop.novelty import NoveltyIndex
-from studio.loop.session import Session
+from studio.loop.session import Goal, Session
 from studio.loop.tokens import TOKENIZERS
 from studio.loop.whatif import Change
 from studio.pool.store import Pool
-from studio.records import STAGES, Stage, Verdict
+from studio.records import STAGES, Origin, Stage, Verdict
 from support.pools import ask, contents
-from support.sessions import configuration
+from support.sessions import all_seeds, configuration, session_in
 
 Act = Callable[[Session, Pool, random.Random], object]
 
@@ -95,6 +95,8 @@ TURNS: dict[str, Act] = {
     "redo": lambda session, _, __: session.steering.redo(),
 }
 STEP: dict[str, Act] = {"step": lambda session, _, __: step(session)}
+MIXED = {**ACTS, **TURNS, **{f"step {number}": act for number in range(6) for act in STEP.values()}}
+"""Steering in between the stages of a run, undo and redo among it."""
 
 
 def script(seed: object, length: int, *, acts: dict[str, Act]) -> Iterator[tuple[Act, str]]:
@@ -113,6 +115,26 @@ def perform(act: Act, seed: str, session: Session, pool: Pool) -> bool:
     return False
 
 
+def steered_pool(path: Path, seed: int) -> Path:
+    """Make a pool that was steered at random, and then so that it has all of it: verdicts turned and turned back, a task retired, an
+    attempt at its last round, which is open, written anew after some of it was decided."""
+    with Pool.create(path, all_seeds()[:40]) as pool:
+        session = session_in(pool, asked=configuration(requests_per_round=3, threshold=0.4))
+        for act, own_seed in script(f"steered/{seed}", 40, acts=MIXED):
+            perform(act, own_seed, session, pool)
+        list(session.run(Goal(rounds=1)))
+        play_until(session, Stage.CLASSIFY)
+        steering = session.steering
+        steering.override(newest(pool, Verdict.REJECTED), Verdict.ACCEPTED)
+        steering.regenerate()
+        play_until(session, Stage.CLASSIFY)
+        steering.override(newest(pool, Verdict.REJECTED), Verdict.ACCEPTED)
+        steering.override(newest(pool, Verdict.REJECTED), Verdict.ACCEPTED)
+        steering.undo()
+        steering.retire(pool.reader.task_ids(origin=Origin.GENERATED)[0])
+    return path
+
+
 def assert_index_follows(session: Session, pool: Pool) -> None:
     """Assert that the session's novelty index is the one that a session opened now would fill."""
     kept = session._context.index
@@ -123,7 +145,7 @@ def assert_index_follows(session: Session, pool: Pool) -> None:
         assert kept.batch([text]).novelty(0) == fresh.batch([text]).novelty(0)
 
 
-LOGS = ("actions", "action_steps", "decisions", "cancelled", "sqlite_sequence")
+LOGS = ("actions", "action_steps", "action_targets", "decisions", "cancelled", "sqlite_sequence")
 """What only grows: to take something back is one more entry."""
 
 
