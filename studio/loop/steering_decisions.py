@@ -29,10 +29,9 @@ def override(context: StageContext, candidate_id: int, verdict: Verdict) -> Effe
 
 
 def edit(context: StageContext, candidate_id: int, text: str, verdict: Verdict | None) -> Effect:
-    """Give a candidate another text and decide it with that."""
+    """Give a candidate another text, to the letter, and decide it with that."""
     candidate, held = context.pool.reader.candidate(candidate_id), _held(context, candidate_id)
-    text = text.strip()
-    if not text:
+    if not text.strip():
         raise UsageError("an instruction needs a text", "reject the candidate instead")
     novelty = score(context, text, candidate_id)
     reason = EDITED

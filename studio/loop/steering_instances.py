@@ -31,11 +31,11 @@ TEMPERATURE = 0.7
 
 
 def edit(context: StageContext, instance_id: int, given: str, output: str) -> Effect:
-    """Give an instance another input and output, and accept it."""
+    """Give an instance another input and output, to the letter, and accept it."""
     instance = context.pool.reader.instance(instance_id)
     if not output.strip():
         raise UsageError("an instance needs an output", "drop the instance instead")
-    values = {"input": given.strip(), "output": output.strip(), "verdict": Verdict.ACCEPTED.value, "reason": EDITED}
+    values = {"input": given, "output": output, "verdict": Verdict.ACCEPTED.value, "reason": EDITED}
     return context.pool.ledger.change_instance(
         Note("edit instance", f"changed {_words(instance_id, instance.task_id)}"), instance_id, values
     )

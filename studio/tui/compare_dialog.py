@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from textual import on
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, Select
+from textual.widgets import Select
 
 from studio.errors import UsageError
 from studio.insight.pairing import Comparable, likely_pair
@@ -73,7 +73,7 @@ draws other items and sides. Raters do not see each other's grades.
             choice = self.query_one(f"#{side}", Select)
             choice.set_options(self._contestants())
             choice.value = contestant.id
-        self.query_one("#size", Input).value = str(chosen.evaluation.items)
+        self.query_one("#size", SafeInput).text = str(chosen.evaluation.items)
 
     def _contestants(self) -> list[tuple[Content, int]]:
         return [(_line(each.contestant.label), each.id) for each in self._shown.contestants]

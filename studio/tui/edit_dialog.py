@@ -21,7 +21,7 @@ from studio.loop.session import Session
 from studio.loop.settings import Method
 from studio.pool.queries import Queries
 from studio.records import Novelty
-from studio.text import display, display_line
+from studio.text import display_line
 from studio.tui.cells import bar, clip
 from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
@@ -69,8 +69,7 @@ class EditDialog(Dialog[str | None]):
         """The text, the score."""
         with Vertical() as window:
             window.border_title = Content(f"Candidate c{self._candidate_id}")
-            area = SafeTextArea(display(self._text), soft_wrap=True, show_line_numbers=False, id="text")
-            area.cursor_blink = False
+            area = SafeTextArea(self._text, soft_wrap=True, show_line_numbers=False, id="text")
             yield area
             yield Static(markup=False, id="score")
         yield KeyBar()
@@ -123,8 +122,8 @@ class EditDialog(Dialog[str | None]):
 
     def action_save(self) -> None:
         """Give the text back, if it is another one."""
-        text = self.query_one(SafeTextArea).text.strip()
-        self.dismiss(None if not text or text == display(self._text).strip() else text)
+        text = self.query_one(SafeTextArea).text
+        self.dismiss(None if not text.strip() or text == self._text else text)
 
     def action_cancel(self) -> None:
         """Give nothing back."""
@@ -135,22 +134,32 @@ class EditDialog(Dialog[str | None]):
         area = self.query_one(SafeTextArea)
         try:
             with self.app.suspend():
-                edited = _in_editor(area.text)
+                edited = in_editor(area.text)
         except SuspendNotSupported:
             self.notify("This terminal cannot be handed to an editor.", severity="warning", markup=False)
             return
         except (OSError, ValueError) as error:
             self.notify(display_line(f"The editor did not start: {error}", 200), severity="error", markup=False)
             return
+        if edited.count("\ufffd") > area.text.count("\ufffd"):
+            self.notify("What is no UTF-8 text in the file stands as \ufffd here.", severity="warning", markup=False)
         area.text = edited
         self._ask()
 
 
-def _in_editor(text: str) -> str:
-    """Return what `$VISUAL` or `$EDITOR` (vi, if neither is set) makes of `text`. Raises OSError when it cannot be run."""
+def in_editor(text: str) -> str:
+    """Return what `$VISUAL` or `$EDITOR` (vi, if neither is set) makes of `text`, without the line end that editors add to the last line.
+
+    What is no UTF-8 in it becomes U+FFFD. Raises OSError when it cannot be run.
+    """
     command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     with tempfile.TemporaryDirectory(prefix="studio-") as folder:
         file = Path(folder) / "instruction.txt"
-        file.write_text(text, encoding="utf-8")
+        # Bytes: reading as text would make other line ends of those that are there.
+        file.write_bytes(text.encode("utf-8"))
         subprocess.run([*command, str(file)], check=False)
-        return file.read_text(encoding="utf-8", errors="replace").strip("\n")
+        edited = file.read_bytes().decode("utf-8", errors="replace")
+    if edited.endswith("\n") and not text.endswith("\n"):
+        # One that writes lines as DOS does puts its own there.
+        edited = edited[:-1] if text.endswith("\r") else edited[:-1].removesuffix("\r")
+    return edited

@@ -128,7 +128,7 @@ is replaced when the new one is complete, not before.
 
     def _read(self) -> Asked | None:
         """What is asked for; where a field means nothing, that is said and it is None."""
-        texts = {name: self.query_one(f"#{name}", Input).value.strip() for name in ("split", "quality", "tag", "lints")}
+        texts = {name: self.query_one(f"#{name}", SafeInput).text.strip() for name in ("split", "quality", "tag", "lints")}
         chosen = str(self.query_one("#format", Select).value)
         try:
             return read_fields(Fields(chosen, self.query_one("#seeds", Checkbox).value, **texts))
@@ -139,13 +139,13 @@ is replaced when the new one is complete, not before.
     @on(Select.Changed)
     def _format_changed(self, event: Select.Changed) -> None:
         folder = bool(FORMATS[str(event.value)].files)
-        target, split = self.query_one("#target", Input), self.query_one("#split", Input)
-        if target.value in {str(self._default(name)) for name in FORMATS}:
-            target.value = str(self._default(str(event.value)))
+        target, split = self.query_one("#target", SafeInput), self.query_one("#split", SafeInput)
+        if target.text in {str(self._default(name)) for name in FORMATS}:
+            target.text = str(self._default(str(event.value)))
         self.query_one("#target-label", Label).update(Content("folder" if folder else "file"))
         split.disabled = folder
         if folder:
-            split.value = ""
+            split.text = ""
         self._look()
 
     @on(Checkbox.Changed)
@@ -230,7 +230,7 @@ is replaced when the new one is complete, not before.
         return self._path.absolute().with_name(f"{self._path.stem}.{format_name}{ending}")
 
     def _target(self) -> Path | None:
-        text = self.query_one("#target", Input).value.strip()
+        text = self.query_one("#target", SafeInput).text.strip()
         try:
             return Path(text).expanduser().absolute() if text else None
         except RuntimeError:

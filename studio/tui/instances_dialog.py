@@ -168,8 +168,7 @@ class InstanceEditor(Dialog[tuple[str, str] | None]):
             window.border_title = Content(f"Instance {self._instance.position + 1}")
             for name, text in (("input", self._instance.input), ("output", self._instance.output)):
                 yield Label(name, markup=False)
-                area = SafeTextArea(display(text), soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id=name)
-                area.cursor_blink = False
+                area = SafeTextArea(text, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id=name)
                 yield area
         yield KeyBar()
 
@@ -180,7 +179,7 @@ class InstanceEditor(Dialog[tuple[str, str] | None]):
     def action_save(self) -> None:
         """Give the texts back if they are others."""
         texts = (self.query_one("#input", SafeTextArea).text, self.query_one("#output", SafeTextArea).text)
-        before = (display(self._instance.input), display(self._instance.output))
+        before = (self._instance.input, self._instance.output)
         self.dismiss(None if texts == before else texts)
 
     def action_leave(self) -> None:

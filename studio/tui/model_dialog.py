@@ -95,9 +95,9 @@ class ModelDialog(Dialog[str | None]):
 
     def action_choose(self) -> None:
         """Take what the focus is at: the field's text, else the model under the cursor."""
-        field, table = self.query_one(Input), self.query_one(IdTable)
+        field, table = self.query_one(SafeInput), self.query_one(IdTable)
         if field.has_focus:
-            start_latest(self, "check", self._check, field.value.strip())
+            start_latest(self, "check", self._check, field.text.strip())
         elif table.current is not None:
             self._take(self._entries[table.current])
 
@@ -138,8 +138,8 @@ class ModelDialog(Dialog[str | None]):
         place = next((place for place, entry in enumerate(self._entries) if self._is_chosen(entry)), None)
         if place is not None:
             table.cursor = place
-        elif self._chosen and not self.query_one(Input).value:
-            self.query_one(Input).value = self._chosen
+        elif self._chosen and not self.query_one(SafeInput).text:
+            self.query_one(SafeInput).text = self._chosen
             self.query_one(Input).focus()
 
     def _is_chosen(self, entry: CatalogEntry) -> bool:

@@ -50,7 +50,7 @@ class NoteDialog(Dialog[str | None]):
 
     def action_keep(self) -> None:
         """Store it."""
-        self.dismiss(self.query_one(Input).value.strip())
+        self.dismiss(self.query_one(SafeInput).text.strip())
 
     def action_leave(self) -> None:
         """Change nothing."""
@@ -105,8 +105,8 @@ What you want to remember of this task. Tags are words of your own with commas b
 
     def action_keep(self) -> None:
         """Store both."""
-        tags = tuple(tag.strip() for tag in self.query_one("#tags", Input).value.split(",") if tag.strip())
-        self.dismiss(Annotation(tags, self.query_one("#note", Input).value.strip()))
+        tags = tuple(tag.strip() for tag in self.query_one("#tags", SafeInput).text.split(",") if tag.strip())
+        self.dismiss(Annotation(tags, self.query_one("#note", SafeInput).text.strip()))
 
     def action_leave(self) -> None:
         """Change nothing."""

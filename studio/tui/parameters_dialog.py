@@ -85,7 +85,7 @@ class ParametersDialog(Dialog[dict[str, Any] | None]):
         """Check the values and give the changed ones back; a value that does not fit is said and kept for correction."""
         changed = {}
         for number, key in enumerate(OFFERED):
-            text = self.query_one(f"#field-{number}", SafeInput).value.strip()
+            text = self.query_one(f"#field-{number}", SafeInput).text.strip()
             if text != _value(self._method, key):
                 changed[key] = value_of(text, self._infos[key])
         try:

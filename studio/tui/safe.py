@@ -1,29 +1,163 @@
-"""Fields in which text of any origin may be typed, pasted or corrected without reaching the terminal as it is."""
+"""Fields in which text of any origin may be typed, pasted or corrected: they hold it as it is, and show it so that nothing of it acts.
+
+What `display` would replace is drawn as one visible mark a character, so that the cursor goes over it, and it can be deleted, as over any
+other. A field's text is what was put in, byte for byte, but for what somebody typed or took away.
+"""
 
 from __future__ import annotations
 
+from itertools import count
+from typing import Any
+
+from rich.highlighter import Highlighter
+from rich.text import Text
+from textual.events import Paste
 from textual.widgets import Input, TextArea
-from textual.widgets.text_area import Edit, EditResult
+from textual.widgets.text_area import Edit, EditResult, Location
 
 from studio.text import display
 
+_UNPICTURED = "\u00a4"
+"""Drawn for an acting character that has no picture of its own."""
+_STAND_INS = 0x100000
+"""From here on, in the last plane for private use, characters stand for others in a document."""
+
 
 class SafeInput(Input):
-    """An input that shows control and invisible characters as visible ones, pasted ones too: what is seen is what it holds."""
+    """One line, line breaks among its marks. `text` is what it holds; its `value` is for Textual, with stand-ins for what acts."""
+
+    def __init__(self, text: str = "", **more: Any) -> None:
+        self._stand_ins = StandIns(but="")
+        super().__init__(self._stand_ins.put(text), highlighter=_Marks(self), **more)
+
+    @property
+    def text(self) -> str:
+        """What stands in it, as it is."""
+        return self._stand_ins.take(self.value)
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self.value = self._stand_ins.put(text)
+
+    @property
+    def selected_text(self) -> str:
+        """What is copied and cut, as it is."""
+        return self._stand_ins.take(super().selected_text)
 
     def validate_value(self, value: str) -> str:
-        """Clean whatever comes in."""
-        return display(value.replace("\n", " "))
+        """Let nothing in that acts; what stands for something goes on to do so."""
+        return self._stand_ins.put(value, again=True)
+
+    def replace(self, text: str, start: int, end: int) -> None:
+        """Take what is typed or pasted."""
+        super().replace(self._stand_ins.put(text), start, end)
+
+    def on_paste(self, event: Paste) -> None:
+        """Take all that is pasted; Textual's own takes the first line."""
+        event.prevent_default()
+        event.stop()
+        self.replace(_pasted(event.text).strip("\n"), *self.selection)
+
+
+class _Marks(Highlighter):
+    """What an input draws in place of its value."""
+
+    def __init__(self, field: SafeInput) -> None:
+        self._field = field
+
+    def __call__(self, _value: str | Text) -> Text:
+        return Text(_marked(self._field.text), no_wrap=True, overflow="ignore", end="")
+
+    def highlight(self, text: Text) -> None:
+        """Nothing more."""
 
 
 class SafeTextArea(TextArea):
-    """A text area that shows control and invisible characters as visible ones: what is seen is what it holds."""
+    """Several lines. In the document each character that acts is stood for by a private one; `text` has it as it is."""
+
+    def __init__(self, text: str = "", **more: Any) -> None:
+        self._stand_ins = StandIns()
+        super().__init__(self._stand_ins.put(text), **more)
+        self.cursor_blink = False
+
+    @property
+    def text(self) -> str:
+        """What stands in it, as it is."""
+        return self._stand_ins.take(self.document.text)
+
+    @text.setter
+    def text(self, value: str) -> None:
+        self.load_text(value)
 
     def load_text(self, text: str) -> None:
-        """Take `text`, cleaned."""
-        super().load_text(display(text))
+        """Show `text` in place of what is shown."""
+        super().load_text(self._stand_ins.put(text))
+
+    def get_text_range(self, start: Location, end: Location) -> str:
+        """Return a part of the text, as it is: what is copied."""
+        return self._stand_ins.take(super().get_text_range(start, end))
 
     def edit(self, edit: Edit) -> EditResult:
-        """Take an edit, a pasted one for example, cleaned."""
-        edit.text = display(edit.text.replace("\r\n", "\n").replace("\t", "    "))
-        return super().edit(edit)
+        """Take an edit, and return what it replaced as it was: what is cut."""
+        edit.text = self._stand_ins.put(edit.text)
+        done = super().edit(edit)
+        return EditResult(done.end_location, self._stand_ins.take(done.replaced_text))
+
+    def get_line(self, line_index: int) -> Text:
+        """Draw a line, with marks."""
+        line = self._stand_ins.take(self.document.get_line(line_index))
+        return Text(_marked(line), end="", no_wrap=True)
+
+    def on_paste(self, event: Paste) -> None:
+        """Take what is pasted, with line breaks as a terminal means them."""
+        event.prevent_default()
+        event.stop()
+        if not self.read_only:
+            end = self.replace(_pasted(event.text), *self.selection, maintain_selection_offset=False).end_location
+            self.move_cursor(end)
+
+
+class StandIns:
+    """Private characters for those that act on a terminal or break lines, one for each that has occurred; `take` undoes `put`.
+
+    Textual measures, wraps and splits what it is given: with the characters themselves it would lose its place, and some of them.
+    """
+
+    def __init__(self, but: str = "\n") -> None:
+        """`but`: characters that stay what they are."""
+        self._but = but
+        self._of: dict[int, str] = {}
+        self._for: dict[int, str] = {}
+        self._next = count(_STAND_INS)
+
+    def put(self, text: str, *, again: bool = False) -> str:
+        """Return `text` with stand-ins, as long as it is. What could be taken for one gets one, too, unless it has them `again`."""
+        there = {ord(each) for each in text}
+        kept = there & self._for.keys() if again else set()
+        for code in there - kept - self._of.keys():
+            character = chr(code)
+            if character not in self._but and (code >= _STAND_INS or character == "\n" or display(character) != character):
+                stand_in = next(self._next)
+                self._of[code], self._for[stand_in] = chr(stand_in), character
+        return text.translate({code: self._of[code] for code in there & self._of.keys() - kept})
+
+    def take(self, text: str) -> str:
+        """Return what the stand-ins of `text` stand for."""
+        return text.translate(self._for)
+
+
+def mark_of(character: str) -> str:
+    """Return what is drawn for a character: itself, its picture, or a mark; a cell wide where `display` replaces it."""
+    if character == "\n":
+        return "\u240a"
+    shown = display(character)
+    return shown if len(shown) == 1 else _UNPICTURED
+
+
+def _marked(text: str) -> str:
+    return text.translate({ord(each): mark_of(each) for each in set(text)})
+
+
+def _pasted(text: str) -> str:
+    """Terminals send the line breaks of a paste as carriage returns."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

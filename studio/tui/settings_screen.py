@@ -113,8 +113,8 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
             self.query_one("#meaning-pane").focus()
 
     @on(Input.Changed, "#find")
-    def _find(self, event: Input.Changed) -> None:
-        words = event.value.lower().split()
+    def _find(self) -> None:
+        words = self.query_one("#find", SafeInput).text.lower().split()
         found = (
             place for place, each in enumerate(self._settings) if all(word in f"{each.key} {each.description}".lower() for word in words)
         )
@@ -129,10 +129,10 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
         self._say("")
 
     @on(Input.Submitted, "#value")
-    def _typed(self, event: Input.Submitted) -> None:
+    def _typed(self) -> None:
         if self._edited is None:
             return
-        text = event.value.strip()
+        text = self.query_one("#value", SafeInput).text.strip()
         try:
             if text != typed_text(self._edited):
                 self._set(self._edited.key, typed_value(self._edited.key, text))
@@ -151,8 +151,8 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
         if self._edited is None:
             return
         self.add_class("-editing")
-        field = self.query_one("#value", Input)
-        field.value = typed_text(self._edited)
+        field = self.query_one("#value", SafeInput)
+        field.text = typed_text(self._edited)
         field.placeholder = "the path of a text file" if self._edited.is_prompt else f"{self._edited.key} = "
         field.focus()
 
@@ -170,7 +170,7 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
         elif table.has_focus:
             self.dismiss(self._changes)
         else:
-            self.query_one("#find", Input).value = ""
+            self.query_one("#find", SafeInput).text = ""
             table.focus()
 
     def _set(self, key: str, value: Any) -> None:

@@ -203,7 +203,7 @@ class StartScreen(Screen[None]):
 
     def action_create(self) -> None:
         """Make the pool of the form, or go on with it if it is there."""
-        name = self.query_one("#file", SafeInput).value.strip()
+        name = self.query_one("#file", SafeInput).text.strip()
         if not name:
             self.query_one("#file").focus()
             return

@@ -96,7 +96,7 @@ class StudyDialog(Dialog[Asked[P] | None], Generic[P]):
 
     def text_of(self, field: str) -> str:
         """What an input holds."""
-        return self.query_one(f"#{field}", Input).value
+        return self.query_one(f"#{field}", SafeInput).text
 
     def number_of(self, field: str, what: str) -> int:
         """The number from 1 that an input holds. Raises UsageError naming `what` when it holds anything else."""

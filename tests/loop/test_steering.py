@@ -174,9 +174,11 @@ def test_an_edited_candidate_is_decided_with_its_new_text(pool: Pool, session: S
     assert (pool.reader.decisions(candidate)[-1].verdict, pool.reader.decisions(candidate)[-1].reason) == (REJECTED, "too_short")
     session.steering.edit_candidate(candidate, all_seeds()[0].instruction)
     assert (pool.reader.decisions(candidate)[-1].reason, pool.reader.decisions(candidate)[-1].score) == ("not_novel", 1.0)
-    session.steering.edit_candidate(candidate, "  Name the seven largest lakes of Africa. ")
+    session.steering.edit_candidate(candidate, "  Name the seven largest lakes\tof Africa.\u200f ")
     held = pool.reader.decisions(candidate)[-1]
-    assert (held.verdict, held.reason, held.edited) == (ACCEPTED, "edited", "Name the seven largest lakes of Africa.")
+    assert (held.verdict, held.reason, held.edited) == (ACCEPTED, "edited", "  Name the seven largest lakes\tof Africa.\u200f ")
+    session.steering.edit_candidate(candidate, "Name the seven largest lakes of Africa.")
+    held = pool.reader.decisions(candidate)[-1]
     assert held.score == session.steering.score("Name the seven largest lakes of Africa.", candidate).score < 1.0
     assert session.steering.score("Name the seven largest lakes of Africa.").score == 1.0
     task = task_of(pool, candidate)
@@ -198,13 +200,13 @@ def test_instances_are_changed_dropped_and_brought_back_with_the_first_words_kep
     instance = next(each for each in pool.reader.instances(task) if each.verdict is ACCEPTED)
     session.steering.edit_instance(instance.id, " given ", " answer ")
     changed = pool.reader.instance(instance.id)
-    assert (changed.input, changed.output, changed.reason, changed.decided_by) == ("given", "answer", "edited", Decider.HUMAN)
+    assert (changed.input, changed.output, changed.reason, changed.decided_by) == (" given ", " answer ", "edited", Decider.HUMAN)
     assert changed.original is not None
     assert (changed.original.input, changed.original.output, changed.original.reason) == (instance.input, instance.output, "valid")
     session.steering.drop_instance(instance.id)
-    assert {"input": "given", "output": "answer"} not in rows_of(pool.path).get(task, {}).get("instances", [])
+    assert {"input": " given ", "output": " answer "} not in rows_of(pool.path).get(task, {}).get("instances", [])
     session.steering.restore_instance(instance.id)
-    assert {"input": "given", "output": "answer"} in rows_of(pool.path)[task]["instances"]
+    assert {"input": " given ", "output": " answer "} in rows_of(pool.path)[task]["instances"]
     with pytest.raises(UsageError, match="accepted already"):
         session.steering.restore_instance(instance.id)
     with pytest.raises(UsageError, match="needs an output"):

@@ -19,7 +19,7 @@ MARKDOWN_IN = {"help_dialog.py"}
 
 FOREIGN = {"instruction", "input", "output", "text", "edited", "detail", "suffix", "prefix", "message", "hint", "cause"}
 """Attributes of records that hold what a model, a file or a system wrote."""
-CLEANERS = {"display", "display_line", "clip", "fit", "len", "count_words", "compare", "_text", "_content", "_shown"}
+CLEANERS = {"display", "display_line", "clip", "fit", "len", "count_words", "compare", "_text", "_content", "_shown", "_marked"}
 """Functions that clean, or that give no text back; those with an underscore clean each part themselves."""
 SINKS = {
     "Content",
@@ -75,10 +75,17 @@ def faults(source: Path) -> Iterator[str]:
                     yield f"{place}: imports {alias.name}"
         if isinstance(node, ast.Call):
             yield from call_faults(node, place)
+        if isinstance(node, ast.Attribute) and node.attr == "value" and isinstance(node.value, ast.Call) and asks_for_input(node.value):
+            yield f"{place}: an input's value has stand-ins in it: take its text"
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Attribute) and target.attr in TITLES and not harmless(node.value):
                     yield f"{place}: {target.attr} is parsed as markup: give it a Content"
+
+
+def asks_for_input(node: ast.Call) -> bool:
+    """Whether the call looks for a field of one line."""
+    return called(node) == "query_one" and any(isinstance(each, ast.Name) and each.id in ("Input", "SafeInput") for each in node.args)
 
 
 def call_faults(node: ast.Call, place: str) -> Iterator[str]:
@@ -133,6 +140,7 @@ def test_nothing_goes_past_the_cleaning_function(source: Path) -> None:
         "print(x)",
         "from textual.widgets import Markdown",
         "Segment(row.text)",
+        "self.query_one('#a', SafeInput).value",
     ],
 )
 def test_the_rules_find_what_they_are_for(tmp_path: Path, code: str) -> None:

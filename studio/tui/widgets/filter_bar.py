@@ -152,10 +152,10 @@ class FilterBar(Vertical):
 
     def _take(self, *, typed: bool) -> None:
         rounds, scores = self._range("rounds"), self._range("scores")
-        state = self._value("state")
+        state, tag = self._value("state"), self.query_one("#tag", SafeInput).text.strip()
         selection = Selection(
             kind=Kind(self._value("kind")),
-            text=self.query_one("#words", Input).value,
+            text=self.query_one("#words", SafeInput).text,
             origin=Origin(origin) if (origin := self._value("origin")) else None,
             state=TaskState(state) if state in list(TaskState) else None,
             is_classification=_CLASS.get(self._value("class")),
@@ -166,7 +166,9 @@ class FilterBar(Vertical):
             sort=Sort(self._value("sort")),
             descending=self._descending,
             keep=Keep(
-                self._share("quality"), tags=(tag,) if (tag := self.query_one("#tag", Input).value.strip()) else (), noted=state == "noted"
+                self._share("quality"),
+                tags=(tag,) if (tag := self.query_one("#tag", SafeInput).text.strip()) else (),
+                noted=state == "noted",
             ),
         )
         if selection != self.selection:
@@ -174,8 +176,8 @@ class FilterBar(Vertical):
             self.post_message(self.Changed(selection, typed=typed))
 
     def _share(self, name: str) -> float | None:
-        field = self.query_one(f"#{name}", Input)
-        text = field.value.strip()
+        field = self.query_one(f"#{name}", SafeInput)
+        text = field.text.strip()
         share = float(text) if _NUMBER.fullmatch(text) else None
         if share is not None and share > 1:
             share = None
@@ -183,8 +185,8 @@ class FilterBar(Vertical):
         return share
 
     def _range(self, name: str) -> tuple[float, float] | None:
-        field = self.query_one(f"#{name}", Input)
-        text = field.value.strip()
+        field = self.query_one(f"#{name}", SafeInput)
+        text = field.text.strip()
         found = parse_range(text)
         field.set_class(bool(text) and found is None, "-invalid")
         return found

@@ -7,7 +7,7 @@ import math
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Input, Label, Static
+from textual.widgets import Label, Static
 
 from studio.tui.safe import SafeInput
 
@@ -42,7 +42,7 @@ class HoldOutField(Vertical):
     @property
     def asked(self) -> float | None:
         """What was written: a number, a share below 1, or 0 for none; None when it is neither."""
-        return parse_hold_out(self.query_one(Input).value)
+        return parse_hold_out(self.query_one(SafeInput).text)
 
     def on_descendant_focus(self) -> None:
         """Its second line belongs to it."""
