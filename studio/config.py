@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from studio.errors import UsageError, nearest_name
+from studio.paths import user_path
 
 ENVIRONMENT_PREFIX = "STUDIO_"
 
@@ -38,9 +39,11 @@ def read_text(file: Path, what: str) -> str:
     Raises UsageError when it cannot be read, or is in another encoding, with the way to change that.
     """
     try:
-        content = file.expanduser().read_bytes()
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        content = user_path(file).read_bytes()
+    except UsageError as error:
+        raise UsageError(f"{what} {error.message}", error.hint) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise UsageError(f"cannot read {what} {file}: {reason}", "check the path, and that this user may read it") from error
     content = content.removeprefix(codecs.BOM_UTF8)
     if (wide := utf16_of(content)) is not None:

@@ -19,6 +19,7 @@ from studio.errors import ModelError, PoolError, UsageError
 from studio.loop.configuration import Configuration, RunOptions
 from studio.loop.runs import Intent, Run, begin, intent, stored_engine
 from studio.loop.session import Session
+from studio.paths import user_path
 from studio.pool.store import Pool
 from studio.records import HoldOut, SeedTask
 from studio.seeds.bundled import bundled_seeds
@@ -112,7 +113,7 @@ def adapter_of(options: RunOptions, wanted: Intent, *, force: bool) -> str:
     if options.adapter == NO_ADAPTER:
         return ""
     if options.adapter:
-        return str(Path(options.adapter).expanduser().absolute())
+        return str(user_path(options.adapter, ModelError).absolute())
     if wanted.stored is None or wanted.differences or force:
         return ""
     stored = str(stored_engine(wanted.stored).get("adapter", ""))

@@ -77,7 +77,7 @@ def test_imports_run_one_way(source: Path) -> None:
     if allowed is None:
         return
     for module in modules_of(source):
-        if module.partition(".")[0] in (part, "records", "errors", "shares", "text"):
+        if module.partition(".")[0] in (part, "records", "errors", "paths", "shares", "text"):
             continue
         assert any(module == name or module.startswith(f"{name}.") for name in allowed), f"{source} imports studio.{module}"
 

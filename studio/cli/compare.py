@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from studio.cli.arguments import POOL, TARGET
 from studio.cli.printing import print_figures
 from studio.cli.studies import export_study, stored_study
 from studio.cli.terminal import is_terminal
@@ -21,7 +22,7 @@ Between = tuple[int, int] | None
 
 
 @click.command()
-@click.argument("pool", type=click.Path(path_type=Path))
+@click.argument("pool", type=POOL)
 @click.option("--rater", metavar="NAME", help="Who grades. Raters do not see each other's grades. [the user's name on this machine]")
 @click.option("--evaluation", type=click.IntRange(min=1), metavar="N", help="Whose answers. [the newest evaluation]")
 @click.option(
@@ -37,7 +38,9 @@ Between = tuple[int, int] | None
 @click.option("--report", is_flag=True, help="Print the grades instead, beside the paper's, with Cohen's kappa.")
 @click.option("--unblind", is_flag=True, help="With --report or --export: tell whose answers are whose before every rater is done.")
 @click.option("--json", "as_json", is_flag=True, help="With --report: print one JSON object.")
-@click.option("--export", "target", metavar="FILE|-", help="Write all grades of the comparison as JSON lines instead; - is stdout.")
+@click.option(
+    "--export", "target", type=TARGET, metavar="FILE|-", help="Write all grades of the comparison as JSON lines instead; - is stdout."
+)
 def command(
     pool: Path,
     rater: str | None,

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.arguments import OUTPUT, POOL
 from studio.cli.printing import print_figures
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
     from studio.insight.diversity_figures import Diversity
 
-PATH = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("pool", type=PATH)
+@click.argument("pool", type=POOL)
 @click.option(
     "--origin",
     type=click.Choice(["generated", "seed", "imported", "all"], case_sensitive=False),
@@ -26,7 +25,7 @@ PATH = click.Path(path_type=Path)
     help="Which tasks to look at.",
 )
 @click.option("--words", is_flag=True, help="Measure the words only: needs no parser.")
-@click.option("--html", "page", type=PATH, metavar="FILE", help="Also write verbs and objects as a sunburst, one HTML file.")
+@click.option("--html", "page", type=OUTPUT, metavar="FILE", help="Also write verbs and objects as a sunburst, one HTML file.")
 @click.option("--pipeline", metavar="NAME", help="spaCy pipeline: an installed package or a folder. [the small English one]")
 @click.option("--sample", type=click.IntRange(min=2), metavar="N", help="Instructions of the self-ROUGE-L. [1000]")
 @click.option("--seed", default="0", show_default=True, metavar="TEXT", help="Which instructions are sampled.")

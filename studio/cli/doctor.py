@@ -94,8 +94,10 @@ def _prefix_cache() -> dict[str, Any]:
 def _load(model: str, adapter: str, gpu_layers: int) -> dict[str, Any]:
     from studio.engine.open import open_engine
     from studio.engine.options import EngineOptions
+    from studio.paths import user_path
 
-    engine = open_engine(model, EngineOptions(gpu_layers=gpu_layers, adapter=adapter))
+    found = str(user_path(adapter, ModelError)) if adapter else ""
+    engine = open_engine(model, EngineOptions(gpu_layers=gpu_layers, adapter=found))
     try:
         info = engine.info
     finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.arguments import POOL
 from studio.cli.printing import print_json, print_tables
 from studio.text import display_line
 
@@ -16,11 +17,10 @@ if TYPE_CHECKING:
     from studio.tuning.evaluating import EvaluationRequest, TasksOverlap
 
 _LISTED = 20
-PATH = click.Path(path_type=Path)
 
 
 @click.command()
-@click.argument("source", type=PATH, metavar="POOL|FILE")
+@click.argument("source", type=POOL, metavar="POOL|FILE")
 @click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a model, or a server's address. [the bundled one]")
 @click.option("--adapter", default="", metavar="FILE", help="LoRA adapter for the model: a GGUF file, or the folder of a training.")
 @click.option(
@@ -38,7 +38,7 @@ PATH = click.Path(path_type=Path)
     help="Another contestant to compare with; may be repeated. Without MODEL: the same model.",
 )
 @click.option(
-    "--pool", type=PATH, help="With FILE: the pool that keeps the answers and whose tasks FILE must not overlap. [FILE.evaluation.db]"
+    "--pool", type=POOL, help="With FILE: the pool that keeps the answers and whose tasks FILE must not overlap. [FILE.evaluation.db]"
 )
 @click.option("--max-tokens", type=click.IntRange(1, 65_536), default=256, show_default=True, help="Tokens of an answer at most.")
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Evaluate on N of the tasks only.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.arguments import INPUT, OUTPUT, POOL, TARGET
 from studio.errors import PoolError, UsageError
 
 if TYPE_CHECKING:
@@ -23,9 +24,14 @@ _STEP = 500
 
 
 @click.command()
-@click.argument("pool", type=click.Path(path_type=Path))
+@click.argument("pool", type=POOL)
 @click.option(
-    "-o", "--output", required=True, metavar="FILE|FOLDER|-", help="Where to write; - is stdout. A file that is there is replaced."
+    "-o",
+    "--output",
+    required=True,
+    type=TARGET,
+    metavar="FILE|FOLDER|-",
+    help="Where to write; - is stdout. A file that is there is replaced.",
 )
 @click.option(
     "--format",
@@ -52,14 +58,14 @@ _STEP = 500
 @click.option("--exclude-lint", "excluded", multiple=True, metavar="CODE,...", help="Leave out what these lints find, see `studio lint`.")
 @click.option(
     "--against",
-    type=click.Path(path_type=Path),
+    type=INPUT,
     multiple=True,
     metavar="FILE",
     help="The evaluation files of --exclude-lint contamination.",
 )
 @click.option("--tag", "tags", multiple=True, metavar="NAME", help="Only tasks with this tag; may be repeated for tasks with any of them.")
 @click.option("--noted", is_flag=True, help="Only tasks with a note.")
-@click.option("--card", type=click.Path(path_type=Path), metavar="FILE", help="Also write a Hugging Face dataset card, as README.md.")
+@click.option("--card", type=OUTPUT, metavar="FILE", help="Also write a Hugging Face dataset card, as README.md.")
 @click.option("--title", metavar="TEXT", help="With --card: what the dataset is called. [the pool's name]")
 @click.option("--license", "licence", metavar="ID", help="With --card: the dataset's licence on the hub, such as apache-2.0. [unknown]")
 @click.option("--language", "languages", multiple=True, metavar="CODE", help="With --card: its language, such as en; may be repeated.")
@@ -97,7 +103,8 @@ def command(
     from studio.pool.queries import Queries
     from studio.pool.review_records import Keep
 
-    _refuse_contradictions(output, unrated, min_quality)
+    if unrated and min_quality is None:
+        raise UsageError("--unrated goes with --min-quality", "without it tasks are exported whether rated or not")
     find_format(format_name)
     options = ExportOptions(format_name, include_seeds, split, seed, Keep(min_quality, unrated, tags, noted))
     lints = _chosen(excluded, against)
@@ -112,13 +119,6 @@ def command(
         if card is not None and described is not None:
             _write_card(reader, card, described, summary, (source, options, tuple(each.code for each in lints)))
     _tell(summary, format_name)
-
-
-def _refuse_contradictions(output: str, unrated: bool, min_quality: float | None) -> None:
-    if not output:
-        raise UsageError("--output is empty", "name a file, or - for stdout")
-    if unrated and min_quality is None:
-        raise UsageError("--unrated goes with --min-quality", "without it tasks are exported whether rated or not")
 
 
 def _tell(summary: ExportSummary, format_name: str) -> None:

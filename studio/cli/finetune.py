@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.arguments import INPUT, OUTPUT, POOL
 from studio.cli.printing import print_json
 from studio.text import display_line
 
 if TYPE_CHECKING:
     from studio.tuning.events import Finished
 
-PATH = click.Path(path_type=Path)
-
 
 @click.command(
     epilog="Needs the extra: pip install 'self-instruct-studio[train]'. Exit codes: 0 done, 2 usage, 3 model, 4 pool, 130 interrupted."
 )
-@click.argument("pool", type=PATH)
+@click.argument("pool", type=POOL)
 @click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a GGUF model: llama or gemma3. [the bundled one]")
-@click.option("--weights", type=PATH, metavar="FOLDER", help="Hugging Face folder of the same model. [the weights in the GGUF file]")
+@click.option("--weights", type=INPUT, metavar="FOLDER", help="Hugging Face folder of the same model. [the weights in the GGUF file]")
 @click.option("--name", default="", metavar="NAME", help="What to call the training. [the unfinished one, or tuned-N]")
-@click.option("-o", "--output", type=PATH, metavar="FOLDER", help="Where its files go. [POOL.adapters/NAME]")
+@click.option("-o", "--output", type=OUTPUT, metavar="FOLDER", help="Where its files go. [POOL.adapters/NAME]")
 @click.option("--data", metavar="WHICH", help="all, generated (without the seeds) or seeds (alone, to compare with). [all]")
 @click.option(
     "--format",

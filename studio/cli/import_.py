@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from studio.cli.arguments import INPUT, POOL
+
 _ORIGINS = ("imported", "seed")
 
 
 @click.command("import")
-@click.argument("pool", type=click.Path(path_type=Path))
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.argument("pool", type=POOL)
+@click.argument("files", nargs=-1, required=True, type=INPUT, metavar="FILE...")
 @click.option(
     "--format",
     "format_name",

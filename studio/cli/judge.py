@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.arguments import POOL
 from studio.cli.printing import print_figures, print_json
 from studio.errors import UsageError
 from studio.text import display_line
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("pool", type=click.Path(path_type=Path))
+@click.argument("pool", type=POOL)
 @click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a model, or a server's address. [the bundled one]")
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Tasks to judge. [200]")
 @click.option("--seed", metavar="TEXT", help="Decides which ones. [0]")

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.arguments import INPUT, POOL
 from studio.cli.printing import print_json
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
     from studio.insight.lint.api import LintOptions
-
-PATH = click.Path(path_type=Path)
 
 
 def split_codes(texts: tuple[str, ...]) -> list[str]:
@@ -32,8 +31,8 @@ class _LintCommand(click.Command):
 
 
 @click.command(cls=_LintCommand)
-@click.argument("pool", type=PATH, required=False)
-@click.option("--against", type=PATH, multiple=True, metavar="FILE", help="Compare with an evaluation file, too; may be repeated.")
+@click.argument("pool", type=POOL, required=False)
+@click.option("--against", type=INPUT, multiple=True, metavar="FILE", help="Compare with an evaluation file, too; may be repeated.")
 @click.option("--only", multiple=True, metavar="CODE,...", help="Look for these faults only.")
 @click.option(
     "--near", type=click.FloatRange(0.5, 1), default=0.8, show_default=True, help="Jaccard index of near-duplicates, from 0.5 to 1."

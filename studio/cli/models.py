@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.arguments import INPUT
 from studio.cli.models_optimize import command as optimize
 from studio.cli.printing import print_json
 from studio.errors import ModelError
@@ -36,7 +37,7 @@ command.add_command(optimize)
 
 
 @command.command("list")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=INPUT)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def listing(paths: tuple[Path, ...], as_json: bool) -> None:
     """List the models that can be used.

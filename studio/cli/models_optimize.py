@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.arguments import OUTPUT
 from studio.cli.printing import print_json
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ MEASURED = ("size", "prompt_tok_s", "decode_tok_s", "perplexity")
     show_default=True,
     help="Quantisation: q8_0 keeps the quality, q4_0 is faster and smaller.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="The copy. [your models folder, named after both]")
+@click.option("-o", "--output", type=OUTPUT, metavar="FILE", help="The copy. [your models folder, named after both]")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, metavar="N", help="CPU threads; 0 is the physical cores. [0]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

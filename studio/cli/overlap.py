@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
+from studio.cli.arguments import INPUT
 from studio.cli.printing import print_json, print_tables
 
 _ORIGINS = ("seed", "generated", "imported")
 
 
 @click.command()
-@click.argument("ours", type=click.Path(path_type=Path), metavar="FILE")
-@click.argument("theirs", type=click.Path(path_type=Path), metavar="OTHER")
+@click.argument("ours", type=INPUT, metavar="FILE")
+@click.argument("theirs", type=INPUT, metavar="OTHER")
 @click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="How many of the most similar pairs to list.")
 @click.option("--origin", type=click.Choice(_ORIGINS), help="Take only these tasks of a pool. Without it: all active ones.")
 @click.option(

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.arguments import OUTPUT, POOL
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
     from studio.insight.parser import Parser
 
-PATH = click.Path(path_type=Path)
-
 
 @click.command()
-@click.argument("pool", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, metavar="FILE", help="Where to write the page.")
+@click.argument("pool", type=POOL)
+@click.option("-o", "--output", type=OUTPUT, required=True, metavar="FILE", help="Where to write the page.")
 @click.option("--title", metavar="TEXT", help="What the dataset is called. [the pool's name]")
 @click.option("--pipeline", metavar="NAME", help="spaCy pipeline for root verbs and objects. [the small English one, if installed]")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")

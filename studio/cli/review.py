@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.arguments import POOL, TARGET
 from studio.cli.printing import print_figures
 from studio.cli.studies import export_study, stored_study
 from studio.cli.terminal import is_terminal
@@ -21,14 +22,16 @@ STRATA = ("none", "round", "class", "depth")
 
 
 @click.command()
-@click.argument("pool", type=click.Path(path_type=Path))
+@click.argument("pool", type=POOL)
 @click.option("--rater", metavar="NAME", help="Who rates. Raters do not see each other's answers. [the user's name on this machine]")
 @click.option("--sample", type=click.IntRange(1, 1_000_000_000), metavar="N", help="Tasks to draw. [200]")
 @click.option("--seed", metavar="TEXT", help="Decides which ones. [0]")
 @click.option("--stratify", type=click.Choice(STRATA), help="Draw from each stratum in proportion to its size. [none]")
 @click.option("--report", is_flag=True, help="Print the figures instead: the paper's table 2 with intervals, and Cohen's kappa.")
 @click.option("--json", "as_json", is_flag=True, help="With --report: print one JSON object.")
-@click.option("--export", "target", metavar="FILE|-", help="Write all ratings of the review as JSON lines instead; - is stdout.")
+@click.option(
+    "--export", "target", type=TARGET, metavar="FILE|-", help="Write all ratings of the review as JSON lines instead; - is stdout."
+)
 def command(
     pool: Path,
     rater: str | None,

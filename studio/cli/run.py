@@ -8,15 +8,14 @@ from typing import Any
 
 import click
 
+from studio.cli.arguments import INPUT, POOL
 from studio.cli.printing import print_json
 from studio.cli.terminal import is_terminal
 from studio.errors import UsageError
 
-PATH = click.Path(path_type=Path)
-
 
 @click.command(epilog="Exit codes: 0 done, 2 usage, 3 model, 4 pool, 5 stalled, 130 interrupted.")
-@click.argument("pool", type=PATH)
+@click.argument("pool", type=POOL)
 @click.option("--headless", is_flag=True, help="Generate without the terminal studio, with a progress bar on stderr.")
 @click.option("--target", type=click.IntRange(min=1), metavar="N", help="Stop when the pool has N generated tasks.")
 @click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Stop after N rounds.")
@@ -29,7 +28,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--adapter", metavar="FILE", help="LoRA adapter for the model, as `studio finetune` makes it; `none` is without. [none]")
 @click.option("--profile", metavar="NAME", help="studio, paper, code or alpaca. [studio]")
 @click.option("--seed", metavar="TEXT", help="Equal pool, settings, model and seed give equal data. [0]")
-@click.option("--seeds", "seed_files", type=PATH, multiple=True, metavar="FILE", help="Seed tasks of a new pool (JSONL, CSV, text).")
+@click.option("--seeds", "seed_files", type=INPUT, multiple=True, metavar="FILE", help="Seed tasks of a new pool (JSONL, CSV, text).")
 @click.option(
     "--hold-out",
     type=click.FloatRange(min=0),
@@ -40,7 +39,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--context", type=click.IntRange(min=0), metavar="TOKENS", help="Context over all sequences; 0 chooses. [0]")
 @click.option("--threads", type=click.IntRange(min=0), metavar="N", help="CPU threads; 0 is the physical cores. [0]")
 @click.option("--parallel", type=click.IntRange(0, 256), metavar="N", help="Sequences decoded at once; 0 chooses. [0]")
-@click.option("--config", "config_file", type=PATH, metavar="FILE", help="TOML file with any of the parameters.")
+@click.option("--config", "config_file", type=INPUT, metavar="FILE", help="TOML file with any of the parameters.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any parameter, such as threshold=0.6; may be repeated.")
 @click.option("--force", is_flag=True, help="Start a new run in a pool that was made with other settings or another model.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.arguments import INPUT
 from studio.cli.printing import print_json
 from studio.errors import ExitCode
 
@@ -21,7 +22,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=INPUT, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def check(files: tuple[Path, ...], as_json: bool) -> None:
     """Print figures, faults and near-duplicates of each FILE: JSONL in the original's schema, CSV, or one instruction a line.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studio.cli.arguments import POOL
 from studio.cli.printing import print_json, print_tables
 from studio.errors import UsageError
 from studio.text import display_line
@@ -18,7 +19,7 @@ _LINES = 20
 
 
 @click.command()
-@click.argument("pool", type=click.Path(path_type=Path))
+@click.argument("pool", type=POOL)
 @click.argument("reference", required=False, metavar="[ID]")
 @click.option("--search", metavar="TEXT", help="List the tasks whose instruction has these words.")
 @click.option("--rejected", is_flag=True, help="List rejected candidates, the newest first, with the reason.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.arguments import POOL
 from studio.cli.printing import print_json, print_tables
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ Figures = tuple[dict[str, Any], Callable[[], "Group"]]
 
 
 @click.command()
-@click.argument("pool", type=click.Path(path_type=Path))
+@click.argument("pool", type=POOL)
 @click.option("--lineage", is_flag=True, help="Show instead what became of each seed, and acceptance by generation.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(pool: Path, lineage: bool, as_json: bool) -> None:

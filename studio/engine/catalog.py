@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
-from studio.engine.identity import APP_NAME, identify
+from studio.engine.identity import identify
 from studio.errors import ModelError, nearest_name
+from studio.paths import app_folder, user_path
 from studio.records import ModelIdentity
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
@@ -32,8 +31,8 @@ class CatalogEntry:
 def models_folders() -> list[Path]:
     """The folders searched for GGUF files, the strongest first: `$STUDIO_MODELS`, `models` here, and the user's data folder."""
     named = os.environ.get("STUDIO_MODELS", "")
-    folders = [Path(part).expanduser() for part in named.split(os.pathsep) if part]
-    return [*folders, Path("models"), Path(platformdirs.user_data_dir(APP_NAME)) / "models"]
+    folders = [user_path(part, ModelError) for part in named.split(os.pathsep) if part]
+    return [*folders, Path("models"), app_folder("data") / "models"]
 
 
 def bundled_model() -> Path | None:
@@ -63,7 +62,7 @@ def find_model(name_or_path: str = "") -> Path:
     Raises ModelError when there is none, with the nearest name.
     """
     wanted = name_or_path or DEFAULT_MODEL
-    path = Path(wanted).expanduser()
+    path = user_path(wanted, ModelError)
     if path.is_file():
         return path
     if path.is_dir():
@@ -90,7 +89,7 @@ def _found(extra_paths: Sequence[Path]) -> Iterator[tuple[str, Path, str]]:
     """Yield name, path and source of each file once. A name is the file's stem; the bundled file goes by the default's short name."""
     seen: set[Path] = set()
     for name, path, source in _candidates(extra_paths):
-        real = path.resolve()
+        real = Path(os.path.realpath(path))
         if real not in seen:
             seen.add(real)
             yield name, path, source
@@ -107,4 +106,4 @@ def _candidates(extra_paths: Sequence[Path]) -> Iterator[tuple[str, Path, str]]:
 
 
 def _gguf_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.gguf") if file.is_file()) if folder.is_dir() else []
+    return sorted(file for file in folder.glob("*.gguf") if os.path.isfile(file)) if os.path.isdir(folder) else []  # noqa: PTH112, PTH113  (these raise nothing)

@@ -14,11 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-import platformdirs
-
 from studio.engine import wire
 from studio.engine.fitting import number_tried, speaks_of_memory
-from studio.engine.identity import APP_NAME
+from studio.paths import app_folder
 
 CHILD_COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "studio.engine.child")
 """`-P` keeps files of the working folder from being imported in place of the studio's."""
@@ -171,7 +169,7 @@ def machine_memory_kills(counters: Path = Path("/proc/vmstat")) -> int:
 
 def log_folder() -> Path:
     """The folder of the model process's logs."""
-    return Path(platformdirs.user_log_dir(APP_NAME))
+    return app_folder("log")
 
 
 def _new_log() -> Path:

@@ -8,12 +8,9 @@ import json
 import os
 from pathlib import Path
 
-import platformdirs
-
 from studio.engine.gguf import Gguf, read_gguf
+from studio.paths import app_folder
 from studio.records import ModelIdentity
-
-APP_NAME = "self-instruct-studio"
 
 
 def identify(path: Path) -> ModelIdentity:
@@ -39,7 +36,7 @@ def describe(header: Gguf, sha256: str) -> ModelIdentity:
 
 def hash_cache_path() -> Path:
     """The file that remembers hashes of model files between runs."""
-    return Path(platformdirs.user_cache_dir(APP_NAME)) / "model-sha256.json"
+    return app_folder("cache") / "model-sha256.json"
 
 
 def file_sha256(path: Path) -> str:

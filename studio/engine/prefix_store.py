@@ -12,9 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
-from studio.engine.identity import APP_NAME
+from studio.paths import app_folder
 
 State = ctypes.Array[ctypes.c_uint8]
 
@@ -51,7 +49,7 @@ def open_store(environment: Mapping[str, str] | None = None) -> PrefixStore | No
 
 def store_folder() -> Path:
     """The folder of the stored states."""
-    return Path(platformdirs.user_cache_dir(APP_NAME)) / "prefixes"
+    return app_folder("cache") / "prefixes"
 
 
 def worth_storing(seconds: float, size: int) -> bool:

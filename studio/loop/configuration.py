@@ -106,9 +106,4 @@ def _with_prompt_texts(values: Mapping[str, Any], folder: Path) -> dict[str, Any
 def _prompt_text(key: str, value: Any, folder: Path) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{key} must be the path of a text file, not {value!r}")
-    try:
-        place = folder / Path(value).expanduser()
-    except RuntimeError:
-        # "~nobody": reading it says what is wrong.
-        place = Path(value)
-    return read_text(place, f"the prompt of {key},")
+    return read_text(Path(value) if value.startswith("~") else folder / value, f"the prompt of {key},")

@@ -10,10 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from studio.errors import PoolError
+from studio.paths import shown
 from studio.pool import schema
 from studio.pool.database import Database
 from studio.pool.evaluations import hold_out
-from studio.pool.faults import explained, shown
+from studio.pool.faults import explained
 from studio.pool.migrate import migrate
 from studio.pool.tasks import insert_tasks
 from studio.records import HoldOut, Origin, SeedTask
@@ -30,6 +31,8 @@ def check_place(path: Path) -> None:
 
 
 def _check_place(path: Path, folder: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise PoolError(f"{shown(path)} is a link to {shown(path.readlink())}, which is not there", "delete the link, or name another file")
     if os.path.lexists(path):
         raise PoolError(f"{shown(path)} already exists", "open it, or name a new file")
     if not folder.is_dir():

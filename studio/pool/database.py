@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import PoolError
-from studio.pool.faults import explained, shown
+from studio.paths import shown
+from studio.pool.faults import explained
 from studio.pool.sqlite_tables import SqliteUtils
 
 BUSY_SECONDS = 5.0

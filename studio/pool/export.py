@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from studio.errors import PoolError, UsageError
-from studio.pool.faults import shown
+from studio.paths import shown
 from studio.pool.formats import find_format
 from studio.pool.formats.api import Format, Source
 from studio.pool.formats.self_instruct import SEEDS

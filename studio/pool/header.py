@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 
 from studio.errors import PoolError
+from studio.paths import shown
 from studio.pool import schema
-from studio.pool.faults import shown
 
 # https://www.sqlite.org/fileformat.html section 1.3: 100 bytes, big-endian.
 _SIZE = 100
@@ -57,7 +57,8 @@ def _head(path: Path) -> bytes:
     try:
         # A named pipe would block for ever when opened.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise PoolError(f"{shown(path)} is not a file", "name the pool's file")
+            what = "a folder, not a pool" if path.is_dir() else "no file, but a device or a pipe"
+            raise PoolError(f"{shown(path)} is {what}", "name the pool's file")
         with path.open("rb") as file:
             return file.read(_SIZE)
     except FileNotFoundError as error:

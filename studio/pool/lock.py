@@ -10,8 +10,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from studio.errors import PoolError, PoolInUse
+from studio.paths import shown
 from studio.pool.database import Database, connect_readable
-from studio.pool.faults import shown
 from studio.pool.records import WriterRecord
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from studio.errors import PoolError
+from studio.paths import shown
 from studio.pool import schema
-from studio.pool.faults import explained, shown
+from studio.pool.faults import explained
 
 
 def statements(script: str) -> Iterator[str]:

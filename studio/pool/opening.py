@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from studio.errors import OldPoolError, PoolError
+from studio.paths import shown
 from studio.pool import schema
 from studio.pool.database import Database, connect_readable, connect_writable
-from studio.pool.faults import shown
 from studio.pool.header import check_version
 from studio.pool.lock import sign
 from studio.pool.migrate import migrate

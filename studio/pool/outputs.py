@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from studio.errors import PoolError, UsageError
-from studio.pool.faults import shown
+from studio.paths import shown
 
 _HINTS = {
     errno.ENOSPC: "free some space, or write to another disk",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from studio.errors import PoolError
-from studio.pool.faults import shown
+from studio.paths import shown
 from studio.pool.reading import Reader
 from studio.pool.records import CandidateRecord, DecisionRecord, InstanceRecord, OriginalInstance, RequestRecord
 from studio.pool.rows import COMPLETION_COLUMNS, MODEL_COLUMNS, completion_of, model_of, sampling_of

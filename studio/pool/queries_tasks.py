@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from studio.errors import PoolError
-from studio.pool.faults import explained, shown
+from studio.paths import shown
+from studio.pool.faults import explained
 from studio.pool.reading import Reader, chunks
 from studio.records import Instance, Origin, Task, TaskState
 

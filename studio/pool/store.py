@@ -10,12 +10,12 @@ from typing import Self
 
 from studio.engine.api import Completion
 from studio.errors import PoolError
+from studio.paths import shown
 from studio.pool import writes
 from studio.pool.comparisons import Comparisons
 from studio.pool.create import build, check_place
 from studio.pool.database import Database, connect_readable
 from studio.pool.evaluations import Evaluations
-from studio.pool.faults import shown
 from studio.pool.header import check_header, resolved
 from studio.pool.judgements import Judgements
 from studio.pool.ledger import Ledger

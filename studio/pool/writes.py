@@ -8,8 +8,8 @@ from typing import Any
 
 from studio.engine.api import Completion, SamplingParams
 from studio.errors import PoolError
+from studio.paths import shown
 from studio.pool.database import Database
-from studio.pool.faults import shown
 from studio.pool.lock import now
 from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedRequest
 from studio.pool.rows import COMPLETION_FIELDS, completion_values, prompt_id, sampling_id, storable_or_none

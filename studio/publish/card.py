@@ -16,8 +16,8 @@ from studio import __version__
 from studio.errors import UsageError
 from studio.insight.report import scorecard_rows
 from studio.insight.statistics import Statistics, statistics
+from studio.paths import shown
 from studio.pool.export import ExportOptions, ExportSummary
-from studio.pool.faults import shown
 from studio.pool.formats.api import Source
 from studio.pool.outputs import writing
 from studio.pool.queries import Queries

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,7 +14,8 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
-from studio.errors import StudioError, UsageError
+from studio.errors import PoolError, StudioError, UsageError
+from studio.paths import user_path
 from studio.pool.export import ExportOptions, ExportSummary
 from studio.pool.export_sample import sample_records
 from studio.pool.formats import FORMATS
@@ -168,11 +170,12 @@ is replaced when the new one is complete, not before.
         """Write what is asked for, unless something is being written."""
         if self._writing or (asked := self._read()) is None:
             return
-        target = self._target()
-        if target is None:
-            self._say("name a file to write", "-error")
-        else:
-            start_latest(self, "export", self._export, target, asked)
+        try:
+            target = self._target()
+        except StudioError as error:
+            self._fail(error)
+            return
+        start_latest(self, "export", self._export, target, asked)
 
     def _look(self) -> None:
         """Show the sample of what is asked for, and whether something is there already."""
@@ -229,20 +232,14 @@ is replaced when the new one is complete, not before.
         ending = "" if FORMATS[format_name].files else ".jsonl"
         return self._path.absolute().with_name(f"{self._path.stem}.{format_name}{ending}")
 
-    def _target(self) -> Path | None:
-        text = self.query_one("#target", SafeInput).text.strip()
-        try:
-            return Path(text).expanduser().absolute() if text else None
-        except RuntimeError:
-            # A home that nobody has.
-            return None
+    def _target(self) -> Path:
+        """The file or folder named. Raises UsageError and PoolError for one that cannot be used."""
+        return user_path(self.query_one("#target", SafeInput).text.strip(), PoolError).absolute()
 
     def _exists(self) -> bool:
-        target = self._target()
-        try:
-            return target is not None and target.exists()
-        except OSError:
-            return False
+        with suppress(StudioError):
+            return self._target().exists()
+        return False
 
     def _tell_progress(self) -> None:
         if self._writing and not leaving(self):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -21,7 +21,8 @@ from studio.engine.figures import count_text, size_text
 from studio.engine.gguf import read_gguf
 from studio.engine.remote_address import is_address, parse_address
 from studio.engine.scripted import SCRIPTED_MODEL
-from studio.errors import StudioError
+from studio.errors import ModelError, StudioError
+from studio.paths import user_path
 from studio.text import display, display_line
 from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY
@@ -145,7 +146,7 @@ class ModelDialog(Dialog[str | None]):
     def _is_chosen(self, entry: CatalogEntry) -> bool:
         if not self._chosen:
             return entry.source == _BUNDLED
-        return self._chosen in (entry.name, str(entry.path)) or Path(self._chosen).expanduser() == entry.path
+        return self._chosen in (entry.name, str(entry.path)) or os.path.expanduser(self._chosen) == str(entry.path)  # noqa: PTH111  (raises nothing)
 
     async def _check(self, text: str) -> None:
         if not text:
@@ -190,7 +191,7 @@ def checked_model(text: str, base: str) -> str:
         found = find_model(base)
     header = read_gguf(found)
     if adapter:
-        check_adapter(Path(adapter).expanduser(), header)
+        check_adapter(user_path(adapter, ModelError), header)
     return with_adapter(model, adapter)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -22,6 +24,9 @@ from studio.errors import OldPoolError, PoolError, StudioError, UsageError
 from studio.loop.configuration import Configuration
 from studio.loop.profiles import DEFAULT_PROFILE, PROFILES, profile
 from studio.opening import Opening, RunRequest
+from studio.paths import user_path
+from studio.pool.create import check_place
+from studio.pool.header import check_header
 from studio.pool.queries import Queries
 from studio.tui.cells import clip
 from studio.tui.dialogs import ErrorDialog
@@ -211,7 +216,11 @@ class StartScreen(Screen[None]):
         if hold_out is None:
             self.query_one("#hold-out").focus()
             return
-        path = Path(name).expanduser()
+        try:
+            path = user_path(name, PoolError)
+        except StudioError as error:
+            self.app.push_screen(ErrorDialog(error))
+            return
         options, overrides = self._configuration.options, self._configuration.overrides
         if path.exists():
             options = options.model_copy(update={**_STORED, "hold_out": hold_out})
@@ -224,10 +233,13 @@ class StartScreen(Screen[None]):
     def _open(self, path: Path, configuration: Configuration) -> None:
         asked = RunRequest(path, configuration)
         try:
-            if not path.parent.is_dir():
-                raise PoolError(f"the folder {path.parent} for the pool does not exist", "name a file in a folder that is there")
+            # What cannot be a pool can still be corrected here.
+            if user_path(path, PoolError).exists():
+                check_header(path)
+            else:
+                check_place(path)
             if configuration.options.hold_out:
-                # Too many of them, or a pool that is there already, can still be corrected here.
+                # So can too many of them, or a pool that is there already.
                 Opening(asked).close()
         except StudioError as error:
             self.app.push_screen(ErrorDialog(error))
@@ -256,16 +268,13 @@ def _changes_words(changes: Mapping[str, Any]) -> Content:
 def _recent_line(path: Path, words: str) -> Content:
     try:
         shown = str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (OSError, ValueError):
+        # Elsewhere; or the working folder is gone.
         shown = str(path)
     return Content.assemble(clip(shown, 60), (f"  {words}" if words else "", "$foreground-muted"))
 
 
 def _free_name() -> str:
     """A name for a new pool that is not taken in this folder."""
-    if not Path("pool.db").exists():
-        return "pool.db"
-    number = 2
-    while Path(f"pool-{number}.db").exists():
-        number += 1
-    return f"pool-{number}.db"
+    names = chain(["pool.db"], (f"pool-{number}.db" for number in count(2)))
+    return next(name for name in names if not os.path.lexists(name))

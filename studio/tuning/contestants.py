@@ -14,6 +14,7 @@ from studio.engine.options import EngineOptions
 from studio.engine.remote_address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
 from studio.errors import ModelError, UsageError, nearest_name
+from studio.paths import user_path
 from studio.records import ModelIdentity
 from studio.tuning.chat_template import around_the_prompt, has_chat_template
 from studio.tuning.formats import VARIED
@@ -104,7 +105,7 @@ def _without_file(spec: ContestantSpec) -> Entrant:
 
 
 def _adapter(name: str, base: Gguf) -> Path:
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_dir():
         path = path / ADAPTER_FILE
     if not path.is_file():

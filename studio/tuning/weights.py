@@ -14,11 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from studio.engine.gguf import Gguf
-from studio.engine.identity import APP_NAME
 from studio.errors import ModelError
+from studio.paths import app_folder
 
 BUDGET_BYTES = 4 << 30
 _WHOLE = "whole"
@@ -53,7 +51,7 @@ def check_folder(folder: Path, base: Gguf) -> None:
 
 def cache_folder() -> Path:
     """The folder of the copies."""
-    return Path(platformdirs.user_cache_dir(APP_NAME)) / "weights"
+    return app_folder("cache") / "weights"
 
 
 def is_cached(sha256: str) -> bool:

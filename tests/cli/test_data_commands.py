@@ -71,7 +71,7 @@ def test_export_to_a_file_says_where(studio: Studio, pool: Path, tmp_path: Path)
         (["-o", "-", "--split", "0.5"], ExitCode.USAGE, "--split writes two files"),
         (["-o", "data.jsonl", "--split", "1.5"], ExitCode.USAGE, "--split 1.5 is not a share"),
         (["-o", "data.jsonl", "--split", "half"], ExitCode.USAGE, "half"),
-        (["-o", ""], ExitCode.USAGE, "--output is empty"),
+        (["-o", ""], ExitCode.USAGE, "a path is empty"),
         ([], ExitCode.USAGE, "Missing option"),
     ],
 )

@@ -20,6 +20,17 @@ CODES = {
     "SQLITE_CORRUPT": "is damaged",
     "SQLITE_NOTADB": "no SQLite database",
     "SQLITE_CANTOPEN": "cannot be opened",
+    "SQLITE_PROTOCOL": "the locks of its file system do not work",
+    "SQLITE_AUTH": "does not allow",
+}
+WITHOUT_CODE = {
+    "locking protocol": "locks of its file system",
+    "disk I/O error": "cannot be read or written",
+    "database is locked": "has it locked",
+    "database disk image is malformed": "is damaged",
+    "attempt to write a readonly database": "cannot be written",
+    "not authorized": "does not allow",
+    "database or disk is full": "the disk is full",
 }
 
 
@@ -33,6 +44,19 @@ def test_every_error_names_the_pool_and_a_next_step(name: str, extended: int) ->
     assert "/data/pool.db" in told.message
     assert "what SQLite says" in told.message
     assert told.hint
+
+
+@pytest.mark.parametrize("words", WITHOUT_CODE)
+def test_an_error_without_a_code_is_known_by_its_words(words: str) -> None:
+    told = explain(sqlite3.OperationalError(words), Path("pool.db"))
+    assert WITHOUT_CODE[words] in told.message and "report" not in told.hint
+
+
+def test_locks_that_fail_are_no_trouble_of_the_disk() -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMLOCK
+    told = explain(error, Path("pool.db"))
+    assert "locks" in told.message and "local disk" in told.hint
 
 
 def test_what_is_unknown_is_our_fault() -> None:

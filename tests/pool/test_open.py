@@ -92,8 +92,8 @@ def test_what_is_missing_or_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, message in (
         ("absent", "there is no pool at"),
-        (".", "is not a file"),
-        ("pipe", "is not a file"),
+        (".", "is a folder"),
+        ("pipe", "a pipe"),
         ("absent/pool", "there is no"),
     ):
         with pytest.raises(PoolError, match=message):

@@ -105,7 +105,7 @@ async def test_a_file_that_is_there_is_named_before_it_is_replaced(path: Path) -
         ("target", "", "name a file"),
         ("target", "/nowhere/at/all.jsonl", "make the folder first"),
         ("target", "x" * 5000, "shorter name"),
-        ("target", "~nobody-of-this-name/x", "name a file"),
+        ("target", "~nobody-of-this-name/x", "there is no user"),
     ],
 )
 async def test_what_cannot_be_written_is_said(path: Path, field: str, value: str, said: str) -> None:

@@ -114,6 +114,8 @@ async def test_servers_are_typed_and_not_asked(address: str) -> None:
         ("http://me:secret@host/v1", "must not hold a user name"),
         ("/", "a folder, not a model file"),
         ("", "Type the path"),
+        ("~nobody-of-this-name/x.gguf", "there is no user"),
+        ("x" * 300, "name too long"),
     ],
 )
 async def test_what_cannot_be_a_model_is_refused_with_the_reason(typed: str, fault: str) -> None:

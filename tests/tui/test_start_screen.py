@@ -117,6 +117,29 @@ async def test_a_folder_that_is_not_there_is_said(tmp_path: Path, monkeypatch: p
         assert driven.app.runner is None
 
 
+async def test_what_can_be_no_pool_is_said_and_can_be_corrected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("no pool\n" * 99)
+    Path("dangling").symlink_to("nowhere")
+    expected = {
+        "~nobody-of-this-name/x.db": "there is no user",
+        "x" * 300: "name too long",
+        "notes.txt/x.db": "not a directory",
+        "notes.txt": "is no SQLite database",
+        "dangling": "a link to nowhere",
+        ".": "a folder",
+    }
+    async with picker() as driven:
+        for name, told in expected.items():
+            driven.app.screen.query_one("#file", SafeInput).value = name
+            await driven.pilot.press("enter")
+            assert isinstance(driven.app.screen, ErrorDialog), name
+            assert told in " ".join(screen_text(driven.app).replace("│", "").split()), name
+            await driven.pilot.press("escape")
+        assert driven.app.runner is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "notes.txt"]
+
+
 def test_the_list_of_recent_pools_is_small_and_survives_nonsense(tmp_path: Path) -> None:
     assert recent_pools() == []
     pools = [make_pool(tmp_path / f"{number}.db", 1) for number in range(15)]
