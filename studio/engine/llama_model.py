@@ -11,13 +11,13 @@ from typing import Any
 from studio.engine import llama_log
 from studio.engine.devices import Setup, choose, gigabytes, kv_too_large, used_gpus
 from studio.engine.fitting import OutOfMemory, first_that_fits, setups_to_try, trying_line
-from studio.engine.gguf import read_gguf
 from studio.engine.llama_adapter import load_adapter, use_adapter
 from studio.engine.llama_context import Cores, LlamaContext
 from studio.engine.llama_devices import list_devices
 from studio.engine.llama_load import load_model, open_context
 from studio.engine.llama_tiles import PLAIN_NOTICE, try_tiles
 from studio.engine.model_facts import ModelFacts, model_facts
+from studio.engine.model_file import read_whole
 from studio.engine.options import EngineOptions, memory_of_machine, usable_cores
 from studio.errors import ModelError
 from studio.text import storable
@@ -136,7 +136,7 @@ class LlamaModel:
         """Load the model and make its contexts with the first set-up that there is memory for."""
         devices = list_devices()
         gpus = used_gpus(devices) if options.gpu_layers else []
-        facts = model_facts(read_gguf(Path(path))) if gpus or options.context else None
+        facts = model_facts(read_whole(Path(path))) if gpus or options.context else None
         if facts is not None and options.context:
             _refuse_the_impossible(path, options.context, facts, memory_of_machine() + sum(gpu.memory_total for gpu in gpus))
         first = choose(options, devices, facts, options.threads or usable_cores())

@@ -7,8 +7,9 @@ from pathlib import Path
 from studio.engine.adapter import check_adapter, refuse_adapter
 from studio.engine.api import Engine
 from studio.engine.catalog import find_model
-from studio.engine.gguf import read_gguf
 from studio.engine.identity import identify
+from studio.engine.model_file import read_model
+from studio.engine.not_gguf import refuse_downloads
 from studio.engine.options import EngineOptions
 from studio.engine.remote_address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
@@ -23,6 +24,7 @@ def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine
     beside something else than a GGUF file.
     """
     options = options or EngineOptions()
+    refuse_downloads(model)
     if model == SCRIPTED_MODEL or is_address(model):
         refuse_adapter(model, options.adapter)
     if model == SCRIPTED_MODEL:
@@ -33,7 +35,7 @@ def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine
         return open_remote(model, options)
     path = find_model(model)
     if options.adapter:
-        check_adapter(Path(options.adapter), read_gguf(path))
+        check_adapter(Path(options.adapter), read_model(path))
     identity = identify(path)
     from studio.engine.process import ProcessEngine
 

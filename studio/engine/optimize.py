@@ -17,6 +17,7 @@ from typing import Any
 from studio.engine.catalog import models_folders
 from studio.engine.child_process import ChildDied, ChildProcess
 from studio.engine.gguf import Gguf, read_gguf
+from studio.engine.model_file import read_model, shard_of
 from studio.engine.options import usable_cores
 from studio.errors import ModelError, UsageError
 from studio.text import display_line
@@ -60,7 +61,8 @@ class Comparison:
 
 def default_target(source: Path, to: str, quantisation: str) -> Path:
     """Return where the copy goes: the user's models folder, the quantisation in the name replaced by the new one."""
-    stem = re.sub(rf"[.\-_]{re.escape(quantisation)}$", "", source.stem, flags=re.IGNORECASE) if quantisation else source.stem
+    stem = shard_of(source)[0]
+    stem = re.sub(rf"[.\-_]{re.escape(quantisation)}$", "", stem, flags=re.IGNORECASE) if quantisation else stem
     return models_folders()[-1] / f"{stem}.{to}.gguf"
 
 
@@ -71,7 +73,8 @@ def optimize(source: Path, to: str, target: Path | None, text: str, say: Say, *,
     means the physical cores. Raises UsageError for a target that is there (unless `force`), is a folder, or the model itself; ModelError
     when the model is that way already, there is no room, or llama.cpp fails.
     """
-    header = read_gguf(source)
+    header = read_model(source)
+    source = header.path
     if header.quantisation == to:
         raise ModelError(f"{source}: this model is {to} already", "nothing to do; or choose another quantisation with --to")
     target = target or default_target(source, to, header.quantisation)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from studio import __version__
 from studio.engine.api import EngineInfo
+from studio.engine.identity import is_model
 from studio.errors import PoolError, UsageError
 from studio.loop.configuration import Configuration
 from studio.loop.settings import Method
@@ -88,10 +89,11 @@ def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run
     """
     stored = wanted.stored
     adapter = str(stored_engine(stored).get("adapter_sha256", "")) if stored is not None else ""
-    same = stored is not None and (stored.model.sha256, adapter) == (engine.model.sha256, engine.adapter_sha256)
+    same_model = stored is not None and is_model(engine.model, stored.model.sha256)
+    same = same_model and adapter == engine.adapter_sha256
     if stored is not None and not wanted.differences and same:
         return Run(stored.id, wanted.method, wanted.seed, resumed=True)
-    if stored is not None and stored.model.sha256 != engine.model.sha256 and not force:
+    if stored is not None and not same_model and not force:
         raise UsageError(
             f"the pool was made with the model {stored.model.name} ({stored.model.sha256[:12]}), "
             f"not with {engine.model.name} ({engine.model.sha256[:12]})",

@@ -16,9 +16,10 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from studio.engine.adapter import check_adapter, is_adapter, parted, with_adapter
-from studio.engine.catalog import DEFAULT_MODEL, CatalogEntry, find_model, list_models
+from studio.engine.catalog import BUNDLED, DEFAULT_MODEL, CatalogEntry, find_model, list_models
 from studio.engine.figures import count_text, size_text
-from studio.engine.gguf import read_gguf
+from studio.engine.model_file import read_model
+from studio.engine.not_gguf import refuse_downloads
 from studio.engine.remote_address import is_address, parse_address
 from studio.engine.scripted import SCRIPTED_MODEL
 from studio.errors import ModelError, StudioError
@@ -39,15 +40,16 @@ _COLUMNS = (
     Column("file", 8, right=True),
     Column("licence", 10),
 )
-_BUNDLED = "bundled"
+_SUFFIX = ".gguf"
 
 
 class ModelDialog(Dialog[str | None]):
     """Closes with the model as `--model` takes it, empty for the bundled one, or with None when nothing is chosen."""
 
     HELP = """
-    The models on this machine: the bundled one, and GGUF files in `models`, in `$STUDIO_MODELS` and in your data folder. *size* counts
-    parameters, *context* the tokens it was trained for. `enter` takes the one under the cursor.
+    The models on this machine: the bundled one, GGUF files below `models`, `$STUDIO_MODELS` and your data folder, and what LM Studio,
+    Ollama, the Hugging Face hub, llama.cpp, GPT4All and Jan have downloaded. *size* counts parameters, *context* the tokens it was trained
+    for. `enter` takes the one under the cursor. Files that are no models that write text stand last, with the reason.
 
     In the field below, `p`, you can name any GGUF file by its path, or a server: `http://host:port/v1#name`. A server is asked nothing
     before you open the pool. The path of a LoRA adapter goes on top of the model under the cursor.
@@ -127,13 +129,16 @@ class ModelDialog(Dialog[str | None]):
 
     def _take(self, entry: CatalogEntry) -> None:
         if entry.identity is None:
-            self._say(entry.fault)
+            self._say(f"{entry.fault}: {entry.hint}" if entry.hint else entry.fault)
+        elif entry.path.suffix.lower() == _SUFFIX:
+            self.dismiss("" if entry.source == BUNDLED else str(entry.path))
         else:
-            self.dismiss("" if entry.source == _BUNDLED else str(entry.path))
+            # Ollama's files are called by their hash.
+            self.dismiss(entry.name)
 
     async def _find(self) -> None:
         found = await asyncio.to_thread(self._lister)
-        self._entries = sorted(found, key=lambda entry: entry.source != _BUNDLED)
+        self._entries = sorted(found, key=lambda entry: (entry.identity is None, entry.source != BUNDLED))
         table = self.query_one(IdTable)
         table.show(array("q", range(len(self._entries))))
         place = next((place for place, entry in enumerate(self._entries) if self._is_chosen(entry)), None)
@@ -145,7 +150,7 @@ class ModelDialog(Dialog[str | None]):
 
     def _is_chosen(self, entry: CatalogEntry) -> bool:
         if not self._chosen:
-            return entry.source == _BUNDLED
+            return entry.source == BUNDLED
         return self._chosen in (entry.name, str(entry.path)) or os.path.expanduser(self._chosen) == str(entry.path)  # noqa: PTH111  (raises nothing)
 
     async def _check(self, text: str) -> None:
@@ -163,7 +168,7 @@ class ModelDialog(Dialog[str | None]):
     def _base(self) -> str:
         """The model under the cursor, for an adapter."""
         current = self.query_one(IdTable).current
-        if current is None or self._entries[current].source == _BUNDLED:
+        if current is None or self._entries[current].source == BUNDLED:
             return DEFAULT_MODEL
         return str(self._entries[current].path)
 
@@ -179,6 +184,7 @@ def checked_model(text: str, base: str) -> str:
 
     Raises ModelError and UsageError, with what to do.
     """
+    refuse_downloads(text)
     if is_address(text):
         parse_address(text)
         return text
@@ -189,7 +195,7 @@ def checked_model(text: str, base: str) -> str:
     if not adapter and is_adapter(found):
         model, adapter = base, str(found)
         found = find_model(base)
-    header = read_gguf(found)
+    header = read_model(found)
     if adapter:
         check_adapter(user_path(adapter, ModelError), header)
     return with_adapter(model, adapter)
@@ -198,7 +204,7 @@ def checked_model(text: str, base: str) -> str:
 def _cells(entry: CatalogEntry) -> Sequence[Cell]:
     known = entry.identity
     if known is None:
-        return (entry.name, "bad"), ("", ""), ("broken", "bad"), ("", ""), ("", ""), ("", "")
+        return (entry.name, "bad"), ("", ""), ("", ""), ("", ""), ("no model", "bad"), ("", "")
     context = f"{known.context_length:,}" if known.context_length else "?"
     return (
         (entry.name, ""),
@@ -217,8 +223,8 @@ def _facts(entry: CatalogEntry) -> Content:
     family = display_line(entry.identity.architecture, 40) or "not said"
     licence = display_line(entry.identity.licence, 60) or "the file does not say"
     return Content.assemble(
-        (display_line(entry.identity.name, 100), "bold"),
-        " · comes with the studio\n" if entry.source == _BUNDLED else "\n",
+        (display_line(entry.name, 100), "bold"),
+        f" · {'comes with the studio' if entry.source == BUNDLED else display_line(entry.source, 60)}\n",
         f"architecture {family} · licence {licence}\n",
         display_line(str(entry.path), 300),
     )

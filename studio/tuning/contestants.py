@@ -8,8 +8,9 @@ from pathlib import Path
 
 from studio.engine.adapter import adapter_label, check_adapter
 from studio.engine.catalog import find_model
-from studio.engine.gguf import Gguf, read_gguf
-from studio.engine.identity import describe, file_sha256
+from studio.engine.gguf import Gguf
+from studio.engine.identity import describe, file_sha256, sha256_of
+from studio.engine.model_file import read_model
 from studio.engine.options import EngineOptions
 from studio.engine.remote_address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
@@ -89,8 +90,8 @@ def look_up(spec: ContestantSpec) -> Entrant:
         raise UsageError(f"unknown format {spec.format!r}", nearest_name(spec.format, NAMES))
     if is_address(spec.model) or spec.model == SCRIPTED_MODEL:
         return _without_file(spec)
-    header = read_gguf(find_model(spec.model))
-    identity = describe(header, file_sha256(header.path))
+    header = read_model(find_model(spec.model))
+    identity = describe(header, sha256_of(header))
     adapter = _adapter(spec.adapter, header) if spec.adapter else None
     return Entrant(spec, identity, _format(spec, header, adapter), adapter, file_sha256(adapter) if adapter else "")
 

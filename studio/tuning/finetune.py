@@ -14,10 +14,11 @@ from studio import __version__
 from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
 from studio.engine.catalog import find_model
-from studio.engine.gguf import Gguf, read_gguf
+from studio.engine.gguf import Gguf
 from studio.engine.identity import identify
+from studio.engine.model_file import read_model
 from studio.engine.remote_address import is_address
-from studio.errors import Interrupted, UsageError
+from studio.errors import Interrupted, ModelError, UsageError
 from studio.pool.outputs import complete_files, writing
 from studio.pool.store import Pool
 from studio.pool.training_records import LossPoint
@@ -57,8 +58,11 @@ def check(wish: Wish) -> Asked:
     if is_address(wish.model):
         raise UsageError("a model on another machine cannot be finetuned here", "name a GGUF file with --model")
     path = find_model(wish.model)
-    base = read_gguf(path)
+    base = read_model(path)
     check_architecture(base)
+    if base.shards and wish.weights is None:
+        merged = f"llama-gguf-split --merge {base.path} WHOLE.gguf"
+        raise ModelError(f"{path}: weights cannot be taken out of a split model", f"merge it first: {merged}; or name its --weights folder")
     if wish.weights is not None:
         check_folder(wish.weights, base)
     weights = str(wish.weights.absolute()) if wish.weights is not None else ""

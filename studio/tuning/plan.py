@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.engine.gguf import Gguf, read_gguf
+from studio.engine.gguf import Gguf
 from studio.engine.llama_vocab import Vocabulary
+from studio.engine.model_file import read_whole
 from studio.errors import ModelError, PoolError
 from studio.pool.training_records import Side
 from studio.tuning.events import Prepared
@@ -38,7 +39,7 @@ def prepare(job: Job) -> Plan:
 
     Raises ModelError for a device or precision that is not there and for too little memory, PoolError when no example is short enough.
     """
-    base = read_gguf(Path(job.model))
+    base = read_whole(Path(job.model))
     train, validation, left_out = _tokens(job)
     device, precision = _device(job.settings.device), job.settings.precision
     if precision == "auto":

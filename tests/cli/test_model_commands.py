@@ -38,7 +38,7 @@ def test_models_as_json_with_a_folder_of_the_users(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert (bundled["parameters"], bundled["context_length"], bundled["source"]) == (134_515_008, 8192, "bundled")
     assert "not a GGUF file" in broken["fault"]
-    assert "warning: " in done.stderr and "\x1b" not in done.stderr
+    assert "cannot be used: " in done.stderr and "\x1b" not in done.stderr
 
 
 @pytest.mark.parametrize("name", ["missing.gguf", "text.gguf"])

@@ -34,7 +34,7 @@ def test_models_of_the_folders_and_given_ones_are_listed(here: Path) -> None:
     (here / "models" / "linked.gguf").symlink_to(BUNDLED)
     (here / "models" / "broken.gguf").write_text("no model")
     entries = list_models([BUNDLED])
-    assert [(entry.name, entry.source) for entry in entries] == [(BUNDLED.stem, "given"), ("broken", "models")]
+    assert [(entry.name, entry.source) for entry in entries] == [(DEFAULT_MODEL, "given"), ("broken", "models")]
     assert entries[0].identity is not None and entries[1].identity is None and "not a GGUF" in entries[1].fault
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,15 @@ CHAT_TEMPLATE = (
 )
 
 
-def tiny_model(path: Path, architecture: str = "llama", *, width: int = WIDTH, template: str = CHAT_TEMPLATE) -> Path:
-    """Write a model of this architecture (`llama` or `gemma3`) with weights drawn from a fixed seed, and return its path."""
+def tiny_model(
+    path: Path, architecture: str = "llama", *, width: int = WIDTH, template: str = CHAT_TEMPLATE, tensors_each: int = 0
+) -> Path:
+    """Write a model of this architecture (`llama` or `gemma3`) with weights drawn from a fixed seed, and return its path.
+
+    With `tensors_each` it is split into shards of so many, named after `path`; the first is returned.
+    """
     rng = np.random.default_rng(7)
-    writer = gguf.GGUFWriter(path, architecture)
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_each)
     writer.add_name(path.stem)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     _add_shape(writer, architecture, width)
@@ -34,6 +39,17 @@ def tiny_model(path: Path, architecture: str = "llama", *, width: int = WIDTH, t
         # Gemma scales its embeddings itself. Larger ones would drown what the blocks say.
         larger = 4 if name == "token_embd.weight" and architecture == "llama" else 1
         writer.add_tensor(name, (values * larger).astype(np.float32))
+    _finish(writer)
+    return path if not tensors_each else min(path.parent.glob(f"{path.stem}-00001-of-*.gguf"))
+
+
+def header_only(path: Path, architecture: str, tensors: Iterable[str] = ("token_embd.weight",), **keys: str | bool | int) -> Path:
+    """Write a GGUF file with these metadata, two underscores for a dot, a vocabulary's kind, and tensors of one number; return its path."""
+    writer = gguf.GGUFWriter(path, architecture)
+    for name, value in {"tokenizer__ggml__model": "gpt2", **keys}.items():
+        writer.add_key_value(name.replace("__", "."), value, gguf.GGUFValueType.get_type(value))
+    for name in tensors:
+        writer.add_tensor(name, np.ones(1, dtype=np.float32))
     _finish(writer)
     return path
 
