@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from studio.errors import UsageError, nearest_name
 from studio.paths import user_path
+from studio.text import utf16_of
 
 ENVIRONMENT_PREFIX = "STUDIO_"
 
@@ -57,22 +58,6 @@ def read_text(file: Path, what: str) -> str:
             f"save it as UTF-8; a file of an older Windows program: iconv -f WINDOWS-1252 -t UTF-8 {file}",
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def utf16_of(head: bytes) -> str | None:
-    """Return which UTF-16 (or UTF-32) the beginning of a text file is in, as Python and iconv name it, or None.
-
-    By its byte order mark, or by its zero bytes: markup, JSON and headers begin with ASCII, every second byte of which is zero there.
-    """
-    for mark, name in ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")):
-        if head.startswith(mark):
-            return name
-    start = head[: min(len(head), 64) & ~1]
-    if len(start) >= 4 and start[1::2].count(0) * 2 > len(start) // 2 and 0 not in start[::2]:
-        return "UTF-16LE"
-    if len(start) >= 4 and start[::2].count(0) * 2 > len(start) // 2 and 0 not in start[1::2]:
-        return "UTF-16BE"
-    return None
 
 
 def read_toml(file: Path) -> dict[str, Any]:

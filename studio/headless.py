@@ -33,6 +33,8 @@ def run_headless(asked: RunRequest, console: Console) -> Summary:
     """
     with Opening(asked) as opening:
         _require_open_target(asked.pool, opening.pool, asked.configuration.options)
+        for note in opening.notes:
+            console.print(f"note: {display_line(note)}", markup=False, highlight=False, soft_wrap=True)
         console.print(f"loading {display_line(opening.model) or 'the bundled model'} ...", markup=False, highlight=False, soft_wrap=True)
         started = opening.start()
         session = started.session()

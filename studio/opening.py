@@ -24,7 +24,7 @@ from studio.pool.store import Pool
 from studio.records import HoldOut, SeedTask
 from studio.seeds.bundled import bundled_seeds
 from studio.seeds.hold_out import draw_hold_out
-from studio.seeds.reading import read_tasks
+from studio.seeds.reading import join_tasks, read_seeds
 
 EngineOpener = Callable[[str, EngineOptions], Engine]
 """Loads the model of that name; `open_engine` unless a test or a demo brings its own."""
@@ -65,10 +65,12 @@ class Opening:
         self._asked = asked
         self._opener = opener
         self._engine: Engine | None = None
+        self.notes: list[str] = []
+        """What the user should know of the seed files: what of them is not taken."""
         self.pool = Pool.open(asked.pool) if asked.pool.exists() else None
         try:
             self._wanted = intent(self.pool, asked.configuration, force=asked.force)
-            self._seeds = _seeds(asked, self.pool)
+            self._seeds = _seeds(asked, self.pool, self.notes)
             self._held = _hold_out(asked, self.pool, self._seeds, self._wanted.seed)
         except BaseException:
             self.close()
@@ -136,7 +138,7 @@ def engine_options(options: RunOptions, wanted: Intent, *, force: bool = False) 
     )
 
 
-def _seeds(asked: RunRequest, pool: Pool | None) -> Sequence[SeedTask]:
+def _seeds(asked: RunRequest, pool: Pool | None, notes: list[str]) -> Sequence[SeedTask]:
     if pool is not None:
         if asked.seeds:
             raise UsageError(f"{asked.pool} exists already, --seeds is for a new pool", "use `studio import` to add tasks to it")
@@ -144,7 +146,9 @@ def _seeds(asked: RunRequest, pool: Pool | None) -> Sequence[SeedTask]:
     folder = asked.pool.parent
     if not folder.is_dir():
         raise PoolError(f"the folder {folder} for the pool does not exist", f"create it first: mkdir -p {folder}")
-    return [task for path in asked.seeds or (bundled_seeds(),) for task in read_tasks(path)]
+    files = [read_seeds(path) for path in asked.seeds or (bundled_seeds(),)]
+    notes += [f"{file.path}: {note}" for file in files for note in file.notes]
+    return join_tasks(task for file in files for task in file.tasks)
 
 
 def _hold_out(asked: RunRequest, pool: Pool | None, seeds: Sequence[SeedTask], seed: str) -> HoldOut | None:

@@ -60,13 +60,16 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class SeedTask:
-    """A task as seed files and imports hold it, not yet in a pool. `key` is the file's own id."""
+    """A task as seed files and imports hold it, not yet in a pool.
+
+    `key` is the file's own id; `is_classification` is None where it is unknown.
+    """
 
     key: str
     name: str
     instruction: str
     instances: tuple[Instance, ...]
-    is_classification: bool
+    is_classification: bool | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ no escape sequence, invisible or direction-changing character takes effect and t
 
 from __future__ import annotations
 
+import codecs
 import re
 import sys
 
@@ -64,3 +65,19 @@ def storable(text: str) -> str:
 def spoken(code: str) -> str:
     """Return the code of a reason or a question as people write it."""
     return code.replace("_", " ")
+
+
+def utf16_of(head: bytes) -> str | None:
+    """Return which UTF-16 (or UTF-32) the beginning of a text file is in, as Python and iconv name it, or None.
+
+    By its byte order mark, or by its zero bytes: markup, JSON and headers begin with ASCII, every second byte of which is zero there.
+    """
+    for mark, name in ((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32"), (b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16")):
+        if head.startswith(mark):
+            return name
+    start = head[: min(len(head), 64) & ~1]
+    if len(start) >= 4 and start[1::2].count(0) * 2 > len(start) // 2 and 0 not in start[::2]:
+        return "UTF-16LE"
+    if len(start) >= 4 and start[::2].count(0) * 2 > len(start) // 2 and 0 not in start[1::2]:
+        return "UTF-16BE"
+    return None

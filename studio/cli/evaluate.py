@@ -53,7 +53,7 @@ _LISTED = 20
 def command(source: Path, report: bool, as_json: bool, **asked: Any) -> None:
     """Evaluate a model zero-shot and greedily on tasks that it has not seen, and compare it with others.
 
-    With POOL these are the seeds that `studio run --hold-out` kept apart, with FILE those of any file in the seed schema. Tasks that
+    With POOL these are the seeds that `studio run --hold-out` kept apart, with FILE those of any file of tasks. Tasks that
     overlap the training data are refused with a list: what lies beside the adapter as train.jsonl, else all tasks of the pool that are not
     held out, by ROUGE-L of 0.7 or eight words in a row.
 

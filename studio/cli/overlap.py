@@ -36,12 +36,17 @@ def command(ours: Path, theirs: Path, top: int, origin: str | None, tokenizer: s
     from studio.insight.comparison import compare_files
     from studio.insight.sources import open_source
     from studio.records import Origin
+    from studio.text import display_line
 
     if ours.resolve() == theirs.resolve():
         click.echo("both are the same file: each task meets itself", err=True)
     wanted = None if origin is None else Origin(origin)
+    one, other = open_source(ours, wanted), open_source(theirs, wanted)
+    for path, source in ((ours, one), (theirs, other)):
+        for note in source.notes:
+            click.echo(display_line(f"{path}: {note}"), err=True)
     with progress_bar() as report:
-        found = compare_files(open_source(ours, wanted), open_source(theirs, wanted), top=top, tokenizer=tokenizer, report=report)
+        found = compare_files(one, other, top=top, tokenizer=tokenizer, report=report)
     if as_json:
         print_json({"file": str(ours), "other": str(theirs), **found.as_dict()})
         return

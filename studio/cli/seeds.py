@@ -25,9 +25,9 @@ def command() -> None:
 @click.argument("files", nargs=-1, required=True, type=INPUT, metavar="FILE...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 def check(files: tuple[Path, ...], as_json: bool) -> None:
-    """Print figures, faults and near-duplicates of each FILE: JSONL in the original's schema, CSV, or one instruction a line.
+    """Print figures, faults and near-duplicates of each FILE: the original's schema, or anything else that `studio import` reads.
 
-    Exits with 2 when a file has a fault.
+    Exits with 2 when a file has a fault; an instance or an input without an output is one here.
     """
     from studio.insight.seed_check import figures
     from studio.seeds import inspect_file
@@ -55,11 +55,14 @@ def _print(contents: SeedFile, found: SeedFigures) -> None:
 
     name = display_line(str(contents.path))
     highest = f"{found.highest.score:.2f} (lines {found.highest.other} and {found.highest.line})" if found.highest else "none"
+    unknown = f" ({found.unknown} unknown)" if found.unknown else ""
     click.echo(
-        f"{name}: {found.tasks} tasks ({contents.format}), {found.classification_share:.1%} classification, "
+        f"{name}: {found.tasks} tasks ({contents.format}), {found.classification_share:.1%} classification{unknown}, "
         f"{found.instances} instances, {found.empty_input_share:.1%} with empty input, mean {found.mean_words:.1f} words, "
         f"highest ROUGE-L of a pair {highest}"
     )
+    for note in contents.notes:
+        click.echo(display_line(f"{contents.path}: note: {note}"))
     for fault in contents.faults:
         click.echo(fault.at(contents.path))
     for pair in found.similar:
@@ -73,10 +76,12 @@ def _as_object(contents: SeedFile, found: SeedFigures) -> dict[str, Any]:
         "format": contents.format,
         "tasks": found.tasks,
         "classification": found.classification,
+        "classification_unknown": found.unknown,
         "instances": found.instances,
         "empty_inputs": found.empty_inputs,
         "mean_words": found.mean_words,
         "highest_rouge_l": found.highest.score if found.highest else None,
-        "faults": [{"line": fault.line, "field": fault.field, "fault": fault.fault} for fault in contents.faults],
+        "notes": list(contents.notes),
+        "faults": [{"line": each.line, "index": each.index, "field": each.field, "fault": each.fault} for each in contents.faults],
         "warnings": pairs,
     }

@@ -33,10 +33,14 @@ class SimilarPair:
 
 @dataclass(frozen=True, slots=True)
 class SeedFigures:
-    """Counts of a seed file. Shares are between 0 and 1; `highest` is None when there are fewer than two tasks."""
+    """Counts of a seed file; of `unknown` tasks it does not say whether they are classification.
+
+    Shares are between 0 and 1; `highest` is None when there are fewer than two tasks.
+    """
 
     tasks: int
     classification: int
+    unknown: int
     instances: int
     empty_inputs: int
     mean_words: float
@@ -59,7 +63,8 @@ def figures(contents: SeedFile) -> SeedFigures:
     pairs = sorted(_pairs(contents), key=lambda pair: (-pair.score, pair.line, pair.other))
     return SeedFigures(
         tasks=len(tasks),
-        classification=sum(task.is_classification for task in tasks),
+        classification=sum(task.is_classification is True for task in tasks),
+        unknown=sum(task.is_classification is None for task in tasks),
         instances=len(instances),
         empty_inputs=sum(not instance.input.strip() for instance in instances),
         mean_words=sum(len(task.instruction.split()) for task in tasks) / len(tasks) if tasks else 0.0,

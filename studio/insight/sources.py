@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.errors import UsageError
-from studio.pool.importers import detect_importer
-from studio.pool.importers.api import Importer
-from studio.pool.importing import count_tasks
 from studio.pool.queries import Queries
 from studio.records import Instance, Origin
-from studio.seeds.faults import faulty_file, readable
+from studio.seeds.faults import FileFault, faulty_file, readable
+from studio.seeds.inputs import Input, is_regular
+from studio.seeds.reading import Tally, parse
 
 _SQLITE = b"SQLite format 3\0"
 _AT_A_TIME = 5_000
@@ -35,26 +34,25 @@ class SourceTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskFile:
-    """A file without fault, and how many tasks it has. Iterating reads it anew, in constant memory for formats with a task a line."""
+    """A file without fault, how many tasks it has, and what of it is not taken.
 
-    path: Path
-    importer: Importer
+    Iterating goes through it anew, in constant memory for formats with a task a line; it was opened once.
+    """
+
+    source: Input
+    format: str
     tasks: int
-
-    @property
-    def format(self) -> str:
-        return self.importer.name
+    notes: tuple[str, ...]
 
     def __len__(self) -> int:
         return self.tasks
 
     def __iter__(self) -> Iterator[SourceTask]:
-        with readable(self.path):
-            for number, parsed in enumerate(self.importer.parse(self.path), 1):
-                if parsed.task is None:
-                    raise faulty_file(self.path, parsed.faults, "correct the file")
-                label = f"line {parsed.line}" if parsed.line else f"entry {number}"
-                yield SourceTask(label, parsed.task.instruction, parsed.task.instances)
+        for parsed in parse(self.source):
+            if parsed.task is None:
+                raise faulty_file(self.source.path, parsed.faults, "correct the file")
+            label = f"line {parsed.line}" if parsed.index is None else f"entry {parsed.index + 1}"
+            yield SourceTask(label, parsed.task.instruction, parsed.task.instances)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,7 @@ class PoolSource:
     path: Path
     ids: array[int] = field(repr=False)
     format: str = "pool"
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -85,8 +84,7 @@ def open_source(path: Path, origin: Origin | None = None) -> Source:
     that is missing, faulty or without a task, and PoolError for a pool that cannot be read.
     """
     if not is_pool(path):
-        with readable(path):
-            return _file(path)
+        return _file(path)
     with Queries.open(path) as reader:
         ids = reader.task_ids(origin=origin)
     if not ids:
@@ -97,14 +95,26 @@ def open_source(path: Path, origin: Origin | None = None) -> Source:
 
 def is_pool(path: Path) -> bool:
     """Return whether `path` is an SQLite database, and so perhaps a pool. Raises UsageError when it cannot be read."""
+    if not is_regular(path):
+        # A pipe gives its bytes once, and holds no pool.
+        return False
     with readable(path), path.open("rb") as file:
         return file.read(len(_SQLITE)) == _SQLITE
 
 
 def _file(path: Path) -> TaskFile:
-    importer = detect_importer(path)
-    tasks = count_tasks(path, importer, f"it was read as {importer.name}; correct the file")
-    return TaskFile(path, importer, tasks)
+    source, tally = Input(path), Tally()
+    faults: list[FileFault] = []
+    for parsed in parse(source):
+        tally.add(parsed)
+        faults += parsed.faults
+    if not tally.records:
+        faults.append(FileFault(0, "", "the file holds no task"))
+    if faults:
+        raise faulty_file(path, faults, f"it was read as {tally.format}; list every fault with: studio seeds check {path}")
+    notes = (*source.notes, *tally.notes())
+    source.notes.clear()
+    return TaskFile(source, tally.format, tally.tasks, notes)
 
 
 def at_places(source: Iterable[SourceTask], places: Iterable[int]) -> dict[int, SourceTask]:

@@ -54,13 +54,15 @@ class TaskQueries(Reader):
         origin: Origin | None = None,
         state: TaskState = TaskState.ACTIVE,
         classification_only: bool = False,
+        classification_unknown: bool = False,
         with_instances: bool = False,
         held_out: bool = False,
     ) -> array[int]:
         """Return the ids of tasks in ascending order: 8 bytes each, so a million is no burden.
 
-        `origin` None means all origins; `with_instances` leaves out tasks that have no accepted instance. Those that are held out are
-        returned alone, with `held_out`, or not at all.
+        `classification_only` are the tasks known to be classification, `classification_unknown` those of which nobody has said. `origin`
+        None means all origins; `with_instances` leaves out tasks that have no accepted instance. Those that are held out are returned
+        alone, with `held_out`, or not at all.
         """
         conditions = ["state = ?", "held_out" if held_out else "NOT held_out"]
         values = [state.value]
@@ -69,6 +71,8 @@ class TaskQueries(Reader):
             values.append(origin.value)
         if classification_only:
             conditions.append("is_classification = 1")
+        if classification_unknown:
+            conditions.append("is_classification IS NULL")
         if with_instances:
             conditions.append("EXISTS (SELECT 1 FROM instances WHERE task_id = tasks.id AND verdict = 'accepted')")
         sql = f"SELECT id FROM tasks WHERE {' AND '.join(conditions)} ORDER BY id"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,7 +25,7 @@ from studio.pool.queries import Queries
 from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedRequest, RoundRecord
 from studio.pool.reviews import Reviews
 from studio.pool.rows import model_id
-from studio.pool.tasks import insert_tasks, next_task_id
+from studio.pool.tasks import TaskImport, importing, insert_tasks, next_task_id
 from studio.pool.trainings import Trainings
 from studio.records import HoldOut, ModelIdentity, Origin, SeedTask, Stage
 from studio.text import storable
@@ -209,3 +209,7 @@ class Pool:
         """Add active tasks from elsewhere and return how many; an error in the middle of `tasks` leaves none."""
         with self._database.transaction():
             return insert_tasks(self._database, tasks, origin)
+
+    def importing(self, origin: Origin) -> AbstractContextManager[TaskImport]:
+        """Give a way to bring tasks from elsewhere one by one, each instruction once; they are all there after the block, or none."""
+        return importing(self._database, origin)

@@ -1,114 +1,113 @@
-"""Taking a task out of a JSON object, with a fault for every field that is not as it must be."""
+"""The fields of one record, however a file names them, and which of them have been taken."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from studio.records import Instance, SeedTask
-from studio.seeds.faults import FileFault, ParsedTask
-from studio.seeds.lines import Line
 from studio.text import storable
-
-_TYPES = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object", type(None): "null"}
 
 JsonObject = Mapping[str, object]
 
+INSTRUCTION = ("instruction", "instructions", "prompt", "question", "query", "user", "human", "problem", "task")
+INPUT = ("input", "context", "inputs")
+OUTPUT = (
+    *("output", "response", "answer", "target", "completion", "assistant", "gpt", "solution", "reply", "outputs", "targets", "answers"),
+    *("responses", "expected_output", "reference", "ideal", "label"),
+)
+"""Names under which files have what a task is made of, the likeliest first."""
+
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class Number(str):
+    """A number as it is written in the file: `0.30` and twenty digits survive."""
+
+    __slots__ = ()
+
+
+class NotANumber(str):
+    """`NaN`, `Infinity` or `-Infinity`: what pandas writes where nothing is."""
+
+    __slots__ = ()
+
+
+def kind_of(value: object) -> str:
+    """Return in words what kind of JSON value this is."""
+    if isinstance(value, NotANumber):
+        return str(value)
+    if isinstance(value, bool):
+        return "true or false"
+    kinds = ((Number, "a number"), (str, "text"), (list, "a list"), (Mapping, "an object"), (type(None), "null"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "a number")
+
+
+def holds(value: object) -> bool:
+    """Return whether there is anything in a value: null, NaN, blank text and empty lists are nothing."""
+    if value is None or (value == "NaN" and isinstance(value, NotANumber)):
+        return False
+    if isinstance(value, str):
+        return bool(value.strip())
+    return bool(value) if isinstance(value, list | Mapping) else True
+
 
 class Fields:
-    """The fields of one JSON object; what is wrong with them gathers in `faults`. `prefix` stands before the names of nested ones."""
+    """The fields of one record by their names, capitals and blanks around them aside, and which of them have been taken.
 
-    def __init__(self, values: JsonObject, line: int, prefix: str = "", faults: list[FileFault] | None = None) -> None:
-        self._values = values
-        self._line = line
-        self._prefix = prefix
-        self.faults: list[FileFault] = [] if faults is None else faults
+    What is wrong with them gathers in `faults`; `prefix` stands before the names of nested ones.
+    """
+
+    def __init__(self, values: JsonObject, parent: Fields | None = None, prefix: str = "") -> None:
+        self.values = values
+        self.names = {name.strip().lower(): name for name in reversed(tuple(values))}
+        self.prefix = prefix
+        self.taken: set[str] = set()
+        self.faults: list[tuple[str, str]] = parent.faults if parent else []
+        self.hollow: list[tuple[str, str]] = parent.hollow if parent else []
+        self.as_text: list[str] = parent.as_text if parent else []
+        self.lost: list[str] = parent.lost if parent else []
+        self.renamed: list[str] = parent.renamed if parent else []
+
+    def get(self, name: str) -> object:
+        """Return the value of a field, None where it is missing, without taking it."""
+        return self.values[self.names[name]] if name in self.names else None
+
+    def holding(self, names: Sequence[str]) -> str | None:
+        """Return the first of `names` whose field holds something."""
+        return next((name for name in names if name in self.names and holds(self.values[self.names[name]])), None)
+
+    def take(self, name: str) -> object:
+        """Return the value of a field, None where it is missing, as one that is taken."""
+        if name in self.names:
+            self.taken.add(self.names[name])
+        return self.get(name)
 
     def fault(self, name: str, text: str) -> None:
         """Note that the field `name` has the fault `text`."""
-        self.faults.append(FileFault(self._line, self._prefix + name, text))
+        self.faults.append((self.prefix + self.names.get(name, name), text))
 
-    def text(self, name: str, *, required: bool = True, empty: bool = False) -> str:
-        """Return the field as text; `empty` allows text of white space only. A faulty or absent field gives empty text."""
-        value = self._values.get(name)
-        if value is None and not required:
+    def text(self, name: str, *, numbers: bool = False, required: bool = False) -> str:
+        """Take a field as text; missing, null and NaN are empty text. With `numbers` a number or a truth value is text as it is written."""
+        value = self.take(name)
+        if type(value) is str:
+            if required and not value.strip():
+                self.fault(name, "empty")
+            return storable(value)
+        if numbers and (isinstance(value, bool | int | float) or type(value) is Number):
+            self.as_text.append(self.names[name])
+            return str(value).lower() if isinstance(value, bool) else str(value)
+        if not holds(value):
+            if required:
+                self.fault(name, "missing" if name not in self.names else f"{kind_of(value)} where text is needed")
             return ""
-        if not isinstance(value, str):
-            self._wrong(name, value, "text")
-            return ""
-        if not empty and not value.strip():
-            self.fault(name, "empty")
-        return storable(value)
+        self.fault(name, f"{kind_of(value)} where text is needed")
+        return ""
 
-    def label(self, name: str) -> str:
-        """Return an optional field that may be text or a whole number, as text."""
-        value = self._values.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-        return self.text(name, required=False, empty=True)
-
-    def flag(self, name: str, *, required: bool = True) -> bool:
-        """Return a boolean field; the texts "true" and "false" are none."""
-        value = self._values.get(name)
-        if value is None and not required:
-            return False
-        if not isinstance(value, bool):
-            self._wrong(name, value, "true or false")
-            return False
-        return value
-
-    def instances(self, name: str, *, required: bool = True) -> tuple[Instance, ...]:
-        """Return a list of objects with `input` and `output`; the input may be empty, the output not."""
-        value = self._values.get(name)
-        if value is None and not required:
-            return ()
-        if not isinstance(value, list):
-            self._wrong(name, value, "a list of objects with input and output")
-            return ()
-        if not value:
-            self.fault(name, "empty: at least one instance is needed")
-        found = []
-        for index, item in enumerate(value):
-            inner = f"{name}[{index}]"
-            if isinstance(item, dict):
-                nested = Fields(item, self._line, f"{self._prefix}{inner}.", self.faults)
-                found.append(Instance(nested.text("input", empty=True), nested.text("output")))
-            else:
-                self._wrong(inner, item, "an object with input and output")
-        return tuple(found)
-
-    def _wrong(self, name: str, value: object, wanted: str) -> None:
-        if value is None and name not in self._values:
-            self.fault(name, "missing")
-        else:
-            self.fault(name, f"{_TYPES.get(type(value), 'something else')} where {wanted} is needed")
-
-
-def parse_object(line: Line) -> tuple[JsonObject | None, tuple[FileFault, ...]]:
-    """Return the JSON object that stands on `line`, or None and why there is none. Never raises."""
-    if line.faults:
-        return None, line.faults
-    try:
-        value = json.loads(line.text)
-    except json.JSONDecodeError as error:
-        what = "invalid JSON" if line.ended else "half-written last line: no line end and invalid JSON"
-        return None, (FileFault(line.number, "", f"{what}: {error.msg} at column {error.colno}"),)
-    except (ValueError, RecursionError) as error:
-        return None, (FileFault(line.number, "", f"JSON that cannot be read: {error}"),)
-    if isinstance(value, dict):
-        return value, ()
-    hint = "; write one object on each line" if isinstance(value, list) else ""
-    return None, (FileFault(line.number, "", f"{_TYPES.get(type(value), 'something')} where an object is needed{hint}"),)
-
-
-def seed_task(values: JsonObject, line: int) -> ParsedTask:
-    """Return the task of an object in the original's seed schema; keys it does not know are ignored."""
-    fields = Fields(values, line)
-    task = SeedTask(
-        key=fields.label("id"),
-        name=fields.label("name"),
-        instruction=fields.text("instruction"),
-        instances=fields.instances("instances"),
-        is_classification=fields.flag("is_classification"),
-    )
-    return ParsedTask(line, None if fields.faults else task, tuple(fields.faults))
+    def flag(self, name: str) -> bool | None:
+        """Take a field that is true or false, as JSON has it or as the words of a table; None where it is missing or empty."""
+        value = self.take(name)
+        if isinstance(value, bool) or not holds(value):
+            return value if isinstance(value, bool) else None
+        known = _WORDS.get(value.strip().lower()) if isinstance(value, str) else None
+        if known is None:
+            self.fault(name, "neither true nor false" if type(value) is str else f"{kind_of(value)} where true or false is needed")
+        return known

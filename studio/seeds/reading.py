@@ -1,78 +1,228 @@
-"""Reading a seed file of any format: which format it has, its tasks, and every fault in it."""
+"""Reading a file of tasks of any format: what it is, its tasks, every fault in it, and what of it is not taken."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from studio.errors import UsageError, nearest_name
 from studio.records import SeedTask
-from studio.seeds.csv_file import header_columns, parse_csv
-from studio.seeds.faults import FileFault, ParsedTask, faulty_file, readable
-from studio.seeds.jsonl_file import parse_jsonl
-from studio.seeds.lines import read_lines
-from studio.seeds.text_file import parse_text
+from studio.seeds.csv_file import is_table, parse_csv, parse_text
+from studio.seeds.faults import FileFault, ParsedTask, faulty_file
+from studio.seeds.inputs import Input
+from studio.seeds.json_file import is_json, parse_json
+from studio.seeds.shapes import SHAPES, Shape, instruction_alone, parsed_task
 
-Parser = Callable[[Path], Iterator[ParsedTask]]
+AUTO = "auto"
+_READERS = {"json": parse_json, "csv": parse_csv, "text": parse_text}
+_SHAPES: Mapping[str, Shape | None] = {
+    **{shape.name: shape for shape in reversed(SHAPES)},
+    "machine-generated": instruction_alone,
+    "raw": next(shape for shape in SHAPES if shape.name == "self-instruct"),
+    **dict.fromkeys(("jsonl", "prompt-completion", "csv", "text", AUTO)),
+}
+FORMATS: Sequence[str] = tuple(name for name in _SHAPES if name != AUTO)
+"""The names that a file's format may be given by."""
+_SUFFIXES = {".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv", ".tsv": "csv"}
+_PACKED = {".gz", ".bz2", ".xz"}
+_KEYS = 200
+"""Keys that are counted by name; a table turned on its side has as many as it has rows."""
 
-FORMATS: Mapping[str, Parser] = {"jsonl": parse_jsonl, "csv": parse_csv, "text": parse_text}
-"""The formats of seed files and what reads them."""
 
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv", ".txt": "text"}
+def find_format(name: str) -> str:
+    """Return `name` if it is a format's. Raises UsageError with the nearest name."""
+    if name not in _SHAPES:
+        raise UsageError(f"unknown import format {name!r}", nearest_name(name, _SHAPES))
+    return name
+
+
+def parse(source: Input, format_name: str = AUTO) -> Iterator[ParsedTask]:
+    """Yield what came of each record of `source`, as they come and in constant memory for formats with a record a line.
+
+    `format_name` is one of `FORMATS`, or "auto". Raises UsageError when the input cannot be read to its end.
+    """
+    container = format_name if format_name in ("csv", "text") else "json" if format_name == "jsonl" else _container(source)
+    shape = _SHAPES[find_format(format_name)]
+    for record in _READERS[container](source):
+        if record.values is None:
+            yield ParsedTask(record.line, None, record.faults, record.index, container, raw=record.raw)
+            continue
+        parsed = parsed_task(record.values, record.line, record.index, shape, record.raw)
+        yield parsed if container == "json" else replace(parsed, shape=container)
+
+
+def _container(source: Input) -> str:
+    """Return how the records stand in `source`: by its name, unless its beginning says otherwise."""
+    suffixes = [suffix.lower() for suffix in source.path.suffixes if suffix.lower() not in _PACKED]
+    suffix = suffixes[-1] if suffixes else ""
+    if is_json(source.head_text):
+        return "json"
+    if known := _SUFFIXES.get(suffix):
+        return known
+    return "csv" if is_table(source.head_text, 2 if suffix == ".txt" else 1) else "text"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a file has been found to hold. `untaken` counts the records by key of which nothing was taken, `as_text` the values by key.
+
+    `likely` is what a file looks like of which no record is sound.
+    """
+
+    records: int = 0
+    tasks: int = 0
+    instances: int = 0
+    faulty: int = 0
+    hollow: int = 0
+    alone: int = 0
+    likely: str = ""
+    shapes: Counter[str] = field(default_factory=Counter)
+    untaken: Counter[str] = field(default_factory=Counter)
+    suspects: Counter[str] = field(default_factory=Counter)
+    as_text: Counter[str] = field(default_factory=Counter)
+    renamed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, parsed: ParsedTask) -> None:
+        """Count one record."""
+        self.records += 1
+        if parsed.task is None:
+            self.faulty += 1
+            self.likely = self.likely or parsed.shape
+            return
+        self.tasks += 1
+        self.instances += len(parsed.task.instances)
+        self.alone += not parsed.task.instances
+        self.hollow += len(parsed.hollow)
+        self.shapes[parsed.shape] += 1
+        for counter, keys in (
+            (self.untaken, parsed.untaken),
+            (self.suspects, parsed.suspects),
+            (self.as_text, parsed.as_text),
+            (self.renamed, parsed.renamed),
+        ):
+            for key in keys:
+                counter[key if key in counter or len(counter) < _KEYS else "other keys"] += 1
+
+    @property
+    def format(self) -> str:
+        """The name of what the records look like, `mixed` where they look like several things."""
+        return "mixed" if len(self.shapes) > 1 else next(iter(self.shapes), self.likely)
+
+    @property
+    def lost_outputs(self) -> str:
+        """What to say of answers that would be lost, under keys that stand only in records without an output; empty where none are."""
+        lost = Counter({key: number for key, number in self.suspects.items() if number == self.untaken[key]})
+        return f"{counted(self.alone, 'record')} without an output that is known as one; not taken: {_listed(lost)}" if lost else ""
+
+    def notes(self) -> Iterator[str]:
+        """Yield in words what a user should know before he trusts the tasks."""
+        if len(self.shapes) > 1:
+            yield "mixed: " + _listed(self.shapes)
+        if self.renamed:
+            yield "read as: " + _listed(self.renamed)
+        if self.untaken:
+            yield "not taken: " + _listed(self.untaken)
+        if self.as_text:
+            yield "numbers and truth values taken as text: " + _listed(self.as_text)
+        if self.alone and self.format != "text":
+            yield f"{counted(self.alone, 'record')} without an output: the instruction alone is taken"
+        if self.hollow:
+            yield f"{counted(self.hollow, 'output')} missing or empty where there is an instance or an input: left out"
+
+    def as_dict(self) -> dict[str, object]:
+        """The same as plain values, for JSON."""
+        counts = {name: getattr(self, name) for name in ("records", "tasks", "instances", "faulty")}
+        keys = {"not_taken": self.untaken, "as_text": self.as_text, "read_as": self.renamed}
+        return {**counts, "without_output": self.alone, "empty_outputs": self.hollow, **{name: dict(each) for name, each in keys.items()}}
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(counter: Counter[str]) -> str:
+    return ", ".join(f"{key} ({counted(number, 'record')})" for key, number in counter.most_common())
 
 
 @dataclass(frozen=True, slots=True)
 class SeedFile:
-    """What a seed file holds: its tasks with the lines they begin on, and its faults in the order of lines."""
+    """What a file holds: its tasks with the lines they begin on, its faults in the order of lines, and what else is to be said of it."""
 
     path: Path
     format: str
     tasks: tuple[SeedTask, ...]
     lines: tuple[int, ...]
     faults: tuple[FileFault, ...]
-
-
-def detect_format(path: Path) -> str:
-    """Return the name of the format of `path`: by its suffix, else by its first line that is not blank. Raises OSError."""
-    if known := _SUFFIXES.get(path.suffix.lower()):
-        return known
-    first = next((line.text.strip() for line in read_lines(path) if line.text.strip()), "")
-    if first.startswith(("{", "[")):
-        return "jsonl"
-    return "csv" if header_columns(first) else "text"
+    notes: tuple[str, ...] = ()
 
 
 def inspect_file(path: Path) -> SeedFile:
-    """Read `path` to its end and return its tasks and all its faults. Raises UsageError only when it cannot be read at all."""
-    with readable(path):
-        name = detect_format(path)
-        parsed = list(FORMATS[name](path))
-    found = [(record.line, record.task) for record in parsed if record.task is not None]
-    faults = [fault for record in parsed for fault in record.faults]
-    faults += _duplicates(found)
-    if not found and not faults:
-        faults = [FileFault(0, "", "the file holds no task")]
-    faults.sort(key=lambda fault: fault.line)
-    return SeedFile(path, name, tuple(task for _, task in found), tuple(line for line, _ in found), tuple(faults))
+    """Read `path` to its end and return its tasks and all its faults. Raises UsageError only when it cannot be read at all.
 
-
-def read_tasks(path: Path) -> list[SeedTask]:
-    """Return the tasks of a seed file: JSONL in the original's schema, CSV, or plain text with one instruction a line.
-
-    Raises UsageError, naming the first fault and how many more there are, when the file is not without fault.
+    Records of equal instructions and other instances are one task.
     """
+    source, tally = Input(path), Tally()
+    found: dict[str, tuple[int, SeedTask]] = {}
+    faults: list[FileFault] = []
+    keys: dict[str, int] = {}
+    for parsed in parse(source):
+        tally.add(parsed)
+        faults += (*parsed.faults, *parsed.hollow)
+        if (task := parsed.task) is None:
+            continue
+        if task.key and keys.setdefault(task.key, parsed.line) != parsed.line:
+            faults.append(FileFault(parsed.line, "id", f"{task.key!r} is the id of line {keys[task.key]} too", parsed.index))
+        same = _same(task)
+        line, first = found.setdefault(same, (parsed.line, task))
+        if first is task:
+            continue
+        if (joined := _joined(first, task)) is not None:
+            found[same] = (line, joined)
+        else:
+            faults.append(FileFault(parsed.line, "instruction", f"the same as on line {line}", parsed.index))
+    if tally.lost_outputs:
+        faults.append(FileFault(0, "", tally.lost_outputs))
+    if not found and not faults:
+        faults.append(FileFault(0, "", "the file holds no task"))
+    faults.sort(key=lambda fault: fault.line)
+    tasks = tuple(task for _, task in found.values())
+    lines = tuple(line for line, _ in found.values())
+    return SeedFile(path, tally.format, tasks, lines, tuple(faults), (*source.notes, *tally.notes()))
+
+
+def join_tasks(tasks: Iterable[SeedTask]) -> list[SeedTask]:
+    """Return the tasks with those of equal instructions, white space aside, as one: the first, with the instances of all."""
+    found: dict[str, SeedTask] = {}
+    for task in tasks:
+        first = found.setdefault(_same(task), task)
+        if first is not task:
+            found[_same(task)] = _joined(first, task) or first
+    return list(found.values())
+
+
+def _same(task: SeedTask) -> str:
+    return " ".join(task.instruction.split())
+
+
+def _joined(first: SeedTask, other: SeedTask) -> SeedTask | None:
+    """Return `first` with the instances of `other` that it has not; None where there are none."""
+    known = set(first.instances)
+    new = tuple(each for each in dict.fromkeys(other.instances) if each not in known)
+    flag = first.is_classification if first.is_classification is not None else other.is_classification
+    return replace(first, instances=first.instances + new, is_classification=flag) if new else None
+
+
+def read_seeds(path: Path) -> SeedFile:
+    """Return what a seed file of any format holds. Raises UsageError, naming the first fault, when it is not without fault."""
     contents = inspect_file(path)
     if contents.faults:
         raise faulty_file(path, contents.faults, f"list every fault with: studio seeds check {path}")
-    return list(contents.tasks)
+    return contents
 
 
-def _duplicates(found: list[tuple[int, SeedTask]]) -> Iterator[FileFault]:
-    keys: dict[str, int] = {}
-    instructions: dict[str, int] = {}
-    for line, task in found:
-        if task.key and (earlier := keys.setdefault(task.key, line)) != line:
-            yield FileFault(line, "id", f"{task.key!r} is the id of line {earlier} too")
-        same = " ".join(task.instruction.split())
-        if (earlier := instructions.setdefault(same, line)) != line:
-            yield FileFault(line, "instruction", f"the same as on line {earlier}")
+def read_tasks(path: Path) -> list[SeedTask]:
+    """Return the tasks of a seed file of any format. Raises UsageError, naming the first fault, when it is not without fault."""
+    return list(read_seeds(path).tasks)

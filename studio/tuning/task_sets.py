@@ -1,4 +1,4 @@
-"""The tasks that are evaluated on: the seeds a pool holds out, or those of a file in the seed schema."""
+"""The tasks that are evaluated on: the seeds a pool holds out, or those of a file."""
 
 from __future__ import annotations
 
@@ -44,9 +44,13 @@ def held_out_tasks(pool: Queries) -> TaskSet:
 
 
 def file_tasks(path: Path) -> TaskSet:
-    """Return the tasks of a seed file. Raises UsageError when it is missing or faulty, or when no task of it has an output."""
+    """Return the tasks of a file of any format that seeds may have.
+
+    Raises UsageError when it is missing or faulty, or when no task of it has an output.
+    """
     tasks = read_tasks(path)
-    found = _items((None, task.key, task.instruction, task.is_classification, task.instances) for task in tasks)
+    # Exact match is a figure of tasks that are known to be classification.
+    found = _items((None, task.key, task.instruction, task.is_classification is True, task.instances) for task in tasks)
     if not found:
         raise UsageError(f"no task of {path} has an output to compare an answer with", "see `studio seeds --help` for the schema")
     return TaskSet(display_line(path.name), found, len(tasks) - len({item.task for item in found}))

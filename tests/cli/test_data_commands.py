@@ -106,7 +106,7 @@ def test_import_reports_on_stderr(studio: Studio, pool: Path, tmp_path: Path) ->
     path.write_text("Tell a joke.\nWrite a haiku.\n")
     done = studio("import", pool, path)
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == f"{path}: 1 tasks imported as imported (text), 1 skipped as duplicates\n"
+    assert done.stderr == f"{path}: 1 task imported as imported (text), 1 skipped as duplicates\n"
 
 
 @pytest.mark.parametrize(

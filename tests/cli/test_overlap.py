@@ -65,8 +65,7 @@ def test_contamination_looks_into_inputs_and_outputs(tmp_path: Path) -> None:
     ours = written(tmp_path / "ours.jsonl", json.dumps(line), json.dumps({**line, "instruction": "Stop.", "instances": []}))
     theirs = tmp_path / "theirs.json"
     theirs.write_text(json.dumps([{"instruction": "Cite.", "input": f"Dickens: {OUTPUT.lower()}", "output": "Yes."}]))
-    with pytest.raises(UsageError, match="at least one instance"):
-        overlap(ours, theirs)
+    assert found(ours, theirs)["tasks"] == 2
     ours.write_text(json.dumps(line) + "\n" + json.dumps({**line, "instruction": "Stop.", "instances": [{"input": "", "output": "Now."}]}))
     answer = found(ours, theirs)
     assert (answer["contaminated"], answer["comparable"], answer["contaminated_share"]) == (1, 1, 0.5)

@@ -53,17 +53,16 @@ def test_many_tasks_are_compared_across_chunks(tmp_path: Path) -> None:
 def test_check_prints_figures_and_exits_with_0(seeds: Path) -> None:
     result = CliRunner().invoke(command, ["check", str(seeds)])
     assert result.exit_code == 0
-    assert "4 tasks (jsonl), 25.0% classification" in result.output
+    assert "4 tasks (self-instruct), 25.0% classification" in result.output
     assert f"{seeds}:3: warning: ROUGE-L 0.86 to line 1" in result.output
 
 
 def test_check_lists_every_fault_and_exits_with_2(seeds: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad\x1b[31m.jsonl"
-    bad.write_text('{"instruction": "\\u001b[2J"}\nnope\n')
+    bad.write_text('{"instruction": "\\u001b[2J", "input": "x"}\nnope\n')
     result = CliRunner().invoke(command, ["check", str(seeds), str(bad)])
     assert result.exit_code == 2
-    assert ":1: instances: missing" in result.output
-    assert ":1: is_classification: missing" in result.output
+    assert ":1: output: empty, though there is an input" in result.output
     assert ":2: invalid JSON" in result.output
     assert "\x1b" not in result.output
 
@@ -74,7 +73,7 @@ def test_check_json(seeds: Path) -> None:
     assert result.exit_code == 2
     [found] = json.loads(result.output)["files"]
     assert (found["tasks"], found["classification"], found["empty_inputs"]) == (4, 1, 3)
-    assert found["faults"] == [{"line": 5, "field": "", "fault": "invalid JSON: Expecting value at column 1"}]
+    assert found["faults"] == [{"line": 5, "index": None, "field": "", "fault": "invalid JSON: Expecting value at column 1"}]
     assert found["warnings"][0]["line"] == 3
 
 

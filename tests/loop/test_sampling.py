@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.errors import UsageError
 from studio.loop.sampling import engine_seed, generator, in_context_tasks
-from studio.records import Stage
+from studio.loop.session import Goal
+from studio.pool.queries import Queries
+from studio.records import Instance, Origin, SeedTask, Stage
+from support.sessions import configuration, play
 
 SEEDS = list(range(1, 176))
 GENERATED = list(range(1000, 1050))
@@ -69,3 +74,18 @@ def test_as_many_as_there_are(seeds: int, generated: int, total: int, from_gener
     assert set(drawn) <= {*pools[0], *pools[1]}
     if seeds >= total or generated > from_generated:
         assert len(drawn) == min(total, seeds + generated) or seeds >= total - len(drawn)
+
+
+@pytest.mark.parametrize(("known", "drawn"), [(12, {True}), (3, {True, None})])
+def test_tasks_of_which_it_is_unknown_stand_in_where_too_few_are_known_to_be_classification(
+    tmp_path: Path, known: int, drawn: set[bool | None]
+) -> None:
+    flags = [True] * known + [None] * 9 + [False] * 9
+    seeds = [
+        SeedTask("", "", f"Say what kind of animal number {place} is.", (Instance("", "x"),), flag) for place, flag in enumerate(flags)
+    ]
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=1), asked=configuration(classification_only=True), seeds=seeds)
+    with Queries.open(path) as pool:
+        parents = {task for request in pool.requests(1, Stage.INSTRUCTIONS) for task in request.parents}
+        assert {task.is_classification for task in pool.tasks(sorted(parents)) if task.origin is Origin.SEED} == drawn

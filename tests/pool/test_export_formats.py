@@ -13,7 +13,9 @@ from studio.errors import UsageError
 from studio.pool.export import ExportOptions, export_to_files
 from studio.pool.formats import FORMATS, find_format
 from studio.pool.queries import Queries
-from studio.records import Instance
+from studio.pool.store import Pool
+from studio.records import Instance, Origin, SeedTask
+from studio.seeds import read_tasks
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS
 
@@ -150,11 +152,20 @@ def test_self_instruct_instances(pool: Path) -> None:
 
 
 def test_self_instruct_seeds_are_a_seed_file(pool: Path) -> None:
-    from studio.seeds import read_tasks
-
     seeds = read_tasks(export(pool, "self-instruct", include_seeds=True) / "seed_tasks.jsonl")
     assert [task.key for task in seeds] == ["seed_task_0", "seed_task_1"]
-    assert seeds[1].is_classification
+    assert [task.is_classification for task in seeds] == [False, True]
+
+
+def test_what_nobody_has_said_stays_unknown_in_every_file(tmp_path: Path) -> None:
+    unknown = SeedTask("", "", "Say hi.", (Instance("", "hi"),), None)
+    Pool.create(tmp_path / "pool.db", [unknown]).close()
+    with Pool.open(tmp_path / "pool.db") as made:
+        made.add_tasks([unknown], Origin.IMPORTED)
+    assert [line["is_classification"] for line in lines(export(tmp_path / "pool.db", "raw", include_seeds=True))] == [None, None]
+    folder = export(tmp_path / "pool.db", "self-instruct", include_seeds=True)
+    assert lines(folder / "machine_generated_instances.jsonl")[0]["is_classification"] is None
+    assert read_tasks(folder / "seed_tasks.jsonl")[0].is_classification is None
 
 
 @pytest.mark.parametrize("is_classification", [False, True])

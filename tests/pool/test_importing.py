@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from studio.errors import UsageError
 from studio.pool.export import ExportOptions, export_to_files
-from studio.pool.importers import IMPORTERS, detect_importer, find_importer
-from studio.pool.importing import FileReport, import_files
+from studio.pool.formats import FORMATS
+from studio.pool.formats.api import question
+from studio.pool.importing import FileReport, ImportOptions, import_files
+from studio.pool.ledger_records import Note
 from studio.pool.queries import Queries
 from studio.pool.store import Pool
 from studio.records import Instance, Origin, Task
+from studio.seeds.faults import FaultyFile
+from studio.seeds.inputs import Input
+from studio.seeds.reading import find_format, parse
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS
 
@@ -24,9 +33,9 @@ def pool(tmp_path: Path) -> Path:
     return build_pool(tmp_path / "pool.db", (), with_import=False)
 
 
-def bring(pool: Path, *paths: Path, name: str = "auto", origin: Origin = Origin.IMPORTED) -> list[FileReport]:
+def bring(pool: Path, *paths: Path, name: str = "auto", origin: Origin = Origin.IMPORTED, **options: bool) -> list[FileReport]:
     with Pool.open(pool) as opened:
-        return import_files(opened, paths, name, origin)
+        return import_files(opened, paths, ImportOptions(name, origin, **options))
 
 
 def imported(pool: Path, origin: Origin = Origin.IMPORTED) -> list[Task]:
@@ -88,12 +97,13 @@ def test_alpaca_merges_instances_of_equal_instructions(pool: Path, tmp_path: Pat
     else:
         path.write_text(json.dumps(rows, indent=4), encoding="utf-8")
     [report] = bring(pool, path)
-    assert (report.format, report.imported, report.duplicates) == ("alpaca", 3, 0)
+    assert (report.format, report.imported, report.duplicates) == ("alpaca", 3, 1)
     assert [(task.instruction, task.instances) for task in imported(pool)] == [
         ("Double it.", (Instance("1", "2"), Instance("2", "4"))),
         ("Say hi.", (Instance("", "hi"),)),
         ("No.", ()),
     ]
+    assert report.joined == 1
 
 
 def test_csv_and_text(pool: Path, tmp_path: Path) -> None:
@@ -107,7 +117,7 @@ def test_csv_and_text(pool: Path, tmp_path: Path) -> None:
 def test_jsonl_takes_what_each_line_has(pool: Path, tmp_path: Path) -> None:
     records = [{"instruction": "Alone."}, {"instruction": "With.", "output": "x"}, {**SEED, "instruction": "Whole."}]
     [report] = bring(pool, json_lines(tmp_path / "mixed.jsonl", *records))
-    assert report.format == "jsonl"
+    assert report.format == "mixed"
     assert [len(task.instances) for task in imported(pool)] == [0, 1, 1]
 
 
@@ -124,10 +134,14 @@ def test_as_seed(pool: Path, tmp_path: Path) -> None:
 
 def test_a_fault_in_any_file_imports_nothing(pool: Path, tmp_path: Path) -> None:
     good = json_lines(tmp_path / "good.jsonl", SEED)
-    bad = json_lines(tmp_path / "bad.jsonl", SEED, {**SEED, "instances": []}, 5)
-    with pytest.raises(UsageError) as caught:
+    bad = json_lines(tmp_path / "bad.jsonl", SEED, {**SEED, "instances": {}}, 5)
+    with pytest.raises(FaultyFile) as caught:
         bring(pool, good, bad)
-    assert caught.value.message == f"{bad}:2: instances: empty: at least one instance is needed (and 1 more fault)"
+    assert caught.value.message == f"{bad}: 2 of 3 records with a fault"
+    assert list(caught.value.listing()) == [
+        f"{bad}:2: instances: an object where a list of objects with input and output is needed",
+        f"{bad}:3: a number where an object is needed",
+    ]
     assert "nothing was imported" in caught.value.hint
     assert imported(pool) == []
 
@@ -138,10 +152,19 @@ def test_a_fault_in_any_file_imports_nothing(pool: Path, tmp_path: Path) -> None
         ("", "the file holds no task"),
         ("[]", "the file holds no task"),
         ('[{"instruction": "x", "output": ', "invalid JSON"),
-        ('[{"instruction": "x", "output": "y"}, 7]', r"\[1\]: not an object"),
+        ('[{"instruction": "x", "output": "y"}, 7]', r"\[1\]: a number where an object is needed"),
+        ("[1, 2]", "2 of 2 records with a fault"),
         ('[{"instruction": "", "output": "y"}]', r"\[0\].instruction: empty"),
-        ('{"instruction": "x", "output": 5}', ":1: output: a number where text is needed"),
-        ('{"question": "x"}', ":1: instruction: missing"),
+        ('{"instruction": "x", "output": {"a": 5}}', ":1: output: an object where text is needed"),
+        ('{"instruction": "x", "output": Infinity}', ":1: output: Infinity where text is needed"),
+        ('{"instruction": NaN, "output": "x"}', ":1: instruction: NaN where text is needed"),
+        ('{"text": "x", "made": 1}', ":1: instruction: missing: the keys are text, made"),
+        ('{"instruction": "x", "output": "y", "output": "z"}', "the key 'output' stands twice"),
+        ("{'instruction': 'x'}", "single quote at column 2"),
+        ('{"instruction": "x", "seen": True}', "JSON has true"),
+        ('{"train": [{"instruction": "x"}], "test": [{"instruction": "y"}]}', "records stand under train and test"),
+        ('{"messages": [{"role": "assistant", "content": "x"}]}', "messages: no turn of a user"),
+        ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "a part that is no text .image_url."),
         ('{"instruction": "x", "output": "y"}\n{"instruction": "half', "half-written last line"),
         ("nonsense\n", ":1: invalid JSON"),
     ],
@@ -163,18 +186,19 @@ def test_a_format_that_does_not_fit_is_named(pool: Path, tmp_path: Path) -> None
         bring(pool, json_lines(tmp_path / "mine.jsonl", MACHINE), name="self-instruct")
     assert "read as self-instruct" in caught.value.hint
     with pytest.raises(UsageError, match="unknown import format"):
-        find_importer("alpacca")
+        find_format("alpacca")
 
 
-@pytest.mark.parametrize("name", ["self-instruct", "machine-generated", "jsonl", "text"])
-def test_long_files_are_not_held(tmp_path: Path, name: str) -> None:
-    """A line that is added after the first task has come is seen: the file is read as the tasks are taken."""
-    path = json_lines(tmp_path / "long.jsonl", SEED)
-    parsed = IMPORTERS[name].parse(path)
-    assert next(parsed).task is not None
+@pytest.mark.parametrize("before", ["", "[\n", "{\n}\n"])
+def test_long_files_are_not_held(tmp_path: Path, before: str) -> None:
+    """A record that is added after the first task has come is seen: the file is read as the tasks are taken."""
+    path = tmp_path / "long.jsonl"
+    path.write_text(before + f"{json.dumps(SEED)}\n" * 5000)
+    parsed = parse(Input(path))
+    assert any(each.task for each in parsed)
     with path.open("a") as file:
-        file.write(json.dumps(SEED) + "\n")
-    assert len(list(parsed)) == 1
+        file.write("{" + json.dumps({**SEED, "id": "the last"})[1:] + "\n")
+    assert [each.task.key for each in parsed if each.task][-1] == "the last"
 
 
 @pytest.mark.parametrize("text", NASTY_TEXTS)
@@ -184,23 +208,142 @@ def test_nasty_text_comes_in_as_it_is(pool: Path, tmp_path: Path, text: str) -> 
     assert (task.instruction, task.instances) == ("x" + text, (Instance(text, "y" + text),))
 
 
-def test_alpaca_export_is_imported_back(tmp_path: Path) -> None:
-    tasks = (("Double it.", False, (Instance("1", "2"), Instance("2", "4"))), ("Say\u2028hi.", False, (Instance("", "hi"),)))
-    written = build_pool(tmp_path / "written.db", tasks, with_import=False)
-    with Queries.open(written) as source:
-        export_to_files(source, tmp_path / "data.jsonl", ExportOptions(), written)
-        export_to_files(source, tmp_path / "folder", ExportOptions("self-instruct"), written)
-    for path in (tmp_path / "data.jsonl", tmp_path / "folder" / "machine_generated_instances.jsonl"):
-        fresh = build_pool(tmp_path / f"{path.stem}.db", (), with_import=False)
-        bring(fresh, path)
-        assert [(task.instruction, task.instances) for task in imported(fresh)] == [(task[0], task[2]) for task in tasks]
+def test_the_same_instruction_joins_within_a_file_between_files_and_with_the_pool(pool: Path, tmp_path: Path) -> None:
+    first = json_lines(tmp_path / "one.jsonl", row("Double it.", "1", "2"), row("Double  it.", "2", "4"), row("Say hi.", "", "hi"))
+    second = json_lines(tmp_path / "two.jsonl", row("Double it.", "2", "4"), row("Double it.", "3", "6"))
+    assert [(each.imported, each.joined, each.duplicates) for each in bring(pool, first, second)] == [(2, 1, 0), (0, 1, 1)]
+    third = json_lines(tmp_path / "three.jsonl", row("Double it.", "4", "8"), {**row("Double it.", "1", "2"), "is_classification": True})
+    assert [(each.imported, each.joined, each.duplicates) for each in bring(pool, third)] == [(0, 1, 1)]
+    assert [(task.instruction, len(task.instances)) for task in imported(pool)] == [("Double it.", 4), ("Say hi.", 1)]
+    assert [(each.imported, each.joined) for each in bring(pool, first, second, third)] == [(0, 0)] * 3
 
 
-def test_detection_reads_keys_not_names(tmp_path: Path) -> None:
-    for record, name in (
-        (SEED, "self-instruct"),
-        (MACHINE, "machine-generated"),
-        (row("a", "", "b"), "alpaca"),
-        ({"instruction": "a"}, "jsonl"),
-    ):
-        assert detect_importer(json_lines(tmp_path / "any", record)).name == name
+def test_a_task_of_another_origin_keeps_what_it_has_and_that_is_told(pool: Path, tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "mine.jsonl", row("Greet a guest in one sentence.", "", "Hello!"))
+    [report] = bring(pool, path)
+    assert (report.imported, report.refused, report.duplicates) == (0, 1, 1)
+    assert any("1 output left out" in note for note in report.notes())
+    assert [report.joined for report in bring(pool, path, origin=Origin.SEED)] == [1]
+
+
+def test_what_a_person_changed_or_rejected_does_not_come_back(pool: Path, tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "mine.jsonl", row("Double it.", "1", "2"), row("Double it.", "2", "5"))
+    bring(pool, path)
+    with Pool.open(pool) as opened:
+        [task] = opened.reader.tasks(list(opened.reader.task_ids(origin=Origin.IMPORTED)))
+        first, second = opened.reader.instances(task.id)
+        opened.ledger.change_instance(Note("edited", "ada"), first.id, {"output": "two"})
+        opened.ledger.change_instance(Note("rejected", "ada"), second.id, {"verdict": "rejected", "reason": "wrong"})
+    assert [(each.joined, each.duplicates) for each in bring(pool, path)] == [(0, 2)]
+
+
+def test_whether_an_import_is_classification_stays_unknown(pool: Path, tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "mine.jsonl", row("Say hi.", "", "hi"), {**row("Good?", "x", "yes"), "is_classification": True})
+    bring(pool, path)
+    assert [task.is_classification for task in imported(pool)] == [None, True]
+    bring(pool, json_lines(tmp_path / "more.jsonl", {**row("Say hi.", "now", "hi"), "is_classification": False}))
+    assert [task.is_classification for task in imported(pool)] == [False, True]
+
+
+def test_sound_records_come_in_and_the_others_go_to_a_file_of_their_own(pool: Path, tmp_path: Path) -> None:
+    bad: dict[str, Any] = {"instruction": 5, "input": [], "output": {"x": 1}}
+    path = json_lines(tmp_path / "mine.jsonl", row("Say hi.", "", "hi"), bad, row("Say ho.", "", "ho"))
+    with path.open("a") as file:
+        file.write("{nonsense\n")
+    [report] = bring(pool, path, skip_invalid=True)
+    assert (report.imported, report.tally.faulty, report.rejected) == (2, 2, tmp_path / "mine.jsonl.rejected.jsonl")
+    assert report.rejected is not None
+    first, second = (json.loads(line) for line in report.rejected.read_text().splitlines())
+    assert first == {
+        "line": 2,
+        "index": None,
+        "field": "instruction",
+        "fault": "a number where text is needed",
+        "more": [{"field": "output", "fault": "an object where text is needed"}],
+        "record": {**bad, "instruction": "5", "output": {"x": "1"}},
+    }
+    assert (second["line"], second["record"]) == (4, "{nonsense")
+    before = report.rejected.read_bytes()
+    with pytest.raises(UsageError, match="is there already"):
+        bring(pool, path, skip_invalid=True)
+    assert report.rejected.read_bytes() == before
+    with pytest.raises(FaultyFile):
+        bring(pool, json_lines(tmp_path / "all.jsonl", bad), skip_invalid=True)
+    assert not (tmp_path / "all.jsonl.rejected.jsonl").exists()
+
+
+def test_outputs_under_an_unknown_key_are_not_lost_in_silence(pool: Path, tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "mine.jsonl", {"instruction": "Say hi.", "verbatim": "hi", "category": "x"})
+    with pytest.raises(UsageError, match=r"not taken: verbatim \(1 record\)") as caught:
+        bring(pool, path)
+    assert "--instructions-only" in caught.value.hint
+    assert imported(pool) == []
+    [report] = bring(pool, path, instructions_only=True)
+    assert (report.imported, dict(report.tally.untaken)) == (1, {"verbatim": 1, "category": 1})
+    # In a file where others have outputs as well; but a key that stands beside outputs, too, is a remark and no answer.
+    mixed = json_lines(tmp_path / "mixed.jsonl", row("Say ho.", "", "ho"), {"instruction": "Say ha.", "verbatim": "ha"})
+    with pytest.raises(UsageError, match="1 record without an output"):
+        bring(pool, mixed)
+    mixed = json_lines(tmp_path / "mixed.jsonl", {**row("Ho?", "", "ho"), "verbatim": "x"}, {"instruction": "Ha?", "verbatim": "ha"})
+    assert bring(build_pool(tmp_path / "other.db", (), with_import=False), mixed)[0].imported == 2
+    [report] = bring(pool, json_lines(tmp_path / "raw.jsonl", row("Say ho.", "", "ho")), instructions_only=True)
+    assert [task.instances for task in imported(pool)] == [(), ()]
+    assert "the outputs of 1 record left out, as asked" in report.notes()
+
+
+def test_what_is_not_taken_is_told_before_it_is_stored(pool: Path, tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "mine.jsonl", {**row("Say hi.", "", "hi"), "system": "S", "history": []})
+    told: list[tuple[str, int]] = []
+
+    def hear(report: FileReport) -> None:
+        told.extend((note, len(imported(pool))) for note in report.notes())
+
+    with Pool.open(pool) as opened:
+        import_files(opened, [path], ImportOptions(), hear)
+    assert told == [("not taken: system (1 record)", 0)]
+    assert len(imported(pool)) == 1
+
+
+def test_an_interrupted_import_leaves_nothing(pool: Path, tmp_path: Path) -> None:
+    path = json_lines(tmp_path / "mine.jsonl", *(row(f"Task {number}.", "", "x") for number in range(3000)))
+
+    def stop(_what: str, done: int, size: int) -> None:
+        assert 0 < done <= size
+        raise KeyboardInterrupt
+
+    with Pool.open(pool) as opened:
+        with pytest.raises(KeyboardInterrupt):
+            import_files(opened, [path], ImportOptions(), progress=stop)
+        assert import_files(opened, [path], ImportOptions())[0].imported == 3000
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+GENERATED = st.lists(
+    st.tuples(TEXT, st.lists(st.tuples(TEXT, TEXT.filter(str.strip)), min_size=1, max_size=3, unique=True)), min_size=1, max_size=9
+)
+
+
+@settings(max_examples=8, deadline=None)
+@given(GENERATED)
+def test_every_export_comes_back(tmp_path_factory: pytest.TempPathFactory, generated: list[Any]) -> None:
+    folder = tmp_path_factory.mktemp("pools")
+    tasks = [(f"{place}x{text}", False, tuple(starmap(Instance, pairs))) for place, (text, pairs) in enumerate(generated)]
+    pool = build_pool(folder / "pool.db", tasks, with_import=False)
+    for name in FORMATS:
+        path = folder / name
+        with Queries.open(pool) as source:
+            export_to_files(source, path, ExportOptions(name), pool)
+        back = [each.task for each in parse(Input(path / "machine_generated_instances.jsonl" if path.is_dir() else path))]
+        assert Counter((task.instruction, each.input, each.output) for task in back if task for each in task.instances) == Counter(
+            asked(name, task[0], each) for task in tasks for each in task[2]
+        )
+
+
+def asked(name: str, instruction: str, instance: Instance) -> tuple[str, str, str]:
+    """What a format keeps of an instance: those that have a user's turn, or a prompt, in place of instruction and input join the two."""
+    if name in ("chat", "sharegpt"):
+        return question(instruction, instance), "", instance.output
+    if name == "prompt-completion":
+        stripped = Instance(instance.input.strip(), instance.output.strip())
+        return question(instruction.strip(), stripped), "", stripped.output
+    return instruction, instance.input, instance.output

@@ -19,10 +19,10 @@ def _open_ended(number: int) -> SeedTask:
 
 def test_the_draw_is_stratified_and_repeats() -> None:
     seeds = all_seeds()
-    share = sum(task.is_classification for task in seeds) / len(seeds)
+    share = sum(task.is_classification is True for task in seeds) / len(seeds)
     held = draw_hold_out(seeds, 30, "0")
     assert (held.asked, held.seed, len(held.places)) == ("30", "0", 30)
-    assert sum(seeds[place].is_classification for place in held.places) == pytest.approx(30 * share, abs=1)
+    assert sum(seeds[place].is_classification is True for place in held.places) == pytest.approx(30 * share, abs=1)
     assert draw_hold_out(seeds, 30, "0") == held
     assert draw_hold_out(seeds, 30, "1").places != held.places
 

@@ -23,6 +23,9 @@ GOOD = {
 }
 
 
+OLD_WINDOWS = "a file of an older Windows program? iconv -f WINDOWS-1252 -t UTF-8"
+
+
 def write(path: Path, *records: object) -> Path:
     path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
     return path
@@ -72,16 +75,14 @@ def test_lone_surrogates_become_replacement_characters(tmp_path: Path) -> None:
         ({"instruction": None}, "instruction", "null where text is needed"),
         ({"instruction": 5}, "instruction", "a number where text is needed"),
         ({"instruction": " \n"}, "instruction", "empty"),
-        ({"name": ["x"]}, "name", "a list where text is needed"),
-        ({"id": True}, "id", "true or false where text is needed"),
         ({"instances": []}, "instances", "empty: at least one instance is needed"),
         ({"instances": {}}, "instances", "an object where a list of objects with input and output is needed"),
         ({"instances": ["x"]}, "instances[0]", "text where an object with input and output is needed"),
         ({"instances": [{"input": "", "output": ""}]}, "instances[0].output", "empty"),
-        ({"instances": [{"output": "x"}]}, "instances[0].input", "missing"),
-        ({"instances": [{"input": "", "output": "x"}, {"input": 1, "output": "x"}]}, "instances[1].input", "a number where text is needed"),
-        ({"is_classification": "false"}, "is_classification", "text where true or false is needed"),
-        ({"is_classification": 0}, "is_classification", "a number where true or false is needed"),
+        ({"instances": [{"input": "x"}]}, "instances[0].output", "empty"),
+        ({"instances": [{"input": "", "output": "x"}, {"input": [1], "output": "x"}]}, "instances[1].input", "a list where text is needed"),
+        ({"is_classification": "maybe"}, "is_classification", "neither true nor false"),
+        ({"is_classification": 2}, "is_classification", "a number where true or false is needed"),
     ],
 )
 def test_names_line_field_and_fault(tmp_path: Path, change: dict[str, object], field: str, fault: str) -> None:
@@ -89,10 +90,20 @@ def test_names_line_field_and_fault(tmp_path: Path, change: dict[str, object], f
     assert faults(path) == [(2, field, fault)]
 
 
-@pytest.mark.parametrize("missing", ["instruction", "instances", "is_classification"])
-def test_names_missing_fields(tmp_path: Path, missing: str) -> None:
-    path = write(tmp_path / "seeds.jsonl", {key: value for key, value in GOOD.items() if key != missing})
-    assert faults(path) == [(1, missing, "missing")]
+def test_a_missing_instruction_is_told_with_the_keys_there_are(tmp_path: Path) -> None:
+    path = write(tmp_path / "seeds.jsonl", {"text": "Greet.", "made": 1})
+    assert faults(path) == [(1, "instruction", "missing: the keys are text, made")]
+
+
+@pytest.mark.parametrize(("value", "known"), [(None, None), ("", None), ("No", False), (1, True), ("TRUE", True), (False, False)])
+def test_whether_a_task_is_classification_may_be_unknown(tmp_path: Path, value: object, known: bool | None) -> None:
+    path = write(tmp_path / "seeds.jsonl", {**GOOD, "is_classification": value})
+    assert [task.is_classification for task in read_tasks(path)] == [known]
+
+
+def test_answers_under_a_name_that_nobody_knows_are_a_fault(tmp_path: Path) -> None:
+    path = write(tmp_path / "seeds.jsonl", {"instruction": "Greet.", "instance": [{"input": "", "output": "Hi."}], "tags": ["a"]})
+    assert faults(path) == [(0, "", "1 record without an output that is known as one; not taken: instance (1 record)")]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +113,7 @@ def test_names_missing_fields(tmp_path: Path, missing: str) -> None:
         (b"[1, 2]", "a list where an object is needed; write one object on each line"),
         (b'"text"', "text where an object is needed"),
         (b"null", "null where an object is needed"),
-        (b'{"instruction": "caf\xe9"}', "not UTF-8: byte 0xE9 at column 21"),
+        (b'{"instruction": "caf\xe9"}', f"not UTF-8: byte 0xE9 at column 21 ({OLD_WINDOWS})"),
         (b'{"instruction": "a\0b"}', "NUL byte at column 19"),
     ],
 )
@@ -114,8 +125,8 @@ def test_names_what_is_wrong_with_a_line(tmp_path: Path, line: bytes, fault: str
 
 def test_deeply_nested_and_huge_numbers_are_faults(tmp_path: Path) -> None:
     path = tmp_path / "seeds.jsonl"
-    path.write_text("[" * 200_000 + "\n" + '{"id": ' + "1" * 10_000 + "}\n")
-    assert [line for line, _, _ in faults(path)] == [1, 2]
+    path.write_text('{"a": ' * 200_000 + "\n" + '{"id": ' + "1" * 10_000 + "}\n" + "[" * 200_000)
+    assert [line for line, _, _ in faults(path)] == [1, 2, 3]
 
 
 def test_half_written_last_line(tmp_path: Path) -> None:
@@ -140,10 +151,13 @@ def test_duplicates_name_both_lines(tmp_path: Path) -> None:
     ]
 
 
-def test_utf16_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mark", [b"SQLite format 3\0", b"PK\x03\x04", b"PAR1", b"version https://git-lfs", b"\n<!DOCTYPE HTML>"])
+def test_what_is_no_text_is_named(tmp_path: Path, mark: bytes) -> None:
     path = tmp_path / "seeds.jsonl"
-    path.write_text(json.dumps(GOOD), encoding="utf-16")
-    assert faults(path) == [(0, "", "the file is UTF-16; save it as UTF-8")]
+    path.write_bytes(mark + b"...")
+    with pytest.raises(UsageError, match="not text") as caught:
+        inspect_file(path)
+    assert caught.value.hint
 
 
 def test_byte_order_mark_and_blank_lines_do_no_harm(tmp_path: Path) -> None:
@@ -180,6 +194,10 @@ def test_no_bytes_make_reading_raise_anything_else(tmp_path_factory: pytest.Temp
     path = tmp_path_factory.getbasetemp() / "arbitrary"
     path.write_bytes(content)
     for suffix in (".jsonl", ".csv", ".txt", ""):
-        found = inspect_file(path.rename(path.with_suffix(suffix)))
-        path = found.path
+        path = path.rename(path.with_suffix(suffix))
+        try:
+            found = inspect_file(path)
+        except UsageError as error:
+            assert str(path) in error.message
+            continue
         assert found.tasks or found.faults

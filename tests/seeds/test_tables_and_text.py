@@ -52,12 +52,13 @@ def test_line_breaks_within_fields_keep_line_numbers_right(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("question,answer\na,b\n", (1, "", "the header has no column `instruction`")),
+        ("frage,b\na,b\n", (1, "", "the header has no column `instruction`, nor one that stands for it: frage, b")),
+        ("instruction,output,output\na,b,c\n", (1, "", "the header has the column output twice")),
         ("instruction,input,output\nDo it.,x,\n", (2, "output", "empty, though there is an input")),
         ("instruction,is_classification\nDo it.,maybe\n", (2, "is_classification", "neither true nor false")),
         ("instruction,output\nDo it.,x,y\n", (2, "", "3 fields where the header has 2")),
         ("instruction,output\nDo it.,x\nDo it.,x\n", (3, "instruction", "the same as on line 2")),
-        ('instruction,output\nDo it.,"x\n', (2, "", "broken CSV: unexpected end of data")),
+        ('instruction,output\nDo it.,"x\n', (2, "", "broken CSV: a quote is opened and never closed")),
     ],
 )
 def test_csv_faults(tmp_path: Path, text: str, expected: tuple[int, str, str]) -> None:
@@ -67,7 +68,8 @@ def test_csv_faults(tmp_path: Path, text: str, expected: tuple[int, str, str]) -
 def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:
     path = tmp_path / "seeds.csv"
     path.write_bytes(b"instruction\nGood one.\ncaf\xe9\n")
-    assert faults(path) == [(3, "", "not UTF-8: byte 0xE9 at column 4")]
+    [(line, _, fault)] = faults(path)
+    assert (line, fault[:35]) == (3, "not UTF-8: byte 0xE9 at column 4 (a")
 
 
 def test_plain_text_is_one_instruction_a_line(tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_plain_text_is_one_instruction_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [('{"instruction": 1}\n', "jsonl"), ("instruction;output\na;b\n", "csv"), ("Write a poem.\n", "text")]
+    ("text", "kind"), [('{"instruction": "a"}\n', "instructions"), ("instruction;output\na;b\n", "csv"), ("Write a poem.\n", "text")]
 )
 def test_format_is_seen_in_the_content_when_the_suffix_is_silent(tmp_path: Path, text: str, kind: str) -> None:
     assert inspect_file(csv_file(tmp_path, text, "seeds")).format == kind
@@ -87,8 +89,8 @@ def test_format_is_seen_in_the_content_when_the_suffix_is_silent(tmp_path: Path,
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(), st.text(min_size=1)), min_size=1, max_size=6))
 def test_what_csv_writes_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]]) -> None:
-    # What a CSV file cannot hold, or a task must not be: NUL, surrogates, a line end that is only a carriage return, blanks alone.
-    clean = [tuple("".join(c for c in text if c not in "\0\r" and not "\ud800" <= c <= "\udfff") for text in row) for row in rows]
+    # What a CSV file cannot hold, or a task must not be: NUL, surrogates, blanks alone.
+    clean = [tuple("".join(c for c in text if c != "\0" and not "\ud800" <= c <= "\udfff") for text in row) for row in rows]
     kept = {f"{place} {row[0]}": Instance(row[1], "x" + row[2]) for place, row in enumerate(clean)}
     path = tmp_path_factory.getbasetemp() / "written.csv"
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -37,20 +37,36 @@ def draw(context: StageContext, current: RoundRecord, ordinals: Iterable[int], a
 
 
 def to_draw_from(context: StageContext) -> tuple[array[int], array[int]]:
-    """Return the ids of the seeds, and of the generated and imported tasks, that a prompt may hold."""
+    """Return the ids of the seeds, and of the generated and imported tasks, that a prompt may hold.
+
+    With `classification_only` these are the tasks known to be classification. Tasks of which it is unknown, as imports often are, are
+    drawn as well where those do not fill a prompt.
+    """
     method, reader = context.method, context.pool.reader
-    only = method.classification_only
-    with_instances = method.variant == "alpaca"
-    seeds = reader.task_ids(origin=Origin.SEED, classification_only=only, with_instances=with_instances)
-    others = reader.task_ids(origin=Origin.GENERATED, classification_only=only, with_instances=with_instances)
-    others += reader.task_ids(origin=Origin.IMPORTED, classification_only=only, with_instances=with_instances)
+
+    def drawn_from(*, only: bool, unknown: bool = False) -> tuple[array[int], array[int]]:
+        seeds, others, imported = (
+            reader.task_ids(
+                origin=origin,
+                classification_only=only,
+                classification_unknown=unknown,
+                with_instances=method.variant == "alpaca",
+            )
+            for origin in (Origin.SEED, Origin.GENERATED, Origin.IMPORTED)
+        )
+        return seeds, others + imported
+
+    seeds, others = drawn_from(only=method.classification_only)
+    if method.classification_only and len(seeds) + len(others) < method.in_context_tasks:
+        more_seeds, more_others = drawn_from(only=False, unknown=True)
+        return seeds + more_seeds, others + more_others
     return seeds, others
 
 
 def may_stand(context: StageContext, task: Task) -> bool:
     """Return whether a prompt may hold `task` now."""
     method = context.method
-    if task.state is not TaskState.ACTIVE or task.held_out or (method.classification_only and not task.is_classification):
+    if task.state is not TaskState.ACTIVE or task.held_out or (method.classification_only and task.is_classification is False):
         return False
     return bool(task.instances) or method.variant != "alpaca"
 

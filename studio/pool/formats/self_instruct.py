@@ -7,7 +7,8 @@ first), `avg_similarity_score`, `metadata` (`prompt` and `response` in the form 
 `instance_metadata`, `instruction_metadata`, `most_similar`, `avg_similarity_score`; and two keys of our own, `is_classification` and
 `instances`. The last is the list to trust: it holds the accepted instances, the raw text those that fell as well.
 
-With seeds there is a third file, `seed_tasks.jsonl`, in the original's seed schema. Times are left out.
+With seeds there is a third file, `seed_tasks.jsonl`, in the original's seed schema; `is_classification` is null
+where nobody has said it. Times are left out.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _seed(task: ExportTask) -> Record:
         "name": task.name,
         "instruction": task.instruction,
         "instances": _instances(task.instances),
-        "is_classification": bool(task.is_classification),
+        "is_classification": task.is_classification,
     }
 
 

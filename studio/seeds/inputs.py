@@ -1,0 +1,209 @@
+"""What is read: a file, a pipe or standard input, opened once, unpacked and decoded, as often as asked."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+import weakref
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from studio.errors import UsageError
+from studio.seeds.faults import FileFault, readable
+from studio.text import utf16_of
+
+STDIN = ("-", "/dev/stdin")
+"""The names of standard input."""
+
+HEAD = 1 << 16
+"""Bytes at the beginning from which format and encoding are told."""
+
+_BUFFER = 1 << 18
+_PACKED: Mapping[bytes, Callable[[BinaryIO], object]] = {
+    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+}
+_FOREIGN = (
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
+    (b"PAR1", "a Parquet file", "write it as JSON lines first, with pandas: read_parquet(...).to_json(..., orient='records', lines=True)"),
+    (b"ARROW1", "an Arrow file", "write it as JSON lines first"),
+    (b"SQLite format 3\0", "an SQLite database", "a pool is exported first: studio export POOL -o data.jsonl --format raw"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it on the way: zstdcat FILE | studio import POOL -"),
+    (b"GGUF", "a model", "name a file of tasks"),
+    (b"%PDF", "a PDF file", "name a file of tasks"),
+    (b"version https://git-lfs", "a Git LFS pointer in the place of the file", "fetch the file itself: git lfs pull"),
+    (b"<!doctype html", "a web page", "download the file itself, not the page about it"),
+    (b"<html", "a web page", "download the file itself, not the page about it"),
+)
+_ESCAPED = re.compile("[\udc80-\udcff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line without its end; `number` counts from 1. `end` is empty for a last line with no line end after it."""
+
+    number: int
+    text: str
+    end: str
+    faults: tuple[FileFault, ...]
+
+
+class _View(io.RawIOBase):
+    """The bytes of a file from `start`, at a place of its own: several views of one file do not disturb each other."""
+
+    def __init__(self, file: io.FileIO, start: int) -> None:
+        super().__init__()
+        self._file = file
+        self.at = start
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._file.seek(self.at)
+        count = self._file.readinto(buffer) or 0
+        self.at += count
+        return count
+
+
+class Input:
+    """A file of tasks that is open. Raises UsageError when it cannot be read or plainly is no text.
+
+    A pipe, a device or standard input is copied to a temporary file first, so that it can be looked at more than once.
+    `encoding` is Python's name of it, `notes` is what a user should be told of it, `done` and `size` count bytes as they are stored.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notes: list[str] = []
+        with readable(path):
+            self._file, self._start = _open(path)
+        weakref.finalize(self, self._file.close)
+        self.size = os.fstat(self._file.fileno()).st_size
+        self._view = _View(self._file, self._start)
+        with self._unpacking():
+            self.head = self._bytes().read(HEAD)
+        for mark, what, hint in _FOREIGN:
+            if self.head[: len(mark)].lower() == mark.lower() or self.head.lstrip()[: len(mark)].lower() == mark.lower():
+                raise UsageError(f"{path} is {what}, not text", hint)
+        wide = utf16_of(self.head)
+        self.encoding = wide or "utf-8-sig"
+        if wide:
+            self.notes.append(f"read as {wide}")
+        self.head_text = self.head.decode(self.encoding, errors="replace").lstrip("\ufeff")
+
+    @property
+    def done(self) -> int:
+        """How many bytes have been read on the latest way through."""
+        return self._view.at
+
+    def _text(self, newline: str | None) -> io.TextIOWrapper:
+        # Bytes that are not UTF-8 come as lone surrogates, so that their line can be named.
+        errors = "surrogateescape" if self.encoding == "utf-8-sig" else "strict"
+        return io.TextIOWrapper(self._bytes(), self.encoding, errors, newline)
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the lines, which end at LF, CR LF or CR; U+2028 and its like are ordinary characters.
+
+        Bytes that are not UTF-8 come as U+FFFD, with a fault. Raises UsageError when the file is damaged.
+        """
+        with self._unpacking():
+            for number, whole in enumerate(self._text(""), 1):
+                body = whole.removesuffix("\n").removesuffix("\r")
+                faults, text = text_faults(body, number)
+                yield Line(number, text, whole[len(body) :], faults)
+
+    def chunks(self) -> Iterator[str]:
+        """Yield the text in pieces of any length, all line ends as LF. Raises UsageError when the file is damaged."""
+        with self._unpacking():
+            text = self._text(None)
+            while chunk := text.read(HEAD):
+                yield chunk
+
+    def _bytes(self) -> BinaryIO:
+        self._view = _View(self._file, self._start)
+        stream = io.BufferedReader(self._view, _BUFFER)
+        for mark, unpack in _PACKED.items():
+            if stream.peek(len(mark))[: len(mark)] == mark:
+                return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", unpack(cast("BinaryIO", stream))), _BUFFER))
+        return cast("BinaryIO", stream)
+
+    @contextmanager
+    def _unpacking(self) -> Iterator[None]:
+        with readable(self.path):
+            try:
+                yield
+            except UnicodeDecodeError as error:
+                raise UsageError(f"{self.path} begins like {self.encoding} and is not: {error.reason}", "save it as UTF-8") from error
+            except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise
+                reason = f"{self.path} is damaged: what is packed in it cannot be unpacked ({error})"
+                raise UsageError(reason, "download it or pack it anew") from error
+
+
+def text_faults(text: str, number: int) -> tuple[tuple[FileFault, ...], str]:
+    """Return what is wrong with the characters of a line, and the line as it can be shown."""
+    if text.isascii() and "\0" not in text:
+        return (), text
+    faults = []
+    if (nul := text.find("\0")) >= 0:
+        faults.append(FileFault(number, "", f"NUL byte at column {nul + 1}"))
+    if found := _ESCAPED.search(text):
+        byte = ord(found[0]) - 0xDC00
+        way_out = "a file of an older Windows program? iconv -f WINDOWS-1252 -t UTF-8"
+        faults.append(FileFault(number, "", f"not UTF-8: byte 0x{byte:02X} at column {found.start() + 1} ({way_out})"))
+        text = _ESCAPED.sub("\ufffd", text)
+    return tuple(faults), text
+
+
+def is_regular(path: Path) -> bool:
+    """Return whether `path` is a plain file, which another look does not use up. Raises UsageError when it is not there."""
+    if str(path) in STDIN:
+        return False
+    with readable(path):
+        return stat.S_ISREG(path.stat().st_mode)
+
+
+def _open(path: Path) -> tuple[io.FileIO, int]:
+    """Return a file that can be searched, and where in it the text begins."""
+    if str(path) in STDIN:
+        stream = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
+        try:
+            number = os.dup(stream.fileno())
+        except OSError:
+            return _spooled(path, stream), 0
+        source: io.FileIO = io.FileIO(number, "rb")
+    else:
+        source = io.FileIO(path, "rb")
+    if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+        return source, source.tell()
+    with source:
+        return _spooled(path, source), 0
+
+
+def _spooled(path: Path, source: io.RawIOBase | BinaryIO) -> io.FileIO:
+    copy = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  (the input closes it)
+    try:
+        shutil.copyfileobj(source, copy, _BUFFER)
+    except OSError as error:
+        copy.close()
+        place = tempfile.gettempdir()
+        raise UsageError(f"{path} cannot be copied to {place}: {error.strerror}", "set TMPDIR to a folder with more space") from error
+    except BaseException:
+        copy.close()
+        raise
+    return copy

@@ -1,0 +1,311 @@
+"""JSON, however the objects stand in it: one a line, in an array, over several lines, under a key, or as columns.
+
+One object a line is read line by line, and an array or objects over several lines record by record, both in constant memory. A table in
+one object is held whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from studio.seeds.conversations import are_turns
+from studio.seeds.faults import FileFault
+from studio.seeds.fields import JsonObject, NotANumber, Number, kind_of
+from studio.seeds.inputs import HEAD, Input, text_faults
+from studio.seeds.shapes import is_record
+
+_SPACE = re.compile(r"[\s,\ufeff]*")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_PYTHON = re.compile(r"True|False|None|nan|undefined")
+_TURNS = re.compile(r'\[\s*\{[^{}\[\]]*"(role|from)"\s*:\s*"(system|user|human|assistant|gpt|prompter)"')
+_NEAR_THE_END = 12
+"""An error this near to the end of what has been read may be no error: `-Infinity` and `\\ud83d` can be cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record of a file as it stands there: an object, or the text of a line of which nothing could be made, and why."""
+
+    line: int
+    index: int | None
+    values: JsonObject | None
+    faults: tuple[FileFault, ...] = ()
+    raw: object = None
+
+
+class _RepeatedKey(ValueError):
+    """An object with one key twice: the reader would keep one of the values and drop the other."""
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _RepeatedKey(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Number, parse_int=Number, parse_constant=NotANumber)
+
+
+def parse_json(source: Input) -> Iterator[RawRecord]:
+    """Yield the records of `source` as they come. Raises UsageError when it cannot be read to its end."""
+    for record in _document(source) if _is_document(source.head_text) else _lines(source):
+        if record.values is None or record.index is not None:
+            yield record
+        else:
+            yield from _expanded(record, source.notes)
+
+
+def is_json(head: str) -> bool:
+    """Return whether a text that begins with `head` is meant as JSON."""
+    start = head.lstrip("\ufeff \t\r\n")
+    if start[:1] == "[":
+        return start[1:].lstrip()[:1] in ("{", "[", "]", "")
+    return start[:1] == "{" and start[1:].lstrip()[:1] in ('"', "'", "}", "")
+
+
+def _is_document(head: str) -> bool:
+    """Return whether records stand in an array or over several lines, seen at the first line."""
+    start = _SPACE.sub("", head, count=1)
+    if not start.startswith("{"):
+        return start.startswith("[")
+    first = _LINE_END.split(start, maxsplit=1)[0].rstrip()
+    if len(first) >= HEAD // 4:
+        return False
+    try:
+        _DECODER.raw_decode(first)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(first) and not error.msg.startswith("Unterminated string")
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+def _lines(source: Input) -> Iterator[RawRecord]:
+    for line in source.lines():
+        text = line.text.removeprefix("\ufeff")
+        if not text.strip() and not line.faults:
+            continue
+        if line.faults:
+            yield RawRecord(line.number, None, None, line.faults, text)
+            continue
+        body = text.strip()
+        try:
+            value, end = _DECODER.raw_decode(body)
+            if body[end:].strip(" \t,"):
+                raise json.JSONDecodeError("Extra data", body, end)
+        except (ValueError, RecursionError) as error:
+            fault = _fault(error, len(text) - len(text.lstrip()))
+            if not line.end and isinstance(error, json.JSONDecodeError):
+                fault = f"half-written last line: no line end and {fault}"
+            yield RawRecord(line.number, None, None, (FileFault(line.number, "", fault),), text)
+            continue
+        yield from _records(line.number, None, value)
+
+
+def _fault(error: Exception, offset: int = 0) -> str:
+    """Return in words why a text is no JSON; it stands `offset` characters behind the beginning of its line."""
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error) if isinstance(error, _RepeatedKey) else f"JSON that cannot be read: {error}"
+    column = error.colno + offset
+    rest = error.doc[error.pos :]
+    if rest.startswith("'") or (error.msg == "Expecting value" and error.doc[:1] == "'"):
+        return f"invalid JSON: a single quote at column {column} where JSON has double ones (Python's print? write it with json.dumps)"
+    if word := _PYTHON.match(rest):
+        return f"invalid JSON: {word[0]} at column {column} (JSON has true, false and null; write it with json.dumps)"
+    return f"invalid JSON: {error.msg.removesuffix(' starting at')} at column {column}"
+
+
+class _Document:
+    """The text of a document, read on as it is needed.
+
+    `at` is the place reached in `text`, `line` the number of its line, `lead` what stands before it on that line, the end of it where it is
+    long.
+    """
+
+    def __init__(self, source: Input) -> None:
+        self._chunks = source.chunks()
+        self.text = ""
+        self.at = 0
+        self.line = 1
+        self.lead = ""
+        self.ended = False
+
+    def more(self) -> bool:
+        """Read on, twice as much each time while nothing is taken; False at the end."""
+        pieces = [self.text[self.at :]]
+        self.at = 0
+        wanted = max(HEAD, len(pieces[0]))
+        while wanted > 0 and not self.ended:
+            chunk = next(self._chunks, "")
+            self.ended = not chunk
+            pieces.append(chunk)
+            wanted -= len(chunk)
+        self.text = "".join(pieces)
+        return len(pieces) > 1
+
+    def move(self, to: int) -> None:
+        """Go on to the place `to`."""
+        passed = self.text[self.at : to]
+        self.line += passed.count("\n")
+        self.lead = passed[-200:].rpartition("\n")[2] if "\n" in passed else (self.lead + passed)[-200:]
+        self.at = to
+
+    def next_character(self) -> str:
+        """Go to the next character that is neither white space nor a comma, and return it; empty at the end."""
+        while True:
+            found = _SPACE.match(self.text, self.at)
+            self.move(found.end() if found else self.at)
+            if self.at < len(self.text):
+                return self.text[self.at]
+            if not self.more():
+                return ""
+
+    def value(self) -> tuple[object, str]:
+        """Take the JSON value that begins here; return it and its text. Raises ValueError and RecursionError."""
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self.text, self.at)
+            except json.JSONDecodeError as error:
+                cut = error.pos >= len(self.text) - _NEAR_THE_END or error.msg.startswith("Unterminated string")
+                if not cut or not self.more():
+                    raise
+                continue
+            if end == len(self.text) and not isinstance(value, dict | list) and self.more():
+                continue
+            taken = self.text[self.at : end]
+            self.move(end)
+            return value, taken
+
+    def skip_broken(self) -> str | None:
+        """Go to the next object that begins a line as the one here does; return what was passed, None where there is no such line."""
+        if self.lead.strip(" \t[,"):
+            return None
+        start = "\n" + "".join(each for each in self.lead if each in " \t") + "{"
+        passed = ""
+        while (found := self.text.find(start, self.at)) < 0:
+            to = max(self.at, len(self.text) - len(start))
+            passed = (passed + self.text[self.at : to])[:HEAD]
+            self.move(to)
+            if not self.more():
+                return None
+        passed = (passed + self.text[self.at : found])[:HEAD]
+        self.move(found + len(start) - 1)
+        return passed
+
+
+def _document(source: Input) -> Iterator[RawRecord]:
+    document, index = _Document(source), -1
+    in_array = False
+    while character := document.next_character():
+        line = document.line
+        if character == "[" and not in_array and not _TURNS.match(document.text, document.at):
+            document.move(document.at + 1)
+            in_array = True
+            continue
+        if character == "]" and in_array:
+            document.move(document.at + 1)
+            in_array = False
+            continue
+        index += in_array
+        place = index if in_array else None
+        try:
+            value, text = document.value()
+        except (ValueError, RecursionError) as error:
+            words = _document_fault(error)
+            raw = document.text[document.at :][:HEAD]
+            passed = document.skip_broken()
+            more = "" if passed is not None else "; what follows was not read"
+            yield RawRecord(line, place, None, (FileFault(line, "", words + more, place),), raw if passed is None else passed)
+            if passed is None:
+                return
+            continue
+        faults, _ = text_faults(text, line)
+        if faults:
+            yield RawRecord(line, place, None, tuple(FileFault(line, "", each.fault, place) for each in faults), text[:HEAD])
+        else:
+            yield from _records(line, place, value)
+    if in_array:
+        fault = FileFault(document.line, "", "invalid JSON: the file ends within an array; is a part of it missing?")
+        yield RawRecord(document.line, None, None, (fault,))
+
+
+def _document_fault(error: Exception) -> str:
+    if not isinstance(error, json.JSONDecodeError):
+        return _fault(error)
+    # Lines are counted from where the text in memory begins: the words around the place say more.
+    beginning = error.doc.rfind("\n", 0, error.pos) + 1
+    near = error.doc[max(beginning, error.pos - 20) : error.pos + 20].split("\n", 1)[0].strip()
+    words = re.sub(r" at column \d+", "", _fault(error))
+    return f"{words}, near {near!r}" if near else words
+
+
+def _records(line: int, index: int | None, value: object) -> Iterator[RawRecord]:
+    """Yield what a JSON value is: an object is a record, a list of objects one for each, or the turns of a conversation."""
+    if index is None and isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        if not are_turns(value):
+            yield from (RawRecord(line, place, each, raw=each) for place, each in enumerate(value))
+            return
+        value = {"messages": value}
+    if isinstance(value, dict):
+        yield RawRecord(line, index, value, raw=value)
+        return
+    hint = "; write one object on each line" if isinstance(value, list) else ""
+    fault = FileFault(line, "", f"{kind_of(value)} where an object is needed{hint}", index)
+    yield RawRecord(line, index, None, (fault,), value)
+
+
+def _expanded(record: RawRecord, notes: list[str]) -> Iterator[RawRecord]:
+    """Yield the records that an object holds: itself, unless it is a table, or something around a list of records."""
+    value = record.values or {}
+    if is_record(value):
+        yield record
+        return
+    table = _table(value)
+    if table is None:
+        lists = [key for key, each in value.items() if isinstance(each, list) and each and _holds_objects(each)]
+        if len(lists) > 1:
+            names = " and ".join(lists)
+            words = f"records stand under {names}: write one of these lists to a file of its own, for example with jq '.{lists[0]}'"
+            yield RawRecord(record.line, None, None, (FileFault(record.line, "", words),), value)
+            return
+        if not lists:
+            yield record
+            return
+        table = cast("list[JsonObject]", value[lists[0]])
+        others = ", ".join(key for key in value if key != lists[0])
+        notes.append(f"the records stand under {lists[0]}" + (f"; not taken beside them: {others}" if others else ""))
+    for place, each in enumerate(table):
+        if isinstance(each, dict):
+            yield RawRecord(record.line, place, each, raw=each)
+        else:
+            yield from _records(record.line, place, each)
+
+
+def _table(value: Mapping[str, object]) -> list[JsonObject] | None:
+    """Return the records of a table: columns of lists or of objects by row, pandas' `split`, or objects by their ids. Else None."""
+    columns = list(value.values())
+    if {"columns", "data"} <= value.keys() and isinstance(value["columns"], list) and isinstance(value["data"], list):
+        names = [str(name) for name in value["columns"]]
+        return [dict(zip(names, row, strict=False)) for row in value["data"] if isinstance(row, list)]
+    if columns and all(isinstance(column, list) for column in columns) and not any(_holds_objects(column) for column in columns):
+        if len({len(column) for column in columns if isinstance(column, list)}) == 1:
+            return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+        return None
+    if columns and all(isinstance(column, dict) and column for column in columns):
+        rows = [column for column in columns if isinstance(column, dict)]
+        if all(isinstance(each, dict) for each in rows[0].values()):
+            return None
+        if "instruction" in value or all(key.isdigit() for key in rows[0]):
+            return [{name: column.get(key) for name, column in zip(value, rows, strict=True)} for key in rows[0]]
+        return [{"id": name, **row} for name, row in zip(value, rows, strict=True)]
+    return None
+
+
+def _holds_objects(column: object) -> bool:
+    return isinstance(column, list) and any(isinstance(each, dict) for each in column)

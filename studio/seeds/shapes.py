@@ -1,0 +1,220 @@
+"""What records of tasks look like, and how a task is taken out of one: the one table of it, for files of every kind.
+
+Whatever a record holds beside what its shape takes is reported, key by key. To add a shape, write what takes it and name it in `SHAPES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from studio.records import Instance, SeedTask
+from studio.seeds.conversations import TURNS, Taken, are_texts, are_turns, conversation, preference, prompt_messages
+from studio.seeds.faults import FileFault, ParsedTask
+from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, JsonObject, NotANumber, Number, holds, kind_of
+from studio.text import storable
+
+_MACHINE = {"most_similar", "avg_similarity_score", "most_similar_instructions", "raw_instances", "request_idx", "instruction_metadata"}
+_ABOUT = _MACHINE - {"raw_instances"} | {
+    *("metadata", "meta", "instance_metadata", "category", "source", "lang", "language", "topic", "domain", "tags", "tag", "difficulty"),
+    *(
+        "level",
+        "model",
+        "score",
+        "rating",
+        "date",
+        "url",
+        "author",
+        "annotator",
+        "status",
+        "split",
+        "type",
+        "task_type",
+        "cluster",
+        "origin",
+    ),
+    *("license", "licence", "idx", "index", "created", "created_at", "timestamp", "uuid", "hash", "motivation_app", "title", "system"),
+    *(
+        "system_prompt",
+        "history",
+        "round",
+        "parents",
+        "neighbours",
+        "request",
+        "decided_by",
+        "id",
+        "name",
+        "key",
+        "input",
+        "context",
+        "inputs",
+    ),
+}
+"""Keys that are no answer, whatever they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a record may look like. `take` returns instruction and instances, and notes in the fields what it found wrong."""
+
+    name: str
+    summary: str
+    fits: Callable[[Fields], bool]
+    take: Callable[[Fields], Taken]
+
+
+def is_record(values: JsonObject) -> bool:
+    """Return whether an object is a record of a task, and not something around a list of them."""
+    fields = Fields(values)
+    names = (*INSTRUCTION[:-1], "input")
+    if any(isinstance(fields.get(name), str) for name in names if name in fields.names):
+        return True
+    return "instances" in fields.names or any(name in fields.names and are_turns(fields.get(name)) for name in (*TURNS, "prompt", "chosen"))
+
+
+def parsed_task(values: JsonObject, line: int, index: int | None, shape: Shape | None, raw: object = None) -> ParsedTask:
+    """Return the task of a record that stands at `line`, as the first of `SHAPES` that fits has it, or as `shape` has it."""
+    fields = Fields(values)
+    chosen = shape or next(each for each in SHAPES if each.fits(fields))
+    key = _label(fields, "key") or _label(fields, "id")
+    name = _label(fields, "name")
+    flag = fields.flag("is_classification")
+    instruction, instances = chosen.take(fields)
+    untaken = [name for name, value in values.items() if name not in fields.taken and holds(value)]
+    suspects = [] if instances else [each for each in untaken if each.strip().lower() not in _ABOUT and not _is_plain(values[each])]
+
+    def faults(found: list[tuple[str, str]]) -> tuple[FileFault, ...]:
+        return tuple(FileFault(line, name, text, index) for name, text in found)
+
+    task = None if fields.faults else SeedTask(key, name, instruction, instances, flag)
+    return ParsedTask(
+        line,
+        task,
+        faults(fields.faults),
+        index,
+        chosen.name,
+        (*untaken, *dict.fromkeys(fields.lost)),
+        tuple(suspects),
+        faults(fields.hollow),
+        tuple(fields.as_text),
+        tuple(fields.renamed),
+        raw,
+    )
+
+
+def _is_plain(value: object) -> bool:
+    return not isinstance(value, str | list | Mapping) or isinstance(value, Number | NotANumber)
+
+
+def _label(fields: Fields, name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or isinstance(value, NotANumber):
+        return ""
+    return storable(str(fields.take(name)))
+
+
+def _flat(fields: Fields) -> Taken:
+    """Take `instruction`, `input` and `output`, or what stands for them."""
+    asked = fields.holding(INSTRUCTION) or next((name for name in INSTRUCTION if fields.get(name) is not None), None)
+    given = fields.holding(INPUT) or ("input" if "input" in fields.names else None)
+    answered = fields.holding(OUTPUT)
+    if asked is None and given in ("input", "inputs") and answered is not None:
+        asked, given = given, fields.holding(INPUT[1:2])
+    if asked is None and "instruction" not in fields.names:
+        listed = ", ".join(list(fields.values)[:12])
+        fields.fault("instruction", f"missing: the keys are {listed}" if listed else "missing: an empty object")
+    instruction = fields.text(asked or "instruction", required=True) if asked or "instruction" in fields.names else ""
+    source = fields.text(given, numbers=True) if given else ""
+    output = fields.text(answered, numbers=True) if answered else ""
+    for name, standard in ((asked, "instruction"), (given, "input"), (answered, "output")):
+        if name and name != standard:
+            fields.renamed.append(f"{standard} from {fields.names[name]}")
+    if not output.strip():
+        if source.strip() and given and not fields.faults:
+            fields.hollow.append((fields.names.get("output", "output"), "empty, though there is an input"))
+        return instruction, ()
+    if asked == "prompt" and instruction.endswith(_CUE) and output.startswith(" "):
+        instruction, output = instruction.removesuffix(_CUE), output[1:]
+    return instruction, (Instance(source, output),)
+
+
+_CUE = "\n\nOutput:"
+"""What the studio's own prompt-completion export ends its prompts with."""
+
+
+def _instances(fields: Fields) -> Taken:
+    """Take an instruction and its list of instances, as the method's seeds have them."""
+    name = "instruction" if "instruction" in fields.names else fields.holding(INSTRUCTION) or "instruction"
+    instruction = fields.text(name, required=True)
+    value = fields.take("instances")
+    if not isinstance(value, list):
+        what = "missing" if value is None and "instances" not in fields.names else kind_of(value)
+        fields.fault("instances", what if what == "missing" else f"{what} where a list of objects with input and output is needed")
+        return instruction, ()
+    found = []
+    if not value:
+        fields.hollow.append(("instances", "empty: at least one instance is needed"))
+    for place, item in enumerate(value):
+        inner = f"instances[{place}]"
+        if not isinstance(item, Mapping):
+            fields.fault(inner, f"{kind_of(item)} where an object with input and output is needed")
+            continue
+        nested = Fields(item, fields, f"{inner}.")
+        given = nested.text(nested.holding(INPUT) or "input", numbers=True)
+        output = nested.text(nested.holding(OUTPUT) or "output", numbers=True)
+        if output.strip():
+            found.append(Instance(given, output))
+        elif not fields.faults:
+            fields.hollow.append((f"{inner}.output", "empty"))
+        fields.lost += [f"instances[].{each}" for each, held in item.items() if each not in nested.taken and holds(held)]
+    return instruction, tuple(found)
+
+
+def _instruction_alone(fields: Fields) -> Taken:
+    return fields.text("instruction", required=True), ()
+
+
+def _has(*names: str) -> Callable[[Fields], bool]:
+    return lambda fields: all(fields.holding((name,)) for name in names)
+
+
+def _is_machine_generated(fields: Fields) -> bool:
+    return bool(_MACHINE & fields.names.keys()) and fields.holding(OUTPUT) is None and "instruction" in fields.names
+
+
+def _is_alpaca(fields: Fields) -> bool:
+    return "instruction" in fields.names and any(name in fields.names for name in (*INPUT, *OUTPUT))
+
+
+SHAPES: Sequence[Shape] = (
+    Shape("preference", "prompt and chosen, as text or messages", _has("chosen"), preference),
+    Shape(
+        "chat",
+        "messages with role and content, or a user's and an assistant's words",
+        lambda fields: are_turns(fields.get("messages")),
+        conversation,
+    ),
+    Shape(
+        "sharegpt",
+        "conversations with from and value",
+        lambda fields: any(are_turns(fields.get(name)) or are_texts(fields.get(name)) for name in fields.names.keys() & set(TURNS)),
+        conversation,
+    ),
+    Shape("prompt-completion", "prompt and completion as messages", lambda fields: are_turns(fields.get("prompt")), prompt_messages),
+    Shape(
+        "self-instruct",
+        "the seed schema: instruction, instances, is_classification",
+        lambda fields: "instances" in fields.names,
+        _instances,
+    ),
+    Shape("machine-generated", "the original's machine_generated_instructions.jsonl: instructions only", _is_machine_generated, _flat),
+    Shape("alpaca", "instruction, input, output, or context, response, answer, target in their place", _is_alpaca, _flat),
+    Shape("prompt-completion", "prompt and completion as plain text", _has("prompt", "completion"), _flat),
+    Shape("instructions", "any other object with an instruction, a prompt or a question", lambda _fields: True, _flat),
+)
+"""In the order in which they are tried: the last one fits everything, and names what is missing."""
+
+
+instruction_alone = Shape(
+    "machine-generated", "the instruction of each object, and nothing else of it", lambda _fields: True, _instruction_alone
+)
