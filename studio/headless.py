@@ -17,6 +17,7 @@ from studio.errors import Interrupted, Stalled, StudioError, UsageError
 from studio.headless_progress import Progress
 from studio.loop.configuration import RunOptions
 from studio.loop.events import StopReason
+from studio.loop.reasons import stall_hint
 from studio.loop.runs import Run
 from studio.loop.session import Goal, Session
 from studio.loop.summary import Summary
@@ -52,7 +53,7 @@ def verdict_of(summary: Summary, asked: RunRequest) -> StudioError | None:
             top = ", ".join(f"{reason} {count}" for reason, count in summary.rejected.most_common(3)) or "the model wrote no candidates"
             return Stalled(
                 f"the last rounds brought no new task into {asked.pool} (rejected: {top})",
-                "try another --seed with --force, a higher temperature (--set sampling.instructions.temperature=1.0), or a larger --model",
+                stall_hint(summary.rejected),
             )
         case _:
             return None

@@ -17,6 +17,7 @@ from studio.loop.events import (
     CandidateDecided,
     EngineRestarted,
     Event,
+    Noted,
     RequestFinished,
     RequestRetried,
     RequestsSent,
@@ -87,6 +88,8 @@ class Progress:
                 if cause not in self._retried:
                     self._retried.add(cause)
                     self._note(f"a request failed ({display_line(cause, 200)}) and is sent again, attempt {attempt}")
+            case Noted(text):
+                self._note(f"note: {display_line(text)}")
             case RoundFinished():
                 self._generated = event.generated
                 self._drafts = 0

@@ -55,7 +55,7 @@ def test_all_pairs_keep_to_the_threshold(pool: Path) -> None:
 def test_the_same_seed_writes_the_same(pool: Path, tmp_path: Path) -> None:
     """A second process, cancelled and resumed by nobody, writes byte for byte what the first did in its first round."""
     again = tmp_path / "again.db"
-    assert new_studio("run", again, "--headless", "--rounds", "1").returncode == 0
+    assert new_studio("run", again, "--headless", "--rounds", "1", "--set", "requests_per_round=5").returncode == 0
     if ask(pool, "SELECT max(number) FROM rounds") == [(1,)]:
         assert exported(again) == exported(pool)
     texts = "SELECT stage, ordinal, text FROM requests JOIN completions ON request_id = id WHERE round_id = 1 ORDER BY 1, 2"

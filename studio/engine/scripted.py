@@ -31,7 +31,7 @@ class ScriptedEngine:
     that a demo looks like a model at work. Requests run `parallel` at a time, in their order.
     """
 
-    def __init__(self, responder: Responder | None = None, *, delay_s: float = 0.0, parallel: int = 8) -> None:
+    def __init__(self, responder: Responder | None = None, *, delay_s: float = 0.0, parallel: int = 5) -> None:
         self._responder = responder
         self._delay_s = delay_s
         self._parallel = max(1, parallel)

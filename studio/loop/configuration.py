@@ -20,7 +20,10 @@ from studio.loop.settings import Method, Parameters
 
 
 class RunOptions(Parameters):
-    """What a run needs beside the method: none of it decides which candidates are accepted."""
+    """What a run needs beside the method: none of it decides which candidates are accepted.
+
+    Where the number of requests a round is left open, it is settled by `parallel` and `target` when the run begins.
+    """
 
     profile: str | None = Field(None, description="studio, paper, code or alpaca")
     model: str = Field("", description="name or path of a GGUF model; empty is the bundled one")

@@ -123,6 +123,13 @@ class RoundFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Something a person should know of how the run goes, in one sentence; each is said once a session."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunStopped:
     reason: StopReason
 
@@ -140,5 +147,6 @@ Event = (
     | InstanceDecided
     | StageFinished
     | RoundFinished
+    | Noted
     | RunStopped
 )

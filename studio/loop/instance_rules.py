@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from studio.errors import UsageError, nearest_name
+from studio.loop.thoughts import THINKING, first_mark
 from studio.records import Instance, Verdict
 
 DecidedPair = tuple[Instance, Verdict, str]
@@ -31,6 +32,7 @@ _SINGLE: dict[str, Callable[[Instance], bool]] = {
 }
 """Rules about one instance; True where it has to go."""
 
+UNPARSED = "unparsed"
 CONTRADICTORY = "contradictory"
 DUPLICATE = "duplicate"
 
@@ -46,21 +48,24 @@ def decide_instances(
     rng: random.Random,
     rules: Sequence[str] = INSTANCE_RULES,
     raw_text: str = "",
+    unparsed: str = UNPARSED,
+    keep_thoughts: bool = True,
 ) -> list[DecidedPair]:
     """Decide about all instances that one completion yielded for a task; the result has them in their order.
 
     Of a `truncated` completion the last instance goes. Then come the `rules` about single instances; then, if one non-empty input is left
     with two different outputs, all that is left goes as `contradictory`; then exact duplicates, of which the first stays. More than
     `max_instances` are sampled with `rng`, which is drawn from only in that case. When nothing was parsed, the result is one rejected
-    instance with `raw_text` as its output. Inputs and outputs are taken to be stripped, as the parsers give them.
+    instance with `raw_text` as its output and `unparsed` as its reason. Unless `keep_thoughts`, instances with a mark of a model's thoughts
+    go first of all. Inputs and outputs are taken to be stripped, as the parsers give them.
     Raises UsageError for a name in `rules` that is no rule.
     """
     for name in rules:
         if name not in INSTANCE_RULES:
             raise UsageError(f"there is no instance rule {name!r}", nearest_name(name, INSTANCE_RULES))
     if not parsed:
-        return [(Instance("", raw_text.strip()), Verdict.REJECTED, "unparsed")]
-    reasons = [_own_fault(instance, rules) for instance in parsed]
+        return [(Instance("", raw_text.strip()), Verdict.REJECTED, unparsed)]
+    reasons = [THINKING if not keep_thoughts and _has_thoughts(each) else _own_fault(each, rules) for each in parsed]
     if truncated:
         reasons[-1] = "truncated"
     if CONTRADICTORY in rules and _contradict([instance for instance, reason in zip(parsed, reasons, strict=True) if not reason]):
@@ -73,6 +78,10 @@ def decide_instances(
         reasons[place] = "valid" if place in kept else "over_limit"
     verdicts = [Verdict.ACCEPTED if place in kept else Verdict.REJECTED for place in range(len(parsed))]
     return list(zip(parsed, verdicts, reasons, strict=True))
+
+
+def _has_thoughts(instance: Instance) -> bool:
+    return bool(first_mark(instance.input) or first_mark(instance.output))
 
 
 def _own_fault(instance: Instance, rules: Sequence[str]) -> str:

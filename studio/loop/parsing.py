@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from studio.loop.lists import Items, split_list
+
 # Possessive quantifiers (`++`, `?+`) match what the released patterns match, but never give back: no text makes them slow.
 _NUMBER = re.compile(r"\n\d++\s?+\. ")
 
@@ -30,20 +32,29 @@ def collapse(text: str) -> str:
     return " ".join(text.split())
 
 
-def parse_instructions(text: str, *, truncated: bool, keep_complete: bool, capitalize: bool) -> list[ParsedCandidate]:
+def parse_instructions(
+    text: str, *, truncated: bool, keep_complete: bool, capitalize: bool, first_number: int | None = None
+) -> list[ParsedCandidate]:
     """Split the continuation of a numbered list into instructions, in order.
 
     The released rule: an item ends where a line begins with digits, perhaps one white space, a full stop and a space. The first item
     has no number of its own, because the prompt ends with it. White space is collapsed; `capitalize` also lower-cases all but the first
     letter, the released code's fault included.
 
+    With a `first_number`, the one that the prompt ends with, lists in other forms are told apart, too: see `studio.loop.lists`. What
+    introduces a list is discarded as `preamble`, and a text of many lines without any mark as `unmarked`.
+
     `truncated` says that the completion was cut: all its items are discarded as `truncated`, only the last one with `keep_complete`.
     """
-    items = [collapse(piece) for piece in _NUMBER.split(text)]
+    found = Items(tuple(collapse(piece) for piece in _NUMBER.split(text))) if first_number is None else split_list(text, first_number)
+    items = list(found.texts)
     if capitalize:
         items = [item.capitalize() for item in items]
     first_cut = len(items) if not truncated else len(items) - 1 if keep_complete else 0
-    return [ParsedCandidate(item, "truncated" if place >= first_cut else "") for place, item in enumerate(items)]
+    discards = ["truncated" if place >= first_cut else "" for place in range(len(items))]
+    if found.preamble or found.unmarked:
+        discards[0] = "preamble" if found.preamble else "unmarked"
+    return [ParsedCandidate(item, discard) for item, discard in zip(items, discards, strict=True)]
 
 
 def parse_triples(text: str, *, first_number: int, truncated: bool) -> list[ParsedCandidate]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+_THINKING = "It is a model's thoughts, or has a mark of them in it."
 _TRUNCATED = "The completion was cut before its end, so this may be incomplete."
 
 BY_HAND = "by_hand"
@@ -17,6 +20,9 @@ INSTRUCTION_REASONS: dict[str, str] = {
     "novel": "It passed every filter and is unlike the pool's instructions.",
     "not_novel": "It is too similar to an instruction that the pool already has.",
     "truncated": _TRUNCATED,
+    "thinking": _THINKING,
+    "preamble": "It is no item of the list, but what introduces it.",
+    "unmarked": "Its lines have neither numbers nor bullets, so it cannot be told where one instruction ends.",
     "malformed_item": "It does not have the expected number and all three fields.",
     "empty": "The item has no text.",
     "too_short": "It has fewer words than the filter asks for.",
@@ -34,6 +40,7 @@ INSTANCE_REASONS: dict[str, str] = {
     "valid": "It passed every rule.",
     "unparsed": "The completion has none of the expected markers, so no instance was found in it.",
     "truncated": _TRUNCATED,
+    "thinking": _THINKING,
     "same_as_input": "Its output equals its input.",
     "empty_output": "Its output has no text.",
     "ends_with_colon": "Its input or output ends with a colon, which is usually an incomplete text.",
@@ -46,3 +53,23 @@ INSTANCE_REASONS: dict[str, str] = {
 """Why an instance was accepted (`valid`, `edited`), rejected, or either of them (`by_hand`)."""
 
 REASONS: dict[str, str] = INSTRUCTION_REASONS | INSTANCE_REASONS
+
+OF_FORM = frozenset({"empty", "preamble", "unmarked", "malformed_item"})
+"""Reasons of candidates that are not what was asked for in form; nothing is said of what they ask."""
+
+
+def stall_hint(rejected: Mapping[str, int]) -> str:
+    """What to try where no candidate was accepted, by what most of them were rejected for: counts by reason code."""
+    half = sum(rejected.values()) / 2
+    if rejected.get("thinking", 0) > half:
+        return (
+            "the completions end inside the model's thoughts: a blank line ends a list, and thoughts have some; give them room with "
+            """--set 'sampling.instructions.stop=["\\n{list_end}."]' --set sampling.instructions.max_tokens=4096, """
+            "or name a --model that does not think"
+        )
+    if sum(count for reason, count in rejected.items() if reason in OF_FORM) > half:
+        return (
+            "the form is the trouble, not the temperature: the completions are not the numbered list that the prompt begins; "
+            "look at them with `studio show POOL --rejected`, and try a base model or --profile studio, which knows more forms"
+        )
+    return "try another --seed with --force, a higher temperature (--set sampling.instructions.temperature=1.0), or a larger --model"

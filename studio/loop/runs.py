@@ -35,12 +35,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What was asked for, resolved against the pool: `stored` is the pool's run, `differences` where the two contradict."""
+    """What was asked for, resolved against the pool: `stored` is the pool's run, `differences` where the two contradict.
+
+    `target` is the number of generated tasks to end with, None for no end.
+    """
 
     method: Method
     seed: str
     stored: RunRecord | None
     differences: tuple[str, ...]
+    target: int | None = None
 
 
 def stored_method(run: RunRecord) -> Method:
@@ -67,9 +71,12 @@ def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> I
     """
     stored = pool.reader.latest_run() if pool is not None else None
     if stored is None:
-        return Intent(configuration.method(), configuration.options.seed or DEFAULT_SEED, None, ())
+        return Intent(configuration.method(), configuration.options.seed or DEFAULT_SEED, None, (), configuration.options.target)
     before = _readable_method(stored, force=force)
     method = configuration.method(before)
+    if before is not None and not method.requests_per_round and method.profile == before.profile and not force:
+        # What follows from the engine was worked out when the run began.
+        method = method.model_copy(update={"requests_per_round": before.requests_per_round})
     seed = configuration.options.seed if configuration.options.seed is not None else stored.seed
     differences = tuple(_differences(before.model_dump() if before else {}, method.model_dump()))
     if seed != stored.seed:
@@ -79,7 +86,7 @@ def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> I
             f"the settings contradict the pool's: {'; '.join(differences[:3])}{' ...' if len(differences) > 3 else ''}",
             "leave them out to go on with the pool's, or use --force to start a new run in this pool",
         )
-    return Intent(method, seed, stored, differences)
+    return Intent(method, seed, stored, differences, configuration.options.target)
 
 
 def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run:
@@ -107,9 +114,10 @@ def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run
     unfinished = pool.reader.open_round()
     if unfinished is not None:
         pool.abandon_round(unfinished.id)
-    settings = {"method": wanted.method.model_dump(mode="json"), "engine": _engine_settings(engine)}
+    method = wanted.method.resolved(engine.parallel, wanted.target)
+    settings = {"method": method.model_dump(mode="json"), "engine": _engine_settings(engine)}
     text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
-    return Run(pool.start_run(text, wanted.seed, __version__, engine.model), wanted.method, wanted.seed, resumed=False)
+    return Run(pool.start_run(text, wanted.seed, __version__, engine.model), method, wanted.seed, resumed=False)
 
 
 def _readable_method(stored: RunRecord, *, force: bool) -> Method | None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from studio.engine.api import Completion, Finished, FinishReason, Request, Restarted, Retried, TextPiece
 from studio.errors import ModelError, UsageError
-from studio.loop.classification import parse_classification
 from studio.loop.events import (
     EngineRestarted,
     Event,
@@ -66,7 +65,7 @@ def more(context: StageContext, run_id: int, task_id: int) -> Generator[Event, N
             ordinal = pool.reader.next_hand_ordinal(current.id, Stage.CLASSIFY)
             planned = classify.request_for(context, current, ordinal, task)
             asked.append((yield from _ask(context, (current, Stage.CLASSIFY, ordinal), planned)))
-            answer = parse_classification(asked[-1].completion.text)
+            answer = classify.answered(context, asked[-1].completion)
         task = replace(task, is_classification=answer)
     ordinal = pool.reader.next_hand_ordinal(current.id, Stage.INSTANCES)
     planned = instances.request_for(context, current, ordinal, task)

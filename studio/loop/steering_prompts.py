@@ -59,7 +59,7 @@ def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[
     pool = context.pool
     current = pool.reader.open_round() or pool.begin_round(run_id)
     before = context.for_round(current)
-    wanted = overridden(before.method, overrides)
+    wanted = overridden(before.method, overrides).resolved(context.engine.info.parallel)
     own, new, old = (_flat(method.model_dump(mode="json")) for method in (context.method, wanted, before.method))
     text = _json({key: value for key, value in new.items() if value != own[key]})
     redrawn = sorted(key for key in DRAWN if new[key] != old[key])

@@ -31,7 +31,7 @@ from studio.pool.queries_whatif import RuleDecision
 from studio.pool.records import RunRecord
 from studio.records import Neighbour, Verdict
 
-PARSER_REASONS = ("truncated", "malformed_item")
+PARSER_REASONS = ("truncated", "thinking", "preamble", "unmarked", "malformed_item")
 """Reasons that come before any filter; no other rule could have accepted these candidates."""
 
 _AT_A_TIME = 64

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studio.engine.api import FinishReason
-from studio.loop.parsing import parse_instructions
+from studio.loop.profiles import DEFAULT_PROFILE, profile
 from studio.loop.settings import Method
+from studio.loop.stages.filter import parse
+from studio.loop.thoughts import Answer, without_thoughts
 from studio.loop.tokens import unicode_tokens
 from studio.pool.queries_screen import JudgedCandidate
 from studio.records import Decider, Stage, Verdict
@@ -77,10 +79,12 @@ def count_words(text: str, tokenizer: str) -> int:
 
 def _pending(live: LiveRound, ordinal: int, method: Method | None, tokenizer: str, before: Sequence[Row]) -> list[Row]:
     text = live.texts.get((Stage.INSTRUCTIONS, ordinal))
-    if text is None or (method is not None and method.variant == "alpaca"):
+    method = method or profile(DEFAULT_PROFILE)
+    if text is None or method.variant == "alpaca":
         return []
     growing = text.completion is None or text.completion.finish_reason is FinishReason.CANCELLED
-    items = parse_instructions(text.text, truncated=False, keep_complete=True, capitalize=method.capitalize if method else False)
+    answer = Answer(text.text) if method.keep_thoughts else without_thoughts(text.text)
+    items = parse(method, replace(answer, truncated=False), method.in_context_tasks + 1)
     if growing:
         items = items[:-1]
     counted = {row.text: row for row in before}

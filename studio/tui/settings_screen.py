@@ -68,7 +68,7 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
         self._fixed = fixed
         self._about = about
         self._method = overridden(method, self._changes) if self._changes else method
-        self._settings = settings_of(self._method)
+        self._settings = settings_of(self._method, self._base)
         self._edited: Setting | None = None
 
     def compose(self) -> ComposeResult:
@@ -176,7 +176,7 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
     def _set(self, key: str, value: Any) -> None:
         """Take a value, or raise UsageError and take none."""
         method = overridden(self._base, {**self._changes, key: value})
-        self._method, self._settings = method, settings_of(method)
+        self._method, self._settings = method, settings_of(method, self._base)
         own = {each.key: each.value for each in settings_of(self._base)}
         self._changes = {each.key: each.value for each in self._settings if each.value != own[each.key]}
         table = self.query_one(IdTable)

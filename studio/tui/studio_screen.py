@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -13,7 +14,8 @@ from textual.timer import Timer
 
 from studio.errors import StudioError, UsageError
 from studio.loop.configuration import overridden
-from studio.loop.events import EngineRestarted, InstanceDecided, StopReason
+from studio.loop.events import EngineRestarted, InstanceDecided, Noted, StopReason
+from studio.loop.reasons import stall_hint
 from studio.records import Stage, Verdict
 from studio.text import display_line, spoken
 from studio.tui.dialogs import ErrorDialog
@@ -152,6 +154,8 @@ class StudioScreen(DrawingScreen):
                 self._fail(error)
             case Answered(then, value):
                 then(value)
+            case Noted(text):
+                self._tell_notes([text])
             case EngineRestarted(_, attempt, cause):
                 words = f"The model's process ended ({display_line(cause, 120)}) and was started again, attempt {attempt}."
                 self.notify(words, severity="warning", timeout=8, markup=False)
@@ -181,7 +185,7 @@ class StudioScreen(DrawingScreen):
             self._follow(view.next_stage if view is not None else Stage.SAMPLE)
 
     def _tell_notes(self, notes: Sequence[str]) -> None:
-        """Say what was given up for the model to run; the log keeps it."""
+        """Say what a person should know of how the model runs; the log keeps it."""
         for note in notes:
             cast("StudioApp", self.app).activity.add(f"note: {note}")
             self.notify(display_line(note, 300), severity="warning", timeout=15, markup=False)
@@ -202,8 +206,9 @@ class StudioScreen(DrawingScreen):
             case StopReason.TARGET:
                 self.notify("The target is reached.", title="Done", markup=False)
             case StopReason.STALLED:
-                words = "The last rounds brought no new task. A higher temperature, another seed or a larger model may help."
-                self.notify(words, title="Stalled", severity="warning", timeout=10, markup=False)
+                rejected = Counter(each.reason for each in self.live.view.candidates) if self.live.view else Counter[str]()
+                words = f"The last rounds brought no new task: {stall_hint(rejected)}"
+                self.notify(words, title="Stalled", severity="warning", timeout=15, markup=False)
             case StopReason.CANCELLED:
                 self._note = "stopped; the text that had come is kept as cancelled"
                 return

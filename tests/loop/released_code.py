@@ -1,7 +1,7 @@
 """An oracle: what the two released repositories keep of a completion, written down here a second time, rule by rule.
 
-Sources of the rules: `yizhongw/self-instruct` (instructions, instances, training inputs) and `tatsu-lab/stanford_alpaca` (triples). Plain and slow; shares
-nothing with the studio.
+Sources of the rules: `yizhongw/self-instruct` (instructions, instances, training inputs) and `tatsu-lab/stanford_alpaca` (triples). Plain
+and slow; shares nothing with the studio.
 """
 
 from __future__ import annotations
@@ -99,3 +99,13 @@ def training_input(text: str) -> str:
     if len(set(re.findall(r"(\w+):", text))) == 1:
         text = text[text.index(":") + 1 :]
     return text.strip().replace("\n\n", "\n")
+
+
+def classification_question(instruction: str) -> str:
+    """What follows the few-shot tasks in the prompt of the second stage."""
+    return " " + instruction.strip() + "\nIs it classification?"
+
+
+def compared_with(seeds: list[tuple[str, bool]], generated: list[str], *, classification_only: bool) -> list[str]:
+    """The instructions that a candidate is compared with; of a seed also whether it is a classification task."""
+    return [text for text, is_classification in seeds if is_classification or not classification_only] + generated

@@ -19,6 +19,19 @@ def test_everything_else_is_no(text: str) -> None:
     assert not parse_classification(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["Yes.", " Yes, it is", "**Yes**", "yes!", "“Yes”", "Answer: Yes.", "A: yes", "Yes\nNo", "是", "是的。", "Ja.", "हाँ"]
+)
+def test_yes_in_other_forms(text: str) -> None:
+    assert parse_classification(text, tolerant=True)
+
+
+@pytest.mark.parametrize("text", ["", "No", "**No**", "Not yes", "Yesterday", "Yes/No", "不是", "否", "\n"])
+def test_no_in_other_forms(text: str) -> None:
+    assert not parse_classification(text, tolerant=True)
+
+
 @given(any_text)
 def test_no_text_raises(text: str) -> None:
+    parse_classification(text, tolerant=True)
     assert parse_classification(text) == (text.strip() in ("Yes", "yes", "YES"))

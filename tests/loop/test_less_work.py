@@ -94,7 +94,9 @@ def test_of_instances_that_repeat_themselves_the_first_stays(tmp_path: Path) -> 
 
     play(tmp_path / "pool.db", Goal(rounds=1), ScriptedEngine(respond), configuration(requests_per_round=1))
     decided = ask(tmp_path / "pool.db", "SELECT input, reason FROM instances WHERE request_id IS NOT NULL ORDER BY position")
-    assert decided == [("How far is it to the moon?", reason) for reason in ("valid", "duplicate", "duplicate")] + [("", "truncated")]
+    assert decided == [("How far is it to the moon?", reason) for reason in ("valid", "duplicate", "duplicate")] + [
+        ("How far is it to the moon?", "truncated")
+    ]
 
 
 @pytest.mark.parametrize("finish", [FinishReason.REPEAT, FinishReason.LENGTH])

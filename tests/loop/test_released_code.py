@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loop import released_code
 from loop.nasty import any_text
+from studio.engine.scripted import ScriptedEngine
 from studio.loop.filters import FilterSettings, first_failure
 from studio.loop.instances import decide_instances, parse_input_first, parse_output_first
 from studio.loop.parsing import parse_instructions, parse_triples
 from studio.loop.profiles import profile
 from studio.loop.reasons import INSTANCE_REASONS, INSTRUCTION_REASONS
-from studio.records import Instance, Verdict
+from studio.loop.sampling import in_context_tasks
+from studio.loop.session import Goal, Session
+from studio.loop.stages import classify
+from studio.pool.records import RoundRecord
+from studio.records import Instance, Origin, SeedTask, Stage, Task, TaskState, Verdict
+from support.pools import ask
+from support.sessions import configuration, play
 
 CODE = profile("code")
 ALPACA = profile("alpaca")
@@ -102,6 +112,55 @@ def test_output_first(text: str, truncated: bool) -> None:
     kept = kept_pairs(parsed, text, truncated)
     assert len(kept) == len(set(kept))
     assert set(kept) == released_code.kept_pairs(pairs, stopped_for_length=truncated)
+
+
+@pytest.mark.parametrize("instruction", ["Name it.", " Sort  these\n two: ", "Decide:"])
+def test_the_classification_question(session: Session, instruction: str) -> None:
+    task = Task(1, Origin.GENERATED, TaskState.DRAFT, "", instruction, None, ())
+    planned = classify.request_for(session._context, RoundRecord(1, 1, 1, Stage.CLASSIFY), 0, task)
+    assert (planned.prefix + planned.suffix).endswith("Task:" + released_code.classification_question(instruction))
+
+
+def novel(path: Path, candidate: str, seeds: list[SeedTask], **asked: Any) -> bool:
+    """Whether a run with these seeds accepts the candidate."""
+    engine = ScriptedEngine(lambda request: f" {candidate}" if request.suffix.endswith(".") else " Yes")
+    play(path, Goal(rounds=1), engine, configuration("code", requests_per_round=1, **asked), seeds)
+    return bool(ask(path, "SELECT count(*) FROM verdicts WHERE reason = 'novel'")[0][0])
+
+
+@pytest.mark.parametrize("classification_only", [True, False])
+@pytest.mark.parametrize(
+    "candidate", ["Write a poem about the cold sea.", "Is the film review positive or not?", "Name three rivers of asia."]
+)
+def test_a_candidate_is_compared_with_all_seeds(tmp_path: Path, candidate: str, classification_only: bool) -> None:
+    """The released code passes over other seeds where it asks for classification tasks only; that is the one difference."""
+    rows = [("Is the film review positive or not?", True), ("Write a poem about the cold sea.", False)]
+    seeds = [SeedTask(str(n), "", text, (Instance("", "x"),), kind) for n, (text, kind) in enumerate(rows)]
+    among = [text for text, _ in rows if text == candidate]
+    there = released_code.compared_with(rows, [], classification_only=classification_only)
+    here = novel(tmp_path / "pool.db", candidate, seeds, classification_only=classification_only)
+    assert here == (not among)
+    assert (here != (candidate not in there)) == (classification_only and candidate == rows[1][0])
+
+
+def test_an_alpaca_task_without_an_output_is_kept_without_an_instance(tmp_path: Path) -> None:
+    """The released code keeps it with an empty output; with no rules for instances, so does the studio."""
+    text = " Name three rivers of Asia.\n4. Input:\n<noinput>\n4. Output:\n"
+    assert released_code.kept_triples(text, prompt_triples=3, stopped_for_length=False) == [("Name three rivers of Asia.", "", "")]
+    for rules, reason in ((["empty_output"], "empty_output"), ([], "valid")):
+        path = tmp_path / reason
+        asked = configuration("alpaca", requests_per_round=1, instance_rules=rules)
+        play(path, Goal(rounds=1), ScriptedEngine(lambda _: text), asked)
+        assert ask(path, "SELECT output, reason FROM instances JOIN tasks ON tasks.id = task_id WHERE origin = 'generated'") == [
+            ("", reason)
+        ]
+
+
+@given(st.integers(0, 9), st.integers(3, 20), st.integers(0, 30))
+def test_seeds_are_filled_up_only_where_the_released_code_would_fail(seed: int, seeds: int, generated: int) -> None:
+    """Alpaca draws three seeds and never a generated task; it cannot go on with fewer seeds than three."""
+    drawn = in_context_tasks(random.Random(seed), range(seeds), range(1000, 1000 + generated), 3, 0)
+    assert len(drawn) == 3 and max(drawn) < 1000
 
 
 def markers(words: list[str]) -> st.SearchStrategy[str]:

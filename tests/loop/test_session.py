@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -12,8 +13,10 @@ from rouge_score import rouge_scorer
 from studio.engine.api import Completion, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError, UsageError
-from studio.loop.events import CandidateDecided, Event, RequestFinished, RoundFinished, RunStopped, StageFinished, StopReason
+from studio.loop.events import CandidateDecided, Event, Noted, RequestFinished, RoundFinished, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal
+from studio.loop.stages.filter import OTHER_FORM
+from studio.loop.stages.instances import NO_INSTANCES
 from studio.pool.store import Pool
 from studio.records import STAGES, Instance, SeedTask
 from support.pools import ask, assert_sound
@@ -143,6 +146,63 @@ def test_alpaca_takes_whole_tasks_from_one_completion(tmp_path: Path) -> None:
     assert {event.stage for event in events if isinstance(event, RequestFinished)} == {"instructions"}
     assert ask(path, "SELECT DISTINCT origin FROM request_parents JOIN tasks ON tasks.id = task_id") == [("seed",)]
     assert ask(path, "SELECT max(n) FROM (SELECT count(*) AS n FROM instances WHERE request_id IS NOT NULL GROUP BY task_id)") == [(1,)]
+
+
+def prompts_of(path: Path) -> list[int]:
+    """Instruction requests by round."""
+    sql = "SELECT count(*) FROM requests JOIN rounds ON rounds.id = round_id WHERE requests.stage = 'instructions' GROUP BY rounds.id"
+    return [count for (count,) in ask(path, sql)]
+
+
+def test_a_run_keeps_the_requests_a_round_that_its_engine_could_take(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=1), ScriptedEngine(parallel=7))
+    assert json.loads(ask(path, "SELECT settings FROM runs")[0][0])["method"]["requests_per_round"] == 7
+    for asked in (configuration(), configuration(requests_per_round=0)):
+        play(path, Goal(rounds=1), ScriptedEngine(parallel=9), asked)
+    assert prompts_of(path) == [7, 7, 7]
+    with pytest.raises(UsageError, match="requests_per_round: 7 in the pool, 9 asked for"):
+        play(path, Goal(rounds=1), ScriptedEngine(), configuration(requests_per_round=9))
+    chosen = tmp_path / "chosen.db"
+    play(chosen, Goal(rounds=1), ScriptedEngine(parallel=9), configuration(requests_per_round=2))
+    assert prompts_of(chosen) == [2]
+
+
+def test_another_run_in_the_pool_works_the_requests_out_anew_if_asked(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=1), ScriptedEngine(parallel=7))
+    with Pool.open(path) as pool:
+        again = session_in(pool, ScriptedEngine(parallel=9), configuration(requests_per_round=0), force=True)
+        list(again.run(Goal(rounds=1)))
+        again.steering.set_round_parameters({"requests_per_round": 0})
+        assert pool.reader.round_overrides(3) == {}
+    assert prompts_of(path) == [7, 9]
+
+
+@pytest.mark.parametrize(("profile", "tasks", "notes"), [("studio", 3, []), ("paper", 1, [OTHER_FORM])])
+def test_a_list_in_another_form_is_told_apart_or_named(tmp_path: Path, profile: str, tasks: int, notes: list[str]) -> None:
+    text = " Name three rivers of Asia.\n10) Describe the taste of fresh bread.\n11) List some words for snow."
+    path = tmp_path / "pool.db"
+    events = play(path, Goal(rounds=1), ScriptedEngine(instructions_only(text)), configuration(profile, requests_per_round=1))
+    assert [event.text for event in events if isinstance(event, Noted)] == notes
+    assert ask(path, "SELECT count(*) FROM tasks WHERE origin = 'generated'") == [(tasks,)]
+
+
+def test_a_model_that_writes_no_marks_is_named(tmp_path: Path) -> None:
+    def respond(request: Request) -> str:
+        if request.params.stop_on_repeat == "items":
+            return " Name three rivers of Asia.\n10. Describe the taste of fresh bread."
+        return "It depends on what you like."
+
+    events = play(tmp_path / "pool.db", Goal(rounds=1), ScriptedEngine(respond), configuration(requests_per_round=1))
+    assert [event.text for event in events if isinstance(event, Noted)] == [NO_INSTANCES]
+
+
+def test_alpaca_counts_on_from_the_tasks_in_its_prompt(tmp_path: Path) -> None:
+    """A pool of two seeds has prompts of two: the model is asked for the third."""
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=1), asked=configuration("alpaca"), seeds=all_seeds()[:2])
+    assert ask(path, "SELECT count(*) > 5 FROM tasks WHERE origin = 'generated'") == [(1,)]
 
 
 def test_nothing_new_ends_the_run(tmp_path: Path) -> None:

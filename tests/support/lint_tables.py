@@ -72,6 +72,12 @@ FAULTY: dict[str, tuple[Row, ...]] = {
         ("Name a river.", "", "Elbe<|endoftext|>"),
         ("Name a river.", "<noinput>", "Elbe"),
         ("Name a lake.", "", "### Response: Lake Constance"),
+        ("Name a wine.", "", "<think>\nOne name.\n</think>\n\nRiesling."),
+        ("Name a sweet wine in your prompt.", "", "<think>\nOne name is enough, but which"),
+        ("Name a red wine.", "", "They want one name.\n</think>\n\nMerlot."),
+        ("Name a port.", "", "<reasoning>short</reasoning>Tawny."),
+        ("Name a sherry.", "[THINK]Which?[/THINK]", "Fino."),
+        ("Name a beer.", "", "<|channel|>analysis<|message|>One.<|end|><|start|>assistant<|channel|>final<|message|>Pils."),
         ("List two towns. Example 1", "", "Bonn, Ulm"),
         # Missed: another language.
         ("Nenne einen Fluss.", "", "Elbe\nAufgabe 9: Nenne einen See."),
@@ -177,6 +183,7 @@ SOUND: dict[str, tuple[Row, ...]] = {
         ("Name a fruit.", "", "Apple"),
         ("Describe the label of a class.", "", "A class has a label: its name."),
         ("Write a tag in HTML.", "", "<span>text</span>"),
+        ("Explain what `<think>` is for.", "", "A model writes its thoughts between <think> and </think>."),
         # Reported wrongly: a textbook.
         ("Explain fractions.", "", "Example 1: one half.\nExample 2: one third."),
     ),

@@ -44,6 +44,10 @@ def test_what_differs_from_the_profile_is_marked() -> None:
     assert found["threshold"].bounds == "at least 0 · at most 1"
     assert found["sampling.instructions.top_k"].variable == "STUDIO_SAMPLING__INSTRUCTIONS__TOP_K"
     assert settings_of(profile("studio").model_copy(update={"profile": "mine"}))[1].standard is None
+    run = profile("studio").resolved(16)
+    changed = {each.key for each in settings_of(overridden(run, {"threshold": 0.5}), run) if each.changed}
+    assert changed == {"threshold"}
+    assert "requests_per_round" in {each.key for each in settings_of(run, profile("studio")) if each.changed}
 
 
 @pytest.mark.parametrize(("value", "text"), [(True, "true"), ((), "(none)"), (("a", "b"), "'a', 'b'"), (0.5, "0.5"), ("", "")])

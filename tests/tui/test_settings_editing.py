@@ -95,7 +95,7 @@ async def test_values_are_changed_and_given_back() -> None:
     [
         ("threshold", "7", "less than or equal to 1"),
         ("threshold", "much", "valid number"),
-        ("requests_per_round", "0", "greater than or equal to 1"),
+        ("requests_per_round", "-1", "greater than or equal to 0"),
         ("requests_per_round", "2.5", "valid integer"),
         ("capitalize", "perhaps", "valid boolean"),
         ("tokenizer", "words", "'ascii' or 'unicode'"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from studio.engine.api import Completion
 from studio.loop.classification import CHOICES, parse_classification
 from studio.loop.events import Event, TaskClassified
-from studio.loop.prompts import one_line
 from studio.loop.stages.complete import complete
 from studio.loop.stages.context import StageContext
 from studio.loop.stages.planning import plan_for_drafts
+from studio.loop.thoughts import answer_of
 from studio.pool.records import PlannedRequest, RoundRecord
 from studio.records import Stage, Task
 
@@ -25,7 +26,7 @@ def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
         plan_for_drafts(context, current, Stage.CLASSIFY, lambda ordinal, draft: request_for(context, current, ordinal, draft.task))
         yield from complete(context, current, Stage.CLASSIFY)
         answers = [
-            (stored.task_id, parse_classification(stored.completion.text))
+            (stored.task_id, answered(context, stored.completion))
             for stored in reader.completions(current.id, Stage.CLASSIFY)
             if stored.task_id in unanswered
         ]
@@ -34,9 +35,15 @@ def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     context.pool.record_classifications(current.id, answers, Stage.INSTANCES)
 
 
+def answered(context: StageContext, completion: Completion) -> bool:
+    """What a completion says: whether the task is a classification task."""
+    answer = answer_of(completion, keep_thoughts=context.method.keep_thoughts)
+    return parse_classification(answer.text, tolerant=context.method.tolerant)
+
+
 def request_for(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
     """The request that asks whether `task` is a classification task."""
     choices = CHOICES if context.method.classify_from_logits else ()
     place = (current, Stage.CLASSIFY, ordinal)
-    planned = context.planned(place, "classification", one_line(task.instruction), context.method.sampling.classification)
+    planned = context.planned(place, "classification", task.instruction.strip(), context.method.sampling.classification)
     return replace(planned, params=replace(planned.params, choices=choices), task_id=task.id)

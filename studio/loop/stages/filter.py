@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from studio.engine.api import FinishReason
 from studio.loop.events import CandidateDecided, Event
 from studio.loop.filters import FilterSettings, first_failure
+from studio.loop.lists import split_list
 from studio.loop.novelty import is_novel
 from studio.loop.parsing import ParsedCandidate, parse_instructions, parse_triples
 from studio.loop.settings import Method
 from studio.loop.stages.context import StageContext
+from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, answer_of, first_mark
 from studio.loop.tokens import unicode_tokens
-from studio.pool.records import DecidedCandidate, RoundRecord, StoredCompletion
+from studio.pool.records import DecidedCandidate, RoundRecord
 from studio.records import Stage, Verdict
+
+OTHER_FORM = (
+    "the model numbers its lists in another form than this profile knows, so that a whole list counts as one item; "
+    "--profile studio, or --set tolerant=true, tells the items apart"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +33,18 @@ class _Candidate:
 
 def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Decide all candidates of the round, in the order of the requests; an accepted one counts for those after it at once."""
-    candidates = [
-        _Candidate(stored.request_id, stored.ordinal, ordinal, parsed)
-        for stored in context.pool.reader.completions(current.id, Stage.INSTRUCTIONS)
-        for ordinal, parsed in enumerate(parse(context.method, stored))
-    ]
+    reader = context.pool.reader
+    first = {request.id: len(request.parents) + 1 for request in reader.requests(current.id, Stage.INSTRUCTIONS)}
+    candidates: list[_Candidate] = []
+    for stored in reader.completions(current.id, Stage.INSTRUCTIONS):
+        answer = answer_of(stored.completion, keep_thoughts=context.method.keep_thoughts)
+        if answer.thought:
+            yield from context.note(MODEL_THINKS)
+        number = first[stored.request_id]
+        parsed = parse(context.method, answer, number)
+        if len(parsed) == 1 and _in_another_form(context.method, answer, number):
+            yield from context.note(OTHER_FORM)
+        candidates += [_Candidate(stored.request_id, stored.ordinal, ordinal, each) for ordinal, each in enumerate(parsed)]
     decided: list[DecidedCandidate] = []
     try:
         yield from _decide(context, candidates, decided)
@@ -69,18 +82,28 @@ def _decide(context: StageContext, candidates: Sequence[_Candidate], decided: li
         yield CandidateDecided(candidate.request_ordinal, parsed.text, verdict, reason, novelty, task_id)
 
 
-def parse(method: Method, stored: StoredCompletion) -> list[ParsedCandidate]:
-    """The candidates of one completion, in order."""
-    completion = stored.completion
-    truncated = completion.finish_reason in (FinishReason.LENGTH, FinishReason.REPEAT)
+def _in_another_form(method: Method, answer: Answer, first_number: int) -> bool:
+    """Whether a completion that a profile with the released form alone takes for one item is a list."""
+    return method.variant == "self-instruct" and not method.tolerant and len(split_list(answer.text, first_number).texts) > 2
+
+
+def parse(method: Method, answer: Answer, first_number: int) -> list[ParsedCandidate]:
+    """The candidates of one completion whose prompt ends with `first_number`, in order."""
+    if answer.missing:
+        return [ParsedCandidate("", THINKING)]
     if method.variant == "alpaca":
-        return parse_triples(completion.text, first_number=method.in_context_tasks + 1, truncated=truncated)
-    return parse_instructions(
-        completion.text,
-        truncated=truncated,
-        keep_complete=method.keep_complete,
-        capitalize=method.capitalize,
-    )
+        parsed = parse_triples(answer.text, first_number=first_number, truncated=answer.truncated)
+    else:
+        parsed = parse_instructions(
+            answer.text,
+            truncated=answer.truncated,
+            keep_complete=method.keep_complete,
+            capitalize=method.capitalize,
+            first_number=first_number if method.tolerant else None,
+        )
+    if method.keep_thoughts:
+        return parsed
+    return [replace(each, discard=THINKING) if not each.discard and first_mark(each.text) else each for each in parsed]
 
 
 def filter_settings(method: Method) -> FilterSettings:

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from studio.engine.api import FinishReason, RepeatRule
+from studio.engine.api import RepeatRule
 from studio.loop.events import Event, InstanceDecided
-from studio.loop.instance_rules import decide_instances
+from studio.loop.instance_rules import UNPARSED, decide_instances
 from studio.loop.instances import parse_input_first, parse_output_first
 from studio.loop.sampling import generator
 from studio.loop.stages import classify
 from studio.loop.stages.complete import complete
 from studio.loop.stages.context import StageContext
 from studio.loop.stages.planning import plan_for_drafts
+from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, answer_of
 from studio.pool.records import DecidedInstance, DraftTask, PlannedRequest, RoundRecord, StoredCompletion
 from studio.records import Instance, Stage, Task
+
+NO_INSTANCES = (
+    "most completions about the new tasks have none of the marks of inputs and outputs (Output:, Class label:), so that no instance is "
+    "found in them; the form is the trouble: try a base model, or prompts of your own with the same marks"
+)
+_FEW = 3
 
 
 def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
@@ -31,13 +38,18 @@ def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     else:
         plan_for_drafts(context, current, Stage.INSTANCES, lambda ordinal, draft: request_for(context, current, ordinal, draft.task))
         yield from complete(context, current, Stage.INSTANCES)
+        completions = reader.completions(current.id, Stage.INSTANCES)
+        if any(answer_of(each.completion, keep_thoughts=context.method.keep_thoughts).thought for each in completions):
+            yield from context.note(MODEL_THINKS)
         labels_first = {draft.task.id: bool(draft.task.is_classification) for draft in drafts}
         decided = [
             each
-            for stored in reader.completions(current.id, Stage.INSTANCES)
+            for stored in completions
             if stored.task_id is not None and stored.task_id in labels_first
             for each in decided_instances(context, (current, stored.ordinal), stored, label_first=labels_first[stored.task_id])
         ]
+    if len({each.task_id for each in decided if each.reason == UNPARSED}) * 2 > max(len(drafts), _FEW):
+        yield from context.note(NO_INSTANCES)
     for each in decided:
         yield InstanceDecided(each.task_id, Instance(each.input, each.output), each.verdict, each.reason)
     context.pool.record_instances(current.id, decided, Stage.COMMIT)
@@ -57,15 +69,18 @@ def decided_instances(
 ) -> list[DecidedInstance]:
     """Parse a completion about a task, asked for at `place` (round, ordinal), and decide the instances in it."""
     assert stored.task_id is not None
-    text = stored.completion.text
-    parsed = parse_output_first(text) if label_first else parse_input_first(text, line_markers=context.method.line_markers)
-    truncated = stored.completion.finish_reason in (FinishReason.LENGTH, FinishReason.REPEAT)
-    return _decide(context, place, stored.task_id, stored.request_id, parsed, text, truncated)
+    method = context.method
+    answer = answer_of(stored.completion, keep_thoughts=method.keep_thoughts)
+    if label_first:
+        parsed = parse_output_first(answer.text, tolerant=method.tolerant)
+    else:
+        parsed = parse_input_first(answer.text, line_markers=method.line_markers, tolerant=method.tolerant)
+    return _decide(context, place, stored.task_id, stored.request_id, parsed, answer)
 
 
 def _of_triple(context: StageContext, current: RoundRecord, ordinal: int, draft: DraftTask) -> list[DecidedInstance]:
     parsed = [Instance(draft.input or "", draft.output or "")]
-    return _decide(context, (current, ordinal), draft.task.id, draft.request_id, parsed, "", False)
+    return _decide(context, (current, ordinal), draft.task.id, draft.request_id, parsed, Answer(""))
 
 
 def _decide(
@@ -74,14 +89,15 @@ def _decide(
     task_id: int,
     request_id: int | None,
     parsed: Sequence[Instance],
-    text: str,
-    truncated: bool,
+    answer: Answer,
 ) -> list[DecidedInstance]:
     current, ordinal = place
     decisions = decide_instances(
         parsed,
-        raw_text=text,
-        truncated=truncated,
+        raw_text=answer.text,
+        truncated=answer.truncated,
+        unparsed=THINKING if answer.missing else UNPARSED,
+        keep_thoughts=context.method.keep_thoughts,
         rules=context.method.instance_rules,
         max_instances=context.method.max_instances,
         rng=generator(context.seed, current.number, Stage.INSTANCES, ordinal),

@@ -8,7 +8,7 @@ from typing import Any
 
 from studio.config import ENVIRONMENT_PREFIX, keys_of
 from studio.loop.profiles import PROFILES, profile
-from studio.loop.settings import Method
+from studio.loop.settings import LEAST_REQUESTS, MOST_REQUESTS, Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,11 @@ class Setting:
         return ENVIRONMENT_PREFIX + self.key.upper().replace(".", "__")
 
 
-def settings_of(method: Method) -> list[Setting]:
-    """All parameters of `method`, in the order of the settings file."""
+def settings_of(method: Method, run: Method | None = None) -> list[Setting]:
+    """All parameters of `method`, in the order of the settings file; what follows from the engine of its `run` is as in the profile."""
     standard = profile(method.profile) if method.profile in PROFILES else None
+    if standard is not None and run is not None and run.requests_per_round in range(LEAST_REQUESTS, MOST_REQUESTS + 1):
+        standard = standard.resolved(run.requests_per_round)
     found = []
     for key, info in keys_of(Method):
         bounds = " · ".join(_bound(each) for each in info.metadata if _bound(each))
