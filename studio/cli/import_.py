@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,9 +52,16 @@ def command(
     from studio.seeds.reading import find_format
 
     options = ImportOptions(find_format(format_name), Origin(origin), instructions_only, skip_invalid)
+    bar = ExitStack()
+
+    def tell(report: FileReport) -> None:
+        bar.close()
+        for note in report.notes():
+            _say(report, note)
+
     try:
-        with Pool.open(pool) as opened, progress_bar() as progress:
-            reports = import_files(opened, files, options, _tell, progress)
+        with Pool.open(pool) as opened, bar:
+            reports = import_files(opened, files, options, tell, bar.enter_context(progress_bar()))
     except FaultyFile as error:
         for line in error.listing():
             click.echo(line, err=True)
@@ -62,11 +70,6 @@ def command(
         _say(report, _summary(report, origin))
     if as_json:
         print_json({"files": [report.as_dict() for report in reports]})
-
-
-def _tell(report: FileReport) -> None:
-    for note in report.notes():
-        _say(report, note)
 
 
 def _summary(report: FileReport, origin: str) -> str:

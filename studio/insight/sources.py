@@ -10,7 +10,7 @@ from pathlib import Path
 from studio.errors import UsageError
 from studio.pool.queries import Queries
 from studio.records import Instance, Origin
-from studio.seeds.faults import FileFault, faulty_file, readable
+from studio.seeds.faults import FaultyFile, FileFault, faulty_file, readable
 from studio.seeds.inputs import Input, is_regular
 from studio.seeds.reading import Tally, parse
 
@@ -105,13 +105,15 @@ def is_pool(path: Path) -> bool:
 def _file(path: Path) -> TaskFile:
     source, tally = Input(path), Tally()
     faults: list[FileFault] = []
+    number = 0
     for parsed in parse(source):
         tally.add(parsed)
-        faults += parsed.faults
+        number += len(parsed.faults)
+        faults += parsed.faults[: FaultyFile.MOST - len(faults)]
     if not tally.records:
         faults.append(FileFault(0, "", "the file holds no task"))
     if faults:
-        raise faulty_file(path, faults, f"it was read as {tally.format}; list every fault with: studio seeds check {path}")
+        raise faulty_file(path, faults, f"it was read as {tally.format}; list every fault with: studio seeds check {path}", number)
     notes = (*source.notes, *tally.notes())
     source.notes.clear()
     return TaskFile(source, tally.format, tally.tasks, notes)

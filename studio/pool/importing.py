@@ -15,6 +15,7 @@ from studio.pool.outputs import complete_files
 from studio.pool.tasks import TaskImport
 from studio.records import Origin
 from studio.seeds.faults import FaultyFile, FileFault, ParsedTask, readable
+from studio.seeds.fields import written
 from studio.seeds.inputs import STDIN, Input, is_regular
 from studio.seeds.reading import AUTO, Tally, counted, find_format, parse
 
@@ -114,8 +115,6 @@ def import_files(
 
 
 def _check_paths(paths: Sequence[Path], options: ImportOptions) -> None:
-    if sum(str(path) in STDIN for path in paths) > 1:
-        raise UsageError("standard input can be read once", "name it once")
     for path in paths:
         if str(path) not in STDIN:
             with readable(path):
@@ -173,7 +172,8 @@ def _rejected_line(parsed: ParsedTask) -> bytes:
     line: dict[str, object] = {"line": parsed.line, "index": parsed.index, "field": first.field, "fault": first.fault}
     if more:
         line["more"] = [{"field": fault.field, "fault": fault.fault} for fault in more]
-    return (json.dumps({**line, "record": parsed.raw}) + "\n").encode()
+    # What follows is the record as it was: a corrected file of them can be imported.
+    return f'{json.dumps(line)[:-1]}, "record": {written(parsed.raw)}}}\n'.encode()
 
 
 def _require_sound(reports: Sequence[FileReport], options: ImportOptions, listed: Sequence[str]) -> None:

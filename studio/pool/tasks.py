@@ -20,6 +20,7 @@ GIVEN = "valid"
 _CHUNK = 1000
 _TASK = ("id", "origin", "state", "key", "name", "instruction", "is_classification")
 _INSTANCE = ("task_id", "position", "input", "output", "verdict", "reason", "decided_by")
+_JOIN = f"INSERT INTO instances ({', '.join(_INSTANCE)}) VALUES ({', '.join('?' * len(_INSTANCE))})"
 
 
 def next_task_id(database: Database) -> int:
@@ -113,7 +114,8 @@ class TaskImport:
         new = [each for each in dict.fromkeys(task.instances) if self._is_new(task_id, each, keep=bool(is_open))]
         if not is_open:
             return Added(refused=len(new))
-        self._database.insert("instances", _INSTANCE, _instance_rows(task_id, replace(task, instances=tuple(new)), positions))
+        for row in _instance_rows(task_id, replace(task, instances=tuple(new)), positions):
+            self._database.execute(_JOIN, row)
         self._database.execute("UPDATE temp.import_tasks SET positions = ? WHERE digest = ?", (positions + len(new), digest))
         if task.is_classification is not None:
             sql = "UPDATE tasks SET is_classification = ? WHERE id = ? AND is_classification IS NULL"

@@ -75,11 +75,11 @@ class FaultyFile(UsageError):
             yield f"... and {self.faults - len(self.listed):,} more"
 
 
-def faulty_file(path: Path, faults: Sequence[FileFault], hint: str) -> FaultyFile:
-    """Return the error for a file with `faults` (at least one): the first of them and how many more there are."""
-    more = len(faults) - 1
+def faulty_file(path: Path, faults: Sequence[FileFault], hint: str, number: int = 0) -> FaultyFile:
+    """Return the error for a file with `faults` (at least one), the first of `number` where there are more: one and how many more."""
+    more = max(number, len(faults)) - 1
     rest = f" (and {more} more {'fault' if more == 1 else 'faults'})" if more else ""
-    return FaultyFile(faults[0].at(path) + rest, hint, [fault.at(path) for fault in faults[: FaultyFile.MOST]], len(faults))
+    return FaultyFile(faults[0].at(path) + rest, hint, [fault.at(path) for fault in faults[: FaultyFile.MOST]], more + 1)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from studio.text import storable
@@ -29,6 +30,17 @@ class NotANumber(str):
     """`NaN`, `Infinity` or `-Infinity`: what pandas writes where nothing is."""
 
     __slots__ = ()
+
+
+def written(value: object) -> str:
+    """Return a value that was read as JSON once more, each number as it was written; what no reader of JSON makes is null."""
+    if isinstance(value, Number | NotANumber):
+        return str(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(str(key))}: {written(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(written, value)) + "]"
+    return json.dumps(value) if isinstance(value, str | bool) else "null"
 
 
 def kind_of(value: object) -> str:

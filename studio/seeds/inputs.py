@@ -49,6 +49,8 @@ _FOREIGN = (
     (b"<html", "a web page", "download the file itself, not the page about it"),
 )
 _ESCAPED = re.compile("[\udc80-\udcff]")
+_TAKEN: weakref.WeakSet[object] = weakref.WeakSet()
+"""The standard input that has been read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +183,26 @@ def is_regular(path: Path) -> bool:
 def _open(path: Path) -> tuple[io.FileIO, int]:
     """Return a file that can be searched, and where in it the text begins."""
     if str(path) in STDIN:
-        stream = sys.stdin.buffer if sys.stdin is not None else io.BytesIO()
+        if sys.stdin is None:
+            raise UsageError("there is no standard input", "name a file")
+        if sys.stdin in _TAKEN:
+            raise UsageError("standard input can be read once", "name it once, or save it to a file")
+        _TAKEN.add(sys.stdin)
         try:
-            number = os.dup(stream.fileno())
+            number = os.dup(sys.stdin.fileno())
         except OSError:
-            return _spooled(path, stream), 0
+            return _spooled(path, sys.stdin.buffer), 0
         source: io.FileIO = io.FileIO(number, "rb")
     else:
         source = io.FileIO(path, "rb")
-    if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+    found = os.fstat(source.fileno())
+    if stat.S_ISREG(found.st_mode):
         return source, source.tell()
     with source:
+        device = stat.S_ISBLK(found.st_mode) or stat.S_ISCHR(found.st_mode)
+        if device and not source.isatty() and found.st_rdev != Path(os.devnull).stat().st_rdev:
+            # /dev/zero has no end.
+            raise UsageError(f"{path} is a device, not a file of tasks", "name a file or a pipe")
         return _spooled(path, source), 0
 
 

@@ -22,6 +22,8 @@ _SPACE = re.compile(r"[\s,\ufeff]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _PYTHON = re.compile(r"True|False|None|nan|undefined")
 _TURNS = re.compile(r'\[\s*\{[^{}\[\]]*"(role|from)"\s*:\s*"(system|user|human|assistant|gpt|prompter)"')
+_AROUND = ("record", "row")
+"""Keys under which a record stands alone: in the studio's file of faulty ones, and in what Hugging Face's viewer gives."""
 _NEAR_THE_END = 12
 """An error this near to the end of what has been read may be no error: `-Infinity` and `\\ud83d` can be cut."""
 
@@ -55,7 +57,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Number, parse
 def parse_json(source: Input) -> Iterator[RawRecord]:
     """Yield the records of `source` as they come. Raises UsageError when it cannot be read to its end."""
     for record in _document(source) if _is_document(source.head_text) else _lines(source):
-        if record.values is None or record.index is not None:
+        if record.values is None or (record.index is not None and not record.values.keys() & set(_AROUND)):
             yield record
         else:
             yield from _expanded(record, source.notes)
@@ -266,6 +268,13 @@ def _expanded(record: RawRecord, notes: list[str]) -> Iterator[RawRecord]:
     if is_record(value):
         yield record
         return
+    key = next((key for key in _AROUND if isinstance(value.get(key), dict)), "")
+    inner = value.get(key)
+    if isinstance(inner, dict) and is_record(inner):
+        if (words := f"each record stands under {key}, what stands beside it is not taken") not in notes:
+            notes.append(words)
+        yield RawRecord(record.line, record.index, inner, raw=inner)
+        return
     table = _table(value)
     if table is None:
         lists = [key for key, each in value.items() if isinstance(each, list) and each and _holds_objects(each)]
@@ -282,7 +291,7 @@ def _expanded(record: RawRecord, notes: list[str]) -> Iterator[RawRecord]:
         notes.append(f"the records stand under {lists[0]}" + (f"; not taken beside them: {others}" if others else ""))
     for place, each in enumerate(table):
         if isinstance(each, dict):
-            yield RawRecord(record.line, place, each, raw=each)
+            yield from _expanded(RawRecord(record.line, place, each, raw=each), notes)
         else:
             yield from _records(record.line, place, each)
 

@@ -129,7 +129,7 @@ class Tally:
         if self.alone and self.format != "text":
             yield f"{counted(self.alone, 'record')} without an output: the instruction alone is taken"
         if self.hollow:
-            yield f"{counted(self.hollow, 'output')} missing or empty where there is an instance or an input: left out"
+            yield f"{counted(self.hollow, 'instance')} left out for want of an output"
 
     def as_dict(self) -> dict[str, object]:
         """The same as plain values, for JSON."""

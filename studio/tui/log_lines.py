@@ -9,8 +9,8 @@ from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, WorkEnd
 def log_line(notice: Notice) -> tuple[str, bool] | None:
     """Return the line for a notice and whether it is an error; None for what is not worth one. The text is cleaned where it is shown."""
     match notice:
-        case Loading(model):
-            return f"loading {model or 'the bundled model'}", False
+        case Loading(model, notes):
+            return "; ".join((*notes, f"loading {model or 'the bundled model'}")), False
         case Opened(info, method, seed, resumed, _):
             verb = "going on with the run" if resumed else "a new run"
             return f"{verb}: {info.model.name}, {info.backend}, profile {method.profile}, seed {seed}", False

@@ -50,9 +50,10 @@ class Work(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """The model is being loaded; an empty name is the bundled one."""
+    """The model is being loaded; an empty name is the bundled one. `notes` tell what of the seed files is not taken."""
 
     model: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +259,7 @@ class Runner:
         ending = RunnerState.CLOSED
         try:
             with Opening(self.asked, self._opener) as opening:
-                self._tell(Loading(opening.model))
+                self._tell(Loading(opening.model, tuple(opening.notes)))
                 if opening.pool is not None:
                     self._read(opening.pool.reader)
                 self._open = opening.start()

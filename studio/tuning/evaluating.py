@@ -17,6 +17,7 @@ from studio.insight.sources import PoolSource, is_pool
 from studio.pool.evaluation_records import Contestant, EvaluationPlan
 from studio.pool.store import Pool
 from studio.records import ModelIdentity
+from studio.seeds.inputs import is_regular
 from studio.tuning.answering import answer_items
 from studio.tuning.contestants import ContestantSpec, Entrant, look_up
 from studio.tuning.overlap_check import ItemOverlap, Training, overlapping, training_files
@@ -77,6 +78,8 @@ def pool_of(asked: EvaluationRequest) -> Path:
         if asked.pool is not None:
             raise UsageError("--pool goes with a file of tasks", "leave it out to evaluate on the pool's held-out seeds")
         return asked.source
+    if asked.pool is None and not is_regular(asked.source):
+        raise UsageError("a pipe has no pool beside it that could keep the answers", "name one with --pool")
     return asked.pool or asked.source.with_name(f"{asked.source.stem}.evaluation.db")
 
 

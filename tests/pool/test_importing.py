@@ -246,10 +246,9 @@ def test_whether_an_import_is_classification_stays_unknown(pool: Path, tmp_path:
 
 
 def test_sound_records_come_in_and_the_others_go_to_a_file_of_their_own(pool: Path, tmp_path: Path) -> None:
-    bad: dict[str, Any] = {"instruction": 5, "input": [], "output": {"x": 1}}
+    bad: dict[str, Any] = {"instruction": 5, "input": [], "output": {"rate": 0.1}}
     path = json_lines(tmp_path / "mine.jsonl", row("Say hi.", "", "hi"), bad, row("Say ho.", "", "ho"))
-    with path.open("a") as file:
-        file.write("{nonsense\n")
+    path.write_text(path.read_text().replace("0.1", "0.10") + "{nonsense\n")
     [report] = bring(pool, path, skip_invalid=True)
     assert (report.imported, report.tally.faulty, report.rejected) == (2, 2, tmp_path / "mine.jsonl.rejected.jsonl")
     assert report.rejected is not None
@@ -260,13 +259,21 @@ def test_sound_records_come_in_and_the_others_go_to_a_file_of_their_own(pool: Pa
         "field": "instruction",
         "fault": "a number where text is needed",
         "more": [{"field": "output", "fault": "an object where text is needed"}],
-        "record": {**bad, "instruction": "5", "output": {"x": "1"}},
+        "record": bad,
     }
+    assert '"rate": 0.10' in report.rejected.read_text()
     assert (second["line"], second["record"]) == (4, "{nonsense")
     before = report.rejected.read_bytes()
     with pytest.raises(UsageError, match="is there already"):
         bring(pool, path, skip_invalid=True)
     assert report.rejected.read_bytes() == before
+    # Corrected, it can be imported as it is.
+    corrected = tmp_path / "corrected.jsonl"
+    corrected.write_text(
+        before.decode().splitlines()[0].replace('"instruction": 5', '"instruction": "Rate."').replace('{"rate": 0.10}', "1")
+    )
+    [report] = bring(pool, corrected)
+    assert (report.imported, imported(pool)[-1].instances) == (1, (Instance("", "1"),))
     with pytest.raises(FaultyFile):
         bring(pool, json_lines(tmp_path / "all.jsonl", bad), skip_invalid=True)
     assert not (tmp_path / "all.jsonl.rejected.jsonl").exists()

@@ -58,6 +58,7 @@ FORMS: dict[str, str] = {
     "columns": json.dumps(COLUMNS),
     "pandas' columns": json.dumps({key: dict(enumerate(values)) for key, values in COLUMNS.items()}, indent=1),
     "pandas' split": json.dumps({"columns": list(COLUMNS), "index": [0, 1, 2], "data": [list(row.values()) for row in ROWS]}),
+    "as Hugging Face's viewer": json.dumps({"rows": [{"row_idx": place, "row": row} for place, row in enumerate(ROWS)]}),
     "by id": json.dumps({f"t{place}": row for place, row in enumerate(ROWS)}),
 }
 
@@ -143,6 +144,14 @@ def test_a_pipe_is_read_whole_and_as_often_as_asked(tmp_path: Path, form: str) -
 def test_standard_input_is_a_file_too(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json_lines(ROWS).encode())))
     assert read(Path(name)) == EXPECTED
+    with pytest.raises(UsageError, match="can be read once"):
+        Input(Path(name))
+
+
+def test_a_device_without_end_is_not_read() -> None:
+    with pytest.raises(UsageError, match="is a device"):
+        Input(Path("/dev/zero"))
+    assert [fault.fault for fault in inspect_file(Path(os.devnull)).faults] == ["the file holds no task"]
 
 
 def test_a_fault_in_a_document_is_placed_and_the_rest_is_read(tmp_path: Path) -> None:
