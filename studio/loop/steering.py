@@ -7,10 +7,12 @@ from typing import Any
 
 from studio.loop import steering_decisions, steering_instances, steering_prompts, steering_whatif
 from studio.loop.events import Event
+from studio.loop.settings import Method
 from studio.loop.stages.context import StageContext
 from studio.loop.whatif import Change
 from studio.pool.comparisons import Comparisons
 from studio.pool.ledger_records import Effect
+from studio.pool.queries import Queries
 from studio.pool.reviews import Reviews
 from studio.records import Novelty, Verdict
 
@@ -109,6 +111,15 @@ class Steering:
     def annotate(self, task_id: int, tags: Sequence[str], note: str) -> str:
         """Hang tags and a note on a task, in the place of those it has. Tags are told apart by their letters, not by spaces around them."""
         return self._done(steering_decisions.annotate(self._context, task_id, tags, note))
+
+    @property
+    def reader(self) -> Queries:
+        """The pool's read side, as it stands between two actions."""
+        return self._context.pool.reader
+
+    def method_of(self, candidate_id: int) -> Method:
+        """The method whose rule holds for a candidate: that of its round while it is open, else the run's."""
+        return steering_decisions.method_of(self._context, candidate_id)
 
     @property
     def reviews(self) -> Reviews:

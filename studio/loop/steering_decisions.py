@@ -8,6 +8,7 @@ from studio.errors import UsageError
 from studio.loop.filters import first_failure
 from studio.loop.novelty import is_novel
 from studio.loop.reasons import BY_HAND, EDITED
+from studio.loop.settings import Method
 from studio.loop.stages.context import StageContext
 from studio.loop.stages.filter import filter_settings
 from studio.pool.ledger_records import Effect, HandDecision, Note
@@ -90,11 +91,16 @@ def score(context: StageContext, text: str, candidate_id: int | None = None) -> 
             index.put(task.id, task.instruction, is_seed=task.is_seed)
 
 
-def _fault(context: StageContext, candidate_id: int, text: str, novelty: Novelty) -> str:
-    """Return the reason code with which the rule would reject `text`, or an empty string."""
+def method_of(context: StageContext, candidate_id: int) -> Method:
+    """The method whose rule holds for a candidate: that of its round while it is open, else the run's."""
     current = context.pool.reader.open_round()
     request = context.pool.reader.candidate_request(candidate_id)
-    method = context.for_round(current).method if current is not None and current.number == request.round else context.method
+    return context.for_round(current).method if current is not None and current.number == request.round else context.method
+
+
+def _fault(context: StageContext, candidate_id: int, text: str, novelty: Novelty) -> str:
+    """Return the reason code with which the rule would reject `text`, or an empty string."""
+    method = method_of(context, candidate_id)
     if fault := first_failure(text, method.filters, filter_settings(method)):
         return fault
     return "" if is_novel(novelty.score, method.threshold, at_threshold=method.accept_at_threshold) else "not_novel"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
@@ -17,22 +18,18 @@ from studio.engine.open import open_engine
 from studio.loop.configuration import Configuration
 from studio.loop.steering_prompts import FIXED
 from studio.opening import EngineOpener, RunRequest
-from studio.text import display_line
 from studio.tui.activity import ActivityLog
 from studio.tui.app_studies import start_comparison, start_review
 from studio.tui.breakpoints import fit_classes
-from studio.tui.busy import say_busy
 from studio.tui.collector import release_collector, spare_collector
-from studio.tui.edit_dialog import EditDialog
 from studio.tui.export_dialog import ExportDialog
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.insight_screen import InsightScreen
-from studio.tui.instances_dialog import InstancesDialog
 from studio.tui.log_screen import LogScreen
 from studio.tui.pool_screen import PoolScreen
 from studio.tui.preparing import prepare_modes
 from studio.tui.recent import remember
-from studio.tui.runner import Runner, RunnerState
+from studio.tui.runner import Runner
 from studio.tui.settings_screen import SettingsScreen
 from studio.tui.start_screen import StartScreen
 from studio.tui.studio_screen import StudioScreen
@@ -99,15 +96,15 @@ class StudioApp(TellingApp):
             self.switch_mode("start")
 
     def open_run(self, asked: RunRequest) -> None:
-        """Show the studio screen, and only after its first frame open the pool and load the model."""
+        """Show the studio screen, and only after its first frame open the pool and load the model. There is one pool: the first."""
+        if self.runner is not None:
+            return
         self.runner = Runner(asked, self._signal, opener=self._opener)
         self.studio = StudioScreen(self.runner)
-        runner, path = self.runner, asked.pool
+        steerer, path = self.studio.steerer, asked.pool
         self.add_mode("studio", self._studio_screen)
-        self.add_mode(
-            "pool", lambda: _with_hint(PoolScreen(path, steer=runner.steer, edit=self.edit_candidate, instances=self.edit_instances))
-        )
-        self.add_mode("insight", lambda: _with_hint(InsightScreen(path, steer=runner.steer)))
+        self.add_mode("pool", lambda: _with_hint(PoolScreen(path, steerer=steerer)))
+        self.add_mode("insight", lambda: _with_hint(InsightScreen(path, steerer=steerer)))
         self.switch_mode("studio")
         self.studio.call_after_refresh(self._start)
 
@@ -145,6 +142,8 @@ class StudioApp(TellingApp):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Other screens are for pools that are there; a new one is made when its model is."""
+        if self.studio is not None and self.studio.steerer.opening:
+            return action not in ("show_mode", "export", "review", "compare", "help")
         match action:
             case "show_mode" | "export":
                 there = self.runner is not None and not self.screen.is_modal
@@ -182,56 +181,36 @@ class StudioApp(TellingApp):
     def action_export(self) -> None:
         """Write the pool as a dataset."""
         if self.runner is not None:
-            self.push_screen(ExportDialog(self.runner.asked.pool))
+            self._lay(ExportDialog(self.runner.asked.pool))
 
     def action_review(self) -> None:
         """Rate a sample of the pool."""
-        if self.runner is not None:
-            start_review(self, self.runner)
+        if self.studio is not None and not self._went_to_study():
+            start_review(self, self.studio.steerer)
 
     def action_compare(self) -> None:
         """Grade two models' answers, blind."""
-        if self.runner is not None:
-            start_comparison(self, self.runner)
+        if self.studio is not None and not self._went_to_study():
+            start_comparison(self, self.studio.steerer, self.studio.runner.asked.pool.name)
 
-    def edit_candidate(self, candidate: int, text: str) -> None:
-        """Open a candidate's text and record what becomes of it."""
-        runner, method = self.runner, self.studio.method if self.studio is not None else None
-        if runner is None or method is None:
-            return
+    def _went_to_study(self) -> bool:
+        """Go to the study that is open over another screen: two would not know of each other's answers."""
+        for mode, *_ in PLACES:
+            # One that was never gone to has no screens.
+            with suppress(KeyError):
+                if any(isinstance(each, StudyScreen) for each in self.get_screen_stack(mode)):
+                    self.action_show_mode(mode)
+                    return True
+        return False
 
-        def save(edited: str | None) -> None:
-            if edited is not None:
-                runner.steer(lambda steering: steering.edit_candidate(candidate, edited), self._edited)
-
-        self.push_screen(EditDialog(text, candidate, runner, method), save)
-
-    def edit_instances(self, task: int, instruction: str) -> None:
-        """Open a task's instances; they are read by the runner, so nothing may be played."""
-        runner = self.runner
-        if runner is None:
-            return
-        if runner.state is not RunnerState.IDLE:
-            say_busy(self)
-            return
-
-        def then(_: None) -> None:
-            if runner.state is RunnerState.RUNNING:
-                self.notify(f"The model writes more instances of task {task}.", markup=False)
-            if isinstance(self.screen, PoolScreen):
-                self.screen.changed()
-
-        self.push_screen(InstancesDialog(task, instruction, runner), then)
-
-    def _edited(self, words: str) -> None:
-        self.notify(display_line(words, 200), timeout=3, markup=False)
-        if isinstance(self.screen, PoolScreen):
-            self.screen.changed()
+    def _lay(self, made: Screen[Any]) -> None:
+        """Show a window of which there is one at most."""
+        if not any(type(each) is type(made) for each in self.screen_stack):
+            self.push_screen(made)
 
     def action_help(self) -> None:
         """Explain the focused part."""
-        if not isinstance(self.screen, HelpDialog):
-            self.push_screen(HelpDialog(self.screen))
+        self._lay(HelpDialog(self.screen))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every command has the form `Group: verb`, and only those that apply are there."""
@@ -256,19 +235,19 @@ class StudioApp(TellingApp):
         yield SystemCommand("Studio: quit", "Stop and leave; nothing is lost", self.action_quit)
 
     def _show_settings(self) -> None:
-        runner, method = self.runner, self.studio.method if self.studio is not None else None
-        if runner is None or method is None:
-            return
-
-        def set_for_round(changes: dict[str, object] | None) -> None:
-            if not changes or runner.steer(lambda steering: steering.set_round_parameters(changes), self._edited):
-                return
-            say_busy(self)
-
-        self.push_screen(SettingsScreen(method, fixed=FIXED, about="for one round"), set_for_round)
+        studio = self.studio
+        if studio is not None and studio.method is not None:
+            screen = SettingsScreen(
+                studio.method,
+                fixed=FIXED,
+                about="for one round",
+                store=studio.set_for_round,
+                ready=lambda: studio.steerer.ready(studio),
+            )
+            self._lay(screen)
 
     def _show_log(self) -> None:
-        self.push_screen(LogScreen(self.activity))
+        self._lay(LogScreen(self.activity))
 
 
 def _with_hint(screen: Screen[None]) -> Screen[None]:

@@ -15,14 +15,14 @@ from studio.insight.walk import check_rater
 from studio.pool.comparison_records import ComparisonPlan
 from studio.pool.queries import Queries
 from studio.text import display_line
-from studio.tui.busy import say_busy
+from studio.tui.closing import Store, lay_over
 from studio.tui.compare_dialog import CompareDialog
 from studio.tui.compare_screen import CompareScreen
-from studio.tui.dialogs import ErrorDialog
 from studio.tui.review_dialog import ReviewDialog
 from studio.tui.review_screen import ReviewScreen
-from studio.tui.runner import Runner
-from studio.tui.study_desk import Desk, desk_of_runner
+from studio.tui.runner import Told
+from studio.tui.steering import Steerer
+from studio.tui.study_desk import Desk, desk_of_steerer
 from studio.tui.study_dialog import Asked, StudyDialog
 from studio.tui.study_screen import StudyScreen
 
@@ -31,39 +31,42 @@ P = TypeVar("P")
 W = TypeVar("W")
 
 
-def start_review(app: App[Any], runner: Runner) -> None:
+def start_review(app: App[Any], steerer: Steerer) -> None:
     """Open the dialog of a review, and then the review that it asks for."""
-    desk = desk_of_runner(runner, lambda steering: steering.reviews)
+    desk = desk_of_steerer(app, steerer, lambda steering: steering.reviews)
     _start(
         app,
-        runner,
+        steerer,
         desk,
         read=newest_plan,
-        dialog=lambda plan: ReviewDialog(plan, check_rater(None)),
+        dialog=lambda plan, store: ReviewDialog(plan, check_rater(None), store),
         begin=begin_reviewing,
         screen=lambda reviewing: ReviewScreen(reviewing, desk),
     )
 
 
-def start_comparison(app: App[Any], runner: Runner) -> None:
-    """Open the dialog of a comparison, and then the comparison that it asks for; where there is none to make, say what makes one."""
-    desk = desk_of_runner(runner, lambda steering: steering.comparisons)
+def start_comparison(app: App[Any], steerer: Steerer, pool: str) -> None:
+    """Open the dialog of a comparison, and then the comparison that it asks for; where there is none to make, say what makes one.
+
+    `pool` is the name of its file.
+    """
+    desk = desk_of_steerer(app, steerer, lambda steering: steering.comparisons)
 
     def read(reader: Queries) -> tuple[list[Comparable], ComparisonPlan | None]:
         there = comparable(reader)
         return there, newest_or_first(reader, there)
 
-    def dialog(found: tuple[list[Comparable], ComparisonPlan | None]) -> CompareDialog | None:
+    def dialog(found: tuple[list[Comparable], ComparisonPlan | None], store: Store[Asked[ComparisonPlan]]) -> CompareDialog | None:
         there, plan = found
         if plan is None:
-            command = f"studio evaluate {runner.asked.pool.name} --adapter FILE --against MODEL"
+            command = f"studio evaluate {pool} --adapter FILE --against MODEL"
             app.notify(display_line(f"Nothing to compare yet. Let two models answer first: {command}", 200), timeout=15, markup=False)
             return None
-        return CompareDialog(there, plan, check_rater(None))
+        return CompareDialog(there, plan, check_rater(None), store)
 
     _start(
         app,
-        runner,
+        steerer,
         desk,
         read=read,
         dialog=dialog,
@@ -74,26 +77,24 @@ def start_comparison(app: App[Any], runner: Runner) -> None:
 
 def _start(
     app: App[Any],
-    runner: Runner,
+    steerer: Steerer,
     desk: Desk[Any],
     *,
     read: Callable[[Queries], F],
-    dialog: Callable[[F], StudyDialog[P] | None],
+    dialog: Callable[[F, Store[Asked[P]]], StudyDialog[P] | None],
     begin: Callable[[Queries, Any, P, str], W],
     screen: Callable[[W], StudyScreen[Any, Any]],
 ) -> None:
-    def ask(found: F | StudioError) -> None:
-        if isinstance(found, StudioError):
-            app.push_screen(ErrorDialog(found))
-        elif (fields := dialog(found)) is not None:
-            app.push_screen(fields, answered)
+    below = app.screen
 
-    def answered(asked: Asked[P] | None) -> None:
-        if asked is not None and not desk(lambda reader, sheets: begin(reader, sheets, asked.plan, asked.rater), show):
-            say_busy(app, runner.state)
+    def store(asked: Asked[P], stored: Callable[[], None], failed: Told) -> None:
+        def then(walk: W | StudioError) -> None:
+            if isinstance(walk, StudioError):
+                failed(walk)
+            else:
+                stored()
+                lay_over(below, screen(walk))
 
-    def show(walk: W | StudioError) -> None:
-        app.push_screen(ErrorDialog(walk) if isinstance(walk, StudioError) else screen(walk))
+        desk(lambda reader, sheets: begin(reader, sheets, asked.plan, asked.rater), then)
 
-    if not desk(lambda reader, _: read(reader), ask):
-        say_busy(app, runner.state)
+    steerer.open(below, lambda _, reader: read(reader), lambda found: dialog(found, store))

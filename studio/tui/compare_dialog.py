@@ -13,8 +13,9 @@ from studio.errors import UsageError
 from studio.insight.pairing import Comparable, likely_pair
 from studio.pool.comparison_records import ComparisonPlan
 from studio.text import display_line
+from studio.tui.closing import Store
 from studio.tui.safe import SafeInput
-from studio.tui.study_dialog import StudyDialog
+from studio.tui.study_dialog import Asked, StudyDialog
 from studio.tui.widgets.choice import Choice
 
 _SIDES = ("first", "second")
@@ -36,8 +37,8 @@ draws other items and sides. Raters do not see each other's grades.
     CompareDialog Label { width: 12; }
     """
 
-    def __init__(self, there: Sequence[Comparable], plan: ComparisonPlan, rater: str) -> None:
-        super().__init__(rater)
+    def __init__(self, there: Sequence[Comparable], plan: ComparisonPlan, rater: str, store: Store[Asked[ComparisonPlan]]) -> None:
+        super().__init__(rater, store)
         self._there = {each.evaluation.id: each for each in there}
         self._offered = plan
         self._shown = next(each for each in there if plan.first in {one.id for one in each.contestants})

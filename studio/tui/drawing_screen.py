@@ -13,6 +13,7 @@ from studio.tui.evidence import Witness
 from studio.tui.live import LiveRound
 from studio.tui.rows import PendingRows, Row, decided_rows
 from studio.tui.runner import Opened, RoundRead, Runner, StateChanged
+from studio.tui.steering import Steerer
 from studio.tui.steering_screen import SteeringScreen
 from studio.tui.widgets.context_tasks import ContextTasks
 from studio.tui.widgets.decisions import DecisionTable
@@ -34,7 +35,7 @@ class DrawingScreen(SteeringScreen):
 
     def __init__(self, runner: Runner) -> None:
         super().__init__()
-        self.runner = runner
+        self.runner, self.steerer = runner, Steerer(runner)
         self.live = LiveRound()
         self.method: Method | None = None
         self._own_method: Method | None = None

@@ -23,11 +23,11 @@ from studio.pool.queries import Queries
 from studio.records import Novelty
 from studio.text import display_line
 from studio.tui.cells import bar, clip
-from studio.tui.closing import Dialog
+from studio.tui.closing import Dialog, Keeping, Store
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.leaving import leaving
-from studio.tui.runner import Runner
 from studio.tui.safe import SafeTextArea
+from studio.tui.steering import Steerer
 from studio.tui.widgets.key_bar import KeyBar
 
 _PAUSE_S = 0.15
@@ -35,8 +35,8 @@ _PAUSE_S = 0.15
 _BAR = 24
 
 
-class EditDialog(Dialog[str | None]):
-    """A text area, and under it what the novelty index says of the text; gives the new text back, None when it is left as it was."""
+class EditDialog(Dialog[None]):
+    """A text area, and under it what the novelty index says of the text. `store` is not called where the text is as it was."""
 
     HELP = """
     The candidate's text. The bar below is its highest ROUGE-L to anything in the pool, the cross in it the threshold.
@@ -56,12 +56,12 @@ class EditDialog(Dialog[str | None]):
     EditDialog #score { height: 2; margin-top: 1; }
     """
 
-    def __init__(self, text: str, candidate_id: int, runner: Runner, method: Method) -> None:
+    def __init__(self, text: str, candidate_id: int, steerer: Steerer, store: Store[str]) -> None:
         super().__init__()
         self._text = text
         self._candidate_id = candidate_id
-        self._runner = runner
-        self._method = method
+        self._steerer = steerer
+        self._keeping = Keeping(self, store, lambda words: self._say(Content.styled(display_line(words, 300), "$error")))
         self._asked = 0
         self._timer: Timer | None = None
 
@@ -93,22 +93,22 @@ class EditDialog(Dialog[str | None]):
         self._asked += 1
         number, text, candidate = self._asked, self.query_one(SafeTextArea).text, self._candidate_id
 
-        def score(session: Session, reader: Queries) -> tuple[int, Novelty, str]:
+        def score(session: Session, reader: Queries) -> tuple[int, Novelty, str, Method]:
             novelty = session.steering.score(text, candidate)
             nearest = reader.task(novelty.nearest).instruction if novelty.nearest is not None else ""
-            return number, novelty, nearest
+            return number, novelty, nearest, session.steering.method_of(candidate)
 
-        self._runner.call(score, self._answered)
+        self._steerer.ask(self, score, self._answered)
 
-    def _answered(self, answer: tuple[int, Novelty, str]) -> None:
-        number, novelty, nearest = answer
-        if number != self._asked or leaving(self):
+    def _answered(self, answer: tuple[int, Novelty, str, Method]) -> None:
+        number, novelty, nearest, method = answer
+        if number != self._asked:
             return
-        threshold = self._method.threshold
-        novel = is_novel(novelty.score, threshold, at_threshold=self._method.accept_at_threshold)
+        threshold = method.threshold
+        novel = is_novel(novelty.score, threshold, at_threshold=method.accept_at_threshold)
         words = (f" new, below {threshold:g}", "$success") if novel else (f" not new, the threshold is {threshold:g}", "$error")
         width = max(self.query_one("#score").content_size.width, 20)
-        self.query_one("#score", Static).update(
+        self._say(
             Content.assemble(
                 ("ROUGE-L ", "$foreground-muted"),
                 (bar(novelty.score, _BAR, threshold), "$success" if novel else "$error"),
@@ -120,14 +120,20 @@ class EditDialog(Dialog[str | None]):
             )
         )
 
+    def _say(self, words: Content) -> None:
+        self.query_one("#score", Static).update(words)
+
     def action_save(self) -> None:
-        """Give the text back, if it is another one."""
+        """Store the text, if it is another one."""
         text = self.query_one(SafeTextArea).text
-        self.dismiss(None if not text.strip() or text == self._text else text)
+        if text == self._text:
+            self._keeping.leave()
+        else:
+            self._keeping.keep(text)
 
     def action_cancel(self) -> None:
-        """Give nothing back."""
-        self.dismiss(None)
+        """Leave the text as it was."""
+        self._keeping.leave()
 
     def action_editor(self) -> None:
         """Hand the text to the user's editor and take what it leaves."""

@@ -21,8 +21,8 @@ from studio.text import display_line
 from studio.tui.header_facts import header_facts
 from studio.tui.insight_steering import InsightSteering
 from studio.tui.latest import start_latest
-from studio.tui.lent_steering import Steer
 from studio.tui.pool_access import PoolAccess
+from studio.tui.steering import Steerer
 from studio.tui.widgets.diversity_pane import DiversityPane
 from studio.tui.widgets.evaluation_pane import EvaluationPane
 from studio.tui.widgets.figures_pane import FiguresPane
@@ -40,7 +40,7 @@ FOLLOW_S = 2.0
 class InsightScreen(InsightSteering):
     """Made with the pool's path; it reads through connections of its own, beside whoever writes.
 
-    With `steer` (`Runner.steer`) what another rule would have decided can be applied.
+    With a `steerer` what another rule would have decided can be applied.
     """
 
     HELP = """\
@@ -84,10 +84,10 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
     ]
 
     def __init__(
-        self, path: Path, opened: Callable[[Path], Queries] = Queries.open, *, steer: Steer | None = None, follow_s: float = FOLLOW_S
+        self, path: Path, opened: Callable[[Path], Queries] = Queries.open, *, steerer: Steerer | None = None, follow_s: float = FOLLOW_S
     ) -> None:
         super().__init__()
-        self.steer = steer
+        self.steerer = steerer
         self._path = path
         self._access = PoolAccess(path, opened)
         self._opened = opened

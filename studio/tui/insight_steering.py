@@ -9,12 +9,12 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.widgets import TabbedContent
 
-from studio.tui.lent_steering import LentSteering
+from studio.tui.steering import SteeredScreen
 from studio.tui.widgets.what_if import WhatIfPane
 
 
-class InsightSteering(LentSteering):
-    """The steering half of the insight screen; without `steer` no key of it is there."""
+class InsightSteering(SteeredScreen):
+    """The steering half of the insight screen; without a `steerer` no key of it is there."""
 
     STEERING: ClassVar[list[BindingType]] = [
         Binding("a", "apply", "Apply", id="insight.apply", tooltip="Decide these candidates so: one action, which u takes back"),
@@ -26,7 +26,7 @@ class InsightSteering(LentSteering):
         """Whether a steering action applies now; None when `action` is none."""
         if action not in ("apply", "undo", "redo"):
             return None
-        if self.steer is None or not self.is_mounted or self.query_one(TabbedContent).active != "what-if":
+        if self.steerer is None or not self.is_mounted or self.query_one(TabbedContent).active != "what-if":
             return False
         preview = self.query_one(WhatIfPane).preview
         return action != "apply" or (preview is not None and bool(preview.flips))

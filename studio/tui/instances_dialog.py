@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,17 +12,16 @@ from textual.content import Content
 from textual.widgets import Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from studio.loop.session import Session
-from studio.pool.queries import Queries
+from studio.loop.steering import Steering
 from studio.pool.records import InstanceRecord
 from studio.records import Decider, Verdict
-from studio.text import display, spoken
+from studio.text import display, display_line, spoken
 from studio.tui.cells import clip
-from studio.tui.closing import Dialog
+from studio.tui.closing import Dialog, Keeping, Store, lay_over
 from studio.tui.dialogs import HELP_KEY
-from studio.tui.leaving import leaving
-from studio.tui.runner import Runner
+from studio.tui.runner import Told
 from studio.tui.safe import SafeTextArea
+from studio.tui.steering import Steerer
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.listing import Listing
 
@@ -52,11 +52,11 @@ class InstancesDialog(Dialog[None]):
     InstancesDialog OptionList, InstancesDialog OptionList:focus { height: 1fr; border: none; background: $panel; padding: 0; }
     """
 
-    def __init__(self, task_id: int, instruction: str, runner: Runner) -> None:
+    def __init__(self, task_id: int, instruction: str, steerer: Steerer) -> None:
         super().__init__()
         self._task_id = task_id
         self._instruction = instruction
-        self._runner = runner
+        self._steerer = steerer
         self._instances: list[InstanceRecord] = []
 
     def compose(self) -> ComposeResult:
@@ -76,14 +76,9 @@ class InstancesDialog(Dialog[None]):
         """Read the instances again, now or as soon as the runner is idle."""
         task = self._task_id
 
-        def read(_: Session, reader: Queries) -> list[InstanceRecord]:
-            return reader.instances(task)
-
-        self._runner.call(read, self._show)
+        self._steerer.ask(self, lambda _, reader: reader.instances(task), self._show)
 
     def _show(self, instances: list[InstanceRecord]) -> None:
-        if leaving(self):
-            return
         self._instances = instances
         listing = self.query_one(OptionList)
         at = listing.highlighted or 0
@@ -106,10 +101,13 @@ class InstancesDialog(Dialog[None]):
         found = self._chosen()
         if found is None:
             return
-        accepted = found.verdict is Verdict.ACCEPTED
-        self._runner.steer(
-            lambda steering: steering.drop_instance(found.id) if accepted else steering.restore_instance(found.id), lambda _: self.reload()
-        )
+
+        def turn(steering: Steering) -> str:
+            # As it is decided by then: the list may not show yet what the key before has done.
+            accepted = steering.reader.instance(found.id).verdict is Verdict.ACCEPTED
+            return steering.drop_instance(found.id) if accepted else steering.restore_instance(found.id)
+
+        self._steerer.act(self, turn, lambda _: self.reload())
 
     def on_option_list_option_selected(self) -> None:
         """Enter or a click opens it."""
@@ -118,18 +116,21 @@ class InstancesDialog(Dialog[None]):
     def action_edit(self) -> None:
         """Open input and output."""
         found = self._chosen()
-        if found is None:
+        if found is None or not self._steerer.ready(self):
             return
 
-        def save(texts: tuple[str, str] | None) -> None:
-            if texts is not None:
-                self._runner.steer(lambda steering: steering.edit_instance(found.id, *texts), lambda _: self.reload())
+        def store(texts: tuple[str, str], stored: Callable[[], None], failed: Told) -> None:
+            def then(_: str) -> None:
+                stored()
+                self.reload()
 
-        self.app.push_screen(InstanceEditor(found), save)
+            self._steerer.act(self, lambda steering: steering.edit_instance(found.id, *texts), then, failed)
+
+        lay_over(self, InstanceEditor(found, store))
 
     def action_more(self) -> None:
         """Let the model write more and close: the studio screen shows how it goes."""
-        if self._runner.ask_more(self._task_id):
+        if self._steerer.more_instances(self, self._task_id):
             self.dismiss()
 
     def action_leave(self) -> None:
@@ -141,8 +142,8 @@ class InstancesDialog(Dialog[None]):
         return self._instances[at] if at is not None and at < len(self._instances) else None
 
 
-class InstanceEditor(Dialog[tuple[str, str] | None]):
-    """Two text areas; gives input and output back, None when nothing changed."""
+class InstanceEditor(Dialog[None]):
+    """Two text areas, for input and output. `store` is not called where both are as they were."""
 
     HELP = "Input and output of one instance. `ctrl+s` keeps them, `escape` leaves them as they were; `tab` goes to the other field."
 
@@ -155,12 +156,14 @@ class InstanceEditor(Dialog[tuple[str, str] | None]):
     DEFAULT_CSS = """
     InstanceEditor > Vertical { width: 92%; max-width: 110; height: 80%; }
     InstanceEditor Label { color: $foreground-muted; }
+    InstanceEditor #fault { height: auto; color: $text-error; }
     InstanceEditor TextArea, InstanceEditor TextArea:focus { height: 1fr; border: none; padding: 0 1; background: $surface; }
     """
 
-    def __init__(self, instance: InstanceRecord) -> None:
+    def __init__(self, instance: InstanceRecord, store: Store[tuple[str, str]]) -> None:
         super().__init__()
         self._instance = instance
+        self._keeping = Keeping(self, store, lambda words: self.query_one("#fault", Static).update(Content(display_line(words, 300))))
 
     def compose(self) -> ComposeResult:
         """The two fields."""
@@ -170,6 +173,7 @@ class InstanceEditor(Dialog[tuple[str, str] | None]):
                 yield Label(name, markup=False)
                 area = SafeTextArea(text, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id=name)
                 yield area
+            yield Static(id="fault", markup=False)
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -177,14 +181,16 @@ class InstanceEditor(Dialog[tuple[str, str] | None]):
         self.query_one("#output").focus()
 
     def action_save(self) -> None:
-        """Give the texts back if they are others."""
+        """Store the texts, if they are others."""
         texts = (self.query_one("#input", SafeTextArea).text, self.query_one("#output", SafeTextArea).text)
-        before = (self._instance.input, self._instance.output)
-        self.dismiss(None if texts == before else texts)
+        if texts == (self._instance.input, self._instance.output):
+            self._keeping.leave()
+        else:
+            self._keeping.keep(texts)
 
     def action_leave(self) -> None:
-        """Give nothing back."""
-        self.dismiss(None)
+        """Leave both as they were."""
+        self._keeping.leave()
 
 
 def _entry(instance: InstanceRecord) -> Content:

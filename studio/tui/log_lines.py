@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from studio.errors import StudioError
 from studio.loop.events import EngineRestarted, RequestRetried, RoundFinished, RoundStarted, StageFinished
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, WorkEnded
 
@@ -30,7 +31,7 @@ def log_line(notice: Notice) -> tuple[str, bool] | None:
         case Answered(_, str(words)):
             # What a person does has words: they are what the toast says, too.
             return f"by you: {words}", False
-        case Failed(error):
+        case Failed(error) | Answered(_, StudioError() as error):
             return f"{error.message}; {error.hint}" if error.hint else error.message, True
         case _:
             return None

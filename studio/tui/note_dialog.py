@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,14 +12,15 @@ from textual.content import Content
 from textual.widgets import Input, Label
 
 from studio.pool.review_records import Annotation
-from studio.tui.closing import Dialog
+from studio.text import display_line
+from studio.tui.closing import Dialog, Keeping, Store
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.safe import SafeInput
 from studio.tui.widgets.key_bar import KeyBar
 
 
-class NoteDialog(Dialog[str | None]):
-    """One line of text; closes with it, or with None when nothing is to be changed."""
+class NoteDialog(Dialog[None]):
+    """One line of text. `store` is not called where it is as it was."""
 
     HELP = "A remark on this task. `enter` or `ctrl+s` stores it, an empty one takes it away, `escape` leaves it as it was."
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -31,10 +33,11 @@ class NoteDialog(Dialog[str | None]):
     NoteDialog Input { border: none; height: 1; padding: 0; background: $surface; }
     """
 
-    def __init__(self, text: str, title: str) -> None:
+    def __init__(self, text: str, title: str, store: Store[str]) -> None:
         super().__init__()
         self._text = text
         self._title = title
+        self._keeping = Keeping(self, store, lambda words: self.notify(display_line(words, 300), severity="warning", markup=False))
 
     def compose(self) -> ComposeResult:
         """The line, and the keys."""
@@ -50,15 +53,19 @@ class NoteDialog(Dialog[str | None]):
 
     def action_keep(self) -> None:
         """Store it."""
-        self.dismiss(self.query_one(SafeInput).text.strip())
+        text = self.query_one(SafeInput).text
+        if text == self._text:
+            self._keeping.leave()
+        else:
+            self._keeping.keep(text.strip())
 
     def action_leave(self) -> None:
         """Change nothing."""
-        self.dismiss(None)
+        self._keeping.leave()
 
 
-class AnnotationDialog(Dialog[Annotation | None]):
-    """Tags, with commas between them, and a note; closes with both, or with None when nothing is to be changed."""
+class AnnotationDialog(Dialog[None]):
+    """Tags, with commas between them, and a note. `store` is not called where both are as they were."""
 
     HELP = """\
 ## Tags and note
@@ -79,10 +86,11 @@ What you want to remember of this task. Tags are words of your own with commas b
     AnnotationDialog Input:focus { background: $background; }
     """
 
-    def __init__(self, annotation: Annotation, task_id: int) -> None:
+    def __init__(self, annotation: Annotation, task_id: int, store: Store[Annotation]) -> None:
         super().__init__()
         self._annotation = annotation
         self._task_id = task_id
+        self._keeping = Keeping(self, store, lambda words: self.notify(display_line(words, 300), severity="warning", markup=False))
 
     def compose(self) -> ComposeResult:
         """Two lines, and the keys."""
@@ -91,7 +99,7 @@ What you want to remember of this task. Tags are words of your own with commas b
             with Horizontal():
                 yield Label("tags")
                 yield SafeInput(
-                    ", ".join(self._annotation.tags), placeholder="good, check the facts", id="tags", compact=True, select_on_focus=False
+                    _written(self._annotation.tags), placeholder="good, check the facts", id="tags", compact=True, select_on_focus=False
                 )
             with Horizontal():
                 yield Label("note")
@@ -105,9 +113,19 @@ What you want to remember of this task. Tags are words of your own with commas b
 
     def action_keep(self) -> None:
         """Store both."""
-        tags = tuple(tag.strip() for tag in self.query_one("#tags", SafeInput).text.split(",") if tag.strip())
-        self.dismiss(Annotation(tags, self.query_one("#note", SafeInput).text.strip()))
+        before, written, note = self._annotation, *(self.query_one(f"#{name}", SafeInput).text for name in ("tags", "note"))
+        # What was not touched stays as it is, whatever stands in it.
+        tags = before.tags if written == _written(before.tags) else tuple(tag.strip() for tag in written.split(",") if tag.strip())
+        now = Annotation(tags, note if note == before.note else note.strip())
+        if now == before:
+            self._keeping.leave()
+        else:
+            self._keeping.keep(now)
 
     def action_leave(self) -> None:
         """Change nothing."""
-        self.dismiss(None)
+        self._keeping.leave()
+
+
+def _written(tags: Sequence[str]) -> str:
+    return ", ".join(tags)

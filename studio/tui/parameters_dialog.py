@@ -15,7 +15,7 @@ from studio.errors import UsageError
 from studio.loop.configuration import overridden
 from studio.loop.settings import Method
 from studio.text import display_line
-from studio.tui.closing import Dialog
+from studio.tui.closing import Dialog, Keeping, Store
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.safe import SafeInput
 from studio.tui.widgets.key_bar import KeyBar
@@ -31,8 +31,8 @@ OFFERED = (
 """The parameters that people turn between two rounds; the settings screen and the files have all of them."""
 
 
-class ParametersDialog(Dialog[dict[str, Any] | None]):
-    """A field for each; gives back those that were changed, None when it is left."""
+class ParametersDialog(Dialog[None]):
+    """A field for each; `store` gets those that were changed, if there are any."""
 
     HELP = """
     These values hold for this round alone, and every other setting stays as it is. `enter` or `ctrl+s` sets them,
@@ -54,8 +54,9 @@ class ParametersDialog(Dialog[dict[str, Any] | None]):
     ParametersDialog #explained { margin-top: 1; height: 2; color: $foreground-muted; }
     """
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Method, store: Store[dict[str, Any]]) -> None:
         super().__init__()
+        self._keeping = Keeping(self, store, self._say)
         self._method = method
         self._infos = dict(keys_of(Method))
 
@@ -91,13 +92,19 @@ class ParametersDialog(Dialog[dict[str, Any] | None]):
         try:
             overridden(self._method, changed)
         except UsageError as error:
-            self.query_one("#explained", Static).update(Content.styled(display_line(error.message, 200), "$error"))
+            self._say(error.message)
             return
-        self.dismiss(changed)
+        if changed:
+            self._keeping.keep(changed)
+        else:
+            self._keeping.leave()
 
     def action_cancel(self) -> None:
-        """Give nothing back."""
-        self.dismiss(None)
+        """Set nothing."""
+        self._keeping.leave()
+
+    def _say(self, words: str) -> None:
+        self.query_one("#explained", Static).update(Content.styled(display_line(words, 200), "$error"))
 
 
 def _value(method: Method, key: str) -> str:

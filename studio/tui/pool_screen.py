@@ -17,22 +17,23 @@ from textual.content import Content
 from textual.widgets import Static
 
 from studio.errors import StudioError
+from studio.insight.story import Story, story_of
 from studio.pool.browsing import Kind, Selection, Sort
 from studio.pool.queries import Queries
 from studio.text import display_line
 from studio.tui.copying import send_to_clipboard
 from studio.tui.header_facts import header_facts
 from studio.tui.latest import start_latest
-from studio.tui.lent_steering import Steer
 from studio.tui.lint_search import LintSearch
 from studio.tui.pool_access import PoolAccess
-from studio.tui.pool_steering import Edit, Instances, PoolSteering
+from studio.tui.pool_steering import PoolSteering
+from studio.tui.steering import Steerer
 from studio.tui.widgets.filter_bar import FilterBar, words_of
 from studio.tui.widgets.header import HeaderFacts, StudioHeader
 from studio.tui.widgets.id_table import IdTable
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.lineage_tree import LineageTree
-from studio.tui.widgets.task_detail import TaskDetail
+from studio.tui.widgets.task_detail import TaskDetail, as_text, reference_of
 from studio.tui.widgets.task_table import TaskTable
 
 TYPING_S = 0.12
@@ -47,7 +48,7 @@ _SORTS = tuple(Sort)
 class PoolScreen(PoolSteering):
     """Made with the pool's path; it reads through connections of its own, beside whoever writes.
 
-    With `steer` (`Runner.steer`) tasks and candidates can be decided otherwise, with `edit` and `instances` their texts be opened.
+    With a `steerer` tasks and candidates can be decided otherwise and their texts be opened.
     """
 
     HELP = """\
@@ -89,14 +90,12 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         path: Path,
         opened: Callable[[Path], Queries] = Queries.open,
         *,
-        steer: Steer | None = None,
-        edit: Edit | None = None,
-        instances: Instances | None = None,
+        steerer: Steerer | None = None,
         typing_s: float = TYPING_S,
         follow_s: float = FOLLOW_S,
     ) -> None:
         super().__init__()
-        self.steer, self.open_edit, self.open_instances = steer, edit, instances
+        self.steerer = steerer
         self._path = path
         self._lists = PoolAccess(path, opened)
         self._rows = PoolAccess(path, opened)
@@ -158,6 +157,7 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         try:
             if self._version == -1:
                 # Something to look at while the ids of all are read.
+                table.show_kind(wanted.kind)
                 table.show(await self._lists.ask(lambda pool: pool.browse_ids(wanted, FIRST)))
             self._version, ids, facts = await self._lists.ask(question)
         except StudioError as error:
@@ -205,8 +205,8 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         self.query_one(FilterBar).sort_by(Sort(event.sort))
 
     @on(IdTable.Moved)
-    def _moved(self, event: IdTable.Moved) -> None:
-        self.query_one(TaskDetail).show_row(self.query_one(TaskTable).kind, event.row_id)
+    def _moved(self) -> None:
+        self._show_chosen()
 
     @on(IdTable.Selected)
     def _selected(self) -> None:
@@ -222,6 +222,17 @@ Among the filters, *quality* is the share of yes that raters gave a task.
     def _relative_chosen(self, event: LineageTree.Chosen) -> None:
         self.query_one(TaskDetail).show_row(Kind.TASKS, event.task_id)
 
+    @property
+    def chosen(self) -> str | None:
+        """The row under the cursor or, while one reads beside the list, what is read there: a relative perhaps."""
+        detail, table = self.query_one(TaskDetail), self.query_one(TaskTable)
+        return (detail.wanted if detail.has_focus_within else reference_of(table.kind, table.current)) or None
+
+    def story_of_chosen(self) -> Story | None:
+        """Its story, if that is what stands there."""
+        detail = self.query_one(TaskDetail)
+        return detail.story if detail.shown == self.chosen else None
+
     @on(TaskDetail.Shown)
     def _story_shown(self) -> None:
         self.refresh_bindings()
@@ -233,6 +244,12 @@ Among the filters, *quality* is the share of yes that raters gave a task.
                 return self.is_mounted and (not self.query_one(TaskTable).has_focus or self._narrowed())
             case _:
                 return self.steers(action) is not False
+
+    def _show_chosen(self) -> None:
+        """Tell beside the list of the row under the cursor, unless that is told there already."""
+        detail, table = self.query_one(TaskDetail), self.query_one(TaskTable)
+        if detail.wanted != reference_of(table.kind, table.current):
+            detail.show_row(table.kind, table.current)
 
     def _narrowed(self) -> bool:
         """Whether less than the whole list is looked for."""
@@ -265,9 +282,19 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         self.query_one(TaskDetail).show_lineage()
 
     def action_copy(self) -> None:
-        text = self.query_one(TaskDetail).copied
-        if text:
-            send_to_clipboard(self.app, text)
+        story, reference = self.story_of_chosen(), self.chosen
+        if story is not None:
+            send_to_clipboard(self.app, as_text(story))
+        elif reference is not None:
+            start_latest(self, "copy", self._copy, reference)
+
+    async def _copy(self, reference: str) -> None:
+        try:
+            story = await self._rows.ask(lambda pool: story_of(pool, reference))
+        except StudioError as error:
+            self._fail(error)
+            return
+        send_to_clipboard(self.app, as_text(story))
 
     def action_back(self) -> None:
         """From the detail to the list, from the filters to the list, and there to the whole list."""
@@ -278,6 +305,7 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         if self.size.height < 30:
             bar.add_class("-folded")
         table.focus()
+        self._show_chosen()
 
     def _say(self, wanted: Selection, found: int) -> None:
         what = ("task" if wanted.kind is Kind.TASKS else "rejected candidate") + ("" if found == 1 else "s")

@@ -8,8 +8,9 @@ from textual.widget import Widget
 from textual.widgets import Select
 
 from studio.pool.review_records import ReviewPlan, Strata
+from studio.tui.closing import Store
 from studio.tui.safe import SafeInput
-from studio.tui.study_dialog import StudyDialog
+from studio.tui.study_dialog import Asked, StudyDialog
 from studio.tui.widgets.choice import Choice
 
 _STRATA = {
@@ -31,8 +32,8 @@ A random sample of the generated tasks, one instance of each, drawn once: the sa
 where each left off. Another seed draws another sample. Raters do not see each other's answers.
 """
 
-    def __init__(self, plan: ReviewPlan, rater: str) -> None:
-        super().__init__(rater)
+    def __init__(self, plan: ReviewPlan, rater: str, store: Store[Asked[ReviewPlan]]) -> None:
+        super().__init__(rater, store)
         self._offered = plan
 
     def fields(self) -> Iterable[tuple[str, Widget]]:

@@ -107,6 +107,9 @@ class Answered:
 
 Notice = Event | Loading | Opened | RoundRead | StateChanged | WorkEnded | Failed | Answered
 
+Told = Callable[[StudioError], None]
+"""Takes why something that was asked for was not done."""
+
 Timed = tuple[float, Notice]
 """A notice and when it was made, by the runner's clock in seconds."""
 
@@ -172,14 +175,14 @@ class Runner:
         """Let the model write more instances of a task, if idle."""
         return self._begin(Work.MORE, lambda session: session.steering.more_instances(task_id))
 
-    def call(self, function: Callable[[Session, Queries], T], then: Callable[[T], None]) -> bool:
+    def call(self, function: Callable[[Session, Queries], T], then: Callable[[T], None], failed: Told | None = None) -> bool:
         """Run `function` between stages with the session and the pool's read side; its value comes back as `Answered`.
 
-        False when not idle.
+        What goes wrong comes back so, too, where there is `failed` for it, else as `Failed`. False when not idle.
         """
-        return self._enqueue(lambda: self._tell(Answered(then, function(self._ready_session(), self._reader()))))
+        return self._enqueue(lambda: self._tell(Answered(then, function(self._ready_session(), self._reader()))), failed)
 
-    def steer(self, function: Callable[[Steering], T], then: Callable[[T], None]) -> bool:
+    def steer(self, function: Callable[[Steering], T], then: Callable[[T], None], failed: Told | None = None) -> bool:
         """The same for a function that changes something: the round is read again after it, before its value comes."""
 
         def act() -> None:
@@ -187,7 +190,7 @@ class Runner:
             self._read(self._reader())
             self._tell(Answered(then, value))
 
-        return self._enqueue(act)
+        return self._enqueue(act, failed)
 
     def cancel(self) -> bool:
         """Stop what is playing; the stage under way is given up and can be played again. False when nothing plays."""
@@ -233,19 +236,22 @@ class Runner:
         self._work.put(lambda: self._played(work, events))
         return True
 
-    def _enqueue(self, act: Callable[[], None]) -> bool:
+    def _enqueue(self, act: Callable[[], None], failed: Told | None) -> bool:
         with self._lock:
             if self._state is not RunnerState.IDLE or self._closing:
                 return False
-        self._work.put(lambda: self._acted(act))
+        self._work.put(lambda: self._acted(act, failed))
         return True
 
-    def _acted(self, act: Callable[[], None]) -> None:
+    def _acted(self, act: Callable[[], None], failed: Told | None) -> None:
         try:
             act()
-        except StudioError as error:
-            # A refused action has changed nothing, so the session is as good as before.
-            self._tell(Failed(error))
+        except Exception as error:  # Whatever it is: who asked waits for an answer.
+            known = error if isinstance(error, StudioError) else _unexpected(error)
+            if known is not error:
+                # A refused action has changed nothing, so the session is as good as before; this one may have.
+                self._session = None
+            self._tell(Failed(known) if failed is None else Answered(failed, known))
 
     def _read(self, reader: Queries) -> None:
         view = read_round(reader)

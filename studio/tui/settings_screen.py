@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual import on
@@ -17,7 +17,7 @@ from studio.errors import UsageError
 from studio.loop.configuration import overridden, typed_value
 from studio.loop.settings import Method
 from studio.text import display, display_line
-from studio.tui.closing import Page
+from studio.tui.closing import Keeping, Page, Store
 from studio.tui.safe import SafeInput
 from studio.tui.widgets.id_table import Cell, Column, IdTable
 from studio.tui.widgets.key_bar import KeyBar
@@ -27,10 +27,10 @@ from studio.tui.widgets.settings_list import Setting, settings_of, typed_text, v
 _COLUMNS = (Column("parameter", 38), Column("", 1), Column("value", 0))
 
 
-class SettingsScreen(Page[dict[str, Any]]):
-    """Shows a method, with `changes` in it; closes with the values, by dotted key, that differ from it.
+class SettingsScreen(Page[None]):
+    """Shows a method, with `changes` in it; `store` gets the values, by dotted key, that differ from it, when others do than at first.
 
-    `fixed` are the keys that cannot be changed here; None fixes all of them.
+    `fixed` are the keys that cannot be changed here; None fixes all of them. `ready` is asked before one is, and says why not.
     """
 
     HELP = """\
@@ -60,7 +60,14 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
     ]
 
     def __init__(
-        self, method: Method, changes: Mapping[str, Any] | None = None, *, fixed: Collection[str] | None = None, about: str = ""
+        self,
+        method: Method,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        fixed: Collection[str] | None = None,
+        about: str = "",
+        store: Store[dict[str, Any]] | None = None,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         super().__init__()
         self._base = method
@@ -70,6 +77,10 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
         self._method = overridden(method, self._changes) if self._changes else method
         self._settings = settings_of(self._method, self._base)
         self._edited: Setting | None = None
+        self._ready = ready
+        self._keeping = Keeping(self, store or (lambda _, stored, __: stored()), self._refused)
+        self._settled = dict(self._changes)
+        """The changes that one may leave with: those it was opened with, or those that could not be stored."""
 
     def compose(self) -> ComposeResult:
         """The list, the meaning of the one under the cursor, and its field."""
@@ -147,9 +158,10 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
 
     def action_edit(self) -> None:
         """Open the field for the parameter under the cursor."""
-        self._edited = self._current()
-        if self._edited is None:
+        found = self._current()
+        if found is None or not self._ready():
             return
+        self._edited = found
         self.add_class("-editing")
         field = self.query_one("#value", SafeInput)
         field.text = typed_text(self._edited)
@@ -159,7 +171,7 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
     def action_reset(self) -> None:
         """Let the parameter be what the profile says."""
         found = self._current()
-        if found is not None:
+        if found is not None and self._ready():
             self._set(found.key, found.standard)
 
     def action_close(self) -> None:
@@ -167,8 +179,10 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
         table = self.query_one(IdTable)
         if self._edited is not None:
             self._leave_field()
+        elif table.has_focus and self._changes == self._settled:
+            self._keeping.leave()
         elif table.has_focus:
-            self.dismiss(self._changes)
+            self._keeping.keep(self._changes)
         else:
             self.query_one("#find", SafeInput).text = ""
             table.focus()
@@ -184,6 +198,11 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
         self._explain(table.current)
         self._entitle()
         self.refresh_bindings()
+
+    def _refused(self, words: str) -> None:
+        self._settled = dict(self._changes)
+        words = f"{display_line(words, 200)}. Your values still stand here; escape once more leaves them unset."
+        self.notify(words, severity="warning", timeout=10, markup=False)
 
     def _leave_field(self) -> None:
         self._edited = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -29,6 +29,7 @@ from studio.pool.create import check_place
 from studio.pool.header import check_header
 from studio.pool.queries import Queries
 from studio.tui.cells import clip
+from studio.tui.closing import lay_over
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.leaving import leaving
 from studio.tui.model_dialog import ModelDialog
@@ -187,21 +188,22 @@ class StartScreen(Screen[None]):
                 self._model = model
                 self.query_one("#model", Button).label = _model_words(model)
 
-        self.app.push_screen(ModelDialog(self._model), take)
+        lay_over(self, ModelDialog(self._model), take)
 
     def action_settings(self) -> None:
         """Show the parameters of the profile chosen, to be changed for the new pool."""
 
-        def take(changes: dict[str, Any] | None) -> None:
-            self._changes = dict(changes or {})
-            self.query_one("#settings", Button).label = _changes_words(self._changes)
+        def take(changes: dict[str, Any], stored: Callable[[], None], _: object) -> None:
+            self._changes = changes
+            self.query_one("#settings", Button).label = _changes_words(changes)
+            stored()
 
         try:
-            screen = SettingsScreen(profile(self._profile()), self._changes, fixed=("profile",), about="for the new pool")
+            screen = SettingsScreen(profile(self._profile()), self._changes, fixed=("profile",), about="for the new pool", store=take)
         except UsageError as error:
             self.app.push_screen(ErrorDialog(error))
             return
-        self.app.push_screen(screen, take)
+        lay_over(self, screen)
 
     def _profile(self) -> str:
         return str(self.query_one("#profile", Select).value)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Key
 
 from studio.loop.settings import Method
-from studio.loop.steering import Steering
-from studio.records import STAGES, Stage, Verdict
+from studio.records import STAGES, Stage
+from studio.tui.closing import lay_over
 from studio.tui.edit_dialog import EditDialog
 from studio.tui.instances_dialog import InstancesDialog
 from studio.tui.live import LiveRound
 from studio.tui.parameters_dialog import ParametersDialog
 from studio.tui.rows import Row
-from studio.tui.runner import Runner, RunnerState
-from studio.tui.undoing import UndoingScreen
+from studio.tui.runner import Runner, RunnerState, Told
+from studio.tui.steering import SteeredScreen, Steerer, overrule
 from studio.tui.widgets.context_tasks import ContextTasks
 from studio.tui.widgets.decisions import DecisionTable
 
@@ -25,7 +26,7 @@ _WRITTEN = STAGES[STAGES.index(Stage.FILTER) :]
 """The stages to come when a round's completions are there and it is not committed."""
 
 
-class SteeringScreen(UndoingScreen):
+class SteeringScreen(SteeredScreen):
     """The steering half of the studio screen. Between stages only: whether an action applies is told by `steers`."""
 
     STEERING: ClassVar[list[BindingType]] = [
@@ -43,6 +44,7 @@ class SteeringScreen(UndoingScreen):
     """For the end of the screen's own BINDINGS: the footer keeps the order, and playing comes first."""
 
     runner: Runner
+    steerer: Steerer
     live: LiveRound
     method: Method | None
     undo_words: str | None = None
@@ -77,21 +79,20 @@ class SteeringScreen(UndoingScreen):
         row = self._decided_row()
         if row is None or row.candidate is None:
             return
-        candidate, verdict = row.candidate.id, Verdict.REJECTED if row.accepted else Verdict.ACCEPTED
-        self._steer(lambda steering: steering.override(candidate, verdict))
+        candidate = row.candidate.id
+        self._steer(lambda steering: overrule(steering, candidate))
 
     def action_edit(self) -> None:
         """Open the candidate's text."""
         row = self._decided_row()
-        if row is None or row.candidate is None or self.method is None:
+        if row is None or row.candidate is None or not self.steerer.ready(self):
             return
         candidate = row.candidate.id
 
-        def save(text: str | None) -> None:
-            if text is not None:
-                self._steer(lambda steering: steering.edit_candidate(candidate, text))
+        def store(text: str, stored: Callable[[], None], failed: Told) -> None:
+            self._steer(lambda steering: steering.edit_candidate(candidate, text), stored, failed)
 
-        self.app.push_screen(EditDialog(row.text, candidate, self.runner, self.method), save)
+        lay_over(self, EditDialog(row.text, candidate, self.steerer, store))
 
     def action_draw(self) -> None:
         """Draw the in-context tasks of the prompt shown anew."""
@@ -110,20 +111,24 @@ class SteeringScreen(UndoingScreen):
 
     def action_parameters(self) -> None:
         """Open the parameters of this round."""
-        if self.method is None:
-            return
+        if self.method is not None and self.steerer.ready(self):
+            lay_over(self, ParametersDialog(self.method, self.set_for_round))
 
-        def save(overrides: dict[str, object] | None) -> None:
-            if overrides:
-                self._steer(lambda steering: steering.set_round_parameters(overrides))
-
-        self.app.push_screen(ParametersDialog(self.method), save)
+    def set_for_round(self, changes: dict[str, Any], stored: Callable[[], None], failed: Told) -> None:
+        """Set parameters for this round alone."""
+        self._steer(lambda steering: steering.set_round_parameters(changes), stored, failed)
 
     def action_instances(self) -> None:
         """Open the instances of the accepted task under the cursor."""
         row = self._decided_row()
-        if row is not None and row.candidate is not None and row.candidate.task_id is not None:
-            self.app.push_screen(InstancesDialog(row.candidate.task_id, row.text, self.runner))
+        if row is not None and row.candidate is not None and row.candidate.task_id is not None and self.steerer.ready(self):
+            lay_over(self, InstancesDialog(row.candidate.task_id, row.text, self.steerer))
+
+    def on_key(self, event: Key) -> None:
+        """The footer has no key that decides while a stage is played: say why it does nothing, should one be pressed."""
+        if event.key in _KEYS and self.steerer.refusal() is not None:
+            event.stop()
+            self.steerer.ready(self)
 
     def steering_commands(self) -> Iterator[SystemCommand]:
         """The palette's entries for what can be steered now."""
@@ -140,9 +145,9 @@ class SteeringScreen(UndoingScreen):
         )
         return self._offered(offers)
 
-    def _steer(self, act: Callable[[Steering], str | None]) -> None:
-        self.runner.steer(act, self._tell_done)
-
     def _decided_row(self) -> Row | None:
         row = self.query_one(DecisionTable).row if self.is_mounted else None
         return row if row is not None and row.candidate is not None else None
+
+
+_KEYS = frozenset(key for binding in SteeringScreen.STEERING if isinstance(binding, Binding) for key in binding.key.split(","))

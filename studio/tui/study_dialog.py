@@ -18,7 +18,7 @@ from textual.widgets import Button, Input, Label, Static
 from studio.errors import UsageError
 from studio.insight.walk import check_rater
 from studio.text import display_line
-from studio.tui.closing import Dialog
+from studio.tui.closing import Dialog, Keeping, Store
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.safe import SafeInput
 from studio.tui.widgets.key_bar import KeyBar
@@ -34,8 +34,8 @@ class Asked(Generic[P]):
     plan: P
 
 
-class StudyDialog(Dialog[Asked[P] | None], Generic[P]):
-    """Closes with what its fields ask for, or with None. A subclass has the fields below the rater's and reads them."""
+class StudyDialog(Dialog[None], Generic[P]):
+    """`store` begins what its fields ask for. A subclass has the fields below the rater's and reads them."""
 
     heading: ClassVar[str]
     """What stands above the fields."""
@@ -55,9 +55,10 @@ class StudyDialog(Dialog[Asked[P] | None], Generic[P]):
     StudyDialog #fault { height: auto; color: $text-error; }
     """
 
-    def __init__(self, rater: str) -> None:
+    def __init__(self, rater: str, store: Store[Asked[P]]) -> None:
         super().__init__()
         self._rater = rater
+        self._keeping = Keeping(self, store, self._say)
 
     @abstractmethod
     def fields(self) -> Iterable[tuple[str, Widget]]:
@@ -86,13 +87,16 @@ class StudyDialog(Dialog[Asked[P] | None], Generic[P]):
         try:
             asked = Asked(check_rater(self.text_of("rater")), self.plan())
         except UsageError as error:
-            self.query_one("#fault", Static).update(Content(display_line(error.message)))
+            self._say(error.message)
             return
-        self.dismiss(asked)
+        self._keeping.keep(asked)
 
     def action_leave(self) -> None:
         """Draw nothing."""
-        self.dismiss(None)
+        self._keeping.leave()
+
+    def _say(self, words: str) -> None:
+        self.query_one("#fault", Static).update(Content(display_line(words, 300)))
 
     def text_of(self, field: str) -> str:
         """What an input holds."""

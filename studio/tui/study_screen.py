@@ -9,17 +9,20 @@ from typing import Any, Generic, TypeVar
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 
-from studio.errors import StudioError
+from studio.errors import StudioError, UsageError
 from studio.insight.walk import Change, Walk
 from studio.pool.review_records import Said, Turn
 from studio.pool.sheets import Sheets
-from studio.tui.busy import say_busy
-from studio.tui.closing import Page
+from studio.tui.closing import Page, lay_over
 from studio.tui.dialogs import ErrorDialog
+from studio.tui.leaving import leaving
 from studio.tui.note_dialog import NoteDialog
+from studio.tui.runner import Told
+from studio.tui.steering import say_error
 from studio.tui.study_desk import Desk
 
 I = TypeVar("I")  # noqa: E741
+T = TypeVar("T")
 R = TypeVar("R", bound=Said[Any])
 
 STUDY_KEYS: list[BindingType] = [
@@ -48,6 +51,9 @@ class StudyScreen(Page[None], Generic[I, R]):
         self.walk = walk
         self._desk = desk
         self._drawn = -1
+        self._turning = False
+        self._waiting: list[Callable[[], None]] = []
+        """What keys ask for that were pressed behind an undo or redo: what they mean depends on where that leads."""
 
     @abstractmethod
     def draw(self, width: int) -> None:
@@ -71,71 +77,95 @@ class StudyScreen(Page[None], Generic[I, R]):
 
     def action_answer(self, given: Any) -> None:
         """Answer the marked question."""
-        self._put(lambda: self.walk.answer(given))
+        self._in_order(lambda: self._put(lambda: self.walk.answer(given)))
 
     def action_skip(self) -> None:
         """Skip the task, or no longer."""
-        self._put(self.walk.skip)
+        self._in_order(lambda: self._put(self.walk.skip))
 
     def action_note(self) -> None:
         """Write a note on the task that is shown now."""
+        self._in_order(self._open_note)
+
+    def _open_note(self) -> None:
         position = self.walk.position
 
-        def done(text: str | None) -> None:
-            if text is not None:
-                self.walk.go(position)
-                self._put(lambda: self.walk.note(text))
+        def store(text: str, stored: Callable[[], None], failed: Told) -> None:
+            self.walk.go(position)
+            self._put(lambda: self.walk.note(text), stored, failed)
 
-        self.app.push_screen(NoteDialog(self.walk.rating.note, f"Note on task {position + 1} of the sample"), done)
+        lay_over(self, NoteDialog(self.walk.rating.note, f"Note on task {position + 1} of the sample", store))
 
     def action_undo(self) -> None:
         """Take back the newest key."""
         study, rater = self.walk.study, self.walk.rater
-        self._turn(lambda _, sheets: sheets.undo(study, rater), "There is nothing to take back.")
+        self._in_order(lambda: self._turn(lambda _, sheets: sheets.undo(study, rater), "There is nothing to take back."))
 
     def action_redo(self) -> None:
         """Do it again."""
         study, rater = self.walk.study, self.walk.rater
-        self._turn(lambda _, sheets: sheets.redo(study, rater), "There is nothing to do again.")
+        self._in_order(lambda: self._turn(lambda _, sheets: sheets.redo(study, rater), "There is nothing to do again."))
 
     def action_move(self, by: int) -> None:
         """Look at another task."""
-        self.walk.go(self.walk.position + by)
-        self.show()
+        self._in_order(lambda: self._look(lambda: self.walk.go(self.walk.position + by)))
 
     def action_ask(self, by: int) -> None:
         """Mark another question."""
-        self.walk.ask(by)
-        self.show()
+        self._in_order(lambda: self._look(lambda: self.walk.ask(by)))
 
     def action_next_open(self) -> None:
         """Go to the next task that is not settled."""
-        if not self.walk.next_open():
-            self.notify("Every task of the sample is rated or skipped.", markup=False)
-        self.show()
+
+        def go() -> None:
+            if not self.walk.next_open():
+                self.notify("Every task of the sample is rated or skipped.", markup=False)
+
+        self._in_order(lambda: self._look(go))
 
     def action_leave(self) -> None:
         """Go back, or end."""
-        self.dismiss()
 
-    def _put(self, change: Callable[[], Change[R]]) -> None:
+        def leave() -> None:
+            self.dismiss()
+
+        self._in_order(leave)
+
+    def _in_order(self, act: Callable[[], None]) -> None:
+        """Do what a key asks for now, or when the answer has come that the key before waits for."""
+        if self._turning:
+            self._waiting.append(act)
+        else:
+            act()
+
+    def _look(self, move: Callable[[], object]) -> None:
+        move()
+        self.show()
+
+    def _put(self, change: Callable[[], Change[R]], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:
         """Do what a key says, and store it; where it cannot be stored it has not happened."""
         walk, before = self.walk, self.walk.place
         done = change()
         study, rater = walk.study, walk.rater
 
         def then(answer: StudioError | None) -> None:
-            if answer is not None:
-                walk.restore(before)
-                self._failed(answer)
-
-        if not self._desk(lambda _, sheets: sheets.put(study, rater, done.position, done.rating), then):
+            if answer is None:
+                if stored is not None:
+                    stored()
+                return
             walk.restore(before)
-            say_busy(self)
+            if failed is None:
+                self._failed(answer)
+            else:
+                self.show()
+                failed(answer)
+
+        self._ask(lambda _, sheets: sheets.put(study, rater, done.position, done.rating), then)
         self.show()
 
     def _turn(self, act: Callable[[Any, Sheets[R]], Turn[R] | None], nothing: str) -> None:
         def then(answer: Turn[R] | StudioError | None) -> None:
+            self._turning = False
             if isinstance(answer, StudioError):
                 self._failed(answer)
             elif answer is None:
@@ -143,18 +173,35 @@ class StudyScreen(Page[None], Generic[I, R]):
             else:
                 self.walk.take(answer)
                 self.show()
+            while self._waiting and not self._turning:
+                self._waiting.pop(0)()
 
-        if not self._desk(act, then):
-            say_busy(self)
+        self._turning = True
+        self._ask(act, then)
+
+    def _ask(self, act: Callable[[Any, Sheets[R]], T], then: Callable[[T | StudioError], None]) -> None:
+        """Let it be done at the desk. An answer that comes when the screen has gone is for nobody, unless something was not stored."""
+
+        def answered(answer: T | StudioError) -> None:
+            if not leaving(self):
+                then(answer)
+            elif isinstance(answer, StudioError):
+                say_error(self.app, answer)
+
+        self._desk(act, answered)
 
     def _failed(self, error: StudioError) -> None:
-        """Show what is stored, whatever was on the screen, and say what went wrong."""
+        """Say what went wrong. Where something may have changed, show what is stored, whatever was on the screen."""
+        if isinstance(error, UsageError):
+            say_error(self.app, error)
+            self.show()
+            return
         study, rater = self.walk.study, self.walk.rater
 
         def then(answer: dict[int, R] | StudioError) -> None:
-            if not isinstance(answer, StudioError) and self.is_mounted:
+            if not isinstance(answer, StudioError):
                 self.walk.renew(answer)
                 self.show()
 
-        self._desk(lambda _, sheets: sheets.said(study, rater), then)
+        self._ask(lambda _, sheets: sheets.said(study, rater), then)
         self.app.push_screen(ErrorDialog(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from textual._context import visible_screen_stack
@@ -12,9 +12,15 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from studio.errors import PoolError
+from studio.errors import PoolError, StudioError
+from studio.loop.session import Session
+from studio.loop.steering import Steering
+from studio.pool.queries import Queries
 from studio.pool.sheets import Sheets
 from studio.tui.dialogs import ErrorDialog
+from studio.tui.runner import RunnerState, Told
+
+T = TypeVar("T")
 
 NASTY_LINES = (
     "[/foo] [red]not red[/] [@click=app.quit]press[/] [INST]",
@@ -27,6 +33,33 @@ NASTY_LINES = (
 )
 FORBIDDEN = "\x1b\x07\x9b\u202e\u200b\x00\x7f\U000e0041\ufeff\u2028"
 """Characters that must not reach a terminal from a text of somebody else."""
+
+
+class AtOnce:
+    """Does what is asked before it returns, as a runner does it between stages; in another `state` than idle it does nothing."""
+
+    def __init__(self, session: Session, state: RunnerState = RunnerState.IDLE) -> None:
+        self.session = session
+        self.state = state
+
+    def call(self, function: Callable[[Session, Queries], T], then: Callable[[T], None], failed: Told | None = None) -> bool:
+        if self.state is not RunnerState.IDLE:
+            return False
+        try:
+            value = function(self.session, self.session.steering.reader)
+        except StudioError as error:
+            if failed is None:
+                raise
+            failed(error)
+        else:
+            then(value)
+        return True
+
+    def steer(self, function: Callable[[Steering], T], then: Callable[[T], None], failed: Told | None = None) -> bool:
+        return self.call(lambda session, _: function(session.steering), then, failed)
+
+    def ask_more(self, task_id: int) -> bool:
+        raise NotImplementedError
 
 
 class Host(App[object]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,17 +10,17 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
 from studio.loop.session import Session
-from studio.loop.steering import Steering
 from studio.pool.browsing import Kind, Selection
 from studio.pool.review_records import Annotation, Keep, ReviewPlan
 from studio.pool.store import Pool
 from studio.tui.note_dialog import AnnotationDialog
 from studio.tui.pool_screen import PoolScreen
+from studio.tui.steering import Steerer
 from studio.tui.widgets.filter_bar import FilterBar, words_of
 from studio.tui.widgets.task_detail import TaskDetail
 from studio.tui.widgets.task_table import TaskTable
 from support.reviews import reviewed, sheet
-from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
+from support.screens import NASTY_LINES, AtOnce, Host, assert_harmless, seen, until
 from support.sessions import session_in
 
 SIZE = (120, 40)
@@ -39,11 +39,7 @@ def pool_of(session: Session) -> Pool:
 
 
 def screen_of(session: Session) -> PoolScreen:
-    def steer(act: Callable[[Steering], str | None], then: Callable[[str | None], None]) -> bool:
-        then(act(session.steering))
-        return True
-
-    return PoolScreen(pool_of(session).path, steer=steer, typing_s=0, follow_s=3600)
+    return PoolScreen(pool_of(session).path, steerer=Steerer(AtOnce(session)), typing_s=0, follow_s=3600)
 
 
 async def at_first(pilot: Pilot[object], screen: PoolScreen) -> TaskTable:

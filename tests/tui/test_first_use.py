@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,11 +75,16 @@ async def test_nothing_is_overruled_that_is_out_of_sight(tmp_path: Path) -> None
 
 
 async def test_a_remark_is_kept_with_the_key_of_the_footer() -> None:
-    dialog = NoteDialog("", "Note")
-    kept: list[str | None] = []
+    kept: list[str] = []
+
+    def store(text: str, stored: Callable[[], None], _: object) -> None:
+        kept.append(text)
+        stored()
+
+    dialog = NoteDialog("", "Note", store)
     app = Host(Screen())
     async with app.run_test(size=SIZE) as pilot:
-        app.push_screen(dialog, kept.append)
+        app.push_screen(dialog)
         await until(pilot, lambda: bool(dialog.query(Input)))
         await pilot.press(*"good", "ctrl+s")
         await until(pilot, lambda: kept == ["good"])

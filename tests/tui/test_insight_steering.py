@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,15 @@ import pytest
 from textual.pilot import Pilot
 
 from studio.loop.session import Goal, Session
-from studio.loop.steering import Steering
 from studio.pool.store import Pool
 from studio.records import Verdict
 from studio.tui.insight_screen import InsightScreen
+from studio.tui.runner import RunnerState
+from studio.tui.steering import Steerer
 from studio.tui.widgets.threshold_bar import ThresholdBar
 from studio.tui.widgets.what_if import WhatIfPane
 from support.pools import ask
-from support.screens import Host, seen, until
+from support.screens import AtOnce, Host, seen, until
 from support.sessions import all_seeds, configuration, exported, play, session_in
 from support.studio_app import footer_keys, studio
 
@@ -38,11 +39,7 @@ def pool_of(session: Session) -> Pool:
 
 
 def screen_of(session: Session) -> InsightScreen:
-    def steer(act: Callable[[Steering], str | None], then: Callable[[str | None], None]) -> bool:
-        then(act(session.steering))
-        return True
-
-    return InsightScreen(pool_of(session).path, steer=steer, follow_s=3600)
+    return InsightScreen(pool_of(session).path, steerer=Steerer(AtOnce(session)), follow_s=3600)
 
 
 async def previewed(pilot: Pilot[Any], screen: InsightScreen, threshold: float) -> WhatIfPane:
@@ -116,7 +113,7 @@ async def test_without_a_session_nothing_can_be_applied(session: Session) -> Non
 
 
 async def test_while_a_stage_is_played_it_says_so(session: Session) -> None:
-    screen = InsightScreen(pool_of(session).path, steer=lambda _act, _then: False, follow_s=3600)
+    screen = InsightScreen(pool_of(session).path, steerer=Steerer(AtOnce(session, RunnerState.RUNNING)), follow_s=3600)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await previewed(pilot, screen, 0.2)
         await pilot.press("a")

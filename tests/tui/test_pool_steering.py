@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from textual.widgets import Select
 
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Goal, Session
-from studio.loop.steering import Steering
 from studio.pool.browsing import Kind, Selection
 from studio.pool.queries import Queries
 from studio.pool.store import Pool
@@ -21,11 +20,13 @@ from studio.records import Origin, TaskState, Verdict
 from studio.tui.edit_dialog import EditDialog
 from studio.tui.instances_dialog import InstancesDialog
 from studio.tui.pool_screen import PoolScreen
+from studio.tui.runner import RunnerState
 from studio.tui.safe import SafeTextArea
+from studio.tui.steering import Steerer
 from studio.tui.widgets.listing import Listing
 from studio.tui.widgets.task_detail import TaskDetail
 from studio.tui.widgets.task_table import TaskTable
-from support.screens import Host, seen, until
+from support.screens import AtOnce, Host, seen, until
 from support.sessions import all_seeds, configuration, play, session_in
 from support.studio_app import HeldEngine, screen_text, studio
 
@@ -45,12 +46,8 @@ def pool_of(session: Session) -> Pool:
     return session._context.pool
 
 
-def screen_of(session: Session, **more: object) -> PoolScreen:
-    def steer(act: Callable[[Steering], str | None], then: Callable[[str | None], None]) -> bool:
-        then(act(session.steering))
-        return True
-
-    return PoolScreen(pool_of(session).path, steer=steer, typing_s=0, follow_s=3600, **more)  # type: ignore[arg-type]
+def screen_of(session: Session, state: RunnerState = RunnerState.IDLE) -> PoolScreen:
+    return PoolScreen(pool_of(session).path, steerer=Steerer(AtOnce(session, state)), typing_s=0, follow_s=3600)
 
 
 async def at_task(pilot: Pilot[Any], screen: PoolScreen, task_id: int) -> None:
@@ -96,10 +93,9 @@ async def test_a_mark_comes_and_goes(session: Session) -> None:
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, task)
         await pilot.press("m")
-        await until(pilot, lambda: screen.query_one(TaskDetail).marked)
         await until(pilot, lambda: "* marked" in seen(pilot.app) and "* generated" in seen(pilot.app))
         await pilot.press("m")
-        await until(pilot, lambda: not screen.query_one(TaskDetail).marked)
+        await until(pilot, lambda: "* marked" not in seen(pilot.app) and "* generated" not in seen(pilot.app))
 
 
 async def test_overruling_a_rejected_candidate_takes_it_from_the_list(session: Session) -> None:
@@ -128,7 +124,7 @@ async def test_without_steering_its_keys_are_not_there(session: Session) -> None
 
 
 async def test_while_a_stage_is_played_nothing_is_done_and_it_says_so(session: Session) -> None:
-    screen, task = PoolScreen(pool_of(session).path, steer=lambda _act, _then: False, typing_s=0, follow_s=3600), generated(session)
+    screen, task = screen_of(session, RunnerState.RUNNING), generated(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, task)
         await pilot.press("r")
@@ -136,33 +132,36 @@ async def test_while_a_stage_is_played_nothing_is_done_and_it_says_so(session: S
 
 
 async def test_editing_opens_the_candidates_text(session: Session) -> None:
-    opened: list[tuple[int, str]] = []
-    task = generated(session)
+    screen, task = screen_of(session), generated(session)
     candidate = pool_of(session).reader.task_candidate(task)
     assert candidate is not None
-    screen = screen_of(session, edit=lambda found, text: opened.append((found, text)))
+
+    def opened() -> str:
+        dialog = pilot.app.screen
+        return dialog.query_one(SafeTextArea).text if isinstance(dialog, EditDialog) and dialog.query(SafeTextArea) else ""
+
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, 1)
         await pilot.press("e")
-        assert opened == []
+        assert pilot.app.screen is screen
         await at_task(pilot, screen, task)
         await pilot.press("e")
-        assert opened == [(candidate.id, candidate.text)]
+        await until(pilot, lambda: opened() == candidate.text)
+        await pilot.press("escape")
         session.steering.edit_candidate(candidate.id, "Say something else entirely.")
         screen.changed()
         await until(pilot, lambda: "The model wrote" in seen(pilot.app))
         await pilot.press("e")
-        assert opened[-1] == (candidate.id, "Say something else entirely.")
+        await until(pilot, lambda: opened() == "Say something else entirely.")
 
 
 async def test_instances_are_opened_for_tasks_that_have_or_may_get_some(session: Session) -> None:
-    shown: list[tuple[int, str]] = []
-    screen, task = screen_of(session, instances=lambda found, text: shown.append((found, text))), generated(session)
+    screen, task = screen_of(session), generated(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, task)
         assert "Task: instances" in [each.title for each in screen.steering_commands()]
         await pilot.press("i")
-        assert shown == [(task, pool_of(session).reader.task(task).instruction)]
+        await until(pilot, lambda: isinstance(pilot.app.screen, InstancesDialog) and f"Instances of task #{task}" in seen(pilot.app))
 
 
 async def test_in_the_studio_instances_and_texts_are_changed_from_the_pool(tmp_path: Path) -> None:
@@ -230,6 +229,7 @@ async def test_the_palette_has_what_applies(session: Session) -> None:
             "Task: retire",
             "Task: mark for review",
             "Task: tags and note",
+            "Task: instances",
             "Pool: undo",
             "Pool: redo",
         ]

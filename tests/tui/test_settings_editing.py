@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,15 @@ class Host(App[None]):
 
     def __init__(self, changes: Mapping[str, Any] | None = None, fixed: tuple[str, ...] | None = ("profile",)) -> None:
         super().__init__()
-        self.settings = SettingsScreen(STANDARD, changes, fixed=fixed, about="for the new pool")
+        self.settings = SettingsScreen(STANDARD, changes, fixed=fixed, about="for the new pool", store=self.take)
         self.taken: dict[str, Any] | None = None
 
     def on_mount(self) -> None:
-        self.push_screen(self.settings, self.take)
+        self.push_screen(self.settings)
 
-    def take(self, changes: dict[str, Any] | None) -> None:
+    def take(self, changes: dict[str, Any], stored: Callable[[], None], _: object) -> None:
         self.taken = changes
+        stored()
 
 
 async def at(pilot: Pilot[Any], screen: SettingsScreen, key: str) -> IdTable:
@@ -116,7 +117,8 @@ async def test_a_value_that_does_not_fit_is_refused_at_the_field(key: str, text:
         await pilot.press("escape")
         assert screen.query_one(IdTable).has_focus
         await pilot.press("escape")
-        await until(pilot, lambda: app.taken == {})
+        await until(pilot, lambda: app.screen is not app.settings)
+        assert app.taken is None
 
 
 async def test_a_prompt_is_read_from_its_file(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _SETTLE_S = 0.05
 
 
 class TaskDetail(Vertical):
-    """Shows a task or a candidate by its id; `copied` is what copying takes."""
+    """Shows a task or a candidate by its id."""
 
     DEFAULT_CSS = """
     TaskDetail Pane, TaskDetail Pane:focus, TaskDetail Pane:focus-within { border-top: none; height: 1fr; }
@@ -50,17 +50,17 @@ class TaskDetail(Vertical):
         self._story: Story | None = None
         self._drawn = ""
         self._shown = ""
-        self.marked = False
-        self.annotation = Annotation()
-
-    @property
-    def copied(self) -> str:
-        """The instruction, and the accepted instances as they are read; empty when nothing is shown."""
-        return "" if self._story is None else as_text(self._story)
+        self.wanted = ""
+        """The reference of the story that is shown, or is on its way; empty when there is none."""
 
     @property
     def story(self) -> Story | None:
         return self._story
+
+    @property
+    def shown(self) -> str:
+        """The reference of `story`."""
+        return self._shown
 
     def compose(self) -> ComposeResult:
         with TabbedContent():
@@ -70,18 +70,21 @@ class TaskDetail(Vertical):
                 yield LineageTree(self._access, id="tree")
 
     def show_row(self, kind: Kind, row_id: int | None) -> None:
-        """Show another row; the one on its way is dropped."""
-        if row_id is None:
+        """Show another row, or none; the one on its way is dropped."""
+        self.wanted = reference_of(kind, row_id)
+        if not self.wanted:
+            for group in ("detail", "lineage"):
+                self.workers.cancel_group(self, group)
             self._story, self._shown, self._drawn = None, "", ""
             self.query_one("#story-text", Static).update(Content(""))
             self.query_one(LineageTree).clear()
             return
-        start_latest(self, "detail", self._show, f"{'t' if kind is Kind.TASKS else 'c'}{row_id}", _SETTLE_S)
+        start_latest(self, "detail", self._show, self.wanted, _SETTLE_S)
 
     def show_again(self) -> None:
         """Read what is shown once more: somebody may have changed it."""
-        if self._shown:
-            start_latest(self, "detail", self._show, self._shown, 0.0)
+        if self.wanted:
+            start_latest(self, "detail", self._show, self.wanted, 0.0)
 
     def show_lineage(self) -> None:
         """Turn to the lineage, or back to the story."""
@@ -121,7 +124,9 @@ class TaskDetail(Vertical):
         except StudioError as error:
             self.post_message(self.Failed(error))
             return
-        self._story, self.marked, self.annotation = story, marked, annotation
+        if reference != self.wanted:
+            return
+        self._story = story
         self.query_one("#story-text", Static).update(story_text(story, marked=marked, annotation=annotation))
         if reference != self._shown:
             self._shown = reference
@@ -143,6 +148,11 @@ class TaskDetail(Vertical):
         except StudioError as error:
             self._drawn = ""
             self.post_message(self.Failed(error))
+
+
+def reference_of(kind: Kind, row_id: int | None) -> str:
+    """How a row is called, `t12` or `c12`; empty for none."""
+    return "" if row_id is None else f"{'t' if kind is Kind.TASKS else 'c'}{row_id}"
 
 
 def as_text(story: Story) -> str:

@@ -73,7 +73,13 @@ class WhatIfPane(Vertical):
         self._done = 0
         self._flips: dict[int, Flip] = {}
         self.outcome: Outcome | None = None
-        self.preview: Preview | None = None
+        self._decided: Preview | None = None
+
+    @property
+    def preview(self) -> Preview | None:
+        """What is shown, as long as it is what is set: not while something else is being worked out, nor about to be."""
+        decided, method = self._decided, self._method
+        return decided if decided is not None and method is not None and decided.change == self.change(method) else None
 
     def compose(self) -> ComposeResult:
         yield ThresholdBar()
@@ -140,7 +146,7 @@ class WhatIfPane(Vertical):
     async def _decide(self, change: Change) -> None:
         token = object()
         self._wanted, self._done = token, 0
-        self.preview = None
+        self._decided = None
         self.post_message(self.Decided())
 
         def progress(done: int) -> None:
@@ -163,7 +169,7 @@ class WhatIfPane(Vertical):
         table.forget()
         table.show(array("q", self._flips))
         self._say(_words(outcome))
-        self.preview = Preview(change, tuple(self._flips))
+        self._decided = Preview(change, tuple(self._flips))
         self.post_message(self.Decided())
 
     async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:

@@ -1,0 +1,194 @@
+"""The one way from a key to the pool's writer. What cannot be done now is refused here, in words, before anything is opened or lost."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from textual.app import App, SystemCommand
+from textual.dom import DOMNode
+from textual.reactive import Reactive
+from textual.screen import Screen
+from textual.widget import Widget
+
+from studio.errors import StudioError, UsageError
+from studio.loop.session import Session
+from studio.loop.steering import Steering
+from studio.pool.queries import Queries
+from studio.records import Verdict
+from studio.text import display_line
+from studio.tui.closing import lay_over
+from studio.tui.kept_screen import KeptScreen
+from studio.tui.leaving import leaving
+from studio.tui.runner import RunnerState, Told
+
+T = TypeVar("T")
+Offer = tuple[str, str, str, Callable[[], None]]
+"""An action's name, what the palette calls it, what it says of it, and what it calls."""
+
+_REFUSALS = {
+    RunnerState.LOADING: ("The model is being loaded", "wait until it is there"),
+    RunnerState.RUNNING: ("A stage is being played", "stop it first, or wait until it ends"),
+    RunnerState.STOPPING: ("The stage is being stopped", "try again in a moment"),
+    RunnerState.FAILED: ("The session could not be opened", "ctrl+r on the studio screen tries again"),
+}
+
+
+class Between(Protocol):
+    """Does things between stages, on the thread that owns the pool, and tells what came of them or why they failed; a `Runner` is one."""
+
+    @property
+    def state(self) -> RunnerState: ...
+
+    def call(self, function: Callable[[Session, Queries], T], then: Callable[[T], None], failed: Told | None = None) -> bool: ...
+
+    def steer(self, function: Callable[[Steering], T], then: Callable[[T], None], failed: Told | None = None) -> bool: ...
+
+    def ask_more(self, task_id: int) -> bool: ...
+
+
+class Steerer:
+    """Hands questions and actions on, for an `owner`: a screen or a part of one, which is told nothing any more when it has gone.
+
+    Each is answered once: by `then`, or with an error by `failed`. Without `failed` the user is told on the screen.
+    """
+
+    def __init__(self, between: Between) -> None:
+        self._between = between
+        self._opening = False
+
+    def refusal(self) -> UsageError | None:
+        """Why nothing can be asked or changed now, None when it can."""
+        state = self._between.state
+        return None if state is RunnerState.IDLE else UsageError(*_REFUSALS.get(state, _CLOSING))
+
+    @property
+    def playing(self) -> bool:
+        """Whether a stage is played, or is being stopped."""
+        return self._between.state in (RunnerState.RUNNING, RunnerState.STOPPING)
+
+    @property
+    def opening(self) -> bool:
+        """Whether a window is about to open, for which something is read: no other key may open one."""
+        return self._opening and self._between.state is RunnerState.IDLE
+
+    def ready(self, owner: DOMNode) -> bool:
+        """Whether something can be changed now; if not, that is said."""
+        if (refusal := self.refusal()) is not None:
+            say_error(owner.app, refusal)
+        return refusal is None
+
+    def ask(self, owner: DOMNode, question: Callable[[Session, Queries], T], then: Callable[[T], None], failed: Told | None = None) -> None:
+        """Let `question` be answered."""
+        answered, refused = _for(owner, then, failed)
+        if not self._between.call(question, answered, None if failed is None else refused):
+            refused(self.refusal() or UsageError(*_CLOSING))
+
+    def act(self, owner: DOMNode, action: Callable[[Steering], T], then: Callable[[T], None], failed: Told | None = None) -> None:
+        """Let `action` be done; the studio screen has the round as it is then before `then` is called."""
+        answered, refused = _for(owner, then, failed)
+        if not self._between.steer(action, answered, None if failed is None else refused):
+            refused(self.refusal() or UsageError(*_CLOSING))
+
+    def open(self, owner: Screen[Any], question: Callable[[Session, Queries], T], window: Callable[[T], Screen[Any] | None]) -> None:
+        """Lay the window that is made of the answer over `owner`, unless another one is there or about to be by then.
+
+        A `window` that returns None has laid over what it wanted.
+        """
+        if self.opening or owner.app.screen is not owner:
+            return
+        self._opening = True
+
+        def then(value: T) -> None:
+            self._opening = False
+            if not leaving(owner) and owner.app.screen is owner and (made := window(value)) is not None:
+                lay_over(owner, made)
+
+        def failed(error: StudioError) -> None:
+            self._opening = False
+            say_error(owner.app, error)
+
+        # For the app: who waits for it is this, whether the owner is still there or not.
+        self.ask(owner.app, question, then, failed)
+
+    def more_instances(self, owner: DOMNode, task_id: int) -> bool:
+        """Begin to let the model write more instances of a task; where it cannot begin, that is said."""
+        return self.ready(owner) and self._between.ask_more(task_id)
+
+
+_CLOSING = ("The studio is closing", "open it again to go on")
+
+
+def say_error(app: App[Any], error: StudioError) -> None:
+    """Tell why something was not done."""
+    words = f"{error.message}: {error.hint}" if error.hint else error.message
+    app.notify(display_line(words, 300), severity="warning", markup=False)
+
+
+def _for(owner: DOMNode, then: Callable[[T], None], failed: Told | None) -> tuple[Callable[[T], None], Told]:
+    """The two answers as they reach an owner that may have gone meanwhile: what was done is no news then, what was not done is."""
+    app = owner.app
+
+    def answered(value: T) -> None:
+        if not leaving(owner):
+            then(value)
+
+    def refused(error: StudioError) -> None:
+        if failed is None or leaving(owner):
+            say_error(app, error)
+        else:
+            failed(error)
+
+    return answered, refused
+
+
+class SteeredScreen(KeptScreen):
+    """What every screen that steers has: undo and redo, and a palette that offers what applies. Without a `steerer` it only shows."""
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As Textual has it, but for drawing the whole screen anew: the widgets that lose and take the focus draw themselves."""
+
+    steerer: Steerer | None = None
+
+    @abstractmethod
+    def steers(self, action: str) -> bool | None:
+        """Whether a steering action applies now; None when `action` is none."""
+
+    def changed(self) -> None:
+        """Something was decided: read again what is shown."""
+
+    def action_undo(self) -> None:
+        """Take back the newest action."""
+        self._steer(lambda steering: _told("took back", steering.undo()))
+
+    def action_redo(self) -> None:
+        """Do it again."""
+        self._steer(lambda steering: _told("did again", steering.redo()))
+
+    def _offered(self, offers: Iterable[Offer]) -> Iterator[SystemCommand]:
+        for action, title, words, callback in offers:
+            if self.steers(action):
+                yield SystemCommand(title, words, callback)
+
+    def _steer(self, act: Callable[[Steering], str | None], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:
+        """Let `act` be done and tell what it did; the log keeps it. `stored` and `failed` are for an editor that waits for it."""
+
+        def then(words: str | None) -> None:
+            if stored is not None:
+                stored()
+            self.notify(display_line(words or "There is nothing to take back.", 200), timeout=3, markup=False)
+            self.changed()
+
+        if self.steerer is not None:
+            self.steerer.act(self, act, then, failed)
+
+
+def overrule(steering: Steering, candidate_id: int) -> str:
+    """Turn the verdict that stands of a candidate: accept what is rejected, or the reverse."""
+    accepted = steering.reader.decisions(candidate_id)[-1].verdict is Verdict.ACCEPTED
+    return steering.override(candidate_id, Verdict.REJECTED if accepted else Verdict.ACCEPTED)
+
+
+def _told(verb: str, words: str | None) -> str | None:
+    return f"{verb}: {words}" if words else None
