@@ -17,6 +17,7 @@ from studio.loop.configuration import Configuration, RunOptions
 from studio.loop.events import StageFinished, StageStarted
 from studio.loop.runs import begin, intent
 from studio.loop.session import Goal, Session
+from studio.loop.settings import LEAST_REQUESTS
 from studio.loop.summary import Summary
 from studio.pool.store import Pool
 from studio.seeds.bundled import bundled_seeds
@@ -45,14 +46,14 @@ def compare_rounds(
 
 
 def play_rounds(model: str, options: EngineOptions, rounds: int) -> dict[str, Any]:
-    """Play rounds in a fresh pool with the default profile."""
+    """Play rounds in a fresh pool with the default profile, of as many requests as the port's, so that equal work is compared."""
     engine = open_engine(model, options)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="studio-bench-") as folder,
             Pool.create(Path(folder) / "pool.db", read_tasks(bundled_seeds())) as pool,
         ):
-            wanted = intent(None, Configuration(RunOptions(seed=SEED), {}), force=False)
+            wanted = intent(None, Configuration(RunOptions(seed=SEED), {"requests_per_round": LEAST_REQUESTS}), force=False)
             run = begin(pool, wanted, engine.info, force=False)
             return _play(Session(pool, engine, run.method, run.seed, run.id), rounds)
     finally:

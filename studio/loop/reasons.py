@@ -64,12 +64,12 @@ def stall_hint(rejected: Mapping[str, int]) -> str:
     if rejected.get("thinking", 0) > half:
         return (
             "the completions end inside the model's thoughts: a blank line ends a list, and thoughts have some; give them room with "
-            """--set 'sampling.instructions.stop=["\\n{list_end}."]' --set sampling.instructions.max_tokens=4096, """
+            """--force --set 'sampling.instructions.stop=["\\n{list_end}."]' --set sampling.instructions.max_tokens=4096, """
             "or name a --model that does not think"
         )
     if sum(count for reason, count in rejected.items() if reason in OF_FORM) > half:
         return (
             "the form is the trouble, not the temperature: the completions are not the numbered list that the prompt begins; "
-            "look at them with `studio show POOL --rejected`, and try a base model or --profile studio, which knows more forms"
+            "look at them with `studio show POOL --rejected`, and try a base model, or --force --profile studio, which knows more forms"
         )
     return "try another --seed with --force, a higher temperature (--set sampling.instructions.temperature=1.0), or a larger --model"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from studio.loop.instance_rules import INSTANCE_RULES
-from studio.loop.reasons import INSTANCE_REASONS, INSTRUCTION_REASONS, REASONS
+from studio.loop.reasons import INSTANCE_REASONS, INSTRUCTION_REASONS, OF_FORM, REASONS, stall_hint
 
 
 def test_each_code_has_one_sentence() -> None:
@@ -21,3 +23,17 @@ def test_shared_codes_mean_the_same() -> None:
 
 def test_every_instance_rule_is_a_reason() -> None:
     assert set(INSTANCE_RULES) < set(INSTANCE_REASONS)
+
+
+@pytest.mark.parametrize(
+    ("rejected", "words"),
+    [
+        ({"thinking": 5, "not_novel": 4}, "inside the model's thoughts"),
+        ({"empty": 3, "unmarked": 3, "not_novel": 5}, "the form is the trouble, not the temperature"),
+        ({"not_novel": 5, "malformed_item": 5}, "a higher temperature"),
+        ({}, "a higher temperature"),
+    ],
+)
+def test_a_stalled_run_is_told_what_most_candidates_fell_for(rejected: dict[str, int], words: str) -> None:
+    assert words in stall_hint(rejected)
+    assert set(INSTRUCTION_REASONS) > OF_FORM
