@@ -12,7 +12,7 @@ from studio.records import Instance
 from studio.seeds.fields import INSTRUCTION, OUTPUT, Fields, holds, kind_of
 from studio.text import storable
 
-TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat")
+TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat", "contents")
 """Fields that hold a conversation."""
 
 Taken = tuple[str, tuple[Instance, ...]]
@@ -23,7 +23,7 @@ ASSISTANTS = {"assistant", "gpt", "chatgpt", "model", "bot", "bing", "bard", "ai
 _ROLES = ("role", "from", "speaker")
 _MARKED = re.compile(r"(?:^|\n\n)(Human|Assistant):")
 """What begins the turns of a conversation that is one text, as Anthropic's preference pairs have them."""
-_CONTENTS = ("content", "value", "text", "message")
+_CONTENTS = ("content", "value", "text", "message", "parts")
 
 
 def are_turns(value: object) -> bool:

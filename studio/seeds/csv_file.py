@@ -94,7 +94,7 @@ def header_columns(line: str, delimiter: str = "") -> tuple[str, list[str]] | No
     found = []
     for each in (delimiter,) if delimiter else DELIMITERS:
         try:
-            names = [name.strip().lower() for name in next(csv.reader([line], delimiter=each), [])]
+            names = [name.strip("\ufeff \t").lower() for name in next(csv.reader([line], delimiter=each), [])]
         except csv.Error:
             continue
         if _ASKED & set(names):

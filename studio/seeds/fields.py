@@ -63,14 +63,14 @@ def holds(value: object) -> bool:
 
 
 class Fields:
-    """The fields of one record by their names, capitals and blanks around them aside, and which of them have been taken.
+    """The fields of one record by their names, capitals, and blanks and marks around them, aside, and which of them have been taken.
 
     What is wrong with them gathers in `faults`; `prefix` stands before the names of nested ones.
     """
 
     def __init__(self, values: JsonObject, parent: Fields | None = None, prefix: str = "") -> None:
         self.values = values
-        self.names = {name.strip().lower(): name for name in reversed(tuple(values))}
+        self.names = {name.strip("\ufeff \t\r\n").lower(): name for name in reversed(tuple(values))}
         self.prefix = prefix
         self.taken: set[str] = set()
         self.faults: list[tuple[str, str]] = parent.faults if parent else []

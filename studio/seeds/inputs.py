@@ -46,6 +46,7 @@ _FOREIGN = (
     (b"%PDF", "a PDF file", "name a file of tasks"),
     (b"version https://git-lfs", "a Git LFS pointer in the place of the file", "fetch the file itself: git lfs pull"),
     (b"<!doctype html", "a web page", "download the file itself, not the page about it"),
+    (b"<?xml", "XML", "write it as JSON lines or CSV first"),
     (b"<html", "a web page", "download the file itself, not the page about it"),
 )
 _ESCAPED = re.compile("[\udc80-\udcff]")
@@ -125,7 +126,8 @@ class Input:
         with self._unpacking():
             for number, whole in enumerate(self._text(""), 1):
                 body = whole.removesuffix("\n").removesuffix("\r")
-                faults, text = text_faults(body, number)
+                # DOS ended its files with a control character.
+                faults, text = text_faults("" if body == "\x1a" else body, number)
                 yield Line(number, text, whole[len(body) :], faults)
 
     def chunks(self) -> Iterator[str]:

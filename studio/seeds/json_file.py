@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import cast
 
 from studio.seeds.conversations import are_turns
@@ -18,7 +19,8 @@ from studio.seeds.fields import JsonObject, NotANumber, Number, kind_of
 from studio.seeds.inputs import HEAD, Input, text_faults
 from studio.seeds.shapes import is_record
 
-_SPACE = re.compile(r"[\s,\ufeff]*")
+_SPACE = re.compile(r"[\s,\ufeff\x1a]*")
+_MARKS = re.compile(r"[\s,:]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _PYTHON = re.compile(r"True|False|None|nan|undefined")
 _TURNS = re.compile(r'\[\s*\{[^{}\[\]]*"(role|from)"\s*:\s*"(system|user|human|assistant|gpt|prompter)"')
@@ -30,13 +32,17 @@ _NEAR_THE_END = 12
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """One record of a file as it stands there: an object, or the text of a line of which nothing could be made, and why."""
+    """One record of a file as it stands there: an object, or the text of a line of which nothing could be made, and why.
+
+    `text` is that of an object that stands alone in a document: its records have lines of their own.
+    """
 
     line: int
     index: int | None
     values: JsonObject | None
     faults: tuple[FileFault, ...] = ()
     raw: object = None
+    text: str = ""
 
 
 class _RepeatedKey(ValueError):
@@ -118,6 +124,10 @@ def _fault(error: Exception, offset: int = 0) -> str:
     rest = error.doc[error.pos :]
     if rest.startswith("'") or (error.msg == "Expecting value" and error.doc[:1] == "'"):
         return f"invalid JSON: a single quote at column {column} where JSON has double ones (Python's print? write it with json.dumps)"
+    if rest[:1] in ("}", "]") and error.doc[: error.pos].rstrip().endswith(","):
+        return f"invalid JSON: a comma before the closing bracket at column {column}"
+    if rest.startswith(("//", "/*", "#")):
+        return f"invalid JSON: a comment at column {column}, which JSON does not have"
     if word := _PYTHON.match(rest):
         return f"invalid JSON: {word[0]} at column {column} (JSON has true, false and null; write it with json.dumps)"
     return f"invalid JSON: {error.msg.removesuffix(' starting at')} at column {column}"
@@ -231,7 +241,7 @@ def _document(source: Input) -> Iterator[RawRecord]:
         if faults:
             yield RawRecord(line, place, None, tuple(FileFault(line, "", each.fault, place) for each in faults), text[:HEAD])
         else:
-            yield from _records(line, place, value)
+            yield from (replace(record, text=text) if place is None else record for record in _records(line, place, value))
     if in_array:
         fault = FileFault(document.line, "", "invalid JSON: the file ends within an array; is a part of it missing?")
         yield RawRecord(document.line, None, None, (fault,))
@@ -275,7 +285,7 @@ def _expanded(record: RawRecord, notes: list[str]) -> Iterator[RawRecord]:
             notes.append(words)
         yield RawRecord(record.line, record.index, inner, raw=inner)
         return
-    table = _table(value)
+    table, lists = _table(value), list[str]()
     if table is None:
         lists = [key for key, each in value.items() if isinstance(each, list) and each and _holds_objects(each)]
         if len(lists) > 1:
@@ -289,11 +299,34 @@ def _expanded(record: RawRecord, notes: list[str]) -> Iterator[RawRecord]:
         table = cast("list[JsonObject]", value[lists[0]])
         others = ", ".join(key for key in value if key != lists[0])
         notes.append(f"the records stand under {lists[0]}" + (f"; not taken beside them: {others}" if others else ""))
-    for place, each in enumerate(table):
+    lines = _element_lines(record, lists[0]) if lists and record.text else repeat(record.line)
+    for place, (line, each) in enumerate(zip(lines, table, strict=False)):
         if isinstance(each, dict):
-            yield from _expanded(RawRecord(record.line, place, each, raw=each), notes)
+            yield from _expanded(RawRecord(line, place, each, raw=each), notes)
         else:
-            yield from _records(record.line, place, each)
+            yield from _records(line, place, each)
+
+
+def _element_lines(record: RawRecord, key: str) -> Iterator[int]:
+    """Yield the lines on which the elements of the list under `key` begin."""
+    text, line, at = record.text, record.line, 0
+
+    def skip(begin: int) -> int:
+        found = _MARKS.match(text, begin)
+        return found.end() if found else begin
+
+    name: object = None
+    while name != key:
+        name, at = _DECODER.raw_decode(text, skip(at + 1))
+        at = skip(at)
+        if name != key:
+            at = _DECODER.raw_decode(text, at)[1] - 1
+    counted, at = 0, skip(at + 1)
+    while text[at] != "]":
+        line += text.count("\n", counted, at)
+        counted = at
+        yield line
+        at = skip(_DECODER.raw_decode(text, at)[1])
 
 
 def _table(value: Mapping[str, object]) -> list[JsonObject] | None:

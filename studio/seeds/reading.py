@@ -26,6 +26,8 @@ _SHAPES: Mapping[str, Shape | None] = {
 FORMATS: Sequence[str] = tuple(name for name in _SHAPES if name != AUTO)
 """The names that a file's format may be given by."""
 _SUFFIXES = {".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv", ".tsv": "csv"}
+_OTHERS = {".yaml", ".yml", ".toml", ".xml", ".html", ".md", ".parquet", ".arrow", ".xls", ".xlsx", ".ods"}
+"""Files whose lines would be taken for instructions, were they read as text."""
 _PACKED = {".gz", ".bz2", ".xz"}
 _KEYS = 200
 """Keys that are counted by name; a table turned on its side has as many as it has rows."""
@@ -59,6 +61,10 @@ def _container(source: Input) -> str:
     suffix = suffixes[-1] if suffixes else ""
     if is_json(source.head_text):
         return "json"
+    if suffix in _OTHERS:
+        raise UsageError(
+            f"{source.path} is {suffix[1:].upper()} by its name, which is not read", "write it as JSON lines, JSON or CSV first"
+        )
     if known := _SUFFIXES.get(suffix):
         return known
     return "csv" if is_table(source.head_text, 2 if suffix == ".txt" else 1) else "text"

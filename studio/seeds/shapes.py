@@ -120,10 +120,7 @@ def _flat(fields: Fields) -> Taken:
     answered = fields.holding(OUTPUT)
     if asked is None and given in ("input", "inputs") and answered is not None:
         asked, given = given, fields.holding(INPUT[1:2])
-    if asked is None and "instruction" not in fields.names:
-        listed = ", ".join(list(fields.values)[:12])
-        fields.fault("instruction", f"missing: the keys are {listed}" if listed else "missing: an empty object")
-    instruction = fields.text(asked or "instruction", required=True) if asked or "instruction" in fields.names else ""
+    instruction = _instruction(fields, asked)
     source = fields.text(given, numbers=True) if given else ""
     output = fields.text(answered, numbers=True) if answered else ""
     for name, standard in ((asked, "instruction"), (given, "input"), (answered, "output")):
@@ -142,10 +139,17 @@ _CUE = "\n\nOutput:"
 """What the studio's own prompt-completion export ends its prompts with."""
 
 
+def _instruction(fields: Fields, name: str | None) -> str:
+    if name is None and "instruction" not in fields.names:
+        listed = ", ".join(list(fields.values)[:12])
+        fields.fault("instruction", f"missing: the keys are {listed}" if listed else "missing: an empty object")
+        return ""
+    return fields.text(name or "instruction", required=True)
+
+
 def _instances(fields: Fields) -> Taken:
     """Take an instruction and its list of instances, as the method's seeds have them."""
-    name = "instruction" if "instruction" in fields.names else fields.holding(INSTRUCTION) or "instruction"
-    instruction = fields.text(name, required=True)
+    instruction = _instruction(fields, "instruction" if "instruction" in fields.names else fields.holding(INSTRUCTION))
     value = fields.take("instances")
     if not isinstance(value, list):
         what = "missing" if value is None and "instances" not in fields.names else kind_of(value)
@@ -171,7 +175,7 @@ def _instances(fields: Fields) -> Taken:
 
 
 def _instruction_alone(fields: Fields) -> Taken:
-    return fields.text("instruction", required=True), ()
+    return _instruction(fields, None), ()
 
 
 def _has(*names: str) -> Callable[[Fields], bool]:

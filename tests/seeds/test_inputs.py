@@ -47,6 +47,8 @@ FORMS: dict[str, str] = {
     "CRLF": json_lines(ROWS, "\r\n"),
     "CR": json_lines(ROWS, "\r"),
     "a comma at line ends": json_lines(ROWS, ",\n"),
+    "DOS": json_lines(ROWS, "\r\n") + "\x1a",
+    "marks in names": json_lines([{f"\ufeff{key}": value for key, value in row.items()} for row in ROWS]),
     "blank lines": "\n\n" + json_lines(ROWS, "\n  \n"),
     "objects over lines": "\n".join(json.dumps(row, indent=2) for row in ROWS),
     "objects behind each other": "[" + "".join(json.dumps(row, indent=1) for row in ROWS) + "]",
@@ -99,6 +101,37 @@ def test_any_text_is_the_same_in_any_encoding(
     assert [(task.instruction, task.instances) for task in tasks if task] == [
         (row["instruction"], (Instance(row["input"], row["output"]),)) for row in rows
     ]
+
+
+def test_records_under_a_key_have_lines_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "data.json"
+    path.write_text("\n" + json.dumps({"version": {"data": [1]}, "data": ROWS, "more": {}}, indent=2))
+    assert [(parsed.line, parsed.index) for parsed in parse(Input(path))] == [(9, 0), (14, 1), (19, 2)]
+    assert inspect_file(path).notes == ("the records stand under data; not taken beside them: version, more",)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('[{"instruction": "A",}]', "a comma before the closing bracket"),
+        ('[\n// mine\n{"instruction": "A"}]', "a comment"),
+        ('# mine\n{"instruction": "A"}', "a comment"),
+        ("[{'instruction': 'A'}]", "a single quote"),
+        ('{\n "seen": None}', "None (JSON has true, false and null"),
+    ],
+)
+def test_what_python_or_javascript_would_take_is_named(tmp_path: Path, text: str, fault: str) -> None:
+    path = tmp_path / "data.json"
+    path.write_text(text)
+    assert fault in inspect_file(path).faults[0].fault
+
+
+def test_a_file_that_is_named_as_something_else_is_not_read_as_lines_of_text(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.yaml"
+    path.write_text("- instruction: A\n")
+    with pytest.raises(UsageError, match="YAML by its name"):
+        inspect_file(path)
+    assert len(list(parse(Input(path), "text"))) == 1
 
 
 def test_marks_and_headers_in_the_middle_of_joined_files(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def parsed(record: Mapping[str, object]) -> ParsedTask:
         ({"conversations": ["Q", "A"]}, "sharegpt"),
         ({"conversation": [{"human": "Q", "assistant": "A"}]}, "sharegpt"),
         ({"conversation": [{"input": "Q", "output": "A"}]}, "sharegpt"),
+        ({"contents": [{"role": "user", "parts": [{"text": "Q"}]}, {"role": "model", "parts": [{"text": "A"}]}]}, "sharegpt"),
         ({"prompt": [USER], "completion": [ANSWER]}, "prompt-completion"),
         ({"prompt": "Q", "chosen": "A"}, "preference"),
         ({"prompt": [USER], "chosen": [ANSWER]}, "preference"),
