@@ -28,7 +28,14 @@ from studio.errors import UsageError
 @click.option("--adapter", metavar="FILE", help="LoRA adapter for the model, as `studio finetune` makes it; `none` is without. [none]")
 @click.option("--profile", metavar="NAME", help="studio, paper, code or alpaca. [studio]")
 @click.option("--seed", metavar="TEXT", help="Equal pool, settings, model and seed give equal data. [0]")
-@click.option("--seeds", "seed_files", type=INPUT, multiple=True, metavar="FILE", help="Seed tasks of a new pool (JSONL, CSV, text).")
+@click.option(
+    "--seeds",
+    "seed_files",
+    type=INPUT,
+    multiple=True,
+    metavar="FILE",
+    help="Seed tasks of a new pool: any file that `studio import` reads.",
+)
 @click.option(
     "--hold-out",
     type=click.FloatRange(min=0),

@@ -88,20 +88,21 @@ def prompt_messages(fields: Fields) -> Taken:
 def _exchange(fields: Fields, name: str, turns: list[tuple[str, str]]) -> Taken:
     if fields.faults:
         return "", ()
-    first = next((place for place, (role, _) in enumerate(turns) if role == "user"), None)
-    if first is None:
-        fields.fault(name, "no turn of a user")
+    users = [place for place, (role, content) in enumerate(turns) if role == "user" and content.strip()]
+    answers = [place for place, (role, content) in enumerate(turns) if role == "assistant" and content.strip()]
+    if not users:
+        fields.fault(name, "no turn of a user" if all(role != "user" for role, _ in turns) else "the turns of the user are empty")
         return "", ()
-    if not turns[first][1].strip():
-        fields.fault(name, "the first turn of the user is empty")
+    first = next((place for place in users if place + 1 in answers), users[0])
+    answer = first + 1 if first + 1 in answers else None
+    if answer is None and answers and answers[-1] > first:
+        fields.fault(name, "no answer stands right behind a turn of the user")
         return "", ()
-    answer = first + 1 if turns[first + 1 : first + 2] and turns[first + 1][0] == "assistant" else None
     for place, (role, content) in enumerate(turns):
         if place not in (first, answer) and content.strip():
-            lost = "system turn" if role == "system" else "later turns" if place > first else "turns before the user's"
+            lost = "system turn" if role == "system" else "later turns" if place > first else "earlier turns"
             fields.lost.append(lost)
-    output = turns[answer][1] if answer is not None else ""
-    return turns[first][1], (Instance("", output),) if output.strip() else ()
+    return turns[first][1], () if answer is None else (Instance("", turns[answer][1]),)
 
 
 def _turns(fields: Fields, name: str) -> Iterator[tuple[str, str]]:

@@ -164,6 +164,10 @@ def test_a_fault_in_any_file_imports_nothing(pool: Path, tmp_path: Path) -> None
         ('{"instruction": "x", "seen": True}', "JSON has true"),
         ('{"train": [{"instruction": "x"}], "test": [{"instruction": "y"}]}', "records stand under train and test"),
         ('{"messages": [{"role": "assistant", "content": "x"}]}', "messages: no turn of a user"),
+        (
+            '{"messages": [{"role": "user", "content": "x"}, {"role": "tool", "content": "x"}, {"role": "assistant", "content": "x"}]}',
+            "no answer stands right behind",
+        ),
         ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "a part that is no text .image_url."),
         ('{"instruction": "x", "output": "y"}\n{"instruction": "half', "half-written last line"),
         ("nonsense\n", ":1: invalid JSON"),

@@ -76,8 +76,9 @@ def test_one_question_and_answer_in_all_its_forms(record: dict[str, object], sha
         ({"messages": [{"role": "system", "content": "S"}, USER, ANSWER, USER, ANSWER]}, {"system turn", "later turns"}),
         (
             {"messages": [ANSWER, USER, {**ANSWER, "name": "Bo"}]},
-            {"turns before the user's", "messages[].name"},
+            {"earlier turns", "messages[].name"},
         ),
+        ({"messages": [USER, {"role": "tool", "content": "x"}, USER, ANSWER]}, {"earlier turns"}),
         ({"messages": [USER, ANSWER], "tools": [{"name": "x"}]}, {"tools"}),
         ({"conversation": [{"system": "S", "input": "Q", "output": "A"}]}, {"system turn"}),
     ],
