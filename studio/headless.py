@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -106,7 +106,9 @@ def cancelled_by_signals(cancel: CancelToken, console: Console) -> Iterator[None
         if cancel.cancelled:
             raise KeyboardInterrupt
         cancel.cancel()
-        console.print("stopping: what is under way is given up, what was stored before is kept", markup=False, highlight=False)
+        # A signal in the middle of a line being written finds the stream in use: how the run ended is told at its end.
+        with suppress(RuntimeError):
+            console.print("stopping: what is under way is given up, what was stored before is kept", markup=False, highlight=False)
 
     if threading.current_thread() is not threading.main_thread():
         yield
