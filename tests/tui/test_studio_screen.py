@@ -213,6 +213,17 @@ async def test_a_stalled_run_says_what_to_try(tmp_path: Path) -> None:
         assert any("temperature" in str(toast.message) for toast in driven.app._notifications)
 
 
+async def test_a_model_that_only_thinks_is_said_and_what_to_try(tmp_path: Path) -> None:
+    def thinking(*_: object) -> Engine:
+        return ScriptedEngine(lambda _: "<think>They want more tasks.")
+
+    async with studio(tmp_path / "pool.db", thinking, asked=configuration(stall_rounds=1)) as driven:
+        await driven.press("a")
+        told = [str(toast.message) for toast in driven.app._notifications]
+        assert any("the model thinks before it answers" in words for words in told)
+        assert any("inside the model's thoughts" in words for words in told)
+
+
 async def test_a_model_that_cannot_be_loaded_is_said_and_tried_again(tmp_path: Path) -> None:
     tries: list[str] = []
 
