@@ -37,6 +37,10 @@ _WRAPPERS = (
     ("『", "』"),
     ("`", "`"),
 )
+_INTRODUCTION = re.compile(
+    r"(?:(?:Sure|Certainly|Of course|Okay|OK|Great)[!,.].*|(?:Here (?:are|is)|Here['’]s|Below are|Continuing|The list continues)\b.*[:：])$",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"[^\Wa-z_].*[.?!:。？！：]", re.DOTALL)
 
 _LEAP = 2
@@ -78,7 +82,8 @@ def split_list(text: str, first_number: int) -> Items:
     items = [_plain(text[begin:end], bold=open_bold) for begin, end, open_bold in zip(begins, ends, bold, strict=True)]
     if chosen and not items[0]:
         return Items(tuple(items[1:]))
-    preamble = bool(chosen) and chosen[0].number == first_number
+    colon = items[0].endswith((":", "："))
+    preamble = bool(chosen) and ((colon and chosen[0].number in (1, first_number)) or _INTRODUCTION.match(items[0]) is not None)
     return Items(tuple(items), preamble, not chosen and _unmarked(text))
 
 
@@ -218,8 +223,10 @@ def _inline(text: str, first: int) -> list[_Mark]:
 
 
 def _after_colon(text: str, mark: _Mark) -> bool:
-    """Whether the mark follows an item that announces a list of its own."""
-    before = text[max(0, mark.start - 200) : mark.start].rstrip()
+    """Whether the mark follows an item that announces a list of its own, not an introduction to this one."""
+    before = text[max(0, mark.start - 200) : mark.start].strip()
+    if mark.start <= 200 and _INTRODUCTION.match(before):
+        return False
     return before.endswith((":", "：")) and len(before.split()) >= _FEWEST_WORDS
 
 

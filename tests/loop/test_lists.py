@@ -101,9 +101,20 @@ def discards(text: str) -> list[str]:
 
 
 def test_what_is_no_item_has_a_reason_of_its_own() -> None:
-    assert discards(f"Here are more tasks:\n9. {ITEMS[0]}\n10. {ITEMS[1]}") == ["preamble", "", ""]
+    for introduction in ("Here are more tasks:", "Sure! Here are more tasks for you:", "Certainly!"):
+        for numbers in ("9. ", "10. "), ("1. ", "2. "), ("1) ", "2) "), ("- ", "- "):
+            text = introduction + "".join(f"\n{number}{item}" for number, item in zip(numbers, ITEMS, strict=False))
+            assert discards(text) == ["preamble", "", ""]
+    assert discards(f" {ITEMS[0]}\n9. {ITEMS[1]}\n10. {ITEMS[2]}") == ["", "", ""]
     assert discards(f" {ITEMS[0]}\n{ITEMS[1]}\n{ITEMS[2]}") == ["unmarked"]
     assert discards(" Read this.\nTom went home.") == [""]
+
+
+@given(st.lists(st.from_regex(r"[A-Z][a-z]{1,6}( [a-z]{1,9}){3,6}[.?]", fullmatch=True), min_size=1, max_size=8), st.integers(1, 40))
+def test_a_list_in_the_released_form_falls_apart_as_it_always_did(items: list[str], first: int) -> None:
+    text = " " + "".join(f"\n{number}. {item}" for number, item in enumerate(items, first)).removeprefix(f"\n{first}. ")
+    strict = parse_instructions(text, truncated=False, keep_complete=True, capitalize=False)
+    assert parse_instructions(text, truncated=False, keep_complete=True, capitalize=False, first_number=first) == strict
 
 
 @given(any_text, st.integers(1, 20))
