@@ -38,7 +38,7 @@ _WRAPPERS = (
     ("`", "`"),
 )
 _INTRODUCTION = re.compile(
-    r"(?:(?:Sure|Certainly|Of course|Okay|OK|Great)[!,.].*|(?:Here (?:are|is)|Here['’]s|Below are|Continuing|The list continues)\b.*[:：])$",
+    r"(?:(?:Sure|Certainly|Of course|Okay|OK|Great)[!,.].*|(?:Here (?:are|is)|Here['’]s|Below are|Continuing|More tasks)\b.*[:：])$",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[^\Wa-z_].*[.?!:。？！：]", re.DOTALL)
