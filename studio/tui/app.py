@@ -25,6 +25,7 @@ from studio.tui.collector import release_collector, spare_collector
 from studio.tui.export_dialog import ExportDialog
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.insight_screen import InsightScreen
+from studio.tui.leaving import leaving
 from studio.tui.log_screen import LogScreen
 from studio.tui.pool_screen import PoolScreen
 from studio.tui.preparing import prepare_modes
@@ -142,6 +143,9 @@ class StudioApp(TellingApp):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Other screens are for pools that are there; a new one is made when its model is."""
+        if leaving(self.screen):
+            # Keys behind the one that quits: what they open would not be put together any more.
+            return action == "quit"
         if self.studio is not None and self.studio.steerer.opening:
             return action not in ("show_mode", "export", "review", "compare", "help")
         match action:

@@ -43,8 +43,11 @@ class Dialog(ModalScreen[Result]):
 
 
 def lay_over(owner: Screen[Any], above: Screen[Result], then: Callable[[Result | None], None] | None = None) -> bool:
-    """Show `above` over `owner`; return whether. Not where another lies there already: keys that come together open one window."""
-    if owner.app.screen is not owner:
+    """Show `above` over `owner`; return whether. Not where another lies there already: keys that come together open one window.
+
+    Nor when the app is being left: it would not be put together any more.
+    """
+    if owner.app.screen is not owner or leaving(owner):
         return False
     owner.app.push_screen(above, then)
     return True

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 
+from studio.tui.closing import lay_over
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.study_screen import StudyScreen
 from studio.tui.telling import TellingApp
@@ -40,5 +41,4 @@ class StudyApp(TellingApp):
 
     def action_help(self) -> None:
         """Explain the screen."""
-        if not isinstance(self.screen, HelpDialog):
-            self.push_screen(HelpDialog(self.screen))
+        lay_over(self._first, HelpDialog(self._first))

@@ -77,6 +77,13 @@ class Host(App[object]):
         self.copied = text
 
 
+async def burst(pilot: Pilot[Any], *keys: str) -> None:
+    """Press keys within one turn of the event loop, as a terminal sends those that were pressed while the studio was busy."""
+    for key in keys:
+        pilot.app.simulate_key(key)
+    await pilot.pause()
+
+
 async def until(pilot: Pilot[Any], condition: Callable[[], bool], turns: int = 600) -> None:
     """Let the app go on until `condition` holds; the test fails when it does not after many turns."""
     for _ in range(turns):
