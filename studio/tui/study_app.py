@@ -41,4 +41,4 @@ class StudyApp(TellingApp):
 
     def action_help(self) -> None:
         """Explain the screen."""
-        lay_over(self._first, HelpDialog(self._first))
+        lay_over(self._first, HelpDialog(self.screen))

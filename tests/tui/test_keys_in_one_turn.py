@@ -94,7 +94,7 @@ async def test_a_window_is_opened_once_and_for_the_row_under_the_cursor(session:
         assert candidate is not None
         await burst(pilot, "j", key, key)
         assert [type(each) for each in pilot.app.screen_stack[1:]] == [PoolScreen, kind]
-        title = {EditDialog: f"Candidate c{candidate.id}"}.get(kind, f"of task {'#' if kind is InstancesDialog else ''}{after}")
+        title = {"e": f"Candidate c{candidate.id}", "i": f"Instances of task #{after}", "n": f"Tags and note of task {after}"}[key]
         await until(pilot, lambda: title in seen(pilot.app))
 
 
