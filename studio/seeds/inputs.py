@@ -168,7 +168,7 @@ def text_faults(text: str, number: int) -> tuple[tuple[FileFault, ...], str]:
         faults.append(FileFault(number, "", f"NUL byte at column {nul + 1}"))
     if found := _ESCAPED.search(text):
         byte = ord(found[0]) - 0xDC00
-        way_out = "a file of an older Windows program? iconv -f WINDOWS-1252 -t UTF-8"
+        way_out = "Windows-1252? save it as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8"
         faults.append(FileFault(number, "", f"not UTF-8: byte 0x{byte:02X} at column {found.start() + 1} ({way_out})"))
         text = _ESCAPED.sub("\ufffd", text)
     return tuple(faults), text

@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 
 from studio.errors import UsageError
 from studio.records import Instance
+from studio.seeds.fields import written
 from studio.seeds.inputs import Input
+from studio.seeds.json_file import parse_json
 from studio.seeds.reading import inspect_file, parse
 
 ROWS: list[dict[str, Any]] = [
@@ -220,3 +222,26 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path, text: str, rows: int)
     path = tmp_path / "table.csv"
     path.write_text(text, newline="")
     assert len(read(path)) == rows
+
+
+JSON_TEXT = st.text('aé"\\\n{}[],: \u2028', max_size=6)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | JSON_TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(JSON_TEXT, inner),
+    max_leaves=5,
+)
+
+
+@given(st.lists(st.dictionaries(JSON_TEXT, JSON_VALUES), max_size=4), st.sampled_from([None, 0, 3]), st.integers(1, 9))
+def test_a_document_is_the_same_wherever_it_is_cut(
+    tmp_path_factory: pytest.TempPathFactory, values: list[dict[str, Any]], indent: int | None, piece: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "cut.json"
+    written_out = json.dumps(values, indent=indent, ensure_ascii=False)
+    path.write_text(written_out, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("studio.seeds.json_file.HEAD", 1)
+        patch.setattr(Input, "chunks", lambda _self: (written_out[at : at + piece] for at in range(0, len(written_out), piece)))
+        records = list(parse_json(Input(path)))
+    assert "[" + ", ".join(written(record.raw) for record in records) + "]" == json.dumps(values)
+    assert all(not record.faults for record in records)

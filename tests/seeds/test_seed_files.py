@@ -23,7 +23,7 @@ GOOD = {
 }
 
 
-OLD_WINDOWS = "a file of an older Windows program? iconv -f WINDOWS-1252 -t UTF-8"
+OLD_WINDOWS = "Windows-1252? save it as UTF-8, or: iconv -f WINDOWS-1252 -t UTF-8"
 
 
 def write(path: Path, *records: object) -> Path:

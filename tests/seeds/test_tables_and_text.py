@@ -69,7 +69,7 @@ def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:
     path = tmp_path / "seeds.csv"
     path.write_bytes(b"instruction\nGood one.\ncaf\xe9\n")
     [(line, _, fault)] = faults(path)
-    assert (line, fault[:35]) == (3, "not UTF-8: byte 0xE9 at column 4 (a")
+    assert (line, fault[:35]) == (3, "not UTF-8: byte 0xE9 at column 4 (W")
 
 
 def test_plain_text_is_one_instruction_a_line(tmp_path: Path) -> None:
