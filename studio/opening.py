@@ -5,16 +5,17 @@ The one way in for the terminal studio and for the run without a screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from studio.engine.adapter import NO_ADAPTER, base_name
 from studio.engine.api import Engine
 from studio.engine.open import open_engine
-from studio.engine.options import EngineOptions
+from studio.engine.options import MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
+from studio.engine.remote_address import is_address
 from studio.errors import ModelError, PoolError, UsageError
 from studio.loop.configuration import Configuration, RunOptions
 from studio.loop.runs import Intent, Run, begin, intent, stored_engine
@@ -125,17 +126,38 @@ def adapter_of(options: RunOptions, wanted: Intent, *, force: bool) -> str:
 
 
 def engine_options(options: RunOptions, wanted: Intent, *, force: bool = False) -> EngineOptions:
-    """A resumed run keeps its sequences, its contexts, their size and its adapter unless others are asked for: all shape the outcome."""
+    """A resumed run keeps its sequences, its contexts, their size and its adapter unless others are asked for: all shape the outcome.
+
+    They may have been chosen for a bigger machine, so that an engine may give them up, saying whose they were. Those of another kind of
+    engine mean nothing to this one.
+    """
     before = stored_engine(wanted.stored) if wanted.stored is not None and not wanted.differences else {}
-    return EngineOptions(
-        options.gpu_layers,
-        options.context or before.get("context_tokens", 0),
-        options.threads,
-        options.parallel or before.get("parallel", 0),
+    at_server = is_address(str(before.get("model", "")))
+    if options.model and is_address(options.model) != at_server:
+        before = {}
+    most = MAX_PARALLEL_SERVER if at_server else MAX_PARALLEL
+    stored = {
+        "context": _count(before, "context_tokens", MAX_CONTEXT),
+        "parallel": _count(before, "parallel", most),
         # A run on record from before there were several had one.
-        before.get("contexts", 1) if before else 0,
-        adapter_of(options, wanted, force=force),
+        "contexts": _count({"contexts": 1, **before}, "contexts", most) if before else 0,
+    }
+    asked = {"context": options.context, "parallel": options.parallel, "contexts": 0}
+    kept = tuple(name for name, number in stored.items() if number and not asked[name])
+    return EngineOptions(
+        gpu_layers=options.gpu_layers,
+        threads=options.threads,
+        adapter=adapter_of(options, wanted, force=force),
+        **asked | {name: stored[name] for name in kept},
+        kept=kept,
+        origin=f"the pool's run of {wanted.stored.started_at[:10]}" if wanted.stored is not None and kept else "",
     )
+
+
+def _count(engine: Mapping[str, Any], name: str, most: int) -> int:
+    """Return a number on record; 0 where it is missing, or more than an engine takes."""
+    number = engine.get(name, 0)
+    return number if isinstance(number, int) and 0 <= number <= most else 0
 
 
 def _seeds(asked: RunRequest, pool: Pool | None, notes: list[str]) -> Sequence[SeedTask]:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from studio.engine.options import EngineOptions
+from studio.engine.api import EngineInfo
+from studio.engine.options import MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
 from studio.headless_progress import Progress
 from studio.loop.configuration import RunOptions
 from studio.loop.events import EngineRestarted
-from studio.loop.runs import Intent, intent
+from studio.loop.runs import Intent, begin, intent, stored_engine
 from studio.loop.session import Goal
 from studio.loop.summary import Summary
 from studio.opening import engine_options, model_of
@@ -25,6 +26,7 @@ from support.sessions import configuration, play
 def stored(tmp_path: Path, **engine: object) -> Intent:
     """The intent to go on with a run whose engine was set up as `engine` says."""
     path = tmp_path / "pool.db"
+    tmp_path.mkdir(exist_ok=True)
     play(path, Goal(rounds=1))
     with Pool.open(path) as pool:
         wanted = intent(pool, configuration(), force=False)
@@ -48,8 +50,35 @@ def test_a_server_is_asked_again(tmp_path: Path) -> None:
 
 def test_a_resumed_run_keeps_what_shapes_its_batches(tmp_path: Path) -> None:
     wanted = stored(tmp_path, parallel=5, context_tokens=4096, contexts=2)
-    assert engine_options(RunOptions(), wanted) == EngineOptions(context=4096, parallel=5, contexts=2)
-    assert engine_options(RunOptions(parallel=7, context=0), wanted) == EngineOptions(context=4096, parallel=7, contexts=2)
+    assert wanted.stored is not None
+    origin = f"the pool's run of {wanted.stored.started_at[:10]}"
+    expected = EngineOptions(context=4096, parallel=5, contexts=2, kept=("context", "parallel", "contexts"), origin=origin)
+    assert engine_options(RunOptions(), wanted) == expected
+    expected = EngineOptions(context=4096, parallel=7, contexts=2, kept=("context", "contexts"), origin=origin)
+    assert engine_options(RunOptions(parallel=7, context=0), wanted) == expected
+
+
+def test_a_servers_number_of_requests_means_nothing_to_a_model_here(tmp_path: Path) -> None:
+    wanted = stored(tmp_path, parallel=MAX_PARALLEL_SERVER, model="http://127.0.0.1:9/v1#m")
+    assert engine_options(RunOptions(), wanted).parallel == MAX_PARALLEL_SERVER
+    assert engine_options(RunOptions(model="mine.gguf"), wanted) == EngineOptions()
+    for number in (MAX_PARALLEL + 1, -3, "many", None, True):
+        assert engine_options(RunOptions(), stored(tmp_path / str(number), parallel=number)).parallel in (0, True)
+
+
+def test_another_set_up_goes_on_as_a_run_of_its_own(tmp_path: Path) -> None:
+    wanted = stored(tmp_path, backend="llama.cpp (CUDA0)", parallel=64, context_tokens=84_992, contexts=1)
+    assert wanted.stored is not None
+    here = EngineInfo(wanted.stored.model, "llama.cpp (CPU)", context_tokens=17_664, parallel=16, contexts=1)
+    with Pool.open(tmp_path / "pool.db") as pool:
+        as_before = begin(pool, wanted, replace(here, context_tokens=84_992, parallel=64), force=False)
+        other = begin(pool, wanted, here, force=False)
+        assert (as_before.id, as_before.resumed, other.id, other.resumed) == (wanted.stored.id, True, wanted.stored.id + 1, True)
+        again = intent(pool, configuration(), force=False)
+        assert again.stored is not None and stored_engine(again.stored)["parallel"] == 16
+        assert begin(pool, again, here, force=False).id == other.id
+        pool.begin_round(other.id)
+        assert begin(pool, again, replace(here, parallel=8), force=False).id == other.id, "an unfinished round is finished first"
 
 
 def test_a_run_from_before_there_were_several_contexts_keeps_its_one(tmp_path: Path) -> None:

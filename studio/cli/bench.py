@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studio.cli.printing import print_json
+from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def novelty(sizes: tuple[int, ...], batch: int, as_json: bool) -> None:
 
 @command.command()
 @click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a GGUF model. [the bundled one]")
-@click.option("--parallel", type=click.IntRange(min=0), default=0, metavar="N", help="Sequences decoded at once; 0 chooses. [0]")
+@click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), default=0, metavar="N", help=f"S{PARALLEL_HELP[1:]}. [0]")
 @click.option("--threads", type=click.IntRange(min=0), default=0, metavar="N", help="CPU threads; 0 is the physical cores. [0]")
 @click.option("--gpu-layers", type=click.IntRange(min=-1), default=-1, metavar="N", help="Layers to offload; -1 is all. [-1]")
 @click.option("--requests", type=click.IntRange(min=1), default=48, show_default=True, metavar="R")

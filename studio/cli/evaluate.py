@@ -9,6 +9,7 @@ import click
 
 from studio.cli.arguments import POOL
 from studio.cli.printing import print_json, print_tables
+from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.text import display_line
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _LISTED = 20
 @click.option("--gpu-layers", type=click.IntRange(min=-1), default=-1, help="Layers to offload to the GPU; -1 is all. [-1]")
 @click.option("--context", type=click.IntRange(min=0), default=0, help="Context over all sequences; 0 chooses. [0]")
 @click.option("--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 is the physical cores. [0]")
-@click.option("--parallel", type=click.IntRange(0, 256), default=0, help="Sequences decoded at once; 0 chooses. [0]")
+@click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), default=0, help=f"S{PARALLEL_HELP[1:]}. [0]")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 def command(source: Path, report: bool, as_json: bool, **asked: Any) -> None:
     """Evaluate a model zero-shot and greedily on tasks that it has not seen, and compare it with others.

@@ -11,6 +11,7 @@ import click
 from studio.cli.arguments import INPUT, POOL
 from studio.cli.printing import print_json
 from studio.cli.terminal import is_terminal
+from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import UsageError
 
 
@@ -45,7 +46,7 @@ from studio.errors import UsageError
 @click.option("--gpu-layers", type=click.IntRange(min=-1), metavar="N", help="Layers to offload to the GPU; -1 is all. [-1]")
 @click.option("--context", type=click.IntRange(min=0), metavar="TOKENS", help="Context over all sequences; 0 chooses. [0]")
 @click.option("--threads", type=click.IntRange(min=0), metavar="N", help="CPU threads; 0 is the physical cores. [0]")
-@click.option("--parallel", type=click.IntRange(0, 256), metavar="N", help="Sequences decoded at once; 0 chooses. [0]")
+@click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), metavar="N", help=f"S{PARALLEL_HELP[1:]}. [0]")
 @click.option("--config", "config_file", type=INPUT, metavar="FILE", help="TOML file with any of the parameters.")
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any parameter, such as threshold=0.6; may be repeated.")
 @click.option("--force", is_flag=True, help="Start a new run in a pool that was made with other settings or another model.")

@@ -48,10 +48,12 @@ def number_tried(lines: Iterable[str]) -> int:
 def setups_to_try(first: Setup, options: EngineOptions, layers: int) -> list[Setup]:
     """Return `first` and what to fall back to, each smaller than the one before: fewer sequences, less context, fewer layers on the GPU.
 
-    What the user chose is never changed: with everything chosen only `first` is left. `layers` is how many the model has. Each fallback
-    has one note more than `first`, which says what was given up.
+    What the user chose is never changed: with everything chosen only `first` is left. What was kept of an earlier run is given up like
+    what the studio chose itself. `layers` is how many the model has. Each fallback has one note more than `first`, which says what was
+    given up.
     """
-    return [first, *(replace(setup, notes=(*first.notes, _given_up(first, setup))) for setup in _smaller(first, options, layers))]
+    smaller = _smaller(first, options, layers)
+    return [first, *(replace(setup, notes=(*first.notes, _given_up(first, setup, options.origin))) for setup in smaller)]
 
 
 def first_that_fits(setups: Sequence[Setup], attempt: Callable[[Setup], T]) -> T:
@@ -65,16 +67,16 @@ def first_that_fits(setups: Sequence[Setup], attempt: Callable[[Setup], T]) -> T
 
 
 def _smaller(setup: Setup, options: EngineOptions, layers: int) -> Iterator[Setup]:
-    if setup.contexts > 1 and not options.contexts:
-        setup = replace(setup, contexts=1, context=options.context or min(setup.context, default_context(setup.parallel)))
+    if setup.contexts > 1 and not options.chosen("contexts"):
+        setup = replace(setup, contexts=1, context=options.chosen("context") or min(setup.context, default_context(setup.parallel)))
         yield setup
-    while not options.parallel and setup.parallel > _LEAST_PARALLEL:
+    while not options.chosen("parallel") and setup.parallel > _LEAST_PARALLEL:
         parallel = max(_LEAST_PARALLEL, setup.parallel // 2)
         needed = setup.contexts * default_context(-(-parallel // setup.contexts))
-        context = options.context or min(setup.context, needed)
+        context = options.chosen("context") or min(setup.context, needed)
         setup = replace(setup, parallel=parallel, context=context, ubatch=min(setup.ubatch, UBATCH_TOKENS_SMALL))
         yield setup
-    while not options.context and setup.context // 2 >= _LEAST_CONTEXT:
+    while not options.chosen("context") and setup.context // 2 >= _LEAST_CONTEXT:
         setup = replace(setup, context=setup.context // 512 * 256)
         yield setup
     if options.gpu_layers >= 0 or not setup.flash_attention:
@@ -83,13 +85,15 @@ def _smaller(setup: Setup, options: EngineOptions, layers: int) -> Iterator[Setu
     for quarters in _LAYER_QUARTERS[:-1]:
         if 0 < layers * quarters // 4 < most:
             yield replace(setup, gpu_layers=layers * quarters // 4)
+    options = options.released()
     alone = replace(cpu_setup(options, setup.threads), gpu_layers=0)
     yield alone
     yield from _smaller(alone, options, layers)
 
 
-def _given_up(first: Setup, setup: Setup) -> str:
-    words = f"there was no memory for {_words(first)}; it runs with {_words(setup)}"
+def _given_up(first: Setup, setup: Setup, origin: str) -> str:
+    whose = f", as {origin} had it" if origin else ""
+    words = f"there was no memory for {_words(first)}{whose}; it runs with {_words(setup)}"
     if first.gpu_layers == setup.gpu_layers:
         return words
     return f"{words} and {setup.gpu_layers or 'no'} layers on the GPU"

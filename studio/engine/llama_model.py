@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -137,9 +137,15 @@ class LlamaModel:
         devices = list_devices()
         gpus = used_gpus(devices) if options.gpu_layers else []
         facts = model_facts(read_whole(Path(path))) if gpus or options.context else None
+        notes: tuple[str, ...] = ()
         if facts is not None and options.context:
-            _refuse_the_impossible(path, options.context, facts, memory_of_machine() + sum(gpu.memory_total for gpu in gpus))
+            memory = memory_of_machine() + sum(gpu.memory_total for gpu in gpus)
+            if "context" in options.kept and kv_too_large(options.context, facts, memory):
+                notes, options = (_let_go(options),), options.released()
+            else:
+                _refuse_the_impossible(path, options.context, facts, memory)
         first = choose(options, devices, facts, options.threads or usable_cores())
+        first = replace(first, notes=(*notes, *first.notes))
         setups = setups_to_try(first, options, facts.layers if facts is not None else 0)[shrink:]
         if not setups:
             raise OutOfMemory(f"{path}: no memory even for the smallest set-up", "choose a smaller model, or ask for less")
@@ -199,6 +205,12 @@ def _refuse_the_impossible(path: str, context: int, facts: ModelFacts, memory: i
             f"{path}: --context {context} takes {needed}, this machine has {gigabytes(memory)} in all",
             "give a smaller --context, or leave it out to have it chosen",
         )
+
+
+def _let_go(options: EngineOptions) -> str:
+    """Return the note for a context that an earlier run had and this machine cannot have."""
+    sequences = f"{options.parallel} sequences in " if options.parallel else ""
+    return f"{options.origin} had {sequences}{options.context:,} tokens: this machine has no memory for that, so it chooses for itself"
 
 
 def _unshared(lib: Any, model: Any) -> str:

@@ -10,7 +10,7 @@ from studio.engine.catalog import find_model
 from studio.engine.identity import identify
 from studio.engine.model_file import read_model
 from studio.engine.not_gguf import refuse_downloads
-from studio.engine.options import EngineOptions
+from studio.engine.options import MAX_PARALLEL, EngineOptions
 from studio.engine.remote_address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
 
@@ -33,6 +33,7 @@ def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine
         from studio.engine.remote import open_remote
 
         return open_remote(model, options)
+    options.require_parallel(MAX_PARALLEL, "llama.cpp")
     path = find_model(model)
     if options.adapter:
         check_adapter(Path(options.adapter), read_model(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.errors import UsageError
@@ -16,7 +16,8 @@ class EngineOptions:
     """The user's choices. `gpu_layers` -1 means all; 0 for the other numbers means: choose.
 
     `context` counts tokens of all sequences together; they are divided among `contexts` of llama.cpp that compute side by side. `adapter`
-    is the path of a LoRA adapter, a GGUF file, or empty.
+    is the path of a LoRA adapter, a GGUF file, or empty. The fields named in `kept` are not the user's choice but what `origin`, in words,
+    was made with: they stand where there is memory for them and are given up elsewhere, with a note.
     """
 
     gpu_layers: int = -1
@@ -25,30 +26,51 @@ class EngineOptions:
     parallel: int = 0
     contexts: int = 0
     adapter: str = ""
+    kept: tuple[str, ...] = ()
+    origin: str = ""
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a negative number, but for -1 GPU layers, and for more sequences than llama.cpp has."""
+        """Raise UsageError for a negative number, but for -1 GPU layers, and for more sequences than any engine has."""
+        object.__setattr__(self, "kept", tuple(self.kept))  # a message between processes brings a list
         for name, least in (("gpu_layers", -1), ("context", 0), ("threads", 0), ("parallel", 0), ("contexts", 0)):
             if getattr(self, name) < least:
                 flag = name.replace("_", "-")
                 raise UsageError(f"--{flag} {getattr(self, name)}: must be at least {least}", f"leave --{flag} out to have it chosen")
-        if self.parallel > MAX_PARALLEL:
-            raise UsageError(f"--parallel {self.parallel}: llama.cpp runs at most {MAX_PARALLEL} sequences here", "give a smaller number")
+        if self.parallel > MAX_PARALLEL_SERVER:
+            self.require_parallel(MAX_PARALLEL_SERVER, "an engine")
         if self.context > MAX_CONTEXT:
             raise UsageError(f"--context {self.context}: llama.cpp counts at most {MAX_CONTEXT:,} tokens", "give a smaller number")
+
+    def require_parallel(self, most: int, who: str) -> None:
+        """Raise UsageError for more than `most` sequences."""
+        if self.parallel > most:
+            raise UsageError(f"--parallel {self.parallel}: {who} runs at most {most} sequences at once", "give a smaller number")
+
+    def chosen(self, name: str) -> int:
+        """Return the user's own number of that name, 0 where it is to be chosen or may be given up."""
+        return 0 if name in self.kept else int(getattr(self, name))
+
+    def released(self) -> EngineOptions:
+        """Return the options without what was kept of an earlier run."""
+        context, parallel, contexts = map(self.chosen, ("context", "parallel", "contexts"))
+        return replace(self, context=context, parallel=parallel, contexts=contexts, kept=(), origin="")
 
 
 PARALLEL_CPU = 16
 PARALLEL_GPU = 64
-MAX_PARALLEL = 128
-"""llama.cpp has 256 sequences in all, some of them for templates."""
+_LLAMA_SEQUENCES = 256
+"""What llama.cpp has in a context (LLAMA_MAX_SEQ), those of templates among them."""
+PREFIX_SEQUENCES = 4
+"""Few-shot templates that can be in the context at once."""
+MAX_PARALLEL = _LLAMA_SEQUENCES - PREFIX_SEQUENCES
+MAX_PARALLEL_SERVER = 512
+"""Requests under way at a server: each has a connection."""
+PARALLEL_HELP = f"sequences decoded at once, at most {MAX_PARALLEL}, at a server {MAX_PARALLEL_SERVER}; 0 chooses"
 MAX_CONTEXT = (1 << 31) - 1
 BATCH_TOKENS_CPU = 512
 BATCH_TOKENS_GPU = 2048
 TOKENS_PER_SEQUENCE = 600
 """A typical request, beside its template."""
-PREFIX_SEQUENCES = 4
-"""Few-shot templates that can be in the context at once."""
 _TOKENS_FOR_PREFIXES = PREFIX_SEQUENCES * 2000
 
 

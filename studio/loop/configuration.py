@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from studio.config import keys_of, merged, read_assignment, read_environment, read_text, read_toml, require_known, validated, value_of
+from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import UsageError
 from studio.loop.filters import FILTERS
 from studio.loop.instance_rules import INSTANCE_RULES
@@ -37,7 +38,7 @@ class RunOptions(Parameters):
     gpu_layers: int = Field(-1, ge=-1, description="layers to offload to the GPU; -1 is all")
     context: int = Field(0, ge=0, description="context tokens over all sequences; 0 chooses")
     threads: int = Field(0, ge=0, description="CPU threads; 0 is the physical cores that are there")
-    parallel: int = Field(0, ge=0, le=256, description="sequences decoded at once; 0 chooses")
+    parallel: int = Field(0, ge=0, le=MAX_PARALLEL_SERVER, description=PARALLEL_HELP)
 
 
 @dataclass(frozen=True, slots=True)

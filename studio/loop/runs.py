@@ -92,13 +92,17 @@ def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> I
 def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run:
     """Start the run, or resume the stored one when settings, seed and model are the same.
 
-    Raises UsageError, unless `force`, when the pool was made with another model or another adapter.
+    A pool goes on where the model cannot be set up as before, or was asked to be otherwise. What it writes then may differ, so that it
+    is a run of its own, unless a round is to be finished first. Raises UsageError, unless `force`, when the pool was made with another
+    model or another adapter.
     """
     stored = wanted.stored
     adapter = str(stored_engine(stored).get("adapter_sha256", "")) if stored is not None else ""
     same_model = stored is not None and is_model(engine.model, stored.model.sha256)
     same = same_model and adapter == engine.adapter_sha256
-    if stored is not None and not wanted.differences and same:
+    resumed = stored is not None and not wanted.differences and same
+    unfinished = pool.reader.open_round()
+    if stored is not None and resumed and (unfinished is not None or _same_setup(stored_engine(stored), engine)):
         return Run(stored.id, wanted.method, wanted.seed, resumed=True)
     if stored is not None and not same_model and not force:
         raise UsageError(
@@ -111,13 +115,18 @@ def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run
             f"the pool was made {_with_adapter(adapter)}, not {_with_adapter(engine.adapter_sha256)}",
             "name the pool's adapter with --adapter, or use --force to start a new run in this pool",
         )
-    unfinished = pool.reader.open_round()
     if unfinished is not None:
         pool.abandon_round(unfinished.id)
     method = wanted.method.resolved(engine.parallel, wanted.target)
     settings = {"method": method.model_dump(mode="json"), "engine": _engine_settings(engine)}
     text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
-    return Run(pool.start_run(text, wanted.seed, __version__, engine.model), method, wanted.seed, resumed=False)
+    return Run(pool.start_run(text, wanted.seed, __version__, engine.model), method, wanted.seed, resumed)
+
+
+def _same_setup(before: dict[str, Any], engine: EngineInfo) -> bool:
+    """Whether llama.cpp runs as it did for the run on record, in all that completions depend on; other engines have no set-up here."""
+    now = {"parallel": engine.parallel, "context_tokens": engine.context_tokens, "contexts": engine.contexts}
+    return not engine.backend.startswith("llama.cpp") or all(before.get(name, number) == number for name, number in now.items())
 
 
 def _readable_method(stored: RunRecord, *, force: bool) -> Method | None:

@@ -65,6 +65,16 @@ def test_one_context_is_tried_before_fewer_sequences() -> None:
     assert {s.contexts for s in kept} == {2}
 
 
+def test_what_an_earlier_run_had_is_given_up_and_said_to_be_its_own() -> None:
+    first = replace(GPU, gpu_layers=0, flash_attention=False)
+    earlier = EngineOptions(parallel=64, context=84_992, kept=("parallel", "context"), origin="the pool's run of 2026-05-01")
+    assert [s.parallel for s in setups_to_try(first, earlier, LAYERS)] == [64, 32, 16, 8, 4, 4]
+    setup = first_that_fits(setups_to_try(first, earlier, LAYERS), loader(20_000))
+    assert setup.parallel == 16 and "84,992 tokens, as the pool's run of 2026-05-01 had it; it runs with 16 sequences" in setup.notes[-1]
+    chosen = replace(earlier, kept=("context",))
+    assert {s.parallel for s in setups_to_try(first, chosen, LAYERS)} == {64}
+
+
 def test_what_was_given_up_is_told() -> None:
     setup = first_that_fits(setups_to_try(GPU, EngineOptions(), LAYERS), loader(20_000))
     assert setup.notes == (

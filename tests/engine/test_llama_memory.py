@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import llama_cpp
@@ -13,11 +14,13 @@ import pytest
 from studio.engine import llama_load, llama_log, llama_model
 from studio.engine.devices import Device, DeviceKind
 from studio.engine.fitting import OutOfMemory
+from studio.engine.identity import identify
 from studio.engine.llama import LlamaEngine
 from studio.engine.open import open_engine
-from studio.engine.options import EngineOptions
+from studio.engine.options import MAX_PARALLEL, EngineOptions, default_context
 from studio.errors import ModelError
-from support.engines import animal_requests, bundled_identity, complete, outcome
+from support.engines import animal_requests, bundled_identity, complete, outcome, request
+from support.tiny_models import tiny_model
 
 pytestmark = pytest.mark.real_model
 
@@ -55,6 +58,25 @@ def test_an_absurd_context_is_refused_with_the_figures() -> None:
         open_engine("", EngineOptions(context=2_000_000_000))
     assert "--context 2000000000 takes 46,080.0 GB, this machine has " in caught.value.message
     assert "smaller --context" in caught.value.hint
+
+
+def test_a_context_of_a_bigger_machine_is_given_up_and_the_rest_chosen(tmp_path: Path) -> None:
+    kept = EngineOptions(
+        threads=1, parallel=64, context=2_000_000_000, contexts=1, kept=("parallel", "context"), origin="the pool's run of 2026"
+    )
+    engine = LlamaEngine(identify(tiny_model(tmp_path / "tiny.gguf")), kept)
+    assert (engine.info.parallel, engine.info.context_tokens) == (16, default_context(16))
+    assert engine.info.notices[0].startswith("the pool's run of 2026 had 64 sequences in 2,000,000,000 tokens: this machine has no memory")
+    engine.close()
+
+
+def test_as_many_sequences_as_llama_cpp_has_and_a_split_model(tmp_path: Path) -> None:
+    engine = LlamaEngine(identify(tiny_model(tmp_path / "tiny.gguf", tensors_each=7)), EngineOptions(threads=1, parallel=MAX_PARALLEL))
+    texts = [completion.text for completion in complete(engine, [request(f"{number}: ") for number in range(MAX_PARALLEL)])]
+    whole = LlamaEngine(identify(tiny_model(tmp_path / "whole.gguf")), EngineOptions(threads=1, parallel=MAX_PARALLEL))
+    assert [completion.text for completion in complete(whole, [request(f"{number}: ") for number in range(MAX_PARALLEL)])] == texts
+    engine.close()
+    whole.close()
 
 
 def test_a_chosen_context_without_memory_ends_with_the_last_lines_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:

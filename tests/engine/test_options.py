@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 from studio.engine import options
-from studio.engine.options import EngineOptions, default_context, usable_cores
+from studio.engine.open import open_engine
+from studio.engine.options import MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, default_context, usable_cores
 from studio.errors import UsageError
+from studio.loop.configuration import RunOptions
 
 
 @pytest.mark.parametrize("name", ["context", "threads", "parallel"])
@@ -26,9 +29,23 @@ def test_minus_one_gpu_layers_means_all() -> None:
 
 
 def test_more_sequences_than_llama_cpp_has() -> None:
-    assert EngineOptions(parallel=128).parallel == 128
-    with pytest.raises(UsageError, match="--parallel 129"):
-        EngineOptions(parallel=129)
+    assert EngineOptions(parallel=MAX_PARALLEL_SERVER).parallel == MAX_PARALLEL_SERVER
+    with pytest.raises(UsageError, match=f"--parallel {MAX_PARALLEL_SERVER + 1}"):
+        EngineOptions(parallel=MAX_PARALLEL_SERVER + 1)
+    with pytest.raises(UsageError, match=f"llama.cpp runs at most {MAX_PARALLEL} sequences"):
+        open_engine("", EngineOptions(parallel=MAX_PARALLEL + 1))
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate", "bench"])
+def test_one_limit_of_sequences_stands_everywhere(command: str) -> None:
+    module = import_module(f"studio.cli.{command}")
+    commands = [module.command, *getattr(module.command, "commands", {}).values()]
+    options = [option for each in commands for option in each.params if option.name == "parallel"]
+    assert options and {option.type.max for option in options} == {MAX_PARALLEL_SERVER}
+    assert all(f"{MAX_PARALLEL}, at a server {MAX_PARALLEL_SERVER}" in option.help for option in options)
+    field = RunOptions.model_fields["parallel"]
+    assert {limit.le for limit in field.metadata if hasattr(limit, "le")} == {MAX_PARALLEL_SERVER}
+    assert str(MAX_PARALLEL) in (field.description or "")
 
 
 def test_the_context_holds_a_request_for_each_sequence_and_four_templates() -> None:
