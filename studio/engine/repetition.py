@@ -6,7 +6,7 @@ import re
 
 from studio.engine.api import RepeatRule
 
-_LINE_NUMBER = re.compile(r"\s*+(?:\d++\s?+[.)]|[-*•])?+\s*+")
+_LINE_NUMBER = re.compile(r"\s*+(?:[*_#(\[（]{0,4}+\d++[*_]{0,3}+\s?+[.)\]、．）]{1,2}+[*_]{0,3}+|[-*•])?+\s*+")
 _EXAMPLE = re.compile(r"example ?+\d*+[.:]?+")
 _ITEMS_IN_A_ROW = 3
 _LINES_IN_A_ROW = 5

@@ -26,6 +26,8 @@ def kept(rule: RepeatRule, text: str, suffix: str = "") -> tuple[str, bool]:
         LIST + "12. Sing a song.\n13. sing  a song.\n14. SING A SONG.\n",
         LIST + "12. Sing.\n\n13. Dance.\n\n14. Sing.\n\n15. Dance.\n\n16. Sing.\n",
         LIST + "- Sing\n- Sing\n- Sing\n",
+        LIST + "**12.** Sing\n**13**. Sing\n(14) Sing\n",
+        LIST + "12、Sing\n13．Sing\n14) Sing\n",
         LIST + "12. Name a fruit.\n13. write a poem about rain.\n14. Name a fruit.\n",
         "very " * 40,
         LIST + "x" + "Sing a long song about the sea and the wind. " * 6,
