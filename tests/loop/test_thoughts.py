@@ -114,7 +114,7 @@ def test_thoughts_can_be_kept(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     asked = configuration("code", requests_per_round=1, keep_thoughts=True)
     assert not [event for event in play(path, Goal(rounds=1), ScriptedEngine(thinking), asked) if isinstance(event, Noted)]
-    assert ask(path, "SELECT reason FROM verdicts") == [("too_short",), ("novel",), ("novel",)]
+    assert ask(path, "SELECT reason FROM verdicts ORDER BY candidate_id") == [("too_short",), ("novel",), ("novel",)]
 
 
 def test_nothing_but_thoughts_is_no_candidate_and_no_instance(tmp_path: Path) -> None:
