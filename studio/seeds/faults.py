@@ -56,6 +56,11 @@ class ParsedTask:
     renamed: tuple[str, ...] = ()
     raw: object = None
 
+    @property
+    def place(self) -> str:
+        """Where the record stands, as its faults say it."""
+        return f"line {self.line}" if self.index is None else f"[{self.index}]"
+
 
 class FaultyFile(UsageError):
     """A file that cannot be taken as it is. `listed` are its first faults, a line each, `MOST` at the most, of `faults` there are."""

@@ -102,6 +102,8 @@ class Input:
         for mark, what, hint in _FOREIGN:
             if self.head[: len(mark)].lower() == mark.lower() or self.head.lstrip()[: len(mark)].lower() == mark.lower():
                 raise UsageError(f"{path} is {what}, not text", hint)
+        if self.head[257:262] == b"ustar":
+            raise UsageError(f"{path} is a tar archive, not text", "unpack it first: tar xf FILE")
         wide = utf16_of(self.head)
         self.encoding = wide or "utf-8-sig"
         if wide:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from studio.errors import UsageError, nearest_name
-from studio.records import SeedTask
+from studio.records import Instance, SeedTask
 from studio.seeds.csv_file import is_table, parse_csv, parse_text
 from studio.seeds.faults import FileFault, ParsedTask, faulty_file
 from studio.seeds.inputs import Input
@@ -171,54 +171,60 @@ def inspect_file(path: Path) -> SeedFile:
     Records of equal instructions and other instances are one task.
     """
     source, tally = Input(path), Tally()
-    found: dict[str, tuple[int, SeedTask]] = {}
+    joining = _Joining()
     faults: list[FileFault] = []
-    keys: dict[str, int] = {}
+    keys: dict[str, str] = {}
     for parsed in parse(source):
         tally.add(parsed)
         faults += (*parsed.faults, *parsed.hollow)
         if (task := parsed.task) is None:
             continue
-        if task.key and keys.setdefault(task.key, parsed.line) != parsed.line:
-            faults.append(FileFault(parsed.line, "id", f"{task.key!r} is the id of line {keys[task.key]} too", parsed.index))
-        same = _same(task)
-        line, first = found.setdefault(same, (parsed.line, task))
-        if first is task:
+        first, joined = joining.add(task, parsed.line, parsed.place)
+        if joined:
             continue
-        if (joined := _joined(first, task)) is not None:
-            found[same] = (line, joined)
-        else:
-            faults.append(FileFault(parsed.line, "instruction", f"the same as on line {line}", parsed.index))
+        if task.key and keys.setdefault(task.key, parsed.place) != parsed.place:
+            faults.append(FileFault(parsed.line, "id", f"{task.key!r} is the id of {keys[task.key]} too", parsed.index))
+        if first != parsed.place:
+            faults.append(FileFault(parsed.line, "instruction", f"the same as {first}", parsed.index))
     if tally.lost_outputs:
         faults.append(FileFault(0, "", tally.lost_outputs))
+    found = joining.tasks()
     if not found and not faults:
         faults.append(FileFault(0, "", "the file holds no task"))
     faults.sort(key=lambda fault: fault.line)
-    tasks = tuple(task for _, task in found.values())
-    lines = tuple(line for line, _ in found.values())
+    tasks, lines = tuple(task for _, task in found), tuple(line for line, _ in found)
     return SeedFile(path, tally.format, tasks, lines, tuple(faults), (*source.notes, *tally.notes()))
+
+
+class _Joining:
+    """Tasks in the order they came, those of equal instructions, white space aside, as one."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[int, str, SeedTask]] = {}
+        self._instances: dict[str, dict[Instance, None]] = {}
+
+    def add(self, task: SeedTask, line: int = 0, place: str = "") -> tuple[str, bool]:
+        """Take a task; return the place of the first of its instruction, and whether this one brought instances to it."""
+        same = " ".join(task.instruction.split())
+        first_line, first_place, first = self._first.setdefault(same, (line, place, task))
+        instances = self._instances.setdefault(same, {})
+        before = len(instances)
+        instances.update(dict.fromkeys(task.instances))
+        if first is not task and first.is_classification is None:
+            self._first[same] = (first_line, first_place, replace(first, is_classification=task.is_classification))
+        return first_place, first is not task and len(instances) > before
+
+    def tasks(self) -> list[tuple[int, SeedTask]]:
+        """Return the tasks, each with the line that it began on."""
+        return [(line, replace(task, instances=tuple(self._instances[same]))) for same, (line, _, task) in self._first.items()]
 
 
 def join_tasks(tasks: Iterable[SeedTask]) -> list[SeedTask]:
     """Return the tasks with those of equal instructions, white space aside, as one: the first, with the instances of all."""
-    found: dict[str, SeedTask] = {}
+    joining = _Joining()
     for task in tasks:
-        first = found.setdefault(_same(task), task)
-        if first is not task:
-            found[_same(task)] = _joined(first, task) or first
-    return list(found.values())
-
-
-def _same(task: SeedTask) -> str:
-    return " ".join(task.instruction.split())
-
-
-def _joined(first: SeedTask, other: SeedTask) -> SeedTask | None:
-    """Return `first` with the instances of `other` that it has not; None where there are none."""
-    known = set(first.instances)
-    new = tuple(each for each in dict.fromkeys(other.instances) if each not in known)
-    flag = first.is_classification if first.is_classification is not None else other.is_classification
-    return replace(first, instances=first.instances + new, is_classification=flag) if new else None
+        joining.add(task)
+    return [task for _, task in joining.tasks()]
 
 
 def read_seeds(path: Path) -> SeedFile:

@@ -147,11 +147,13 @@ def test_duplicates_name_both_lines(tmp_path: Path) -> None:
     path = write(tmp_path / "seeds.jsonl", GOOD, {**GOOD, "instruction": "Greet  a guest. "})
     assert faults(path) == [
         (2, "id", "'seed_task_0' is the id of line 1 too"),
-        (2, "instruction", "the same as on line 1"),
+        (2, "instruction", "the same as line 1"),
     ]
 
 
-@pytest.mark.parametrize("mark", [b"SQLite format 3\0", b"PK\x03\x04", b"PAR1", b"version https://git-lfs", b"\n<!DOCTYPE HTML>"])
+@pytest.mark.parametrize(
+    "mark", [b"SQLite format 3\0", b"PK\x03\x04", b"PAR1", b"version https://git-lfs", b"\n<!DOCTYPE HTML>", b"x" * 257 + b"ustar"]
+)
 def test_what_is_no_text_is_named(tmp_path: Path, mark: bytes) -> None:
     path = tmp_path / "seeds.jsonl"
     path.write_bytes(mark + b"...")

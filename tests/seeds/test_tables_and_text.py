@@ -37,7 +37,7 @@ def test_delimiter_is_found_in_the_header(tmp_path: Path, delimiter: str) -> Non
 
 
 def test_rows_of_one_instruction_are_instances_of_one_task(tmp_path: Path) -> None:
-    path = csv_file(tmp_path, "instruction,input,output\nDouble it.,1,2\nOther.,,x\nDouble it.,2,4\n")
+    path = csv_file(tmp_path, "id,instruction,input,output\n7,Double it.,1,2\n8,Other.,,x\n7,Double it.,2,4\n")
     assert [task.instances for task in read_tasks(path)] == [(Instance("1", "2"), Instance("2", "4")), (Instance("", "x"),)]
 
 
@@ -57,7 +57,7 @@ def test_line_breaks_within_fields_keep_line_numbers_right(tmp_path: Path) -> No
         ("instruction,input,output\nDo it.,x,\n", (2, "output", "empty, though there is an input")),
         ("instruction,is_classification\nDo it.,maybe\n", (2, "is_classification", "neither true nor false")),
         ("instruction,output\nDo it.,x,y\n", (2, "", "3 fields where the header has 2")),
-        ("instruction,output\nDo it.,x\nDo it.,x\n", (3, "instruction", "the same as on line 2")),
+        ("instruction,output\nDo it.,x\nDo it.,x\n", (3, "instruction", "the same as line 2")),
         ('instruction,output\nDo it.,"x\n', (2, "", "broken CSV: a quote is opened and never closed")),
     ],
 )
