@@ -54,7 +54,7 @@ def _print(contents: SeedFile, found: SeedFigures) -> None:
     from studio.text import display_line
 
     name = display_line(str(contents.path))
-    highest = f"{found.highest.score:.2f} (lines {found.highest.other} and {found.highest.line})" if found.highest else "none"
+    highest = f"{found.highest.score:.2f} ({found.highest.other_place} and {found.highest.place})" if found.highest else "none"
     unknown = f" ({found.unknown} unknown)" if found.unknown else ""
     click.echo(
         f"{name}: {found.tasks} tasks ({contents.format}), {found.classification_share:.1%} classification{unknown}, "
@@ -66,7 +66,8 @@ def _print(contents: SeedFile, found: SeedFigures) -> None:
     for fault in contents.faults:
         click.echo(fault.at(contents.path))
     for pair in found.similar:
-        click.echo(f"{name}:{pair.line}: warning: {pair.warning}")
+        place = "" if pair.place.startswith("line") else f" {pair.place}:"
+        click.echo(f"{name}:{pair.line}:{place} warning: {pair.warning}")
 
 
 def _as_object(contents: SeedFile, found: SeedFigures) -> dict[str, Any]:

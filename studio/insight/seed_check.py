@@ -18,17 +18,19 @@ _CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class SimilarPair:
-    """Two tasks of a file, by their lines, and their ROUGE-L F1 (0 to 1)."""
+    """Two tasks of a file, by their lines and as their faults would name them, and their ROUGE-L F1 (0 to 1)."""
 
     line: int
     other: int
     score: float
+    place: str
+    other_place: str
 
     @property
     def warning(self) -> str:
         """What to tell of it."""
         strength = "the method would reject it as not new" if self.score > NOT_NOVEL else "very similar"
-        return f"ROUGE-L {self.score:.2f} to line {self.other}: {strength}"
+        return f"ROUGE-L {self.score:.2f} to {self.other_place}: {strength}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ def _pairs(contents: SeedFile) -> Iterator[SimilarPair]:
         texts = instructions[start : start + _CHUNK]
         batch = index.batch(texts)
         for offset in range(len(texts)):
-            line = contents.lines[start + offset]
+            line, place = contents.lines[start + offset], contents.places[start + offset]
             for neighbour in batch.novelty(offset).neighbours:
-                yield SimilarPair(line, contents.lines[neighbour.task_id], neighbour.score)
+                other = neighbour.task_id
+                yield SimilarPair(line, contents.lines[other], neighbour.score, place, contents.places[other])
             batch.accept(offset, start + offset)

@@ -155,12 +155,13 @@ def _listed(counter: Counter[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SeedFile:
-    """What a file holds: its tasks with the lines they begin on, its faults in the order of lines, and what else is to be said of it."""
+    """What a file holds: its tasks, the lines they begin on and the places as faults name them, its faults in the order of lines, notes."""
 
     path: Path
     format: str
     tasks: tuple[SeedTask, ...]
     lines: tuple[int, ...]
+    places: tuple[str, ...]
     faults: tuple[FileFault, ...]
     notes: tuple[str, ...] = ()
 
@@ -192,8 +193,8 @@ def inspect_file(path: Path) -> SeedFile:
     if not found and not faults:
         faults.append(FileFault(0, "", "the file holds no task"))
     faults.sort(key=lambda fault: fault.line)
-    tasks, lines = tuple(task for _, task in found), tuple(line for line, _ in found)
-    return SeedFile(path, tally.format, tasks, lines, tuple(faults), (*source.notes, *tally.notes()))
+    lines, places, tasks = zip(*found, strict=True) if found else ((), (), ())
+    return SeedFile(path, tally.format, tasks, lines, places, tuple(faults), (*source.notes, *tally.notes()))
 
 
 class _Joining:
@@ -214,9 +215,9 @@ class _Joining:
             self._first[same] = (first_line, first_place, replace(first, is_classification=task.is_classification))
         return first_place, first is not task and len(instances) > before
 
-    def tasks(self) -> list[tuple[int, SeedTask]]:
-        """Return the tasks, each with the line that it began on."""
-        return [(line, replace(task, instances=tuple(self._instances[same]))) for same, (line, _, task) in self._first.items()]
+    def tasks(self) -> list[tuple[int, str, SeedTask]]:
+        """Return the tasks, each with the line and the place that it began on."""
+        return [(line, place, replace(task, instances=tuple(self._instances[same]))) for same, (line, place, task) in self._first.items()]
 
 
 def join_tasks(tasks: Iterable[SeedTask]) -> list[SeedTask]:
@@ -224,7 +225,7 @@ def join_tasks(tasks: Iterable[SeedTask]) -> list[SeedTask]:
     joining = _Joining()
     for task in tasks:
         joining.add(task)
-    return [task for _, task in joining.tasks()]
+    return [task for _, _, task in joining.tasks()]
 
 
 def read_seeds(path: Path) -> SeedFile:
