@@ -13,7 +13,7 @@ from itertools import pairwise
 
 _BLANK = r"[^\S\n]"
 _WORD = r"Tasks?|Instructions?|Items?|Questions?|Prompts?|Exercises?|No|任务|指令|Aufgabe|Tâche|Tarea|Задание|Задача"
-_NUMERAL = r"\d{1,4}|[①-⑳]|[一二三四五六七八九十]{1,3}|[IVXL]{1,6}"
+_NUMERAL = r"\d{1,3}|[①-⑳]|[一二三四五六七八九十]{1,3}|[IVXL]{1,6}"
 _MARK = re.compile(
     rf"^{_BLANK}{{0,8}}(?:[>#]{{1,6}}{_BLANK})?(?:[-*+•]{_BLANK})?(?P<bold>[*_]{{0,3}})(?P<lead>(?:(?:{_WORD})\.?{_BLANK}?)?[#(\[（【№]?{_BLANK}?)"
     rf"(?P<number>{_NUMERAL})(?P<inner>[*_]{{0,3}})"
