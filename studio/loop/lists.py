@@ -17,14 +17,14 @@ _NUMERAL = r"\d{1,3}|[①-⑳]|[一二三四五六七八九十]{1,3}|[IVXL]{1,6}
 _MARK = re.compile(
     rf"^{_BLANK}{{0,8}}(?:[>#]{{1,6}}{_BLANK})?(?:[-*+•]{_BLANK})?(?P<bold>[*_]{{0,3}})(?P<lead>(?:(?:{_WORD})\.?{_BLANK}?)?[#(\[（【№]?{_BLANK}?)"
     rf"(?P<number>{_NUMERAL})(?P<inner>[*_]{{0,3}})"
-    rf"(?P<tail>{_BLANK}?[.)\]）】、．。:：]{{1,2}}(?!\d)|{_BLANK}?[-–—](?={_BLANK})|\ufe0f?\u20e3|{_BLANK}*$|(?={_BLANK}))(?P<end>[*_]{{0,3}}){_BLANK}?",
+    rf"(?P<tail>{_BLANK}?[.)\]）】、．。:：]{{1,2}}(?!\d)|{_BLANK}?[-–—](?={_BLANK}+[^\W\d])|\ufe0f?\u20e3|{_BLANK}*$|(?={_BLANK}))(?P<end>[*_]{{0,3}}){_BLANK}?",
     re.MULTILINE | re.IGNORECASE,
 )
 _RELEASED = re.compile(r"^\d++\s?+\. ", re.MULTILINE)
 _BULLET = re.compile(rf"^(?P<indent>{_BLANK}{{0,8}})(?P<sign>[-*+•–—]){_BLANK}", re.MULTILINE)
 _INLINE = re.compile(r"(?<=[^\s\d])[^\S\n](?P<number>\d{1,3})[.)] ")
 _LABEL = re.compile(r"(?:Task|Instruction|任务|指令)\s?\d{0,4}\s?[:：]\s?", re.IGNORECASE)
-_EMPHASIS = re.compile(r"(\*\*|__)([^*_]{1,200})\1(?=$|[\s:：.,])")
+_EMPHASIS = re.compile(r"(\*\*)([^*]{1,200})\1(?=$|[\s:：.,])")
 _WRAPPERS = (
     ("***", "***"),
     ("**", "**"),
@@ -131,9 +131,12 @@ def _is_mark(found: re.Match[str]) -> bool:
     tail, lead = found["tail"].strip(), found["lead"].strip()
     if "①" <= found["number"] <= "⑳":
         return True
+    if found["number"].isascii() and found["number"].isalpha():
+        # `x: 5` and `i)` are no numbers of a list.
+        return found["number"].isupper() and tail[:1] in (".", ")")
     if tail:
-        # `10.5`, `10:30` are excluded by the pattern; a letter's numeral needs a mark that is common for it.
-        return found["number"].isdigit() or tail[0] in ".)、．:：）" or not found["number"].isalpha()
+        # `10.5`, `10:30` and `10 - 5` are excluded by the pattern.
+        return found["number"].isdigit() or tail[0] in ".)、．:：）"
     return bool(lead) and found["number"].isdigit() and (lead[-1:] in "#№" or lead[:1].isalpha())
 
 

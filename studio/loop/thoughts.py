@@ -68,16 +68,15 @@ def without_thoughts(text: str) -> Answer:
     """Take the thoughts out of a completion.
 
     They begin where a mark begins a line or follows what begins an item or a field (`10.`, `Output:`), and go up to the closing mark, or to
-    the end where there is none. A closing mark alone, at an end of its line, closes what the completion began with. Marks within a sentence
-    are left: a text may speak of them; see `first_mark`. A text without a mark is returned as it is.
+    the end where there is none. A closing mark alone, at an end of its line, closes all that came since the thoughts before, or since the
+    beginning. Marks within a sentence are left: a text may speak of them; see `first_mark`. A text without a mark is returned as it is.
     """
     kept: list[str] = []
     start = 0
     inside = thought = False
     for mark in _MARK.finditer(text):
         if mark["close"] is not None and (inside or _ends_line(text, mark)):
-            if not inside:
-                kept.clear()
+            # Without an opening one, all since the last thoughts was some.
             inside, thought, start = False, True, mark.end()
         elif mark["open"] is not None and not inside and _begins(text, start, mark.start()):
             kept.append(text[start : mark.start()])

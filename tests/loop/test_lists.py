@@ -80,6 +80,9 @@ def test_what_is_around_an_item_is_no_part_of_it(around: str) -> None:
         # Numbers that are no marks.
         (" In the year\n10 people met at\n10:30 and drank 10.5 litres.", ["In the year 10 people met at 10:30 and drank 10.5 litres."]),
         (" Tell what happened then\n1990: a war\n1991: a peace", ["Tell what happened then 1990: a war 1991: a peace"]),
+        (" Solve these now\n10 - 5 = ?\n11 - 3 = ?", ["Solve these now 10 - 5 = ? 11 - 3 = ?"]),
+        (" Name the point\nx: 5\ny: 6\ni) left\nii) right", ["Name the point x: 5 y: 6 i) left ii) right"]),
+        (" __init__ is what?\n10) Go on.", ["__init__ is what?", "Go on."]),
         (" Explain 2**10 now.\n10) Add 3**2.", ["Explain 2**10 now.", "Add 3**2."]),
         # Code is part of its item.
         (" What does it print?\n```\n10. x\n11) y\n```\n10) Go on.", ["What does it print? ``` 10. x 11) y ```", "Go on."]),

@@ -69,6 +69,7 @@ def test_a_mark_in_quotation_marks_is_spoken_of() -> None:
 
 def test_thoughts_behind_a_number_or_a_field_go() -> None:
     assert without_thoughts(" A.\n10. <think>x</think> B.\n**11.** <think>y</think>C.").text == " A.\n10.  B.\n**11.** C."
+    assert without_thoughts(" A.\n10. <think>x</think>no\n</think>B.").text == " A.\n10. B."
     assert without_thoughts("Output: <think>x\n\nOutput: no</think>Forty-two").text == "Output: Forty-two"
 
 
