@@ -9,7 +9,9 @@ from typing import Any, TextIO
 _DEBUG, INFORMATION, _CONTINUED = 1, 2, 5
 """Of ggml.h's ggml_log_level: 3 is a warning, 4 an error. The numbers in llama-cpp-python's own logger are older ones."""
 _OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers")
-_LINES_IN_HINT = 4
+_LINES_LOOKED_AT, _LINES_IN_HINT = 20, 2
+_CAUSE = re.compile(r"(?:error loading model(?: \w+)?|failed to initialize the context): ")
+"""What stands before the reason that llama.cpp gives; lines after it only say that it gave up."""
 _DEVICE = re.compile(r"using device (\S+)")
 
 
@@ -62,8 +64,10 @@ LOG = LogBuffer()
 
 
 def last_words() -> str:
-    """Return llama.cpp's last log lines on one line, for an error's hint."""
-    return "llama.cpp says: " + " / ".join(LOG.last(_LINES_IN_HINT))
+    """Return why llama.cpp gave up, by its last log lines, on one line for an error's hint."""
+    lines = LOG.last(_LINES_LOOKED_AT)
+    cause = next((line for line in reversed(lines) if _CAUSE.search(line)), "")
+    return "llama.cpp says: " + (_CAUSE.split(cause)[-1] if cause else " / ".join(lines[-_LINES_IN_HINT:]))
 
 
 _callback: Any = None

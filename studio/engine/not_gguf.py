@@ -51,7 +51,7 @@ _ANSWER = re.compile(
     rb'\s*\{\s*"(error|message|detail)"|\s*(Entry not found|Invalid username|Access to model|Repository not found|Not Found)'
 )
 _PIECE = re.compile(
-    r"[.\-_]part[.\-_]?\d+[.\-_]?of[.\-_]?\d+$|[.\-_]split[.\-_]?(\d+|[a-z]{1,3})$|[.\-_]part[.\-_]?(\d+|[a-z]{1,2})$|\.gguf[.\-_]?(\d{1,4}|[a-z]{2})$",
+    r"[.\-_]part[.\-_]?\d+[.\-_]?of[.\-_]?\d+$|[.\-_]split[.\-_]?(\d+|[a-z]{1,3})$|[.\-_]part[.\-_]?(\d+|[a-z]{1,2})$|\.gguf[.\-_]?(\d{1,4}|[ab][a-z])$",
     re.IGNORECASE,
 )
 _UNFINISHED = re.compile(r"\.(part|partial|crdownload|incomplete|download|downloading|downloadinprogress|aria2|tmp|!qb)$", re.IGNORECASE)
@@ -150,7 +150,8 @@ def unknown_name(name: str, nearest: Callable[[], str]) -> ModelError:
 
 def _hub_hint(names: list[str]) -> str:
     repository = "/".join(part.partition(":")[0] for part in names[:2]) or "ORG/NAME"
-    file = names[-1].partition("?")[0] if len(names) > 2 and names[-1].lower().endswith(".gguf") else "FILE.gguf"
+    last = names[-1].partition("?")[0] if len(names) > 2 else ""
+    file = last if last.lower().endswith(".gguf") else "FILE.gguf"
     return f"download a GGUF file of it: hf download {repository} {file} --local-dir models"
 
 
