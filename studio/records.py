@@ -85,7 +85,7 @@ class HoldOut:
 class Task:
     """A task of the pool. `is_classification` is None while nobody has decided it.
 
-    A task that is `held_out` is for evaluation alone: never sampled, exported or trained on.
+    A task that is `held_out` is for evaluation alone: never sampled, exported or trained on. One that is `marked` a person wants to review.
     """
 
     id: int
@@ -97,6 +97,7 @@ class Task:
     instances: tuple[Instance, ...] = ()
     round: int | None = None
     held_out: bool = False
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

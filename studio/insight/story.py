@@ -1,14 +1,49 @@
-"""The whole story of one task or candidate: where it came from, what was decided of it and why, what became of it."""
+"""The whole story of one task or candidate: where it came from, what was done with it, by whom and when, and whether it is in the data."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from studio.errors import UsageError
+from studio.pool.ledger_records import ActionState, ActionStep
 from studio.pool.queries import Queries
 from studio.pool.records import CandidateRecord, DecisionRecord, InstanceRecord, RequestRecord
-from studio.records import Neighbour, Task
+from studio.pool.review_records import Annotation
+from studio.records import Decider, Neighbour, Origin, Task, TaskState, Verdict
+
+_STEPS = {"do": "by human", "undo": "taken back by human", "redo": "done again by human"}
+_ANEW = frozenset({"regenerate", "parameters"})
+"""Kinds of actions that have a round written anew."""
+_OF_INSTANCES = frozenset({"edit instance", "drop instance", "restore instance", "more instances"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was done, in words that say by whom; `at` is an ISO 8601 time in UTC, `decision` what it decided of the candidate."""
+
+    at: str
+    words: str
+    decision: DecisionRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether something is in the data, because of what, by whom and when; the last two are None where nobody noted it."""
+
+    in_data: bool
+    because: str
+    by: Decider | None = None
+    at: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The answer as a sentence."""
+        who = f", by {self.by}" if self.by else ""
+        when = f" at {self.at}" if self.at else ""
+        return f"{'In' if self.in_data else 'Not in'} the data: {self.because}{who}{when}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +52,7 @@ class Story:
 
     A seed or import has a task and no candidate, a rejected candidate no task. `parents` are the in-context tasks in the order of the
     prompt; `decisions` are oldest first, the last one holds; `near` are the instructions of the neighbours and of the nearest task, by id.
+    `steps` are what people did with it, oldest first. `held_out_at` is when seeds were kept apart, None where none were.
     """
 
     task: Task | None
@@ -28,10 +64,35 @@ class Story:
     near: dict[int, str]
     instances: tuple[InstanceRecord, ...]
     task_requests: tuple[RequestRecord, ...]
+    steps: tuple[ActionStep, ...] = ()
+    annotation: Annotation = field(default_factory=Annotation)
+    held_out_at: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The instruction as it is now."""
+        if self.task is not None:
+            return self.task.instruction
+        edited = self.decisions[-1].edited if self.decisions else None
+        return edited if edited is not None else self.candidate.text if self.candidate is not None else ""
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Everything that was done, oldest first."""
+        return tuple(_events(self))
+
+    @property
+    def answer(self) -> Answer:
+        """Whether this is in the data, and why."""
+        return _answer(self)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
-        return asdict(self)
+        return {
+            **asdict(self),
+            "events": [asdict(each) for each in self.events],
+            "answer": {**asdict(self.answer), "words": self.answer.words},
+        }
 
 
 def parse_reference(text: str) -> tuple[str, int]:
@@ -48,14 +109,15 @@ def story_of(pool: Queries, reference: str) -> Story:
     Raises UsageError when it names nothing, PoolError when the pool has none of that id.
     """
     kind, number = parse_reference(reference)
-    if kind == "task":
-        return _story(pool, pool.task(number), pool.task_candidate(number))
-    candidate = pool.candidate(number)
-    return _story(pool, pool.task(candidate.task_id) if candidate.task_id is not None else None, candidate)
+    with pool.one_state():
+        if kind == "task":
+            return _story(pool, pool.task(number), pool.task_candidate(number))
+        candidate = pool.candidate(number)
+        return _story(pool, pool.task(candidate.task_id) if candidate.task_id is not None else None, candidate)
 
 
 def _story(pool: Queries, task: Task | None, candidate: CandidateRecord | None) -> Story:
-    request = pool.candidate_request(candidate.id) if candidate else None
+    request = pool.request(candidate.request_id) if candidate else None
     decisions = tuple(pool.decisions(candidate.id)) if candidate else ()
     neighbours = pool.neighbours(candidate.id) if candidate else ()
     near_ids = dict.fromkeys([each.task_id for each in neighbours] + [each.nearest for each in decisions if each.nearest is not None])
@@ -69,4 +131,83 @@ def _story(pool: Queries, task: Task | None, candidate: CandidateRecord | None) 
         near={each.id: each.instruction for each in pool.tasks(list(near_ids))},
         instances=tuple(pool.instances(task.id)) if task else (),
         task_requests=tuple(pool.task_requests(task.id)) if task else (),
+        steps=tuple(pool.steps(task.id if task else None, candidate.id if candidate else None)),
+        annotation=pool.annotation(task.id) if task else Annotation(),
+        held_out_at=pool.held_out_at() if task and task.held_out else None,
     )
+
+
+def _events(story: Story) -> Iterator[Event]:
+    """An action that decides the candidate does so once in each of its steps: the two are one event."""
+    brought: defaultdict[int | None, list[DecisionRecord]] = defaultdict(list)
+    for each in story.decisions:
+        brought[each.action_id].append(each)
+    events = [Event(each.decided_at, _decided(each), each) for each in brought[None]]
+    for step in story.steps:
+        decision = brought[step.action_id].pop(0) if brought[step.action_id] else None
+        words = f"{_STEPS[step.step]}: {step.words}" + (f"; {_decided(decision)}" if decision else "")
+        events.append(Event(step.at, words, decision))
+    # Times are whole seconds; what happened within one is in order already.
+    yield from sorted(events, key=lambda event: event.at)
+
+
+def _decided(decision: DecisionRecord) -> str:
+    return f"{decision.verdict} by {decision.decided_by}: {decision.reason}"
+
+
+def _answer(story: Story) -> Answer:
+    task, request = story.task, story.request
+    if request is not None and request.round_stage == "superseded":
+        anew = next((step for step in reversed(story.steps) if step.kind in _ANEW), None)
+        why = f"its attempt at round {request.round} was set aside"
+        return Answer(False, why, Decider.HUMAN, request.round_ended) if anew is None else _by(anew, why)
+    if task is None or (task.state is TaskState.RETIRED and story.decisions and story.decisions[-1].verdict is Verdict.REJECTED):
+        return _of_decision(story, in_data=False)
+    if task.state is TaskState.RETIRED:
+        retired = _last_done(story, "retire")
+        if retired is not None:
+            return _by(retired)
+        number = f"round {request.round}" if request is not None else "its round"
+        why = f"{number} was given up unfinished, for a run with other settings"
+        return Answer(False, why, Decider.HUMAN, request.round_ended if request is not None else None)
+    if task.state is TaskState.DRAFT:
+        return Answer(False, f"round {task.round} is not finished")
+    if task.held_out:
+        return Answer(False, "it was kept apart for evaluation", Decider.HUMAN, story.held_out_at)
+    if not any(each.verdict is Verdict.ACCEPTED for each in story.instances):
+        return _without_instances(story)
+    if task.origin is Origin.GENERATED:
+        return _of_decision(story, in_data=True)
+    restored = _last_done(story, "restore")
+    why = "it is a seed, exported with --include-seeds" if task.origin is Origin.SEED else "it was imported"
+    return Answer(True, why) if restored is None else _by(restored, why, in_data=True)
+
+
+def _of_decision(story: Story, *, in_data: bool) -> Answer:
+    held = story.decisions[-1]
+    restored = _last_done(story, "restore") if in_data else None
+    if restored is not None and restored.at >= held.decided_at:
+        return _by(restored, in_data=True)
+    step = next((event for event in reversed(story.events) if event.decision is held), None)
+    told = f" ({step.words.partition('; ')[0]})" if step is not None and held.action_id is not None else ""
+    return Answer(in_data, f"{held.verdict}, {held.reason}{told}", held.decided_by, held.decided_at)
+
+
+def _without_instances(story: Story) -> Answer:
+    if not story.instances:
+        return Answer(False, "it has no instances yet", None, None)
+    why = f"none of its instances is accepted ({', '.join(dict.fromkeys(each.reason for each in story.instances))})"
+    changed = next((step for step in reversed(story.steps) if step.kind in _OF_INSTANCES), None)
+    if changed is not None and any(each.decided_by is Decider.HUMAN for each in story.instances):
+        return _by(changed, why)
+    return Answer(False, why, Decider.RULE, story.request.round_ended if story.request is not None else None)
+
+
+def _by(step: ActionStep, why: str = "", *, in_data: bool = False) -> Answer:
+    words = step.words if step.step != "undo" else f"{step.words}, which was taken back"
+    return Answer(in_data, f"{why} ({words})" if why else words, Decider.HUMAN, step.at)
+
+
+def _last_done(story: Story, kind: str) -> ActionStep | None:
+    counting = (ActionState.DONE, ActionState.SETTLED)
+    return next((step for step in reversed(story.steps) if step.kind == kind and step.state in counting), None)

@@ -1,105 +1,174 @@
-"""A story as text for a terminal. Everything a model wrote passes through `display` and is never markup."""
+"""A story in words, once for all that show it: sections of lines, their parts cleaned of what could act on a terminal, none of it markup.
+
+Its skins only choose where the sections stand and what a role looks like: here for a terminal, on the pool screen, and on a report's page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from studio.insight.story import Story
+from studio.insight.story import Event, Story
 from studio.loop.reasons import REASONS
 from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
+from studio.records import TaskState, Verdict
 from studio.text import display, display_line
+
+Role = Literal["", "bold", "muted", "good", "bad", "warning"]
+Line = tuple[tuple[str, Role], ...]
+
+_KINDS = {None: "not yet classified", True: "classification", False: "not classification"}
+_RICH: dict[Role, str] = {"": "", "bold": "bold", "muted": "", "good": "green", "bad": "red", "warning": "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Lines under a title; the first section, which says what is told of, has none. A text may be of several lines."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+def story_sections(story: Story, *, prompts: bool = False, most: int | None = None) -> Iterator[Section]:
+    """Yield the story, most important first, and its answer apart from it: see `answer_line`.
+
+    `prompts` adds the full prompts, `most` is how many characters of a text are told.
+    """
+    told = _Teller(story, prompts, most)
+    yield Section("", tuple(told.head()))
+    parts = (
+        ("Instances", (line for each in story.instances for line in told.instance(each))),
+        ("History", (line for each in story.events for line in told.event(each))),
+        ("Most similar tasks then", (told.task(n.task_id, f"{n.score:.4f}  ") for n in story.neighbours)),
+        ("In-context tasks", ((*told.task(each.id), (f"  ({each.origin})", "muted")) for each in story.parents)),
+    )
+    for title, lines in parts:
+        if found := tuple(lines):
+            yield Section(title, found)
+    for request in (story.request, *story.task_requests):
+        if request is not None:
+            yield Section(f"Request {request.round}/{request.stage}/{request.ordinal}", tuple(told.exchange(request)))
+
+
+def answer_line(story: Story) -> Line:
+    """Whether it is in the data, because of what, by whom, and when."""
+    return ((display_line(story.answer.words), "good" if story.answer.in_data else "bad"),)
 
 
 def story_report(story: Story, *, prompts: bool) -> Group:
-    """The story in sections; `prompts` adds the full prompts."""
-    return Group(*_sections(story, prompts))
+    """The story for a terminal, its answer last: that is what one sees when all has been printed."""
+    parts: list[Text | Padding] = []
+    for section in story_sections(story, prompts=prompts):
+        if section.title:
+            parts += [Text(), Text(section.title, style="bold")]
+        parts += [Padding(_text(line), (0, 0, 0, 2 if section.title else 0)) for line in section.lines]
+    return Group(*parts, Text(), _text(answer_line(story)))
 
 
-def _sections(story: Story, prompts: bool) -> Iterator[Text | Padding]:
-    yield from _head(story)
-    if story.decisions:
-        yield from _section("Decisions", (line for each in story.decisions for line in _decision(each, story.near)))
-    if story.neighbours:
-        yield from _section(
-            "Most similar tasks then", (f"{n.score:.4f}  {_task(n.task_id, story.near[n.task_id])}" for n in story.neighbours)
+def _text(line: Line) -> Text:
+    return Text.assemble(*((words, _RICH[role]) for words, role in line))
+
+
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    story: Story
+    prompts: bool
+    most: int | None
+
+    def head(self) -> Iterator[Line]:
+        """What it is and what it says, and what people hung on it."""
+        story, task = self.story, self.story.task
+        if task is not None:
+            joined = f", round {task.round}" if task.round is not None else ""
+            state: Role = "muted" if task.state is TaskState.ACTIVE else "warning"
+            yield (
+                (f"task {task.id}", "bold"),
+                (f": {task.origin}, ", "muted"),
+                (task.state, state),
+                (f", {_KINDS[task.is_classification]}{joined}", "muted"),
+                (", held out for evaluation" if task.held_out else "", "bold"),
+                (", * marked for review" if task.marked else "", "warning"),
+            )
+        elif story.candidate is not None:
+            yield ((f"candidate c{story.candidate.id}", "bold"), (": not in the pool", "bad"))
+        yield ((self._cut(story.text), ""),)
+        if story.candidate is not None and story.candidate.text != story.text:
+            yield (("edited by human; the model wrote: ", "muted"), (self._cut(story.candidate.text), ""))
+        if story.annotation.tags:
+            yield (("tags: ", "muted"), (display_line(", ".join(story.annotation.tags)), ""))
+        if story.annotation.note:
+            yield (("note: ", "muted"), (self._cut(story.annotation.note), ""))
+
+    def instance(self, found: InstanceRecord) -> Iterator[Line]:
+        """An instance with its verdict, and what it was before a person changed it."""
+        yield from self._pair(found.verdict, f"{found.reason}, by {found.decided_by}", found.input, found.output)
+        if (first := found.original) is not None and (first.input, first.output) != (found.input, found.output):
+            yield from self._pair(
+                None, f"before it was edited, {first.verdict}: {first.reason}, by {first.decided_by}", first.input, first.output
+            )
+
+    def _pair(self, verdict: Verdict | None, words: str, given: str, output: str) -> Iterator[Line]:
+        head: Line = ((words, "muted"),)
+        if verdict is not None:
+            head = ((verdict, "good" if verdict is Verdict.ACCEPTED else "bad"), (f": {words}", "muted"))
+        yield head
+        yield (("  input:  ", "muted"), (self._cut(given) or "(none)", ""))
+        yield (("  output: ", "muted"), (self._cut(output), ""))
+
+    def event(self, event: Event) -> Iterator[Line]:
+        """What was done, by whom and when; of a decision why, by which scores, and with which text."""
+        decision = event.decision
+        role: Role = "" if decision is None else "good" if decision.verdict is Verdict.ACCEPTED else "bad"
+        yield ((f"{event.at}  ", "muted"), (display_line(event.words), role))
+        if decision is not None:
+            yield from self._decision(decision)
+
+    def _decision(self, decision: DecisionRecord) -> Iterator[Line]:
+        if decision.reason in REASONS:
+            yield ((f"  {REASONS[decision.reason]}", "muted"),)
+        scores = f"highest ROUGE-L {decision.score:.4f}, to a seed {decision.seed_score:.4f}, mean over the pool {decision.mean_score:.4f}"
+        yield ((f"  {scores}", ""),)
+        if decision.nearest is not None:
+            yield self.task(decision.nearest, "  nearest: ")
+        if decision.edited is not None:
+            yield (("  text, edited by human: ", "muted"), (self._cut(decision.edited), ""))
+
+    def exchange(self, request: RequestRecord) -> Iterator[Line]:
+        """What a model was asked and what came back."""
+        params = request.params
+        yield (
+            (f"model {display_line(request.model.name)}, seed {request.seed}, temperature {params.temperature:g}, ", "muted"),
+            (f"top_p {params.top_p:g}, at most {params.max_tokens} tokens", "muted"),
         )
-    if story.parents:
-        yield from _section("In-context tasks", (f"{_task(each.id, each.instruction)}  ({each.origin})" for each in story.parents))
-    if story.request:
-        yield from _section(f"Request {_place(story.request)}", _exchange(story.request, prompts))
-    for request in story.task_requests:
-        yield from _section(f"Request {_place(request)}", _exchange(request, prompts))
-    if story.instances:
-        yield from _section("Instances", (line for each in story.instances for line in _instance(each)))
+        if self.prompts:
+            yield (("prompt:", "muted"),)
+            yield ((display(request.prefix + request.suffix), ""),)
+        if request.completion is None:
+            yield (("not answered yet", "warning"),)
+            return
+        done = request.completion
+        detail = f" ({display_line(done.detail, 60)})" if done.detail.strip() else ""
+        tokens = f"{done.prompt_tokens} prompt ({done.cached_tokens} cached), {done.completion_tokens} written"
+        yield ((f"finished: {done.finish_reason}{detail}; tokens: {tokens}", "muted"),)
+        if done.probability is not None and params.choices:
+            choice = display_line(params.choices[0].strip(), 20)
+            yield ((f"probability of {choice}: {done.probability:.4f}, read from the logits", "muted"),)
+            yield (("the model chose:", "muted"),)
+        else:
+            yield (("the model wrote:", "muted"),)
+        yield ((self._cut(done.text), ""),)
 
+    def task(self, task_id: int, before: str = "") -> Line:
+        """Another task in one line."""
+        near = {each.id: each.instruction for each in self.story.parents} | self.story.near
+        return ((f"{before}{task_id}  ", "muted"), (display_line(near.get(task_id, ""), 100), ""))
 
-def _head(story: Story) -> Iterator[Text]:
-    if story.task:
-        task = story.task
-        kind = {None: "not yet classified", True: "classification", False: "not classification"}[task.is_classification]
-        joined = f", round {task.round}" if task.round is not None else ""
-        apart = ", held out for evaluation" if task.held_out else ""
-        yield Text(f"task {task.id}: {task.origin}, {task.state}, {kind}{joined}{apart}", style="bold")
-        yield Text(display(task.instruction))
-    elif story.candidate:
-        yield Text(f"candidate c{story.candidate.id}: not in the pool", style="bold")
-        yield Text(display(story.candidate.text))
-
-
-def _section(title: str, lines: Iterator[str]) -> Iterator[Text | Padding]:
-    yield Text()
-    yield Text(title, style="bold")
-    for line in lines:
-        yield Padding(Text(line), (0, 0, 0, 2))
-
-
-def _decision(decision: DecisionRecord, near: dict[int, str]) -> Iterator[str]:
-    yield f"{decision.verdict} by {decision.decided_by}: {decision.reason}. {REASONS.get(decision.reason, '')}"
-    yield f"highest ROUGE-L {decision.score:.4f}, to a seed {decision.seed_score:.4f}, mean over the pool {decision.mean_score:.4f}"
-    if decision.nearest is not None:
-        yield f"nearest: {_task(decision.nearest, near[decision.nearest])}"
-
-
-def _exchange(request: RequestRecord, prompts: bool) -> Iterator[str]:
-    yield f"model {display_line(request.model.name)}, seed {request.seed}, {_params(request)}"
-    if prompts:
-        yield "prompt:"
-        yield display(request.prefix + request.suffix)
-    if request.completion is None:
-        yield "not answered yet"
-        return
-    done = request.completion
-    detail = f" ({display_line(done.detail, 60)})" if done.detail.strip() else ""
-    yield (
-        f"finished: {done.finish_reason}{detail}; tokens: {done.prompt_tokens} prompt ({done.cached_tokens} cached), "
-        f"{done.completion_tokens} written"
-    )
-    if done.probability is not None and request.params.choices:
-        yield f"probability of {display_line(request.params.choices[0].strip(), 20)}: {done.probability:.4f}, read from the logits"
-        yield "the model chose:"
-    else:
-        yield "the model wrote:"
-    yield display(done.text)
-
-
-def _instance(instance: InstanceRecord) -> Iterator[str]:
-    yield f"{instance.verdict}: {instance.reason}"
-    yield f"  input:  {display(instance.input)}" if instance.input else "  input:  (none)"
-    yield f"  output: {display(instance.output)}"
-
-
-def _task(task_id: int, instruction: str) -> str:
-    return f"{task_id}  {display_line(instruction, 100)}"
-
-
-def _place(request: RequestRecord) -> str:
-    return f"{request.round}/{request.stage}/{request.ordinal}"
-
-
-def _params(request: RequestRecord) -> str:
-    params = request.params
-    return f"temperature {params.temperature:g}, top_p {params.top_p:g}, at most {params.max_tokens} tokens"
+    def _cut(self, text: str) -> str:
+        if self.most is None or len(text) <= self.most:
+            return display(text)
+        return f"{display(text[: self.most])} … and {len(text) - self.most:,} characters more"

@@ -51,6 +51,18 @@ class ActionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionStep:
+    """One turn of an action: `step` is do, undo or redo, `state` what holds of the action now; `at` is an ISO 8601 time in UTC."""
+
+    action_id: int
+    kind: str
+    words: str
+    state: ActionState
+    step: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class HandDecision:
     """What a person decided of a candidate. `text` is None where it is the model's own."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from studio.pool.reading import Reader
-from studio.pool.records import RejectedCandidate
 
 
 class ProvenanceQueries(Reader):
@@ -20,13 +19,12 @@ class ProvenanceQueries(Reader):
         row = self._database.row("SELECT count(*) FROM verdicts WHERE decided_by = 'human'")
         return int(row[0]) if row else 0
 
-    def rejected_by_reason(self, limit: int) -> list[RejectedCandidate]:
+    def rejected_by_reason(self, limit: int) -> list[int]:
         """Return at most `limit` rejected candidates for each reason, by reason: scattered over the pool, and the same each time."""
         # Knuth's multiplicative hash of the id: as good as drawn at random, and of the candidate alone.
         sql = (
-            "SELECT candidate_id, coalesce(edited, text), verdicts.reason, score FROM (SELECT candidate_id, row_number() OVER"
+            "SELECT candidate_id FROM (SELECT candidate_id, reason, row_number() OVER"
             " (PARTITION BY reason ORDER BY (candidate_id * 2654435761) % 4294967296) AS place FROM verdicts WHERE verdict = 'rejected')"
-            " JOIN verdicts USING (candidate_id) JOIN candidates ON candidates.id = candidate_id"
             " WHERE place <= ? ORDER BY reason, candidate_id"
         )
-        return [RejectedCandidate(*row) for row in self._database.rows(sql, (limit,))]
+        return [candidate_id for (candidate_id,) in self._database.rows(sql, (limit,))]

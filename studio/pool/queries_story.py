@@ -8,6 +8,8 @@ from typing import Any
 
 from studio.errors import PoolError
 from studio.paths import shown
+from studio.pool.faults import explained
+from studio.pool.ledger_records import ActionState, ActionStep
 from studio.pool.reading import Reader
 from studio.pool.records import CandidateRecord, DecisionRecord, InstanceRecord, OriginalInstance, RequestRecord
 from studio.pool.rows import COMPLETION_COLUMNS, MODEL_COLUMNS, completion_of, model_of, sampling_of
@@ -21,10 +23,21 @@ _INSTANCE = "SELECT id, task_id, position, request_id, input, output, verdict, r
 _COMPLETION_WIDTH = COMPLETION_COLUMNS.count(",") + 1
 _REQUEST = (
     "SELECT requests.id, number, requests.stage, ordinal, task_id, prompts.text, suffix, params, requests.seed, runs.id,"
+    " rounds.stage, finished_at,"
     f" completions.request_id, {COMPLETION_COLUMNS}, {MODEL_COLUMNS} FROM requests"
     " JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id JOIN rounds ON rounds.id = round_id"
     " JOIN runs ON runs.id = run_id JOIN models ON models.id = model_id LEFT JOIN completions ON completions.request_id = requests.id"
 )
+
+
+# A candidate and the task it became, each or both; the request that it came from stands for its prompt and its round.
+_STEPS = """
+WITH mine (target, target_id) AS (
+    VALUES ('tasks', :task), ('candidates', :candidate), ('requests', (SELECT request_id FROM candidates WHERE id = :candidate))
+    UNION ALL SELECT 'rounds', round_id FROM candidates JOIN requests ON requests.id = request_id WHERE candidates.id = :candidate
+    UNION ALL SELECT 'instances', id FROM instances WHERE task_id = :task)
+SELECT actions.id, kind, words, state, step, at FROM actions JOIN action_steps ON action_id = actions.id
+WHERE actions.id IN (SELECT action_id FROM mine JOIN action_targets USING (target, target_id)) ORDER BY action_steps.id"""
 
 
 class StoryQueries(Reader):
@@ -74,6 +87,17 @@ class StoryQueries(Reader):
             )
         ]
 
+    def steps(self, task_id: int | None, candidate_id: int | None) -> list[ActionStep]:
+        """Return every step of every action that touched a task, its instances, its candidate, or the prompt or round of that, as done."""
+        with explained(self._database.path):
+            rows = self._database.connection.execute(_STEPS, {"task": task_id, "candidate": candidate_id})
+            return [ActionStep(found, kind, words, ActionState(state), step, at) for found, kind, words, state, step, at in rows]
+
+    def held_out_at(self) -> str | None:
+        """Return when seeds were kept apart for evaluation, an ISO 8601 time in UTC; None where none were."""
+        row = self._database.row("SELECT created_at FROM hold_outs")
+        return row[0] if row else None
+
     def neighbours(self, candidate_id: int) -> tuple[Neighbour, ...]:
         """Return the tasks most similar to an accepted candidate when it was decided, nearest first."""
         sql = "SELECT task_id, score FROM neighbours WHERE candidate_id = ? ORDER BY rank"
@@ -91,7 +115,7 @@ class StoryQueries(Reader):
         return _instance(row)
 
     def _request_of(self, row: Sequence[Any]) -> RequestRecord:
-        found, number, stage, ordinal, task_id, prefix, suffix, params, seed, run_id, completed, *rest = row
+        found, number, stage, ordinal, task_id, prefix, suffix, params, seed, run_id, round_stage, ended, completed, *rest = row
         parents = self._database.rows("SELECT task_id FROM request_parents WHERE request_id = ? ORDER BY position", (found,))
         return RequestRecord(
             id=found,
@@ -107,6 +131,8 @@ class StoryQueries(Reader):
             completion=None if completed is None else completion_of(rest[:_COMPLETION_WIDTH]),
             run_id=run_id,
             model=model_of(rest[_COMPLETION_WIDTH:]),
+            round_stage=round_stage,
+            round_ended=ended,
         )
 
 

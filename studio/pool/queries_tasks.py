@@ -28,10 +28,10 @@ class TaskQueries(Reader):
         for piece, places in chunks(ids):
             instances = self._accepted_instances(piece, places)
             sql = (
-                "SELECT tasks.id, origin, state, name, instruction, is_classification, number, held_out FROM tasks"
+                "SELECT tasks.id, origin, state, name, instruction, is_classification, number, held_out, marked FROM tasks"
                 f" LEFT JOIN rounds ON rounds.id = round_id WHERE tasks.id IN ({places})"
             )
-            for task_id, origin, state, name, instruction, answer, number, held_out in self._database.rows(sql, piece):
+            for task_id, origin, state, name, instruction, answer, number, held_out, marked in self._database.rows(sql, piece):
                 found[task_id] = Task(
                     id=task_id,
                     origin=Origin(origin),
@@ -42,6 +42,7 @@ class TaskQueries(Reader):
                     instances=tuple(instances[task_id]),
                     round=number,
                     held_out=bool(held_out),
+                    marked=bool(marked),
                 )
         missing = next((task_id for task_id in ids if task_id not in found), None)
         if missing is not None:

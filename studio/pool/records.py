@@ -175,7 +175,11 @@ class InstanceRecord:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """A request with all that surrounds it; `completion` is None while it has not come back."""
+    """A request with all that surrounds it; `completion` is None while it has not come back.
+
+    `round_stage` is the next stage of its round, 'done' after the last and 'superseded' where the round was written anew; `round_ended` is
+    when it ended, an ISO 8601 time in UTC, None while it has not.
+    """
 
     id: int
     round: int
@@ -190,6 +194,8 @@ class RequestRecord:
     completion: Completion | None
     run_id: int
     model: ModelIdentity
+    round_stage: str
+    round_ended: str | None
 
 
 @dataclass(frozen=True, slots=True)

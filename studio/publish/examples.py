@@ -5,22 +5,14 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from studio.insight.story import Story, story_of
 from studio.pool.evaluation_records import ContestantRecord, EvaluationItem
 from studio.pool.queries import Queries
-from studio.pool.records import InstanceRecord, RejectedCandidate
-from studio.records import Origin, Task, Verdict
+from studio.records import Origin
 
 ACCEPTED = 12
 PER_REASON = 3
 ANSWERED = 8
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptedExample:
-    """A generated task with its accepted instances."""
-
-    task: Task
-    instances: tuple[InstanceRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +28,8 @@ class Examples:
     """A random but repeatable choice: equal pools and seeds give equal examples."""
 
     seed: str
-    accepted: tuple[AcceptedExample, ...]
-    rejected: tuple[RejectedCandidate, ...]
+    accepted: tuple[Story, ...]
+    rejected: tuple[Story, ...]
 
 
 def examples(pool: Queries, seed: str) -> Examples:
@@ -45,11 +37,8 @@ def examples(pool: Queries, seed: str) -> Examples:
     rng = random.Random(f"{seed}/examples")
     frame = pool.task_ids(origin=Origin.GENERATED, with_instances=True)
     chosen = sorted(rng.sample(frame, min(ACCEPTED, len(frame))))
-    accepted = tuple(
-        AcceptedExample(task, tuple(each for each in pool.instances(task.id) if each.verdict is Verdict.ACCEPTED))
-        for task in pool.tasks(chosen)
-    )
-    return Examples(seed, accepted, tuple(pool.rejected_by_reason(PER_REASON)))
+    rejected = pool.rejected_by_reason(PER_REASON)
+    return Examples(seed, tuple(story_of(pool, f"t{found}") for found in chosen), tuple(story_of(pool, f"c{found}") for found in rejected))
 
 
 def answered(pool: Queries, evaluation_id: int, contestants: tuple[ContestantRecord, ...], seed: str) -> tuple[AnsweredExample, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from studio.loop.reasons import REASONS
-from studio.publish.elements import Html, missing, tag, text
-from studio.publish.examples import AcceptedExample
+from studio.insight.story import Story
+from studio.insight.story_report import Line, answer_line, story_sections
+from studio.publish.elements import Html, missing, tag
 from studio.publish.publication import Publication
-from studio.text import spoken
+from studio.records import TaskState, Verdict
 
 LONGEST = 1500
 """Characters of an example that are shown."""
@@ -34,22 +34,35 @@ def examples_section(found: Publication) -> Iterator[Html]:
         yield tag(
             "p", f"{len(shown.accepted)} of {found.statistics.tasks_with_instances:,} tasks with instances, drawn at random.", class_="note"
         )
-        yield from (_accepted(each) for each in shown.accepted)
+        yield from examples_of(shown.accepted)
     if shown.rejected:
         yield tag("h3", "Rejected")
         yield tag("p", "A few candidates for each reason.", class_="note")
-        for each in shown.rejected:
-            why = f"{spoken(each.reason)}: {REASONS.get(each.reason, '')} Highest ROUGE-L {each.score:.3f}."
-            yield tag("article", quoted(each.text), tag("p", why, class_="note"), class_="rejected")
+        yield from examples_of(shown.rejected)
 
 
-def _accepted(example: AcceptedExample) -> Html:
-    task = example.task
-    kind = "classification task" if task.is_classification else "task"
-    parts = [tag("h4", shortened(task.instruction))]
-    for each in example.instances:
-        if each.input:
-            parts += [tag("p", "Input", class_="field"), quoted(each.input)]
-        parts += [tag("p", "Output", class_="field"), quoted(each.output)]
-    number = text(f"{kind} {task.id}, round {task.round}") if task.round is not None else text(f"{kind} {task.id}")
-    return tag("article", *parts, tag("p", number, class_="note"))
+def examples_of(stories: Iterable[Story]) -> Iterator[Html]:
+    """Yield tasks with their accepted instances, and what is not in the data by its text alone, each with what was done with it."""
+    for story in stories:
+        if story.task is None or story.task.state is not TaskState.ACTIVE:
+            yield tag("article", quoted(story.text), *_told(story), class_="rejected")
+            continue
+        parts = [tag("h4", shortened(story.text))]
+        for each in story.instances:
+            if each.verdict is Verdict.ACCEPTED:
+                if each.input:
+                    parts += [tag("p", "Input", class_="field"), quoted(each.input)]
+                parts += [tag("p", "Output", class_="field"), quoted(each.output)]
+        yield tag("article", *parts, *_told(story))
+
+
+def _told(story: Story) -> Iterator[Html]:
+    """What else there is to tell: what it is, what was edited, what was done with it by whom and when, and whether it is in the data."""
+    yield tag("p", _plain(answer_line(story)), class_="note")
+    sections = {each.title: each.lines for each in story_sections(story, most=LONGEST)}
+    (what, _, *hung), lines = sections[""], [*sections.get("Instances", ()), *sections.get("History", ())]
+    yield tag("details", tag("summary", _plain(what)), *(tag("p", _plain(line), class_="note") for line in (*hung, *lines)))
+
+
+def _plain(line: Line) -> str:
+    return "".join(words for words, _ in line)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -11,11 +13,17 @@ from rich.console import Console
 from studio.errors import PoolError, UsageError
 from studio.insight.story import Story, parse_reference, story_of
 from studio.insight.story_report import story_report
+from studio.loop.session import Goal
 from studio.pool.queries import Queries
 from studio.pool.store import Pool
-from studio.records import Instance, Origin, SeedTask
+from studio.publish.section_examples import examples_of
+from studio.records import HoldOut, Instance, Origin, SeedTask, Stage, Verdict
+from studio.tui.widgets.story_text import story_text
+from support.html_page import Page
 from support.nasty_text import NASTY_TEXTS
 from support.pools import make_pool, walk_round
+from support.sessions import all_seeds, session_in
+from support.steering import ASKED, play_until
 
 
 @pytest.fixture
@@ -32,9 +40,9 @@ def tell(path: Path, reference: str) -> Story:
         return story_of(reader, reference)
 
 
-def shown(story: Story, *, prompts: bool = False) -> str:
+def shown(story: Story, *, prompts: bool = False, width: int = 200) -> str:
     out = StringIO()
-    Console(file=out, width=200, markup=False, emoji=False, highlight=False).print(story_report(story, prompts=prompts))
+    Console(file=out, width=width, markup=False, emoji=False, highlight=False).print(story_report(story, prompts=prompts))
     return out.getvalue()
 
 
@@ -47,7 +55,7 @@ def test_a_generated_task(path: Path) -> None:
     assert "accepted by rule: novel" in text
     assert "0.2500  3  Describe the animal with number 3." in text
     assert "9. Name three rivers." in text
-    assert "rejected: empty_output" in text
+    assert "rejected: empty_output, by rule" in text
     assert "Examples" not in text and "Examples" in shown(story, prompts=True)
 
 
@@ -72,6 +80,96 @@ def test_what_is_no_reference(reference: str) -> None:
 def test_what_is_not_there(path: Path, reference: str) -> None:
     with pytest.raises(PoolError, match="999"):
         tell(path, reference)
+
+
+STORIES = ("edited", "overruled", "taken back", "retired", "set aside", "dropped", "seed", "held out", "by rule")
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Story, str]]:
+    """Stories of every kind, and the words that their answers have to have."""
+    path = tmp_path_factory.mktemp("told") / "pool.db"
+    seeds = all_seeds()[:40]
+    with Pool.create(path, seeds, HoldOut("1", "0", frozenset({3}))) as pool:
+        session = session_in(pool, asked=ASKED)
+        list(session.run(Goal(rounds=1)))
+        reader, steering = pool.reader, session.steering
+        rejected = [each.id for each in reader.rejected_candidates(3)]
+        edited, overruled, retired, dropped = reader.task_ids(origin=Origin.GENERATED, with_instances=True)[:4]
+        candidates = {task: found.id for task in (edited, overruled) if (found := reader.task_candidate(task))}
+        steering.edit_candidate(candidates[edited], "Name every river of Asia, twice.", Verdict.ACCEPTED)
+        steering.edit_instance(reader.instances(edited)[0].id, "Which?", "All of them.")
+        steering.annotate(edited, ["water"], "see the map")
+        steering.override(candidates[overruled], Verdict.REJECTED)
+        steering.override(rejected[0], Verdict.ACCEPTED)
+        steering.undo()
+        steering.override(rejected[1], Verdict.ACCEPTED)
+        for step in (steering.retire, steering.restore, steering.retire):
+            step(retired)
+        steering.mark(retired, True)
+        for each in reader.instances(dropped):
+            if each.verdict is Verdict.ACCEPTED:
+                steering.drop_instance(each.id)
+        play_until(session, Stage.CLASSIFY)
+        aside = reader.judged_candidates(reader.open_round().id)[0].id  # type: ignore[union-attr]
+        steering.regenerate()
+        references = {
+            "edited": (
+                f"t{edited}",
+                f"In the data: accepted, edited (by human: changed the text of candidate {candidates[edited]}), by human",
+            ),
+            "overruled": (f"t{overruled}", f"Not in the data: rejected, by_hand (by human: rejected candidate {candidates[overruled]})"),
+            "taken back": (f"c{rejected[0]}", f"(taken back by human: accepted candidate {rejected[0]}), by rule"),
+            "retired": (f"t{retired}", f"Not in the data: retired task {retired}, by human"),
+            "set aside": (f"c{aside}", "Not in the data: its attempt at round 2 was set aside (asked for round 2 once more), by human"),
+            "dropped": (f"t{dropped}", "Not in the data: none of its instances is accepted (by_hand"),
+            "seed": ("t1", "In the data: it is a seed"),
+            "held out": ("t4", "Not in the data: it was kept apart for evaluation, by human at 20"),
+            "by rule": (f"c{rejected[2]}", "Not in the data: rejected, not_novel, by rule at 20"),
+        }
+        return {name: (story_of(reader, reference), words) for name, (reference, words) in references.items()}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_ends_with_whether_it_is_in_the_data_because_of_what_by_whom_and_when(
+    told: dict[str, tuple[Story, str]], name: str
+) -> None:
+    story, words = told[name]
+    *_, last = shown(story, width=9999).rstrip().splitlines()
+    assert words in last
+    assert last.rstrip() == story.answer.words
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_every_rendering_of_a_story_tells_the_same_facts(told: dict[str, tuple[Story, str]], name: str) -> None:
+    story, _ = told[name]
+    facts = [story.answer.words, story.text, *(each.at for each in story.events), *(each.words for each in story.events)]
+    facts += [each.decided_at for each in story.decisions] + [each.edited for each in story.decisions if each.edited is not None]
+    facts += [*story.annotation.tags, story.annotation.note] + [step.words for step in story.steps]
+    for each in story.instances:
+        facts += [each.reason, each.input, each.output]
+        facts += [each.original.input, each.original.output] if each.original is not None else []
+
+    def squeezed(text: str) -> str:
+        return " ".join(text.split())
+
+    renderings = {
+        "text": shown(story, width=9999),
+        "screen": story_text(story).plain,
+        "json": " ".join(_texts(json.loads(json.dumps(story.as_dict())))),
+        "page": Page("".join(examples_of((story,)))).text,
+    }
+    for rendering, text in renderings.items():
+        for fact in facts:
+            assert squeezed(fact) in squeezed(text), rendering
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text of some JSON."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(inner)
 
 
 @pytest.mark.parametrize("text", NASTY_TEXTS)

@@ -45,7 +45,7 @@ def screen_of(session: Session) -> PoolScreen:
 async def at_first(pilot: Pilot[object], screen: PoolScreen) -> TaskTable:
     await until(pilot, lambda: screen.is_mounted and bool(screen.query(TaskTable)))
     table, detail = screen.query_one(TaskTable), screen.query_one(TaskDetail)
-    await until(pilot, lambda: detail.story is not None and detail.story.task is not None and "Task 1 " in seen(pilot.app))
+    await until(pilot, lambda: detail.story is not None and detail.story.task is not None and "task 1:" in seen(pilot.app))
     return table
 
 
@@ -57,7 +57,7 @@ async def test_tags_and_note_are_given_shown_changed_and_taken_back(session: Ses
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog))
         await pilot.press(*"good, to  check,good", "tab", *"see", "enter")
         assert reader.annotation(1) == Annotation(("good", "to check"), "see")
-        await until(pilot, lambda: "Tags: good, to check" in seen(pilot.app) and "Note: see" in seen(pilot.app))
+        await until(pilot, lambda: "tags: good, to check" in seen(pilot.app) and "note: see" in seen(pilot.app))
         await pilot.press("n")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog))
         await pilot.press("tab", *" it", "escape")
@@ -70,7 +70,7 @@ async def test_tags_and_note_are_given_shown_changed_and_taken_back(session: Ses
         assert reader.annotation(1).note == "see"
         await pilot.press("u")
         assert reader.annotation(1) == Annotation()
-        await until(pilot, lambda: "Tags:" not in seen(pilot.app))
+        await until(pilot, lambda: "tags:" not in seen(pilot.app))
         await pilot.press("U")
         assert reader.annotation(1).note == "see"
 

@@ -63,7 +63,7 @@ async def test_it_opens_with_all_tasks_and_the_story_of_the_first(path: Path) ->
         await until(pilot, lambda: "Describe the animal with number 1." in seen(pilot.app))
         detail = screen.query_one(TaskDetail)
         await until(pilot, lambda: detail.story is not None)
-        await until(pilot, lambda: "Task 1 · seed" in seen(pilot.app))
+        await until(pilot, lambda: "task 1: seed" in seen(pilot.app))
         assert f"{TASKS} tasks · by id ↑" in said(screen)
 
 
@@ -126,7 +126,7 @@ async def test_rejected_candidates_by_reason_score_and_round(path: Path) -> None
         await until(pilot, lambda: len(table.ids) == 2)
         screen.query_one("#scores", Input).value = ".1-.2"
         await until(pilot, lambda: list(table.ids) == [116])
-        await until(pilot, lambda: "Candidate 116 · rejected" in seen(pilot.app))
+        await until(pilot, lambda: "candidate c116: not in the pool" in seen(pilot.app))
         assert "too short · rounds 101–111 · score 0.1–0.2" in said(screen)
 
 

@@ -79,7 +79,7 @@ async def test_retire_restore_undo_and_redo(session: Session) -> None:
         await until(pilot, lambda: "Retire" in seen(pilot.app))
         await pilot.press("r")
         assert state(session, task) is TaskState.RETIRED
-        await until(pilot, lambda: "Restore" in seen(pilot.app) and " · retired" in seen(pilot.app))
+        await until(pilot, lambda: "Restore" in seen(pilot.app) and "generated, retired" in seen(pilot.app))
         await pilot.press("r")
         assert state(session, task) is TaskState.ACTIVE
         await pilot.press("u")
@@ -107,7 +107,7 @@ async def test_overruling_a_rejected_candidate_takes_it_from_the_list(session: S
         screen.query_one("#kind", Select).value = Kind.REJECTED
         await until(pilot, lambda: table.kind is Kind.REJECTED and table.current is not None)
         candidate = table.ids[0]
-        await until(pilot, lambda: f"Candidate {candidate} · rejected" in seen(pilot.app))
+        await until(pilot, lambda: f"candidate c{candidate}: not in the pool" in seen(pilot.app))
         await pilot.press("t")
         assert reader.decisions(candidate)[-1].verdict is Verdict.ACCEPTED
         await until(pilot, lambda: candidate not in table.ids)
@@ -150,7 +150,7 @@ async def test_editing_opens_the_candidates_text(session: Session) -> None:
         await pilot.press("escape")
         session.steering.edit_candidate(candidate.id, "Say something else entirely.")
         screen.changed()
-        await until(pilot, lambda: "The model wrote" in seen(pilot.app))
+        await until(pilot, lambda: "edited by human" in seen(pilot.app))
         await pilot.press("e")
         await until(pilot, lambda: opened() == "Say something else entirely.")
 
@@ -188,7 +188,7 @@ async def test_in_the_studio_instances_and_texts_are_changed_from_the_pool(tmp_p
         await driven.until(lambda: isinstance(driven.app.screen, EditDialog))
         driven.app.screen.query_one(SafeTextArea).text = "Say something else entirely."
         await driven.press("ctrl+s")
-        await driven.until(lambda: "The model wrote" in screen_text(driven.app))
+        await driven.until(lambda: "edited by human" in screen_text(driven.app))
         await driven.press("u", "u")
     with Queries.open(path) as reader:
         assert reader.instances(task)[0].output == before[0].output

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
+from datetime import datetime, tzinfo
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from textual.widgets import Input
 from studio.errors import ModelError
 from studio.loop.session import Goal
 from studio.opening import RunRequest
+from studio.pool import lock
 from studio.pool.store import Pool
 from studio.records import Stage
 from studio.tui import app as app_module
@@ -212,6 +214,21 @@ SHOTS = [
     ],
     *[("what_if", (120, 40)), ("done", (50, 15))],
 ]
+
+
+class StandingClock(datetime):
+    """The pool's clock: it is always noon."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> StandingClock:
+        return cls(2026, 1, 1, 12, tzinfo=tz)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def standing_clock() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lock, "datetime", StandingClock)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,6 @@ from textual.widgets import Static, TabbedContent, TabPane
 from studio.errors import StudioError
 from studio.insight.story import Story, story_of
 from studio.pool.browsing import Kind
-from studio.pool.queries import Queries
-from studio.pool.review_records import Annotation
 from studio.records import Verdict
 from studio.tui.latest import start_latest
 from studio.tui.pool_access import PoolAccess
@@ -112,22 +110,15 @@ class TaskDetail(Vertical):
     async def _show(self, reference: str, settle_s: float) -> None:
         await asyncio.sleep(settle_s)
 
-        def question(pool: Queries) -> tuple[Story, bool, Annotation]:
-            story = story_of(pool, reference)
-            if story.task is None:
-                return story, False, Annotation()
-            rows = pool.browse_rows(Kind.TASKS, [story.task.id])
-            return story, any(row.marked for row in rows), pool.annotation(story.task.id)
-
         try:
-            story, marked, annotation = await self._access.ask(question)
+            story = await self._access.ask(lambda pool: story_of(pool, reference))
         except StudioError as error:
             self.post_message(self.Failed(error))
             return
         if reference != self.wanted:
             return
         self._story = story
-        self.query_one("#story-text", Static).update(story_text(story, marked=marked, annotation=annotation))
+        self.query_one("#story-text", Static).update(story_text(story))
         if reference != self._shown:
             self._shown = reference
             self.query_one("#story-pane").scroll_home(animate=False)
