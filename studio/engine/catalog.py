@@ -76,6 +76,8 @@ def find_model(name_or_path: str = "") -> Path:
     path = user_path(wanted, ModelError)
     if path.is_file():
         return path
+    if wanted == DEFAULT_MODEL and (bundled := bundled_model()) is not None:
+        return bundled
     known = _known_files()
     if (found := _called(wanted, known)) is not None:
         return found

@@ -87,6 +87,20 @@ async def test_one_that_cannot_be_read_says_why_and_is_not_taken() -> None:
         await until(pilot, lambda: app.taken == "/models/other.gguf")
 
 
+async def test_what_is_no_model_stands_last_and_a_file_named_by_its_hash_is_taken_by_its_name() -> None:
+    blob = Path("/ollama/blobs/sha256-00")
+    ollama = CatalogEntry("llama3.2:3b", blob, "Ollama", ModelIdentity("llama3.2:3b", "", path=str(blob)))
+    app = Host(entries=[*ENTRIES, ollama])
+    async with app.run_test(size=(80, 24)) as pilot:
+        await listed(pilot, app)
+        await pilot.press("G")
+        await until(pilot, lambda: "it is empty" in str(app.dialog.query_one("#facts", Static).visual))
+        await pilot.press("k")
+        await until(pilot, lambda: "· Ollama" in seen(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.taken == "llama3.2:3b")
+
+
 async def test_a_row_is_taken_with_the_mouse() -> None:
     app = Host()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -110,6 +124,8 @@ async def test_servers_are_typed_and_not_asked(address: str) -> None:
     ("typed", "fault"),
     [
         ("no/such.gguf", "no such file"),
+        ("acme/tiny-GGUF", "hf download acme/tiny-GGUF"),
+        ("https://huggingface.co/acme/tiny", "on a hub"),
         ("Smoll", "unknown model"),
         ("http://me:secret@host/v1", "must not hold a user name"),
         ("/", "a folder, not a model file"),
