@@ -92,11 +92,13 @@ def find_model(name_or_path: str = "") -> Path:
         raise ModelError(f"{wanted}: no such file", alike if is_known else "check the path, or name a model that `studio models` lists")
 
     def nearest() -> str:
-        return nearest_name(wanted, {found.name for found in known} | stems.keys()) if known else _NONE_INSTALLED
+        hint = nearest_name(wanted, [found.name for found in known]) if known else _NONE_INSTALLED
+        return hint if len(hint) <= _LONGEST_HINT else f"`studio models` lists the {len(known)} that are here"
 
     raise unknown_name(wanted, nearest)
 
 
+_LONGEST_HINT = 160
 _NONE_INSTALLED = "no model is installed; put a GGUF file into models/ or give its path"
 
 

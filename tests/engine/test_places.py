@@ -127,6 +127,16 @@ def test_equal_names_are_told_apart_and_each_is_taken(home: Path, monkeypatch: p
     assert [find_model(names[file]) for file in files] == files
 
 
+def test_a_hint_does_not_list_a_hundred_models(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(100):
+        (home / "mine" / f"model-{number}.gguf").parent.mkdir(exist_ok=True)
+        (home / "mine" / f"model-{number}.gguf").touch()
+    monkeypatch.setenv("STUDIO_MODELS", str(home / "mine"))
+    with pytest.raises(ModelError) as caught:
+        find_model("zzzzzz")
+    assert caught.value.hint == "`studio models` lists the 101 that are here"
+
+
 def test_what_ollama_says_is_not_trusted(home: Path) -> None:
     root = home / ".ollama/models"
     model(home / "secret.gguf")
