@@ -85,11 +85,14 @@ def find_model(name_or_path: str = "") -> Path:
         kind = kind_of_folder(path, gguf_files(path))
         raise ModelError(f"{wanted}: {kind.what}", kind.hint)
     refuse_downloads(wanted)
-    stems = {found.path.stem: found.name for found in reversed(known)}
-    if wanted.lower().endswith(".gguf") or wanted.count(os.sep) > 1 or (path.is_absolute() or wanted.startswith((".", "~"))):
-        alike = f"a model named {stems.get(path.stem) or path.stem} is known: use --model {stems.get(path.stem) or path.stem}"
-        is_known = path.stem in stems or _called(path.stem, known) is not None
-        raise ModelError(f"{wanted}: no such file", alike if is_known else "check the path, or name a model that `studio models` lists")
+    if wanted.lower().endswith(".gguf") or wanted.count(os.sep) > 1 or wanted.startswith((os.sep, ".", "~")):
+        alike = next((found.name for found in known if path.stem in (found.name, *found.aliases)), "")
+        hint = (
+            f"a model named {alike} is known: use --model {alike}"
+            if alike
+            else "check the path, or name a model that `studio models` lists"
+        )
+        raise ModelError(f"{wanted}: no such file", hint)
 
     def nearest() -> str:
         hint = nearest_name(wanted, [found.name for found in known]) if known else _NONE_INSTALLED
@@ -111,17 +114,15 @@ def _entry(found: FoundFile) -> CatalogEntry:
 
 
 def _called(wanted: str, known: Sequence[FoundFile]) -> Path | None:
-    """Return the file with this name, else the one with this alias, in any letters. Raises ModelError where many have the alias."""
-    for found in known:
-        if found.name == wanted:
-            return found.path
-    for same in (str.__str__, str.casefold):
-        alike = {found.name: found.path for found in known if same(wanted) in map(same, (found.name, *found.aliases))}
-        if len(alike) == 1:
-            return next(iter(alike.values()))
-        if alike:
-            raise ModelError(f"{wanted}: {len(alike)} models here are called so", f"name one of them: {', '.join(sorted(alike))}")
-    return None
+    """Return the file with this name, else the one that has it as a name or alias in any letters. Raises ModelError where many do."""
+    names = {found.name: found.path for found in known}
+    if wanted in names:
+        return names[wanted]
+    folded = wanted.casefold()
+    alike = {found.name: found.path for found in known if folded in (name.casefold() for name in (found.name, *found.aliases))}
+    if len(alike) > 1:
+        raise ModelError(f"{wanted}: {len(alike)} models here are called so", f"name one of them: {', '.join(sorted(alike))}")
+    return next(iter(alike.values()), None)
 
 
 def _known_files() -> list[FoundFile]:
