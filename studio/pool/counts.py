@@ -12,12 +12,12 @@ SELECT coalesce(sum(state = 'active' AND origin = 'seed'), 0), coalesce(sum(stat
 FROM tasks"""
 _HELD_OUT = "SELECT count(*) FROM tasks WHERE held_out AND state = 'active'"
 _OF_RUN = " WHERE {} IN (SELECT id FROM rounds WHERE run_id = ?)"
-_VERDICTS = "SELECT verdict, reason, count(*) FROM verdicts GROUP BY verdict, reason ORDER BY verdict, reason"
+_VERDICTS = "SELECT verdict, reason, count(*) FROM verdicts GROUP BY reason, verdict ORDER BY reason, verdict"
 _VERDICTS_OF_RUN = """
 SELECT verdict, reason, count(*) FROM rounds
     JOIN requests ON requests.round_id = rounds.id JOIN candidates ON candidates.request_id = requests.id
     JOIN verdicts ON verdicts.candidate_id = candidates.id
-WHERE run_id = ? GROUP BY verdict, reason ORDER BY verdict, reason"""
+WHERE run_id = ? GROUP BY reason, verdict ORDER BY reason, verdict"""
 _INSTANCES = """
 SELECT coalesce(sum(verdict = 'accepted'), 0), coalesce(sum(verdict = 'rejected'), 0)
 FROM instances JOIN tasks ON tasks.id = instances.task_id"""

@@ -123,4 +123,6 @@ def _order(wanted: Selection, table: str, column: str) -> str:
         Sort.LENGTH: f"length({table}.{column}){direction}, ",
         Sort.TEXT: f"{table}.{column} COLLATE NOCASE{direction}, ",
     }[wanted.sort]
-    return f"{first}{table}.id{direction}"
+    # By the column that the index of verdicts ends with.
+    last = f"{table}.id" if wanted.kind is Kind.TASKS else "verdicts.candidate_id"
+    return f"{first}{last}{direction}"

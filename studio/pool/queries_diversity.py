@@ -16,8 +16,11 @@ class DiversityQueries(Reader):
 
     def count_active(self, origin: Origin | None) -> int:
         """Return how many active tasks there are of `origin`, None being all; those that are held out do not count."""
-        condition, values = _where(origin)
-        return int(self._database.rows(f"SELECT count(*) FROM tasks WHERE {condition}", values)[0][0])
+        # Counted in two indexes: none of them knows both who is active and who is held out.
+        of_origin, values = ("", ()) if origin is None else (" AND origin = ?", (origin.value,))
+        sql = "SELECT (SELECT count(*) FROM tasks WHERE {}) - (SELECT count(*) FROM tasks WHERE held_out AND {})"
+        active = f"state = 'active'{of_origin}"
+        return int(self._database.rows(sql.format(active, active), (*values, *values))[0][0])
 
     def active_instructions(self, origin: Origin | None) -> Iterator[tuple[int, str, int | None]]:
         """Yield id, instruction and round number of each active task of `origin`, None being all, by ascending id and in constant memory.
@@ -37,5 +40,6 @@ class DiversityQueries(Reader):
 
 def _where(origin: Origin | None) -> tuple[str, tuple[str, ...]]:
     if origin is None:
-        return "tasks.state = 'active' AND NOT held_out", ()
+        # The plus keeps SQLite from the index on states, with which it would sort.
+        return "+tasks.state = 'active' AND NOT held_out", ()
     return "tasks.state = 'active' AND NOT held_out AND origin = ?", (origin.value,)

@@ -14,7 +14,7 @@ from studio.pool.review_records import ALL, Keep
 from studio.records import Decider, Instance, Neighbour, Origin
 
 # One query a part and chunk, each over the ids from the chunk's first to its last task. The plus keeps SQLite from the index on states,
-# with which it would sort all that remains for each chunk.
+# with which it would sort all that remains for each chunk; and from that on verdicts.
 _TASKS = """
 SELECT tasks.id, origin, key, tasks.name, instruction, is_classification, number,
     CASE WHEN requests.id IS NULL THEN '' ELSE number || '/' || requests.stage || '/' || requests.ordinal END,
@@ -30,7 +30,7 @@ WHERE tasks.id > ? AND +state = 'active' AND NOT held_out AND (origin <> 'seed' 
     AND EXISTS (SELECT 1 FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted'){}
 ORDER BY tasks.id LIMIT ?"""
 _INSTANCES = (
-    "SELECT task_id, id, input, output FROM instances WHERE task_id BETWEEN ? AND ? AND verdict = 'accepted' ORDER BY task_id, position"
+    "SELECT task_id, id, input, output FROM instances WHERE task_id BETWEEN ? AND ? AND +verdict = 'accepted' ORDER BY task_id, position"
 )
 _PARENTS = """
 SELECT tasks.id, request_parents.task_id FROM tasks

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from studio.pool.reading import CHUNK, Reader
 
-# The plus keeps SQLite from the index on states, with which it would sort all that remains for each chunk.
+# The plus keeps SQLite from the index on states, with which it would sort all that remains for each chunk; and from that on verdicts.
 _TASKS = "SELECT id, instruction, is_classification FROM tasks WHERE id > ? AND +state = 'active' AND NOT held_out ORDER BY id LIMIT ?"
 _INSTANCES = (
-    "SELECT task_id, id, input, output FROM instances WHERE task_id BETWEEN ? AND ? AND verdict = 'accepted' ORDER BY task_id, position"
+    "SELECT task_id, id, input, output FROM instances WHERE task_id BETWEEN ? AND ? AND +verdict = 'accepted' ORDER BY task_id, position"
 )
 
 
@@ -44,8 +44,10 @@ class LintQueries(Reader):
 
     def active_tasks(self) -> int:
         """Return how many tasks are active, those without instances too, and those that are held out not."""
-        row = self._database.row("SELECT count(*) FROM tasks WHERE state = 'active' AND NOT held_out")
-        return int(row[0]) if row else 0
+        sql = (
+            "SELECT (SELECT count(*) FROM tasks WHERE state = 'active') - (SELECT count(*) FROM tasks WHERE held_out AND state = 'active')"
+        )
+        return int(self._database.rows(sql)[0][0])
 
     def lint_tasks(self, *, with_instances: bool = True) -> Generator[LintTask, None, None]:
         """Yield the active tasks, seeds and those without instances too, in the order of their ids and in constant memory.

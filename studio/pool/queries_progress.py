@@ -18,7 +18,7 @@ class ProgressQueries(Reader):
         """Return what a round brought, by the decisions that hold now."""
         sql = (
             "SELECT verdict, reason, count(*) FROM requests JOIN candidates ON candidates.request_id = requests.id"
-            " JOIN verdicts ON verdicts.candidate_id = candidates.id WHERE round_id = ? GROUP BY verdict, reason ORDER BY reason"
+            " JOIN verdicts ON verdicts.candidate_id = candidates.id WHERE round_id = ? GROUP BY reason, verdict ORDER BY reason, verdict"
         )
         decided = self._database.rows(sql, (round_id,))
         sql = (

@@ -55,8 +55,8 @@ class ReviewQueries(Reader):
         column = {Strata.ROUND: "number", Strata.CLASS: "coalesce(is_classification, 0)"}.get(strata)
         if column is not None:
             yield from self._pairs(
-                f"SELECT tasks.id, {column} FROM tasks JOIN rounds ON rounds.id = round_id"
-                " WHERE +state = 'active' AND origin = 'generated' ORDER BY tasks.id"
+                f"SELECT tasks.id, {column} FROM tasks CROSS JOIN rounds ON rounds.id = round_id"
+                " WHERE state = 'active' AND origin = 'generated' ORDER BY tasks.id"
             )
 
     def parents_of_all(self) -> Iterator[tuple[int, int]]:

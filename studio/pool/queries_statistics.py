@@ -22,7 +22,7 @@ class StatisticsQueries(Reader):
         """
         sql = (
             "SELECT CASE origin WHEN 'generated' THEN number END, instruction, is_classification FROM tasks"
-            " LEFT JOIN rounds ON rounds.id = round_id WHERE state = 'active' ORDER BY tasks.id"
+            " LEFT JOIN rounds ON rounds.id = round_id WHERE +state = 'active' ORDER BY tasks.id"
         )
         for number, instruction, flag in self._stream(sql):
             yield number, instruction, bool(flag)
@@ -30,8 +30,8 @@ class StatisticsQueries(Reader):
     def generated_instances(self) -> Iterator[tuple[int, str, str]]:
         """Yield task id, input and output of each accepted instance of the active generated tasks."""
         yield from self._stream(
-            "SELECT task_id, input, output FROM instances JOIN tasks ON tasks.id = task_id"
-            " WHERE verdict = 'accepted' AND state = 'active' AND origin = 'generated' ORDER BY task_id, position"
+            "SELECT task_id, input, output FROM tasks CROSS JOIN instances ON instances.task_id = tasks.id"
+            " WHERE +verdict = 'accepted' AND state = 'active' AND origin = 'generated' ORDER BY tasks.id, position"
         )
 
     def decided_scores(self) -> Iterator[tuple[float, float]]:
@@ -47,7 +47,7 @@ class StatisticsQueries(Reader):
             "SELECT rounds.number, count(verdicts.id), coalesce(sum(verdict = 'accepted'), 0), run_id FROM rounds"
             " LEFT JOIN requests ON requests.round_id = rounds.id AND requests.stage = 'instructions'"
             " LEFT JOIN candidates ON candidates.request_id = requests.id LEFT JOIN verdicts ON verdicts.candidate_id = candidates.id"
-            " WHERE rounds.stage = 'done' GROUP BY rounds.id ORDER BY rounds.number"
+            " WHERE rounds.stage = 'done' AND rounds.stage <> 'superseded' GROUP BY rounds.number ORDER BY rounds.number"
         )
         return [RoundYield(*row) for row in self._database.rows(sql)]
 

@@ -65,7 +65,8 @@ class TaskQueries(Reader):
         None means all origins; `with_instances` leaves out tasks that have no accepted instance. Those that are held out are returned
         alone, with `held_out`, or not at all.
         """
-        conditions = ["state = ?", "held_out" if held_out else "NOT held_out"]
+        # The plus keeps SQLite from the index on states, with which it would sort.
+        conditions = ["+state = ?" if origin is None else "state = ?", "held_out" if held_out else "NOT held_out"]
         values = [state.value]
         if origin is not None:
             conditions.append("origin = ?")

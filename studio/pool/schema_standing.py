@@ -49,6 +49,9 @@ STANDING = f"""
 -- so that nobody has to look for it: ask the view `verdicts`.
 ALTER TABLE decisions ADD COLUMN standing INTEGER NOT NULL DEFAULT 1 CHECK (standing IN (0, 1));
 {_stand_again(f"IN ({_OVERTAKEN} UNION ALL {_OF_SUPERSEDED})")}
+CREATE TRIGGER decisions_overtaken BEFORE INSERT ON decisions BEGIN
+    UPDATE decisions SET standing = 0 WHERE candidate_id = new.candidate_id AND standing;
+END;
 CREATE TRIGGER decisions_stand AFTER INSERT ON decisions BEGIN
     {_stand_again("= new.candidate_id")}
 END;
@@ -59,9 +62,10 @@ CREATE TRIGGER rounds_stand AFTER UPDATE OF stage ON rounds WHEN (old.stage = 's
     {_stand_again("IN (SELECT candidates.id FROM requests JOIN candidates ON request_id = requests.id WHERE round_id = new.id)")}
 END;
 DROP INDEX decisions_reason;
-CREATE INDEX decisions_standing ON decisions (verdict, reason, candidate_id) WHERE standing;
+CREATE UNIQUE INDEX decisions_standing ON decisions (candidate_id) WHERE standing;
+CREATE INDEX decisions_counted ON decisions (reason, verdict, candidate_id, standing) WHERE standing;
 CREATE INDEX decisions_rejected ON decisions (candidate_id) WHERE standing AND verdict = 'rejected';
-CREATE INDEX decisions_by_hand ON decisions (candidate_id) WHERE standing AND decided_by = 'human';
+CREATE INDEX decisions_by_hand ON decisions (decided_by, standing) WHERE standing AND decided_by = 'human';
 
 -- The verdicts that stand, one for each candidate that has one: what every figure counts.
 DROP VIEW verdicts;

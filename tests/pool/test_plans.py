@@ -1,0 +1,122 @@
+"""No question to the pool scans a big table for a few rows, or sorts one, where an index serves: seen in what SQLite is asked."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from studio.errors import PoolError
+from studio.pool.browsing import Kind, Selection, Sort
+from studio.pool.comparison_records import ComparisonPlan
+from studio.pool.queries import Queries
+from studio.pool.review_records import Keep, ReviewPlan, Strata
+from studio.records import Origin, Stage
+from support.steering import steered_pool
+
+BIG = ("tasks", "instances", "candidates", "decisions", "requests", "completions", "request_parents", "neighbours")
+
+ASKED: dict[str, list[Any]] = {
+    **{name: [1] for name in ("task_id", "candidate_id", "request_id", "instance_id", "round_id", "training_id", "judge_id")},
+    **{name: [1] for name in ("review_id", "comparison_id", "evaluation_id", "contestant_id", "last")},
+    **{name: [[1, 2, 3]] for name in ("ids", "task_ids")},
+    "run_id": [1],
+    "limit": [5],
+    "origin": [None, Origin.GENERATED],
+    "stage": list(Stage),
+    "kind": list(Kind),
+    "strata": list(Strata),
+    "rater": ["anna"],
+    "name": ["first"],
+    "text": ["rivers"],
+    "search": [None, "rivers"],
+    "include_seeds": [True, False],
+    "plan": [ReviewPlan()],
+    "wanted": [
+        *(Selection(kind=kind, sort=sort, descending=down) for kind in Kind for sort in (Sort.ID,) for down in (False, True)),
+        Selection(origin=Origin.GENERATED),
+        Selection(text="rivers"),
+        Selection(marked=True),
+        Selection(rounds=(1, 2)),
+        Selection(keep=Keep(tags=("good",))),
+        Selection(kind=Kind.REJECTED, reason="not_novel"),
+    ],
+}
+"""What the methods of the read side are asked with, by the name of the parameter; those with a default are asked with that, too."""
+BESIDES = {"find_comparison": {"plan": [ComparisonPlan(1, 2, "0", 5)]}, "counts": {"run_id": [None, 1]}}
+NOT_ASKED = {"open", "close", "interrupt", "one_state", "writer"}
+
+READS_ALL = {
+    "instructions": "fills the index with every instruction",
+    "active_instructions": "measures every instruction",
+    "instructions_by_round": "counts the words of every instruction",
+    "lint_tasks": "looks at every task",
+    "export_tasks": "exports every task",
+    "rule_decisions": "decides every candidate again",
+    "decided_of_requests": "draws the whole family tree",
+    "context_edges": "draws the whole family tree",
+    "parents_of_all": "finds the depth of every task",
+    "outside_ids": "finds the roots of the whole family tree",
+    "strata_values": "tells every generated task's stratum",
+    "browse_ids": "lists the ids of every task",
+    "task_ids": "lists the ids of every task",
+}
+"""What has to see a big table whole, row by row in its own order, and why. Nothing is sorted for these either."""
+FEW = {
+    "newest_tasks": "stops at the limit",
+    "search": "the matches of some words, by rank",
+    "rejected_candidates": "the matches of some words",
+    **dict.fromkeys(("cancelled", "judged_candidates", "round_result"), "what one round has"),
+    **dict.fromkeys(("child_ids", "steps"), "what one task has"),
+    **dict.fromkeys(("contestants", "human_answers", "training_losses", "opinions"), "what one study has"),
+}
+"""What sorts, or looks through, only what belongs to one thing."""
+PARTIAL = ("tasks_marked", "tasks_held_out", "decisions_rejected")
+"""Indexes of few rows: to scan one is to read what was asked for."""
+SORTS = {
+    "counts": "a run's candidates are counted by reason: which run, no index of verdicts knows",
+    "rejected_by_reason": "candidates are scattered by a number made of their ids",
+}
+"""What sorts, and why no index serves."""
+
+
+def ask_everything(reader: Queries) -> dict[str, set[str]]:
+    """Call every method of the read side in every way that `ASKED` has; return what SQLite was asked, by method."""
+    asked: dict[str, set[str]] = {}
+    for name, method in inspect.getmembers(reader, inspect.ismethod):
+        if name.startswith("_") or name in NOT_ASKED:
+            continue
+        found = asked[name] = set()
+        reader._database.connection.set_trace_callback(found.add)
+        given = {**ASKED, **BESIDES.get(name, {})}
+        parameters = [key for key, each in inspect.signature(method).parameters.items() if each.default is each.empty or key in given]
+        values = [given[key] for key in parameters]
+        for chosen in product(*values):
+            with suppress(PoolError):
+                told = method(**dict(zip(parameters, chosen, strict=True)))
+                if isinstance(told, Iterable):
+                    list(told)
+        reader._database.connection.set_trace_callback(None)
+    return asked
+
+
+def test_every_question_is_answered_by_an_index(tmp_path: Path) -> None:
+    path = steered_pool(tmp_path / "pool.db", 0)
+    with Queries.open(path) as reader:
+        asked = ask_everything(reader)
+    faults = []
+    with closing(sqlite3.connect(path)) as connection:
+        for name, questions in asked.items():
+            for sql in sorted(each for each in questions if each.lstrip().startswith(("SELECT", "WITH"))):
+                for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {sql}"):
+                    scanned = re.match(r"SCAN (\w+)(?: USING INDEX (\w+))?$", step)
+                    whole = scanned and scanned[1] in BIG and scanned[2] not in PARTIAL and name not in READS_ALL | FEW
+                    if whole or ("TEMP B-TREE" in step and name not in SORTS | FEW):
+                        faults.append(f"{name}: {step}: {' '.join(sql.split())}")
+    assert not faults, "\n".join(faults)
+    assert sum(map(len, asked.values())) > 100
