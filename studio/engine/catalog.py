@@ -84,6 +84,8 @@ def find_model(name_or_path: str = "") -> Path:
     if path.is_dir():
         kind = kind_of_folder(path, gguf_files(path))
         raise ModelError(f"{wanted}: {kind.what}", kind.hint)
+    if path.exists():
+        raise ModelError(f"{wanted}: not a file that can be read twice", "models are mapped into memory: give a file on a disk")
     refuse_downloads(wanted)
     if wanted.lower().endswith(".gguf") or wanted.count(os.sep) > 1 or wanted.startswith((os.sep, ".", "~")):
         alike = next((found.name for found in known if path.stem in (found.name, *found.aliases)), "")
@@ -120,6 +122,9 @@ def _called(wanted: str, known: Sequence[FoundFile]) -> Path | None:
         return names[wanted]
     folded = wanted.casefold()
     alike = {found.name: found.path for found in known if folded in (name.casefold() for name in (found.name, *found.aliases))}
+    if len(alike) > 1:
+        # A projector lies beside its model, and is not what is meant.
+        alike = {found.name: found.path for found in known if found.name in alike and not _entry(found).fault} or alike
     if len(alike) > 1:
         raise ModelError(f"{wanted}: {len(alike)} models here are called so", f"name one of them: {', '.join(sorted(alike))}")
     return next(iter(alike.values()), None)

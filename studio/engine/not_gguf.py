@@ -131,7 +131,8 @@ def refuse_downloads(name: str) -> None:
         return
     if scheme == "file":
         raise ModelError(f"{name}: an address, not a path", f"give the path: {name[len('file://') :]}")
-    if scheme not in ("http", "https") or urlsplit(name).path.lower().endswith(_WEIGHTS):
+    file = urlsplit(name).path.lower()
+    if scheme not in ("http", "https") or file.endswith(_WEIGHTS) or ".gguf" in file:
         hint = "download it first, and give the path of the file" + (f": curl -LO {name}" if scheme in ("http", "https") else "")
         raise ModelError(f"{name}: the address of a file; models are read from this machine", hint)
 

@@ -85,6 +85,8 @@ NAMES = [
     ("ollama/llama3", "Ollama", "ollama pull llama3`"),
     ("https://ollama.com/library/llama3.2", "Ollama", "ollama pull llama3.2`"),
     ("http://127.0.0.1:9/files/tiny.gguf", "the address of a file", "curl -LO http://127.0.0.1:9/files/tiny.gguf"),
+    ("https://cdn.example/m.gguf.part1of2", "the address of a file", "download it first"),
+    ("/dev/null", "not a file", "on a disk"),
     ("s3://bucket/tiny.gguf", "the address of a file", "download it first"),
     ("file:///models/tiny.gguf", "an address", "give the path: /models/tiny.gguf"),
     ("model.safetensors", "safetensors cannot be used", "convert_hf_to_gguf"),

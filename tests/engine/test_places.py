@@ -114,6 +114,10 @@ def test_a_model_of_two_snapshots_is_listed_once_and_by_its_name(home: Path) -> 
 def test_a_hub_name_of_several_files_asks_which(home: Path) -> None:
     for name in ("tiny-q4.gguf", "tiny-q8.gguf"):
         hub_file(home / "cache/huggingface/hub", "acme/tiny", name)
+    header_only(home / "mmproj.gguf", "clip").rename(hub_file(home / "cache/huggingface/hub", "acme/one", "mmproj.gguf").resolve())
+    assert find_model("acme/one").name == "mmproj.gguf"
+    one = hub_file(home / "cache/huggingface/hub", "acme/one", "one.gguf")
+    assert find_model("acme/one") == one, "the projector beside it is not meant"
     with pytest.raises(ModelError, match="2 models here") as caught:
         find_model("acme/tiny")
     assert "tiny-q4, tiny-q8" in caught.value.hint
