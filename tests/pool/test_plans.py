@@ -48,7 +48,7 @@ ASKED: dict[str, list[Any]] = {
     ],
 }
 """What the methods of the read side are asked with, by the name of the parameter; those with a default are asked with that, too."""
-BESIDES = {"find_comparison": {"plan": [ComparisonPlan(1, 2, "0", 5)]}, "counts": {"run_id": [None, 1]}}
+BESIDES: dict[str, dict[str, list[Any]]] = {"find_comparison": {"plan": [ComparisonPlan(1, 2, "0", 5)]}, "counts": {"run_id": [None, 1]}}
 NOT_ASKED = {"open", "close", "interrupt", "one_state", "writer"}
 
 READS_ALL = {
