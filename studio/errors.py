@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 from enum import IntEnum
+from pathlib import Path
+
+_HERE = Path(__file__).parent
 
 
 class ExitCode(IntEnum):
@@ -69,6 +73,15 @@ class Interrupted(StudioError):
     """The user stopped the work; everything up to the last committed stage is kept."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+def unexpected(error: BaseException) -> StudioError:
+    """Return the error that stands for one nobody foresaw: it says what happened and at which line of the studio's own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(_HERE)] or frames
+    place = f" at {Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}" if own else ""
+    words = f"something unexpected happened: {type(error).__name__}: {error}{place}"
+    return StudioError(words, "what was committed before is kept; please report this if it comes again")
 
 
 def nearest_name(wrong: str, known: Iterable[str]) -> str:

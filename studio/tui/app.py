@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from studio.engine.open import open_engine
+from studio.errors import StudioError, unexpected
 from studio.loop.configuration import Configuration
 from studio.loop.steering_prompts import FIXED
 from studio.opening import EngineOpener, RunRequest
@@ -25,6 +27,7 @@ from studio.tui.collector import release_collector, spare_collector
 from studio.tui.export_dialog import ExportDialog
 from studio.tui.help_dialog import HelpDialog
 from studio.tui.insight_screen import InsightScreen
+from studio.tui.latest import start_latest
 from studio.tui.leaving import leaving
 from studio.tui.log_screen import LogScreen
 from studio.tui.pool_screen import PoolScreen
@@ -45,6 +48,8 @@ class RunnerSignal(Message):
     """The runner has something to tell that should not wait for the next tick."""
 
 
+_SOON_S = 0.3
+"""What is over sooner needs no word."""
 PLACES = (
     ("studio", "Go: studio", "Watch and step the round"),
     ("pool", "Go: pool", "Find, read and judge its tasks"),
@@ -82,6 +87,7 @@ class StudioApp(TellingApp):
         self.runner: Runner | None = None
         self.studio: StudioScreen | None = None
         self.activity = ActivityLog()
+        self._quitting = False
         self._seen = {"studio"}
         self._whole = False
         """Whether the screen that is switched to has been put together before."""
@@ -113,7 +119,7 @@ class StudioApp(TellingApp):
         """Load the model, and put the other screens together meanwhile: afterwards it would take a core from the model."""
         if self.runner is not None:
             self.runner.start()
-            self.run_worker(self._prepare(), group="prepare")
+            start_latest(self, "prepare", self._prepare)
 
     async def _prepare(self) -> None:
         self._seen.update(await prepare_modes(self, [mode for mode, *_ in PLACES if mode not in self._seen]))
@@ -125,7 +131,8 @@ class StudioApp(TellingApp):
 
     def _signal(self) -> None:
         """Called from the runner's thread; posting a message is the one thing that is safe there."""
-        self.post_message(RunnerSignal())
+        with suppress(RuntimeError):  # The app has just ended, and with it the loop that would take the message.
+            self.post_message(RunnerSignal())
 
     def _studio_screen(self) -> Screen[None]:
         assert self.studio is not None
@@ -237,6 +244,26 @@ class StudioApp(TellingApp):
         yield SystemCommand("View: change the theme", "Choose colours", self.action_change_theme)
         yield SystemCommand("View: help", "Explain the focused part and its keys", self.action_help)
         yield SystemCommand("Studio: quit", "Stop and leave; nothing is lost", self.action_quit)
+
+    async def action_quit(self) -> None:
+        """Stop what plays and close the pool while the screen is still drawn; asked once more, leave at once."""
+        if self.runner is None or self._quitting:
+            self.exit()
+            return
+        self._quitting = True
+        self.set_timer(_SOON_S, lambda: self.notify("Closing the pool …", markup=False))
+        start_latest(self, "quit", self._leave)
+
+    async def _leave(self) -> None:
+        if self.runner is not None:
+            await asyncio.to_thread(self.runner.close)
+        self.exit()
+
+    def fault(self, error: Exception) -> None:
+        """Tell of an error that nobody took, and keep it in the log."""
+        told = error if isinstance(error, StudioError) else unexpected(error)
+        self.activity.add(told.message, error=True)
+        super().fault(told)
 
     def _show_settings(self) -> None:
         studio = self.studio

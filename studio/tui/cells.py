@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
-from studio.text import display_line
+from studio.text import display, display_line
 
 POINTER = "▸"
 """Stands before the line under a cursor, so that its background is not all that tells."""
-_LONGEST = 4000
+_LONGEST = 4_000
 """Characters of a text that a single line looks at: a line of 100 KB must not cost anything."""
+
+
+LONG = 20_000
+"""Characters that are drawn of a text that somebody has to judge, and SHOWN of all others: wrapping 100 KB takes a second."""
+SHOWN = 4_000
+
+
+def cut(text: str, most: int = SHOWN) -> str:
+    """Return the first `most` characters of `text` made harmless, newlines kept, and how many more there are."""
+    if len(text) <= most:
+        return display(text)
+    return f"{display(text[:most])} … and {len(text) - most:,} characters more, which `studio show` and the editor have"
 
 
 def fit(text: str, width: int) -> str:

@@ -13,7 +13,7 @@ from studio.loop.tokens import TOKENIZERS
 from studio.pool.records import InstanceRecord
 from studio.records import Decider, Stage, Task, Verdict
 from studio.text import display, spoken
-from studio.tui.cells import bar, clip
+from studio.tui.cells import LONG, bar, clip
 from studio.tui.evidence import Evidence
 from studio.tui.rows import Row
 
@@ -57,7 +57,7 @@ def _nearest(row: Row, evidence: Evidence | None) -> Task | None:
 
 
 def _compared(row: Row, nearest: Task | None, method: Method | None) -> Comparison | None:
-    if nearest is None or method is None:
+    if nearest is None or method is None or max(len(row.text), len(nearest.instruction)) > LONG:
         return None
     return compare(row.text, nearest.instruction, TOKENIZERS[method.tokenizer])
 

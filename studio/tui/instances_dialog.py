@@ -15,8 +15,8 @@ from textual.widgets.option_list import Option
 from studio.loop.steering import Steering
 from studio.pool.records import InstanceRecord
 from studio.records import Decider, Verdict
-from studio.text import display, display_line, spoken
-from studio.tui.cells import clip
+from studio.text import display_line, spoken
+from studio.tui.cells import clip, cut
 from studio.tui.closing import Dialog, Keeping, Store, lay_over
 from studio.tui.dialogs import HELP_KEY
 from studio.tui.runner import Told
@@ -63,7 +63,7 @@ class InstancesDialog(Dialog[None]):
         """The instruction and its instances."""
         with Vertical() as window:
             window.border_title = Content(f"Instances of task #{self._task_id}")
-            yield Static(Content(display(self._instruction[:_SHOWN])), markup=False, id="instruction")
+            yield Static(Content(cut(self._instruction, _SHOWN)), markup=False, id="instruction")
             yield Listing(id="list")
         yield KeyBar()
 

@@ -20,6 +20,8 @@ _TIME = len("00:00:00  ")
 _ERROR = "error  "
 _LINE = 2_000
 """Characters of one entry that are shown."""
+_SHOWN = 500
+"""Entries that are shown, up to twice as many as it grows: wrapping thousands takes a second."""
 FOLLOW_S = 0.5
 
 
@@ -29,7 +31,7 @@ class LogScreen(Page[None]):
     HELP = """\
 ## Log
 
-What has happened since the studio was started, the newest last. **y** sends all of it to the clipboard.
+What has happened since the studio was started, the newest last. **y** sends the last 5,000 entries to the clipboard.
 """
     DEFAULT_CSS = """
     LogScreen #title { height: 1; padding: 0 1; background: $surface; text-style: bold; }
@@ -45,6 +47,7 @@ What has happened since the studio was started, the newest last. **y** sends all
         self._activity = log
         self._follow_s = follow_s
         self._shown = -1
+        self._first = 0
 
     def compose(self) -> ComposeResult:
         yield Static(Content("Log"), id="title", markup=False)
@@ -62,9 +65,15 @@ What has happened since the studio was started, the newest last. **y** sends all
             return
         pane = self.query_one(GrowingText)
         pane.follows = pane.is_vertical_scroll_end
-        self._shown = self._activity.count
-        if self._activity.lines:
-            pane.draw("\n".join(map(_entry, self._activity.lines)), _line)
+        before, self._shown = self._shown, self._activity.count
+        lines = self._activity.lines
+        # The pane wraps only what is added at its end, so the beginning stays where it is until there are twice as many.
+        if before < 0 or self._shown - self._first > 2 * _SHOWN:
+            self._first = max(self._shown - _SHOWN, 0)
+        shown = lines[max(self._first - (self._shown - len(lines)), 0) :]
+        earlier = [f"{self._first:,} earlier lines are not shown"] if self._first else []
+        if shown:
+            pane.draw("\n".join([*earlier, *map(_entry, shown)]), _line)
 
     def action_copy(self) -> None:
         text = "\n".join(f"{line.at:%H:%M:%S} {line.text}" for line in self._activity.lines)

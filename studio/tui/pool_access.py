@@ -30,8 +30,11 @@ class PoolAccess:
     async def ask(self, question: Callable[[Queries], T]) -> T:
         """Return what `question` makes of the pool. Raises PoolError as reading does.
 
-        When the waiting task is cancelled the question is dropped, or interrupted if it has begun.
+        When the waiting task is cancelled the question is dropped, or interrupted if it has begun; so is one asked after `close`, by a
+        screen that is being removed.
         """
+        if self._closed:
+            raise asyncio.CancelledError
         self._asked += 1
         number = self._asked
         future = self._thread.submit(self._answer, question, number)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from studio.engine.api import EngineInfo
 from studio.engine.open import open_engine
-from studio.errors import ModelError, StudioError
+from studio.errors import ModelError, StudioError, unexpected
 from studio.insight.pairing import comparable
 from studio.loop.events import Event, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal, Session
@@ -247,7 +247,7 @@ class Runner:
         try:
             act()
         except Exception as error:  # Whatever it is: who asked waits for an answer.
-            known = error if isinstance(error, StudioError) else _unexpected(error)
+            known = error if isinstance(error, StudioError) else unexpected(error)
             if known is not error:
                 # A refused action has changed nothing, so the session is as good as before; this one may have.
                 self._session = None
@@ -279,7 +279,7 @@ class Runner:
             self._tell(Failed(error))
             ending = RunnerState.FAILED
         except Exception as error:  # The screen must hear of it, whatever it is: a dead thread would leave it waiting.
-            self._tell(Failed(_unexpected(error)))
+            self._tell(Failed(unexpected(error)))
             ending = RunnerState.FAILED
         self._open = self._session = None
         self._to(ending)
@@ -291,7 +291,7 @@ class Runner:
             except Exception as error:  # Whatever it is: the screen hears of it, and the next stage can be tried.
                 # The index may hold what was never stored: the next session is filled from the pool.
                 self._session = None
-                self._tell(Failed(error if isinstance(error, StudioError) else _unexpected(error)))
+                self._tell(Failed(error if isinstance(error, StudioError) else unexpected(error)))
 
     def _played(self, work: Work, events: Callable[[Session], Iterator[Event]]) -> None:
         try:
@@ -346,9 +346,3 @@ class Runner:
         self._notices.append((self._clock(), notice))
         if isinstance(notice, _URGENT):
             self._signal()
-
-
-def _unexpected(error: Exception) -> StudioError:
-    return StudioError(
-        f"something unexpected happened: {type(error).__name__}: {error}", "what was committed before is in the pool; try again"
-    )

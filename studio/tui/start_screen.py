@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,7 +10,6 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -31,7 +31,7 @@ from studio.pool.queries import Queries
 from studio.tui.cells import clip
 from studio.tui.closing import lay_over
 from studio.tui.dialogs import ErrorDialog
-from studio.tui.leaving import leaving
+from studio.tui.latest import start_latest
 from studio.tui.model_dialog import ModelDialog
 from studio.tui.recent import recent_pools
 from studio.tui.safe import SafeInput
@@ -108,6 +108,7 @@ class StartScreen(Screen[None]):
         self._recent: list[Path] = []
         self._model = with_adapter(configuration.options.model, configuration.options.adapter)
         self._changes = dict(configuration.overrides)
+        self._looking = False
 
     def compose(self) -> ComposeResult:
         """Recent pools where there are any, the form below."""
@@ -144,24 +145,13 @@ class StartScreen(Screen[None]):
     def on_mount(self) -> None:
         """The likeliest next step has the focus; figures are looked up meanwhile."""
         self.query_one("#recent" if self._recent else "#file").focus()
-        self._look_up()
+        start_latest(self, "lookup", self._look_up)
 
-    @work(thread=True, exclusive=True, group="lookup")
-    def _look_up(self) -> None:
-        """Ask the disk on a thread of its own: a large pool may not hold up the keys."""
+    async def _look_up(self) -> None:
+        """Ask the disk beside the screen: a large pool may not hold up the keys."""
         for place, path in enumerate(self._recent):
-            try:
-                with Queries.open(path) as reader:
-                    words = f"{reader.generated()} generated tasks"
-            except OldPoolError:
-                words = "from an earlier version: opening it brings it up to date"
-            except PoolError:
-                words = "cannot be read"
-            self.app.call_from_thread(self._figures_found, place, words)
-
-    def _figures_found(self, place: int, words: str) -> None:
-        if not leaving(self):
-            self.query_one("#recent", OptionList).replace_option_prompt(str(place), _recent_line(self._recent[place], words))
+            words = await asyncio.to_thread(_figures, path)
+            self.query_one("#recent", OptionList).replace_option_prompt(str(place), _recent_line(path, words))
 
     def action_new(self) -> None:
         """Go to the form."""
@@ -233,6 +223,8 @@ class StartScreen(Screen[None]):
         self._open(path, Configuration(options, overrides))
 
     def _open(self, path: Path, configuration: Configuration) -> None:
+        if self._looking:
+            return
         asked = RunRequest(path, configuration)
         try:
             # What cannot be a pool can still be corrected here.
@@ -240,13 +232,35 @@ class StartScreen(Screen[None]):
                 check_header(path)
             else:
                 check_place(path)
-            if configuration.options.hold_out:
-                # So can too many of them, or a pool that is there already.
-                Opening(asked).close()
         except StudioError as error:
             self.app.push_screen(ErrorDialog(error))
             return
+        if configuration.options.hold_out:
+            self._looking = True
+            start_latest(self, "look", self._look_and_open, asked)
+        else:
+            cast("StudioApp", self.app).open_run(asked)
+
+    async def _look_and_open(self, asked: RunRequest) -> None:
+        """Too many seeds to hold out, or a pool that is there already, can still be corrected here."""
+        try:
+            await asyncio.to_thread(lambda: Opening(asked).close())
+        except StudioError as error:
+            self.app.push_screen(ErrorDialog(error))
+            return
+        finally:
+            self._looking = False
         cast("StudioApp", self.app).open_run(asked)
+
+
+def _figures(path: Path) -> str:
+    try:
+        with Queries.open(path) as reader:
+            return f"{reader.generated()} generated tasks"
+    except OldPoolError:
+        return "from an earlier version: opening it brings it up to date"
+    except PoolError:
+        return "cannot be read"
 
 
 def _opener(label: Content, name: str) -> Button:

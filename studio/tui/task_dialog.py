@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from studio.records import Task
-from studio.text import display
+from studio.tui.cells import cut
 from studio.tui.closing import Dialog
 from studio.tui.copying import send_to_clipboard
 from studio.tui.dialogs import HELP_KEY
@@ -63,11 +63,11 @@ class TaskDialog(Dialog[None]):
 
 
 def _parts(task: Task) -> Iterator[str | tuple[str, str]]:
-    yield display(task.instruction[:_SHOWN])
+    yield cut(task.instruction, _SHOWN)
     yield (f"\n\n{_KINDS[task.is_classification]}", "$foreground-muted")
     for instance in task.instances:
         yield "\n"
         for name, text in (("input", instance.input), ("output", instance.output)):
             if text:
                 yield (f"\n{name}\n", "$foreground-muted")
-                yield display(text[:_SHOWN])
+                yield cut(text, _SHOWN)

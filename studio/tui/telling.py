@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual.app import App
 from textual.notifications import SeverityLevel
 
+from studio.errors import StudioError, unexpected
+from studio.text import display_line
+
+_LONGEST = 400
 _TITLES: dict[SeverityLevel, str] = {"information": "", "warning": "Careful", "error": "Failed"}
+
+
+def tell_fault(app: App[Any], error: Exception) -> None:
+    """Tell of an error that nobody took, and where it comes from; in the log too, where the app keeps one."""
+    if isinstance(app, TellingApp):
+        app.fault(error)
+    else:
+        raise error
 
 
 class TellingApp(App[None]):
     """What every app of the studio is."""
+
+    def fault(self, error: Exception) -> None:
+        """Tell of an error that nobody took."""
+        told = error if isinstance(error, StudioError) else unexpected(error)
+        self.notify(display_line(f"{told.message}; {told.hint}" if told.hint else told.message, _LONGEST), severity="error", markup=False)
 
     def notify(
         self,

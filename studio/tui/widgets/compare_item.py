@@ -9,7 +9,7 @@ from textual.content import Content
 
 from studio.insight.walk import Walk
 from studio.pool.comparison_records import ComparisonItem, Grade
-from studio.text import display
+from studio.tui.cells import LONG, cut
 from studio.tui.widgets.review_item import Part, said_besides
 
 MEANING = {Grade.A: "correct, satisfying", Grade.B: "minor faults", Grade.C: "relevant, major faults", Grade.D: "irrelevant, invalid"}
@@ -20,16 +20,16 @@ _DONE = "all done: studio compare POOL --report unblinds"
 
 def task_text(item: ComparisonItem) -> Content:
     """Instruction and input; all of it cleaned, none of it markup."""
-    parts: list[Part] = [("Instruction\n", "bold $text-primary"), display(item.instruction)]
+    parts: list[Part] = [("Instruction\n", "bold $text-primary"), cut(item.instruction, LONG)]
     if item.input:
-        parts += [("\nInput\n", "bold $text-primary"), display(item.input)]
+        parts += [("\nInput\n", "bold $text-primary"), cut(item.input, LONG)]
     return Content.assemble(*parts)
 
 
 def answer_text(item: ComparisonItem, place: int) -> Content:
     """The answer on a side, 0 being the left."""
     text = item.answers[item.sides[place]]
-    return Content.assemble(display(text) if text.strip() else ("(empty)", "$text-muted"))
+    return Content.assemble(cut(text, LONG) if text.strip() else ("(empty)", "$text-muted"))
 
 
 def answer_title(place: int, grade: Grade | None, marked: bool) -> str:

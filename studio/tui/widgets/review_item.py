@@ -11,8 +11,7 @@ from textual.content import Content
 from studio.insight.reviewing import Reviewing
 from studio.insight.walk import Walk
 from studio.pool.review_records import ReviewItem
-from studio.text import display
-from studio.tui.cells import clip
+from studio.tui.cells import LONG, clip, cut
 
 ASKED = ("Does the instruction describe a valid task?", "Is the input appropriate for it?", "Is the output correct and acceptable?")
 """The paper's three questions, short enough for a narrow screen."""
@@ -26,7 +25,7 @@ def item_text(item: ReviewItem) -> Content:
     """Instruction, input and output; all of it cleaned, none of it markup."""
     parts: list[Part] = []
     for title, text in (("Instruction", item.instruction), ("Input", item.input), ("Output", item.output)):
-        parts += ["\n" if parts else "", (f"{title}\n", "bold $text-primary"), display(text) if text else ("(none)", "$text-muted"), "\n"]
+        parts += ["\n" if parts else "", (f"{title}\n", "bold $text-primary"), cut(text, LONG) if text else ("(none)", "$text-muted"), "\n"]
     return Content.assemble(*parts)
 
 

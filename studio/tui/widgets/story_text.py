@@ -8,9 +8,12 @@ from textual.content import Content
 
 from studio.insight.story import Story
 from studio.insight.story_report import Line, Role, answer_line, story_sections
+from studio.tui.cells import SHOWN
 
-SHOWN = 4000
-"""Characters of a text that are drawn, since breaking a line of 100 KB into a narrow pane takes seconds; `studio show` has all of them."""
+_MOST = 60_000
+"""Characters of a story that are drawn: a task may have thousands of instances."""
+
+Part = str | tuple[str, str]
 
 _STYLES: dict[Role, str] = {
     "": "",
@@ -24,10 +27,21 @@ _STYLES: dict[Role, str] = {
 
 def story_text(story: Story) -> Content:
     """The story, most important first; all of it is cleaned text, none of it markup."""
-    return Content.assemble(*_parts(story))
+    return Content.assemble(*_to_its_end(_parts(story)))
 
 
-def _parts(story: Story) -> Iterator[str | tuple[str, str]]:
+def _to_its_end(parts: Iterator[Part]) -> Iterator[Part]:
+    """All of `parts`, or as many as can be drawn and that there are more."""
+    room = _MOST
+    for part in parts:
+        room -= len(part if isinstance(part, str) else part[0])
+        if room < 0:
+            yield ("\n… and more, which `studio show` has\n", "bold $text-warning")
+            return
+        yield part
+
+
+def _parts(story: Story) -> Iterator[Part]:
     for section in story_sections(story, most=SHOWN):
         if section.title:
             yield "\n"
@@ -38,6 +52,6 @@ def _parts(story: Story) -> Iterator[str | tuple[str, str]]:
             yield from _styled(answer_line(story))
 
 
-def _styled(line: Line) -> Iterator[str | tuple[str, str]]:
+def _styled(line: Line) -> Iterator[Part]:
     yield from ((words, _STYLES[role]) for words, role in line if words)
     yield "\n"

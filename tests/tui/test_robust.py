@@ -1,0 +1,124 @@
+"""What must not end the studio or hold up its keys: faults in work beside the screen, very long texts, a pool that is slow to close."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from studio.insight.story import Story, story_of
+from studio.loop.session import Goal
+from studio.pool.comparison_records import ComparisonItem
+from studio.pool.review_records import ReviewItem
+from studio.pool.store import Pool
+from studio.records import Instance, SeedTask
+from studio.tui.activity import ActivityLog
+from studio.tui.cells import LONG, SHOWN, cut
+from studio.tui.latest import start_latest
+from studio.tui.log_screen import LogScreen
+from studio.tui.pool_access import PoolAccess
+from studio.tui.widgets.compare_item import answer_text, task_text
+from studio.tui.widgets.growing_text import GrowingText
+from studio.tui.widgets.review_item import item_text
+from studio.tui.widgets.story_text import story_text
+from support.screens import Host, until
+from support.sessions import play
+from support.studio_app import studio
+
+MEGABYTE = "word " * 200_000
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    play(tmp_path / "pool.db", Goal(rounds=1))
+    return tmp_path / "pool.db"
+
+
+async def test_a_fault_beside_the_screen_is_told_with_its_place_and_ends_nothing(pool: Path) -> None:
+    async def fails() -> None:
+        raise ZeroDivisionError("[/b]")
+
+    async with studio(pool) as driven:
+        await driven.idle()
+        start_latest(driven.app, "test", fails)
+        await driven.until(lambda: any("ZeroDivisionError" in note.message for note in driven.app._notifications))
+        told = driven.app.activity.lines[-1]
+        assert told.error and "ZeroDivisionError: [/b]" in told.text and "latest.py" in told.text
+        assert driven.app.is_running
+
+
+async def test_a_question_after_the_end_is_dropped(pool: Path) -> None:
+    access = PoolAccess(pool)
+    assert await access.ask(lambda reader: reader.generated()) > 0
+    access.close()
+    access.close()
+    with pytest.raises(asyncio.CancelledError):
+        await access.ask(lambda reader: reader.generated())
+
+
+async def test_the_screen_is_drawn_while_the_pool_is_closed(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = threading.Event()
+    async with studio(pool) as driven:
+        await driven.idle()
+        runner = driven.app.runner
+        assert runner is not None
+        close = runner.close
+        monkeypatch.setattr(runner, "close", lambda: free.wait(60) and close())
+        await driven.pilot.press("q")
+        await driven.until(lambda: any("Closing" in note.message for note in driven.app._notifications))
+        await driven.pilot.press("2")
+        assert driven.app.current_mode == "pool" and driven.app.is_running
+        free.set()
+        await driven.until(lambda: not driven.app.is_running)
+
+
+def test_a_text_that_is_cut_says_how_much_is_left() -> None:
+    assert cut("short\x1b") == "short␛"
+    assert cut("x" * (SHOWN + 1_000)) == "x" * SHOWN + " … and 1,000 characters more, which `studio show` and the editor have"
+
+
+def test_a_megabyte_is_not_drawn_to_be_judged() -> None:
+    review = item_text(ReviewItem(0, 1, 1, "", MEGABYTE, MEGABYTE, MEGABYTE)).plain
+    compared = ComparisonItem(0, 0, MEGABYTE, MEGABYTE, (MEGABYTE, MEGABYTE), False)
+    for text, parts in ((review, 3), (task_text(compared).plain, 2), (answer_text(compared, 1).plain, 1)):
+        assert text.count(f"{len(MEGABYTE) - LONG:,} characters more") == parts
+        assert len(text) < parts * (LONG + 200)
+
+
+def story(path: Path, *instances: Instance) -> Story:
+    with Pool.create(path, [SeedTask("", "", MEGABYTE, instances, None)]) as pool:
+        return story_of(pool.reader, "1")
+
+
+def test_a_megabyte_is_not_drawn_in_a_story(tmp_path: Path) -> None:
+    text = story_text(story(tmp_path / "a.db", Instance(MEGABYTE, MEGABYTE))).plain
+    assert text.count(f"{len(MEGABYTE) - SHOWN:,} ") == 3
+    many = story_text(story(tmp_path / "b.db", *(Instance("", f"{number} {'x' * 1_000}") for number in range(2_000)))).plain
+    assert "and more, which `studio show` has" in many
+    assert max(len(text), len(many)) < 70_000
+
+
+async def test_a_log_at_its_limit_wraps_what_is_new_alone() -> None:
+    log = ActivityLog(lambda: datetime(2026, 1, 2, 3, 4, 5))
+    for number in range(7_000):
+        log.add(f"line {number}")
+    screen = LogScreen(log, follow_s=3600)
+    async with Host(screen).run_test(size=(80, 24)) as pilot:
+        pane = screen.query_one(GrowingText)
+        await until(pilot, lambda: len(pane.strips) > 100)
+        first, count = pane.strips[0], len(pane.strips)
+        assert "earlier lines" in first.text and count < 1_000
+        log.add("another")
+        screen.follow()
+        assert pane.strips[0] is first and len(pane.strips) == count + 1
+        assert "another" in pane.strips[-1].text
+        for number in range(2_000):
+            log.add(f"more {number}")
+            if number % 10 == 0:
+                screen.follow()
+        screen.follow()
+        assert len(pane.strips) <= 1_001
+        assert "more 1999" in pane.strips[-1].text
