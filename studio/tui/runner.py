@@ -289,13 +289,18 @@ class Runner:
             try:
                 work()
             except Exception as error:  # Whatever it is: the screen hears of it, and the next stage can be tried.
-                # The index may hold what was never stored: the next session is filled from the pool.
-                self._session = None
-                self._tell(Failed(error if isinstance(error, StudioError) else unexpected(error)))
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        # The index may hold what was never stored: the next session is filled from the pool.
+        self._session = None
+        self._tell(Failed(error if isinstance(error, StudioError) else unexpected(error)))
 
     def _played(self, work: Work, events: Callable[[Session], Iterator[Event]]) -> None:
         try:
             self._play(work, events)
+        except Exception as error:  # Told before it is idle again: who sees that finds the notice of the failure.
+            self._failed(error)
         finally:
             self._to(RunnerState.IDLE)
 
