@@ -20,6 +20,8 @@ _SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf",
 _NAMED = 3
 """Missing shards that an error names."""
 _PADDING = 4096
+_LONGEST = 160
+"""Characters of an error: an architecture's name is a stranger's text of any length."""
 _OTHER = "choose a model that continues text; `studio models` lists those found"
 _GENERATES = "it cannot write text here; " + _OTHER
 _EMBEDDERS = (
@@ -45,7 +47,7 @@ def read_model(path: Path) -> Gguf:
     """
     header = read_whole(path)
     if (kind := refusal(header)) is not None:
-        raise ModelError(f"{path}: {kind.what}", kind.hint)
+        raise ModelError(f"{path}: {kind.what[:_LONGEST]}", kind.hint)
     return header
 
 

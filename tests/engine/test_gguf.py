@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.gguf import read_gguf
+from studio.engine.model_file import read_model
 from studio.errors import ModelError
 from support.engines import bundled_identity
 
@@ -99,6 +100,6 @@ def test_no_damage_escapes_as_another_error(tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.getbasetemp() / "mutated.gguf"
     path.write_bytes(bytes(whole[: data.draw(st.integers(4, len(whole)))]))
     try:
-        read_gguf(path)
+        read_model(path)
     except ModelError as error:
         assert str(path) in error.message

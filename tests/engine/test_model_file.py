@@ -56,6 +56,12 @@ def test_what_may_write_is_a_model(tmp_path: Path, architecture: str, more: dict
     assert read_model(header_only(tmp_path / "x.gguf", architecture, **more)).architecture == architecture
 
 
+def test_a_strangers_words_do_not_fill_the_screen(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        read_model(header_only(tmp_path / "x.gguf", "newer" * 10_000))
+    assert len(caught.value.message) < len(str(tmp_path)) + 200
+
+
 def test_which_architectures_there_are_is_asked_of_the_library_that_will_load_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     llama_build._library_words.cache_clear()
     (tmp_path / "libllama.so").write_bytes(b"\0llama\0brandnew9moe\0")
