@@ -11,7 +11,7 @@ import click
 
 from studio import __version__
 from studio.cli.terminal import OutputError, finish_output, give_up_output, is_terminal, prepare_streams
-from studio.errors import ExitCode, StudioError, nearest_name
+from studio.errors import ExitCode, StudioError, nearest_name, unexpected
 from studio.text import display_line
 
 COMMANDS = {
@@ -117,6 +117,10 @@ def _exit_code(work: Callable[[], int | None]) -> int:
         # The reader of our output went away: nobody is left to be told.
         give_up_output()
         return int(ExitCode.UNEXPECTED)
+    except OSError as error:
+        # What the system refuses is no fault of the studio's own: the place is enough, how it came there is not asked for.
+        told = unexpected(error)
+        return _report(told.message, "check the working directory, its permissions and the free space", told.exit_code)
 
 
 def _help_hint(error: click.ClickException) -> str:

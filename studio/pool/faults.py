@@ -34,11 +34,8 @@ _KNOWN: dict[int, tuple[str, str]] = {
     sqlite3.SQLITE_NOMEM: ("there is not enough memory", "close other programs and try again"),
     sqlite3.SQLITE_TOOBIG: ("a text is longer than SQLite can hold", "leave it out"),
 }
-# Of the I/O errors those that speak of locks and of shared memory, which a local disk always has.
-_LOCKS = {
-    getattr(sqlite3, f"SQLITE_IOERR_{name}")
-    for name in ("LOCK", "UNLOCK", "RDLOCK", "CHECKRESERVEDLOCK", "BLOCKED", "SHMOPEN", "SHMSIZE", "SHMLOCK", "SHMMAP")
-}
+# Of the I/O errors those that speak of locks, which a local disk always has. Room for shared memory may be short on any.
+_LOCKS = {getattr(sqlite3, f"SQLITE_IOERR_{name}") for name in ("LOCK", "UNLOCK", "RDLOCK", "CHECKRESERVEDLOCK", "BLOCKED", "SHMLOCK")}
 # What SQLite and the sqlite3 module say, for errors that come without a code. Only damage makes text of the pool no UTF-8.
 _WORDS = {
     "locking protocol": sqlite3.SQLITE_PROTOCOL,

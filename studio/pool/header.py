@@ -23,7 +23,10 @@ def resolved(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
-        raise PoolError(f"cannot read {shown(path)}: {error}", "check the path") from error
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PoolError(
+            f"cannot read {shown(path)}: {reason.lower()}", "check the path, and that the working directory is still there"
+        ) from error
 
 
 def check_header(path: Path) -> int:

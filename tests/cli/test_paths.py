@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from studio.cli import cli
 from studio.errors import PoolError, StudioError, UsageError
 from studio.paths import app_folder, user_path
-from support.command import studio
+from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.pools import NOBODY, in_child, make_pool
 
 LONG = "x" * 300
@@ -151,6 +152,17 @@ def test_a_folder_that_may_not_be_searched(tmp_path: Path) -> None:
             user_path(closed / "pool.db", PoolError)
 
     assert in_child(look) == 0
+
+
+def test_a_working_directory_that_is_gone_is_an_error_of_one_line(tmp_path: Path) -> None:
+    command = 'cd "$1" && rmdir "$1" && shift && "$@"'
+    for words in ("stats x.db", "doctor --model scripted", "run x.db --headless --model scripted"):
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        called = ["bash", "-c", command, "bash", str(gone), *STUDIO, *words.split()]
+        assert_fails(
+            subprocess.run(called, env=clean_environment(), capture_output=True, text=True, check=False), 1 if "doctor" in words else 4
+        )
 
 
 @pytest.mark.parametrize("kind", ["cache", "data", "log", "state"])
