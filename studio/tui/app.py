@@ -40,6 +40,7 @@ from studio.tui.studio_screen import StudioScreen
 from studio.tui.study_screen import StudyScreen
 from studio.tui.telling import TellingApp
 from studio.tui.theme import THEME
+from studio.tui.widgets.listing import Palette
 from studio.tui.widgets.too_small import TooSmall, hint_if_small
 
 
@@ -218,6 +219,12 @@ class StudioApp(TellingApp):
         """Show a window of which there is one at most."""
         if not any(type(each) is type(made) for each in self.screen_stack):
             self.push_screen(made)
+
+    def action_command_palette(self) -> None:
+        """Find a command by its words."""
+        # Without an id, which one that is still being closed has.
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
 
     def action_help(self) -> None:
         """Explain the focused part."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -15,6 +17,7 @@ from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Goal
 from studio.pool.store import Pool
 from studio.records import Instance, SeedTask
+from studio.tui.app import StudioApp
 from support.pools import assert_sound
 from support.screens import NASTY_LINES, assert_harmless
 from support.sessions import configuration, play
@@ -37,7 +40,10 @@ KEYS = (
         "L",
     ),
     *("1", "2", "3", "slash", "f", "o", "O", "y", "l", "h", "5", "minus", "full_stop", "asterisk"),
+    *("v", "v", "b", "q", "z", "A", "D", "ctrl+p", "ctrl+o", "ctrl+n", "ctrl+l", "ctrl+t", "ctrl+v", "ctrl+a", "ctrl+x", "ctrl+z"),
 )
+SEEDS = os.environ.get("MONKEY_SEEDS", "1 2 3 v c").split()
+"""The first key, which says on which screen it begins, and whatever makes other keys follow."""
 SIZES = ((80, 24), (60, 20), (40, 10), (10, 3), (1, 1), (100, 30))
 BURSTS, BURST = 20, 35
 SHORT_NASTY = tuple(text[:300] for text in NASTY_LINES)
@@ -72,19 +78,22 @@ async def close_dialogs(driven: Driven) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", ["1", "2", "3"])
+@pytest.mark.parametrize("start", SEEDS)
 async def test_random_keys_break_nothing(tmp_path: Path, pool: Path, monkeypatch: pytest.MonkeyPatch, start: str) -> None:
-    rng, path = random.Random(start), tmp_path / "pool.db"
+    rng, path = random.Random(f"{start}"), tmp_path / "pool.db"
     shutil.copy(pool, path)
     # Names of files may be typed, too.
     monkeypatch.chdir(tmp_path)
+    # All the other keys can still be pressed then.
+    monkeypatch.setattr(StudioApp, "action_quit", AsyncMock())
     async with studio(path, hostile, size=(100, 30)) as driven:
-        await driven.pilot.press(start)
+        await driven.pilot.press(start[0])
         for burst in range(BURSTS):
             for _ in range(BURST):
                 # Not `pilot.press`: it waits for an idle process, and a fist on the keyboard does not.
                 driven.app.simulate_key(rng.choice(KEYS))
-                await asyncio.sleep(0)
+                if rng.random() < 0.7:
+                    await asyncio.sleep(0)
             if burst % 8 == 7:
                 await driven.pilot.resize_terminal(*rng.choice(SIZES))
                 assert_harmless(driven.app)
@@ -97,5 +106,6 @@ async def test_random_keys_break_nothing(tmp_path: Path, pool: Path, monkeypatch
         await close_dialogs(driven)  # What ended meanwhile may have had something to say.
         driven.app.screen.set_focus(None)  # A field would take the key as a digit.
         await driven.pilot.press("1")
+        await close_dialogs(driven)
         assert driven.app.screen is driven.screen
     assert_sound(path)
