@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from itertools import count
 from typing import Any
+from unicodedata import category
 
 from rich.highlighter import Highlighter
 from rich.text import Text
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.widgets import Input, TextArea
 from textual.widgets.text_area import Edit, EditResult, Location
 
@@ -51,6 +52,13 @@ class SafeInput(Input):
     def replace(self, text: str, start: int, end: int) -> None:
         """Take what is typed or pasted."""
         super().replace(self._stand_ins.put(text), start, end)
+
+    def on_key(self, event: Key) -> None:
+        """Take what joins or turns other characters; Textual's own takes what can be printed."""
+        if _is_format(event):
+            event.prevent_default()
+            event.stop()
+            self.replace(event.character or "", *self.selection)
 
     def on_paste(self, event: Paste) -> None:
         """Take all that is pasted; Textual's own takes the first line."""
@@ -108,13 +116,22 @@ class SafeTextArea(TextArea):
         line = self._stand_ins.take(self.document.get_line(line_index))
         return Text(_marked(line), end="", no_wrap=True)
 
+    def on_key(self, event: Key) -> None:
+        """Take what joins or turns other characters; Textual's own takes what can be printed."""
+        if _is_format(event):
+            event.prevent_default()
+            event.stop()
+            self._put_in(event.character or "")
+
     def on_paste(self, event: Paste) -> None:
         """Take what is pasted, with line breaks as a terminal means them."""
         event.prevent_default()
         event.stop()
+        self._put_in(_pasted(event.text))
+
+    def _put_in(self, text: str) -> None:
         if not self.read_only:
-            end = self.replace(_pasted(event.text), *self.selection, maintain_selection_offset=False).end_location
-            self.move_cursor(end)
+            self.move_cursor(self.replace(text, *self.selection, maintain_selection_offset=False).end_location)
 
 
 class StandIns:
@@ -156,6 +173,11 @@ def mark_of(character: str) -> str:
 
 def _marked(text: str) -> str:
     return text.translate({ord(each): mark_of(each) for each in set(text)})
+
+
+def _is_format(event: Key) -> bool:
+    """Whether a key is one of the characters inside emoji and scripts: joiners and marks of direction."""
+    return event.character is not None and category(event.character) == "Cf"
 
 
 def _pasted(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import ComposeResult
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -93,6 +93,19 @@ async def test_what_is_pasted_copied_and_cut_is_as_it_was() -> None:
         await until(pilot, lambda: field.text != "")
         assert field.text == "one\ntwo\u200f\tthree"
         assert_harmless(pilot.app)
+
+
+async def test_joiners_and_marks_of_direction_can_be_typed() -> None:
+    screen, typed = Fields(), "👩\u200d👧 \u200fעברית"
+    async with Host(screen).run_test(size=(80, 24)) as pilot:
+        for field in (screen.query_one(SafeTextArea), screen.query_one(SafeInput)):
+            field.text = ""
+            field.focus()
+            await pilot.pause()
+            for character in typed:
+                pilot.app.post_message(Key("some_name", character))
+            await until(pilot, lambda here=field: here.text == typed)  # type: ignore[misc]
+            assert_harmless(pilot.app)
 
 
 async def press(pilot: Pilot[Any], field: SafeInput | SafeTextArea, *keys: str) -> None:
