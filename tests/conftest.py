@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,37 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
+def _whole_folders(config: pytest.Config) -> bool:
+    return any(Path(arg).is_dir() for arg in config.args)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One worker a core for folders; none for files that were named, which are sooner done than a worker is there."""
-    folders = any(Path(arg).is_dir() for arg in config.args)
-    return min(os.cpu_count() or 1, MOST_WORKERS) if folders else 0
+    return min(os.cpu_count() or 1, MOST_WORKERS) if _whole_folders(config) else 0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out what is slow where folders are run and nobody says which tests: `-m slow` runs it, and so does naming its file."""
+    if not config.option.markexpr and _whole_folders(config):
+        config.option.markexpr = "not slow"
+
+
+_LONGEST_FIRST = ("tui", "cli", "bench", "tests")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left alone with it in the end: the model, screens, processes, large files."""
+    sizes = Counter(item.path for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        if item.get_closest_marker("real_model") is not None:
+            return -1, 0
+        folder = item.path.parent.name
+        return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST), -sizes[item.path]
+
+    items.sort(key=place)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

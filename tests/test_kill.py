@@ -16,17 +16,17 @@ from support.command import STUDIO, clean_environment, new_studio
 from support.pools import assert_sound
 from support.sessions import all_seeds, configuration, exported, play, session_in
 
-KILLS = 20
 RUN = ("--headless", "--model", "scripted", "--target", "1200")
 
 
-def test_sigkill_at_random_moments(tmp_path: Path) -> None:
-    """Twenty processes die, each a random while after it began to generate; the next goes on, a last one finishes."""
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_sigkill_at_random_moments(tmp_path: Path, kills: int) -> None:
+    """Processes die, each a random while after it began to generate; the next goes on, a last one finishes."""
     rng = random.Random(20)
     calm, killed = tmp_path / "calm.db", tmp_path / "killed.db"
     assert new_studio("run", calm, *RUN).returncode == 0
     died = 0
-    for _ in range(KILLS):
+    for _ in range(kills):
         running = subprocess.Popen([*STUDIO, "run", str(killed), *RUN], env=clean_environment(), stderr=subprocess.PIPE, text=True)
         assert running.stderr is not None
         for line in running.stderr:
@@ -37,7 +37,7 @@ def test_sigkill_at_random_moments(tmp_path: Path) -> None:
         running.communicate()
         died += running.returncode == -9
         assert_sound(killed)
-    assert died == KILLS
+    assert died == kills
     assert new_studio("run", killed, *RUN).returncode == 0
     assert exported(killed) == exported(calm)
 

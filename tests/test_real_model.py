@@ -1,4 +1,4 @@
-"""The README's first command with the bundled model: nothing is scripted here."""
+"""The README's first command with the bundled model, and a small round of the same: nothing is scripted here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from support.command import new_studio
 from support.pools import ask, assert_sound
 from support.sessions import exported
 
-pytestmark = [pytest.mark.real_model, pytest.mark.slow]
+pytestmark = pytest.mark.real_model
+SMALL = ("--threads", "1", "--set", "requests_per_round=1", "--set", "sampling.instructions.max_tokens=48")
 
 
 @pytest.fixture(scope="module")
@@ -27,23 +28,27 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_twenty_tasks_and_their_instances(pool: Path) -> None:
     assert_sound(pool)
     assert ask(pool, "SELECT count(*) FROM tasks WHERE origin = 'generated' AND state = 'active'")[0][0] >= 20
     assert ask(pool, "SELECT count(*) FROM instances WHERE request_id IS NOT NULL AND verdict = 'accepted'")[0][0] >= 5
 
 
+@pytest.mark.slow
 def test_the_model_is_on_record(pool: Path) -> None:
     name, sha256, quantisation, licence = ask(pool, "SELECT name, sha256, quantisation, licence FROM models")[0]
     assert sha256 == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
     assert "SmolLM2" in name and quantisation == "Q4_1" and "apache" in licence.lower()
 
 
+@pytest.mark.slow
 def test_every_request_has_its_completion(pool: Path) -> None:
     assert ask(pool, "SELECT count(*) FROM requests LEFT JOIN completions ON request_id = id WHERE request_id IS NULL") == [(0,)]
     assert ask(pool, "SELECT DISTINCT finish_reason IN ('stop', 'length', 'repeat') FROM completions") == [(1,)]
 
 
+@pytest.mark.slow
 def test_all_pairs_keep_to_the_threshold(pool: Path) -> None:
     scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
     generated = [text for (text,) in ask(pool, "SELECT instruction FROM tasks WHERE origin = 'generated'")]
@@ -52,6 +57,7 @@ def test_all_pairs_keep_to_the_threshold(pool: Path) -> None:
     assert max(scorer.score(*pair)["rougeL"].fmeasure for pair in pairs) < 0.7
 
 
+@pytest.mark.slow
 def test_the_same_seed_writes_the_same(pool: Path, tmp_path: Path) -> None:
     """A second process, cancelled and resumed by nobody, writes byte for byte what the first did in its first round."""
     again = tmp_path / "again.db"
@@ -60,3 +66,15 @@ def test_the_same_seed_writes_the_same(pool: Path, tmp_path: Path) -> None:
         assert exported(again) == exported(pool)
     texts = "SELECT stage, ordinal, text FROM requests JOIN completions ON request_id = id WHERE round_id = 1 ORDER BY 1, 2"
     assert ask(again, texts) == ask(pool, texts)
+
+
+def test_a_small_round_is_written_twice_alike(tmp_path: Path) -> None:
+    pools = [tmp_path / "one.db", tmp_path / "two.db"]
+    for pool in pools:
+        done = new_studio("run", pool, "--headless", "--rounds", "1", *SMALL)
+        assert done.returncode == 0, done.stderr
+        assert_sound(pool)
+    texts = "SELECT stage, ordinal, text FROM requests JOIN completions ON request_id = id ORDER BY 1, 2"
+    assert ask(pools[0], texts) == ask(pools[1], texts) != []
+    assert exported(pools[0]) == exported(pools[1])
+    assert "SmolLM2" in ask(pools[0], "SELECT name FROM models")[0][0]

@@ -21,6 +21,7 @@ from support.command import studio
 from support.pools import assert_sound
 
 
+@pytest.mark.slow
 def test_every_figure(tmp_path: Path) -> None:
     done = studio("bench", "start", "--tasks", "200", "--json", TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr

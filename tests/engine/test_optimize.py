@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from studio.engine import optimize as module
+from studio.engine import perplexity
 from studio.engine.gguf import read_gguf
 from studio.engine.optimize import BITS, Comparison, Figures, default_target, optimize
 from studio.engine.optimize_worker import FILE_TYPE_NUMBERS, quantise
@@ -195,7 +196,8 @@ def test_llama_cpp_says_what_it_cannot_quantise(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_model
-def test_speeds_of_any_text() -> None:
+def test_speeds_of_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(perplexity, "_STEPS", 2)
     model = MeasuredModel(str(SOURCE), 1)
     try:
         found = model.speeds(model.tokenise("One two three."))

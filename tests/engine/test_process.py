@@ -45,7 +45,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
 
 def gone(pid: int) -> bool:
     try:
-        psutil.Process(pid).wait(10)
+        psutil.Process(pid).wait(600)
     except psutil.NoSuchProcess:
         return True
     except psutil.TimeoutExpired:

@@ -114,7 +114,7 @@ def test_a_silent_server_is_asked_again(server: CompletionsServer, expected: lis
     server.faults.append(fault)
     assert client.complete(3) == expected
     assert "no text for 0.2 s" in client.retried[0].cause or client.retried[0].cause == "no answer in time"
-    assert server.hang_up.wait(10)
+    assert server.hang_up.wait(600)
 
 
 def test_token_counts_that_never_come_are_no_failure(client: Client, expected: list[Completion]) -> None:
@@ -193,4 +193,4 @@ def test_one_request_that_fails_for_good_ends_those_beside_it(server: Completion
     server.faults.extend([Fault("silent_hang"), Fault("silent_hang"), Fault(status=400, body={"message": "no"})])
     with pytest.raises(ModelError, match="status 400: no"):
         Client(server, parallel=3).complete(3)
-    assert server.hang_up.wait(10)
+    assert server.hang_up.wait(600)

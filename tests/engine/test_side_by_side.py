@@ -20,7 +20,7 @@ def test_streams_run_at_the_same_time() -> None:
     met = threading.Barrier(2)
 
     def stream(name: str) -> Iterator[str]:
-        met.wait(60)
+        met.wait(600)
         yield name
 
     assert sorted(side_by_side([stream("a"), stream("b")], lambda: None)) == ["a", "b"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,13 +19,10 @@ from studio.tui.app import StudioApp
 from studio.tui.runner import Answered, RunnerState
 from studio.tui.studio_screen import StudioScreen
 from studio.tui.widgets.key_bar import KeyBar
-from support.screens import seen
+from support.screens import HANG_S, seen, until
 from support.sessions import configuration
 
 SIZES = ((80, 24), (120, 40))
-_TRIES = 4000
-_STILL = 5
-"""So many pictures in a row are equal where nothing more is to come."""
 
 
 def scripted(_model: str = "", _options: EngineOptions | None = None) -> Engine:
@@ -79,12 +75,8 @@ class Driven:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let the app work until `condition` holds."""
-        for _ in range(_TRIES):
-            if condition():
-                await self.pilot.pause()
-                return
-            await asyncio.sleep(0.005)
-        raise AssertionError(f"this never came: {condition}\n{screen_text(self.app)}")
+        await until(self.pilot, condition)
+        await self.pilot.pause()
 
     async def idle(self) -> None:
         """Wait until nothing plays, all that was asked of the runner is done, and the screen has taken in what happened."""
@@ -94,26 +86,25 @@ class Driven:
         done: list[None] = []
         # Behind whatever is still in the queue: an action between stages does not change the runner's state.
         runner._work.put(lambda: runner._tell(Answered(done.append, None)))
-        await self.until(lambda: bool(done) and runner.state is RunnerState.IDLE and not runner._notices)
+        await self.until(lambda: bool(done) and runner.state is RunnerState.IDLE and not runner._notices and not self._timed())
 
     async def settled(self) -> None:
-        """Wait for a picture that stays: on a busy machine one pause may end before all is laid out.
+        """Wait for a picture that stays: nothing works in the background, and what is to be done after a while is done.
 
         Before a dialog is opened too, for what lies below it keeps the layout that it had then.
         """
-        picture, same = "", 0
-        for _ in range(_TRIES):
-            await self.pilot.pause()
-            before, picture = picture, self.app.export_screenshot(simplify=True)
-            same = same + 1 if picture == before else 0
-            if same == _STILL:
-                return
-        raise AssertionError(f"the picture never stood still\n{screen_text(self.app)}")
+        await self.until(lambda: all(worker.is_finished for worker in self.app.workers) and not self._timed())
+
+    def _timed(self) -> bool:
+        """Whether something is to be done after a while: what waits for more keys, or for more to be shown at once."""
+        timers = [timer for part in self.app.screen.walk_children(with_self=True) for timer in part._timers if timer._repeat == 0]
+        return any(timer._task is not None and not timer._task.done() for timer in timers)
 
     async def press(self, *keys: str) -> None:
-        """Press keys and wait for the runner to come to rest."""
-        await self.pilot.press(*keys)
-        await self.idle()
+        """Press keys, and wait after each for the runner to come to rest."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.idle()
 
 
 @asynccontextmanager
@@ -137,7 +128,7 @@ async def studio(
             yield driven
     finally:
         if app.runner is not None:
-            assert app.runner.close()
+            assert app.runner.close(HANG_S)
 
 
 def screen_text(app: StudioApp) -> str:

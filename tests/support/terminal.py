@@ -36,7 +36,7 @@ KEYS = {
 }
 """What a terminal sends for keys that are no character; all others stand for themselves."""
 
-_SILENCE_S = 120.0
+_SILENCE_S = 600.0
 """A program that prints nothing for so long is taken to hang; no test asks how fast it is."""
 
 

@@ -19,3 +19,12 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for variable in ("VISUAL", "EDITOR"):
         monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _wait_for_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a Pilot wait for the app and not for the clock."""
+    from support.screens import quiet
+
+    for module in ("textual.app", "textual.pilot"):
+        monkeypatch.setattr(f"{module}.wait_for_idle", quiet)

@@ -142,7 +142,7 @@ async def test_a_task_is_retired_on_the_pool_screen_and_the_session_knows(tmp_pa
         await driven.pilot.press("2")
         await driven.until(lambda: "Compose a six-line poem" in screen_text(driven.app))
         await driven.pilot.press("end")
-        await driven.until(lambda: "accepted" in screen_text(driven.app))
+        await driven.until(lambda: "accepted by" in screen_text(driven.app))
         await driven.pilot.press("r")
         await driven.until(lambda: driven.screen.live.generated == before - 1)
         await driven.pilot.press("u")
@@ -159,7 +159,7 @@ async def test_before_there_is_a_pool_only_the_studio_can_be_shown(tmp_path: Pat
     loaded = threading.Event()
 
     def slow(model: str, options: EngineOptions) -> Engine:
-        assert loaded.wait(30)
+        assert loaded.wait(600)
         return scripted(model, options)
 
     async with studio(tmp_path / "pool.db", slow, ready=False) as driven:

@@ -167,7 +167,6 @@ async def test_long_texts_scroll_from_their_beginning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.slow
 async def test_mashing_keys(path: Path, seed: int) -> None:
     keys = (*"abcdseuUojkt", "left", "right", "tab", "shift+tab", "up", "down", "end", "enter", "f1", "ctrl+y")
     chance = random.Random(seed)

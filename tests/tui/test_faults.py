@@ -219,7 +219,6 @@ async def test_a_storm_of_sizes_while_the_model_writes(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_model
-@pytest.mark.slow
 async def test_a_model_file_deleted_under_the_studio_is_said_once_it_is_needed_again(tmp_path: Path) -> None:
     file = tmp_path / "mine.gguf"
     shutil.copy(find_model(), file)

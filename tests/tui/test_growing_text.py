@@ -22,7 +22,7 @@ from textual.widgets import Static
 from studio.text import display
 from studio.tui.growing_lines import GrowingLines
 from studio.tui.widgets.growing_text import GrowingText
-from support.screens import FORBIDDEN, NASTY_LINES, Host, layouts, seen
+from support.screens import FORBIDDEN, NASTY_LINES, Host, layouts, seen, until
 
 TEXTS = st.text(alphabet="ab \n", max_size=40)
 SIZE = (20, 6)
@@ -141,8 +141,7 @@ async def test_lines_follow_width_and_theme() -> None:
         assert lines_of(pilot.app)[:2] == ["1. a few words", "that wrap"]
         before = pane.render_line(0)._segments[-1].style
         await pilot.resize_terminal(40, 6)
-        await pilot.pause()
-        assert lines_of(pilot.app)[0] == "1. a few words that wrap"
+        await until(pilot, lambda: lines_of(pilot.app)[0] == "1. a few words that wrap")
         pilot.app.theme = "textual-light"
         await pilot.pause()
         after = pane.render_line(0)._segments[-1].style

@@ -39,7 +39,7 @@ async def turned(pilot: Pilot[object], screen: InsightScreen, key: str) -> Figur
     await pilot.press(key)
     pane = screen.query_one(f"#{screen.query_one(TabbedContent).active} FiguresPane")
     assert isinstance(pane, FiguresPane)
-    await until(pilot, lambda: not pane.waiting and "computing" not in seen(pilot.app))
+    await until(pilot, lambda: pane._looked > 0 and not pane.waiting and "computing" not in seen(pilot.app))
     return pane
 
 
@@ -52,8 +52,7 @@ async def test_root_verbs_where_there_is_a_parser(tmp_path: Path, monkeypatch: p
     screen = screen_of(build_pool(tmp_path / "pool.db", [(tree.text, False, ()) for tree in TREES]))
     async with Host(screen).run_test(size=SIZE) as pilot:
         pane = await turned(pilot, screen, "d")
-        shown = seen(pilot.app)
-        assert "├─ code" in shown and "└─ story" in shown and "26,559 (50.6%)" in shown
+        await until(pilot, lambda: all(part in seen(pilot.app) for part in ("├─ code", "└─ story", "26,559 (50.6%)")))
         assert pane.has_focus
         await pilot.press("d")
         assert screen.query_one(TabbedContent).active == "figures"
@@ -96,7 +95,7 @@ async def test_keys_work_while_figures_are_computed_and_figures_are_kept(tmp_pat
 
     def slow(_: FiguresPane, pool: Queries) -> str:
         computed.append(pool.version())
-        assert let_go.wait(60)
+        assert let_go.wait(600)
         return "the figures"
 
     monkeypatch.setattr(diversity_pane.DiversityPane, "figures", slow)

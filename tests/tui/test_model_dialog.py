@@ -240,7 +240,7 @@ async def test_the_start_screen_opens_it_and_begins_with_what_is_taken(tmp_path:
             assert app.runner.asked.configuration.options.model == "http://127.0.0.1:1/v1#x"
     finally:
         if app.runner is not None:
-            assert app.runner.close()
+            assert app.runner.close(600)
 
 
 async def choose(driven: Driven, start: Screen[object], model: str) -> None:

@@ -44,7 +44,7 @@ class Watched:
             states = [notice.state for notice in self.notices if isinstance(notice, StateChanged)]
             if states and states[-1] is state and self.runner.state is state:
                 return
-            assert self._told.wait(30), f"{state} never came: {states}"
+            assert self._told.wait(600), f"{state} never came: {states}"
 
     def play(self, work: Work) -> None:
         """Play and wait for the end."""
@@ -67,7 +67,7 @@ def watch() -> Iterator[Callable[..., Watched]]:
 
     yield make
     for each in made:
-        assert each.runner.close()
+        assert each.runner.close(600)
 
 
 def test_a_step_ends_after_one_committed_stage(tmp_path: Path, watch: Callable[..., Watched]) -> None:
@@ -98,7 +98,7 @@ def test_a_cancelled_stage_is_played_again_to_the_same_data(tmp_path: Path, watc
     watched = watch(tmp_path / "screen.db", lambda _m, _o: engine)
     watched.until(RunnerState.IDLE)
     assert watched.runner.play(Work.RUN_ON)
-    assert engine.reached.wait(30)
+    assert engine.reached.wait(600)
     assert not watched.runner.play(Work.STEP), "one thing at a time"
     assert not watched.runner.call(lambda _session, _reader: 1, lambda _value: None)
     assert watched.runner.cancel()
@@ -116,8 +116,8 @@ def test_closing_in_the_middle_loses_nothing_that_was_committed(tmp_path: Path) 
     watched = Watched(tmp_path / "pool.db", lambda _m, _o: engine)
     watched.until(RunnerState.IDLE)
     assert watched.runner.play(Work.RUN_ON)
-    assert engine.reached.wait(30)
-    assert watched.runner.close()
+    assert engine.reached.wait(600)
+    assert watched.runner.close(600)
     assert watched.runner.state is RunnerState.CLOSED
     assert not watched.runner.play(Work.STEP)
     assert_sound(tmp_path / "pool.db")
@@ -125,7 +125,7 @@ def test_closing_in_the_middle_loses_nothing_that_was_committed(tmp_path: Path) 
     again.until(RunnerState.IDLE)
     assert again.of(RoundRead)[-1].view.next_stage is Stage.INSTRUCTIONS
     again.play(Work.RUN_ON)
-    assert again.runner.close()
+    assert again.runner.close(600)
     play(tmp_path / "headless.db", Goal(target=40))
     assert exported(tmp_path / "pool.db") == exported(tmp_path / "headless.db")
 
@@ -169,7 +169,7 @@ def test_text_and_stages_are_buffered(tmp_path: Path) -> None:
     watched.play(Work.ROUND)
     assert len(watched.of(TextStreamed)) > 500
     assert len(signals) == 2, "one when it begins and one when it is over; the screen looks by itself in between"
-    assert watched.runner.close()
+    assert watched.runner.close(600)
 
 
 def test_calls_come_back_with_their_value(tmp_path: Path, watch: Callable[..., Watched]) -> None:

@@ -206,7 +206,7 @@ async def test_a_new_pool_is_made_with_them(tmp_path: Path, monkeypatch: pytest.
             assert (method.profile, method.threshold, method.requests_per_round) == ("paper", 0.5, 3)
     finally:
         if app.runner is not None:
-            assert app.runner.close()
+            assert app.runner.close(600)
 
 
 async def test_in_a_run_they_hold_for_one_round_and_are_taken_back(tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ class _Closing:
 
     def close(self) -> None:
         if self._app.runner is not None:
-            assert self._app.runner.close()
+            assert self._app.runner.close(600)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ async def picker(size: tuple[int, int] = (80, 24)) -> AsyncIterator[Driven]:
             yield Driven(app, pilot)
     finally:
         if app.runner is not None:
-            assert app.runner.close()
+            assert app.runner.close(600)
 
 
 @pytest.mark.parametrize("size", SIZES)

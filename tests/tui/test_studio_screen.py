@@ -38,7 +38,7 @@ async def test_the_first_frame_does_not_wait_for_the_model(tmp_path: Path) -> No
     loaded = threading.Event()
 
     def slow(model: str, options: EngineOptions) -> Engine:
-        assert loaded.wait(30)
+        assert loaded.wait(600)
         return scripted(model, options)
 
     async with studio(tmp_path / "pool.db", slow, ready=False) as driven:

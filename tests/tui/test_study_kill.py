@@ -113,8 +113,7 @@ async def walked(study: Study, path: Path, seed: int) -> list[tuple[dict[int, An
     return found
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))])
 @pytest.mark.parametrize("name", STUDIES)
 async def test_no_answer_is_lost(tmp_path: Path, name: str, seed: int) -> None:
     study, path = STUDIES[name], tmp_path / "killed.db"

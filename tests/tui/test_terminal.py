@@ -10,7 +10,7 @@ import pytest
 from support.pools import ask, assert_sound
 from support.terminal import Terminal
 
-pytestmark = [pytest.mark.real_model, pytest.mark.slow]
+pytestmark = pytest.mark.real_model
 
 SMALL = {
     "STUDIO_REQUESTS_PER_ROUND": "1",
@@ -23,7 +23,7 @@ STAGES = ("sample", "instructions", "filter", "classify", "instances", "commit")
 VERDICTS = "SELECT verdict, decided_by FROM decisions WHERE candidate_id = 1 ORDER BY id"
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)])
 def test_a_round_and_a_verdict_outlive_the_program(tmp_path: Path, size: tuple[int, int]) -> None:
     pool = tmp_path / "pool.db"
     with Terminal(tmp_path, ["run", pool], size, **SMALL) as terminal:
