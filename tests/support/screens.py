@@ -109,12 +109,13 @@ async def burst(pilot: Pilot[Any], *keys: str) -> None:
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    """Let the app go on until `condition` holds."""
+    """Let the app go on until `condition` holds and what came with it is drawn."""
     latest = time.monotonic() + HANG_S
     while not condition():
         if time.monotonic() > latest:
             raise AssertionError(f"this never came: {condition}\n{seen(pilot.app)}")
         await pilot.pause(0.002)
+    await pilot.pause()
 
 
 def fill_disk(monkeypatch: pytest.MonkeyPatch, sheets: type[Sheets[Any]]) -> None:

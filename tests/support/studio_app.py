@@ -76,7 +76,6 @@ class Driven:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let the app work until `condition` holds."""
         await until(self.pilot, condition)
-        await self.pilot.pause()
 
     async def idle(self) -> None:
         """Wait until nothing plays, all that was asked of the runner is done, and the screen has taken in what happened."""
