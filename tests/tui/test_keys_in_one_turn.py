@@ -194,6 +194,7 @@ async def test_in_a_review_keys_wait_for_the_undo_before_them(tmp_path: Path) ->
         await driven.press(*"yyy")
         assert screen.reviewing.position == 1
         await burst(driven.pilot, "u", "n", "u", "u", "y", "U", "n")
+        await driven.until(lambda: not screen._waiting and not screen._turning)
         await driven.idle()
         with Queries.open(tmp_path / "pool.db") as reader:
             assert reader.ratings(1, screen.reviewing.rater) == {0: rated("yyn")}
