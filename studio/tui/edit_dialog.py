@@ -41,6 +41,7 @@ class EditDialog(Dialog[None]):
     HELP = """
     The candidate's text. The bar below is its highest ROUGE-L to anything in the pool, the cross in it the threshold.
     `ctrl+s` keeps the text, `escape` leaves it as it was, `ctrl+e` opens it in `$EDITOR`. What the model wrote stays on record.
+    A tab, a mark of direction or another character that would act on the terminal shows as `␉`, `¤` or the like, and stays what it is.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -245,7 +245,9 @@ async def test_the_picker_opens_one_pool_however_often_enter_is_pressed(tmp_path
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: bool(app.screen.query("#file")))
         app.screen.query_one("#file").text = str(tmp_path / "new.db")  # type: ignore[attr-defined]
-        await burst(pilot, "ctrl+o", "ctrl+o", "enter", "ctrl+l", "ctrl+t")
+        app.screen.query_one("#file").focus()
+        await pilot.pause()
+        await burst(pilot, "enter", "enter", "ctrl+o", "ctrl+l", "ctrl+t")
         await until(pilot, lambda: app.studio is not None and app.screen is app.studio)
         await Driven(app, pilot).idle()
         assert app.runner is not None and app.runner.close()
