@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.widget import Widget
 
 from studio.engine.api import EngineInfo
 from studio.errors import PoolError
 from studio.loop.settings import Method
+from studio.pool.queries import Queries
 from studio.records import Stage
 from studio.text import display_line
-from studio.tui.evidence import Witness
+from studio.tui.evidence import Evidence, question_about
+from studio.tui.latest import start_latest
 from studio.tui.live import LiveRound
+from studio.tui.pool_access import PoolAccess
 from studio.tui.rows import PendingRows, Row, decided_rows
 from studio.tui.runner import Opened, RoundRead, Runner, StateChanged
 from studio.tui.steering import Steerer
@@ -41,7 +46,7 @@ class DrawingScreen(SteeringScreen):
         self._own_method: Method | None = None
         self._info: EngineInfo | None = None
         self._note = ""
-        self._witness = Witness(runner.asked.pool)
+        self._access = PoolAccess(runner.asked.pool)
         self._pending = PendingRows()
         self._prompt = 0
         self._text_stage = Stage.INSTRUCTIONS
@@ -196,11 +201,17 @@ class DrawingScreen(SteeringScreen):
             self._show_text()
 
     def _explain(self, row: Row | None) -> None:
+        """Explain `row`. What the pool knows of it is read beside the screen; until it is there, what was explained before stands."""
+        question = question_about(row, self.live) if row is not None else None
+        start_latest(self, "why", self._show_why, row, question)
+
+    async def _show_why(self, row: Row | None, question: Callable[[Queries], Evidence] | None) -> None:
         evidence = None
-        try:
-            evidence = self._witness.evidence(row, self.live) if row is not None else None
-        except PoolError as error:
-            self.notify(display_line(error.message, 200), title="The pool cannot be read", severity="error", markup=False)
+        if question is not None:
+            try:
+                evidence = await self._access.ask(question)
+            except PoolError as error:
+                self.notify(display_line(error.message, 200), title="The pool cannot be read", severity="error", markup=False)
         self.query_one(Why).show(row, evidence, self.method)
 
     def _facts(self) -> HeaderFacts:
@@ -246,4 +257,4 @@ class DrawingScreen(SteeringScreen):
 
     def on_unmount(self) -> None:
         """Close the reading connection."""
-        self._witness.close()
+        self._access.close()
