@@ -73,8 +73,8 @@ def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, p
     if options.split is not None:
         raise UsageError("--split writes two files, not stdout", "name a file: -o FILE --split SHARE")
     tasks = records = 0
-    for task in source.export_tasks(options.include_seeds, options.keep):
-        for _, record in chosen.records(task, source):
+    for task in source.export_tasks(options.include_seeds, options.keep, made=chosen.made):
+        for _, record in chosen.records(task):
             stream.write(encode_line(record))
             records += 1
         tasks += 1
@@ -115,8 +115,8 @@ def _write(
     source: Source, chosen: Format, options: ExportOptions, split: Split | None, sinks: Mapping[str, _Sink], progress: Progress
 ) -> int:
     tasks = 0
-    for task in source.export_tasks(options.include_seeds, options.keep):
-        for name, record in chosen.records(task, source):
+    for task in source.export_tasks(options.include_seeds, options.keep, made=chosen.made):
+        for name, record in chosen.records(task):
             side = name if split is None else "train" if split.is_training(task.instruction) else "validation"
             sinks[side].write(encode_line(record))
         tasks += 1

@@ -19,9 +19,9 @@ def sample_records(source: Queries, options: ExportOptions, count: int) -> list[
     """
     chosen = find_format(options.format)
     found: list[str] = []
-    with closing(source.export_tasks(options.include_seeds, options.keep)) as tasks:
+    with closing(source.export_tasks(options.include_seeds, options.keep, made=chosen.made)) as tasks:
         for task in tasks:
-            for file, record in chosen.records(task, source):
+            for file, record in chosen.records(task):
                 shown: dict[str, Any] = dict(record)
                 found.append((f"{file}: " if file else "") + json.dumps(shown, ensure_ascii=False, indent=2))
                 if len(found) == count:

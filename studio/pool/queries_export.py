@@ -9,7 +9,7 @@ from typing import Any
 from studio.pool.database import Row
 from studio.pool.keeping import keep_conditions
 from studio.pool.reading import CHUNK, Reader
-from studio.pool.records import ExportTask
+from studio.pool.records import Exchange, ExportOrigin, ExportTask
 from studio.pool.review_records import ALL, Keep
 from studio.records import Decider, Instance, Neighbour, Origin
 
@@ -41,14 +41,29 @@ _NEIGHBOURS = """
 SELECT tasks.id, neighbours.task_id, score FROM tasks JOIN neighbours ON neighbours.candidate_id = tasks.candidate_id
 WHERE tasks.id BETWEEN ? AND ? ORDER BY tasks.id, rank"""
 
+_ASKED = """
+SELECT tasks.id, prompts.text || suffix, completions.text, finish_reason FROM tasks
+    CROSS JOIN candidates ON candidates.id = tasks.candidate_id JOIN requests ON requests.id = candidates.request_id
+    JOIN prompts ON prompts.id = prefix_id LEFT JOIN completions ON completions.request_id = requests.id
+WHERE tasks.id BETWEEN ? AND ?"""
+_WRITTEN = """
+SELECT requests.task_id, prompts.text || suffix, completions.text, finish_reason FROM requests
+    JOIN prompts ON prompts.id = prefix_id JOIN completions ON completions.request_id = requests.id
+WHERE requests.task_id BETWEEN ? AND ? AND +stage = 'instances' ORDER BY requests.task_id, requests.id"""
+_NEAR = """
+SELECT tasks.id, mean_score, neighbours.task_id, near.instruction FROM tasks
+    CROSS JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id
+    LEFT JOIN neighbours ON neighbours.candidate_id = tasks.candidate_id LEFT JOIN tasks AS near ON near.id = neighbours.task_id
+WHERE tasks.id BETWEEN ? AND ?"""
+
 
 class ExportQueries(Reader):
     """The data, with its provenance."""
 
-    def export_tasks(self, include_seeds: bool, keep: Keep = ALL) -> Generator[ExportTask, None, None]:
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Generator[ExportTask, None, None]:
         """Yield the active tasks that have accepted instances and that `keep` wants, in the order of their ids and in constant memory.
 
-        Never those that are held out.
+        Never those that are held out. With `made` each tells how it was written.
 
         On a read-only connection all of it is one state of the pool, however long the reader takes.
         """
@@ -62,9 +77,22 @@ class ExportQueries(Reader):
                 instances = self._by_task(_INSTANCES, first, last)
                 parents = self._by_task(_PARENTS, first, last)
                 neighbours = self._by_task(_NEIGHBOURS, first, last)
+                origins = self._origins(first, last) if made else {}
                 for row in rows:
                     task_id = row[0]
-                    yield _export_task(row, instances[task_id], parents[task_id], neighbours[task_id])
+                    yield _export_task(row, instances[task_id], parents[task_id], neighbours[task_id], origins.get(task_id))
+
+    def _origins(self, first: int, last: int) -> dict[int, ExportOrigin]:
+        asked, written, near = (self._by_task(sql, first, last) for sql in (_ASKED, _WRITTEN, _NEAR))
+        return {
+            task_id: ExportOrigin(
+                asked=Exchange(*asked[task_id][-1]) if asked[task_id] else None,
+                written=Exchange(*written[task_id][-1]) if written[task_id] else None,
+                mean_score=near[task_id][0][0] if near[task_id] else 0.0,
+                near={found: instruction for _, found, instruction in near[task_id] if found is not None},
+            )
+            for task_id in {*asked, *written, *near}
+        }
 
     def _by_task(self, sql: str, first: int, last: int) -> defaultdict[int, list[Row]]:
         grouped: defaultdict[int, list[Row]] = defaultdict(list)
@@ -73,7 +101,9 @@ class ExportQueries(Reader):
         return grouped
 
 
-def _export_task(row: tuple[Any, ...], instances: list[Row], parents: list[Row], neighbours: list[Row]) -> ExportTask:
+def _export_task(
+    row: tuple[Any, ...], instances: list[Row], parents: list[Row], neighbours: list[Row], made: ExportOrigin | None
+) -> ExportTask:
     task_id, origin, key, name, instruction, answer, number, request, model, score, seed_score, nearest, decider = row
     return ExportTask(
         id=task_id,
@@ -93,4 +123,5 @@ def _export_task(row: tuple[Any, ...], instances: list[Row], parents: list[Row],
         model=model,
         decided_by=None if decider is None else Decider(decider),
         instance_ids=tuple(found for found, _, _ in instances),
+        made=made,
     )

@@ -95,7 +95,7 @@ class TaskQueries(Reader):
     def _accepted_instances(self, ids: Sequence[int], places: str) -> defaultdict[int, list[Instance]]:
         instances: defaultdict[int, list[Instance]] = defaultdict(list)
         sql = (
-            f"SELECT task_id, input, output FROM instances WHERE task_id IN ({places}) AND verdict = 'accepted' ORDER BY task_id, position"
+            f"SELECT task_id, input, output FROM instances WHERE task_id IN ({places}) AND +verdict = 'accepted' ORDER BY task_id, position"
         )
         for task_id, given, answer in self._database.rows(sql, ids):
             instances[task_id].append(Instance(given, answer))

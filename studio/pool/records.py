@@ -199,6 +199,26 @@ class RequestRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """A prompt and what came back; text and reason are None while nothing has."""
+
+    prompt: str
+    text: str | None
+    finish_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOrigin:
+    """How a task was written: the request that its instruction came from, the last one for its instances, both None where there was none;
+    its mean ROUGE-L, and the instructions of its neighbours by id."""
+
+    asked: Exchange | None
+    written: Exchange | None
+    mean_score: float
+    near: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ExportTask:
     """An active task with its accepted instances and where it came from.
 
@@ -223,6 +243,8 @@ class ExportTask:
     decided_by: Decider | None = None
     instance_ids: tuple[int, ...] = field(default=(), compare=False)
     """The ids of `instances`, in their order."""
+    made: ExportOrigin | None = field(default=None, compare=False)
+    """Only where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

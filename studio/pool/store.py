@@ -30,6 +30,9 @@ from studio.pool.trainings import Trainings
 from studio.records import HoldOut, ModelIdentity, Origin, SeedTask, Stage
 from studio.text import storable
 
+_ANALYSED_FROM = 20_000
+"""Tasks from which on SQLite is told how much there is of what: the figures of a small pool would mislead it once the pool has grown."""
+
 
 class Pool:
     """A pool that is open. Made by `create` and `open`, never directly.
@@ -90,6 +93,8 @@ class Pool:
             # A full disk must not keep the pool from closing: the row left behind only names a writer that the free lock disproves.
             with suppress(PoolError):
                 sign_off(self._database)
+                if next_task_id(self._database) > _ANALYSED_FROM:
+                    self._database.optimize()
         self._database.close()
         if self._lock is not None:
             self._lock.release()

@@ -256,8 +256,8 @@ def test_tasks_are_streamed(pool: Path, folder: Path, monkeypatch: pytest.Monkey
     order: list[str] = []
     plain = Queries.export_tasks
 
-    def noted(source: Queries, *arguments: Any) -> Iterator[object]:
-        for task in plain(source, *arguments):
+    def noted(source: Queries, *arguments: Any, **named: Any) -> Iterator[object]:
+        for task in plain(source, *arguments, **named):
             order.append("read")
             yield task
 

@@ -11,12 +11,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from studio.errors import PoolError
+from studio.pool import store
 from studio.pool.browsing import Kind, Selection, Sort
 from studio.pool.comparison_records import ComparisonPlan
 from studio.pool.queries import Queries
 from studio.pool.review_records import Keep, ReviewPlan, Strata
+from studio.pool.store import Pool
 from studio.records import Origin, Stage
+from support.pools import ask, assert_sound, make_pool
 from support.steering import steered_pool
 
 BIG = ("tasks", "instances", "candidates", "decisions", "requests", "completions", "request_parents", "neighbours")
@@ -36,6 +41,7 @@ ASKED: dict[str, list[Any]] = {
     "text": ["rivers"],
     "search": [None, "rivers"],
     "include_seeds": [True, False],
+    "made": [True],
     "plan": [ReviewPlan()],
     "wanted": [
         *(Selection(kind=kind, sort=sort, descending=down) for kind in Kind for sort in (Sort.ID,) for down in (False, True)),
@@ -120,3 +126,15 @@ def test_every_question_is_answered_by_an_index(tmp_path: Path) -> None:
                         faults.append(f"{name}: {step}: {' '.join(sql.split())}")
     assert not faults, "\n".join(faults)
     assert sum(map(len, asked.values())) > 100
+
+
+def test_sqlite_learns_the_size_of_a_large_pool_when_it_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_pool(tmp_path / "pool.db")
+    known = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat1'"
+    assert ask(path, known) == [(0,)]
+    monkeypatch.setattr(store, "_ANALYSED_FROM", 5)
+    with Pool.open(path) as pool:
+        assert pool.reader.task_ids(origin=Origin.SEED)
+        pool.reader.instances(1)
+    assert ask(path, known) == [(1,)]
+    assert_sound(path)

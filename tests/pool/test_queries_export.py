@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
 from studio.pool import queries_export
+from studio.pool.export import ExportOptions, export_to_files
+from studio.pool.formats import FORMATS
 from studio.pool.queries import Queries
 from studio.pool.records import ExportTask
 from studio.pool.store import Pool
@@ -100,3 +103,19 @@ def test_memory_does_not_grow_with_the_pool(pool: Pool) -> None:
     small = peak()
     pool.add_tasks(seed_tasks(6000), Origin.IMPORTED)
     assert peak() < small * 1.5 + 100_000
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_export_asks_by_the_chunk_and_not_by_the_task(walked: Pool, tmp_path: Path, name: str) -> None:
+    def asked() -> int:
+        questions: list[str] = []
+        walked._database.connection.set_trace_callback(questions.append)
+        summary = export_to_files(walked.reader, tmp_path / name, ExportOptions(name), walked.path)
+        walked._database.connection.set_trace_callback(None)
+        assert summary.tasks == walked.reader.generated()
+        return len(questions)
+
+    few = asked()
+    for _ in range(4):
+        walk_round(walked)
+    assert asked() == few

@@ -16,7 +16,7 @@ from studio.tuning.prompt_format import ALPACA, PLAIN, chat_format
 @given(st.text(min_size=1), st.text())
 def test_plain_is_the_prompt_of_the_prompt_completion_export(instruction: str, given_input: str) -> None:
     task = ExportTask(1, Origin.SEED, "", "", instruction, False, (Instance(given_input, "out"),))
-    [(_, record)] = FORMAT.records(task, None)  # type: ignore[arg-type]
+    [(_, record)] = FORMAT.records(task)
     assert PLAIN.prompt(instruction, given_input) == record["prompt"]
 
 

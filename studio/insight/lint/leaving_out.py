@@ -11,9 +11,8 @@ from studio.insight.lint.api import Lint, LintOptions, LintTask
 from studio.insight.lint.run import LintReport, Progress, run_lints
 from studio.pool.export import ExportOptions
 from studio.pool.queries import Queries
-from studio.pool.records import CandidateRecord, DecisionRecord, ExportTask, RequestRecord
+from studio.pool.records import ExportTask
 from studio.pool.review_records import ALL, Keep
-from studio.records import Task
 
 
 def without_findings(pool: Queries, lints: Sequence[Lint], options: LintOptions, export: ExportOptions, progress: Progress) -> LeavingOut:
@@ -56,10 +55,10 @@ class LeavingOut:
         self._instances = frozenset(instance for _, instance in pairs if instance)
         self.tasks_kept = self.tasks_left_out = self.instances_left_out = 0
 
-    def export_tasks(self, include_seeds: bool, keep: Keep = ALL) -> Iterator[ExportTask]:
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Iterator[ExportTask]:
         """Yield what is to be exported, without the findings."""
         self.tasks_kept = self.tasks_left_out = self.instances_left_out = 0
-        for task in self._source.export_tasks(include_seeds, keep):
+        for task in self._source.export_tasks(include_seeds, keep, made=made):
             places = [] if task.id in self._tasks else [n for n, each in enumerate(task.instance_ids) if each not in self._instances]
             if not places:
                 self.tasks_left_out += 1
@@ -68,18 +67,3 @@ class LeavingOut:
             self.instances_left_out += len(task.instances) - len(places)
             instances = tuple(task.instances[n] for n in places)
             yield replace(task, instances=instances, instance_ids=tuple(task.instance_ids[n] for n in places))
-
-    def tasks(self, ids: Sequence[int]) -> list[Task]:
-        return self._source.tasks(ids)
-
-    def task_candidate(self, task_id: int) -> CandidateRecord | None:
-        return self._source.task_candidate(task_id)
-
-    def candidate_request(self, candidate_id: int) -> RequestRecord:
-        return self._source.candidate_request(candidate_id)
-
-    def decisions(self, candidate_id: int) -> list[DecisionRecord]:
-        return self._source.decisions(candidate_id)
-
-    def task_requests(self, task_id: int) -> list[RequestRecord]:
-        return self._source.task_requests(task_id)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from studio.pool.records import CandidateRecord, DecisionRecord, ExportTask, RequestRecord
+from studio.pool.records import ExportTask
 from studio.pool.review_records import ALL, Keep
-from studio.records import Instance, Task
+from studio.records import Instance
 
 Record = Mapping[str, object]
 """One line of an exported file, before it is JSON. Equal pools give equal records: nothing in them tells when or how fast."""
 
 
 class Source(Protocol):
-    """What a format may ask of a pool; `studio.pool.queries.Queries` is one."""
+    """What an export asks of a pool; `studio.pool.queries.Queries` is one."""
 
-    def export_tasks(self, include_seeds: bool, keep: Keep = ALL) -> Iterator[ExportTask]: ...
-    def tasks(self, ids: Sequence[int]) -> list[Task]: ...
-    def task_candidate(self, task_id: int) -> CandidateRecord | None: ...
-    def candidate_request(self, candidate_id: int) -> RequestRecord: ...
-    def decisions(self, candidate_id: int) -> list[DecisionRecord]: ...
-    def task_requests(self, task_id: int) -> list[RequestRecord]: ...
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Iterator[ExportTask]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +25,20 @@ class Format:
     """An export format.
 
     `files` names the files of a format that fills a folder and is empty for one that writes a single file. `records` yields the lines of a
-    task, each with the file it belongs to (empty text for the single file).
+    task, each with the file it belongs to (empty text for the single file). `made`: they need to know how the task was written.
     """
 
     name: str
     summary: str
-    records: Callable[[ExportTask, Source], Iterable[tuple[str, Record]]]
+    records: Callable[[ExportTask], Iterable[tuple[str, Record]]]
     files: tuple[str, ...] = ()
+    made: bool = False
 
 
 def by_instance(name: str, summary: str, record: Callable[[str, Instance], Record]) -> Format:
     """Return a single-file format with one line for each instance, made from the instruction and that instance."""
 
-    def records(task: ExportTask, _source: Source) -> Iterator[tuple[str, Record]]:
+    def records(task: ExportTask) -> Iterator[tuple[str, Record]]:
         for instance in task.instances:
             yield "", record(task.instruction, instance)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from studio.pool.formats.api import Format, Record, Source
+from studio.pool.formats.api import Format, Record
 from studio.pool.records import ExportTask
 
 
-def _records(task: ExportTask, _source: Source) -> Iterator[tuple[str, Record]]:
+def _records(task: ExportTask) -> Iterator[tuple[str, Record]]:
     yield (
         "",
         {

@@ -15,22 +15,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from studio.pool.formats.api import Format, Record, Source
-from studio.pool.records import ExportTask, RequestRecord
-from studio.records import Instance, Origin, Stage
+from studio.pool.formats.api import Format, Record
+from studio.pool.records import Exchange, ExportTask
+from studio.records import Instance, Origin
 
 INSTRUCTIONS = "machine_generated_instructions.jsonl"
 INSTANCES = "machine_generated_instances.jsonl"
 SEEDS = "seed_tasks.jsonl"
 
 
-def _records(task: ExportTask, source: Source) -> Iterator[tuple[str, Record]]:
+def _records(task: ExportTask) -> Iterator[tuple[str, Record]]:
     if task.origin is Origin.SEED:
         yield SEEDS, _seed(task)
         return
-    request, mean = _origin(task, source)
-    metadata = _response(request, with_prompt=True) if request else {}
-    texts = {near.id: near.instruction for near in source.tasks([neighbour.task_id for neighbour in task.neighbours])}
+    asked, written, mean, texts = None, None, 0.0, {}
+    if task.made is not None:
+        asked, written, mean, texts = task.made.asked, task.made.written, task.made.mean_score, task.made.near
+    metadata = _response(asked, with_prompt=True) if asked else {}
     similarity = {
         "most_similar": {texts[neighbour.task_id]: neighbour.score for neighbour in task.neighbours},
         "avg_similarity_score": mean,
@@ -39,18 +40,13 @@ def _records(task: ExportTask, source: Source) -> Iterator[tuple[str, Record]]:
         INSTRUCTIONS,
         {"instruction": task.instruction, **similarity, "metadata": metadata, "request_idx": task.round or 0},
     )
-    written = [request for request in source.task_requests(task.id) if request.stage is Stage.INSTANCES and request.completion]
-    raw = (
-        written[-1].completion.text
-        if written and written[-1].completion
-        else render_instances(task.instances, bool(task.is_classification))
-    )
+    raw = written.text if written and written.text is not None else render_instances(task.instances, bool(task.is_classification))
     yield (
         INSTANCES,
         {
             "instruction": task.instruction,
             "raw_instances": raw,
-            "instance_metadata": _response(written[-1], with_prompt=False) if written else _choices(raw, "stop"),
+            "instance_metadata": _response(written, with_prompt=False) if written else _choices(raw, "stop"),
             "instruction_metadata": metadata,
             **similarity,
             "is_classification": task.is_classification,
@@ -70,18 +66,9 @@ def render_instances(instances: Sequence[Instance], is_classification: bool) -> 
     return "\n\n".join(parts)
 
 
-def _origin(task: ExportTask, source: Source) -> tuple[RequestRecord | None, float]:
-    candidate = source.task_candidate(task.id) if task.origin is Origin.GENERATED else None
-    if candidate is None:
-        return None, 0.0
-    decisions = source.decisions(candidate.id)
-    return source.candidate_request(candidate.id), decisions[-1].mean_score if decisions else 0.0
-
-
-def _response(request: RequestRecord, *, with_prompt: bool) -> Record:
-    completion = request.completion
-    answer = _choices(completion.text, str(completion.finish_reason)) if completion else {"response": None}
-    return {"prompt": request.prefix + request.suffix, **answer} if with_prompt else answer
+def _response(found: Exchange, *, with_prompt: bool) -> Record:
+    answer = {"response": None} if found.text is None else _choices(found.text, found.finish_reason or "")
+    return {"prompt": found.prompt, **answer} if with_prompt else answer
 
 
 def _choices(text: str, finish_reason: str) -> Record:
@@ -102,4 +89,4 @@ def _seed(task: ExportTask) -> Record:
     }
 
 
-FORMAT: Format = Format("self-instruct", "the original's files, in a folder", _records, (INSTRUCTIONS, INSTANCES, SEEDS))
+FORMAT: Format = Format("self-instruct", "the original's files, in a folder", _records, (INSTRUCTIONS, INSTANCES, SEEDS), made=True)
