@@ -47,7 +47,7 @@ class Progress:
         self._streaming: Counter[int] = Counter()
         self._drafts = 0
         self._falling: Counter[str] = Counter()
-        self._retried: set[str] = set()
+        self._retried: dict[str, float] = {}
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> Self:
@@ -82,12 +82,13 @@ class Progress:
                 self._done = 0
                 self._streaming.clear()
                 self._note(f"the engine stopped ({display_line(cause, 200)}) and was started again, attempt {attempt}")
-            case RequestRetried(_, ordinal, attempt, cause):
+            case RequestRetried(_, ordinal, attempt, cause, wait):
                 del self._streaming[ordinal]
-                # Many requests fail of one cause together: said once a stage.
-                if cause not in self._retried:
-                    self._retried.add(cause)
-                    self._note(f"a request failed ({display_line(cause, 200)}) and is sent again, attempt {attempt}")
+                # Many requests fail of one cause together: said once a stage, and again when the waits have become longer by half.
+                if cause not in self._retried or wait > max(1.5 * self._retried[cause], 5.0):
+                    self._retried[cause] = wait
+                    again = f"is sent again {event.when}, attempt {attempt}"
+                    self._note(f"a request failed ({display_line(cause, 200)}) and {again}")
             case Noted(text):
                 self._note(f"note: {display_line(text)}")
             case RoundFinished():

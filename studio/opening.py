@@ -15,7 +15,7 @@ from studio.engine.adapter import NO_ADAPTER, base_name
 from studio.engine.api import Engine
 from studio.engine.open import open_engine
 from studio.engine.options import MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
-from studio.engine.remote_address import is_address
+from studio.engine.remote.address import is_address
 from studio.errors import ModelError, PoolError, UsageError
 from studio.loop.configuration import Configuration, RunOptions
 from studio.loop.runs import Intent, Run, begin, intent, stored_engine

@@ -25,6 +25,8 @@ class FinishReason(StrEnum):
     """The prompt does not fit the context; nothing was generated, `detail` says by how much."""
     CANCELLED = "cancelled"
     """The caller cancelled; the text is partial."""
+    UNKNOWN = "unknown"
+    """A server ended the text without saying why; it counts as whole."""
 
 
 RepeatRule = Literal["", "items", "text"]
@@ -133,9 +135,18 @@ class Retried:
     index: int
     attempt: int
     cause: str
+    wait: float = 0.0
+    """Seconds until then."""
 
 
-EngineEvent = TextPiece | Finished | Restarted | Retried
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something the user should know of how the requests are answered, in a sentence; it is among `EngineInfo.notices` from now on."""
+
+    text: str
+
+
+EngineEvent = TextPiece | Finished | Restarted | Retried | Noted
 
 
 class CancelToken:
@@ -199,7 +210,7 @@ class EngineInfo:
                 "--set in_context_tasks=4 or a smaller sampling.instructions.max_tokens asks for less; the server itself takes more with "
             )
             hint += "`llama-server -c`, vLLM's --max-model-len, OLLAMA_CONTEXT_LENGTH"
-            return ModelError(f"the server takes no prompt of this length: {detail}", hint)
+            return ModelError(f"the server refused every prompt: {detail}", hint)
         return ModelError(f"no prompt fits the model's context: {detail}", "raise --context, or shorten the prompts")
 
 

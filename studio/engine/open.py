@@ -11,7 +11,7 @@ from studio.engine.identity import identify
 from studio.engine.model_file import read_model
 from studio.engine.not_gguf import refuse_downloads
 from studio.engine.options import MAX_PARALLEL, EngineOptions
-from studio.engine.remote_address import is_address
+from studio.engine.remote.address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
 
 
@@ -30,7 +30,7 @@ def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine
     if model == SCRIPTED_MODEL:
         return ScriptedEngine()
     if is_address(model):
-        from studio.engine.remote import open_remote
+        from studio.engine.remote.engine import open_remote
 
         return open_remote(model, options)
     options.require_parallel(MAX_PARALLEL, "llama.cpp")

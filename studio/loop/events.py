@@ -68,12 +68,20 @@ class EngineRestarted:
 
 @dataclass(frozen=True, slots=True)
 class RequestRetried:
-    """One request failed of `cause` and is sent again, for the `attempt`-th time; its text streamed so far is void."""
+    """One request failed of `cause` and is sent again, for the `attempt`-th time, after `wait` seconds; its text so far is void."""
 
     stage: Stage
     ordinal: int
     attempt: int
     cause: str
+    wait: float = 0.0
+
+    @property
+    def when(self) -> str:
+        """How long it waits, in words."""
+        if self.wait < 1:
+            return "at once"
+        return f"in {self.wait:.0f} s" if self.wait < 120 else f"in {self.wait / 60:.0f} min"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from studio.engine.api import Completion, Finished, FinishReason, Request, Restarted, Retried, TextPiece
+from studio.engine.api import Completion, Finished, FinishReason, Noted, Request, Restarted, Retried, TextPiece
 from studio.errors import ModelError, UsageError
 from studio.loop.events import (
     EngineRestarted,
@@ -105,8 +105,10 @@ def _ask(context: StageContext, place: tuple[RoundRecord, Stage, int], planned: 
             case Restarted(attempt, cause):
                 found = None
                 yield EngineRestarted(stage, attempt, cause)
-            case Retried(_, attempt, cause):
-                yield RequestRetried(stage, ordinal, attempt, cause)
+            case Retried(_, attempt, cause, wait):
+                yield RequestRetried(stage, ordinal, attempt, cause, wait)
+            case Noted(text):
+                yield from context.note(text)
     if context.cancel.cancelled and (found is None or found.finish_reason is FinishReason.CANCELLED):
         if found is not None and found.text:
             context.pool.ledger.keep_cancelled(current.id, HandRequest(stage, planned, found))

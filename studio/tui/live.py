@@ -114,7 +114,7 @@ class LiveRound:
             case EngineRestarted(stage, _, _):
                 self._forget(stage)
                 self.stages[stage].done = self.stages[stage].tokens = 0
-            case RequestRetried(stage, ordinal, _, _):
+            case RequestRetried(stage, ordinal):
                 self.texts[stage, ordinal] = LiveText()
                 self.changed_texts.add((stage, ordinal))
             case CandidateDecided():

@@ -25,7 +25,7 @@ def log_line(notice: Notice) -> tuple[str, bool] | None:
         case EngineRestarted(stage, attempt, cause):
             return f"the engine died in {stage} and was started again, attempt {attempt}: {cause}", True
         case RequestRetried(stage, ordinal, attempt, cause):
-            return f"request {ordinal + 1} of {stage} is sent again, attempt {attempt}: {cause}", True
+            return f"request {ordinal + 1} of {stage} is sent again {notice.when}, attempt {attempt}: {cause}", True
         case WorkEnded(work, stopped):
             return f"{work} ended" + (f": {stopped}" if stopped is not None else ""), False
         case Answered(_, str(words)):

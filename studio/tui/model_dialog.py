@@ -20,7 +20,7 @@ from studio.engine.catalog import BUNDLED, DEFAULT_MODEL, CatalogEntry, find_mod
 from studio.engine.figures import count_text, size_text
 from studio.engine.model_file import read_model
 from studio.engine.not_gguf import refuse_downloads
-from studio.engine.remote_address import is_address, parse_address
+from studio.engine.remote.address import is_address, parse_address
 from studio.engine.scripted import SCRIPTED_MODEL
 from studio.errors import ModelError, StudioError
 from studio.paths import user_path

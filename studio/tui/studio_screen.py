@@ -14,7 +14,7 @@ from textual.timer import Timer
 
 from studio.errors import StudioError, UsageError
 from studio.loop.configuration import overridden
-from studio.loop.events import EngineRestarted, InstanceDecided, Noted, StopReason
+from studio.loop.events import EngineRestarted, InstanceDecided, Noted, RequestFinished, RequestRetried, StageFinished, StopReason
 from studio.loop.reasons import stall_hint
 from studio.records import Stage, Verdict
 from studio.text import display_line, spoken
@@ -161,6 +161,10 @@ class StudioScreen(DrawingScreen):
                 self.notify(words, severity="warning", timeout=8, markup=False)
                 self.live.apply(at, notice)
             case _:
+                if isinstance(notice, RequestRetried) and notice.wait >= 1:
+                    self._note = f"the server is asked again {notice.when}: {display_line(notice.cause, 100)}"
+                elif isinstance(notice, RequestFinished | StageFinished):
+                    self._note = ""
                 number, running = self.live.number, self.live.running
                 self.live.apply(at, notice)
                 if self.live.number != number:

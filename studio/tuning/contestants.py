@@ -12,7 +12,7 @@ from studio.engine.gguf import Gguf
 from studio.engine.identity import describe, file_sha256, sha256_of
 from studio.engine.model_file import read_model
 from studio.engine.options import EngineOptions
-from studio.engine.remote_address import is_address
+from studio.engine.remote.address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
 from studio.errors import ModelError, UsageError, nearest_name
 from studio.paths import user_path

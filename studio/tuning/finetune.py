@@ -17,7 +17,7 @@ from studio.engine.catalog import find_model
 from studio.engine.gguf import Gguf
 from studio.engine.identity import identify
 from studio.engine.model_file import read_model
-from studio.engine.remote_address import is_address
+from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, UsageError
 from studio.pool.outputs import complete_files, writing
 from studio.pool.store import Pool

@@ -12,13 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.api import FinishReason, Request, SamplingParams
-from studio.engine.remote_address import NO_KEY, Address, api_key, is_address, parse_address
-from studio.engine.remote_channel import Channel
-from studio.engine.remote_errors import BrokenStream, failure_of
-from studio.engine.remote_identity import remote_sha256, served_model
-from studio.engine.remote_parameters import ServerKind, kind_of, request_body
-from studio.engine.remote_reading import Reading
-from studio.engine.remote_retry import Backoff, retry_after
+from studio.engine.remote.address import Address, api_key, is_address, parse_address
+from studio.engine.remote.engine import Channel
+from studio.engine.remote.errors import BrokenStream, Patience, Waiting, failure_of, retry_after
+from studio.engine.remote.request import Reading, ServerKind, kind_of, request_body
+from studio.engine.remote.server import remote_sha256, served_model
 from studio.errors import ModelError, UsageError
 from support.engines import request
 
@@ -69,11 +67,11 @@ def test_which_hosts_are_this_machine() -> None:
 @pytest.mark.parametrize(
     ("url", "environment", "key"),
     [
-        ("http://host/v1", {}, NO_KEY),
+        ("http://host/v1", {}, ""),
         ("http://host/v1", {"STUDIO_API_KEY": " mine\n"}, "mine"),
-        ("http://host/v1", {"OPENAI_API_KEY": "openai"}, NO_KEY),
-        ("http://api.openai.com/v1", {"OPENAI_API_KEY": "openai"}, NO_KEY),
-        ("https://api.openai.com.evil.example/v1", {"OPENAI_API_KEY": "openai"}, NO_KEY),
+        ("http://host/v1", {"OPENAI_API_KEY": "openai"}, ""),
+        ("http://api.openai.com/v1", {"OPENAI_API_KEY": "openai"}, ""),
+        ("https://api.openai.com.evil.example/v1", {"OPENAI_API_KEY": "openai"}, ""),
         ("https://API.openai.com/v1", {"OPENAI_API_KEY": "openai"}, "openai"),
         ("https://api.openai.com/v1", {"OPENAI_API_KEY": "openai", "STUDIO_API_KEY": "mine"}, "mine"),
     ],
@@ -88,14 +86,32 @@ def test_keys_that_no_header_can_carry() -> None:
     assert "cret" not in caught.value.message.replace("characters", "")
 
 
-@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
-def test_waits_grow_and_stay_bounded(failures: int, draw: float) -> None:
-    backoff = Backoff()
-    wait = backoff.wait(failures, None, draw)
-    assert 0 < wait <= backoff.longest
-    assert backoff.wait(failures + 1, None, draw) >= wait
-    assert backoff.wait(failures, 7.0, draw) >= 7.0
-    assert backoff.wait(failures, 1e9, 0.0) == backoff.longest_asked
+PATIENCE = Patience(asyncio.sleep, lambda: 0.0)
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_waits_grow_until_patience_ends_after_minutes(draw: float) -> None:
+    waiting = Waiting(replace(PATIENCE, draw=lambda: draw))
+    waits = list(iter(lambda: waiting.after(0.1, None, torn=False), None))
+    assert all(0 < wait <= PATIENCE.longest for wait in waits)
+    assert waits == sorted(waits)
+    assert PATIENCE.total - 2 * PATIENCE.longest < sum(waits) <= PATIENCE.total
+
+
+@given(st.lists(st.floats(0, 4000), max_size=9))
+def test_what_a_server_asks_for_is_never_undercut_but_not_for_ever(asked: list[float]) -> None:
+    waiting = Waiting(PATIENCE)
+    for place, seconds in enumerate(asked):
+        wait = waiting.after(0.1, seconds, torn=False)
+        assert (wait is None) == (sum(asked[: place + 1]) > PATIENCE.asked)
+        assert wait is None or wait >= seconds
+
+
+def test_patience_with_the_slow_and_with_what_costs() -> None:
+    slow = Waiting(PATIENCE)
+    assert [slow.after(700.0, None, torn=False) is None for _ in range(3)] == [False, False, True]
+    torn = Waiting(PATIENCE)
+    assert [torn.after(1.0, None, torn=True) is None for _ in range(3)] == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -123,13 +139,14 @@ def test_retry_after(text: str, seconds: float | None) -> None:
         ("vllm", {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}, 5),
         ("sglang", {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}, 5),
         ("llamacpp", {"top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0, "grammar": "root ::= x"}, 5),
-        ("library", None, 4),
-        ("somebody", None, 4),
+        ("library", {}, 4),
+        ("somebody", {}, 4),
     ],
 )
 def test_each_kind_of_server_gets_what_it_knows(owned_by: str, extra: dict[str, Any] | None, stops: int) -> None:
     body = request_body(Request("pre", "fix", PARAMS, 9), "m", kind_of(owned_by))
-    assert body.get("extra_body") == extra
+    openai = {"model", "prompt", "max_tokens", "temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stream", "stop"}
+    assert {name: value for name, value in body.items() if name not in openai | {"stream_options"}} == extra
     assert len(body["stop"]) == stops
     assert body["prompt"] == "prefix" and body["seed"] == 9 and body["max_tokens"] == 5
 
@@ -138,8 +155,8 @@ def test_what_is_asked_for_is_passed_on() -> None:
     params = replace(PARAMS, top_k=40, min_p=0.1, repeat_penalty=1.2, ignore_eos=True, grammar="", stop=())
     asked = Request("", "x", params, 1)
     expected = {"top_k": 40, "min_p": 0.1, "repetition_penalty": 1.2, "ignore_eos": True}
-    assert request_body(asked, "m", ServerKind.VLLM)["extra_body"] == expected
-    assert request_body(asked, "m", ServerKind.LLAMA_SERVER)["extra_body"]["repeat_penalty"] == 1.2
+    assert request_body(asked, "m", ServerKind.VLLM).items() >= expected.items()
+    assert request_body(asked, "m", ServerKind.LLAMA_SERVER)["repeat_penalty"] == 1.2
     assert "stop" not in request_body(asked, "m", ServerKind.OTHER)
 
 
@@ -175,7 +192,7 @@ def test_several_models_must_be_told_apart() -> None:
 
 
 def test_servers_without_models_or_lists() -> None:
-    with pytest.raises(ModelError, match="serves no model"):
+    with pytest.raises(ModelError, match="lists no model"):
         served_model(HERE, [])
     with pytest.raises(ModelError, match="has no list of models"):
         served_model(HERE, None)
@@ -239,7 +256,7 @@ def test_any_text_comes_through_whole(text: str) -> None:
     assert reading.completion(0.0).text == text or "\x00stop" in text
 
 
-@pytest.mark.parametrize("odd", [None, [], "text", {"choices": "none"}, {"choices": [None]}, {"choices": [{"text": 5}]}])
+@pytest.mark.parametrize("odd", [None, [], "text", 5, {"choices": "none"}, {"choices": [None]}, {"choices": [{"text": 5}]}])
 def test_chunks_that_are_none(odd: Any) -> None:
     with pytest.raises(BrokenStream):
         Reading(request("")).take(odd)
@@ -247,7 +264,7 @@ def test_chunks_that_are_none(odd: Any) -> None:
 
 def test_mistakes_of_our_own_are_not_taken_for_the_server_s() -> None:
     with pytest.raises(ZeroDivisionError):
-        failure_of(ZeroDivisionError(), HERE, "none")
+        failure_of(ZeroDivisionError(), HERE, "")
 
 
 def test_a_full_channel_holds_the_writer_back() -> None:

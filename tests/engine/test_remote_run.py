@@ -44,7 +44,7 @@ def test_a_run_over_a_faulty_server_gives_the_same_data(tmp_path: Path) -> None:
         server.faults.extend(faults)
         done = studio("run", there, *flags, "--model", server.url, "--json", STUDIO_API_KEY=KEY, OPENAI_LOG="debug")
         assert done.returncode == 0, done.stderr
-        assert "a request failed (status 429: (key)) and is sent again, attempt 2" in done.stderr
+        assert "a request failed (status 429: (key)) and is sent again at once, attempt 2" in done.stderr
         again = studio("run", there, "--headless", "--rounds", "1", STUDIO_API_KEY=KEY)
         assert "going on with run 1" in again.stderr, again.stderr
         studio("run", here, "--headless", "--rounds", "1")
@@ -74,7 +74,7 @@ def test_many_failures_of_one_cause_are_said_once_a_stage() -> None:
     with Progress(Console(file=out, width=300), generated=0, target=30) as progress:
         for ordinal in range(16):
             progress.show(RequestRetried(Stage.INSTRUCTIONS, ordinal, 2, "status 503: busy\x1b"), summary)
-    assert out.getvalue() == "a request failed (status 503: busy␛) and is sent again, attempt 2\n"
+    assert out.getvalue() == "a request failed (status 503: busy␛) and is sent again at once, attempt 2\n"
 
 
 def played(path: Path, server: CompletionsServer, *, until_it_hangs: bool = False) -> None:

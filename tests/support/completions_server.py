@@ -16,10 +16,11 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import iterate_in_threadpool
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from studio.engine.api import CancelToken, Completion, Engine, Finished, Request, SamplingParams, TextPiece
+from studio.engine.remote.sender import PROBE
 from studio.engine.scripted import ScriptedEngine
 
 
@@ -34,6 +35,8 @@ class Fault:
 
     kind: str = ""
     after: int = 0
+    refuses: str = ""
+    """A field that the server does not take."""
     status: int = 0
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -51,12 +54,19 @@ class CompletionsServer:
     faults: deque[Fault] = field(default_factory=deque)
     """Taken one by one by the requests as they come."""
     always: Fault | None = None
+    poison: int | None = None
+    """The seed of a request that fails always."""
     wait_for: int = 0
     """Answer nobody until so many requests are in flight."""
     hang_up: threading.Event = field(default_factory=threading.Event)
     """Set when a client went away from a hanging stream."""
     hanging: threading.Event = field(default_factory=threading.Event)
     bodies: list[Any] = field(default_factory=list)
+    """Of all requests but the first small one, which clients ask to see whether the server completes."""
+    probe: Fault = field(default_factory=Fault)
+    """What goes wrong with that one."""
+    probes: list[Any] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     headers: list[Any] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
@@ -72,6 +82,8 @@ class CompletionsServer:
     async def _models(self, http: HttpRequest) -> Response:
         if refused := self._refused(http):
             return refused
+        if isinstance(self.models, str):
+            return HTMLResponse(self.models)
         if isinstance(self.models, Fault):
             return JSONResponse(self.models.body, self.models.status, dict(self.models.headers))
         card = {"id": self.engine.info.model.name, "object": "model", "created": 0, "owned_by": "studio-tests"}
@@ -81,14 +93,22 @@ class CompletionsServer:
         if refused := self._refused(http):
             return refused
         body = await http.json()
-        self.bodies.append(body)
-        fault = self.faults.popleft() if self.faults else self.always or Fault()
+        is_probe = body["prompt"] == PROBE.suffix
+        (self.probes if is_probe else self.bodies).append(body)
+        fault = self.probe if is_probe else self.faults.popleft() if self.faults else self.always or Fault()
+        if self.poison is not None and body.get("seed") == self.poison:
+            return JSONResponse({"error": {"message": "poison"}}, 500)
+        if fault.refuses in body:
+            return JSONResponse({"error": {"message": f"Unrecognized request argument supplied: {fault.refuses}"}}, 400)
+        if is_probe and not fault.status:
+            return StreamingResponse(self._chunks(body, fault), media_type="text/event-stream")
         if fault.status:
             return JSONResponse(fault.body, fault.status, dict(fault.headers))
         return StreamingResponse(self._counted(body, fault), media_type="text/event-stream")
 
     def _refused(self, http: HttpRequest) -> Response | None:
         self.headers.append(dict(http.headers))
+        self.paths.append(http.url.path)
         if self.key and http.headers.get("authorization") != f"Bearer {self.key}":
             said = {"error": {"message": f"wrong key: {http.headers.get('authorization')}", "type": "invalid_request_error"}}
             return JSONResponse(said, 401)
@@ -146,9 +166,9 @@ class CompletionsServer:
 def _request(body: Any) -> Request:
     names = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens")
     stop = body.get("stop") or ()
-    params = SamplingParams(**{name: body[name] for name in names}, stop=tuple(stop))
+    params = SamplingParams(**{name: body[name] for name in names if name in body}, stop=tuple(stop))
     # The scripted writer looks for the template's words in the prefix.
-    return Request(body["prompt"], "", params, body["seed"])
+    return Request(body["prompt"], "", params, body.get("seed", 0))
 
 
 def _last(completion: Completion, fault: Fault) -> list[Any]:
@@ -170,10 +190,12 @@ def _sse(chunk: Any) -> bytes:
 
 
 @contextmanager
-def serving(server: CompletionsServer) -> Iterator[CompletionsServer]:
+def serving(server: CompletionsServer, host: str = "127.0.0.1") -> Iterator[CompletionsServer]:
     """Run `server` in a thread, on a free port of this machine, within the block."""
-    listener = socket.create_server(("127.0.0.1", 0))  # Listening already, so that no client comes too early.
-    server.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    six = ":" in host
+    # Listening already, so that no client comes too early.
+    listener = socket.create_server((host, 0), family=socket.AF_INET6 if six else socket.AF_INET)
+    server.url = f"http://{f'[{host}]' if six else host}:{listener.getsockname()[1]}/v1"
     running: list[uvicorn.Server] = []
     started = threading.Event()
 

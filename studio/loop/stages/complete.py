@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from studio.engine.api import Completion, Finished, FinishReason, Request, Restarted, Retried, TextPiece
+from studio.engine.api import Completion, Finished, FinishReason, Noted, Request, Restarted, Retried, TextPiece
 from studio.errors import ModelError
 from studio.loop.events import EngineRestarted, Event, RequestFinished, RequestRetried, RequestsSent, TextStreamed
 from studio.loop.stages.context import StageCancelled, StageContext
@@ -44,8 +44,10 @@ def complete(context: StageContext, current: RoundRecord, stage: Stage, next_sta
             case Restarted(attempt, cause):
                 open_answers.clear()
                 yield EngineRestarted(stage, attempt, cause)
-            case Retried(index, attempt, cause):
-                yield RequestRetried(stage, planned[index].ordinal, attempt, cause)
+            case Retried(index, attempt, cause, wait):
+                yield RequestRetried(stage, planned[index].ordinal, attempt, cause, wait)
+            case Noted(text):
+                yield from context.note(text)
     answers = [(planned[index].id, completion) for index, completion in sorted(open_answers.items())]
     if context.cancel.cancelled and (len(answers) + len(stored) < len(planned) or _any_cancelled(open_answers)):
         if come := [(request_id, completion) for request_id, completion in answers if completion.text]:

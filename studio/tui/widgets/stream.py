@@ -30,6 +30,7 @@ _FINISH = {
     FinishReason.REPEAT: "ended: it only repeated itself",
     FinishReason.REFUSED: "refused",
     FinishReason.CANCELLED: "cancelled",
+    FinishReason.UNKNOWN: "ended, the server did not say why",
 }
 
 
