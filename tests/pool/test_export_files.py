@@ -199,6 +199,7 @@ def test_full_disk_leaves_the_old_file_and_no_temporary(pool: Path, folder: Path
 def test_a_real_limit_on_file_size_leaves_nothing(pool: Path, folder: Path) -> None:
     program = """
 import resource, signal, sys
+sys.dont_write_bytecode = True
 from studio.cli import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
