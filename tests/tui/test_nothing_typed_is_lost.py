@@ -163,7 +163,7 @@ async def test_an_instance_is_kept_in_its_editor_with_all_that_was_not_touched(r
 async def test_keys_that_decide_say_why_not_while_a_stage_plays(path: Path) -> None:
     engine = HeldEngine(1)
     async with studio(path, lambda _model, _options: engine, ASKED, SIZE) as driven:
-        await driven.pilot.press("s")
+        await driven.press("s")
         await driven.pilot.press("s")
         await driven.until(engine.reached.is_set)
         for count, key in enumerate("tediwpnuU", 1):
