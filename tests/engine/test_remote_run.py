@@ -63,7 +63,9 @@ def test_a_server_that_is_not_there_leaves_no_pool(tmp_path: Path) -> None:
     pool = tmp_path / "pool.db"
     with serving(CompletionsServer()) as server:
         address = server.url
-    assert_fails(studio("run", pool, "--headless", "--model", address), 3, f"cannot reach {address}", "hint: start the server")
+    assert_fails(
+        studio("run", pool, "--headless", "--model", address), 3, f"cannot reach {address}: connection refused", "hint: does the server run"
+    )
     assert not pool.exists()
     assert_fails(studio("run", pool, "--headless", "--model", "http://me:pw@host/v1"), 2, "must not hold a user name")
 

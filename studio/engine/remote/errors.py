@@ -202,7 +202,11 @@ def _of_connection(error: Exception, address: Address, key: str) -> Failure:
         return Failure(Consequence.FAIL, f"no TLS is spoken there: {said}", f"if the server has no certificate, name it with {plain}")
     if any(isinstance(cause, socket.gaierror) for cause in causes) or re.search(r"name or service|getaddrinfo|nodename", said, re.I):
         return Failure(Consequence.RETRY, f"no host is called {display_line(address.host, 80)}", "check its spelling, and the network")
-    if "connection attempts failed" in said or "refused" in said.lower():
+    if (
+        any(isinstance(cause, ConnectionRefusedError) for cause in causes)
+        or "connection attempts failed" in said
+        or "refused" in said.lower()
+    ):
         return Failure(Consequence.RETRY, "connection refused", "does the server run, and on this port?")
     return Failure(Consequence.RETRY, said)
 
