@@ -101,7 +101,10 @@ def _exit_code(work: Callable[[], int | None]) -> int:
     """Do `work` and return the exit code that its end stands for. Errors in the studio itself are raised."""
     try:
         return work() or 0
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (click.exceptions.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):
+            # click takes the end of anything that was read, a damaged file of a library too, for a user who closed stdin.
+            raise error.__cause__ from None
         return _report("interrupted", "", ExitCode.INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)

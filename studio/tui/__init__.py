@@ -18,7 +18,7 @@ def run_studio(asked: RunRequest | None, configuration: Configuration) -> None:
     spare_collector()
     app = StudioApp(asked, configuration)
     try:
-        app.run()
+        app.show()
     finally:
         if app.runner is not None:
             app.runner.close()

@@ -13,7 +13,7 @@ from studio.tui.study_desk import Desk, desk_of
 
 def grade(pool: Pool, comparison: ComparisonRecord, rater: str) -> None:
     """Show the comparison to `rater` until he leaves it; `pool` is open for writing and stays so. Raises PoolError."""
-    CompareApp(resume_grading(pool.reader, comparison, rater), desk_of(pool.reader, pool.comparisons)).run()
+    CompareApp(resume_grading(pool.reader, comparison, rater), desk_of(pool.reader, pool.comparisons)).show()
 
 
 class CompareApp(StudyApp):

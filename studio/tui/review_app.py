@@ -13,7 +13,7 @@ from studio.tui.study_desk import Desk, desk_of
 
 def rate(pool: Pool, review: ReviewRecord, rater: str) -> None:
     """Show the review to `rater` until he leaves it; `pool` is open for writing and stays so. Raises PoolError."""
-    ReviewApp(resume_reviewing(pool.reader, review, rater), desk_of(pool.reader, pool.reviews)).run()
+    ReviewApp(resume_reviewing(pool.reader, review, rater), desk_of(pool.reader, pool.reviews)).show()
 
 
 class ReviewApp(StudyApp):

@@ -1,14 +1,28 @@
-"""Notes that say in words how bad the news is: the colour of their edge must not be all that tells."""
+"""What every app of the studio is: it says in words how bad the news is, bears with its terminal, and ends with an exit code."""
 
 from __future__ import annotations
 
+import sys
+from codecs import getincrementaldecoder
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from textual.app import App
 from textual.notifications import SeverityLevel
 
-from studio.errors import StudioError, unexpected
+from studio.errors import ExitCode, StudioError, unexpected
 from studio.text import display_line
+
+if sys.platform != "win32":
+    from textual.drivers import linux_driver
+
+    def _bearing(encoding: str) -> Callable[[], Any]:
+        return partial(getincrementaldecoder(encoding), "replace")
+
+    # A paste from a Latin-1 file, or a terminal set to it, sends bytes that are no UTF-8. Textual reads strictly and ends at the first of
+    # them, and has no public place to say otherwise; reading anew after the error would lose the rest, or take it for keys.
+    linux_driver.getincrementaldecoder = _bearing  # type: ignore[attr-defined, assignment]
 
 _LONGEST = 400
 _TITLES: dict[SeverityLevel, str] = {"information": "", "warning": "Careful", "error": "Failed"}
@@ -24,6 +38,12 @@ def tell_fault(app: App[Any], error: Exception) -> None:
 
 class TellingApp(App[None]):
     """What every app of the studio is."""
+
+    def show(self) -> None:
+        """Run in the terminal until the user leaves. Raises SystemExit after an error of the app itself, which Textual has printed."""
+        self.run()
+        if self.return_code != 0:
+            raise SystemExit(ExitCode.UNEXPECTED)
 
     def fault(self, error: Exception) -> None:
         """Tell of an error that nobody took."""

@@ -140,3 +140,18 @@ def test_import_errors_are_one_line(studio: Studio, pool: Path, arguments: list[
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_ends_early_is_not_taken_for_a_user_who_interrupts(
+    pool: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """click does, with every EOFError that comes up to it."""
+
+    def cut_short(*_: object) -> None:
+        raise EOFError("marshal data too short")
+
+    monkeypatch.setattr("studio.pool.queries.Queries.open", cut_short)
+    monkeypatch.setattr(sys, "argv", ["studio", "stats", str(pool)])
+    with pytest.raises(EOFError, match="too short"):
+        main()
+    assert "interrupted" not in capsys.readouterr().err

@@ -72,9 +72,9 @@ class Terminal:
         return "\n".join(line.rstrip() for line in self._screen.display)
 
     def press(self, *keys: str) -> None:
-        """Send keys as a terminal does."""
+        """Send keys as a terminal does; `\udc80` to `\udcff` stand for bytes that are no UTF-8."""
         for key in keys:
-            os.write(self._master, KEYS.get(key, key).encode())
+            os.write(self._master, KEYS.get(key, key).encode(errors="surrogateescape"))
 
     def until(self, condition: str | Callable[[str], bool]) -> str:
         """Let the program go on until its screen shows a text or fulfils a condition, and return the screen."""

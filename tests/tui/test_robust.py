@@ -20,6 +20,7 @@ from studio.tui.cells import LONG, SHOWN, cut
 from studio.tui.latest import start_latest
 from studio.tui.log_screen import LogScreen
 from studio.tui.pool_access import PoolAccess
+from studio.tui.telling import TellingApp
 from studio.tui.widgets.compare_item import answer_text, task_text
 from studio.tui.widgets.growing_text import GrowingText
 from studio.tui.widgets.review_item import item_text
@@ -27,6 +28,7 @@ from studio.tui.widgets.story_text import story_text
 from support.screens import Host, until
 from support.sessions import play
 from support.studio_app import studio
+from support.terminal import Terminal
 
 MEGABYTE = "word " * 200_000
 
@@ -66,7 +68,7 @@ async def test_the_screen_is_drawn_while_the_pool_is_closed(pool: Path, monkeypa
         runner = driven.app.runner
         assert runner is not None
         close = runner.close
-        monkeypatch.setattr(runner, "close", lambda: free.wait(60) and close())
+        monkeypatch.setattr(runner, "close", lambda *patience: free.wait(60) and close(*patience))
         await driven.pilot.press("q")
         await driven.until(lambda: any("Closing" in note.message for note in driven.app._notifications))
         await driven.pilot.press("2")
@@ -122,3 +124,23 @@ async def test_a_log_at_its_limit_wraps_what_is_new_alone() -> None:
         screen.follow()
         assert len(pane.strips) <= 1_001
         assert "more 1999" in pane.strips[-1].text
+
+
+def test_bytes_that_are_no_text_are_shown_as_such_and_what_is_round_them_is_kept(tmp_path: Path) -> None:
+    with Terminal(tmp_path, []) as terminal:
+        terminal.until("^o Create and open")
+        terminal.press("\x1b[200~-caf\udce9 au lait\udcff-\x1b[201~")
+        terminal.until("-caf\ufffd au lait\ufffd-")
+        terminal.press("\x11")
+        assert terminal.ended() == 0
+
+
+def test_an_error_of_the_app_itself_ends_with_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Failing(TellingApp):
+        def on_mount(self) -> None:
+            raise ZeroDivisionError
+
+    monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.headless_driver:HeadlessDriver")
+    with pytest.raises(SystemExit, match="1"):
+        Failing().show()
+    assert "ZeroDivisionError" in capsys.readouterr().err

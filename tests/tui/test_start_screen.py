@@ -189,7 +189,7 @@ async def test_too_many_seeds_to_hold_out_can_be_corrected(tmp_path: Path, monke
     async with picker() as driven:
         driven.app.screen.query_one("#hold-out", SafeInput).value = "175"
         await driven.pilot.press("ctrl+o")
-        assert isinstance(driven.app.screen, ErrorDialog) and "hold out fewer" in screen_text(driven.app)
+        await driven.until(lambda: isinstance(driven.app.screen, ErrorDialog) and "hold out fewer" in screen_text(driven.app))
         await driven.pilot.press("escape")
         assert driven.app.runner is None and not (tmp_path / "pool.db").exists()
 
@@ -201,7 +201,7 @@ async def test_a_pool_that_is_there_has_settled_what_it_holds_out(tmp_path: Path
         driven.app.screen.query_one("#file", SafeInput).value = "mine.db"
         driven.app.screen.query_one("#hold-out", SafeInput).value = "5"
         await driven.pilot.press("ctrl+o")
-        assert isinstance(driven.app.screen, ErrorDialog) and "was made without" in screen_text(driven.app)
+        await driven.until(lambda: isinstance(driven.app.screen, ErrorDialog) and "was made without" in screen_text(driven.app))
         await driven.pilot.press("escape")
         driven.app.screen.query_one("#hold-out", SafeInput).value = ""
         await driven.pilot.press("ctrl+o")
