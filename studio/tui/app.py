@@ -88,7 +88,6 @@ class StudioApp(TellingApp):
         self.runner: Runner | None = None
         self.studio: StudioScreen | None = None
         self.activity = ActivityLog()
-        self._quitting = False
         self._seen = {"studio"}
         self._whole = False
         """Whether the screen that is switched to has been put together before."""
@@ -254,10 +253,11 @@ class StudioApp(TellingApp):
 
     async def action_quit(self) -> None:
         """Stop what plays and close the pool while the screen is still drawn; asked once more, leave at once."""
-        if self.runner is None or self._quitting:
+        at_once = self.runner is None or self.quitting
+        self.quitting = True
+        if at_once:
             self.exit()
             return
-        self._quitting = True
         self.set_timer(_SOON_S, lambda: self.notify("Closing the pool …", markup=False))
         start_latest(self, "quit", self._leave)
 

@@ -39,6 +39,9 @@ def tell_fault(app: App[Any], error: Exception) -> None:
 class TellingApp(App[None]):
     """What every app of the studio is."""
 
+    quitting = False
+    """Whether it is being left: nothing is opened any more, it would not be put together."""
+
     def show(self) -> None:
         """Run in the terminal until the user leaves. Raises SystemExit after an error of the app itself, which Textual has printed."""
         self.run()
