@@ -131,7 +131,8 @@ class StudioScreen(DrawingScreen):
             cast("StudioApp", self.app).activity.add(line[0], error=line[1])
         match notice:
             case Loading(model):
-                self._note = display_line(model if "://" in model else Path(model).name, 60)
+                name = model if "://" in model else Path(model).name
+                self._note = f"loading {display_line(name, 60) or 'the bundled model'}"
             case Opened(info, method, _, _, comparable):
                 self._info, self._own_method, self.method, self._note = info, method, method, ""
                 self.comparable = comparable

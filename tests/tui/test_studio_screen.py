@@ -42,7 +42,7 @@ async def test_the_first_frame_does_not_wait_for_the_model(tmp_path: Path) -> No
         return scripted(model, options)
 
     async with studio(tmp_path / "pool.db", slow, ready=False) as driven:
-        await driven.until(lambda: "loading" in screen_text(driven.app))
+        await driven.until(lambda: "◌ loading the bundled model …" in screen_text(driven.app))
         assert "In context" in screen_text(driven.app)
         assert driven.state is RunnerState.LOADING
         assert not (tmp_path / "pool.db").exists()

@@ -49,7 +49,8 @@ class StatusLine(Widget):
         width = max(self.content_size.width, 1)
         match status.state:
             case RunnerState.LOADING:
-                head, style, rest = "◌ loading ", "$accent bold", f"{status.note or 'the bundled model'} …"
+                # Which model it is, the pool has to say.
+                head, style, rest = "◌ ", "$accent bold", f"{status.note or 'opening the pool'} …"
             case RunnerState.RUNNING:
                 rate = f"· {status.rate} tokens/s " if status.rate else ""
                 head, style, rest = f"▶ {status.stage} ", "$accent bold", f"{rate}· {status.note or SENTENCES[status.stage]}"
