@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Callable
@@ -25,6 +26,7 @@ if sys.platform != "win32":
     linux_driver.getincrementaldecoder = _bearing  # type: ignore[attr-defined, assignment]
 
 _LONGEST = 400
+_LOOK_S = 2.0
 _TITLES: dict[SeverityLevel, str] = {"information": "", "warning": "Careful", "error": "Failed"}
 
 
@@ -47,6 +49,19 @@ class TellingApp(App[None]):
         self.run()
         if self.return_code != 0:
             raise SystemExit(ExitCode.UNEXPECTED)
+
+    def on_ready(self) -> None:
+        """Begin to look whether the terminal is still there."""
+        if not self.is_headless and hasattr(select, "poll"):
+            self.set_interval(_LOOK_S, self._leave_without_terminal)
+
+    async def _leave_without_terminal(self) -> None:
+        # One that vanishes sends no signal to a program that it does not control, as in a container: Textual would then read from it
+        # for ever, with a core of its own, and the pool would stay locked.
+        terminal = select.poll()
+        terminal.register(0, 0)
+        if any(said & (select.POLLHUP | select.POLLERR) for _, said in terminal.poll(0)):
+            await self.action_quit()
 
     def fault(self, error: Exception) -> None:
         """Tell of an error that nobody took."""

@@ -64,7 +64,8 @@ class Terminal:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        os.close(self._master)
+        if self._master >= 0:
+            os.close(self._master)
 
     @property
     def text(self) -> str:
@@ -100,6 +101,12 @@ class Terminal:
         """Wait for the end of the program and return its exit code."""
         while self.read(1.0) or self._process.poll() is None:
             pass
+        return self._process.wait()
+
+    def vanish(self) -> int:
+        """Take the terminal away from under the program, as a window that is closed does; return its exit code."""
+        os.close(self._master)
+        self._master = -1
         return self._process.wait()
 
     def kill(self) -> None:

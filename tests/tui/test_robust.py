@@ -26,6 +26,7 @@ from studio.tui.widgets.decisions import DecisionTable
 from studio.tui.widgets.growing_text import GrowingText
 from studio.tui.widgets.review_item import item_text
 from studio.tui.widgets.story_text import story_text
+from support.pools import assert_sound
 from support.screens import Host, until
 from support.sessions import play
 from support.studio_app import screen_text, studio
@@ -136,6 +137,13 @@ def test_bytes_that_are_no_text_are_shown_as_such_and_what_is_round_them_is_kept
         terminal.until("-caf\ufffd au lait\ufffd-")
         terminal.press("\x11")
         assert terminal.ended() == 0
+
+
+def test_without_its_terminal_the_studio_ends(tmp_path: Path) -> None:
+    with Terminal(tmp_path, ["run", tmp_path / "pool.db", "--model", "scripted"]) as terminal:
+        terminal.until("next: sample")
+        assert terminal.vanish() >= 0
+    assert_sound(tmp_path / "pool.db")
 
 
 def test_an_error_of_the_app_itself_ends_with_an_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
