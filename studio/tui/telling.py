@@ -68,6 +68,10 @@ class TellingApp(App[None]):
         told = error if isinstance(error, StudioError) else unexpected(error)
         self.notify(display_line(f"{told.message}; {told.hint}" if told.hint else told.message, _LONGEST), severity="error", markup=False)
 
+    def action_help_quit(self) -> None:
+        """Ctrl-C copies; whoever meant to leave by it is told the way. Textual's own words hold markup."""
+        self.notify("Press ctrl+q", title="Do you want to quit?")
+
     def notify(
         self,
         message: str,
