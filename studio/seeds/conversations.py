@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 
 from studio.records import Instance
 from studio.seeds.fields import INSTRUCTION, OUTPUT, Fields, holds, kind_of
-from studio.text import storable
 
 TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat", "contents")
 """Fields that hold a conversation."""
@@ -56,7 +55,7 @@ def preference(fields: Fields) -> Taken:
     before = next((each for each in ("prompt", *TURNS) if are_turns(fields.get(each))), None)
     if isinstance(chosen, str) and before is None and fields.holding(INSTRUCTION) is None and _MARKED.match(chosen):
         fields.take("chosen")
-        words = _MARKED.split(storable(chosen))[1:]
+        words = _MARKED.split(fields.storable("chosen", chosen))[1:]
         return _exchange(fields, "chosen", [(_role(role), text.strip()) for role, text in zip(words[::2], words[1::2], strict=True)])
     if isinstance(chosen, str) and before is None:
         asked = fields.holding((*INSTRUCTION, "input")) or "prompt"
@@ -113,7 +112,7 @@ def _turns(fields: Fields, name: str) -> Iterator[tuple[str, str]]:
         fields.fault(name, f"{kind_of(value)} where a list of turns is needed")
         return
     if all(type(item) is str for item in items):
-        yield from ((("user", "assistant")[place % 2], storable(str(item))) for place, item in enumerate(items))
+        yield from ((("user", "assistant")[place % 2], fields.storable(name, str(item))) for place, item in enumerate(items))
         return
     for place, item in enumerate(items):
         inner = f"{name}[{place}]"
@@ -152,7 +151,7 @@ def _content(nested: Fields) -> str:
     for part in value:
         words = part if type(part) is str else part.get("text") if isinstance(part, Mapping) else None
         if isinstance(words, str):
-            texts.append(storable(words))
+            texts.append(nested.storable(name, words))
         else:
             kind = part.get("type") if isinstance(part, Mapping) else None
             nested.fault(name, f"a part that is no text ({kind or kind_of(part)}), which a task cannot hold")

@@ -40,8 +40,8 @@ class ParsedTask:
 
     `shape` is the name of what it looks like. `untaken` are the keys that hold something of which nothing was taken, `suspects` those of
     them that may be an answer where the task has none; `hollow` are outputs that should be there and are empty; `as_text` are fields whose
-    number or truth value was taken as text; `renamed` are the keys that stand for `instruction`, `input` or `output`. `raw` is the record
-    as it was read.
+    number or truth value was taken as text; `renamed` are the keys that stand for `instruction`, `input` or `output`; `mended` are fields
+    in which half a character was replaced. `raw` is the record as it was read.
     """
 
     line: int
@@ -54,6 +54,7 @@ class ParsedTask:
     hollow: tuple[FileFault, ...] = ()
     as_text: tuple[str, ...] = ()
     renamed: tuple[str, ...] = ()
+    mended: tuple[str, ...] = ()
     raw: object = None
 
     @property

@@ -78,6 +78,7 @@ class Fields:
         self.as_text: list[str] = parent.as_text if parent else []
         self.lost: list[str] = parent.lost if parent else []
         self.renamed: list[str] = parent.renamed if parent else []
+        self.mended: list[str] = parent.mended if parent else []
 
     def get(self, name: str) -> object:
         """Return the value of a field, None where it is missing, without taking it."""
@@ -97,13 +98,20 @@ class Fields:
         """Note that the field `name` has the fault `text`."""
         self.faults.append((self.prefix + self.names.get(name, name), text))
 
+    def storable(self, name: str, value: str) -> str:
+        """Return a text of the field `name` as a pool can hold it: halves of characters cannot be, and the field is noted."""
+        text = storable(value)
+        if text != value:
+            self.mended.append(self.prefix + self.names.get(name, name))
+        return text
+
     def text(self, name: str, *, numbers: bool = False, required: bool = False) -> str:
         """Take a field as text; missing, null and NaN are empty text. With `numbers` a number or a truth value is text as it is written."""
         value = self.take(name)
         if type(value) is str:
             if required and not value.strip():
                 self.fault(name, "empty")
-            return storable(value)
+            return self.storable(name, value)
         if numbers and (isinstance(value, bool | int | float) or type(value) is Number):
             self.as_text.append(self.names[name])
             return str(value).lower() if isinstance(value, bool) else str(value)

@@ -89,6 +89,7 @@ class Tally:
     suspects: Counter[str] = field(default_factory=Counter)
     as_text: Counter[str] = field(default_factory=Counter)
     renamed: Counter[str] = field(default_factory=Counter)
+    mended: Counter[str] = field(default_factory=Counter)
 
     def add(self, parsed: ParsedTask) -> None:
         """Count one record."""
@@ -107,6 +108,7 @@ class Tally:
             (self.suspects, parsed.suspects),
             (self.as_text, parsed.as_text),
             (self.renamed, parsed.renamed),
+            (self.mended, parsed.mended),
         ):
             for key in keys:
                 counter[key if key in counter or len(counter) < _KEYS else "other keys"] += 1
@@ -132,6 +134,8 @@ class Tally:
             yield "not taken: " + _listed(self.untaken)
         if self.as_text:
             yield "numbers and truth values taken as text: " + _listed(self.as_text)
+        if self.mended:
+            yield "halves of surrogate pairs, which no text can hold, replaced by U+FFFD: " + _listed(self.mended)
         if self.alone and self.format != "text":
             yield f"{counted(self.alone, 'record')} without an output: the instruction alone is taken"
         if self.hollow:
@@ -140,7 +144,7 @@ class Tally:
     def as_dict(self) -> dict[str, object]:
         """The same as plain values, for JSON."""
         counts = {name: getattr(self, name) for name in ("records", "tasks", "instances", "faulty")}
-        keys = {"not_taken": self.untaken, "as_text": self.as_text, "read_as": self.renamed}
+        keys = {"not_taken": self.untaken, "as_text": self.as_text, "read_as": self.renamed, "mended": self.mended}
         return {**counts, "without_output": self.alone, "empty_outputs": self.hollow, **{name: dict(each) for name, each in keys.items()}}
 
 

@@ -5,6 +5,7 @@ Whatever a record holds beside what its shape takes is reported, key by key. To 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,6 @@ from studio.records import Instance, SeedTask
 from studio.seeds.conversations import TURNS, Taken, are_texts, are_turns, conversation, preference, prompt_messages
 from studio.seeds.faults import FileFault, ParsedTask
 from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, JsonObject, NotANumber, Number, holds, kind_of
-from studio.text import storable
 
 _MACHINE = {"most_similar", "avg_similarity_score", "most_similar_instructions", "raw_instances", "request_idx", "instruction_metadata"}
 _ABOUT = _MACHINE - {"raw_instances"} | {
@@ -98,6 +98,7 @@ def parsed_task(values: JsonObject, line: int, index: int | None, shape: Shape |
         faults(fields.hollow),
         tuple(fields.as_text),
         tuple(fields.renamed),
+        tuple(dict.fromkeys(re.sub(r"\[\d+\]", "[]", name) for name in fields.mended)),
         raw,
     )
 
@@ -110,7 +111,7 @@ def _label(fields: Fields, name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or isinstance(value, NotANumber):
         return ""
-    return storable(str(fields.take(name)))
+    return fields.storable(name, str(fields.take(name)))
 
 
 def _flat(fields: Fields) -> Taken:

@@ -67,6 +67,7 @@ def test_lone_surrogates_become_replacement_characters(tmp_path: Path) -> None:
     path = tmp_path / "seeds.jsonl"
     path.write_text(json.dumps({**GOOD, "instruction": "cut \ud83d"}) + "\n")
     assert read_tasks(path)[0].instruction == "cut \ufffd"
+    assert inspect_file(path).notes == ("halves of surrogate pairs, which no text can hold, replaced by U+FFFD: instruction (1 record)",)
 
 
 @pytest.mark.parametrize(
