@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from studio.engine.remote.address import QUOTES
 from studio.errors import ModelError
 
 START_BYTES = 512
@@ -112,11 +113,13 @@ def kind_of_folder(folder: Path, models: list[Path]) -> Kind:
 _HUBS = ("huggingface.co", "hf.co", "hf-mirror.com", "modelscope.cn")
 _HUB_NAME = re.compile(r"(?P<repository>[A-Za-z0-9][\w.\-]*/[\w.\-]+)(:[\w.\-]+)?")
 _OLLAMA_NAME = re.compile(r"([\w.\-]+/)?[\w.\-]+:[\w.\-]+")
+_CONNECTIONS = ("ws", "wss", "tcp", "udp", "grpc", "grpcs", "unix", "npipe", "ssh")
 _WEIGHTS = (".gguf", ".safetensors", ".bin", ".pt", ".pth", ".onnx", ".zip", ".tar", ".gz")
 
 
 def refuse_downloads(name: str) -> None:
     """Raise ModelError when `name` is the address of a file or of a hub's page: nothing is downloaded in silence, and it is no server."""
+    name = name.strip(QUOTES) if "://" in name else name
     lowered = name.lower()
     scheme, has_scheme, rest = lowered.partition("://")
     host = (rest if has_scheme else lowered).partition("/")[0].removeprefix("www.")
@@ -131,6 +134,8 @@ def refuse_downloads(name: str) -> None:
         return
     if scheme == "file":
         raise ModelError(f"{name}: an address, not a path", f"give the path: {name[len('file://') :]}")
+    if scheme in _CONNECTIONS:
+        raise ModelError(f"{name}: servers are asked over HTTP, not {scheme}", "for example --model http://127.0.0.1:8000/v1")
     file = urlsplit(name).path.lower()
     if scheme not in ("http", "https") or file.endswith(_WEIGHTS) or ".gguf" in file:
         hint = "download it first, and give the path of the file" + (f": curl -LO {name}" if scheme in ("http", "https") else "")

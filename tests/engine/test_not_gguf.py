@@ -102,7 +102,22 @@ def test_a_name_of_something_elsewhere_is_answered_with_the_way_to_it(name: str,
 
 
 @pytest.mark.parametrize(
-    "address", ["http://127.0.0.1:8000/v1", "http://h:1/v1#a.gguf", "https://llm.example/hf.co/v1", "mine", "scripted", ""]
+    "address",
+    [
+        "http://127.0.0.1:8000/v1",
+        '"http://127.0.0.1:8000/v1"',
+        "'https://h/v1'",
+        "http://h:1/v1#a.gguf",
+        "https://llm.example/hf.co/v1",
+        "mine",
+        "scripted",
+        "",
+    ],
 )
 def test_addresses_of_servers_are_none_of_files(address: str) -> None:
     refuse_downloads(address)
+
+
+def test_a_server_named_with_another_protocol_is_no_file() -> None:
+    with pytest.raises(ModelError, match="servers are asked over HTTP, not ws"):
+        refuse_downloads("ws://127.0.0.1:8000/v1")

@@ -240,6 +240,8 @@ def test_a_request_that_fails_while_others_are_answered_is_refused_alone(server:
     [
         (Fault(status=404, body={"detail": "Not Found"}), "no completions endpoint", "/chat/completions"),
         (Fault(status=400, body={"error": {"message": "use v1/chat/completions"}}), "no completions endpoint", "/chat/completions"),
+        (Fault(status=400, body={"error": '"bge-m3" does not support generate'}), "no completions endpoint", "/completions"),
+        (Fault(status=400, body={"error": "The model does not support Completions API"}), "no completions endpoint", "/completions"),
         (Fault(status=404, body={"error": {"message": "model 'm' not found, try pulling it"}}), "try pulling it", "name after #"),
         (Fault(status=401, body={"error": "no"}), "status 401: no", "the server refuses the key"),
         (Fault(status=400, body={"error": "no generation here"}), "no generation here", "see its log"),

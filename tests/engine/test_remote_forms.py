@@ -193,6 +193,8 @@ def test_slips_in_the_address_lead_to_the_server(slip: str) -> None:
     ("text", "url", "first"),
     [
         ("[::1]:8000", "http://[::1]:8000", "http://[::1]:8000/v1"),
+        (":11434", "http://127.0.0.1:11434", "http://127.0.0.1:11434/v1"),
+        (":8000/v1#org/Model:7b", "http://127.0.0.1:8000/v1", "http://127.0.0.1:8000/v1"),
         ("http://::1:8000/v1", "http://[::1]:8000/v1", "http://[::1]:8000/v1"),
         ("https//host/v1", "https://host/v1", "https://host/v1"),
         ("http://http://host:1234/", "http://host:1234", "http://host:1234/v1"),
@@ -210,7 +212,9 @@ def test_what_is_meant_by_an_address(text: str, url: str, first: str) -> None:
     assert address.model == ("org/Model:7b" if "#" in text else "")
 
 
-@pytest.mark.parametrize("text", ["qwen2.5:7b", "model.gguf", "my.models/v1/x.gguf", "C:\\models\\a.gguf", "phi:14", "smollm2"])
+@pytest.mark.parametrize(
+    "text", ["qwen2.5:7b", "model.gguf", "my.models/v1/x.gguf", "C:\\models\\a.gguf", "phi:14", "smollm2", ":7b", ":2024-10"]
+)
 def test_names_of_models_are_no_addresses(text: str) -> None:
     assert not is_address(text)
 

@@ -17,7 +17,8 @@ OPENAI_KEY_VARIABLE = "OPENAI_API_KEY"
 _OPENAI_HOST = "api.openai.com"
 _EXAMPLE = "for example --model http://127.0.0.1:8000/v1"
 
-_QUOTES = " \t\r\n\"'`<>\u201c\u201d\u2018\u2019"
+QUOTES = " \t\r\n\"'`<>\u201c\u201d\u2018\u2019"
+"""What a copied or configured address may be wrapped in: a container's file of variables keeps the quotes."""
 _SCHEME = re.compile(r"https?:|https?//", re.IGNORECASE)
 _BARE = re.compile(
     r"(?://)?(?:[^/@\s]+@)?(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?)(?::(?P<port>\d{2,5}))?(?P<rest>[/#?].*)?",
@@ -79,7 +80,7 @@ def reached(url: str) -> str:
 
 def is_address(model: str) -> bool:
     """Whether a model is named by a server's address: with a scheme, or a host and port that no file is called by."""
-    text = model.strip(_QUOTES)
+    text = _with_host(model.strip(QUOTES))
     return bool(_SCHEME.match(text)) or (_is_bare(text) and not Path(text).exists())
 
 
@@ -89,8 +90,7 @@ def parse_address(text: str) -> Address:
     Raises UsageError for an address without a host, and for one with a user, a password or a query: what is secret would be stored with
     the pool, so the message does not repeat it.
     """
-    text = text.strip(_QUOTES)
-    text = _with_scheme(text)
+    text = _with_scheme(_with_host(text.strip(QUOTES)))
     try:
         parts = urlsplit(text)
         host, port = _host_and_port(parts.netloc)
@@ -113,13 +113,18 @@ def api_key(address: Address, environment: Mapping[str, str]) -> str:
     Raises UsageError for a key that no HTTP header can carry, without repeating it.
     """
     for variable in (KEY_VARIABLE, OPENAI_KEY_VARIABLE) if address.is_openai else (KEY_VARIABLE,):
-        key = environment.get(variable, "").strip(_QUOTES)
+        key = environment.get(variable, "").strip(QUOTES)
         key = key[7:].strip() if key.lower().startswith("bearer ") else key
         if key and not (key.isascii() and key.isprintable()):
             raise UsageError(f"{variable} holds characters that a key cannot have", "set it again, without line breaks")
         if key:
             return key
     return ""
+
+
+def _with_host(text: str) -> str:
+    """A port alone, as servers print and take it (`:8080`), is one of this machine."""
+    return f"127.0.0.1{text}" if re.match(r":\d{4,5}(?![^/#])", text) else text
 
 
 def _is_bare(text: str) -> bool:

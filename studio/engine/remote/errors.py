@@ -28,6 +28,8 @@ _NO_MODEL = re.compile(
     r"model\b.*(not (found|exist|loaded|available)|does ?n.t exist|unknown)|(unknown|no such|invalid) model|try pulling", re.I
 )
 _NO_PATH = re.compile(r"unexpected endpoint|(endpoint|path|route|url|page) (was )?not found|not found: /|no (such )?(route|endpoint)", re.I)
+_NO_TEXT = re.compile(r"(does|do) ?(n.t| not) (support|have|allow) .{0,30}(generat|completion)|embedding model|reranker", re.I)
+"""Ollama: "does not support generate"; vLLM: "The model does not support Completions API"."""
 _WANTS_TLS = re.compile(r"HTTP request (was sent )?to (an )?HTTPS", re.I)
 
 CHAT_HINT = (
@@ -182,7 +184,7 @@ def _of_answer(answer: Answered, address: Address, key: str) -> Failure:
         return Failure(Consequence.FAIL, f"status {status}, it redirects{to}", "name the address that it redirects to")
     if status < 300:
         return Failure(Consequence.RETRY, cause)
-    if "chat" in said.lower() and "completions" in said.lower():
+    if _NO_TEXT.search(said) or ("chat" in said.lower() and "completions" in said.lower()):
         return no_completions(cause)
     if status == 402:
         return Failure(Consequence.FAIL, cause, "the account behind the key has no credit left")
