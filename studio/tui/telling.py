@@ -45,9 +45,14 @@ class TellingApp(App[None]):
     """Whether it is being left: nothing is opened any more, it would not be put together."""
 
     def show(self) -> None:
-        """Run in the terminal until the user leaves. Raises SystemExit after an error of the app itself, which Textual has printed."""
+        """Run in the terminal until the user leaves.
+
+        Raises SystemExit after an error of the app itself, which Textual has printed, and KeyboardInterrupt when SIGINT ended it.
+        """
         self.run()
-        if self.return_code != 0:
+        if self.return_code is None:
+            raise KeyboardInterrupt
+        if self.return_code:
             raise SystemExit(ExitCode.UNEXPECTED)
 
     def on_ready(self) -> None:

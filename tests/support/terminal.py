@@ -109,6 +109,10 @@ class Terminal:
         self._master = -1
         return self._process.wait()
 
+    def interrupt(self) -> None:
+        """Send SIGINT, as `kill -INT` does; Ctrl-C is a key like others."""
+        self._process.send_signal(signal.SIGINT)
+
     def kill(self) -> None:
         """End the program as a power cut does: it cannot do anything more."""
         self._process.kill()

@@ -130,15 +130,15 @@ async def test_a_log_at_its_limit_wraps_what_is_new_alone() -> None:
         assert "more 1999" in pane.strips[-1].text
 
 
-def test_bytes_that_are_no_text_and_ctrl_c_end_nothing(tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_and_ctrl_c_end_nothing_and_sigint_does(tmp_path: Path) -> None:
     with Terminal(tmp_path, []) as terminal:
         terminal.until("^o Create and open")
         terminal.press("\x1b[200~-caf\udce9 au lait\udcff-\x1b[201~")
         terminal.until("-caf\ufffd au lait\ufffd-")
         terminal.press("tab", "\x03")
         terminal.until("Press ctrl+q")
-        terminal.press("\x11")
-        assert terminal.ended() == 0
+        terminal.interrupt()
+        assert terminal.ended() == 130
 
 
 def test_without_its_terminal_the_studio_ends(tmp_path: Path) -> None:
