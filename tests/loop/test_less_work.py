@@ -74,7 +74,8 @@ def test_of_a_list_that_repeats_itself_the_whole_items_stay(tmp_path: Path) -> N
     assert ask(tmp_path / "pool.db", "SELECT finish_reason, text FROM completions WHERE request_id = 1") == [
         ("repeat", " Name the tallest mountain of Peru.\n" + "10. Sing about an old green boat.\n" * 3)
     ]
-    assert ask(tmp_path / "pool.db", "SELECT candidates.text, reason FROM verdicts JOIN candidates ON candidates.id = candidate_id") == [
+    decided = "SELECT candidates.text, reason FROM verdicts JOIN candidates ON candidates.id = candidate_id ORDER BY candidate_id"
+    assert ask(tmp_path / "pool.db", decided) == [
         ("Name the tallest mountain of Peru.", "novel"),
         ("Sing about an old green boat.", "novel"),
         ("Sing about an old green boat.", "not_novel"),

@@ -45,7 +45,7 @@ async def test_an_overruled_verdict_is_found_again_and_taken_back(tmp_path: Path
         assert {"Overrule", "Edit"} <= set(footer_keys(driven.app))
         await driven.press("t")
         assert verdicts(driven)[rejected] is Verdict.ACCEPTED
-        assert "accepted by you" in screen_text(driven.app)
+        await driven.until(lambda: "accepted by you" in screen_text(driven.app))
         assert driven.screen.query_one(DecisionTable).cursor == rejected
     async with studio(tmp_path / "pool.db", size=size) as driven:
         assert verdicts(driven)[rejected] is Verdict.ACCEPTED

@@ -116,10 +116,9 @@ async def test_every_candidate_explains_itself(tmp_path: Path, size: tuple[int, 
         assert view is not None and table.row is not None
         table.focus()
         for place, candidate in enumerate(view.candidates):
-            await driven.pilot.pause()
+            why, title = driven.screen.query_one(Why), f"c{candidate.id}"
+            await driven.until(lambda why=why, title=title: str(why.border_title).endswith(title))  # type: ignore[misc]
             assert table.cursor == place
-            why = driven.screen.query_one(Why)
-            assert str(why.border_title).endswith(f"c{candidate.id}")
             text = text_of(why)
             assert candidate.reason.replace("_", " ") in text
             assert "words in common" in text or "no words" in text
@@ -333,7 +332,7 @@ async def test_sizes_come_and_go(tmp_path: Path) -> None:
             if width > 30 and height > 4:
                 hint = width < 60 or height < 20
                 await driven.until(lambda hint=hint: ("The studio needs" in screen_text(driven.app)) == hint)  # type: ignore[misc]
-        assert "Decisions" in screen_text(driven.app)
+        await driven.until(lambda: "Decisions" in screen_text(driven.app))
 
 
 async def test_a_click_does_what_a_key_does(tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ async def test_a_pointer_stands_before_the_task_and_the_candidate_under_the_curs
 async def test_a_pointer_stands_in_the_pool_and_before_the_threshold_that_has_the_focus(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db", size=(80, 24)) as driven:
         await driven.press("r")
-        await driven.pilot.press("2", "down")
+        await driven.pilot.press("2")
+        await driven.until(lambda: [line.split()[0] for line in pointed(driven)] == ["1"])
+        await driven.pilot.press("down")
         await driven.until(lambda: [line.split()[0] for line in pointed(driven)] == ["2"])
         await driven.pilot.press("3", "w")
         await driven.until(lambda: any(line.startswith("threshold") for line in pointed(driven)))
