@@ -75,7 +75,7 @@ class TellingApp(App[None]):
 
     def action_help_quit(self) -> None:
         """Ctrl-C copies; whoever meant to leave by it is told the way. Textual's own words hold markup."""
-        self.notify("Press ctrl+q", title="Do you want to quit?")
+        self.notify("Press ctrl+q", title="Do you want to quit?", markup=False)
 
     def notify(
         self,

@@ -15,6 +15,7 @@ from support.command import assert_fails, studio
 FIELDS = {"size", "ms_per_candidate", "ms_alone", "rouge_score_ms", "rouge_score_sample", "speedup", "mismatches", "index_bytes", "load_s"}
 
 
+@pytest.mark.slow
 def test_every_figure_of_each_size() -> None:
     done = studio("bench", "novelty", "--sizes", "50,300", "--batch", "4", "--json")
     assert done.returncode == 0, done.stderr

@@ -20,6 +20,7 @@ from support.command import studio
 ECHO = "import sys, tty; tty.setraw(0); print('ready', flush=True)\nwhile True:\n print('<' + sys.stdin.read(1) + '>', flush=True)"
 
 
+@pytest.mark.slow
 def test_both_ways_play_the_same_round(tmp_path: Path) -> None:
     done = studio("bench", "screen", "--model", "scripted", "--repeats", "2", "--keys", "0", "--json", TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr

@@ -195,6 +195,7 @@ def test_llama_cpp_says_what_it_cannot_quantise(tmp_path: Path) -> None:
     assert "missing.gguf" in caught.value.message and "failed to load model" in caught.value.hint
 
 
+@pytest.mark.slow
 @pytest.mark.real_model
 def test_speeds_of_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(perplexity, "_STEPS", 2)

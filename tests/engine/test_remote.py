@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +16,9 @@ from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, Fi
 from studio.engine.llama import LlamaEngine
 from studio.engine.open import open_engine
 from studio.engine.options import EngineOptions
+from studio.engine.remote.address import parse_address
 from studio.engine.remote.engine import PARALLEL, RemoteEngine
+from studio.engine.remote.errors import Patience
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError
 from support.completions_server import CompletionsServer, Fault, dead_address, serving
@@ -178,8 +182,9 @@ def test_a_server_that_is_not_there() -> None:
 
 def test_a_server_that_still_loads_its_model(server: CompletionsServer) -> None:
     server.models = Fault(status=503, body={"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}})
+    patience = Patience(asyncio.sleep, random.random, opening=1.0)
     with pytest.raises(ModelError, match="status 503: Loading model") as caught:
-        open_engine(server.url)
+        RemoteEngine(parse_address(server.url), EngineOptions(), patience)
     assert "not ready yet" in caught.value.hint
 
 
