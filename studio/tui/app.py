@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
+from textual.theme import ThemeProvider
 
 from studio.engine.open import open_engine
 from studio.errors import StudioError, unexpected
@@ -224,6 +225,10 @@ class StudioApp(TellingApp):
         # Without an id, which one that is still being closed has.
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette())
+
+    def search_themes(self) -> None:
+        """Find a theme by its name."""
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
 
     def action_help(self) -> None:
         """Explain the focused part."""

@@ -81,6 +81,7 @@ class Host(App[object]):
 
 HANG_S = 600.0
 """A state that has not come by then is taken never to come; no test asks how fast it does."""
+_MOST_DRAWN = 200
 
 
 async def quiet(_min_sleep: float = 0, _max_sleep: float = 0) -> None:
@@ -91,7 +92,9 @@ async def quiet(_min_sleep: float = 0, _max_sleep: float = 0) -> None:
     """
     ready: Any = asyncio.get_running_loop()
     app = active_app.get()
-    while True:
+    drawn = 0
+    # In a window of one cell Textual can lay out a view with scrollbars anew at every tick, for ever.
+    while drawn < _MOST_DRAWN:
         await asyncio.sleep(0)
         if ready._ready:
             continue
@@ -99,6 +102,7 @@ async def quiet(_min_sleep: float = 0, _max_sleep: float = 0) -> None:
         if not app._screen_stack or not app.screen._update_timer._active.is_set():
             return
         app.screen._on_timer_update()
+        drawn += 1
 
 
 async def burst(pilot: Pilot[Any], *keys: str) -> None:
