@@ -22,7 +22,7 @@ from studio.loop.runs import Run
 from studio.loop.session import Goal, Session
 from studio.loop.summary import Summary
 from studio.opening import Opening, RunRequest
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.text import display_line
 
 

@@ -21,7 +21,7 @@ from studio.loop.configuration import Configuration, RunOptions
 from studio.loop.runs import Intent, Run, begin, intent, stored_engine
 from studio.loop.session import Session
 from studio.paths import user_path
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import HoldOut, SeedTask
 from studio.seeds.bundled import bundled_seeds
 from studio.seeds.hold_out import draw_hold_out

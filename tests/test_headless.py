@@ -18,7 +18,7 @@ from studio.loop.runs import Intent, begin, intent, stored_engine
 from studio.loop.session import Goal
 from studio.loop.summary import Summary
 from studio.opening import engine_options, model_of
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import Stage
 from support.sessions import configuration, play
 

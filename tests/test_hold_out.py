@@ -10,8 +10,7 @@ import pytest
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import UsageError
 from studio.loop.session import Goal
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
 from studio.records import Stage
 from studio.seeds.hold_out import draw_hold_out
 from support.command import assert_fails, studio

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from studio.loop.session import Goal
-from studio.pool.database import Database
-from studio.pool.store import Pool
+from studio.pool.core.database import Database
+from studio.pool.pool import Pool
 from support.command import STUDIO, clean_environment, new_studio
 from support.pools import assert_sound
 from support.sessions import all_seeds, configuration, exported, play, session_in

@@ -11,7 +11,7 @@ import psutil
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.profiles import DEFAULT_PROFILE, profile
 from studio.loop.tokens import TOKENIZERS
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 
 
 def run(path: str) -> dict[str, Any]:

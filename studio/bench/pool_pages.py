@@ -11,7 +11,7 @@ from typing import Any
 from studio.bench.first_frame import HEADER, screen_environment
 from studio.bench.keys import Pair, press_pair, spread
 from studio.bench.terminal import in_terminal
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 
 JUMPS = 20
 _LOOKS = b"next: sample"

@@ -19,7 +19,7 @@ from studio.loop.runs import begin, intent
 from studio.loop.session import Goal, Session
 from studio.loop.settings import LEAST_REQUESTS
 from studio.loop.summary import Summary
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.seeds.bundled import bundled_seeds
 from studio.seeds.reading import read_tasks
 

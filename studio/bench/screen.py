@@ -20,7 +20,7 @@ from studio.bench.keys import measure_keys
 from studio.bench.machine import Machine
 from studio.bench.terminal import in_terminal
 from studio.errors import StudioError
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 
 READY = b"next: sample"
 """What the line under the rail says when the model has loaded, and again when a round is committed."""

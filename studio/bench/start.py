@@ -18,7 +18,7 @@ from studio.bench.pool_pages import measure_pages
 from studio.bench.texts import instructions
 from studio.bench.worker import in_worker
 from studio.errors import StudioError
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import Instance, Origin, SeedTask
 from studio.seeds.bundled import bundled_seeds
 from studio.seeds.reading import read_tasks

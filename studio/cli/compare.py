@@ -15,8 +15,8 @@ from studio.errors import PoolError, UsageError
 from studio.text import display_line
 
 if TYPE_CHECKING:
-    from studio.pool.comparison_records import ComparisonPlan, ComparisonRecord
-    from studio.pool.queries import Queries
+    from studio.pool.pool import Queries
+    from studio.pool.studies.comparisons import ComparisonPlan, ComparisonRecord
 
 Between = tuple[int, int] | None
 
@@ -61,7 +61,7 @@ def command(
     rater, where each left off; without any of them the newest one is opened, or a first one drawn. Each key press is stored at once.
     """
     _check(rater, listed, report, unblind, as_json, target)
-    from studio.pool.queries import Queries
+    from studio.pool.pool import Queries
 
     if listed:
         with Queries.open(pool) as reader:
@@ -145,7 +145,7 @@ def _export(reader: Queries, comparison: ComparisonRecord, unblind: bool, target
 def _grade(pool: Path, rater: str | None, choice: Choice) -> None:
     from studio.insight.grading import open_comparison
     from studio.insight.walk import check_rater
-    from studio.pool.store import Pool
+    from studio.pool.pool import Pool
     from studio.tui.compare_app import grade
 
     name = check_rater(rater)

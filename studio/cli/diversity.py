@@ -58,7 +58,7 @@ def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample
     from studio.insight.diversity import SAMPLE
     from studio.insight.diversity_figures import diversity
     from studio.insight.parser import load_parser
-    from studio.pool.queries import Queries
+    from studio.pool.pool import Queries
     from studio.records import Origin
 
     wanted = None if origin == "all" else Origin(origin)
@@ -73,7 +73,7 @@ def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample
 
 def _write(page: Path, figures: Diversity, pool: Path) -> None:
     from studio.insight.sunburst import sunburst
-    from studio.pool.outputs import complete_files, writing
+    from studio.pool.exchange.outputs import complete_files, writing
     from studio.text import display_line
 
     assert figures.phrases is not None

@@ -114,7 +114,7 @@ def _evaluate(asked: EvaluationRequest, console: Console, as_json: bool) -> None
 
 def _report(source: Path, seed: str, as_json: bool) -> None:
     from studio.errors import PoolError
-    from studio.pool.queries import Queries
+    from studio.pool.pool import Queries
     from studio.tuning.results import evaluation_result
 
     with Queries.open(source) as reader, reader.one_state():

@@ -15,9 +15,9 @@ from studio.errors import PoolError, UsageError
 if TYPE_CHECKING:
     from studio.insight.lint.api import Lint
     from studio.insight.lint.leaving_out import LeavingOut
-    from studio.pool.export import ExportOptions, ExportSummary
-    from studio.pool.formats.api import Source
-    from studio.pool.queries import Queries
+    from studio.pool.exchange.export import ExportOptions, ExportSummary
+    from studio.pool.exchange.formats import Source
+    from studio.pool.pool import Queries
     from studio.publish.card import CardOptions
 
 _STEP = 500
@@ -98,10 +98,10 @@ def command(
     --exclude-lint looks for the faults in what would be exported, now, and leaves out the tasks and instances at fault, and tasks that
     have no instance left. Of near-duplicates the first stays.
     """
-    from studio.pool.export import ExportOptions
-    from studio.pool.formats import find_format
-    from studio.pool.queries import Queries
-    from studio.pool.review_records import Keep
+    from studio.pool.exchange.export import ExportOptions
+    from studio.pool.exchange.formats import find_format
+    from studio.pool.pool import Queries
+    from studio.pool.studies.reviews import Keep
 
     if unrated and min_quality is None:
         raise UsageError("--unrated goes with --min-quality", "without it tasks are exported whether rated or not")
@@ -136,7 +136,7 @@ def _described(card: Path | None, said: Mapping[str, Any], output: str, pool: Pa
         return None
     if output == "-" or options.format == "self-instruct":
         raise UsageError("a card goes with a file of one format", "name a file with -o; for a folder on the hub: -o data/all.jsonl")
-    from studio.pool.outputs import refuse_existing
+    from studio.pool.exchange.outputs import refuse_existing
     from studio.publish.card import CardOptions, check_card_place
 
     check_card_place(card, Path(output))
@@ -149,7 +149,7 @@ def _described(card: Path | None, said: Mapping[str, Any], output: str, pool: Pa
 def _write_card(
     reader: Queries, card: Path, described: CardOptions, summary: ExportSummary, how: tuple[Source, ExportOptions, tuple[str, ...]]
 ) -> None:
-    from studio.pool.outputs import complete_files, writing
+    from studio.pool.exchange.outputs import complete_files, writing
     from studio.publish.card import Exported, data_files, dataset_card
     from studio.text import display_line
 
@@ -196,7 +196,7 @@ def _export_without(source: LeavingOut, output: str, options: ExportOptions, poo
 
 
 def _export(source: Source, output: str, options: ExportOptions, pool: Path) -> ExportSummary:
-    from studio.pool.export import export_to_files, export_to_stream
+    from studio.pool.exchange.export import export_to_files, export_to_stream
 
     if output == "-":
         return export_to_stream(source, sys.stdout.buffer, options, _progress)

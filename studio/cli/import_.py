@@ -11,7 +11,7 @@ import click
 from studio.cli.arguments import INPUT, POOL
 
 if TYPE_CHECKING:
-    from studio.pool.importing import FileReport
+    from studio.pool.exchange.importing import FileReport
 
 _ORIGINS = ("imported", "seed")
 
@@ -45,8 +45,8 @@ def command(
     """
     from studio.cli.printing import print_json
     from studio.cli.progress import progress_bar
-    from studio.pool.importing import ImportOptions, import_files
-    from studio.pool.store import Pool
+    from studio.pool.exchange.importing import ImportOptions, import_files
+    from studio.pool.pool import Pool
     from studio.records import Origin
     from studio.seeds.faults import FaultyFile
     from studio.seeds.reading import find_format

@@ -13,8 +13,8 @@ from studio.errors import UsageError
 from studio.text import display_line
 
 if TYPE_CHECKING:
-    from studio.pool.queries import Queries
-    from studio.pool.review_records import ReviewPlan
+    from studio.pool.pool import Queries
+    from studio.pool.studies.reviews import ReviewPlan
 
 
 @click.command()
@@ -51,7 +51,7 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
     from studio.headless import cancelled_by_signals
     from studio.insight.judge_prompts import prompt_version
     from studio.insight.judging import judge_items, sample
-    from studio.pool.store import Pool
+    from studio.pool.pool import Pool
 
     console = Console(stderr=True)
     with Pool.open(pool) as opened:
@@ -72,7 +72,7 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
 
 
 def _plan(reader: Queries, size: int | None, seed: str | None) -> ReviewPlan:
-    from studio.pool.review_records import ReviewPlan
+    from studio.pool.studies.reviews import ReviewPlan
 
     if size is None and seed is None and (reviews := reader.reviews()):
         return reviews[0].plan
@@ -84,7 +84,7 @@ def _report(pool: Path, as_json: bool) -> None:
     from studio.errors import PoolError
     from studio.insight.judge_report import judge_report
     from studio.insight.judge_tables import judge_tables
-    from studio.pool.queries import Queries
+    from studio.pool.pool import Queries
 
     with Queries.open(pool) as reader, reader.one_state():
         figures = judge_report(reader)

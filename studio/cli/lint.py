@@ -71,7 +71,7 @@ def _lint(pool: Path, codes: list[str], options: LintOptions, as_json: bool) -> 
     from studio.insight.lint.registry import chosen_lints
     from studio.insight.lint.report import report_lines
     from studio.insight.lint.run import run_lints
-    from studio.pool.queries import Queries
+    from studio.pool.pool import Queries
 
     lints = chosen_lints(codes, with_file=bool(options.against))
     with Queries.open(pool) as reader, reader.one_state(), progress_bar() as show:

@@ -38,8 +38,8 @@ def print_figures(plain: Mapping[str, Any], tables: Callable[[], RenderableType]
 
 def write_lines(lines: Iterable[Mapping[str, Any]], target: str) -> int:
     """Write `lines` to `target`, `-` being stdout, and return how many they were. Raises PoolError when the file cannot be written."""
-    from studio.pool.jsonl import encode_line
-    from studio.pool.outputs import complete_files, writing
+    from studio.pool.exchange.export import encode_line
+    from studio.pool.exchange.outputs import complete_files, writing
 
     count = 0
     if target == "-":

@@ -28,8 +28,8 @@ def command(pool: Path, output: Path, title: str | None, pipeline: str | None, f
     and no path of this machine is told. The same pool gives the same page. For a dataset card: studio export --card.
     """
     from studio.cli.progress import progress_bar
-    from studio.pool.outputs import complete_files, refuse_existing, writing
-    from studio.pool.queries import Queries
+    from studio.pool.exchange.outputs import complete_files, refuse_existing, writing
+    from studio.pool.pool import Queries
     from studio.publish.page import page
     from studio.publish.publication import publication
     from studio.text import display_line

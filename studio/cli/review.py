@@ -15,8 +15,8 @@ from studio.errors import PoolError, UsageError
 from studio.text import display_line
 
 if TYPE_CHECKING:
-    from studio.pool.queries import Queries
-    from studio.pool.review_records import ReviewPlan, ReviewRecord
+    from studio.pool.pool import Queries
+    from studio.pool.studies.reviews import ReviewPlan, ReviewRecord
 
 STRATA = ("none", "round", "class", "depth")
 
@@ -55,7 +55,7 @@ def command(
         raise UsageError("--rater is for rating", "the figures and the export tell of all raters: leave it out")
     plan = _plan(sample, seed, stratify)
     if report or target is not None:
-        from studio.pool.queries import Queries
+        from studio.pool.pool import Queries
 
         with Queries.open(pool) as reader:
             review = _stored(reader, plan)
@@ -73,7 +73,7 @@ def command(
 
 def _plan(sample: int | None, seed: str | None, stratify: str | None) -> ReviewPlan | None:
     """What was asked for, None where nothing was."""
-    from studio.pool.review_records import ReviewPlan, Strata
+    from studio.pool.studies.reviews import ReviewPlan, Strata
 
     if sample is None and seed is None and stratify is None:
         return None
@@ -109,7 +109,7 @@ def _rate(pool: Path, rater: str | None, plan: ReviewPlan | None) -> None:
     from studio.insight.review_sample import open_review
     from studio.insight.reviewing import newest_plan
     from studio.insight.walk import check_rater
-    from studio.pool.store import Pool
+    from studio.pool.pool import Pool
     from studio.tui.review_app import rate
 
     name = check_rater(rater)

@@ -13,7 +13,7 @@ from studio.errors import UsageError
 from studio.text import display_line
 
 if TYPE_CHECKING:
-    from studio.pool.queries import Queries
+    from studio.pool.pool import Queries
 
 _LINES = 20
 
@@ -36,7 +36,7 @@ def command(
 
     ID is a task's (176) or a candidate's (c12). Without one, the newest tasks are listed.
     """
-    from studio.pool.queries import Queries
+    from studio.pool.pool import Queries
 
     if reference is not None and (search is not None or rejected):
         raise UsageError("an ID cannot be combined with --search or --rejected", "leave one of them out")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from studio.insight.progress import Report
-    from studio.pool.queries import Queries
+    from studio.pool.pool import Queries
 
 Figures = tuple[dict[str, Any], Callable[[], "Group"]]
 """As plain values, and as tables."""
@@ -33,7 +33,7 @@ def command(pool: Path, lineage: bool, as_json: bool) -> None:
     seeds and to each other. Works beside a running session.
     """
     from studio.cli.progress import progress_bar
-    from studio.pool.queries import Queries
+    from studio.pool.pool import Queries
 
     with Queries.open(pool) as reader, progress_bar() as progress:
         values, tables = (_lineage if lineage else _statistics)(reader, progress)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.insight.progress import Report, told
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 
 _MASKS = 1 << 26
 """Bytes that the descendants' bit masks may take at a time."""

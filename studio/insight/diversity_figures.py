@@ -12,7 +12,7 @@ from studio.insight.diversity import SAMPLE, WordDiversity, WordMeasures
 from studio.insight.new_verbs import NewVerbs, VerbRound
 from studio.insight.parser import Parser
 from studio.insight.phrases import Phrase, PhraseFigures, phrase_figures
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.records import Origin
 
 _STEP = 100

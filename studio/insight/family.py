@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from studio.insight.story import parse_reference
-from studio.pool.browsing import Kin
-from studio.pool.queries import Queries
+from studio.pool.browse import Kin
+from studio.pool.pool import Queries
 
 LIMIT = 200
 """Tasks in either direction, where nothing else is asked for."""

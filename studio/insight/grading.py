@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from studio.errors import PoolError
 from studio.insight.walk import Walk
-from studio.pool.comparison_records import UNGRADED, ComparisonItem, ComparisonPlan, ComparisonRecord, Grade, Grading
-from studio.pool.comparisons import Comparisons
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
+from studio.pool.studies.comparisons import UNGRADED, ComparisonItem, ComparisonPlan, ComparisonRecord, Comparisons, Grade, Grading
 
 MEANING: Mapping[Grade, str] = {
     Grade.A: "correct and satisfying",

@@ -9,9 +9,9 @@ from typing import Any
 
 from studio.insight.agreement import Agreement, Share, cohen, share_of
 from studio.insight.review import RaterProgress, progress_of
-from studio.pool.comparison_records import GRADES, UNGRADED, ComparisonItem, ComparisonRecord, Grade, Grading
-from studio.pool.evaluation_records import ContestantRecord
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
+from studio.pool.studies.comparisons import GRADES, UNGRADED, ComparisonItem, ComparisonRecord, Grade, Grading
+from studio.pool.studies.evaluations import ContestantRecord
 
 ACCEPTABLE = frozenset({Grade.A, Grade.B})
 

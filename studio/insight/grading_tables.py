@@ -13,7 +13,7 @@ from studio.insight.grading import MEANING
 from studio.insight.grading_report import GradingReport
 from studio.insight.report_tables import plain_table
 from studio.insight.review_tables import agreement_words, progress_words, share_words
-from studio.pool.comparison_records import GRADES
+from studio.pool.studies.comparisons import GRADES
 from studio.text import display_line
 
 WIDTH = 26

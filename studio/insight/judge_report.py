@@ -9,9 +9,9 @@ from typing import Any
 
 from studio.insight.agreement import Agreement, Share, cohen, share_of
 from studio.insight.review import ALL_FIELDS, ROWS, WORDS, answer
-from studio.pool.judge_records import JudgeRecord, Opinion
-from studio.pool.queries import Queries
-from studio.pool.review_records import BLANK, QUESTIONS, Question, Rating
+from studio.pool.pool import Queries
+from studio.pool.studies.judges import JudgeRecord, Opinion
+from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating
 
 Answers = Mapping[tuple[int, str], Rating]
 """What somebody says, by instance and the digest of the texts that were seen."""

@@ -9,10 +9,9 @@ from studio.errors import Interrupted, ModelError
 from studio.insight.judge_prompts import request_for
 from studio.insight.review_sample import draw
 from studio.loop.classification import CHOICES
-from studio.pool.judge_records import JudgeRecord, Opinion, digest_of
-from studio.pool.queries import Queries
-from studio.pool.review_records import QUESTIONS, Question, ReviewItem, ReviewPlan
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.judges import JudgeRecord, Opinion, digest_of
+from studio.pool.studies.reviews import QUESTIONS, Question, ReviewItem, ReviewPlan
 
 BATCH = 16
 """Items that go to the model together, three requests each; as many are lost at most when the process is killed."""

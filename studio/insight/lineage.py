@@ -13,7 +13,7 @@ import numpy as np
 
 from studio.insight.ancestry import Ancestry, read_ancestry
 from studio.insight.progress import Report, silent
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 
 
 @dataclass(frozen=True, slots=True)

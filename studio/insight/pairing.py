@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio.errors import PoolError, UsageError
-from studio.pool.comparison_records import ComparisonPlan
-from studio.pool.evaluation_records import ContestantRecord, EvaluationRecord
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
+from studio.pool.studies.comparisons import ComparisonPlan
+from studio.pool.studies.evaluations import ContestantRecord, EvaluationRecord
 from studio.text import storable
 
 Pair = tuple[ContestantRecord, ContestantRecord]

@@ -10,8 +10,9 @@ from typing import Any
 from studio.insight import paper
 from studio.insight.agreement import Agreement, Share, cohen, share_of
 from studio.insight.review_sample import positions_of
-from studio.pool.queries import Queries
-from studio.pool.review_records import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewRecord, Said
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewRecord
+from studio.pool.studies.sheets import Said
 
 ALL_FIELDS = "all_fields_valid"
 """The fourth row of the paper's table: yes to all three questions."""

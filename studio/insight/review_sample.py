@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from studio.errors import PoolError
-from studio.pool.queries import Queries
-from studio.pool.review_records import ReviewItem, ReviewPlan, ReviewRecord, Strata
-from studio.pool.reviews import Reviews
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import ReviewItem, ReviewPlan, ReviewRecord, Reviews, Strata
 from studio.records import Origin, Verdict
 from studio.shares import allocate
 from studio.text import storable

@@ -12,7 +12,7 @@ from studio.insight import paper
 from studio.insight.agreement import Agreement, Share
 from studio.insight.report_tables import plain_table
 from studio.insight.review import RaterProgress, ReviewReport
-from studio.pool.review_records import Strata
+from studio.pool.studies.reviews import Strata
 from studio.text import display_line, spoken
 
 _NAME = 20

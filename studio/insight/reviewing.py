@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from studio.insight.review_sample import open_review
 from studio.insight.walk import Walk
-from studio.pool.queries import Queries
-from studio.pool.review_records import BLANK, Rating, ReviewItem, ReviewPlan, ReviewRecord
-from studio.pool.reviews import Reviews
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import BLANK, Rating, ReviewItem, ReviewPlan, ReviewRecord, Reviews
 
 
 def newest_plan(pool: Queries) -> ReviewPlan:

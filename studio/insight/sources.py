@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.errors import UsageError
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.records import Instance, Origin
 from studio.seeds.faults import FaultyFile, FileFault, faulty_file, readable
 from studio.seeds.inputs import Input, is_regular

@@ -11,7 +11,7 @@ from studio.insight.distributions import Distribution, Lengths
 from studio.insight.openings import opening_word
 from studio.insight.progress import Report, silent, told
 from studio.insight.saturation import Saturation, saturation
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.pool.records import PoolCounts, RoundYield
 
 BINS = 10

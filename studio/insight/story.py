@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from studio.errors import UsageError
-from studio.pool.ledger_records import ActionState, ActionStep
-from studio.pool.queries import Queries
+from studio.pool.actions.records import ActionState, ActionStep
+from studio.pool.pool import Queries
 from studio.pool.records import CandidateRecord, DecisionRecord, InstanceRecord, RequestRecord
-from studio.pool.review_records import Annotation
+from studio.pool.studies.reviews import Annotation
 from studio.records import Decider, Neighbour, Origin, Task, TaskState, Verdict
 
 _STEPS = {"do": "by human", "undo": "taken back by human", "redo": "done again by human"}

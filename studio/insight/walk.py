@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from studio.errors import UsageError
-from studio.pool.review_records import Said, Turn
+from studio.pool.studies.sheets import Said, Turn
 
 _LONGEST_NAME = 60
 

@@ -16,8 +16,8 @@ from studio.engine.identity import is_model
 from studio.errors import PoolError, UsageError
 from studio.loop.configuration import Configuration
 from studio.loop.settings import Method
+from studio.pool.pool import Pool
 from studio.pool.records import RunRecord
-from studio.pool.store import Pool
 from studio.text import display_line
 
 DEFAULT_SEED = "0"

@@ -14,8 +14,8 @@ from studio.loop.stages import classify, commit, filter, instances, instructions
 from studio.loop.stages.context import StageCancelled, StageContext
 from studio.loop.steering import Steering
 from studio.loop.tokens import TOKENIZERS
+from studio.pool.pool import Pool
 from studio.pool.records import RoundRecord
-from studio.pool.store import Pool
 from studio.records import STAGES, Stage
 
 StageRunner = Callable[[StageContext, RoundRecord], Iterator[Event]]

@@ -10,10 +10,10 @@ from studio.loop.events import Event
 from studio.loop.settings import Method
 from studio.loop.stages.context import StageContext
 from studio.loop.whatif import Change
-from studio.pool.comparisons import Comparisons
-from studio.pool.ledger_records import Effect
-from studio.pool.queries import Queries
-from studio.pool.reviews import Reviews
+from studio.pool.actions.records import Effect
+from studio.pool.pool import Queries
+from studio.pool.studies.comparisons import Comparisons
+from studio.pool.studies.reviews import Reviews
 from studio.records import Novelty, Verdict
 
 

@@ -11,9 +11,9 @@ from studio.loop.reasons import BY_HAND, EDITED
 from studio.loop.settings import Method
 from studio.loop.stages.context import StageContext
 from studio.loop.stages.filter import filter_settings
-from studio.pool.ledger_records import Effect, HandDecision, Note
+from studio.pool.actions.records import Effect, HandDecision, Note
 from studio.pool.records import DecisionRecord
-from studio.pool.review_records import Annotation
+from studio.pool.studies.reviews import Annotation
 from studio.records import Neighbour, Novelty, TaskState, Verdict
 
 

@@ -21,7 +21,7 @@ from studio.loop.instance_rules import CONTRADICTORY, DUPLICATE
 from studio.loop.reasons import BY_HAND, EDITED
 from studio.loop.stages import classify, instances
 from studio.loop.stages.context import StageCancelled, StageContext
-from studio.pool.ledger_records import Effect, HandRequest, MoreInstances, Note
+from studio.pool.actions.records import Effect, HandRequest, MoreInstances, Note
 from studio.pool.records import DecidedInstance, PlannedRequest, RoundRecord, StoredCompletion
 from studio.records import STAGES, Instance, Stage, Task, TaskState, Verdict
 

@@ -14,7 +14,7 @@ from studio.loop.sampling import engine_seed, generator
 from studio.loop.settings import Method
 from studio.loop.stages import sample
 from studio.loop.stages.context import StageContext
-from studio.pool.ledger_records import Effect, Note
+from studio.pool.actions.records import Effect, Note
 from studio.pool.records import PlannedRequest, RoundRecord, StoredRequest
 from studio.records import STAGES, Origin, Stage
 

@@ -10,7 +10,7 @@ from studio.loop.novelty import NoveltyIndex
 from studio.loop.reasons import OTHER_RULES
 from studio.loop.stages.context import StageContext
 from studio.loop.whatif import Change, Flip, what_if
-from studio.pool.ledger_records import ComparedTask, Effect, HandDecision, Note
+from studio.pool.actions.records import ComparedTask, Effect, HandDecision, Note
 from studio.records import Novelty, Verdict
 
 _AT_A_TIME = 64

@@ -27,7 +27,7 @@ from studio.loop.runs import stored_method
 from studio.loop.settings import Method
 from studio.loop.stages.filter import filter_settings
 from studio.loop.tokens import TOKENIZERS
-from studio.pool.queries_whatif import RuleDecision
+from studio.pool.candidates import RuleDecision
 from studio.pool.records import RunRecord
 from studio.records import Neighbour, Verdict
 
@@ -39,7 +39,7 @@ Progress = Callable[[int], None]
 
 
 class Source(Protocol):
-    """What deciding again asks of a pool; `studio.pool.queries.Queries` is one."""
+    """What deciding again asks of a pool; `studio.pool.pool.Queries` is one."""
 
     def runs(self) -> list[RunRecord]: ...
     def rule_decisions(self) -> Generator[RuleDecision, None, None]: ...

@@ -1,1 +1,1 @@
-"""The pool: one SQLite file that holds every task, request, completion, candidate and decision."""
+"""The pool: one SQLite file that holds every task, request, candidate, decision and judgement."""

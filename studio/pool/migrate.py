@@ -9,7 +9,7 @@ from pathlib import Path
 from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool import schema
-from studio.pool.faults import explained
+from studio.pool.core.database import explained
 
 
 def statements(script: str) -> Iterator[str]:

@@ -9,10 +9,10 @@ from typing import Any
 from studio.engine.api import Completion, SamplingParams
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool.database import Database
-from studio.pool.lock import now
+from studio.pool.core.database import Database
+from studio.pool.core.files import now
+from studio.pool.core.rows import COMPLETION_FIELDS, completion_values, prompt_id, sampling_id, storable_or_none
 from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedRequest
-from studio.pool.rows import COMPLETION_FIELDS, completion_values, prompt_id, sampling_id, storable_or_none
 from studio.records import Decider, Origin, Stage, TaskState, Verdict
 from studio.text import storable
 

@@ -17,10 +17,10 @@ from studio.errors import UsageError
 from studio.insight.report import scorecard_rows
 from studio.insight.statistics import Statistics, statistics
 from studio.paths import shown
-from studio.pool.export import ExportOptions, ExportSummary
-from studio.pool.formats.api import Source
-from studio.pool.outputs import writing
-from studio.pool.queries import Queries
+from studio.pool.exchange.export import ExportOptions, ExportSummary
+from studio.pool.exchange.formats import Source
+from studio.pool.exchange.outputs import writing
+from studio.pool.pool import Queries
 from studio.publish.markdown import fenced, inline, table, yaml_string
 from studio.publish.provenance import Provenance, RunFacts, provenance
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from studio.insight.grading_report import GradingReport, grading_report
-from studio.pool.evaluation_records import ContestantRecord, EvaluationRecord
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
+from studio.pool.studies.evaluations import ContestantRecord, EvaluationRecord
 from studio.publish.examples import AnsweredExample, answered
 from studio.tuning.results import EvaluationResult, evaluation_result
 

@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass
 
 from studio.insight.story import Story, story_of
-from studio.pool.evaluation_records import ContestantRecord, EvaluationItem
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
+from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem
 from studio.records import Origin
 
 ACCEPTED = 12

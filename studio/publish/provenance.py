@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.pool.records import PoolCounts, RunRecord
 from studio.records import ModelIdentity
 

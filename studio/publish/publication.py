@@ -11,9 +11,9 @@ from studio.insight.parser import Parser
 from studio.insight.progress import Report, silent
 from studio.insight.review import ReviewReport, review_report
 from studio.insight.statistics import Statistics, statistics
-from studio.pool.evaluation_records import HoldOutRecord
-from studio.pool.queries import Queries
-from studio.pool.training_records import LossPoint, Side, TrainingRecord
+from studio.pool.pool import Queries
+from studio.pool.studies.evaluations import HoldOutRecord
+from studio.pool.studies.trainings import LossPoint, Side, TrainingRecord
 from studio.publish.evaluations import EvaluationFacts, evaluation_facts
 from studio.publish.examples import Examples, examples
 from studio.publish.provenance import Provenance, provenance

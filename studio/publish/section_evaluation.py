@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from studio.insight import paper
 from studio.insight.grading import MEANING
 from studio.insight.grading_report import GradingReport
-from studio.pool.comparison_records import GRADES
+from studio.pool.studies.comparisons import GRADES
 from studio.publish.charts import Stack, stacks
 from studio.publish.elements import Html, facts, figure, joined, missing, table, tag
 from studio.publish.evaluations import EvaluationFacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from studio.pool.training_records import Side, TrainingState
+from studio.pool.studies.trainings import Side, TrainingState
 from studio.publish.charts import Series, curves
 from studio.publish.elements import Html, facts, figure, joined, missing, tag
 from studio.publish.provenance import public, readable

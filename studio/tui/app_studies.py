@@ -12,8 +12,8 @@ from studio.insight.grading import begin_grading
 from studio.insight.pairing import Comparable, comparable, newest_or_first
 from studio.insight.reviewing import begin_reviewing, newest_plan
 from studio.insight.walk import check_rater
-from studio.pool.comparison_records import ComparisonPlan
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
+from studio.pool.studies.comparisons import ComparisonPlan
 from studio.text import display_line
 from studio.tui.closing import Store, lay_over
 from studio.tui.compare_dialog import CompareDialog

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from studio.insight.grading import GradingWalk, resume_grading
-from studio.pool.comparison_records import ComparisonRecord
-from studio.pool.comparisons import Comparisons
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
+from studio.pool.studies.comparisons import ComparisonRecord, Comparisons
 from studio.tui.compare_screen import CompareScreen
 from studio.tui.study_app import StudyApp
 from studio.tui.study_desk import Desk, desk_of

@@ -11,7 +11,7 @@ from textual.widgets import Select
 
 from studio.errors import UsageError
 from studio.insight.pairing import Comparable, likely_pair
-from studio.pool.comparison_records import ComparisonPlan
+from studio.pool.studies.comparisons import ComparisonPlan
 from studio.text import display_line
 from studio.tui.closing import Store
 from studio.tui.safe import SafeInput

@@ -12,8 +12,7 @@ from textual.events import Click
 from textual.widgets import Static
 
 from studio.insight.grading import GradingWalk
-from studio.pool.comparison_records import ComparisonItem, Grade, Grading
-from studio.pool.comparisons import Comparisons
+from studio.pool.studies.comparisons import ComparisonItem, Comparisons, Grade, Grading
 from studio.tui.study_desk import Desk
 from studio.tui.study_screen import LOOKING, STUDY_KEYS, StudyScreen
 from studio.tui.widgets.compare_item import answer_text, answer_title, grade_lines, task_text

@@ -9,7 +9,7 @@ from textual.widget import Widget
 from studio.engine.api import EngineInfo
 from studio.errors import PoolError
 from studio.loop.settings import Method
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.records import Stage
 from studio.text import display_line
 from studio.tui.evidence import Evidence, question_about

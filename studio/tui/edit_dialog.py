@@ -19,7 +19,7 @@ from textual.widgets import Static
 from studio.loop.novelty import is_novel
 from studio.loop.session import Session
 from studio.loop.settings import Method
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.records import Novelty
 from studio.text import display_line
 from studio.tui.cells import bar, clip

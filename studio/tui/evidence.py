@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
 from studio.records import Neighbour, Task
 from studio.tui.live import LiveRound

@@ -10,9 +10,9 @@ from studio.errors import PoolError, UsageError
 from studio.insight.lint.api import Lint, LintOptions
 from studio.insight.lint.leaving_out import without_findings
 from studio.insight.lint.registry import chosen_lints
-from studio.pool.export import ExportOptions, ExportSummary, export_to_files
-from studio.pool.queries import Queries
-from studio.pool.review_records import Keep
+from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import Keep
 
 
 @dataclass(frozen=True, slots=True)

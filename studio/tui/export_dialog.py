@@ -16,11 +16,10 @@ from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from studio.errors import PoolError, StudioError, UsageError
 from studio.paths import user_path
-from studio.pool.export import ExportOptions, ExportSummary
-from studio.pool.export_sample import sample_records
-from studio.pool.formats import FORMATS
-from studio.pool.queries import Queries
-from studio.pool.review_records import ALL
+from studio.pool.exchange.export import ExportOptions, ExportSummary, sample_records
+from studio.pool.exchange.formats import FORMATS
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import ALL
 from studio.text import display, display_line
 from studio.tui.closing import Dialog
 from studio.tui.dialogs import HELP_KEY

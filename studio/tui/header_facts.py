@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.tui.widgets.header import HeaderFacts
 
 

@@ -16,7 +16,7 @@ from textual.widgets import Static, TabbedContent, TabPane
 
 from studio.errors import StudioError
 from studio.insight.statistics import Statistics, statistics
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.text import display_line
 from studio.tui.header_facts import header_facts
 from studio.tui.insight_steering import InsightSteering

@@ -10,8 +10,8 @@ from studio.errors import PoolError, UsageError
 from studio.insight.lint.api import Lint, LintOptions
 from studio.insight.lint.registry import find_lint
 from studio.insight.lint.run import run_lints
-from studio.pool.browsing import Kind, Selection
-from studio.pool.queries import Queries
+from studio.pool.browse import Kind, Selection
+from studio.pool.pool import Queries
 
 PREFIX = "lint:"
 

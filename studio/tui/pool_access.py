@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 
 T = TypeVar("T")
 

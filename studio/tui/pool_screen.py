@@ -18,8 +18,8 @@ from textual.widgets import Static
 
 from studio.errors import StudioError
 from studio.insight.story import Story, story_of
-from studio.pool.browsing import Kind, Selection, Sort
-from studio.pool.queries import Queries
+from studio.pool.browse import Kind, Selection, Sort
+from studio.pool.pool import Queries
 from studio.text import display_line
 from studio.tui.copying import send_to_clipboard
 from studio.tui.header_facts import header_facts

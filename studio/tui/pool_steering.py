@@ -18,9 +18,9 @@ from textual.screen import Screen
 from studio.errors import UsageError
 from studio.insight.story import Story, parse_reference
 from studio.loop.steering import Steering
-from studio.pool.browsing import Kind
-from studio.pool.queries import Queries
-from studio.pool.review_records import Annotation
+from studio.pool.browse import Kind
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import Annotation
 from studio.records import TaskState
 from studio.tui.closing import lay_over
 from studio.tui.edit_dialog import EditDialog

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from studio.insight.reviewing import Reviewing, resume_reviewing
-from studio.pool.review_records import ReviewRecord
-from studio.pool.reviews import Reviews
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
+from studio.pool.studies.reviews import ReviewRecord, Reviews
 from studio.tui.review_screen import ReviewScreen
 from studio.tui.study_app import StudyApp
 from studio.tui.study_desk import Desk, desk_of

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from textual.widget import Widget
 from textual.widgets import Select
 
-from studio.pool.review_records import ReviewPlan, Strata
+from studio.pool.studies.reviews import ReviewPlan, Strata
 from studio.tui.closing import Store
 from studio.tui.safe import SafeInput
 from studio.tui.study_dialog import Asked, StudyDialog

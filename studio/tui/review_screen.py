@@ -9,8 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from studio.insight.reviewing import Reviewing
-from studio.pool.review_records import Rating, ReviewItem
-from studio.pool.reviews import Reviews
+from studio.pool.studies.reviews import Rating, ReviewItem, Reviews
 from studio.tui.study_desk import Desk
 from studio.tui.study_screen import LOOKING, STUDY_KEYS, StudyScreen
 from studio.tui.widgets.key_bar import KeyBar

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio.engine.api import Completion
-from studio.pool.queries import Queries
-from studio.pool.queries_screen import JudgedCandidate
+from studio.pool.candidates import JudgedCandidate
+from studio.pool.pool import Queries
 from studio.records import Stage, Task, Verdict
 
 

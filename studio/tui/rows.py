@@ -11,7 +11,7 @@ from studio.loop.settings import Method
 from studio.loop.stages.filter import parse
 from studio.loop.thoughts import Answer, without_thoughts
 from studio.loop.tokens import unicode_tokens
-from studio.pool.queries_screen import JudgedCandidate
+from studio.pool.candidates import JudgedCandidate
 from studio.records import Decider, Stage, Verdict
 from studio.tui.live import LiveRound
 

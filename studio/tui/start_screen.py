@@ -25,9 +25,9 @@ from studio.loop.configuration import Configuration
 from studio.loop.profiles import DEFAULT_PROFILE, PROFILES, profile
 from studio.opening import Opening, RunRequest
 from studio.paths import user_path
-from studio.pool.create import check_place
-from studio.pool.header import check_header
-from studio.pool.queries import Queries
+from studio.pool.core.create import check_place
+from studio.pool.core.files import check_header
+from studio.pool.pool import Queries
 from studio.tui.cells import clip
 from studio.tui.closing import lay_over
 from studio.tui.dialogs import ErrorDialog

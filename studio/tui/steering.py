@@ -15,7 +15,7 @@ from textual.widget import Widget
 from studio.errors import StudioError, UsageError
 from studio.loop.session import Session
 from studio.loop.steering import Steering
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.records import Verdict
 from studio.text import display_line
 from studio.tui.closing import lay_over

@@ -9,7 +9,7 @@ from textual.dom import DOMNode
 
 from studio.errors import StudioError
 from studio.loop.steering import Steering
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.tui.steering import Steerer
 
 T = TypeVar("T")

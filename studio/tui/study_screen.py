@@ -11,8 +11,7 @@ from textual.events import Resize
 
 from studio.errors import StudioError, UsageError
 from studio.insight.walk import Change, Walk
-from studio.pool.review_records import Said, Turn
-from studio.pool.sheets import Sheets
+from studio.pool.studies.sheets import Said, Sheets, Turn
 from studio.tui.closing import Page, lay_over
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.leaving import leaving

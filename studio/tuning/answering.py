@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from studio.engine.api import CancelToken, Engine, Finished, FinishReason, Request, SamplingParams
 from studio.errors import Interrupted, ModelError
-from studio.pool.evaluation_records import Answer, EvaluationItem
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
+from studio.pool.studies.evaluations import Answer, EvaluationItem
 from studio.tuning.prompt_format import PromptFormat
 
 BATCH = 32

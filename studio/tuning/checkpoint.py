@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import ModelError
-from studio.pool.outputs import writing
-from studio.pool.training_records import LossPoint
+from studio.pool.exchange.outputs import writing
+from studio.pool.studies.trainings import LossPoint
 from studio.tuning.events import point_of
 
 NAME = "checkpoint.safetensors"

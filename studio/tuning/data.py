@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from studio.errors import PoolError
-from studio.pool.formats.api import Record
-from studio.pool.jsonl import encode_line
-from studio.pool.judge_records import digest_of
-from studio.pool.queries import Queries
+from studio.pool.exchange.export import Split, encode_line, plan_split
+from studio.pool.exchange.formats import Record
+from studio.pool.pool import Queries
 from studio.pool.records import ExportTask
-from studio.pool.split import Split, plan_split
-from studio.pool.training_records import Side, TrainingItem
+from studio.pool.studies.judges import digest_of
+from studio.pool.studies.trainings import Side, TrainingItem
 from studio.records import Origin
 from studio.tuning.formats import Around, Written, write
 from studio.tuning.settings import TrainingSettings

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from studio.pool.evaluation_records import EvaluationItem
+from studio.pool.studies.evaluations import EvaluationItem
 from studio.tuning.bootstrap import Estimate, estimate
 from studio.tuning.paired_tests import mcnemar_p, permutation_p
 from studio.tuning.scores import Sheet, cut_to_words, rouge_l

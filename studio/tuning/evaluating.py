@@ -14,8 +14,8 @@ from studio.engine.open import open_engine
 from studio.engine.options import EngineOptions
 from studio.errors import PoolError, UsageError
 from studio.insight.sources import PoolSource, is_pool
-from studio.pool.evaluation_records import Contestant, EvaluationPlan
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
+from studio.pool.studies.evaluations import Contestant, EvaluationPlan
 from studio.records import ModelIdentity
 from studio.seeds.inputs import is_regular
 from studio.tuning.answering import answer_items

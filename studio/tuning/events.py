@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from studio.pool.training_records import LossPoint, Side
+from studio.pool.studies.trainings import LossPoint, Side
 
 
 @dataclass(frozen=True, slots=True)

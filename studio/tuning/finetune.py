@@ -19,9 +19,9 @@ from studio.engine.identity import identify
 from studio.engine.model_file import read_model
 from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, UsageError
-from studio.pool.outputs import complete_files, writing
-from studio.pool.store import Pool
-from studio.pool.training_records import LossPoint
+from studio.pool.exchange.outputs import complete_files, writing
+from studio.pool.pool import Pool
+from studio.pool.studies.trainings import LossPoint
 from studio.tuning import checkpoint
 from studio.tuning.adapter_gguf import check_architecture
 from studio.tuning.chat_template import chat_texts, has_chat_template

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from studio.pool.training_records import Side
+from studio.pool.studies.trainings import Side
 from studio.tuning.settings import TrainingSettings
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.gguf import Gguf
-from studio.pool.outputs import writing
+from studio.pool.exchange.outputs import writing
 from studio.tuning.adapter_gguf import write_adapter
 from studio.tuning.checkpoint import replacing
 from studio.tuning.settings import TrainingSettings

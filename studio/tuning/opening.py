@@ -12,9 +12,9 @@ from typing import Any
 
 from studio.engine.gguf import Gguf
 from studio.errors import PoolError, UsageError
-from studio.pool.outputs import complete_files, writing
-from studio.pool.store import Pool
-from studio.pool.training_records import Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
+from studio.pool.exchange.outputs import complete_files, writing
+from studio.pool.pool import Pool
+from studio.pool.studies.trainings import Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
 from studio.records import ModelIdentity
 from studio.text import display_line
 from studio.tuning.data import collect

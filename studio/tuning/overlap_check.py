@@ -14,7 +14,7 @@ from studio.insight.ngrams import SIZE, KnownRuns, shared_ngrams
 from studio.insight.overlap import highest_overlaps
 from studio.insight.sources import SourceTask
 from studio.loop.tokens import unicode_tokens
-from studio.pool.evaluation_records import EvaluationItem
+from studio.pool.studies.evaluations import EvaluationItem
 from studio.records import Instance
 from studio.seeds.faults import readable
 

@@ -11,7 +11,7 @@ from studio.engine.gguf import Gguf
 from studio.engine.llama_vocab import Vocabulary
 from studio.engine.model_file import read_whole
 from studio.errors import ModelError, PoolError
-from studio.pool.training_records import Side
+from studio.pool.studies.trainings import Side
 from studio.tuning.events import Prepared
 from studio.tuning.job import Job
 from studio.tuning.memory import Load, check_memory, estimate

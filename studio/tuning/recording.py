@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.errors import PoolInUse
-from studio.pool.store import Pool
-from studio.pool.training_records import LossPoint
+from studio.pool.pool import Pool
+from studio.pool.studies.trainings import LossPoint
 
 
 class Recorder:

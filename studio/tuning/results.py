@@ -11,8 +11,8 @@ from statistics import fmean, median
 from typing import Any
 
 from studio.insight.agreement import wilson
-from studio.pool.evaluation_records import ContestantRecord, EvaluationItem, EvaluationRecord
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
+from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord
 from studio.tuning.bootstrap import RESAMPLES, Estimate, estimate
 from studio.tuning.differences import PairFigures, compare
 from studio.tuning.scores import AnswerScore, score_sheet

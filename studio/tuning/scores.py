@@ -9,7 +9,7 @@ from functools import cache
 
 from studio.engine.api import FinishReason
 from studio.insight.lint.refusal import refusal_in
-from studio.pool.evaluation_records import Answer, EvaluationItem
+from studio.pool.studies.evaluations import Answer, EvaluationItem
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.errors import PoolError, UsageError
-from studio.pool.evaluation_records import EvaluationItem
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
+from studio.pool.studies.evaluations import EvaluationItem
 from studio.records import Instance
 from studio.seeds.reading import read_tasks
 from studio.text import display_line

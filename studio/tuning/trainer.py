@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import ModelError
-from studio.pool.training_records import LossPoint, Side
+from studio.pool.studies.trainings import LossPoint, Side
 from studio.tuning import checkpoint
 from studio.tuning.checkpoint import Progress, State
 from studio.tuning.events import Ended, Event, Loading, Resumed, Saved, Step, Validated

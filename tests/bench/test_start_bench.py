@@ -16,7 +16,7 @@ from studio.bench.first_frame import measure_first_frame
 from studio.bench.report import print_start
 from studio.bench.start import make_pool
 from studio.errors import StudioError
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from support.command import studio
 from support.pools import assert_sound
 

@@ -150,7 +150,7 @@ def test_a_file_that_ends_early_is_not_taken_for_a_user_who_interrupts(
     def cut_short(*_: object) -> None:
         raise EOFError("marshal data too short")
 
-    monkeypatch.setattr("studio.pool.queries.Queries.open", cut_short)
+    monkeypatch.setattr("studio.pool.pool.Queries.open", cut_short)
     monkeypatch.setattr(sys, "argv", ["studio", "stats", str(pool)])
     with pytest.raises(EOFError, match="too short"):
         main()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.seeds.hold_out import draw_hold_out
 from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.pools import ask, assert_sound, make_pool

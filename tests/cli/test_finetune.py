@@ -15,9 +15,8 @@ from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
 from studio.engine.gguf import read_gguf
 from studio.errors import Interrupted, ModelError, StudioError, UsageError
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
-from studio.pool.training_records import Side, TrainingState
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.trainings import Side, TrainingState
 from studio.tuning import opening, process, requirements
 from studio.tuning.events import Ended, Event, Finished, Opened, Resumed, Step, Waiting
 from studio.tuning.finetune import Wish, check, finetune

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from studio.cli import show, stats
 from studio.errors import PoolError, UsageError
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import Instance, SeedTask
 from support.nasty_text import NASTY_TEXTS
 from support.pools import make_pool, seed_tasks, walk_round

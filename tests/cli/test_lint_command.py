@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from studio.insight.lint.registry import LINTS
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import Instance
 from support.command import assert_fails, studio
 from support.generated_pool import Generated, build_pool

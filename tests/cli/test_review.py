@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from studio.errors import ExitCode
-from studio.pool.ledger_records import Note
-from studio.pool.queries import Queries
-from studio.pool.review_records import Annotation, Keep, ReviewPlan, Strata
-from studio.pool.store import Pool
+from studio.pool.actions.records import Note
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.reviews import Annotation, Keep, ReviewPlan, Strata
 from support.command import assert_fails, studio
 from support.pools import make_pool
 from support.reviews import reviewed, sheet

@@ -120,7 +120,7 @@ def test_broken_seeds_are_named_by_line_and_field(tmp_path: Path) -> None:
 
 def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
     pool = make_pool(tmp_path / "pool.db", 10)
-    script = f"import pathlib, studio.pool.store as s\nwith s.Pool.open(pathlib.Path({str(pool)!r})): print(1, flush=True), input()"
+    script = f"import pathlib, studio.pool.pool as s\nwith s.Pool.open(pathlib.Path({str(pool)!r})): print(1, flush=True), input()"
     holder = subprocess.Popen(
         [
             sys.executable,

@@ -19,7 +19,7 @@ from studio.headless_progress import Progress
 from studio.loop.events import RequestRetried
 from studio.loop.session import Goal
 from studio.loop.summary import Summary
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import Stage
 from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.completions_server import CompletionsServer, Fault, serving

@@ -12,7 +12,7 @@ from rich.console import Console
 from studio.insight.story import story_of
 from studio.insight.story_report import story_report
 from studio.loop.session import Goal
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.records import Origin
 from support.sessions import configuration, play
 

@@ -12,7 +12,7 @@ from studio.bench.texts import instructions
 from studio.insight.diversity import WordDiversity, WordMeasures, self_rouge_l
 from studio.insight.diversity_figures import diversity
 from studio.loop.tokens import ascii_tokens
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.records import Instance, Origin
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS

@@ -16,9 +16,8 @@ from studio.insight.grading import GradingWalk, draw, open_comparison
 from studio.insight.grading_report import grading_lines, grading_report
 from studio.insight.grading_tables import WIDTH, stacked_bar
 from studio.insight.pairing import paired, plan_for
-from studio.pool.comparison_records import GRADES, Grade
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.comparisons import GRADES, Grade
 from support.comparisons import TEXTS, compared, graded, grades
 from support.pools import make_pool
 from support.publications import evaluate

@@ -17,10 +17,9 @@ from studio.insight.judge_prompts import MOST, prompt_version, request_for
 from studio.insight.judge_report import judge_report
 from studio.insight.judging import BATCH, judge_items, sample
 from studio.insight.review_sample import open_review
-from studio.pool.judge_records import JudgeRecord, Opinion, digest_of
-from studio.pool.queries import Queries
-from studio.pool.review_records import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.judges import JudgeRecord, Opinion, digest_of
+from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan
 from studio.records import ModelIdentity
 from support.bulk_pool import bulk_pool
 from support.pools import ask, assert_sound, make_pool

@@ -19,8 +19,7 @@ from studio.insight.family_report import family_report
 from studio.insight.lineage import Lineage, lineage
 from studio.insight.lineage_report import lineage_report, summed
 from studio.loop.session import Goal
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
 from support.pools import ask, make_pool, walk_round
 from support.sessions import all_seeds, configuration, play

@@ -12,7 +12,7 @@ from studio.errors import StudioError, UsageError
 from studio.insight.lint.api import LintTask, Measured
 from studio.insight.lint.registry import LINTS
 from studio.loop.tokens import unicode_tokens
-from studio.pool.queries_lint import LintInstance
+from studio.pool.stream import LintInstance
 from studio.seeds.bundled import bundled_seeds
 from studio.seeds.reading import read_tasks
 from support.lint_pools import found_by, numbered_tasks

@@ -6,7 +6,7 @@ import pytest
 
 from studio.insight.lint.api import LintTask, Measured
 from studio.insight.lint.registry import LINTS
-from studio.pool.queries_lint import LintInstance
+from studio.pool.stream import LintInstance
 from support.lint_tables import FAULTY, SOUND, Row
 
 CHECKS = [code for code, lint in LINTS.items() if lint.check is not None]

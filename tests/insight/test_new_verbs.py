@@ -11,7 +11,7 @@ from studio.insight.diversity_figures import diversity
 from studio.insight.new_verbs import NewVerbs, VerbRound, summed
 from studio.insight.parser import Parser
 from studio.insight.phrases import Phrase
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.records import Origin
 from support.generated_pool import build_pool
 from support.instruction_trees import TREES

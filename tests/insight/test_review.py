@@ -14,9 +14,8 @@ from studio.insight.agreement import wilson
 from studio.insight.review import ALL_FIELDS, ROWS, rating_lines, review_report
 from studio.insight.review_sample import depths, draw, positions_of
 from studio.loop.session import Goal
-from studio.pool.queries import Queries
-from studio.pool.review_records import BLANK, Rating, ReviewPlan, Strata
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.reviews import BLANK, Rating, ReviewPlan, Strata
 from studio.records import TaskState, Verdict
 from studio.shares import allocate
 from support.bulk_pool import bulk_pool

@@ -14,9 +14,9 @@ from rich.console import Console
 from studio.insight.lineage import lineage
 from studio.insight.report import report
 from studio.loop.whatif import Change, what_if
-from studio.pool.browsing import Kind, Selection
-from studio.pool.export import ExportOptions
-from studio.pool.queries import Queries
+from studio.pool.browse import Kind, Selection
+from studio.pool.exchange.export import ExportOptions
+from studio.pool.pool import Queries
 from studio.publish.card import CardOptions, Exported, dataset_card
 from studio.publish.page import page
 from studio.publish.publication import publication

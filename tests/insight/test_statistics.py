@@ -16,9 +16,8 @@ from studio.insight.report import report
 from studio.insight.saturation import saturation
 from studio.insight.statistics import _saturation, histogram, statistics
 from studio.loop.session import Goal
-from studio.pool.queries import Queries
+from studio.pool.pool import Pool, Queries
 from studio.pool.records import RoundYield
-from studio.pool.store import Pool
 from support.pools import ask, make_pool, walk_round
 from support.sessions import all_seeds, configuration, play
 

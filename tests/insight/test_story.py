@@ -14,8 +14,7 @@ from studio.errors import PoolError, UsageError
 from studio.insight.story import Story, parse_reference, story_of
 from studio.insight.story_report import story_report
 from studio.loop.session import Goal
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
 from studio.publish.section_examples import examples_of
 from studio.records import HoldOut, Instance, Origin, SeedTask, Stage, Verdict
 from studio.tui.widgets.story_text import story_text

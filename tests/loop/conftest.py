@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.loop.session import Session
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from support.pools import assert_sound
 from support.sessions import all_seeds, session_in
 from support.steering import ASKED

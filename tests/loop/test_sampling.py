@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from studio.errors import UsageError
 from studio.loop.sampling import engine_seed, generator, in_context_tasks
 from studio.loop.session import Goal
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.records import Instance, Origin, SeedTask, Stage
 from support.sessions import configuration, play
 

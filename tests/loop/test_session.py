@@ -17,7 +17,7 @@ from studio.loop.events import CandidateDecided, Event, Noted, RequestFinished, 
 from studio.loop.session import Goal
 from studio.loop.stages.filter import OTHER_FORM
 from studio.loop.stages.instances import NO_INSTANCES
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import STAGES, Instance, SeedTask
 from support.pools import ask, assert_sound
 from support.sessions import all_seeds, configuration, exported, play, session_in

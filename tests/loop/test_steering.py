@@ -13,8 +13,8 @@ from studio.errors import PoolError, UsageError
 from studio.loop.events import CandidateDecided, Event, InstanceDecided, RequestsSent, TaskClassified, TextStreamed
 from studio.loop.session import Goal, Session
 from studio.loop.stages.context import StageCancelled
-from studio.pool.ledger_records import ActionState
-from studio.pool.store import Pool
+from studio.pool.actions.records import ActionState
+from studio.pool.pool import Pool
 from studio.records import Decider, Stage, TaskState, Verdict
 from support.pools import ask
 from support.sessions import all_seeds, exported, play

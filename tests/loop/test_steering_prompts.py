@@ -10,8 +10,8 @@ from studio.engine.api import Completion, FinishReason
 from studio.errors import PoolError, UsageError
 from studio.loop.events import StageFinished
 from studio.loop.session import Goal, Session
-from studio.pool.ledger_records import ActionState
-from studio.pool.store import Pool
+from studio.pool.actions.records import ActionState
+from studio.pool.pool import Pool
 from studio.records import Stage
 from support.pools import ask
 from support.sessions import all_seeds, exported, play

@@ -14,8 +14,7 @@ from studio.loop.session import Goal, Session
 from studio.loop.steering_whatif import in_words
 from studio.loop.tokens import TOKENIZERS
 from studio.loop.whatif import Change, what_if
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
 from studio.records import Decider, Stage, TaskState, Verdict
 from support.pools import ask, assert_sound
 from support.sessions import all_seeds, exported, play, session_in

@@ -15,8 +15,7 @@ from studio.loop.session import Goal
 from studio.loop.stages.filter import filter_settings
 from studio.loop.tokens import TOKENIZERS
 from studio.loop.whatif import PARSER_REASONS, Change, what_if
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask, Verdict
 from support.sessions import all_seeds, configuration, play, session_in
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from support.pools import seed_tasks, walk_round
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from studio.engine.api import Completion, FinishReason
+from studio.pool.pool import Pool
 from studio.pool.records import PlannedRequest
-from studio.pool.store import Pool
 from studio.records import Origin, Stage
 from support.dying import assert_all_or_nothing
 from support.pools import (

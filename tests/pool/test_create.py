@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from studio.errors import ExitCode, PoolError
-from studio.pool import create
-from studio.pool.store import Pool
+from studio.pool.core import create
+from studio.pool.pool import Pool
 from studio.records import SeedTask, TaskState
 from support.pools import ask, assert_sound, in_child, make_pool, seed_tasks
 

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from studio.errors import ExitCode, PoolError, StudioError, UsageError
-from studio.pool.export import ExportOptions, ExportSummary, export_to_files, export_to_stream
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, export_to_stream
+from studio.pool.pool import Pool, Queries
 from studio.records import Instance
 from support.generated_pool import build_pool
 

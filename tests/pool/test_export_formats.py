@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from studio.errors import UsageError
-from studio.pool.export import ExportOptions, export_to_files
-from studio.pool.formats import FORMATS, find_format
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.exchange.export import ExportOptions, export_to_files
+from studio.pool.exchange.formats import FORMATS, find_format
+from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
 from studio.seeds import read_tasks
 from support.generated_pool import build_pool
@@ -171,7 +170,7 @@ def test_what_nobody_has_said_stays_unknown_in_every_file(tmp_path: Path) -> Non
 @pytest.mark.parametrize("is_classification", [False, True])
 def test_rendered_instances_are_parsed_as_the_models_are(is_classification: bool) -> None:
     from studio.loop.instances import parse_input_first, parse_output_first
-    from studio.pool.formats.self_instruct import render_instances
+    from studio.pool.exchange.formats import render_instances
 
     given = (Instance("one", "1"), Instance("", "2"), Instance("three\nlines", "3"))
     text = render_instances(given, is_classification)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError, UsageError
-from studio.pool.faults import explain, explained
-from studio.pool.store import Pool
+from studio.pool.core.database import explain, explained
+from studio.pool.pool import Pool
 
 CODES = {
     "SQLITE_FULL": "the disk is full",

@@ -13,13 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.errors import UsageError
-from studio.pool.export import ExportOptions, export_to_files
-from studio.pool.formats import FORMATS
-from studio.pool.formats.api import question
-from studio.pool.importing import FileReport, ImportOptions, import_files
-from studio.pool.ledger_records import Note
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.actions.records import Note
+from studio.pool.exchange.export import ExportOptions, export_to_files
+from studio.pool.exchange.formats import FORMATS, question
+from studio.pool.exchange.importing import FileReport, ImportOptions, import_files
+from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, Task
 from studio.seeds.faults import FaultyFile
 from studio.seeds.inputs import Input

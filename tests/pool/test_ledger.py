@@ -13,10 +13,10 @@ import pytest
 from studio.engine.api import Completion, FinishReason
 from studio.errors import UsageError
 from studio.pool import schema
-from studio.pool.changes import set_row
-from studio.pool.ledger_records import HandDecision, HandRequest, MoreInstances, Note
+from studio.pool.actions.changes import set_row
+from studio.pool.actions.records import HandDecision, HandRequest, MoreInstances, Note
+from studio.pool.pool import Pool
 from studio.pool.records import DecidedInstance, PlannedRequest
-from studio.pool.store import Pool
 from studio.records import Decider, Neighbour, Novelty, Stage, Verdict
 from support.dying import DIED, DONE, die_at
 from support.pools import PARAMS, PREFIX, RAW, ask, assert_sound, contents, decided_candidates, in_child, make_pool, walk_round

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
 from support.pools import ask, assert_sound, digest, in_child, make_pool, seed_tasks, walk_round
 
 

@@ -13,9 +13,8 @@ from studio.engine.api import Completion, FinishReason, SamplingParams
 from studio.errors import PoolError
 from studio.pool import schema
 from studio.pool.migrate import migrate, statements
-from studio.pool.queries import Queries
+from studio.pool.pool import Pool, Queries
 from studio.pool.records import PlannedRequest
-from studio.pool.store import Pool
 from studio.records import Stage
 from support.dying import DIED, die_at
 from support.pools import ask, assert_sound, contents, digest, in_child, make_pool, walk_round

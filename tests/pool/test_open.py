@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError
-from studio.pool import database, schema
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool import schema
+from studio.pool.core import database
+from studio.pool.pool import Pool, Queries
 from support.pools import ask, assert_sound, digest, in_child, make_pool, walk_round
 
 

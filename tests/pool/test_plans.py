@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 
 from studio.errors import PoolError
-from studio.pool import store
-from studio.pool.browsing import Kind, Selection, Sort
-from studio.pool.comparison_records import ComparisonPlan
-from studio.pool.queries import Queries
-from studio.pool.review_records import Keep, ReviewPlan, Strata
-from studio.pool.store import Pool
+from studio.pool import pool as store
+from studio.pool.browse import Kind, Selection, Sort
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.comparisons import ComparisonPlan
+from studio.pool.studies.reviews import Keep, ReviewPlan, Strata
 from studio.records import Origin, Stage
 from support.pools import ask, assert_sound, make_pool
 from support.steering import steered_pool

@@ -8,10 +8,9 @@ import pytest
 
 from studio.engine.api import FinishReason
 from studio.errors import PoolError
-from studio.pool import queries_tasks
-from studio.pool.queries import Queries
+from studio.pool import tasks as queries_tasks
+from studio.pool.pool import Pool, Queries
 from studio.pool.records import PlannedRequest, PoolCounts
-from studio.pool.store import Pool
 from studio.records import Decider, Instance, Neighbour, Origin, Stage, TaskState
 from support.pools import MODEL, PARAMS, PREFIX, RAW, ask, seed_tasks, walk_round
 

@@ -11,9 +11,8 @@ import pytest
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import PoolError
 from studio.loop.session import Goal
-from studio.pool.browsing import BrowseRow, Kind, Selection, Sort
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.browse import BrowseRow, Kind, Selection, Sort
+from studio.pool.pool import Pool, Queries
 from studio.records import Origin, TaskState, Verdict
 from support.bulk_pool import bulk_pool
 from support.nasty_text import NASTY_TEXTS

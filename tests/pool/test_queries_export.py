@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from studio.pool import queries_export
-from studio.pool.export import ExportOptions, export_to_files
-from studio.pool.formats import FORMATS
-from studio.pool.queries import Queries
+from studio.pool import stream as queries_export
+from studio.pool.exchange.export import ExportOptions, export_to_files
+from studio.pool.exchange.formats import FORMATS
+from studio.pool.pool import Pool, Queries
 from studio.pool.records import ExportTask
-from studio.pool.store import Pool
 from studio.records import Decider, Instance, Neighbour, Origin, SeedTask
 from support.pools import MODEL, seed_tasks, walk_round
 

@@ -13,12 +13,11 @@ import pytest
 from studio.errors import PoolError
 from studio.insight.review_sample import draw, open_review
 from studio.pool import schema
-from studio.pool.browsing import Selection
-from studio.pool.export import ExportOptions, export_to_files
-from studio.pool.ledger_records import Note
-from studio.pool.queries import Queries
-from studio.pool.review_records import ALL, BLANK, Annotation, Keep, Rating, ReviewPlan, Strata
-from studio.pool.store import Pool
+from studio.pool.actions.records import Note
+from studio.pool.browse import Selection
+from studio.pool.exchange.export import ExportOptions, export_to_files
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.reviews import ALL, BLANK, Annotation, Keep, Rating, ReviewPlan, Strata
 from support.bulk_pool import bulk_pool
 from support.dying import assert_all_or_nothing
 from support.pools import ask, assert_sound, contents, make_pool, walk_round

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.pool.search import match_expression
-from studio.pool.store import Pool
+from studio.pool.browse import match_expression
+from studio.pool.pool import Pool
 from studio.records import Origin, SeedTask
 from support.pools import seed_tasks, walk_round
 

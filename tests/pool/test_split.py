@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.pool.split import instruction_hash, plan_split
+from studio.pool.exchange.export import instruction_hash, plan_split
 
 SHARES = st.floats(min_value=0.01, max_value=0.99)
 

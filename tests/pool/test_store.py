@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from studio.engine.api import Completion, FinishReason, SamplingParams
 from studio.errors import PoolError
+from studio.pool.pool import Pool
 from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedRequest, RoundRecord
-from studio.pool.store import Pool
 from studio.records import Decider, Instance, Neighbour, Novelty, Origin, SeedTask, Stage, Task, TaskState, Verdict
 from studio.text import storable
 from support.pools import (

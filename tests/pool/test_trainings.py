@@ -8,9 +8,8 @@ from dataclasses import replace
 import pytest
 
 from studio.errors import PoolError
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
-from studio.pool.training_records import LossPoint, Side, TrainingItem, TrainingPlan, TrainingState
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.trainings import LossPoint, Side, TrainingItem, TrainingPlan, TrainingState
 from support.pools import MODEL, ask, assert_sound, in_child
 
 PLAN = TrainingPlan("tuned-1", MODEL, {"epochs": 1, "format": "varied"}, "cd" * 32, "pool.db.adapters/tuned-1", 20)

@@ -10,10 +10,9 @@ import pytest
 
 from studio.insight.grading import open_comparison
 from studio.insight.pairing import paired, plan_for
-from studio.pool.judge_records import Opinion, digest_of
-from studio.pool.queries import Queries
-from studio.pool.review_records import Question, ReviewPlan
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.judges import Opinion, digest_of
+from studio.pool.studies.reviews import Question, ReviewPlan
 from studio.publish.page import SECTIONS, page
 from studio.publish.publication import publication
 from support.comparisons import graded, grades

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from support.pools import seed_tasks, walk_round
 
 _NUMBERS = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < :count)"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from studio.insight.grading import open_comparison
 from studio.insight.pairing import paired, plan_for
-from studio.pool.comparison_records import ComparisonRecord, Grade, Grading
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
+from studio.pool.studies.comparisons import ComparisonRecord, Grade, Grading
 from support.pools import make_pool
 from support.publications import evaluate
 

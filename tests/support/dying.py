@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from support.pools import assert_sound, contents, in_child
 
 DIED, DONE = 7, 8

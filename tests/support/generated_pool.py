@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from studio.engine.api import Completion, FinishReason, SamplingParams
+from studio.pool.pool import Pool
 from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedRequest
-from studio.pool.store import Pool
 from studio.records import Instance, ModelIdentity, Neighbour, Novelty, Origin, SeedTask, Stage, Verdict
 
 SEEDS = (

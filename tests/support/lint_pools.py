@@ -9,7 +9,7 @@ from pathlib import Path
 from studio.insight.lint.api import LintOptions
 from studio.insight.lint.registry import LINTS
 from studio.insight.lint.run import Found, Progress, run_lints
-from studio.pool.queries_lint import LintInstance, LintTask
+from studio.pool.stream import LintInstance, LintTask
 
 
 class MemoryPool:

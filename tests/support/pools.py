@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.api import Completion, FinishReason, SamplingParams
+from studio.pool.pool import Pool
 from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedRequest
-from studio.pool.store import Pool
 from studio.records import Instance, ModelIdentity, Neighbour, Novelty, SeedTask, Stage, Verdict
 
 MODEL = ModelIdentity(

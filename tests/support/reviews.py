@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from studio.insight.review_sample import open_review
-from studio.pool.review_records import BLANK, Rating, ReviewPlan, ReviewRecord
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
+from studio.pool.studies.reviews import BLANK, Rating, ReviewPlan, ReviewRecord
 from support.bulk_pool import bulk_pool
 
 YES, NO, OPEN = True, False, None

@@ -17,8 +17,8 @@ from textual.screen import Screen
 from studio.errors import PoolError, StudioError
 from studio.loop.session import Session
 from studio.loop.steering import Steering
-from studio.pool.queries import Queries
-from studio.pool.sheets import Sheets
+from studio.pool.pool import Queries
+from studio.pool.studies.sheets import Sheets
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.runner import RunnerState, Told
 

@@ -14,8 +14,7 @@ from studio.loop.configuration import Configuration, RunOptions
 from studio.loop.events import Event
 from studio.loop.runs import begin, intent
 from studio.loop.session import Goal, Session
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
 from studio.records import SeedTask
 from studio.seeds.bundled import bundled_seeds
 from studio.seeds.reading import read_tasks

@@ -14,7 +14,7 @@ from studio.loop.novelty import NoveltyIndex
 from studio.loop.session import Goal, Session
 from studio.loop.tokens import TOKENIZERS
 from studio.loop.whatif import Change
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import STAGES, Origin, Stage, Verdict
 from support.pools import ask, contents
 from support.sessions import all_seeds, configuration, session_in

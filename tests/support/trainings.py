@@ -8,9 +8,8 @@ from typing import Any
 
 from studio.engine.gguf import read_gguf
 from studio.engine.identity import identify
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
-from studio.pool.training_records import Side
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.trainings import Side
 from studio.records import Instance, SeedTask
 from studio.tuning.chat_template import chat_texts
 from studio.tuning.data import collect

@@ -25,7 +25,7 @@ from typing import Any
 
 LIBRARIES = (
     *("click", "filelock", "numpy", "platformdirs", "psutil", "rapidfuzz.process", "rich.console", "rich.progress", "rich.table"),
-    *("pydantic.fields", "pydantic.json_schema", "pydantic.types", "studio.pool.sqlite_tables"),
+    *("pydantic.fields", "pydantic.json_schema", "pydantic.types", "studio.pool.core.database"),
 )
 PIECE = 1 << 16
 STREAMS = 3

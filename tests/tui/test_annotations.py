@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
 from studio.loop.session import Session
-from studio.pool.browsing import Kind, Selection
-from studio.pool.review_records import Annotation, Keep, ReviewPlan
-from studio.pool.store import Pool
+from studio.pool.browse import Kind, Selection
+from studio.pool.pool import Pool
+from studio.pool.studies.reviews import Annotation, Keep, ReviewPlan
 from studio.tui.note_dialog import AnnotationDialog
 from studio.tui.pool_screen import PoolScreen
 from studio.tui.steering import Steerer

@@ -14,9 +14,8 @@ from studio.errors import ModelError
 from studio.insight.grading import open_comparison
 from studio.insight.pairing import paired, plan_for
 from studio.loop.session import Goal
-from studio.pool.comparison_records import UNGRADED, Grading
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.comparisons import UNGRADED, Grading
 from studio.tui.compare_dialog import CompareDialog
 from studio.tui.compare_screen import CompareScreen
 from studio.tui.help_dialog import HelpDialog

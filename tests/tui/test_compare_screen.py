@@ -11,10 +11,8 @@ import pytest
 from textual.pilot import Pilot
 
 from studio.insight.grading import resume_grading
-from studio.pool.comparison_records import UNGRADED, Grading
-from studio.pool.comparisons import Comparisons
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.comparisons import UNGRADED, Comparisons, Grading
 from studio.tui.compare_app import CompareApp
 from studio.tui.compare_screen import AnswerPane, CompareScreen
 from studio.tui.study_desk import desk_of

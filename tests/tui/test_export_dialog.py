@@ -11,8 +11,8 @@ from textual.screen import Screen
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
 from studio.loop.session import Goal
-from studio.pool.review_records import ALL
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
+from studio.pool.studies.reviews import ALL
 from studio.records import Instance, SeedTask
 from studio.tui.export_dialog import ExportDialog
 from support.pools import make_pool

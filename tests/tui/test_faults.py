@@ -24,8 +24,7 @@ from studio.engine.options import EngineOptions
 from studio.engine.process import MAX_RESTARTS, ProcessEngine
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Session
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
 from studio.records import ModelIdentity, Stage
 from studio.tui.app import StudioApp
 from studio.tui.dialogs import ErrorDialog

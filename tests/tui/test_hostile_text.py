@@ -9,7 +9,7 @@ import pytest
 
 from studio.engine.api import Request
 from studio.engine.scripted import ScriptedEngine
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import Instance, SeedTask
 from studio.tui.app import StudioApp
 from studio.tui.widgets.decisions import DecisionTable

@@ -12,10 +12,9 @@ from textual.widgets import TabbedContent
 
 from studio.insight.grading_tables import WIDTH
 from studio.insight.judge_prompts import prompt_version
-from studio.pool.judge_records import Opinion, digest_of
-from studio.pool.queries import Queries
-from studio.pool.review_records import QUESTIONS, ReviewPlan
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.judges import Opinion, digest_of
+from studio.pool.studies.reviews import QUESTIONS, ReviewPlan
 from studio.records import ModelIdentity
 from studio.tui.insight_screen import InsightScreen
 from studio.tui.widgets import diversity_pane

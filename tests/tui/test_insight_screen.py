@@ -12,8 +12,7 @@ from textual.widgets import Checkbox, Static
 from studio.insight.saturation import saturation
 from studio.insight.statistics import statistics
 from studio.loop.session import Goal
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
 from studio.records import Instance, SeedTask
 from studio.tui.insight_screen import InsightScreen
 from studio.tui.widgets.id_table import IdTable

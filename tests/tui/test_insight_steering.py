@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from studio.loop.session import Goal, Session
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import Verdict
 from studio.tui.insight_screen import InsightScreen
 from studio.tui.runner import RunnerState

@@ -11,9 +11,8 @@ from textual.pilot import Pilot
 from textual.widgets import Select
 
 from studio.loop.session import Goal, Session
-from studio.pool.browsing import Kind
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.browse import Kind
+from studio.pool.pool import Pool, Queries
 from studio.records import TaskState, Verdict
 from studio.tui.app import StudioApp
 from studio.tui.compare_dialog import CompareDialog

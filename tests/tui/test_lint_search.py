@@ -9,9 +9,8 @@ from textual.widgets import Input, Select, Static
 
 from studio.errors import PoolError, UsageError
 from studio.insight.lint import run as lint_run
-from studio.pool.browsing import Kind, Selection
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.browse import Kind, Selection
+from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
 from studio.tui.lint_search import LintSearch, split_words
 from studio.tui.pool_screen import PoolScreen

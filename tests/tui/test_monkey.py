@@ -15,7 +15,7 @@ from studio.engine.api import Engine, Request
 from studio.engine.options import EngineOptions
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Goal
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import Instance, SeedTask
 from studio.tui.app import StudioApp
 from support.pools import assert_sound

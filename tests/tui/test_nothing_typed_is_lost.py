@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from studio.loop.session import Goal
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.tui.edit_dialog import EditDialog
 from studio.tui.instances_dialog import InstanceEditor, InstancesDialog
 from studio.tui.note_dialog import AnnotationDialog, NoteDialog

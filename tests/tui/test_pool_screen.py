@@ -12,9 +12,8 @@ from textual.widgets import Input, Select, Static
 
 from studio.errors import PoolError
 from studio.loop.session import Goal
-from studio.pool.browsing import Kind, Selection
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.browse import Kind, Selection
+from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
 from studio.tui.pool_screen import PoolScreen
 from studio.tui.widgets.filter_bar import FilterBar

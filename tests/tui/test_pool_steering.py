@@ -13,9 +13,8 @@ from textual.widgets import Select
 
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Goal, Session
-from studio.pool.browsing import Kind, Selection
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.browse import Kind, Selection
+from studio.pool.pool import Pool, Queries
 from studio.records import Origin, TaskState, Verdict
 from studio.tui.edit_dialog import EditDialog
 from studio.tui.instances_dialog import InstancesDialog

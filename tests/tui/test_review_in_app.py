@@ -11,9 +11,8 @@ from textual.widgets import Input, Static
 
 from studio.engine.options import EngineOptions
 from studio.loop.session import Goal
-from studio.pool.queries import Queries
-from studio.pool.review_records import Rating, ReviewPlan
-from studio.pool.reviews import Reviews
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import Rating, ReviewPlan, Reviews
 from studio.tui.review_dialog import ReviewDialog
 from studio.tui.review_screen import ReviewScreen
 from studio.tui.runner import RunnerState

@@ -12,11 +12,9 @@ from textual.pilot import Pilot
 
 from studio.insight.review_sample import open_review
 from studio.insight.reviewing import resume_reviewing
-from studio.pool.ledger_records import Note
-from studio.pool.queries import Queries
-from studio.pool.review_records import BLANK, Rating, ReviewPlan
-from studio.pool.reviews import Reviews
-from studio.pool.store import Pool
+from studio.pool.actions.records import Note
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.reviews import BLANK, Rating, ReviewPlan, Reviews
 from studio.tui.review_app import ReviewApp
 from studio.tui.review_screen import ReviewScreen
 from studio.tui.study_desk import desk_of

@@ -11,9 +11,9 @@ import pytest
 
 from studio.insight.story import Story, story_of
 from studio.loop.session import Goal
-from studio.pool.comparison_records import ComparisonItem
-from studio.pool.review_records import ReviewItem
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
+from studio.pool.studies.comparisons import ComparisonItem
+from studio.pool.studies.reviews import ReviewItem
 from studio.records import Instance, SeedTask
 from studio.tui.activity import ActivityLog
 from studio.tui.cells import LONG, SHOWN, cut

@@ -16,7 +16,7 @@ from studio.loop.configuration import overridden, typed_value
 from studio.loop.profiles import PROFILES, profile
 from studio.loop.session import Goal
 from studio.loop.settings import Method
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.tui.app import StudioApp
 from studio.tui.settings_screen import SettingsScreen
 from studio.tui.widgets.id_table import IdTable

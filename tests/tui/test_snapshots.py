@@ -20,8 +20,8 @@ from textual.widgets import Input
 from studio.errors import ModelError
 from studio.loop.session import Goal
 from studio.opening import RunRequest
-from studio.pool import lock
-from studio.pool.store import Pool
+from studio.pool.core import files as lock
+from studio.pool.pool import Pool
 from studio.records import Stage
 from studio.tui import app as app_module
 from studio.tui.app import StudioApp

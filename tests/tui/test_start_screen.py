@@ -11,7 +11,7 @@ import pytest
 from textual.widgets import OptionList, Select
 
 from studio.pool import schema
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.tui.app import StudioApp
 from studio.tui.dialogs import ErrorDialog
 from studio.tui.recent import recent_pools, remember, state_file

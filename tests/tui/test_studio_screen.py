@@ -245,7 +245,7 @@ async def test_a_model_that_cannot_be_loaded_is_said_and_tried_again(tmp_path: P
 
 
 async def test_a_pool_that_someone_else_writes_is_named(tmp_path: Path) -> None:
-    from studio.pool.store import Pool
+    from studio.pool.pool import Pool
 
     path = make_pool(tmp_path / "pool.db")
     with Pool.open(path):

@@ -12,10 +12,9 @@ import pytest
 
 from studio.insight.grading import resume_grading
 from studio.insight.reviewing import begin_reviewing
-from studio.pool.comparison_records import UNGRADED
-from studio.pool.queries import Queries
-from studio.pool.review_records import BLANK, ReviewPlan
-from studio.pool.store import Pool
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.comparisons import UNGRADED
+from studio.pool.studies.reviews import BLANK, ReviewPlan
 from studio.tui.compare_app import CompareApp
 from studio.tui.review_app import ReviewApp
 from studio.tui.study_app import StudyApp

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
-from studio.pool.training_records import Side
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.trainings import Side
 from studio.records import Instance, Origin, SeedTask
 from studio.tuning.data import TrainingData, collect
 from studio.tuning.settings import TrainingSettings

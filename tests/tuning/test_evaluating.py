@@ -15,9 +15,8 @@ import pytest
 from studio.engine.api import CancelToken, Completion, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import Interrupted, PoolError, UsageError
-from studio.pool.database import Database
-from studio.pool.queries import Queries
-from studio.pool.store import Pool
+from studio.pool.core.database import Database
+from studio.pool.pool import Pool, Queries
 from studio.seeds.hold_out import draw_hold_out
 from studio.tuning.contestants import ContestantSpec
 from studio.tuning.evaluating import EvaluationRequest, TasksOverlap, evaluate

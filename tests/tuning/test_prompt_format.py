@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.pool.formats.prompt_completion import FORMAT
+from studio.pool.exchange.formats import PROMPT_COMPLETION
 from studio.pool.records import ExportTask
 from studio.records import Instance, Origin
 from studio.tuning.prompt_format import ALPACA, PLAIN, chat_format
@@ -16,7 +16,7 @@ from studio.tuning.prompt_format import ALPACA, PLAIN, chat_format
 @given(st.text(min_size=1), st.text())
 def test_plain_is_the_prompt_of_the_prompt_completion_export(instruction: str, given_input: str) -> None:
     task = ExportTask(1, Origin.SEED, "", "", instruction, False, (Instance(given_input, "out"),))
-    [(_, record)] = FORMAT.records(task)
+    [(_, record)] = PROMPT_COMPLETION.records(task)
     assert PLAIN.prompt(instruction, given_input) == record["prompt"]
 
 

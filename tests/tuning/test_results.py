@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from studio.insight.agreement import wilson
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.tuning.bootstrap import estimate
 from studio.tuning.paired_tests import permutation_p
 from studio.tuning.result_tables import result_tables

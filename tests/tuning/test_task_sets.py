@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError, UsageError
-from studio.pool.store import Pool
+from studio.pool.pool import Pool
 from studio.records import HoldOut, Instance, SeedTask
 from studio.tuning.task_sets import file_tasks, held_out_tasks, sampled
 from support.pools import make_pool, seed_tasks

@@ -13,7 +13,7 @@ import pytest
 
 from studio.engine.gguf import read_gguf
 from studio.errors import ModelError, PoolError
-from studio.pool.training_records import Side
+from studio.pool.studies.trainings import Side
 from studio.tuning import checkpoint, plan
 from studio.tuning.events import Ended, Event, Resumed, Saved, Step, Validated
 from studio.tuning.job import Job

@@ -9,7 +9,7 @@ from importlib.resources import files
 from studio.engine.api import Request, SamplingParams
 from studio.loop.classification import CHOICES
 from studio.loop.prompts import one_line
-from studio.pool.review_records import QUESTIONS, Question, ReviewItem
+from studio.pool.studies.reviews import QUESTIONS, Question, ReviewItem
 
 MOST = 2_000
 """Characters of a text that the judge reads: a longer one is cut in the middle, and the cut is marked."""

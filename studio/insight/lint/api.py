@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from studio.pool.queries_lint import LintInstance, LintTask
+from studio.pool.stream import LintInstance, LintTask
 
 __all__ = [
     "EXCERPT",

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from studio.insight.lint.api import Lint, LintOptions, LintTask
 from studio.insight.lint.run import LintReport, Progress, run_lints
-from studio.pool.export import ExportOptions
-from studio.pool.queries import Queries
+from studio.pool.exchange.export import ExportOptions
+from studio.pool.pool import Queries
 from studio.pool.records import ExportTask
-from studio.pool.review_records import ALL, Keep
+from studio.pool.studies.reviews import ALL, Keep
 
 
 def without_findings(pool: Queries, lints: Sequence[Lint], options: LintOptions, export: ExportOptions, progress: Progress) -> LeavingOut:

@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 
 
 class Source(Protocol):
-    """What linting asks of a pool; `studio.pool.queries.Queries` is one."""
+    """What linting asks of a pool; `studio.pool.pool.Queries` is one."""
 
     def active_tasks(self) -> int: ...
     def lint_tasks(self, *, with_instances: bool = True) -> Generator[LintTask, None, None]: ...

@@ -13,8 +13,8 @@ from studio.loop.novelty import NoveltyIndex
 from studio.loop.prompts import Template
 from studio.loop.sampling import engine_seed
 from studio.loop.settings import Decoding, Method
+from studio.pool.pool import Pool
 from studio.pool.records import PlannedRequest, RoundRecord
-from studio.pool.store import Pool
 from studio.records import Stage
 
 

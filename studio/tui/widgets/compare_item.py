@@ -8,7 +8,7 @@ from typing import Any
 from textual.content import Content
 
 from studio.insight.walk import Walk
-from studio.pool.comparison_records import ComparisonItem, Grade
+from studio.pool.studies.comparisons import ComparisonItem, Grade
 from studio.tui.cells import LONG, cut
 from studio.tui.widgets.review_item import Part, said_besides
 

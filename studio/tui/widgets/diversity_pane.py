@@ -9,7 +9,7 @@ from studio.errors import UsageError
 from studio.insight.diversity_figures import diversity
 from studio.insight.diversity_report import diversity_report
 from studio.insight.parser import Parser, load_parser
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.records import Origin
 from studio.text import display_line
 from studio.tui.widgets.figures_pane import FiguresPane

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from studio.insight.grading_report import grading_report
 from studio.insight.grading_tables import grading_tables
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.tui.widgets.figures_pane import FiguresPane
 from studio.tuning.result_tables import result_tables
 from studio.tuning.results import evaluation_result

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from studio.errors import StudioError
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.text import display_line
 from studio.tui.latest import start_latest
 from studio.tui.pool_access import PoolAccess

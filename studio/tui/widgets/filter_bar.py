@@ -13,8 +13,8 @@ from textual.message import Message
 from textual.widgets import Input, Label, Select
 
 from studio.loop.reasons import INSTRUCTION_REASONS, OTHER_RULES
-from studio.pool.browsing import Kind, Selection, Sort
-from studio.pool.review_records import Keep
+from studio.pool.browse import Kind, Selection, Sort
+from studio.pool.studies.reviews import Keep
 from studio.records import Origin, TaskState
 from studio.text import spoken
 from studio.tui.safe import SafeInput

@@ -13,8 +13,8 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from studio.errors import StudioError
-from studio.pool.browsing import Relative
-from studio.pool.queries import Queries
+from studio.pool.browse import Relative
+from studio.pool.pool import Queries
 from studio.records import Origin
 from studio.text import display_line
 from studio.tui.latest import start_latest

@@ -9,7 +9,7 @@ from studio.insight.judge_report import judge_report
 from studio.insight.judge_tables import judge_tables
 from studio.insight.review import review_report
 from studio.insight.review_tables import review_tables
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.tui.widgets.figures_pane import FiguresPane
 
 _NO_REVIEW = "Nobody has rated tasks yet: press v, or studio review POOL."

@@ -10,7 +10,7 @@ from textual.content import Content
 
 from studio.insight.reviewing import Reviewing
 from studio.insight.walk import Walk
-from studio.pool.review_records import ReviewItem
+from studio.pool.studies.reviews import ReviewItem
 from studio.tui.cells import LONG, clip, cut
 
 ASKED = ("Does the instruction describe a valid task?", "Is the input appropriate for it?", "Is the output correct and acceptable?")

@@ -12,7 +12,7 @@ from textual.widgets import Static, TabbedContent, TabPane
 
 from studio.errors import StudioError
 from studio.insight.story import Story, story_of
-from studio.pool.browsing import Kind
+from studio.pool.browse import Kind
 from studio.records import Verdict
 from studio.tui.latest import start_latest
 from studio.tui.pool_access import PoolAccess

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from studio.pool.browsing import BrowseRow, Kind, Sort
+from studio.pool.browse import BrowseRow, Kind, Sort
 from studio.records import TaskState
 from studio.text import spoken
 from studio.tui.pool_access import PoolAccess

@@ -20,7 +20,7 @@ from studio.loop.filters import FILTERS
 from studio.loop.runs import stored_method
 from studio.loop.settings import Method
 from studio.loop.whatif import Change, Flip, Outcome, what_if
-from studio.pool.queries import Queries
+from studio.pool.pool import Queries
 from studio.text import display_line, spoken
 from studio.tui.latest import start_latest
 from studio.tui.leaving import leaving

@@ -1,0 +1,1 @@
+"""Files of tasks: brought into a pool, and written out of one."""

@@ -1,0 +1,248 @@
+"""Writing a pool's data as a file that a trainer takes: streamed, and complete or not there at all.
+
+A split divides by instruction and never by instance. A task's side comes from a keyed hash of its instruction alone. So the data is never
+held, the same seed gives the same sides whatever else is in the pool, and a task keeps its side while the pool grows: what once was
+validation data is not trained on later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from studio.errors import PoolError, UsageError
+from studio.paths import shown
+from studio.pool.exchange.formats import SEEDS, Format, Record, Source, find_format
+from studio.pool.exchange.outputs import check_is_file, check_is_not_pool, complete_files, writing
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import ALL, Keep
+from studio.text import storable
+
+# Line ends to Python's splitlines() and to some readers; ordinary characters in JSON, so that an escape means the same.
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def encode_line(record: Record) -> bytes:
+    """Return `record` as one line of UTF-8 JSON with its line feed.
+
+    Text stays unescaped but for control characters and the three characters that some readers take for line ends; lone surrogates, which
+    UTF-8 has no bytes for, become U+FFFD.
+    """
+    return storable(json.dumps(record, ensure_ascii=False)).translate(_LINE_ENDS).encode() + b"\n"
+
+
+_BITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Instructions whose keyed hash is below `threshold` are for training, the others for validation."""
+
+    seed: str
+    threshold: int
+
+    def is_training(self, instruction: str) -> bool:
+        return instruction_hash(self.seed, instruction) < self.threshold
+
+
+def instruction_hash(seed: str, instruction: str) -> int:
+    """Return a hash of `instruction` under `seed`, evenly spread over 0 to 2**64 - 1; white space does not count."""
+    key = hashlib.blake2b(seed.encode(errors="replace"), digest_size=32).digest()
+    text = " ".join(instruction.split()).encode(errors="replace")
+    return int.from_bytes(hashlib.blake2b(text, key=key, digest_size=_BITS // 8).digest(), "big")
+
+
+def check_share(share: float) -> None:
+    """Raise UsageError unless `share` is a share of the data that leaves something on both sides."""
+    if not 0 < share < 1:
+        raise UsageError(f"--split {share:g} is not a share of the data", "name the share for training, between 0 and 1: --split 0.95")
+
+
+def plan_split(instructions: Iterable[str], share: float, seed: str) -> Split:
+    """Return the split that puts about `share` of `instructions` into training.
+
+    The share is met in expectation, not to the task. When chance would leave a side empty, the one instruction nearest to the threshold
+    goes there. Raises UsageError for a share not between 0 and 1, PoolError when there are no two different instructions.
+    """
+    check_share(share)
+    lowest, highest = 1 << _BITS, -1
+    for instruction in instructions:
+        value = instruction_hash(seed, instruction)
+        lowest, highest = min(lowest, value), max(highest, value)
+    if 0 <= highest == lowest:
+        raise PoolError("a split needs at least two different instructions, and the pool has one", "export without --split")
+    threshold = int(share * (1 << _BITS))
+    return Split(seed, min(max(threshold, lowest + 1), max(highest, 0)))
+
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What to export. `split` is the share of instructions for training, None for no split; `seed` decides which ones.
+
+    `keep` narrows the tasks by what people said of them.
+    """
+
+    format: str = "alpaca"
+    include_seeds: bool = False
+    split: float | None = None
+    seed: str = "0"
+    keep: Keep = ALL
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """What was exported: tasks, and the records of each file."""
+
+    tasks: int
+    records: Mapping[Path, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.records.values())
+
+
+class _Sink:
+    """An open file and how many records went into it."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file = file
+        self.path = path
+        self.count = 0
+
+    def write(self, line: bytes) -> None:
+        with writing(self.path):
+            self._file.write(line)
+        self.count += 1
+
+
+def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, progress: Progress = lambda _: None) -> ExportSummary:
+    """Write the tasks of `source` to `stream`.
+
+    Raises UsageError when the format or a split needs files, PoolError when there is nothing to export, BrokenPipeError when the reader has
+    left.
+    """
+    chosen = find_format(options.format)
+    if chosen.files:
+        raise UsageError(f"the format {chosen.name} fills a folder, not stdout", f"name a folder: -o FOLDER --format {chosen.name}")
+    if options.split is not None:
+        raise UsageError("--split writes two files, not stdout", "name a file: -o FILE --split SHARE")
+    tasks = records = 0
+    for task in source.export_tasks(options.include_seeds, options.keep, made=chosen.made):
+        for _, record in chosen.records(task):
+            stream.write(encode_line(record))
+            records += 1
+        tasks += 1
+        progress(tasks)
+    if not tasks:
+        raise _nothing(options)
+    stream.flush()
+    return ExportSummary(tasks, {Path("-"): records})
+
+
+def export_to_files(source: Source, target: Path, options: ExportOptions, pool: Path, progress: Progress = lambda _: None) -> ExportSummary:
+    """Write the tasks of `source` to `target`: a file, two beside it for a split, or a folder for a format of several files.
+
+    A file that is there already is replaced when the new one is complete. `pool` is the pool's own path, which is refused. Raises
+    UsageError for a target or split that does not fit, PoolError when there is nothing to export or a file cannot be written.
+    """
+    chosen = find_format(options.format)
+    with writing(target):
+        if not chosen.files:
+            check_is_file(target)
+        names = _file_names(target, chosen, options)
+        for path in names.values():
+            check_is_file(path)
+            check_is_not_pool(path, pool)
+    split = None
+    if options.split is not None:
+        instructions = (task.instruction for task in source.export_tasks(options.include_seeds, options.keep))
+        split = plan_split(instructions, options.split, options.seed)
+    with _folder(target, chosen), complete_files(list(names.values())) as files:
+        sinks = {name: _Sink(file, path) for (name, path), file in zip(names.items(), files, strict=True)}
+        tasks = _write(source, chosen, options, split, sinks, progress)
+        if not tasks:
+            raise _nothing(options)
+    return ExportSummary(tasks, {sink.path: sink.count for sink in sinks.values()})
+
+
+def _write(
+    source: Source, chosen: Format, options: ExportOptions, split: Split | None, sinks: Mapping[str, _Sink], progress: Progress
+) -> int:
+    tasks = 0
+    for task in source.export_tasks(options.include_seeds, options.keep, made=chosen.made):
+        for name, record in chosen.records(task):
+            side = name if split is None else "train" if split.is_training(task.instruction) else "validation"
+            sinks[side].write(encode_line(record))
+        tasks += 1
+        progress(tasks)
+    return tasks
+
+
+def _file_names(target: Path, chosen: Format, options: ExportOptions) -> dict[str, Path]:
+    if options.split is not None:
+        check_share(options.split)
+        if chosen.files:
+            raise UsageError(
+                f"--split does not go with the format {chosen.name}", "its files are for the original's own tools; leave --split out"
+            )
+        return {side: target.with_name(f"{target.stem}.{side}{target.suffix}") for side in ("train", "validation")}
+    if chosen.files:
+        if target.exists() and not target.is_dir():
+            raise UsageError(f"{shown(target)} is a file; the format {chosen.name} fills a folder", "name a folder with -o")
+        return {name: target / name for name in chosen.files if options.include_seeds or name != SEEDS}
+    return {"": target}
+
+
+@contextmanager
+def _folder(target: Path, chosen: Format) -> Iterator[None]:
+    if not chosen.files or target.is_dir():
+        yield
+        return
+    with writing(target):
+        target.mkdir()
+    try:
+        yield
+    except BaseException:
+        # Not empty when a file of somebody else has come in meanwhile: then it stays.
+        with suppress(OSError):
+            target.rmdir()
+        raise
+
+
+def _nothing(options: ExportOptions) -> PoolError:
+    if options.keep != ALL:
+        keep = options.keep
+        asked = (("this quality", keep.min_quality is not None), ("these tags", bool(keep.tags)), ("a note", keep.noted))
+        hint = "`studio review POOL --report` tells what was rated; --unrated keeps the tasks that nobody has rated"
+        if keep.min_quality is None:
+            hint = "tags and notes are given on the pool screen"
+        words = " and ".join(word for word, wanted in asked if wanted) or "what is asked for"
+        return PoolError(f"nothing to export: no task with instances has {words}", hint)
+    hint = "generate some tasks with studio run" + ("" if options.include_seeds else ", or export the seeds too with --include-seeds")
+    return PoolError("nothing to export: the pool has no tasks with instances yet", hint)
+
+
+def sample_records(source: Queries, options: ExportOptions, count: int) -> list[str]:
+    """Return the first `count` records that an export with these options would write, each as indented JSON.
+
+    Fewer when there are fewer; a format of several files shows those of all. Raises UsageError for an unknown format, PoolError as reading
+    does.
+    """
+    chosen = find_format(options.format)
+    found: list[str] = []
+    with closing(source.export_tasks(options.include_seeds, options.keep, made=chosen.made)) as tasks:
+        for task in tasks:
+            for file, record in chosen.records(task):
+                shown: dict[str, Any] = dict(record)
+                found.append((f"{file}: " if file else "") + json.dumps(shown, ensure_ascii=False, indent=2))
+                if len(found) == count:
+                    return found
+    return found

@@ -1,0 +1,224 @@
+"""The export formats. To add one, write what makes records of a task and name the format in `FORMATS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from studio.errors import UsageError, nearest_name
+from studio.pool.records import Exchange, ExportTask
+from studio.pool.studies.reviews import ALL, Keep
+from studio.records import Instance, Origin
+
+Record = Mapping[str, object]
+"""One line of an exported file, before it is JSON. Equal pools give equal records: nothing in them tells when or how fast."""
+
+
+class Source(Protocol):
+    """What an export asks of a pool; `studio.pool.pool.Queries` is one."""
+
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Iterator[ExportTask]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """An export format.
+
+    `files` names the files of a format that fills a folder and is empty for one that writes a single file. `records` yields the lines of a
+    task, each with the file it belongs to (empty text for the single file). `made`: they need to know how the task was written.
+    """
+
+    name: str
+    summary: str
+    records: Callable[[ExportTask], Iterable[tuple[str, Record]]]
+    files: tuple[str, ...] = ()
+    made: bool = False
+
+
+def by_instance(name: str, summary: str, record: Callable[[str, Instance], Record]) -> Format:
+    """Return a single-file format with one line for each instance, made from the instruction and that instance."""
+
+    def records(task: ExportTask) -> Iterator[tuple[str, Record]]:
+        for instance in task.instances:
+            yield "", record(task.instruction, instance)
+
+    return Format(name, summary, records)
+
+
+def question(instruction: str, instance: Instance) -> str:
+    """Return what a user would say: the instruction, then a blank line and the input where there is one."""
+    return f"{instruction}\n\n{instance.input}" if instance.input.strip() else instruction
+
+
+def _alpaca_record(instruction: str, instance: Instance) -> Record:
+    """The format of Stanford Alpaca's data, which nearly every trainer knows."""
+    return {"instruction": instruction, "input": instance.input, "output": instance.output}
+
+
+ALPACA: Format = by_instance("alpaca", "instruction, input, output", _alpaca_record)
+
+
+def _chat_record(instruction: str, instance: Instance) -> Record:
+    """Messages with roles, as chat models and their templates take them."""
+    return {
+        "messages": [
+            {"role": "user", "content": question(instruction, instance)},
+            {"role": "assistant", "content": instance.output},
+        ]
+    }
+
+
+CHAT: Format = by_instance("chat", "messages with role and content", _chat_record)
+
+
+def _sharegpt_record(instruction: str, instance: Instance) -> Record:
+    """ShareGPT's conversations, with its own names for roles."""
+    return {
+        "conversations": [
+            {"from": "human", "value": question(instruction, instance)},
+            {"from": "gpt", "value": instance.output},
+        ]
+    }
+
+
+SHAREGPT: Format = by_instance("sharegpt", "conversations with from and value", _sharegpt_record)
+
+
+def _completion_record(instruction: str, instance: Instance) -> Record:
+    """Prompt and completion as plain text, for base models: one fixed template of the method's thirteen.
+
+    The prompt ends with a cue and the completion begins with a space. A tokenizer then cuts exactly between the two, so that a trainer
+    which tokenises the prompt alone to mask it finds it again at the head of the whole; a prompt that ends in newlines does not survive the
+    byte-level tokenizers of GPT-2's kind. The trainer adds the end token.
+    """
+    prompt = question(instruction.strip(), Instance(instance.input.strip(), ""))
+    return {"prompt": f"{prompt}\n\nOutput:", "completion": f" {instance.output.strip()}"}
+
+
+PROMPT_COMPLETION: Format = by_instance("prompt-completion", "prompt and completion as plain text", _completion_record)
+
+
+INSTRUCTIONS = "machine_generated_instructions.jsonl"
+INSTANCES = "machine_generated_instances.jsonl"
+SEEDS = "seed_tasks.jsonl"
+
+
+def _self_instruct_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
+    """The files of the original's pipeline, in a folder.
+
+    `machine_generated_instructions.jsonl`, as its instruction stage writes it: `instruction`, `most_similar` (instruction to ROUGE-L, best
+    first), `avg_similarity_score`, `metadata` (`prompt` and `response` in the form of OpenAI's completions), `request_idx` (the round).
+
+    `machine_generated_instances.jsonl`, as its instance stage writes it: `instruction`, `raw_instances` (what the model wrote),
+    `instance_metadata`, `instruction_metadata`, `most_similar`, `avg_similarity_score`; and two keys of our own, `is_classification` and
+    `instances`. The last is the list to trust: it holds the accepted instances, the raw text those that fell as well.
+
+    With seeds there is a third file, `seed_tasks.jsonl`, in the original's seed schema; `is_classification` is null where nobody has said
+    it. Times are left out.
+    """
+    if task.origin is Origin.SEED:
+        yield SEEDS, _seed(task)
+        return
+    asked, written, mean, texts = None, None, 0.0, {}
+    if task.made is not None:
+        asked, written, mean, texts = task.made.asked, task.made.written, task.made.mean_score, task.made.near
+    metadata = _response(asked, with_prompt=True) if asked else {}
+    similarity = {
+        "most_similar": {texts[neighbour.task_id]: neighbour.score for neighbour in task.neighbours},
+        "avg_similarity_score": mean,
+    }
+    yield (
+        INSTRUCTIONS,
+        {"instruction": task.instruction, **similarity, "metadata": metadata, "request_idx": task.round or 0},
+    )
+    raw = written.text if written and written.text is not None else render_instances(task.instances, bool(task.is_classification))
+    yield (
+        INSTANCES,
+        {
+            "instruction": task.instruction,
+            "raw_instances": raw,
+            "instance_metadata": _response(written, with_prompt=False) if written else _choices(raw, "stop"),
+            "instruction_metadata": metadata,
+            **similarity,
+            "is_classification": task.is_classification,
+            "instances": _instances(task.instances),
+        },
+    )
+
+
+def render_instances(instances: Sequence[Instance], is_classification: bool) -> str:
+    """Return `instances` as the model would have written them, for tasks that no instance request wrote (imports, one-shot triples)."""
+    if is_classification:
+        return "\n\n".join(f"Class label: {instance.output}\n{instance.input}".rstrip() for instance in instances)
+    parts = []
+    for number, instance in enumerate(instances, 1):
+        given = f"{instance.input}\n" if instance.input.strip() else ""
+        parts.append(f"Example {number}\n{given}Output: {instance.output}")
+    return "\n\n".join(parts)
+
+
+def _response(found: Exchange, *, with_prompt: bool) -> Record:
+    answer = {"response": None} if found.text is None else _choices(found.text, found.finish_reason or "")
+    return {"prompt": found.prompt, **answer} if with_prompt else answer
+
+
+def _choices(text: str, finish_reason: str) -> Record:
+    return {"response": {"choices": [{"text": text, "index": 0, "logprobs": None, "finish_reason": finish_reason}]}}
+
+
+def _instances(instances: Sequence[Instance]) -> list[Record]:
+    return [{"input": instance.input, "output": instance.output} for instance in instances]
+
+
+def _seed(task: ExportTask) -> Record:
+    return {
+        "id": task.key or f"seed_task_{task.id}",
+        "name": task.name,
+        "instruction": task.instruction,
+        "instances": _instances(task.instances),
+        "is_classification": task.is_classification,
+    }
+
+
+SELF_INSTRUCT: Format = Format(
+    "self-instruct", "the original's files, in a folder", _self_instruct_records, (INSTRUCTIONS, INSTANCES, SEEDS), made=True
+)
+
+
+def _raw_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
+    """Everything the pool knows of a task, one line a task. No times and no durations: equal runs give equal bytes."""
+    yield (
+        "",
+        {
+            "id": task.id,
+            "origin": str(task.origin),
+            "key": task.key,
+            "name": task.name,
+            "instruction": task.instruction,
+            "is_classification": task.is_classification,
+            "instances": [{"input": instance.input, "output": instance.output} for instance in task.instances],
+            "round": task.round,
+            "parents": list(task.parents),
+            "score": task.score,
+            "seed_score": task.seed_score,
+            "nearest": task.nearest,
+            "neighbours": [{"id": neighbour.task_id, "score": neighbour.score} for neighbour in task.neighbours],
+            "request": task.request,
+            "model": task.model,
+            "decided_by": str(task.decided_by) if task.decided_by else None,
+        },
+    )
+
+
+RAW: Format = Format("raw", "everything, with parents, scores, model and request", _raw_records)
+
+
+FORMATS: Mapping[str, Format] = {each.name: each for each in (ALPACA, CHAT, SHAREGPT, PROMPT_COMPLETION, SELF_INSTRUCT, RAW)}
+
+
+def find_format(name: str) -> Format:
+    """Return the format called `name`. Raises UsageError with the nearest name."""
+    if name not in FORMATS:
+        raise UsageError(f"unknown export format {name!r}", nearest_name(name, FORMATS))
+    return FORMATS[name]

@@ -1,0 +1,1 @@
+"""Studies of the pool: reviews and comparisons by people, judges, trainings and evaluations."""

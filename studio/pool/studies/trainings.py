@@ -1,0 +1,165 @@
+"""Trainings: what was trained on which instances, and how the loss went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from studio import __version__
+from studio.errors import PoolError
+from studio.pool.core.database import Database, Reader
+from studio.pool.core.files import now
+from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
+from studio.records import ModelIdentity
+from studio.text import storable
+
+
+class Side(StrEnum):
+    """What an instance is for."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+
+
+class TrainingState(StrEnum):
+    """A started training may be under way or interrupted: the same command goes on with it."""
+
+    STARTED = "started"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingItem:
+    """An instance of the pool in a training; `seen` is `judge_records.digest_of` its texts as they were."""
+
+    task_id: int
+    instance_id: int
+    side: Side
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """A training before it begins.
+
+    `fingerprint` is the SHA-256 of the files `train.jsonl` and `validation.jsonl`, one after the other: 64 hexadecimal digits. `folder` is
+    where its files lie, relative to the pool's folder or absolute; `steps` counts the planned optimiser steps.
+    """
+
+    name: str
+    model: ModelIdentity
+    settings: Mapping[str, Any]
+    fingerprint: str
+    folder: str
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class LossPoint:
+    """A loss at a step, in nats a completion token. `tokens` and `seconds` count from the beginning of the training, pauses left out."""
+
+    side: Side
+    step: int
+    loss: float
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRecord:
+    """A training of the pool. Times are ISO 8601 in UTC.
+
+    `ended`, `adapter` (the GGUF file's path), its hash and `finished_at` are empty until it is over.
+    """
+
+    id: int
+    plan: TrainingPlan
+    state: TrainingState
+    studio_version: str
+    started_at: str
+    ended: str = ""
+    adapter: str = ""
+    adapter_sha256: str = ""
+    finished_at: str = ""
+
+
+class Trainings:
+    """The write side of a pool's trainings. Every method raises PoolError when the pool cannot be written; nothing is stored then."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, plan: TrainingPlan, items: Sequence[TrainingItem]) -> int:
+        """Store a training with its data and return its id. Raises PoolError when the pool has one of this name."""
+        database = self._database
+        settings = storable(json.dumps(plan.settings, sort_keys=True, ensure_ascii=False))
+        with database.transaction():
+            values = (storable(plan.name), model_id(database, plan.model), settings, plan.fingerprint, storable(plan.folder), plan.steps)
+            sql = (
+                "INSERT INTO trainings (name, model_id, settings, fingerprint, folder, steps, state, studio_version, started_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'started', ?, ?) ON CONFLICT DO NOTHING RETURNING id"
+            )
+            row = database.execute(sql, (*values, __version__, now())).fetchone()
+            if row is None:
+                raise PoolError(f"the pool has a training named {plan.name} already", "choose another name with --name")
+            columns = ("training_id", "instance_id", "task_id", "side", "seen")
+            rows = ((row[0], item.instance_id, item.task_id, item.side.value, item.seen) for item in items)
+            database.insert("training_instances", columns, rows)
+        return int(row[0])
+
+    def add_losses(self, training_id: int, losses: Sequence[LossPoint]) -> None:
+        """Store losses; those of a step that was done again after a kill take the place of the former ones."""
+        with self._database.transaction():
+            self._add(training_id, losses)
+
+    def finish(self, training_id: int, losses: Sequence[LossPoint], ended: str, adapter: str, adapter_sha256: str) -> None:
+        """Store the remaining losses and what came of the training. `adapter` is the path of the GGUF file, as `folder` of the plan is.
+
+        Raises PoolError when the pool has no such training.
+        """
+        with self._database.transaction():
+            self._add(training_id, losses)
+            sql = "UPDATE trainings SET state = 'finished', ended = ?, adapter = ?, adapter_sha256 = ?, finished_at = ? WHERE id = ?"
+            if self._database.execute(sql, (ended, storable(adapter), adapter_sha256, now(), training_id)).rowcount != 1:
+                raise PoolError(f"the pool has no training with id {training_id}")
+
+    def _add(self, training_id: int, losses: Sequence[LossPoint]) -> None:
+        sql = "INSERT OR REPLACE INTO training_losses (training_id, side, step, loss, tokens, seconds) VALUES (?, ?, ?, ?, ?, ?)"
+        for each in losses:
+            self._database.execute(sql, (training_id, each.side.value, each.step, each.loss, each.tokens, each.seconds))
+
+
+_TRAININGS = (
+    "SELECT trainings.id, trainings.name, settings, fingerprint, folder, steps, state, studio_version, started_at, ended, adapter,"
+    f" adapter_sha256, coalesce(finished_at, ''), {MODEL_COLUMNS} FROM trainings JOIN models ON models.id = model_id"
+)
+
+
+class TrainingQueries(Reader):
+    """What was trained, on what, and how it went."""
+
+    def trainings(self) -> list[TrainingRecord]:
+        """Return all trainings, the newest first."""
+        found = []
+        for row in self._database.rows(f"{_TRAININGS} ORDER BY trainings.id DESC"):
+            number, name, settings, fingerprint, folder, steps, state, version, started, ended, adapter, sha256, finished, *model = row
+            plan = TrainingPlan(name, model_of(model), json.loads(settings), fingerprint, folder, steps)
+            found.append(TrainingRecord(number, plan, TrainingState(state), version, started, ended, adapter, sha256, finished))
+        return found
+
+    def training(self, name: str) -> TrainingRecord | None:
+        """Return the training called so, None when there is none."""
+        return next((each for each in self.trainings() if each.plan.name == name), None)
+
+    def training_items(self, training_id: int) -> list[TrainingItem]:
+        """Return the instances of a training, in the order of their ids."""
+        sql = "SELECT task_id, instance_id, side, seen FROM training_instances WHERE training_id = ? ORDER BY instance_id"
+        return [TrainingItem(task, instance, Side(side), seen) for task, instance, side, seen in self._database.rows(sql, (training_id,))]
+
+    def training_losses(self, training_id: int) -> list[LossPoint]:
+        """Return the losses of a training, by step, at each step that of the validation part first."""
+        sql = "SELECT side, step, loss, tokens, seconds FROM training_losses WHERE training_id = ? ORDER BY step, side DESC"
+        return [LossPoint(Side(side), *values) for side, *values in self._database.rows(sql, (training_id,))]
