@@ -49,8 +49,8 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
     from studio.engine.api import CancelToken
     from studio.engine.open import open_engine
     from studio.headless import cancelled_by_signals
+    from studio.insight.judge_prompts import prompt_version
     from studio.insight.judging import judge_items, sample
-    from studio.insight.studies.judge import prompt_version
     from studio.pool.pool import Pool
 
     console = Console(stderr=True)

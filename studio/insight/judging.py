@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from studio.engine.api import CancelToken, Completion, Engine, Finished, FinishReason, Request, Restarted
 from studio.errors import Interrupted, ModelError
+from studio.insight.judge_prompts import request_for
 from studio.insight.review_sample import draw
-from studio.insight.studies.judge import request_for
 from studio.loop.classification import CHOICES
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.judges import JudgeRecord, Opinion, digest_of

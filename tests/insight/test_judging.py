@@ -8,12 +8,12 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from studio.insight.studies.judge import MOST, prompt_version, request_for
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, FinishReason, Request
 from studio.engine.open import open_engine
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import Interrupted, ModelError, PoolError
+from studio.insight.judge_prompts import MOST, prompt_version, request_for
 from studio.insight.judge_report import judge_report
 from studio.insight.judging import BATCH, judge_items, sample
 from studio.insight.review_sample import open_review
