@@ -21,8 +21,8 @@ from studio.engine.open import open_engine
 from studio.loop.configuration import Configuration, RunOptions
 from studio.opening import RunRequest
 from studio.tui.app import StudioApp
+from studio.tui.round.decisions import DecisionTable
 from studio.tui.runner import RunnerState
-from studio.tui.widgets.decisions import DecisionTable
 
 SIZE = (120, 40)
 ROUNDS = 4

@@ -146,7 +146,7 @@ def _grade(pool: Path, rater: str | None, choice: Choice) -> None:
     from studio.insight.grading import open_comparison
     from studio.insight.walk import check_rater
     from studio.pool.pool import Pool
-    from studio.tui.compare_app import grade
+    from studio.tui.study.entry import grade
 
     name = check_rater(rater)
     with Pool.open(pool) as opened:

@@ -110,7 +110,7 @@ def _rate(pool: Path, rater: str | None, plan: ReviewPlan | None) -> None:
     from studio.insight.reviewing import newest_plan
     from studio.insight.walk import check_rater
     from studio.pool.pool import Pool
-    from studio.tui.review_app import rate
+    from studio.tui.study.entry import rate
 
     name = check_rater(rater)
     with Pool.open(pool) as opened:

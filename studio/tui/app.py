@@ -21,28 +21,24 @@ from studio.errors import StudioError, unexpected
 from studio.loop.configuration import Configuration
 from studio.loop.steering_prompts import FIXED
 from studio.opening import EngineOpener, RunRequest
-from studio.tui.activity import ActivityLog
-from studio.tui.app_studies import start_comparison, start_review
+from studio.tui.base import TellingApp, leaving, start_latest
 from studio.tui.breakpoints import fit_classes
 from studio.tui.collector import release_collector, spare_collector
-from studio.tui.export_dialog import ExportDialog
-from studio.tui.help_dialog import HelpDialog
-from studio.tui.insight_screen import InsightScreen
-from studio.tui.latest import start_latest
-from studio.tui.leaving import leaving
-from studio.tui.log_screen import LogScreen
-from studio.tui.pool_screen import PoolScreen
+from studio.tui.dialogs.export import ExportDialog
+from studio.tui.dialogs.settings import SettingsScreen
+from studio.tui.help_log import ActivityLog, HelpDialog, LogScreen
+from studio.tui.insight.screen import InsightScreen
+from studio.tui.pool.screen import PoolScreen
 from studio.tui.preparing import prepare_modes
-from studio.tui.recent import remember
+from studio.tui.round.screen import StudioScreen
 from studio.tui.runner import Runner
-from studio.tui.settings_screen import SettingsScreen
-from studio.tui.start_screen import StartScreen
-from studio.tui.studio_screen import StudioScreen
-from studio.tui.study_screen import StudyScreen
-from studio.tui.telling import TellingApp
+from studio.tui.start.recent import remember
+from studio.tui.start.screen import StartScreen
+from studio.tui.study.entry import start_comparison, start_review
+from studio.tui.study.screen import StudyScreen
 from studio.tui.theme import THEME
-from studio.tui.widgets.listing import Palette
-from studio.tui.widgets.too_small import TooSmall, hint_if_small
+from studio.tui.widgets.fields import Palette
+from studio.tui.widgets.header import TooSmall, hint_if_small
 
 
 @dataclass

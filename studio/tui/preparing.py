@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from textual.app import App
 from textual.screen import Screen
 
+from studio.tui.base import leaving
 from studio.tui.breakpoints import fit_classes
-from studio.tui.leaving import leaving
-from studio.tui.widgets.too_small import hint_if_small
+from studio.tui.widgets.header import hint_if_small
 
 
 async def prepare_modes(app: App[None], modes: Iterable[str]) -> list[str]:

@@ -23,7 +23,7 @@ from studio.loop.stages.context import StageCancelled
 from studio.loop.steering import Steering
 from studio.opening import EngineOpener, Opening, OpenRun, RunRequest
 from studio.pool.pool import Queries
-from studio.tui.round_view import RoundView, read_round
+from studio.tui.round.live import RoundView, read_round
 
 T = TypeVar("T")
 

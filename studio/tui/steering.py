@@ -18,9 +18,8 @@ from studio.loop.steering import Steering
 from studio.pool.pool import Queries
 from studio.records import Verdict
 from studio.text import display_line
-from studio.tui.closing import lay_over
+from studio.tui.base import lay_over, leaving
 from studio.tui.kept_screen import KeptScreen
-from studio.tui.leaving import leaving
 from studio.tui.runner import RunnerState, Told
 
 T = TypeVar("T")

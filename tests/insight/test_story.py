@@ -17,7 +17,7 @@ from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.publish.section_examples import examples_of
 from studio.records import HoldOut, Instance, Origin, SeedTask, Stage, Verdict
-from studio.tui.widgets.story_text import story_text
+from studio.tui.pool.detail import story_text
 from support.html_page import Page
 from support.nasty_text import NASTY_TEXTS
 from support.pools import make_pool, walk_round

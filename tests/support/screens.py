@@ -19,7 +19,7 @@ from studio.loop.session import Session
 from studio.loop.steering import Steering
 from studio.pool.pool import Queries
 from studio.pool.studies.sheets import Sheets
-from studio.tui.dialogs import ErrorDialog
+from studio.tui.base import ErrorDialog
 from studio.tui.runner import RunnerState, Told
 
 T = TypeVar("T")

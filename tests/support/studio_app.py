@@ -16,8 +16,8 @@ from studio.engine.scripted import ScriptedEngine
 from studio.loop.configuration import Configuration
 from studio.opening import EngineOpener, RunRequest
 from studio.tui.app import StudioApp
+from studio.tui.round.screen import StudioScreen
 from studio.tui.runner import Answered, RunnerState
-from studio.tui.studio_screen import StudioScreen
 from studio.tui.widgets.key_bar import KeyBar
 from support.screens import HANG_S, seen, until
 from support.sessions import configuration

@@ -9,17 +9,15 @@ import pytest
 from textual.app import App
 
 from studio.tui import app as app_module
-from studio.tui.export_dialog import ExportDialog
-from studio.tui.help_dialog import HelpDialog
-from studio.tui.insight_screen import InsightScreen
-from studio.tui.log_lines import log_line
-from studio.tui.log_screen import LogScreen
-from studio.tui.pool_screen import PoolScreen
-from studio.tui.settings_screen import SettingsScreen
-from studio.tui.studio_screen import StudioScreen
+from studio.tui.dialogs.export import ExportDialog
+from studio.tui.dialogs.settings import SettingsScreen
+from studio.tui.help_log import HelpDialog, LogScreen, log_line
+from studio.tui.insight.screen import InsightScreen
+from studio.tui.pool.screen import PoolScreen
+from studio.tui.round.screen import StudioScreen
 from studio.tui.widgets.header import StudioHeader
-from studio.tui.widgets.id_table import IdTable
 from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.table import IdTable
 from support.studio_app import SIZES, Driven, screen_text, studio
 
 

@@ -27,9 +27,9 @@ from studio.loop.session import Session
 from studio.pool.pool import Pool, Queries
 from studio.records import ModelIdentity, Stage
 from studio.tui.app import StudioApp
-from studio.tui.dialogs import ErrorDialog
-from studio.tui.insight_screen import InsightScreen
-from studio.tui.pool_screen import PoolScreen
+from studio.tui.base import ErrorDialog
+from studio.tui.insight.screen import InsightScreen
+from studio.tui.pool.screen import PoolScreen
 from studio.tui.runner import RunnerState
 from support.pools import assert_sound, make_pool
 from support.sessions import configuration

@@ -11,12 +11,12 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from studio.records import Stage
-from studio.tui.help_dialog import HelpDialog
-from studio.tui.instances_dialog import InstanceEditor, InstancesDialog
-from studio.tui.live import LiveText
-from studio.tui.note_dialog import NoteDialog
-from studio.tui.widgets.stream import READING, Stream
-from studio.tui.widgets.why import Why
+from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
+from studio.tui.dialogs.notes import NoteDialog
+from studio.tui.help_log import HelpDialog
+from studio.tui.round.live import LiveText
+from studio.tui.round.stream import READING, Stream
+from studio.tui.round.why import Why
 from support.screens import Host, seen, until
 from support.studio_app import footer_keys, screen_text, studio
 

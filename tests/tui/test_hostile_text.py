@@ -12,7 +12,7 @@ from studio.engine.scripted import ScriptedEngine
 from studio.pool.pool import Pool
 from studio.records import Instance, SeedTask
 from studio.tui.app import StudioApp
-from studio.tui.widgets.decisions import DecisionTable
+from studio.tui.round.decisions import DecisionTable
 from support.nasty_text import NASTY_TEXTS
 from support.sessions import configuration
 from support.studio_app import SIZES, screen_text, studio
@@ -79,7 +79,7 @@ async def test_a_whole_round_of_nasty_text(tmp_path: Path, size: tuple[int, int]
 async def test_typing_and_pasting_hostile_text(tmp_path: Path) -> None:
     from textual.events import Paste
 
-    from studio.tui.safe import SafeTextArea
+    from studio.tui.widgets.fields import SafeTextArea
 
     async with studio(tmp_path / "pool.db") as driven:
         await driven.press("r")

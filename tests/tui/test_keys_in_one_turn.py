@@ -15,22 +15,19 @@ from studio.pool.browse import Kind
 from studio.pool.pool import Pool, Queries
 from studio.records import TaskState, Verdict
 from studio.tui.app import StudioApp
-from studio.tui.compare_dialog import CompareDialog
-from studio.tui.edit_dialog import EditDialog
-from studio.tui.export_dialog import ExportDialog
-from studio.tui.instances_dialog import InstancesDialog
-from studio.tui.note_dialog import AnnotationDialog
-from studio.tui.pool_screen import PoolScreen
-from studio.tui.review_dialog import ReviewDialog
-from studio.tui.review_screen import ReviewScreen
+from studio.tui.dialogs.edit import EditDialog
+from studio.tui.dialogs.export import ExportDialog
+from studio.tui.dialogs.instances import InstancesDialog
+from studio.tui.dialogs.notes import AnnotationDialog
+from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
+from studio.tui.pool.detail import LineageTree, TaskDetail
+from studio.tui.pool.screen import PoolScreen
+from studio.tui.pool.table import TaskTable
+from studio.tui.round.decisions import DecisionTable
+from studio.tui.round.screen import StudioScreen
 from studio.tui.steering import Steerer
-from studio.tui.studio_screen import StudioScreen
-from studio.tui.widgets.decisions import DecisionTable
-from studio.tui.widgets.lineage_tree import LineageTree
-from studio.tui.widgets.task_detail import TaskDetail
-from studio.tui.widgets.task_table import TaskTable
-from studio.tui.widgets.threshold_bar import ThresholdBar
-from studio.tui.widgets.what_if import WhatIfPane
+from studio.tui.study.dialogs import CompareDialog, ReviewDialog
+from studio.tui.study.review import ReviewScreen
 from support.reviews import rated
 from support.screens import AtOnce, Host, burst, seen, until
 from support.sessions import all_seeds, configuration, play, session_in

@@ -14,20 +14,20 @@ from textual.widgets import Static
 
 from studio.loop.session import Goal
 from studio.pool.pool import Pool
-from studio.tui.edit_dialog import EditDialog
-from studio.tui.instances_dialog import InstanceEditor, InstancesDialog
-from studio.tui.note_dialog import AnnotationDialog, NoteDialog
-from studio.tui.parameters_dialog import ParametersDialog
-from studio.tui.pool_screen import PoolScreen
-from studio.tui.review_dialog import ReviewDialog
-from studio.tui.review_screen import ReviewScreen
+from studio.tui.dialogs.edit import EditDialog
+from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
+from studio.tui.dialogs.notes import AnnotationDialog, NoteDialog
+from studio.tui.dialogs.parameters import ParametersDialog
+from studio.tui.dialogs.settings import SettingsScreen
+from studio.tui.pool.detail import TaskDetail
+from studio.tui.pool.screen import PoolScreen
+from studio.tui.pool.table import TaskTable
 from studio.tui.runner import RunnerState, Work
-from studio.tui.safe import SafeInput, SafeTextArea
-from studio.tui.settings_screen import SettingsScreen
 from studio.tui.steering import Steerer
-from studio.tui.widgets.id_table import IdTable
-from studio.tui.widgets.task_detail import TaskDetail
-from studio.tui.widgets.task_table import TaskTable
+from studio.tui.study.dialogs import ReviewDialog
+from studio.tui.study.review import ReviewScreen
+from studio.tui.widgets.fields import SafeInput, SafeTextArea
+from studio.tui.widgets.table import IdTable
 from support.pools import assert_sound
 from support.screens import AtOnce, Host, seen, until
 from support.sessions import all_seeds, configuration, play, session_in

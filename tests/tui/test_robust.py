@@ -15,17 +15,15 @@ from studio.pool.pool import Pool
 from studio.pool.studies.comparisons import ComparisonItem
 from studio.pool.studies.reviews import ReviewItem
 from studio.records import Instance, SeedTask
-from studio.tui.activity import ActivityLog
+from studio.tui.base import TellingApp, start_latest
 from studio.tui.cells import LONG, SHOWN, cut
-from studio.tui.latest import start_latest
-from studio.tui.log_screen import LogScreen
-from studio.tui.pool_access import PoolAccess
-from studio.tui.telling import TellingApp
-from studio.tui.widgets.compare_item import answer_text, task_text
-from studio.tui.widgets.decisions import DecisionTable
-from studio.tui.widgets.growing_text import GrowingText
-from studio.tui.widgets.review_item import item_text
-from studio.tui.widgets.story_text import story_text
+from studio.tui.help_log import ActivityLog, LogScreen
+from studio.tui.pool.detail import story_text
+from studio.tui.reader import PoolAccess
+from studio.tui.round.decisions import DecisionTable
+from studio.tui.study.compare import answer_text, task_text
+from studio.tui.study.review import item_text
+from studio.tui.widgets.pane import GrowingText
 from support.pools import assert_sound
 from support.screens import Host, until
 from support.sessions import play

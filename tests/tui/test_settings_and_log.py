@@ -12,11 +12,9 @@ from studio.config import keys_of
 from studio.loop.configuration import overridden
 from studio.loop.profiles import PROFILES, profile
 from studio.loop.settings import Method
-from studio.tui.activity import ActivityLog
-from studio.tui.log_screen import LogScreen
-from studio.tui.settings_screen import SettingsScreen
-from studio.tui.widgets.id_table import IdTable
-from studio.tui.widgets.settings_list import settings_of, value_text
+from studio.tui.dialogs.settings import SettingsScreen, settings_of, value_text
+from studio.tui.help_log import ActivityLog, LogScreen
+from studio.tui.widgets.table import IdTable
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
 
 SIZE = (80, 24)

@@ -25,11 +25,11 @@ from studio.pool.pool import Pool
 from studio.records import Stage
 from studio.tui import app as app_module
 from studio.tui.app import StudioApp
-from studio.tui.dialogs import ErrorDialog
-from studio.tui.recent import remember
+from studio.tui.base import ErrorDialog
+from studio.tui.insight.what_if import WhatIfPane
+from studio.tui.round.decisions import DecisionTable
 from studio.tui.runner import Runner
-from studio.tui.widgets.decisions import DecisionTable
-from studio.tui.widgets.what_if import WhatIfPane
+from studio.tui.start.recent import remember
 from support.evaluations import BASE, TUNED, answered, item
 from support.sessions import all_seeds, configuration, play, session_in
 from support.steering import play_until

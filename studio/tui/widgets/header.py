@@ -1,15 +1,22 @@
-"""The two lines above everything: where one is, and what is running."""
+"""The two lines above everything, which say where one is and what is running; and what covers a window that is too small to work in."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Click
+from textual.geometry import Size
 from textual.reactive import reactive
+from textual.screen import Screen
 from textual.widget import Widget
 
+from studio.pool.pool import Queries
 from studio.tui.cells import clip
 
 SCREENS = (("studio", "1 Studio"), ("pool", "2 Pool"), ("insight", "3 Insight"))
@@ -95,3 +102,43 @@ def _joined(facts: HeaderFacts, width: int) -> str:
             break
         line = longer
     return " " + clip(line.strip(), width - 1) if line else ""
+
+
+def header_facts(pool: Queries, path: Path) -> HeaderFacts:
+    """The pool's name, how many tasks it has generated, and the model and profile of its newest run."""
+    accepted = pool.generated()
+    run = pool.latest_run()
+    if run is None:
+        return HeaderFacts(pool=path.name, accepted=accepted)
+    settings = json.loads(run.settings)
+    method = settings.get("method", {}) if isinstance(settings, dict) else {}
+    profile = str(method.get("profile", "")) if isinstance(method, dict) else ""
+    return HeaderFacts(pool=path.name, model=run.model.name, quantisation=run.model.quantisation, profile=profile, accepted=accepted)
+
+
+COLUMNS, LINES = 60, 20
+
+
+def too_small(size: Size) -> bool:
+    """Whether a window is too small to work in."""
+    return size.width < COLUMNS or size.height < LINES
+
+
+def hint_if_small(screens: Iterable[Screen[Any]], size: Size) -> None:
+    """Let each screen say so while the window is too small to work in."""
+    for screen in screens:
+        screen.set_class(too_small(size), "-too-small")
+
+
+class TooSmall(Widget):
+    """Covers the screen below 60 columns or 20 lines; nothing is lost, and nothing runs differently."""
+
+    DEFAULT_CSS = """
+    TooSmall { display: none; layer: cover; width: 100%; height: 100%; background: $background; color: $foreground-muted;
+        content-align: center middle; text-align: center; }
+    """
+
+    def render(self) -> Content:
+        """How large the window is and how large it should be."""
+        size = self.app.size
+        return Content(f"This window has {size.width}x{size.height}.\nThe studio needs {COLUMNS}x{LINES}.\nThe session goes on as it was.")

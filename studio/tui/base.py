@@ -1,0 +1,255 @@
+"""What every screen of the studio stands on: the app that says its errors in words, pages and dialogs that open and close once, editors
+that close when what they hold is stored, and work beside the screen of which only the latest counts.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar
+
+from textual.app import App, ComposeResult
+from textual.await_complete import AwaitComplete
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.notifications import SeverityLevel
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from studio.errors import ExitCode, StudioError, unexpected
+from studio.text import display, display_line
+from studio.tui.widgets.key_bar import KeyBar
+
+if sys.platform != "win32":
+    from textual.drivers import linux_driver
+
+    def _bearing(encoding: str) -> Callable[[], Any]:
+        return partial(getincrementaldecoder(encoding), "replace")
+
+    # A paste from a Latin-1 file, or a terminal set to it, sends bytes that are no UTF-8. Textual reads strictly and ends at the first of
+    # them, and has no public place to say otherwise; reading anew after the error would lose the rest, or take it for keys.
+    linux_driver.getincrementaldecoder = _bearing  # type: ignore[attr-defined, assignment]
+
+_LONGEST = 400
+_LOOK_S = 2.0
+_TITLES: dict[SeverityLevel, str] = {"information": "", "warning": "Careful", "error": "Failed"}
+
+
+def tell_fault(app: App[Any], error: Exception) -> None:
+    """Tell of an error that nobody took, and where it comes from; in the log too, where the app keeps one."""
+    if isinstance(app, TellingApp):
+        app.fault(error)
+    else:
+        raise error
+
+
+class TellingApp(App[None]):
+    """What every app of the studio is."""
+
+    quitting = False
+    """Whether it is being left: nothing is opened any more, it would not be put together."""
+
+    def show(self) -> None:
+        """Run in the terminal until the user leaves.
+
+        Raises SystemExit after an error of the app itself, which Textual has printed, and KeyboardInterrupt when SIGINT ended it.
+        """
+        self.run()
+        if self.return_code is None:
+            raise KeyboardInterrupt
+        if self.return_code:
+            raise SystemExit(ExitCode.UNEXPECTED)
+
+    def on_ready(self) -> None:
+        """Begin to look whether the terminal is still there."""
+        if not self.is_headless and hasattr(select, "poll"):
+            self.set_interval(_LOOK_S, self._leave_without_terminal)
+
+    async def _leave_without_terminal(self) -> None:
+        # One that vanishes sends no signal to a program that it does not control, as in a container: Textual would then read from it
+        # for ever, with a core of its own, and the pool would stay locked.
+        terminal = select.poll()
+        terminal.register(0, 0)
+        if any(said & (select.POLLHUP | select.POLLERR) for _, said in terminal.poll(0)):
+            await self.action_quit()
+
+    def fault(self, error: Exception) -> None:
+        """Tell of an error that nobody took."""
+        told = error if isinstance(error, StudioError) else unexpected(error)
+        self.notify(display_line(f"{told.message}; {told.hint}" if told.hint else told.message, _LONGEST), severity="error", markup=False)
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C copies; whoever meant to leave by it is told the way. Textual's own words hold markup."""
+        self.notify("Press ctrl+q", title="Do you want to quit?", markup=False)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,  # noqa: ARG002  (Textual's signature)
+    ) -> None:
+        """Show a note; one without a title of its own gets the word for its severity. It is never read as markup."""
+        super().notify(message, title=title or _TITLES[severity], severity=severity, timeout=timeout, markup=False)
+
+
+def leaving(node: DOMNode) -> bool:
+    """Return whether `node` is being removed, by itself or with the app: it may have lost its parts, and what comes for it is for nobody.
+
+    Textual tells it by no public name: `display` is also false for what is merely hidden.
+    """
+    return node._pruning or not node.is_attached or (isinstance(node.app, TellingApp) and node.app.quitting)
+
+
+def start_latest(owner: DOMNode, group: str, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+    """Start `work` in place of what `owner` started before in the same group, which is cancelled.
+
+    What it raises is told as a note and ends nothing. A function and not its coroutine is handed on: one that is cancelled before it
+    began would be a coroutine nobody awaited.
+    """
+
+    async def begun() -> None:
+        try:
+            await work(*arguments)
+        except Exception as error:
+            # The answer may come while its owner is being removed, which takes the parts first and ends the work afterwards.
+            if not leaving(owner):
+                tell_fault(owner.app, error)
+
+    to_begin: Any = begun
+    owner.run_worker(to_begin, group=group, exclusive=True)
+
+
+Result = TypeVar("Result")
+Value = TypeVar("Value")
+
+
+class Page(Screen[Result]):
+    """A screen that lies over another and fills the window."""
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Close with `result`, unless it has closed already."""
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+
+class Dialog(ModalScreen[Result]):
+    """A screen that lies over another and lets it show through: a window with a title in its border, in the middle."""
+
+    DEFAULT_CSS = """
+    Dialog { align: center middle; }
+    Dialog > Vertical {
+        background: $panel; border: round $primary; padding: 0 1; border-title-color: $primary; border-title-style: bold;
+    }
+    """
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Close with `result`, unless it has closed already."""
+        return super().dismiss(result) if self.is_active else AwaitComplete()
+
+
+def lay_over(owner: Screen[Any], above: Screen[Result], then: Callable[[Result | None], None] | None = None) -> bool:
+    """Show `above` over `owner`; return whether. Not where another lies there already: keys that come together open one window.
+
+    Nor when the app is being left: it would not be put together any more.
+    """
+    if owner.app.screen is not owner or leaving(owner):
+        return False
+    owner.app.push_screen(above, then)
+    return True
+
+
+Store = Callable[[Value, Callable[[], None], Callable[[StudioError], None]], None]
+"""Stores a value, then calls the second; or tells the third why it could not."""
+
+
+class Keeping(Generic[Value]):
+    """How an editor closes: when what was typed is stored. Where it cannot be, the editor stays as it is, and `say` gets the reason."""
+
+    def __init__(self, editor: Page[Any] | Dialog[Any], store: Store[Value], say: Callable[[str], object]) -> None:
+        self._editor = editor
+        self._store = store
+        self._say = say
+        self._storing = False
+        self._stored: Value | None = None
+
+    def keep(self, value: Value) -> None:
+        """Store and close. Nothing is done while that is under way."""
+        if value == self._stored:
+            # Something lay over the editor when it was.
+            self._editor.dismiss()
+        elif not self._storing:
+            self._storing = True
+            self._store(value, lambda: self._done(value), self._failed)
+
+    def leave(self) -> None:
+        """Close; unless something is being stored, which may fail."""
+        if not self._storing:
+            self._editor.dismiss()
+
+    def _done(self, value: Value) -> None:
+        self._storing, self._stored = False, value
+        self._editor.dismiss()
+
+    def _failed(self, error: StudioError) -> None:
+        self._storing = False
+        words = f"{error.message}: {error.hint}" if error.hint else error.message
+        if leaving(self._editor):
+            self._editor.app.notify(display_line(words, 300), severity="warning", markup=False)
+        else:
+            self._say(words)
+
+
+def send_to_clipboard(app: App[object], text: str) -> None:
+    """Hand `text` to the terminal, which may or may not take it. Cleaned: what is in a clipboard is pasted into a shell sooner or later."""
+    app.copy_to_clipboard(display(text))
+    app.notify("Sent to the clipboard.", markup=False)
+
+
+HELP_KEY = Binding("f1", "app.help", "Help", id="dialog.help", key_display="F1", tooltip="Explain this window.")
+"""For every dialog: a modal screen hides the app's own keys."""
+
+
+class ErrorDialog(Dialog[None]):
+    """What went wrong, where, and what to do: it lasts, and can be copied."""
+
+    HELP = "An error, and the next step. `c` sends the text to the terminal's clipboard, `escape` closes the window."
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "Close", id="error.close", key_display="esc", tooltip="Close this window."),
+        Binding("c", "copy", "Copy", id="error.copy", tooltip="Send the text to the clipboard."),
+        HELP_KEY,
+    ]
+
+    DEFAULT_CSS = """
+    ErrorDialog > Vertical {
+        width: 80%; max-width: 90; min-width: 50; height: auto; max-height: 80%;
+        border: round $error; padding: 1 2; border-title-color: $error;
+    }
+    ErrorDialog VerticalScroll { height: auto; max-height: 12; }
+    ErrorDialog #hint { margin-top: 1; color: $foreground-muted; }
+    """
+
+    def __init__(self, error: StudioError) -> None:
+        super().__init__()
+        self._error = error
+
+    def compose(self) -> ComposeResult:
+        """Message, hint, and the keys."""
+        with Vertical() as window:
+            window.border_title = Content("Something went wrong")
+            with VerticalScroll():
+                yield Static(Content(display(self._error.message)), markup=False, id="message")
+                if self._error.hint:
+                    yield Static(Content(display(self._error.hint)), markup=False, id="hint")
+        yield KeyBar()
+
+    def action_copy(self) -> None:
+        """Copy message and hint."""
+        send_to_clipboard(self.app, f"{self._error.message}\n{self._error.hint}".strip())

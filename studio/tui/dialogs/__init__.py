@@ -1,0 +1,1 @@
+"""Windows over a screen in which something is asked, shown or corrected."""

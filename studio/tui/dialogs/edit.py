@@ -1,0 +1,170 @@
+"""Changing a candidate's text, with its novelty following as one types."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Static
+
+from studio.loop.novelty import is_novel
+from studio.loop.session import Session
+from studio.loop.settings import Method
+from studio.pool.pool import Queries
+from studio.records import Novelty
+from studio.text import display_line
+from studio.tui.base import HELP_KEY, Dialog, Keeping, Store, leaving
+from studio.tui.cells import bar, clip
+from studio.tui.steering import Steerer
+from studio.tui.widgets.fields import SafeTextArea
+from studio.tui.widgets.key_bar import KeyBar
+
+_PAUSE_S = 0.15
+"""How long after a key the score is asked for: a large pool is not searched for every letter."""
+_BAR = 24
+
+
+class EditDialog(Dialog[None]):
+    """A text area, and under it what the novelty index says of the text. `store` is not called where the text is as it was."""
+
+    HELP = """
+    The candidate's text. The bar below is its highest ROUGE-L to anything in the pool, the cross in it the threshold.
+    `ctrl+s` keeps the text, `escape` leaves it as it was, `ctrl+e` opens it in `$EDITOR`. What the model wrote stays on record.
+    A tab, a mark of direction or another character that would act on the terminal shows as `␉`, `¤` or the like, and stays what it is.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "save", "Keep", id="edit.save", priority=True, tooltip="Keep the new text."),
+        Binding("escape", "cancel", "Leave as it was", id="edit.cancel", key_display="esc", tooltip="Close without a change."),
+        Binding("ctrl+e", "editor", "$EDITOR", id="edit.editor", priority=True, tooltip="Open the text in your editor."),
+        HELP_KEY,
+    ]
+
+    DEFAULT_CSS = """
+    EditDialog > Vertical { width: 90%; max-width: 100; height: auto; max-height: 90%; }
+    EditDialog TextArea, EditDialog TextArea:focus { height: 7; border: none; padding: 0 1; background: $surface; }
+    EditDialog #score { height: 2; margin-top: 1; }
+    """
+
+    def __init__(self, text: str, candidate_id: int, steerer: Steerer, store: Store[str]) -> None:
+        super().__init__()
+        self._text = text
+        self._candidate_id = candidate_id
+        self._steerer = steerer
+        self._keeping = Keeping(self, store, lambda words: self._say(Content.styled(display_line(words, 300), "$error")))
+        self._asked = 0
+        self._timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """The text, the score."""
+        with Vertical() as window:
+            window.border_title = Content(f"Candidate c{self._candidate_id}")
+            area = SafeTextArea(self._text, soft_wrap=True, show_line_numbers=False, id="text")
+            yield area
+            yield Static(markup=False, id="score")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """The score of the text as it is."""
+        area = self.query_one(SafeTextArea)
+        area.focus()
+        area.move_cursor(area.document.end)
+        self._ask()
+
+    def on_text_area_changed(self) -> None:
+        """Ask again when the typing pauses."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(_PAUSE_S, self._ask)
+
+    def _ask(self) -> None:
+        if leaving(self):
+            return
+        self._asked += 1
+        number, text, candidate = self._asked, self.query_one(SafeTextArea).text, self._candidate_id
+
+        def score(session: Session, reader: Queries) -> tuple[int, Novelty, str, Method]:
+            novelty = session.steering.score(text, candidate)
+            nearest = reader.task(novelty.nearest).instruction if novelty.nearest is not None else ""
+            return number, novelty, nearest, session.steering.method_of(candidate)
+
+        self._steerer.ask(self, score, self._answered)
+
+    def _answered(self, answer: tuple[int, Novelty, str, Method]) -> None:
+        number, novelty, nearest, method = answer
+        if number != self._asked:
+            return
+        threshold = method.threshold
+        novel = is_novel(novelty.score, threshold, at_threshold=method.accept_at_threshold)
+        words = (f" new, below {threshold:g}", "$success") if novel else (f" not new, the threshold is {threshold:g}", "$error")
+        width = max(self.query_one("#score").content_size.width, 20)
+        self._say(
+            Content.assemble(
+                ("ROUGE-L ", "$foreground-muted"),
+                (bar(novelty.score, _BAR, threshold), "$success" if novel else "$error"),
+                (f" {novelty.score:.3f}", "bold"),
+                words,
+                "\n",
+                (f"nearest #{novelty.nearest} " if novelty.nearest is not None else "", "$foreground-muted"),
+                clip(nearest, width - 16),
+            )
+        )
+
+    def _say(self, words: Content) -> None:
+        self.query_one("#score", Static).update(words)
+
+    def action_save(self) -> None:
+        """Store the text, if it is another one."""
+        text = self.query_one(SafeTextArea).text
+        if text == self._text:
+            self._keeping.leave()
+        else:
+            self._keeping.keep(text)
+
+    def action_cancel(self) -> None:
+        """Leave the text as it was."""
+        self._keeping.leave()
+
+    def action_editor(self) -> None:
+        """Hand the text to the user's editor and take what it leaves."""
+        area = self.query_one(SafeTextArea)
+        try:
+            with self.app.suspend():
+                edited = in_editor(area.text)
+        except SuspendNotSupported:
+            self.notify("This terminal cannot be handed to an editor.", severity="warning", markup=False)
+            return
+        except (OSError, ValueError) as error:
+            self.notify(display_line(f"The editor did not start: {error}", 200), severity="error", markup=False)
+            return
+        if edited.count("\ufffd") > area.text.count("\ufffd"):
+            self.notify("What is no UTF-8 text in the file stands as \ufffd here.", severity="warning", markup=False)
+        area.text = edited
+        self._ask()
+
+
+def in_editor(text: str) -> str:
+    """Return what `$VISUAL` or `$EDITOR` (vi, if neither is set) makes of `text`, without the line end that editors add to the last line.
+
+    What is no UTF-8 in it becomes U+FFFD. Raises OSError when it cannot be run.
+    """
+    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory(prefix="studio-") as folder:
+        file = Path(folder) / "instruction.txt"
+        # Bytes: reading as text would make other line ends of those that are there.
+        file.write_bytes(text.encode("utf-8"))
+        subprocess.run([*command, str(file)], check=False)
+        edited = file.read_bytes().decode("utf-8", errors="replace")
+    if edited.endswith("\n") and not text.endswith("\n"):
+        # One that writes lines as DOS does puts its own there.
+        edited = edited[:-1] if text.endswith("\r") else edited[:-1].removesuffix("\r")
+    return edited

@@ -1,0 +1,312 @@
+"""The export dialog: which format, how split, which tasks, where to; three records before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Button, Checkbox, Input, Label, Select, Static
+
+from studio.errors import PoolError, StudioError, UsageError
+from studio.insight.lint.api import Lint, LintOptions
+from studio.insight.lint.leaving_out import without_findings
+from studio.insight.lint.registry import chosen_lints
+from studio.paths import user_path
+from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, sample_records
+from studio.pool.exchange.formats import FORMATS
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import ALL, Keep
+from studio.text import display, display_line
+from studio.tui.base import HELP_KEY, Dialog, leaving, start_latest
+from studio.tui.reader import PoolAccess
+from studio.tui.repaint import show_title
+from studio.tui.widgets.fields import Choice, MarkedBox, SafeInput
+from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.pane import Pane
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The texts of the fields as they were typed, empty for what is not asked for."""
+
+    format: str
+    seeds: bool = False
+    split: str = ""
+    quality: str = ""
+    tag: str = ""
+    lints: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An export, and the lints whose findings it leaves out."""
+
+    options: ExportOptions
+    lints: Sequence[Lint] = ()
+
+
+def read_fields(fields: Fields) -> Asked:
+    """Return what the fields ask for. Raises UsageError for the first text that means nothing, with what would."""
+    split = _share(fields.split)
+    if fields.split and (split is None or not 0 < split < 1):
+        raise UsageError("the split is a share for training between 0 and 1, such as 0.95")
+    quality = _share(fields.quality)
+    if fields.quality and (quality is None or not 0 <= quality <= 1):
+        raise UsageError("the quality is a share of yes from 0 to 1, such as 0.67")
+    codes = _words(fields.lints)
+    keep = Keep(quality, tags=tuple(_words(fields.tag)))
+    options = ExportOptions(fields.format, fields.seeds, split, keep=keep)
+    return Asked(options, chosen_lints(codes, with_file=False) if codes else ())
+
+
+def write_export(pool: Queries, asked: Asked, target: Path, path: Path, progress: Callable[[int], None]) -> ExportSummary:
+    """Write what is asked for of the pool at `path`, as one state of it. Raises PoolError, also when the lints leave nothing."""
+    if not asked.lints:
+        return export_to_files(pool, target, asked.options, path, progress)
+    with pool.one_state():
+        source = without_findings(pool, asked.lints, LintOptions(), asked.options, lambda _done, _steps: progress(0))
+        try:
+            return export_to_files(source, target, asked.options, path, progress)
+        except PoolError as error:
+            if source.tasks_left_out and not source.tasks_kept:
+                raise PoolError(f"the lints leave out all {source.tasks_left_out} tasks", "exclude fewer") from error
+            raise
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in (each.strip() for each in text.split(",")) if word]
+
+
+def _share(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+SAMPLES = 3
+_SAMPLE_TEXT = 4_000
+"""Characters of a record that the sample shows; a record may be as long as the model cared to write."""
+
+
+class _GivenUp(Exception):
+    """The user closed the dialog while it wrote."""
+
+
+class ExportDialog(Dialog[Path | None]):
+    """Made with the pool's path alone; closes with the path that was written last, or None."""
+
+    HELP = """\
+## Export
+
+Writes the data as JSON, one object a line. The records below the fields are the first that will be written. A file that is there already
+is replaced when the new one is complete, not before.
+
+*quality* keeps tasks of which at least that share of the raters' answers is yes, *tag* those with any of the tags (`keep, good`), and
+*lints* leaves out what they find when the file is written (`near-duplicate, refusal`; `studio lint --help` lists them).
+"""
+    DEFAULT_CSS = """
+    ExportDialog #box { width: 90%; max-width: 110; height: 90%; }
+    ExportDialog .row { height: 1; }
+    ExportDialog .row Label { width: 9; color: $text-muted; }
+    ExportDialog .row Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
+    ExportDialog .row #split, ExportDialog .row #quality { width: 20; }
+    ExportDialog .row .beside { width: 5; margin-left: 3; }
+    ExportDialog Select { width: 1fr; height: 1; }
+    ExportDialog Checkbox { border: none; padding: 0; background: transparent; margin-left: 3; width: auto; }
+    ExportDialog Checkbox > .toggle--button { background: $surface; }
+    ExportDialog #said { height: auto; min-height: 1; max-height: 4; }
+    ExportDialog #said.-error { color: $text-error; }
+    ExportDialog #said.-done { color: $text-success; }
+    ExportDialog Pane { height: 1fr; }
+    ExportDialog #buttons { height: 1; margin-top: 1; }
+    ExportDialog Button { margin-right: 2; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "export", "Export", id="export.write", tooltip="Write the file"),
+        Binding("escape", "close", "Close", id="export.close", tooltip="Close; an export under way is given up, nothing of it is left"),
+        HELP_KEY,
+    ]
+
+    def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open) -> None:
+        super().__init__()
+        self._path = path
+        self._access = PoolAccess(path, opened)
+        self._writing = False
+        self._given_up = False
+        self._done = 0
+        self._written: Path | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="box") as box:
+            box.border_title = Content(f"Export {display_line(self._path.name, 60)}")
+            with Horizontal(classes="row"):
+                yield Label("format")
+                options = [(Content(f"{each.name}: {each.summary}"), each.name) for each in FORMATS.values()]
+                yield Choice(options, value="alpaca", allow_blank=False, compact=True, id="format")
+            with Horizontal(classes="row"):
+                yield Label("split")
+                yield SafeInput(placeholder="none, or 0.95", id="split", compact=True)
+                yield MarkedBox(Content("with the seed tasks"), id="seeds", compact=True)
+            with Horizontal(classes="row"):
+                yield Label("quality")
+                yield SafeInput(placeholder="any, or 0.67", id="quality", compact=True)
+                yield Label("tag", classes="beside")
+                yield SafeInput(placeholder="any, or keep", id="tag", compact=True)
+            with Horizontal(classes="row"):
+                yield Label("lints")
+                yield SafeInput(placeholder="none, or those to leave out: near-duplicate, refusal", id="lints", compact=True)
+            with Horizontal(classes="row"):
+                yield Label("file", id="target-label")
+                yield SafeInput(str(self._default("alpaca")), id="target", compact=True)
+            yield Static(id="said", markup=False)
+            with Pane(id="sample-pane") as pane:
+                pane.border_title = Content(f"The first {SAMPLES} records")
+                yield Static(id="sample", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Export", id="export", compact=True, variant="primary")
+                yield Button("Close", id="close", compact=True)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.query_one("#format").focus()
+        self.set_interval(0.2, self._tell_progress)
+        self._look()
+
+    def on_unmount(self) -> None:
+        self._given_up = True
+        self._access.close()
+
+    def _read(self) -> Asked | None:
+        """What is asked for; where a field means nothing, that is said and it is None."""
+        texts = {name: self.query_one(f"#{name}", SafeInput).text.strip() for name in ("split", "quality", "tag", "lints")}
+        chosen = str(self.query_one("#format", Select).value)
+        try:
+            return read_fields(Fields(chosen, self.query_one("#seeds", Checkbox).value, **texts))
+        except UsageError as error:
+            self._fail(error)
+            return None
+
+    @on(Select.Changed)
+    def _format_changed(self, event: Select.Changed) -> None:
+        folder = bool(FORMATS[str(event.value)].files)
+        target, split = self.query_one("#target", SafeInput), self.query_one("#split", SafeInput)
+        if target.text in {str(self._default(name)) for name in FORMATS}:
+            target.text = str(self._default(str(event.value)))
+        self.query_one("#target-label", Label).update(Content("folder" if folder else "file"))
+        split.disabled = folder
+        if folder:
+            split.text = ""
+        self._look()
+
+    @on(Checkbox.Changed)
+    @on(Input.Changed)
+    def _field_changed(self) -> None:
+        self._look()
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#export")
+    def _asked_to_export(self) -> None:
+        self.action_export()
+
+    @on(Button.Pressed, "#close")
+    def action_close(self) -> None:
+        """Close. An export under way is given up; what stood at its place before is still there."""
+        self._given_up = True
+        self.dismiss(self._written)
+
+    def action_export(self) -> None:
+        """Write what is asked for, unless something is being written."""
+        if self._writing or (asked := self._read()) is None:
+            return
+        try:
+            target = self._target()
+        except StudioError as error:
+            self._fail(error)
+            return
+        start_latest(self, "export", self._export, target, asked)
+
+    def _look(self) -> None:
+        """Show the sample of what is asked for, and whether something is there already."""
+        asked = self._read()
+        if asked is None:
+            return
+        options = asked.options
+        there = self._exists() and not FORMATS[options.format].files and options.split is None
+        self.query_one("#export", Button).label = Content("Replace" if there else "Export")
+        self._say("this file is there already and will be replaced" if there else "")
+        lints = ", before the lints have left out what they find" if asked.lints else ""
+        show_title(self.query_one("#sample-pane"), f"The first {SAMPLES} records{lints}")
+        start_latest(self, "sample", self._sample, options)
+
+    async def _sample(self, options: ExportOptions) -> None:
+        try:
+            records = await self._access.ask(lambda pool: sample_records(pool, options, SAMPLES))
+        except StudioError as error:
+            self._fail(error)
+            return
+        empty = "Nothing to export yet: no task has an instance. Play a round first, or take the seed tasks along."
+        if options.keep != ALL:
+            empty = "No task has that quality and tag. Raters judge tasks with v, tags are given on the pool screen with n."
+        shown = "\n\n".join(display(record[:_SAMPLE_TEXT]) for record in records)
+        self.query_one("#sample", Static).update(Content(shown or empty))
+
+    async def _export(self, target: Path, asked: Asked) -> None:
+        def progress(tasks: int) -> None:
+            self._done = tasks
+            if self._given_up:
+                raise _GivenUp
+
+        def write(pool: Queries) -> ExportSummary | None:
+            try:
+                return write_export(pool, asked, target, self._path, progress)
+            except _GivenUp:
+                return None
+
+        self._writing, self._done = True, 0
+        try:
+            summary = await self._access.ask(write)
+        except StudioError as error:
+            self._fail(error)
+            return
+        finally:
+            self._writing = False
+        if summary is not None:
+            self._written = target
+            places = "\n".join(f"{display_line(str(path))} ({count:,} records)" for path, count in summary.records.items())
+            self._say(f"written, {summary.tasks:,} {'task' if summary.tasks == 1 else 'tasks'}:\n{places}", "-done")
+            self.app.notify(f"exported {summary.total:,} records", markup=False)
+
+    def _default(self, format_name: str) -> Path:
+        ending = "" if FORMATS[format_name].files else ".jsonl"
+        return self._path.absolute().with_name(f"{self._path.stem}.{format_name}{ending}")
+
+    def _target(self) -> Path:
+        """The file or folder named. Raises UsageError and PoolError for one that cannot be used."""
+        return user_path(self.query_one("#target", SafeInput).text.strip(), PoolError).absolute()
+
+    def _exists(self) -> bool:
+        with suppress(StudioError):
+            return self._target().exists()
+        return False
+
+    def _tell_progress(self) -> None:
+        if self._writing and not leaving(self):
+            self._say(f"writing … {self._done:,} tasks")
+
+    def _fail(self, error: StudioError) -> None:
+        self._say(display_line(f"{error.message}: {error.hint}" if error.hint else error.message), "-error")
+
+    def _say(self, text: str, kind: str = "") -> None:
+        said = self.query_one("#said", Static)
+        for each in ("-error", "-done"):
+            said.set_class(each == kind, each)
+        said.update(Content(text))

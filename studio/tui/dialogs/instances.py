@@ -1,0 +1,205 @@
+"""The instances of one task: look at them, drop one, bring one back, correct one, ask for more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Label, OptionList, Static
+from textual.widgets.option_list import Option
+
+from studio.loop.steering import Steering
+from studio.pool.records import InstanceRecord
+from studio.records import Decider, Verdict
+from studio.text import display_line, spoken
+from studio.tui.base import HELP_KEY, Dialog, Keeping, Store, lay_over
+from studio.tui.cells import clip, cut
+from studio.tui.runner import Told
+from studio.tui.steering import Steerer
+from studio.tui.widgets.fields import Listing, SafeTextArea
+from studio.tui.widgets.key_bar import KeyBar
+
+_SHOWN = 600
+
+
+class InstancesDialog(Dialog[None]):
+    """A list with the verdict of each instance; every change is one action that can be undone."""
+
+    HELP = """
+    All instances of the task, rejected ones too. `e` or `enter` corrects the one under the cursor, `x` drops it or brings it back, `m`
+    lets the model write more. Each is recorded beside what the rule decided, and `u` on the studio screen takes it back.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "edit", "Edit", id="instances.edit", tooltip="Correct input and output."),
+        Binding("x", "turn", "Drop or restore", id="instances.toggle", tooltip="Reject the instance, or accept it."),
+        Binding("m", "more", "More", id="instances.more", tooltip="Let the model write more of them."),
+        Binding("escape", "leave", "Close", id="instances.close", key_display="esc", tooltip="Go back."),
+        Binding("j", "down", "Down", show=False, id="instances.down", tooltip="The next one."),
+        Binding("k", "up", "Up", show=False, id="instances.up", tooltip="The one before."),
+        HELP_KEY,
+    ]
+
+    DEFAULT_CSS = """
+    InstancesDialog > Vertical { width: 92%; max-width: 110; height: 80%; }
+    InstancesDialog #instruction { color: $foreground-muted; height: auto; max-height: 3; margin-bottom: 1; }
+    InstancesDialog OptionList, InstancesDialog OptionList:focus { height: 1fr; border: none; background: $panel; padding: 0; }
+    """
+
+    def __init__(self, task_id: int, instruction: str, steerer: Steerer) -> None:
+        super().__init__()
+        self._task_id = task_id
+        self._instruction = instruction
+        self._steerer = steerer
+        self._instances: list[InstanceRecord] = []
+
+    def compose(self) -> ComposeResult:
+        """The instruction and its instances."""
+        with Vertical() as window:
+            window.border_title = Content(f"Instances of task #{self._task_id}")
+            yield Static(Content(cut(self._instruction, _SHOWN)), markup=False, id="instruction")
+            yield Listing(id="list")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Read them."""
+        self.query_one(OptionList).focus()
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the instances again, now or as soon as the runner is idle."""
+        task = self._task_id
+
+        self._steerer.ask(self, lambda _, reader: reader.instances(task), self._show)
+
+    def _show(self, instances: list[InstanceRecord]) -> None:
+        self._instances = instances
+        listing = self.query_one(OptionList)
+        at = listing.highlighted or 0
+        listing.clear_options()
+        nothing = Option("There are none yet. Press m for some.", disabled=True)
+        listing.add_options([Option(_entry(each)) for each in instances] or [nothing])
+        if instances:
+            listing.highlighted = min(at, len(instances) - 1)
+
+    def action_down(self) -> None:
+        """Move on."""
+        self.query_one(OptionList).action_cursor_down()
+
+    def action_up(self) -> None:
+        """Move back."""
+        self.query_one(OptionList).action_cursor_up()
+
+    def action_turn(self) -> None:
+        """Drop an accepted instance, bring a rejected one back."""
+        found = self._chosen()
+        if found is None:
+            return
+
+        def turn(steering: Steering) -> str:
+            # As it is decided by then: the list may not show yet what the key before has done.
+            accepted = steering.reader.instance(found.id).verdict is Verdict.ACCEPTED
+            return steering.drop_instance(found.id) if accepted else steering.restore_instance(found.id)
+
+        self._steerer.act(self, turn, lambda _: self.reload())
+
+    def on_option_list_option_selected(self) -> None:
+        """Enter or a click opens it."""
+        self.action_edit()
+
+    def action_edit(self) -> None:
+        """Open input and output."""
+        found = self._chosen()
+        if found is None or not self._steerer.ready(self):
+            return
+
+        def store(texts: tuple[str, str], stored: Callable[[], None], failed: Told) -> None:
+            def then(_: str) -> None:
+                stored()
+                self.reload()
+
+            self._steerer.act(self, lambda steering: steering.edit_instance(found.id, *texts), then, failed)
+
+        lay_over(self, InstanceEditor(found, store))
+
+    def action_more(self) -> None:
+        """Let the model write more and close: the studio screen shows how it goes."""
+        if self._steerer.more_instances(self, self._task_id):
+            self.dismiss()
+
+    def action_leave(self) -> None:
+        """Go back."""
+        self.dismiss()
+
+    def _chosen(self) -> InstanceRecord | None:
+        at = self.query_one(OptionList).highlighted
+        return self._instances[at] if at is not None and at < len(self._instances) else None
+
+
+class InstanceEditor(Dialog[None]):
+    """Two text areas, for input and output. `store` is not called where both are as they were."""
+
+    HELP = "Input and output of one instance. `ctrl+s` keeps them, `escape` leaves them as they were; `tab` goes to the other field."
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "save", "Keep", id="instance.save", priority=True, tooltip="Keep both texts."),
+        Binding("escape", "leave", "Leave as it was", id="instance.leave", key_display="esc", tooltip="Close without a change."),
+        HELP_KEY,
+    ]
+
+    DEFAULT_CSS = """
+    InstanceEditor > Vertical { width: 92%; max-width: 110; height: 80%; }
+    InstanceEditor Label { color: $foreground-muted; }
+    InstanceEditor #fault { height: auto; color: $text-error; }
+    InstanceEditor TextArea, InstanceEditor TextArea:focus { height: 1fr; border: none; padding: 0 1; background: $surface; }
+    """
+
+    def __init__(self, instance: InstanceRecord, store: Store[tuple[str, str]]) -> None:
+        super().__init__()
+        self._instance = instance
+        self._keeping = Keeping(self, store, lambda words: self.query_one("#fault", Static).update(Content(display_line(words, 300))))
+
+    def compose(self) -> ComposeResult:
+        """The two fields."""
+        with Vertical() as window:
+            window.border_title = Content(f"Instance {self._instance.position + 1}")
+            for name, text in (("input", self._instance.input), ("output", self._instance.output)):
+                yield Label(name, markup=False)
+                area = SafeTextArea(text, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id=name)
+                yield area
+            yield Static(id="fault", markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """The output is what mostly needs a hand."""
+        self.query_one("#output").focus()
+
+    def action_save(self) -> None:
+        """Store the texts, if they are others."""
+        texts = (self.query_one("#input", SafeTextArea).text, self.query_one("#output", SafeTextArea).text)
+        if texts == (self._instance.input, self._instance.output):
+            self._keeping.leave()
+        else:
+            self._keeping.keep(texts)
+
+    def action_leave(self) -> None:
+        """Leave both as they were."""
+        self._keeping.leave()
+
+
+def _entry(instance: InstanceRecord) -> Content:
+    accepted = instance.verdict is Verdict.ACCEPTED
+    who = "by you" if instance.decided_by is Decider.HUMAN else clip(spoken(instance.reason), 24)
+    head = (f"{'✓ accepted' if accepted else '✗ rejected'}  ", "$success" if accepted else "$error")
+    return Content.assemble(
+        head,
+        (f"{who}\n", "$foreground-muted"),
+        ("  in  ", "$foreground-muted"),
+        clip(instance.input, 400) or "(none)",
+        ("\n  out ", "$foreground-muted"),
+        clip(instance.output, 400) or "(none)",
+    )

@@ -1,0 +1,233 @@
+"""Help for the focused part, and the log of what has happened since the studio was started: both lie over any screen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from inspect import cleandoc
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widgets import Markdown, Static
+
+from studio.errors import StudioError
+from studio.loop.events import EngineRestarted, RequestRetried, RoundFinished, RoundStarted, StageFinished
+from studio.text import display_line
+from studio.tui.base import Dialog, Page, send_to_clipboard
+from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, WorkEnded
+from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.pane import GrowingText
+
+
+class HelpDialog(Dialog[None]):
+    """The texts of the focused widget and of its screen, and every key with what it does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1,question_mark,q", "leave", "Close", id="help.close", key_display="esc", tooltip="Close the help."),
+        Binding("j", "scroll(1)", "Down", show=False, id="help.down", tooltip="Scroll down."),
+        Binding("k", "scroll(-1)", "Up", show=False, id="help.up", tooltip="Scroll up."),
+    ]
+
+    DEFAULT_CSS = """
+    HelpDialog > Vertical { width: 90%; max-width: 92; height: 90%; }
+    HelpDialog Markdown { background: $panel; margin: 0; padding: 0; height: auto; }
+    HelpDialog MarkdownHeader { margin: 1 0; content-align: left middle; }
+    HelpDialog MarkdownBlock:first-child { margin-top: 0; }
+    HelpDialog Static { height: auto; }
+    """
+
+    def __init__(self, asked_on: Screen[object]) -> None:
+        super().__init__()
+        self._texts = _help_of(asked_on)
+        self._keys = _keys_of(asked_on)
+
+    def compose(self) -> ComposeResult:
+        """Texts first, keys below."""
+        with Vertical() as window:
+            window.border_title = Content("Help")
+            with VerticalScroll():
+                # HELP texts are the studio's own; nobody else's text is ever shown as Markdown.
+                yield Markdown("\n\n".join(self._texts))
+                yield Static(self._keys, markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Arrows scroll at once."""
+        self.query_one(VerticalScroll).focus()
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
+
+    def action_leave(self) -> None:
+        """Go back."""
+        self.dismiss()
+
+
+def _help_of(screen: Screen[object]) -> list[str]:
+    """The HELP of the focused widget and of everything around it, the nearest first."""
+    start: DOMNode = screen.focused or screen
+    texts = [str(node.HELP) for node in start.ancestors_with_self if getattr(node, "HELP", None)]
+    return [cleandoc(text) for text in texts]
+
+
+def _keys_of(screen: Screen[object]) -> Content:
+    lines: dict[str, tuple[list[str], str]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if not active.enabled or not binding.description or binding.system:
+            continue
+        keys, _ = lines.setdefault(binding.action, ([], binding.tooltip or binding.description))
+        keys.append(screen.app.get_key_display(binding))
+    shown = [(" ".join(dict.fromkeys(keys)), words) for keys, words in lines.values()]
+    width = max((len(keys) for keys, _ in shown), default=0)
+    return Content("\n").join(Content.assemble((f"{keys:>{width}}  ", "$accent bold"), words) for keys, words in shown)
+
+
+_KEPT = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened. `at` is local time; `text` may be anything, it is cleaned where it is shown."""
+
+    at: datetime
+    text: str
+    error: bool
+
+
+class ActivityLog:
+    """The last lines, oldest first. `count` counts all there ever were; only the thread of the screens may use it."""
+
+    def __init__(self, now: Callable[[], datetime] = datetime.now) -> None:
+        self._now = now
+        self._lines: deque[Line] = deque(maxlen=_KEPT)
+        self.count = 0
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return tuple(self._lines)
+
+    def add(self, text: str, *, error: bool = False) -> None:
+        """Note that something happened now."""
+        self._lines.append(Line(self._now(), text, error))
+        self.count += 1
+
+
+def log_line(notice: Notice) -> tuple[str, bool] | None:
+    """Return the line for a notice and whether it is an error; None for what is not worth one. The text is cleaned where it is shown."""
+    match notice:
+        case Loading(model, notes):
+            return "; ".join((*notes, f"loading {model or 'the bundled model'}")), False
+        case Opened(info, method, seed, resumed, _):
+            verb = "going on with the run" if resumed else "a new run"
+            return f"{verb}: {info.model.name}, {info.backend}, profile {method.profile}, seed {seed}", False
+        case RoundStarted(number, stage):
+            return f"round {number} begins or goes on at {stage}", False
+        case StageFinished(number, stage, _):
+            return f"round {number}: {stage} is done", False
+        case RoundFinished(number, accepted, rejected, instances, generated):
+            candidates = accepted + sum(rejected.values())
+            return f"round {number} brought {accepted} tasks of {candidates} candidates, {instances} instances; {generated} in all", False
+        case EngineRestarted(stage, attempt, cause):
+            return f"the engine died in {stage} and was started again, attempt {attempt}: {cause}", True
+        case RequestRetried(stage, ordinal, attempt, cause):
+            return f"request {ordinal + 1} of {stage} is sent again {notice.when}, attempt {attempt}: {cause}", True
+        case WorkEnded(work, stopped):
+            return f"{work} ended" + (f": {stopped}" if stopped is not None else ""), False
+        case Answered(_, str(words)):
+            # What a person does has words: they are what the toast says, too.
+            return f"by you: {words}", False
+        case Failed(error) | Answered(_, StudioError() as error):
+            return f"{error.message}; {error.hint}" if error.hint else error.message, True
+        case _:
+            return None
+
+
+_TIME = len("00:00:00  ")
+_ERROR = "error  "
+_LINE = 2_000
+"""Characters of one entry that are shown."""
+_SHOWN = 500
+"""Entries that are shown, up to twice as many as it grows: wrapping thousands takes a second."""
+FOLLOW_S = 0.5
+
+
+class LogScreen(Page[None]):
+    """Shows the log and follows it; who scrolls up stays where he is."""
+
+    HELP = """\
+## Log
+
+What has happened since the studio was started, the newest last. **y** sends the last 5,000 entries to the clipboard.
+"""
+    DEFAULT_CSS = """
+    LogScreen #title { height: 1; padding: 0 1; background: $surface; text-style: bold; }
+    LogScreen GrowingText { height: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "copy", "Copy", id="log.copy", tooltip="Send the log to the clipboard"),
+        Binding("escape", "close", "Close", id="log.close", tooltip="Back to where you were"),
+    ]
+
+    def __init__(self, log: ActivityLog, *, follow_s: float = FOLLOW_S) -> None:
+        super().__init__()
+        self._activity = log
+        self._follow_s = follow_s
+        self._shown = -1
+        self._first = 0
+
+    def compose(self) -> ComposeResult:
+        yield Static(Content("Log"), id="title", markup=False)
+        yield GrowingText("Nothing has happened yet.", _words, id="log-pane")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.query_one(GrowingText).focus()
+        self.follow()
+        self.set_interval(self._follow_s, self.follow)
+
+    def follow(self) -> None:
+        """Show what was added since."""
+        if self._activity.count == self._shown:
+            return
+        pane = self.query_one(GrowingText)
+        pane.follows = pane.is_vertical_scroll_end
+        before, self._shown = self._shown, self._activity.count
+        lines = self._activity.lines
+        # The pane wraps only what is added at its end, so the beginning stays where it is until there are twice as many.
+        if before < 0 or self._shown - self._first > 2 * _SHOWN:
+            self._first = max(self._shown - _SHOWN, 0)
+        shown = lines[max(self._first - (self._shown - len(lines)), 0) :]
+        earlier = [f"{self._first:,} earlier lines are not shown"] if self._first else []
+        if shown:
+            pane.draw("\n".join([*earlier, *map(_entry, shown)]), _line)
+
+    def action_copy(self) -> None:
+        text = "\n".join(f"{line.at:%H:%M:%S} {line.text}" for line in self._activity.lines)
+        send_to_clipboard(self.app, text)
+
+    def action_close(self) -> None:
+        self.dismiss()
+
+
+def _entry(line: Line) -> str:
+    return f"{line.at:%H:%M:%S}  {_ERROR if line.error else ''}{display_line(line.text, _LINE)}"
+
+
+def _line(entry: str, _place: int) -> Content:
+    """An entry, which is clean already: its time and, of an error, the word for it stand out."""
+    time, rest = entry[:_TIME], entry[_TIME:]
+    word = _ERROR if rest.startswith(_ERROR) else ""
+    return Content.assemble((time, "$text-muted"), (word, "bold $text-error"), rest[len(word) :])
+
+
+def _words(text: str, _place: int) -> Content:
+    return Content(text)

@@ -1,0 +1,1 @@
+"""The insight screen: the pool's figures, and what another rule would have decided."""

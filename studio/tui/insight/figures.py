@@ -1,0 +1,251 @@
+"""The first page of the insight screen: three plots, and the pool's figures beside the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.color import Color
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+from textual_plotext import PlotextPlot
+
+from studio.insight.distributions import Distribution
+from studio.insight.report import beside_the_paper
+from studio.insight.statistics import BINS, RoundRow, Statistics
+from studio.text import spoken
+from studio.tui.cells import fit
+
+
+class FigurePlot(PlotextPlot):
+    """A plot of the pool's figures, drawn anew when they or its size change."""
+
+    DEFAULT_CSS = """
+    FigurePlot { height: 12; min-height: 8; border-top: solid $border-blurred; border-title-color: $text-muted; padding: 0 1; }
+    """
+    TITLE = ""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.border_title = Content(self.TITLE)
+        self._figures: Statistics | None = None
+
+    def show(self, figures: Statistics) -> None:
+        """Draw other figures."""
+        self._figures = figures
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._figures is None or not self.size.width:
+            return
+        self.plt.clear_data()
+        self.plt.xticks([], [])
+        self.plt.yticks([], [])
+        self.draw(self._figures)
+        self.refresh()
+
+    def draw(self, figures: Statistics) -> None:
+        """Plot the figures with `self.plt`."""
+
+    def colour(self, name: str) -> tuple[int, int, int]:
+        """A colour of the theme, as plotext takes it."""
+        return Color.parse(self.app.theme_variables.get(name, "white")).rgb
+
+
+class YieldPlot(FigurePlot):
+    """Candidates of each round, the accepted part below."""
+
+    TITLE = "Candidates by round: accepted █, rejected ░"
+
+    def draw(self, figures: Statistics) -> None:
+        bins = _binned(figures.rounds, max(self.size.width - 10, 10))
+        if not bins:
+            return
+        first = [row.round for row in bins]
+        # The second lies over the first; the marks tell them apart where there is no colour.
+        self.plt.bar(first, [row.candidates for row in bins], width=0.8, color=self.colour("error"), marker="░")
+        self.plt.bar(first, [row.accepted for row in bins], width=0.8, color=self.colour("success"), marker="█")
+        self._ticks(first, [row.candidates for row in bins])
+
+    def _ticks(self, first: Sequence[int], heights: Sequence[int]) -> None:
+        self.plt.xticks(*_ticks(first))
+        top = max(heights) or 1
+        self.plt.ylim(0, top)
+        self.plt.yticks([0, top], ["0", str(top)])
+
+
+class AcceptancePlot(FigurePlot):
+    """The share of candidates that each round's decisions accepted, and of the tasks that opened with a word no task before them had."""
+
+    TITLE = "% accepted ─, % of tasks with a new opening word ○"
+
+    def draw(self, figures: Statistics) -> None:
+        bins = [row for row in _binned(figures.rounds, max(self.size.width - 10, 10)) if row.candidates]
+        if not bins:
+            return
+        shares = [100 * row.accepted / row.candidates for row in bins]
+        places = [row.round for row in bins]
+        yielding = [row for row in bins if row.accepted]
+        opened = [100 * min(row.new_openings / row.accepted, 1) for row in yielding]
+        self.plt.scatter([row.round for row in yielding], opened, color=self.colour("secondary"), marker="○")
+        self.plt.plot(places, shares, color=self.colour("primary"), marker="braille" if len(bins) > 1 else "dot")
+        self.plt.xticks(*_ticks(places))
+        self.plt.ylim(0, 100)
+        self.plt.yticks([0, 50, 100], ["0", "50", "100"])
+
+
+class SeedScorePlot(FigurePlot):
+    """How similar the generated tasks are to the seeds, and to the nearest task of any kind."""
+
+    TITLE = "Tasks by highest ROUGE-L to a seed █, to any task ░"
+
+    def draw(self, figures: Statistics) -> None:
+        seeds, tasks = figures.seed_score_histogram, figures.nearest_score_histogram
+        if not any(seeds):
+            return
+        # Two bars side by side in each bin.
+        for counts, shift, colour, mark in ((seeds, 0.25, "secondary", "█"), (tasks, 0.75, "accent", "░")):
+            places = [(place + shift) / BINS for place in range(BINS)]
+            self.plt.bar(places, list(counts), width=0.45, color=self.colour(colour), marker=mark)
+        edges = [place / BINS for place in range(0, BINS + 1, 2)]
+        self.plt.xticks(edges, [f"{edge:.1f}" for edge in edges])
+        self.plt.xlim(0, 1)
+        top = max(*seeds, *tasks)
+        self.plt.ylim(0, top)
+        self.plt.yticks([0, top], ["0", f"{top:,}"])
+
+
+def _binned(rounds: Sequence[RoundRow], most: int) -> list[RoundRow]:
+    """Rows for at most `most` columns: neighbouring rounds are summed up under the number of the first."""
+    size = max(-(-len(rounds) // most), 1)
+    groups = [rounds[start : start + size] for start in range(0, len(rounds), size)]
+    return [
+        RoundRow(
+            group[0].round,
+            sum(row.candidates for row in group),
+            sum(row.accepted for row in group),
+            sum(row.new_openings for row in group),
+        )
+        for group in groups
+    ]
+
+
+def _ticks(places: Sequence[int]) -> tuple[list[float], list[str]]:
+    step = max(len(places) // 6, 1)
+    chosen = list(places[::step])
+    return [float(place) for place in chosen], [str(place) for place in chosen]
+
+
+_ROW = 28
+_BAR = 14
+_COLUMN = 13
+_BLOCKS = 5
+
+
+class Scorecard(Vertical):
+    """Blocks of text; they wrap nowhere and are cut at the edge."""
+
+    DEFAULT_CSS = """
+    Scorecard { height: auto; }
+    Scorecard #lengths { margin-bottom: 0; }
+    Scorecard Static { height: auto; border-top: solid $border-blurred; border-title-color: $text-muted; padding: 0 1; margin-bottom: 1; }
+    """
+
+    def compose(self) -> ComposeResult:
+        for name, title in (
+            ("paper", "Generated data, beside the paper's"),
+            ("outlook", "What comes, and what it costs"),
+            ("reasons", "Candidates"),
+            ("instances", "Rejected instances"),
+            ("lengths", "Words of the generated data"),
+        ):
+            block = Static(id=name, markup=False)
+            block.border_title = Content(title)
+            yield block
+
+    def show(self, figures: Statistics) -> None:
+        """Show other figures."""
+        self.query_one("#paper", Static).update(_paper(figures))
+        self.query_one("#outlook", Static).update(_outlook(figures))
+        self.query_one("#reasons", Static).update(_reasons(figures.accepted, figures.rejected, figures.candidates))
+        fallen = sum(figures.rejected_instances.values())
+        instances = self.query_one("#instances", Static)
+        instances.display = fallen > 0
+        instances.update(_reasons(None, figures.rejected_instances, fallen))
+        lengths = self.query_one("#lengths", Static)
+        lengths.display = figures.instruction_words.count > 0
+        lengths.update(_lengths((figures.instruction_words, figures.input_words, figures.output_words)))
+
+
+def _paper(figures: Statistics) -> Content:
+    names = (
+        "instructions",
+        "classification tasks",
+        "instances",
+        "instances a task",
+        "instances, empty input",
+        "words, instruction",
+        "words, input if any",
+        "words, output",
+    )
+    parts: list[str | tuple[str, str]] = [(f"{'':{_ROW}}{'pool':>10}{'paper':>10}", "$text-muted")]
+    for name, (here, there) in zip(names, beside_the_paper(figures), strict=True):
+        parts += [f"\n{name:{_ROW}}", (f"{here:>10}", "bold"), (f"{there:>10}", "$text-muted")]
+    return Content.assemble(*parts)
+
+
+def _lengths(columns: Sequence[Distribution]) -> Content:
+    """Medians and the middle nine tenths, and a histogram whose bins double in width."""
+    parts: list[str | tuple[str, str]] = [(f"{'':14}{'instruction':>{_COLUMN}}{'input':>{_COLUMN}}{'output':>{_COLUMN}}", "$text-muted")]
+    for name, values in (
+        ("median", [f"{each.median:,}" for each in columns]),
+        ("90 % have", [f"{each.q05:,} to {each.q95:,}" for each in columns]),
+        ("longest", [f"{each.maximum:,}" for each in columns]),
+    ):
+        cells = (value if each.count else "-" for value, each in zip(values, columns, strict=True))
+        parts += [f"\n{name:14}", ("".join(f"{cell:>{_COLUMN}}" for cell in cells), "bold")]
+    bins = {found.low: found.label for each in columns for found in each.bins}
+    for low in sorted(bins):
+        parts.append(f"\n{bins[low]:>12}  ")
+        for each in columns:
+            count = next((found.count for found in each.bins if found.low == low), 0)
+            most = max((found.count for found in each.bins), default=1)
+            filled = -(-count * _BLOCKS // most)
+            number = f"{count:,}" if count else ""
+            parts += [f"{number:>{_COLUMN - _BLOCKS - 1}} ", (f"{'█' * filled:{_BLOCKS}}", "$text-primary")]
+    return Content.assemble(*parts)
+
+
+def _outlook(figures: Statistics) -> Content:
+    found = figures.saturation
+    if found.expected is None or found.low is None or found.high is None:
+        lines = [f"no estimate yet: {found.refused}"]
+    else:
+        lines = [
+            f"{found.ahead:,} more candidates: about {found.expected:,.0f} new tasks",
+            f"95 % interval {found.low:,.0f} to {found.high:,.0f}, from {found.rounds:,} rounds of the latest run",
+        ]
+    if figures.generated:
+        lines.append(
+            f"a task: {figures.written_tokens_per_task:,.0f} tokens written, {figures.read_tokens_per_task:,.0f} read,"
+            f" at most {figures.seconds_per_task:,.2f} s"
+        )
+        lines.append(f"{figures.opening_words:,} different opening words")
+    return Content("\n".join(lines))
+
+
+def _reasons(accepted: int | None, rejected: dict[str, int], whole: int) -> Content:
+    rows = [] if accepted is None else [("accepted", accepted, "$text-success")]
+    rows += [(reason, count, "$text-error") for reason, count in rejected.items()]
+    if not whole:
+        return Content("none yet")
+    parts: list[str | tuple[str, str]] = []
+    for place, (reason, count, colour) in enumerate(rows):
+        share = count / whole
+        filled = round(share * _BAR)
+        parts += ["\n" if place else "", (fit(spoken(reason), 24), colour), f"{count:>8,} {share:>6.1%} ", ("█" * filled, colour)]
+    return Content.assemble(*parts)

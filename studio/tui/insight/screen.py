@@ -1,0 +1,255 @@
+"""The insight screen: what the pool's figures say, while they change, and the way to let hold what another rule would have decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static, TabbedContent, TabPane
+
+from studio.errors import StudioError
+from studio.insight.statistics import Statistics, statistics
+from studio.pool.pool import Queries
+from studio.text import display_line
+from studio.tui.base import start_latest
+from studio.tui.insight.figures import AcceptancePlot, FigurePlot, Scorecard, SeedScorePlot, YieldPlot
+from studio.tui.insight.panes import DiversityPane, EvaluationPane, FiguresPane, OpinionsPane
+from studio.tui.insight.what_if import WhatIfPane
+from studio.tui.reader import PoolAccess
+from studio.tui.steering import SteeredScreen, Steerer
+from studio.tui.widgets.header import HeaderFacts, StudioHeader, header_facts
+from studio.tui.widgets.key_bar import KeyBar
+
+
+class InsightSteering(SteeredScreen):
+    """The steering half of the insight screen; without a `steerer` no key of it is there."""
+
+    STEERING: ClassVar[list[BindingType]] = [
+        Binding("a", "apply", "Apply", id="insight.apply", tooltip="Decide these candidates so: one action, which u takes back"),
+        Binding("u", "undo", "Undo", id="insight.undo", tooltip="Take back the newest of your actions"),
+        Binding("U,ctrl+y", "redo", "Redo", id="insight.redo", tooltip="Do again what was taken back last", show=False),
+    ]
+
+    def steers(self, action: str) -> bool | None:
+        """Whether a steering action applies now; None when `action` is none."""
+        if action not in ("apply", "undo", "redo"):
+            return None
+        if self.steerer is None or not self.is_mounted or self.query_one(TabbedContent).active != "what-if":
+            return False
+        preview = self.query_one(WhatIfPane).preview
+        return action != "apply" or (preview is not None and bool(preview.flips))
+
+    def action_apply(self) -> None:
+        """Let hold what is previewed."""
+        preview = self.query_one(WhatIfPane).preview
+        if preview is not None:
+            self._steer(lambda steering: f"{steering.apply_what_if(preview.change, preview.flips)} · u takes it back")
+
+    def steering_commands(self) -> Iterator[SystemCommand]:
+        """The palette's entries for what applies now."""
+        offers = (
+            ("apply", "What if: apply", "Decide the candidates that would flip so, as one action", self.action_apply),
+            ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
+            ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
+        )
+        return self._offered(offers)
+
+
+FOLLOW_S = 2.0
+"""How often the screen looks whether a session has written."""
+
+
+class InsightScreen(InsightSteering):
+    """Made with the pool's path; it reads through connections of its own, beside whoever writes.
+
+    With a `steerer` what another rule would have decided can be applied.
+    """
+
+    HELP = """\
+## Insight
+
+How the pool grows: what each round brought, why candidates fell, how far the tasks are from the seeds, and the figures of the paper beside
+them. It follows a running session. A new opening word is a first word that no instruction before had; what more candidates bring is read
+off the curve of the latest run's rounds. **w** turns to *what if*: another threshold or other filters, and which candidates that would
+flip. **d** turns to *diversity*: root verbs with their objects, new verbs by round, and measures of words. **o** turns to *opinions*:
+what raters said beside the paper's table 2, and how far a judge agrees with them. **e** turns to *evaluation*: base and tuned model on
+the tasks held out, and the grades people gave their answers blind.
+
+There, between stages, **a** applies what is shown: each candidate that flips gets a verdict of yours beside the rule's, all in one action.
+**u** takes it back, **U** does it again. Tasks that join after their round have no instances until you ask for them.
+"""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  (Textual's own type)
+    DEFAULT_CSS = """
+    InsightScreen #said { height: auto; max-height: 3; padding: 0 1; color: $text-muted; background: $surface; }
+    InsightScreen #said.-error { color: $text-error; }
+    InsightScreen TabbedContent, InsightScreen ContentSwitcher { height: 1fr; }
+    InsightScreen TabPane { padding: 0; height: 1fr; }
+    InsightScreen #figures-scroll { scrollbar-size-vertical: 1; }
+    InsightScreen #columns { height: auto; }
+    InsightScreen.-wide #plots { width: 1fr; height: auto; }
+    InsightScreen.-wide FigurePlot { height: 11; }
+    InsightScreen.-wide Scorecard { width: 1fr; }
+    InsightScreen.-narrow #columns { layout: vertical; }
+    InsightScreen.-narrow #plots { height: auto; }
+    InsightScreen.-empty #columns { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *InsightSteering.STEERING,
+        Binding("w", "what_if", "What if", id="insight.what-if", tooltip="Decide the candidates again with other rules"),
+        Binding("d", "turn('diversity')", "Diversity", id="insight.diversity", tooltip="Root verbs, their objects, and words"),
+        Binding("o", "turn('opinions')", "Opinions", id="insight.opinions", tooltip="What raters and judges said, and how far they agree"),
+        Binding(
+            "e", "turn('evaluation')", "Evaluation", id="insight.evaluation", tooltip="What models answered to tasks held out, and grades"
+        ),
+        Binding("j", "scroll(1)", "Down", id="insight.down", tooltip="Scroll down", show=False),
+        Binding("k", "scroll(-1)", "Up", id="insight.up", tooltip="Scroll up", show=False),
+    ]
+
+    def __init__(
+        self, path: Path, opened: Callable[[Path], Queries] = Queries.open, *, steerer: Steerer | None = None, follow_s: float = FOLLOW_S
+    ) -> None:
+        super().__init__()
+        self.steerer = steerer
+        self._path = path
+        self._access = PoolAccess(path, opened)
+        self._opened = opened
+        self._follow_s = follow_s
+        self._version = -1
+        self._looked = self._took_s = 0.0
+
+    def compose(self) -> ComposeResult:
+        yield StudioHeader(HeaderFacts(pool=self._path.name), mode="insight")
+        yield Static("reading the pool …", id="said", markup=False)
+        with TabbedContent():
+            with TabPane("Figures", id="figures"), VerticalScroll(id="figures-scroll"), Horizontal(id="columns"):
+                with VerticalScroll(id="plots", can_focus=False):
+                    yield YieldPlot(id="yields")
+                    yield AcceptancePlot(id="acceptance")
+                    yield SeedScorePlot(id="seed-scores")
+                yield Scorecard()
+            with TabPane("What if", id="what-if"):
+                yield WhatIfPane(self._path, self._opened)
+            with TabPane("Diversity", id="diversity"):
+                yield DiversityPane(self._path, self._opened, id="diversity-figures")
+            with TabPane("Opinions", id="opinions"):
+                yield OpinionsPane(self._path, self._opened, id="opinion-figures")
+            with TabPane("Evaluation", id="evaluation"):
+                yield EvaluationPane(self._path, self._opened, id="evaluation-figures")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.add_class("-empty")
+        self.query_one("#figures-scroll").focus()
+        self.set_interval(self._follow_s, self._follow)
+
+    def on_unmount(self) -> None:
+        self._access.close()
+
+    def came(self, *, first: bool) -> None:
+        if first:
+            self.look()
+        else:
+            self._follow()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
+        """Applying belongs to what-if, and to a pool that is played."""
+        steers = self.steers(action)
+        return True if steers is None else steers
+
+    @on(WhatIfPane.Decided)
+    @on(TabbedContent.TabActivated)
+    def _offer_others(self) -> None:
+        self.refresh_bindings()
+        if (pane := self._figures_pane()) is not None:
+            pane.look()
+
+    def changed(self) -> None:
+        """Decide again what is previewed, and read the figures."""
+        self.query_one(WhatIfPane).decide()
+        self.look()
+
+    def look(self) -> None:
+        """Read the figures, unless nothing has been committed since they were read."""
+        start_latest(self, "figures", self._look)
+
+    def action_what_if(self) -> None:
+        """Turn to what-if, or back to the figures."""
+        self.action_turn("what-if")
+
+    def action_turn(self, tab: str) -> None:
+        """Turn to a tab, or from it back to the figures."""
+        tabs = self.query_one(TabbedContent)
+        tabs.active = "figures" if tabs.active == tab else tab
+        if tabs.active == "what-if":
+            self.query_one(WhatIfPane).enter()
+        else:
+            self._scrolled().focus()
+
+    def action_scroll(self, lines: int) -> None:
+        """Move in the figures that are shown."""
+        self._scrolled().scroll_relative(y=lines, animate=False)
+
+    def _figures_pane(self) -> FiguresPane | None:
+        """The pane of the active tab that computes its own figures, if it is one."""
+        active = next((tabs.active for tabs in self.query(TabbedContent)), "")
+        parts = self.query_one(f"#{active}").children if active else ()
+        return next((part for part in parts if isinstance(part, FiguresPane)), None)
+
+    def _scrolled(self) -> VerticalScroll:
+        return self._figures_pane() or self.query_one("#figures-scroll", VerticalScroll)
+
+    def _follow(self) -> None:
+        # Figures that take a second to compute are computed anew every few seconds only.
+        if self.is_current and time.monotonic() - self._looked >= 5 * self._took_s:
+            self.look()
+        if self.is_current and (pane := self._figures_pane()) is not None:
+            pane.look()
+
+    async def _look(self) -> None:
+        before = self._version
+
+        def question(pool: Queries) -> tuple[int, Statistics | None, HeaderFacts | None]:
+            version = pool.version()
+            return (version, None, None) if version == before else (version, statistics(pool), header_facts(pool, self._path))
+
+        started = time.monotonic()
+        try:
+            version, figures, facts = await self._access.ask(question)
+        except StudioError as error:
+            self._say(display_line(f"{error.message}: {error.hint}" if error.hint else error.message), error=True)
+            return
+        finally:
+            self._looked = time.monotonic()
+        if figures is None or facts is None:
+            return
+        self._version = version
+        self._took_s = self._looked - started
+        self.query_one(StudioHeader).facts = facts
+        self._show(figures)
+        if before != -1 and self.query_one(TabbedContent).active == "what-if":
+            self.query_one(WhatIfPane).decide()
+
+    def _show(self, figures: Statistics) -> None:
+        self.set_class(not figures.candidates, "-empty")
+        if not figures.candidates:
+            self._say(f"{figures.seeds:,} seeds and no candidate yet. Press 1 and play a round; its figures will stand here.")
+            return
+        usable = f"{figures.tasks_with_instances:,} of {figures.generated:,} tasks with instances"
+        cached = figures.cached_tokens / figures.prompt_tokens if figures.prompt_tokens else 0.0
+        tokens = f"{figures.completion_tokens:,} tokens written, {cached:.0%} of prompts cached"
+        self._say(f"{usable} · {tokens}")
+        for plot in self.query(FigurePlot):
+            plot.show(figures)
+        self.query_one(Scorecard).show(figures)
+
+    def _say(self, text: str, *, error: bool = False) -> None:
+        said = self.query_one("#said", Static)
+        said.set_class(error, "-error")
+        said.update(Content(text))

@@ -1,0 +1,1 @@
+"""The pool screen: find, read and judge its tasks."""

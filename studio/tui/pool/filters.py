@@ -1,0 +1,299 @@
+"""What to look for in the pool: words, and the choices and ranges that narrow it further, all of them at work as one types.
+
+Among the words `lint:CODE` finds what a lint reports.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.events import Key
+from textual.message import Message
+from textual.widgets import Input, Label, Select
+
+from studio.errors import PoolError, UsageError
+from studio.insight.lint.api import Lint, LintOptions
+from studio.insight.lint.registry import find_lint
+from studio.insight.lint.run import run_lints
+from studio.loop.reasons import INSTRUCTION_REASONS, OTHER_RULES
+from studio.pool.browse import Kind, Selection, Sort
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import Keep
+from studio.records import Origin, TaskState
+from studio.text import spoken
+from studio.tui.widgets.fields import Choice, SafeInput
+
+PREFIX = "lint:"
+
+Tell = Callable[[int, int], bool]
+"""Told how many steps are done, of how many; says whether anybody still waits for the answer."""
+
+
+def split_words(text: str) -> tuple[list[str], str]:
+    """Return the codes that `text` names, and its other words.
+
+    >>> split_words("river lint:email")
+    (['email'], 'river')
+    """
+    words = text.split(" ")
+    codes = [word.removeprefix(PREFIX) for word in words if word.startswith(PREFIX)]
+    return codes, " ".join(word for word in words if not word.startswith(PREFIX)) if codes else text
+
+
+class LintSearch:
+    """Looks for faults once for each state of the pool; used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._version = -1
+        self._found: dict[str, frozenset[int]] = {}
+
+    def browse(self, pool: Queries, wanted: Selection, tell: Tell) -> array[int]:
+        """Return the ids that `wanted` selects; where its text names lints, of those the tasks that all of them report.
+
+        Raises UsageError for a code that is none, PoolError as reading does and when nobody waits any more.
+        """
+        codes, words = split_words(wanted.text)
+        if not codes:
+            return pool.browse_ids(wanted)
+        lints = [_usable(code) for code in codes]
+        if wanted.kind is not Kind.TASKS:
+            raise UsageError("lints look at tasks only", "choose tasks, or leave lint: out")
+        version = pool.version()
+        if version != self._version:
+            self._version, self._found = version, {}
+        flagged = [self._tasks(pool, lint, tell) for lint in lints]
+        found = pool.browse_ids(replace(wanted, text=words))
+        return array("q", (task_id for task_id in found if all(task_id in each for each in flagged)))
+
+    def _tasks(self, pool: Queries, lint: Lint, tell: Tell) -> frozenset[int]:
+        def progress(done: int, steps: int) -> None:
+            if not tell(done, steps):
+                raise PoolError("given up")
+
+        if lint.code not in self._found:
+            [found] = run_lints(pool, [lint], LintOptions(), progress).found
+            self._found[lint.code] = frozenset(found.task_ids)
+        return self._found[lint.code]
+
+
+def _usable(code: str) -> Lint:
+    lint = find_lint(code)
+    if lint.needs_file:
+        raise UsageError(f"the lint {code} compares the pool with a file", "studio lint POOL --against FILE")
+    return lint
+
+
+ANY = ""
+_NUMBER = re.compile(r"[0-9]{0,12}\.?[0-9]{1,12}")
+_FAR = 1e15
+_ACCEPTING = ("novel", OTHER_RULES)
+"""Reasons that no rejected candidate has."""
+_CLASS = {"yes": True, "no": False}
+_CHOICES: dict[str, tuple[tuple[str, str], ...]] = {
+    "kind": (("tasks", Kind.TASKS), ("rejected candidates", Kind.REJECTED)),
+    "origin": (("any origin", ANY), *((each.value, each.value) for each in Origin)),
+    "class": (("any class", ANY), ("classification", "yes"), ("not classification", "no")),
+    "state": (("any state", ANY), *((each.value, each.value) for each in TaskState), ("marked", "marked"), ("with a note", "noted")),
+    "reason": (("any reason", ANY), *((spoken(reason), reason) for reason in INSTRUCTION_REASONS if reason not in _ACCEPTING)),
+    "sort": (("by id", Sort.ID), ("by score", Sort.SCORE), ("by length", Sort.LENGTH), ("by text", Sort.TEXT)),
+}
+_FOR_TASKS = ("origin", "class", "state")
+_FOR_REJECTED = ("reason",)
+
+
+class FilterBar(Vertical):
+    """A line for words, and a line of choices that can be folded away."""
+
+    DEFAULT_CSS = """
+    FilterBar { height: auto; background: $surface; padding: 0 1; }
+    FilterBar Input { border: none; height: 1; padding: 0; background: $surface; }
+    FilterBar Input:focus { background: $panel; }
+    FilterBar Horizontal { height: 1; }
+    FilterBar Label { color: $text-muted; width: auto; margin-right: 1; }
+    FilterBar #words { width: 1fr; }
+    FilterBar Select { width: 15; height: 1; margin-right: 1; }
+    FilterBar #kind { width: 22; }
+    FilterBar #class { width: 21; }
+    FilterBar #reason { width: 27; }
+    FilterBar #sort { width: 13; }
+    FilterBar .range { width: 13; background: $panel; margin-right: 2; }
+    FilterBar .range.-invalid { color: $text-error; text-style: underline; }
+    FilterBar .-off { display: none; }
+    FilterBar.-folded .fold { display: none; }
+    """
+
+    class Changed(Message):
+        """Something else is looked for. `typed` says that more letters may follow at once."""
+
+        def __init__(self, selection: Selection, *, typed: bool) -> None:
+            super().__init__()
+            self.selection = selection
+            self.typed = typed
+
+    class Left(Message):
+        """The words are done with: back to the list."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.selection = Selection()
+        self._descending = False
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield Label("find")
+            yield SafeInput(placeholder="words of the instruction, or lint:CODE", id="words", compact=True)
+        with Horizontal(classes="fold"):
+            for name in ("kind", *_FOR_TASKS, *_FOR_REJECTED):
+                yield self._choice(name)
+        with Horizontal(classes="fold"):
+            yield self._choice("sort")
+            yield Label("rounds")
+            yield SafeInput(placeholder="any, or 3-7", id="rounds", classes="range", compact=True)
+            yield Label("score")
+            yield SafeInput(placeholder="any, or .5-.7", id="scores", classes="range", compact=True)
+        with Horizontal(classes="fold of-tasks"):
+            yield Label("tag")
+            yield SafeInput(placeholder="any", id="tag", classes="range", compact=True)
+            yield Label("quality from")
+            yield SafeInput(placeholder="any, or .67", id="quality", classes="range", compact=True)
+
+    def on_mount(self) -> None:
+        self._show_choices()
+
+    def focus_words(self) -> None:
+        """Go to the words."""
+        self.query_one("#words", Input).focus()
+
+    def focus_choices(self) -> None:
+        """Unfold the choices and go to the first."""
+        self.remove_class("-folded")
+        self.query_one("#kind", Select).focus()
+
+    def sort_by(self, sort: Sort) -> None:
+        """Sort by something else, or the other way round when it is the same."""
+        self._descending = not self._descending if sort is self.selection.sort else False
+        self.query_one("#sort", Select).value = sort
+        self._take(typed=False)
+
+    def reset(self) -> None:
+        """Look for everything of this kind again."""
+        for field in self.query(Input):
+            field.value = ""
+        for name in (*_FOR_TASKS, *_FOR_REJECTED):
+            self.query_one(f"#{name}", Select).value = ANY
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._take(typed=True)
+
+    def on_select_changed(self, event: Select.Changed) -> None:
+        event.stop()
+        self._show_choices()
+        self._take(typed=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Left())
+
+    def on_key(self, event: Key) -> None:
+        if event.key in ("escape", "down") and isinstance(self.app.focused, Input):
+            event.stop()
+            self.post_message(self.Left())
+
+    def _choice(self, name: str) -> Select[str]:
+        return Choice(_CHOICES[name], allow_blank=False, compact=True, id=name)
+
+    def _show_choices(self) -> None:
+        rejected = self._value("kind") == Kind.REJECTED
+        for names, off in ((_FOR_TASKS, rejected), (_FOR_REJECTED, not rejected)):
+            for name in names:
+                self.query_one(f"#{name}").set_class(off, "-off")
+        self.query_one(".of-tasks").set_class(rejected, "-off")
+
+    def _value(self, name: str) -> Any:
+        return self.query_one(f"#{name}", Select).value
+
+    def _take(self, *, typed: bool) -> None:
+        rounds, scores = self._range("rounds"), self._range("scores")
+        state, tag = self._value("state"), self.query_one("#tag", SafeInput).text.strip()
+        selection = Selection(
+            kind=Kind(self._value("kind")),
+            text=self.query_one("#words", SafeInput).text,
+            origin=Origin(origin) if (origin := self._value("origin")) else None,
+            state=TaskState(state) if state in list(TaskState) else None,
+            is_classification=_CLASS.get(self._value("class")),
+            marked=state == "marked",
+            reason=self._value("reason"),
+            rounds=None if rounds is None else (int(rounds[0]), int(rounds[1])),
+            scores=scores,
+            sort=Sort(self._value("sort")),
+            descending=self._descending,
+            keep=Keep(
+                self._share("quality"),
+                tags=(tag,) if (tag := self.query_one("#tag", SafeInput).text.strip()) else (),
+                noted=state == "noted",
+            ),
+        )
+        if selection != self.selection:
+            self.selection = selection
+            self.post_message(self.Changed(selection, typed=typed))
+
+    def _share(self, name: str) -> float | None:
+        field = self.query_one(f"#{name}", SafeInput)
+        text = field.text.strip()
+        share = float(text) if _NUMBER.fullmatch(text) else None
+        if share is not None and share > 1:
+            share = None
+        field.set_class(bool(text) and share is None, "-invalid")
+        return share
+
+    def _range(self, name: str) -> tuple[float, float] | None:
+        field = self.query_one(f"#{name}", SafeInput)
+        text = field.text.strip()
+        found = parse_range(text)
+        field.set_class(bool(text) and found is None, "-invalid")
+        return found
+
+
+def parse_range(text: str) -> tuple[float, float] | None:
+    """Return the two ends that `3-7`, `3-`, `-7` or `5` name, both included; None for empty or other text. An open end is far away."""
+    low, dash, high = (part.strip() for part in text.partition("-"))
+    if not (low or high) or not all(_NUMBER.fullmatch(end) for end in (low, high) if end):
+        return None
+    return float(low or 0), float(high or _FAR) if dash else float(low)
+
+
+def words_of(selection: Selection) -> Iterator[str]:
+    """Yield what a selection asks for, in words, for the line that says what is shown."""
+    if selection.text.strip():
+        yield f"with “{selection.text.strip()}”"
+    tasks = selection.kind is Kind.TASKS
+    if tasks:
+        if selection.origin is not None:
+            yield selection.origin.value
+        if selection.is_classification is not None:
+            yield "classification" if selection.is_classification else "not classification"
+        if selection.state is not None:
+            yield selection.state.value
+        if selection.marked:
+            yield "marked"
+        if selection.keep.noted:
+            yield "with a note"
+        yield from (f"tagged “{tag}”" for tag in selection.keep.tags)
+        if selection.keep.min_quality is not None:
+            yield f"quality from {selection.keep.min_quality:g}"
+    elif selection.reason:
+        yield spoken(selection.reason)
+    for name, ends in (("rounds", selection.rounds), ("score", selection.scores)):
+        if ends is not None:
+            yield f"{name} {_ends(*ends)}"
+
+
+def _ends(low: float, high: float) -> str:
+    return f"{low:g} and up" if high >= _FAR else f"{low:g}" if low == high else f"{low:g}–{high:g}"

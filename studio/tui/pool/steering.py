@@ -1,0 +1,218 @@
+"""What a person may decide on the pool screen: each key is one action, recorded beside the rule's verdict and undone by `u`.
+
+It acts on the row under the cursor as the key is pressed, and on what the pool says of it then: what stands beside the list is read a
+moment later, and may still be another's.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from textual.app import SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from studio.errors import UsageError
+from studio.insight.story import Story, parse_reference
+from studio.loop.steering import Steering
+from studio.pool.browse import Kind
+from studio.pool.pool import Queries
+from studio.pool.studies.reviews import Annotation
+from studio.records import TaskState
+from studio.tui.base import lay_over
+from studio.tui.dialogs.edit import EditDialog
+from studio.tui.dialogs.instances import InstancesDialog
+from studio.tui.dialogs.notes import AnnotationDialog
+from studio.tui.runner import Told
+from studio.tui.steering import SteeredScreen, overrule
+
+F = TypeVar("F")
+
+_STEERED = ("retire", "restore", "mark", "annotate", "overrule", "edit", "instances", "undo", "redo")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an action is for: the task and the candidate of a reference, as far as there are any."""
+
+    reference: str
+    task_id: int | None
+    candidate_id: int | None
+
+    @staticmethod
+    def of(pool: Queries, reference: str) -> Target:
+        """Look both up. Raises PoolError where the pool has none of that id."""
+        kind, number = parse_reference(reference)
+        if kind == "candidate":
+            return Target(reference, pool.candidate(number).task_id, number)
+        candidate = pool.task_candidate(pool.task(number).id)
+        return Target(reference, number, None if candidate is None else candidate.id)
+
+    @property
+    def task(self) -> int:
+        """The task's id. Raises UsageError where there is none."""
+        if self.task_id is None:
+            raise UsageError(f"candidate {self.candidate_id} has become no task")
+        return self.task_id
+
+    @property
+    def candidate(self) -> int:
+        """The candidate's id. Raises UsageError where there is none."""
+        if self.candidate_id is None:
+            raise UsageError(f"task {self.task_id} was no candidate: nothing was decided of it")
+        return self.candidate_id
+
+
+class PoolSteering(SteeredScreen):
+    """The steering half of the pool screen; without a `steerer` no key of it is there."""
+
+    STEERING: ClassVar[list[BindingType]] = [
+        Binding("r", "retire", "Retire", id="pool.retire", tooltip="Keep the task, but never sample or export it"),
+        Binding("r", "restore", "Restore", id="pool.restore", tooltip="Let the task take part again"),
+        Binding("m", "mark", "Mark", id="pool.mark", tooltip="Mark the task for review, or no longer", show=False),
+        Binding("n", "annotate", "Tags", id="pool.annotate", tooltip="Tags and a note on the task"),
+        Binding("t", "overrule", "Overrule", id="pool.overrule", tooltip="Accept what was rejected, or the reverse"),
+        Binding("e", "edit", "Edit", id="pool.edit", tooltip="Change the text; its score follows", show=False),
+        Binding("i", "instances", "Instances", id="pool.instances", tooltip="Edit, drop, restore or ask for more of them", show=False),
+        Binding("u", "undo", "Undo", id="pool.undo", tooltip="Take back the newest of your actions", show=False),
+        Binding("U,ctrl+y", "redo", "Redo", id="pool.redo", tooltip="Do again what was taken back last", show=False),
+    ]
+
+    @property
+    @abstractmethod
+    def chosen(self) -> str | None:
+        """The reference of what keys act on now; None when there is nothing."""
+
+    @abstractmethod
+    def story_of_chosen(self) -> Story | None:
+        """The story of what is chosen, None while it is still to come."""
+
+    def steers(self, action: str) -> bool | None:
+        """Whether a steering action applies to what is chosen, for all that is known of it yet; None when `action` is none."""
+        if action not in _STEERED:
+            return None
+        if self.steerer is None or not self.is_mounted:
+            return False
+        reference, story = self.chosen, self.story_of_chosen()
+        if action in ("undo", "redo") or reference is None or story is None:
+            return action != "restore" and (action in ("undo", "redo") or reference is not None)
+        state = story.task.state if story.task is not None else None
+        match action:
+            case "retire":
+                return state is TaskState.ACTIVE
+            case "restore":
+                return state is TaskState.RETIRED
+            case "overrule" | "edit":
+                return story.candidate is not None
+            case _:
+                return state is not None
+
+    def action_retire(self) -> None:
+        """Take the task out of samples and exports, or let it take part again."""
+        self._steer_chosen(_retire_or_restore)
+
+    def action_restore(self) -> None:
+        """The same: the pool says which of the two it is."""
+        self._steer_chosen(_retire_or_restore)
+
+    def action_mark(self) -> None:
+        """Mark the task for review, or take the mark away."""
+        self._steer_chosen(_mark_or_not)
+
+    def action_overrule(self) -> None:
+        """Turn the verdict of the candidate."""
+        self._steer_chosen(lambda steering, target: overrule(steering, target.candidate))
+
+    def action_annotate(self) -> None:
+        """Open the tags and the note of the task."""
+
+        def read(pool: Queries, target: Target) -> tuple[int, Annotation]:
+            return target.task, pool.annotation(target.task)
+
+        def window(found: tuple[int, Annotation]) -> AnnotationDialog:
+            task_id, before = found
+
+            def store(now: Annotation, stored: Callable[[], None], failed: Told) -> None:
+                self._steer(lambda steering: steering.annotate(task_id, now.tags, now.note), stored, failed)
+
+            return AnnotationDialog(before, task_id, store)
+
+        self._open_chosen(read, window)
+
+    def action_edit(self) -> None:
+        """Open the text of the candidate."""
+
+        def read(pool: Queries, target: Target) -> tuple[int, str]:
+            edited = pool.decisions(target.candidate)[-1].edited
+            return target.candidate, pool.candidate(target.candidate).text if edited is None else edited
+
+        def window(found: tuple[int, str]) -> EditDialog | None:
+            candidate, text = found
+
+            def store(now: str, stored: Callable[[], None], failed: Told) -> None:
+                self._steer(lambda steering: steering.edit_candidate(candidate, now), stored, failed)
+
+            return None if self.steerer is None else EditDialog(text, candidate, self.steerer, store)
+
+        self._open_chosen(read, window)
+
+    def action_instances(self) -> None:
+        """Open the instances of the task."""
+
+        def read(pool: Queries, target: Target) -> tuple[int, str]:
+            return target.task, pool.task(target.task).instruction
+
+        def window(found: tuple[int, str]) -> None:
+            steerer = self.steerer
+            if steerer is None:
+                return
+
+            def then(_: None) -> None:
+                if steerer.playing:
+                    self.notify(f"The model writes more instances of task {found[0]}.", markup=False)
+                self.changed()
+
+            lay_over(self, InstancesDialog(*found, steerer), then)
+
+        self._open_chosen(read, window)
+
+    def steering_commands(self) -> Iterator[SystemCommand]:
+        """The palette's entries for what applies now."""
+        offers = (
+            ("retire", "Task: retire", "Keep it, but never sample or export it", self.action_retire),
+            ("restore", "Task: restore", "Let it take part again", self.action_restore),
+            ("mark", "Task: mark for review", "Or take the mark away", self.action_mark),
+            ("annotate", "Task: tags and note", "Words of your own, to filter and export by", self.action_annotate),
+            ("overrule", "Candidate: overrule the verdict", "Accept what was rejected, or the reverse", self.action_overrule),
+            ("edit", "Candidate: edit the text", "Its score follows as you type", self.action_edit),
+            ("instances", "Task: instances", "Edit, drop, restore or ask for more", self.action_instances),
+            ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
+            ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
+        )
+        return self._offered(offers)
+
+    def _steer_chosen(self, act: Callable[[Steering, Target], str]) -> None:
+        if (reference := self.chosen) is not None:
+            self._steer(lambda steering: act(steering, Target.of(steering.reader, reference)))
+
+    def _open_chosen(self, read: Callable[[Queries, Target], F], window: Callable[[F], Screen[None] | None]) -> None:
+        if (reference := self.chosen) is not None and self.steerer is not None:
+            self.steerer.open(self, lambda _, pool: read(pool, Target.of(pool, reference)), window)
+
+
+def _retire_or_restore(steering: Steering, target: Target) -> str:
+    match steering.reader.task(target.task).state:
+        case TaskState.ACTIVE:
+            return steering.retire(target.task)
+        case TaskState.RETIRED:
+            return steering.restore(target.task)
+        case _:
+            raise UsageError(f"task {target.task} is a draft", "its round has to be finished first")
+
+
+def _mark_or_not(steering: Steering, target: Target) -> str:
+    marked = any(row.marked for row in steering.reader.browse_rows(Kind.TASKS, [target.task]))
+    return steering.mark(target.task, not marked)

@@ -1,0 +1,108 @@
+"""The pool's tasks, or its rejected candidates, as a table."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from studio.pool.browse import BrowseRow, Kind, Sort
+from studio.records import TaskState
+from studio.text import spoken
+from studio.tui.reader import PoolAccess
+from studio.tui.widgets.table import Cell, Column, IdTable
+
+_TASKS = (
+    Column("id", 8, right=True, sort=Sort.ID),
+    Column("origin", 11),
+    Column("class", 5),
+    Column("round", 5, right=True),
+    Column("score", 5, right=True, sort=Sort.SCORE),
+    Column("inst", 4, right=True),
+    Column("instruction", 0, sort=Sort.TEXT),
+)
+_REJECTED = (
+    Column("id", 8, right=True, sort=Sort.ID),
+    Column("round", 5, right=True),
+    Column("score", 5, right=True, sort=Sort.SCORE),
+    Column("reason", 22),
+    Column("candidate", 0, sort=Sort.TEXT),
+)
+_COLUMNS = {Kind.TASKS: _TASKS, Kind.REJECTED: _REJECTED}
+_NARROW = 100
+"""Below this width the columns that filters tell too are left out."""
+_LEFT_OUT = ("inst", "class", "round")
+
+
+class TaskTable(IdTable):
+    """Shows either kind; `kind` changes with `show_kind`."""
+
+    # The table's own key, named in the footer: it is the first one that a list asks for.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "Read", id="tasks.read", tooltip="Show all about the task under the cursor")
+    ]
+
+    def __init__(self, access: PoolAccess, *, id: str | None = None) -> None:
+        super().__init__(_TASKS, self._rows_of, id=id)
+        self.kind = Kind.TASKS
+        self._access = access
+        self._narrow = False
+
+    def show_kind(self, kind: Kind) -> None:
+        """Show rows of this kind from now on; their ids are still to come."""
+        if kind is not self.kind:
+            self.kind = kind
+            # The same number is another row there: the cursor must not stay with it.
+            self.show(array("q"))
+            self._fit_columns()
+
+    def on_resize(self) -> None:
+        narrow = self.size.width < _NARROW
+        if narrow is not self._narrow:
+            self._narrow = narrow
+            self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        self.show_columns(tuple(_shown(_COLUMNS[self.kind], self._narrow)))
+
+    async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
+        kind = self.kind
+        rows = await self._access.ask(lambda pool: pool.browse_rows(kind, ids))
+        titles = [column.title for column in self.columns]
+        return {row.id: [_cell(row, title) for title in titles] for row in rows}
+
+
+def _shown(columns: Sequence[Column], narrow: bool) -> Iterator[Column]:
+    for column in columns:
+        if not (narrow and column.title in _LEFT_OUT):
+            yield column
+
+
+def _cell(row: BrowseRow, title: str) -> Cell:
+    match title:
+        case "id":
+            return str(row.id), "muted"
+        case "origin":
+            return _origin(row)
+        case "class":
+            return {None: ("?", "muted"), True: ("yes", ""), False: ("no", "muted")}[row.is_classification]
+        case "round":
+            return ("" if row.round is None else str(row.round)), "muted"
+        case "score":
+            return ("" if row.score is None else f"{row.score:.2f}"), ""
+        case "inst":
+            return str(row.instances), "" if row.instances else "bad"
+        case "reason":
+            return spoken(row.reason), "bad"
+        case _:
+            return row.text, "muted" if row.state is TaskState.RETIRED else ""
+
+
+def _origin(row: BrowseRow) -> Cell:
+    if row.state is TaskState.RETIRED:
+        return "retired", "bad"
+    if row.state is TaskState.DRAFT:
+        return "draft", "note"
+    return (f"* {row.origin}" if row.marked else str(row.origin)), "note" if row.marked else "muted"

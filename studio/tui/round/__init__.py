@@ -1,0 +1,1 @@
+"""The studio screen: a round as it walks through its stages."""

@@ -1,0 +1,187 @@
+"""The in-context tasks of one prompt, which is what the model is shown before it goes on with the list; and one of them whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.events import Click
+from textual.geometry import Region
+from textual.reactive import reactive
+from textual.widgets import Static
+
+from studio.records import Task
+from studio.tui.base import HELP_KEY, Dialog, send_to_clipboard
+from studio.tui.cells import POINTER, cut, fit
+from studio.tui.repaint import show_text, show_title
+from studio.tui.round.live import Prompt
+from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.pane import Pane
+
+_SHOWN = 20_000
+"""Characters of a text that are drawn; `studio show` has all of them."""
+_KINDS = {None: "nobody has said whether it is a classification task", True: "a classification task", False: "not a classification task"}
+
+
+class TaskDialog(Dialog[None]):
+    """Instruction, class and instances, to be read and copied."""
+
+    HELP = "A task as the prompt has it, and its instances. `y` sends the instruction to the clipboard, `escape` closes the window."
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "Close", id="task.close", key_display="esc", tooltip="Close this window."),
+        Binding("y", "copy", "Copy", id="task.copy", tooltip="Send the instruction to the clipboard."),
+        HELP_KEY,
+    ]
+
+    DEFAULT_CSS = """
+    TaskDialog > Vertical { width: 92%; max-width: 110; height: auto; max-height: 80%; }
+    TaskDialog Pane, TaskDialog Pane:focus { border-top: none; height: auto; max-height: 100%; padding: 0; background: $panel; }
+    TaskDialog Static { height: auto; }
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self._asked = task
+
+    def compose(self) -> ComposeResult:
+        """One text that scrolls."""
+        with Vertical() as window:
+            window.border_title = Content(f"Task #{self._asked.id} · {self._asked.origin}")
+            with Pane(id="task-text"):
+                yield Static(Content.assemble(*_parts(self._asked)), markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Arrows scroll at once."""
+        self.query_one("#task-text").focus()
+
+    def action_copy(self) -> None:
+        """Copy the instruction."""
+        send_to_clipboard(self.app, self._asked.instruction)
+
+
+def _parts(task: Task) -> Iterator[str | tuple[str, str]]:
+    yield cut(task.instruction, _SHOWN)
+    yield (f"\n\n{_KINDS[task.is_classification]}", "$foreground-muted")
+    for instance in task.instances:
+        yield "\n"
+        for name, text in (("input", instance.input), ("output", instance.output)):
+            if text:
+                yield (f"\n{name}\n", "$foreground-muted")
+                yield cut(text, _SHOWN)
+
+
+EMPTY = "The tasks that the next prompt shows the model appear here.\nPress s: the first stage draws them."
+
+_ORIGIN_STYLES = {"seed": "$secondary", "generated": "$success", "imported": "$accent"}
+
+
+class ContextTasks(Pane):
+    """Eight lines, one a task: its number in the prompt, origin, id and instruction, with a cursor to point at one."""
+
+    HELP = """
+    The tasks drawn into the prompt. They are the *parents* of whatever the model writes after them.
+    Most are seeds; once there are generated tasks, some of them are drawn as well. `[` and `]` go through the prompts of the round,
+    `enter` or a double click shows all of the task under the cursor.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="context.up", tooltip="The task above."),
+        Binding("down,j", "move(1)", "Down", show=False, id="context.down", tooltip="The task below."),
+        Binding("enter", "open", "Whole task", id="context.open", tooltip="Read all of the task under the cursor."),
+    ]
+
+    cursor: reactive[int] = reactive(0)
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.ordinal = 0
+        self._tasks: Sequence[Task] = ()
+
+    def compose(self) -> ComposeResult:
+        """One static, drawn anew for each prompt."""
+        yield Static(EMPTY, markup=False, classes="empty")
+
+    def show(self, prompts: Sequence[Prompt], ordinal: int) -> None:
+        """Show the prompt at `ordinal`; nothing when there is none."""
+        if not prompts:
+            self._tasks = ()
+            show_title(self, "In context")
+        else:
+            at = min(max(ordinal, 0), len(prompts) - 1)
+            self.ordinal = at
+            self._tasks = prompts[at].parents
+            self.cursor = min(self.cursor, max(len(self._tasks) - 1, 0))
+            show_title(self, f"In context · prompt {at + 1} of {len(prompts)}")
+        self._draw()
+
+    def validate_cursor(self, cursor: int) -> int:
+        """Stay within the tasks."""
+        return min(max(cursor, 0), max(len(self._tasks) - 1, 0))
+
+    def watch_cursor(self) -> None:
+        """Draw it, and bring it into view."""
+        self._draw()
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False)
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self.cursor += by
+
+    def action_open(self) -> None:
+        """Show the task under the cursor whole."""
+        if self._tasks:
+            self.app.push_screen(TaskDialog(self._tasks[self.cursor]))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
+        """There is nothing to open before the first tasks are drawn."""
+        return action != "open" or bool(self._tasks)
+
+    def on_click(self, event: Click) -> None:
+        """A click picks the task, another one opens it."""
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        self.cursor = offset.y + round(self.scroll_y)
+        if event.chain == 2:
+            self.action_open()
+
+    def on_focus(self) -> None:
+        """The cursor shows where the focus is, brightly."""
+        self._draw()
+
+    def on_blur(self) -> None:
+        """And faintly elsewhere: `w` swaps the task under it from any pane."""
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Lines are cut to the width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        if not self.is_mounted:
+            return
+        static = self.query_one(Static)
+        static.set_class(not self._tasks, "empty")
+        width = self.scrollable_content_region.width
+        if not self._tasks:
+            show_text(static, Content(EMPTY))
+            return
+        lines = []
+        digits, numbers = max(len(str(task.id)) for task in self._tasks), len(str(len(self._tasks)))
+        for number, task in enumerate(self._tasks, 1):
+            head = f"{POINTER if number == self.cursor + 1 else ' '}{number:>{numbers}} "
+            origin = f"{task.origin:<9} "
+            mark = f"#{task.id:<{digits}}  "
+            room = width - len(head) - len(origin) - len(mark)
+            line = Content.assemble(
+                (head, "$foreground-muted"), (origin, _ORIGIN_STYLES[task.origin]), (mark, "$foreground-muted"), fit(task.instruction, room)
+            )
+            cursor = "on $block-cursor-background" if self.has_focus else "on $block-cursor-blurred-background"
+            lines.append(line.stylize(cursor) if number == self.cursor + 1 else line)
+        show_text(static, Content("\n").join(lines))

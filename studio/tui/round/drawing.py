@@ -1,0 +1,257 @@
+"""The drawing half of the studio screen: what the runner told, on the four panes and the lines above them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.widget import Widget
+
+from studio.engine.api import EngineInfo
+from studio.errors import PoolError
+from studio.loop.settings import Method
+from studio.pool.pool import Queries
+from studio.records import Stage
+from studio.text import display_line
+from studio.tui.base import start_latest
+from studio.tui.reader import PoolAccess
+from studio.tui.round.context import ContextTasks
+from studio.tui.round.decisions import DecisionTable, PendingRows, Row, decided_rows
+from studio.tui.round.live import LiveRound
+from studio.tui.round.rail import Rail, Status, StatusLine
+from studio.tui.round.steering import SteeringScreen
+from studio.tui.round.stream import Stream
+from studio.tui.round.why import Evidence, Why, question_about
+from studio.tui.runner import Opened, RoundRead, Runner, StateChanged
+from studio.tui.steering import Steerer
+from studio.tui.widgets.header import HeaderFacts, StudioHeader
+
+PANES = ("context", "stream", "decisions", "why")
+MODEL_STAGES = (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES)
+_PROMPT_STAGES = (Stage.SAMPLE, Stage.INSTRUCTIONS)
+_WRITTEN = {Stage.INSTRUCTIONS: "Completion", Stage.CLASSIFY: "Class", Stage.INSTANCES: "Instances"}
+"""What the model writes in each stage."""
+
+
+class DrawingScreen(SteeringScreen):
+    """Knows what is shown: which prompt, which text, which page of a narrow window. Decides nothing about the run."""
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__()
+        self.runner, self.steerer = runner, Steerer(runner)
+        self.live = LiveRound()
+        self.method: Method | None = None
+        self._own_method: Method | None = None
+        self._info: EngineInfo | None = None
+        self._note = ""
+        self._access = PoolAccess(runner.asked.pool)
+        self._pending = PendingRows()
+        self._prompt = 0
+        self._text_stage = Stage.INSTRUCTIONS
+        self._text_ordinal = 0
+        self._chosen = False
+        """Whether the text that is shown was chosen by a key; if not, the one that grows is shown."""
+        self._standing: tuple[int, Stage | None] | None = None
+        self._led_to: Widget | None = None
+        """The pane that the focus was brought to last, if not by the user."""
+
+    @property
+    def page(self) -> str:
+        """Which half a narrow window shows: `prompt` or `verdict`. A wide one shows both."""
+        return "prompt" if self.has_class("-prompt") else "verdict"
+
+    @page.setter
+    def page(self, name: str) -> None:
+        if name == self.page:
+            return
+        self._turn_page(name)
+        # Whoever went to a pane of a wide window stays there; in a narrow one it would be out of sight.
+        focused = self.focused
+        if focused is None or focused is self._led_to or (focused.id in PANES and self.has_class("-narrow")):
+            self._led_to = self.query_one("#stream" if name == "prompt" else "#decisions")
+            self.set_focus(self._led_to)
+
+    def _turn_page(self, name: str) -> None:
+        # Where both halves are shown it says nothing to the styles; a narrower window looks at them all again.
+        self.set_class(name == "prompt", "-prompt", update=self.has_class("-narrow"))
+
+    def on_resize(self) -> None:
+        """A wide window shows both halves, and what can be done in each."""
+        self.refresh_bindings()
+
+    def _follow(self, stage: Stage | None) -> None:
+        """Turn to the page where `stage` can be watched, and to its text; the stage after the last is the last."""
+        # Where only one half fits, the half in which something happens is shown.
+        writes = self.live.running is Stage.INSTANCES and self.has_class("-narrow")
+        self.page = "prompt" if stage in _PROMPT_STAGES or writes else "verdict"
+        texts = [each for each in MODEL_STAGES if any(place[0] is each for place in self.live.texts)]
+        running = self.live.running
+        self._text_stage = running if running in MODEL_STAGES else texts[-1] if texts else Stage.INSTRUCTIONS
+        row = None
+        if stage not in _PROMPT_STAGES:
+            # The prompt that was written last is no news any more: all panes tell of the candidate under the cursor. The rows are those
+            # of now: a fast model is done before any of them was drawn.
+            table = self.query_one(DecisionTable)
+            table.show(self._rows(), self.method)
+            row = table.row
+        if row is not None:
+            self._prompt = row.request_ordinal
+        self._text_ordinal = self._prompt if self._text_stage is Stage.INSTRUCTIONS else 0
+        self._chosen = False
+        if row is not None and running is None:
+            self._turn_to_text_of(row)
+
+    def _show_all(self) -> None:
+        self._show_live({RoundRead})
+
+    def _show_live(self, kinds: set[type]) -> None:
+        self.query_one(Rail).show()
+        progress = self.live.stages[self.live.running] if self.live.running is not None else None
+        stage = self.live.running or self.live.next_stage
+        rate = round(progress.rate) if progress is not None else 0
+        self.query_one(StatusLine).status = Status(self.runner.state, stage, self._note or self._reading(), rate)
+        self.query_one(StudioHeader).facts = self._facts()
+        if kinds & {RoundRead, Opened, StateChanged}:
+            self._show_prompt()
+            self._show_decisions()
+            self.refresh_bindings()
+        elif any(stage is Stage.INSTRUCTIONS for stage, _ in self.live.changed_texts):
+            self._show_decisions()
+        if kinds & {RoundRead} or (self._text_stage, self._text_ordinal) in self.live.changed_texts or self.live.running is not None:
+            self._show_text()
+        self.live.changed_texts.clear()
+
+    def _reading(self) -> str:
+        """What the model does before it has written anything: a template that it has not seen yet takes it seconds."""
+        running = self.live.running
+        if running not in MODEL_STAGES or self.live.stages[running].tokens or self.live.stages[running].done:
+            return ""
+        return "the model reads its prompts"
+
+    def _show_prompt(self) -> None:
+        prompts = self.live.view.prompts if self.live.view is not None else ()
+        self.query_one(ContextTasks).show(prompts, self._prompt)
+
+    def _turn_to_growing(self) -> None:
+        """When the text that is shown is complete, go on with the first that is still being written."""
+        stage = self.live.running
+        shown = self.live.texts.get((self._text_stage, self._text_ordinal))
+        if self._chosen or stage is not self._text_stage or shown is None or shown.completion is None:
+            return
+        growing = [place[1] for place, text in self.live.texts.items() if place[0] is stage and text.count and text.completion is None]
+        if growing:
+            self._text_ordinal = min(growing)
+            if stage is Stage.INSTRUCTIONS:
+                self._prompt = self._text_ordinal
+                self._show_prompt()
+
+    def _show_text(self) -> None:
+        self._turn_to_growing()
+        place = (self._text_stage, self._text_ordinal)
+        text = self.live.texts.get(place)
+        stage, ordinal = place
+        total = max(self.live.stages[stage].total, sum(each is stage for each, _ in self.live.texts))
+        words = f"{_WRITTEN[stage]} {ordinal + 1} of {total}" if total else _WRITTEN[stage]
+        prompts = self.live.view.prompts if self.live.view is not None else ()
+        first = len(prompts[ordinal].parents) + 1 if stage is Stage.INSTRUCTIONS and ordinal < len(prompts) else 0
+        if self.method is not None and self.method.variant == "alpaca":
+            first = 0
+        running = self.live.running is stage
+        self.query_one(Stream).show(stage, text, words, first, self.live.stages[stage].rate, running=running)
+
+    def _rows(self) -> list[Row]:
+        """The candidates as they are known now."""
+        tokenizer = self.method.tokenizer if self.method is not None else "unicode"
+        rows = decided_rows(self.live, tokenizer)
+        undecided = self.live.view is None or self.live.view.next_stage in (Stage.INSTRUCTIONS, Stage.FILTER)
+        if not rows and undecided:
+            rows = self._pending.rows(self.live, self.method)
+        return rows
+
+    def _show_decisions(self) -> None:
+        table = self.query_one(DecisionTable)
+        table.show(self._rows(), self.method)
+        self._explain(table.row)
+
+    def follow_cursor(self) -> None:
+        """Explain the row under the cursor, and show the prompt it came from, in the frame in which the cursor moves."""
+        self.watch(self.query_one(DecisionTable), "cursor", self._moved, init=False)
+
+    def _moved(self) -> None:
+        row = self.query_one(DecisionTable).row
+        if row is not None and row.candidate is not None and row.request_ordinal != self._prompt:
+            self._prompt = row.request_ordinal
+            self._show_prompt()
+        if row is not None and self.live.running is None:
+            self._turn_to_text_of(row)
+        self._explain(row)
+        self.refresh_bindings()
+
+    def _turn_to_text_of(self, row: Row) -> None:
+        """Show what the model wrote that the row came from or, in a later stage, what it wrote about its task."""
+        ordinal: int | None = row.request_ordinal
+        if self._text_stage is not Stage.INSTRUCTIONS:
+            task = row.candidate.task_id if row.candidate is not None else None
+            texts = self.live.view.task_texts if self.live.view is not None else ()
+            ordinal = next((each.ordinal for each in texts if each.stage is self._text_stage and each.task_id == task), None)
+        if ordinal is not None and ordinal != self._text_ordinal:
+            self._text_ordinal = ordinal
+            self._show_text()
+
+    def _explain(self, row: Row | None) -> None:
+        """Explain `row`. What the pool knows of it is read beside the screen; until it is there, what was explained before stands."""
+        question = question_about(row, self.live) if row is not None else None
+        start_latest(self, "why", self._show_why, row, question)
+
+    async def _show_why(self, row: Row | None, question: Callable[[Queries], Evidence] | None) -> None:
+        evidence = None
+        if question is not None:
+            try:
+                evidence = await self._access.ask(question)
+            except PoolError as error:
+                self.notify(display_line(error.message, 200), title="The pool cannot be read", severity="error", markup=False)
+        self.query_one(Why).show(row, evidence, self.method)
+
+    def _facts(self) -> HeaderFacts:
+        info, options = self._info, self.runner.asked.configuration.options
+        place = ""
+        if info is not None:
+            place = f"{info.layers_offloaded}/{info.layers} layers on GPU" if info.layers else display_line(info.backend, 24)
+        return HeaderFacts(
+            pool=self.runner.asked.pool.name,
+            model=info.model.name if info is not None else "",
+            quantisation=info.model.quantisation if info is not None else "",
+            place=place,
+            profile=self.method.profile if self.method is not None else "",
+            round=self.live.number,
+            accepted=self.live.generated,
+            drafts=self.live.view.drafts if self.live.view is not None else 0,
+            target=options.target or 0,
+        )
+
+    def action_prompt(self, by: int) -> None:
+        """Show another prompt, or another text of a later stage."""
+        prompts = self.live.view.prompts if self.live.view is not None else ()
+        if not prompts:
+            return
+        self._chosen = True
+        if self._text_stage is Stage.INSTRUCTIONS:
+            self._prompt = min(max(self._prompt + by, 0), len(prompts) - 1)
+            self._text_ordinal = self._prompt
+            self._show_prompt()
+        else:
+            count = sum(stage is self._text_stage for stage, _ in self.live.texts)
+            self._text_ordinal = min(max(self._text_ordinal + by, 0), max(count - 1, 0))
+        self._show_text()
+
+    def action_pane(self, by: int) -> None:
+        """Go to the next pane, turning the page where it is on the other one."""
+        at = PANES.index(self.focused.id) if self.focused is not None and self.focused.id in PANES else 0
+        name = PANES[(at + by) % len(PANES)]
+        self._turn_page("prompt" if name in PANES[:2] else "verdict")
+        # At once: `focus()` waits for a turn of its own, and keys that come together would all start from the same pane.
+        self._led_to = None
+        self.set_focus(self.query_one(f"#{name}", Widget))
+
+    def on_unmount(self) -> None:
+        """Close the reading connection."""
+        self._access.close()

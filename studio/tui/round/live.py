@@ -1,0 +1,293 @@
+"""What the studio screen knows of the round in hand: as the pool has it, read in one go after each committed stage, with the runner's
+notices folded into it. No widget in sight.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from studio.engine.api import Completion, FinishReason
+from studio.loop.events import (
+    CandidateDecided,
+    EngineRestarted,
+    Event,
+    InstanceDecided,
+    RequestFinished,
+    RequestRetried,
+    RequestsSent,
+    RoundStarted,
+    StageFinished,
+    StageStarted,
+    TaskClassified,
+    TextStreamed,
+)
+from studio.pool.candidates import JudgedCandidate
+from studio.pool.pool import Queries
+from studio.records import STAGES, Novelty, Stage, Task, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One instruction request: its in-context tasks in the order of the prompt, and what came back, if it has."""
+
+    ordinal: int
+    parents: tuple[Task, ...]
+    completion: Completion | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskText:
+    """What the model wrote about a new task in one of the later stages."""
+
+    stage: Stage
+    ordinal: int
+    task_id: int
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class RoundView:
+    """A round from its in-context tasks to its verdicts.
+
+    `next_stage` is None when the round is finished. `drafts` are the accepted candidates of an unfinished round; `instances` counts the
+    accepted instances of the round.
+    """
+
+    id: int
+    number: int
+    next_stage: Stage | None
+    prompts: tuple[Prompt, ...]
+    candidates: tuple[JudgedCandidate, ...]
+    task_texts: tuple[TaskText, ...]
+    instances: int
+    drafts: int
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters that hold for this round alone, by dotted key."""
+
+
+def read_round(reader: Queries) -> RoundView | None:
+    """Return the newest round of the pool, or None when it never ran. Raises PoolError as reading does."""
+    last = reader.last_round()
+    if last is None:
+        return None
+    requests = reader.requests(last.id, Stage.INSTRUCTIONS)
+    answers = {each.ordinal: each.completion for each in reader.completions(last.id, Stage.INSTRUCTIONS)}
+    ids = list(dict.fromkeys(parent for each in requests for parent in each.parents))
+    tasks = {task.id: task for task in reader.tasks(ids)}
+    candidates = tuple(reader.judged_candidates(last.id))
+    return RoundView(
+        id=last.id,
+        number=last.number,
+        next_stage=last.stage,
+        prompts=tuple(Prompt(each.ordinal, tuple(tasks[p] for p in each.parents), answers.get(each.ordinal)) for each in requests),
+        candidates=candidates,
+        task_texts=tuple(
+            TaskText(stage, each.ordinal, each.task_id, each.completion)
+            for stage in (Stage.CLASSIFY, Stage.INSTANCES)
+            for each in reader.completions(last.id, stage)
+            if each.task_id is not None
+        ),
+        instances=reader.round_result(last.id).instances,
+        overrides=reader.round_overrides(last.id),
+        drafts=sum(each.verdict is Verdict.ACCEPTED for each in candidates) if last.stage is not None else 0,
+    )
+
+
+Place = tuple[Stage, int]
+"""A request: its stage and its ordinal."""
+
+
+@dataclass
+class StageProgress:
+    """How far a stage is. `seconds` counts from its start to its end or, while it runs, to the last notice.
+
+    `rate`: tokens a second, of all its requests together and from the first token on. It is another one once a second only: so it can
+    be read, and is not drawn anew with every token.
+    """
+
+    state: str = "waiting"
+    done: int = 0
+    total: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    rate: float = 0.0
+    started: float = 0.0
+    wrote: float = 0.0
+    """When the first token came."""
+
+
+@dataclass
+class LiveText:
+    """A completion as it grows. A piece of streamed text is about a token; the engine's own count replaces that at the end."""
+
+    pieces: list[str] = field(default_factory=list)
+    count: int = 0
+    completion: Completion | None = None
+
+    def add(self, piece: str) -> None:
+        """Append what came."""
+        self.pieces.append(piece)
+        self.count += 1
+
+    @property
+    def text(self) -> str:
+        """All that came so far; once it is finished, what was stored."""
+        if self.completion is not None:
+            return self.completion.text
+        if len(self.pieces) > 1:
+            self.pieces = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
+
+class LiveRound:
+    """Folds events and pool readings; `view` is the newest reading, `novelty` what was known of each candidate when it was decided."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.view: RoundView | None = None
+        self.generated = 0
+        self.running: Stage | None = None
+        self.stages = {stage: StageProgress() for stage in STAGES}
+        self.texts: dict[Place, LiveText] = defaultdict(LiveText)
+        self.changed_texts: set[Place] = set()
+        self.decided: list[CandidateDecided] = []
+
+    @property
+    def next_stage(self) -> Stage:
+        """The stage that a step would do."""
+        if self.view is None or self.view.next_stage is None:
+            return Stage.SAMPLE
+        return self.view.next_stage
+
+    def novelty_of(self, position: int) -> Novelty | None:
+        """What the novelty index said of the candidate at `position` of the round, while this session still knows."""
+        return self.decided[position].novelty if position < len(self.decided) else None
+
+    def apply(self, at: float, event: Event) -> None:
+        """Take one event of the session, made `at` that second of the runner's clock."""
+        match event:
+            case RoundStarted(number, _):
+                if number != self.number:
+                    self._begin(number)
+            case StageStarted(_, stage):
+                self._start(stage, at)
+            case RequestsSent(stage, count):
+                self.stages[stage].total = count
+            case TextStreamed(stage, ordinal, text):
+                self.texts[stage, ordinal].add(text)
+                self.changed_texts.add((stage, ordinal))
+                progress = self.stages[stage]
+                progress.wrote = progress.wrote if progress.tokens else at
+                progress.tokens += 1
+            case RequestFinished(stage, ordinal, completion):
+                self._finish_request((stage, ordinal), completion)
+            case EngineRestarted(stage, _, _):
+                self._forget(stage)
+                self.stages[stage].done = self.stages[stage].tokens = 0
+            case RequestRetried(stage, ordinal):
+                self.texts[stage, ordinal] = LiveText()
+                self.changed_texts.add((stage, ordinal))
+            case CandidateDecided():
+                self.decided.append(event)
+                self.stages[Stage.FILTER].done += 1
+            case TaskClassified():
+                self.stages[Stage.CLASSIFY].done = max(self.stages[Stage.CLASSIFY].done, 1)
+            case InstanceDecided():
+                pass
+            case StageFinished(_, stage, _):
+                self.stages[stage].state = "done"
+                self.stages[stage].seconds = at - self.stages[stage].started
+                self.running = None
+            case _:
+                pass
+
+    def tick(self, at: float) -> None:
+        """Let the running stage's time pass."""
+        if self.running is not None:
+            progress = self.stages[self.running]
+            seconds = max(at - progress.started, 0.0)
+            # Of less than a second nothing can be said: sixteen sequences may begin at once.
+            if int(seconds) != int(progress.seconds) and at - progress.wrote >= 1:
+                progress.rate = progress.tokens / (at - progress.wrote)
+            progress.seconds = seconds
+
+    def read(self, view: RoundView | None, generated: int) -> None:
+        """Take the round as the pool has it now; it settles what was guessed from the stream."""
+        self.generated = generated
+        if view is None:
+            return
+        if view.number != self.number or (self.view is not None and view.id != self.view.id):
+            self._begin(view.number)
+        self.view = view
+        if len(self.decided) != len(view.candidates):
+            self.decided = []
+        self._settle(view)
+
+    def interrupted(self) -> None:
+        """The stage under way was given up: what it streamed stays on the screen as cancelled text."""
+        if self.running is None:
+            return
+        self.stages[self.running].state = "cancelled"
+        for (stage, _), text in self.texts.items():
+            if stage is self.running and text.completion is None:
+                text.completion = Completion(text.text, FinishReason.CANCELLED, 0, 0)
+        self.running = None
+
+    def _begin(self, number: int) -> None:
+        self.number = number
+        self.view = None
+        self.running = None
+        self.stages = {stage: StageProgress() for stage in STAGES}
+        self.texts.clear()
+        self.changed_texts.clear()
+        self.decided = []
+
+    def _start(self, stage: Stage, at: float) -> None:
+        self._forget(stage)
+        if self.view is not None:
+            # What a server answered before the stage was interrupted is not asked again.
+            self._take_texts(self.view)
+        self.running = stage
+        self.stages[stage] = StageProgress(state="running", started=at)
+        if stage is Stage.FILTER:
+            self.decided = []
+
+    def _forget(self, stage: Stage) -> None:
+        for place in [place for place in self.texts if place[0] is stage]:
+            del self.texts[place]
+        self.changed_texts = {place for place in self.changed_texts if place[0] is not stage}
+
+    def _finish_request(self, place: Place, completion: Completion) -> None:
+        text = self.texts[place]
+        progress = self.stages[place[0]]
+        progress.tokens += completion.completion_tokens - text.count
+        text.completion = completion
+        # What was cancelled is over, not done.
+        progress.done += completion.finish_reason is not FinishReason.CANCELLED
+        self.changed_texts.add(place)
+
+    def _settle(self, view: RoundView) -> None:
+        """Stages before the next one are done, whoever did them; their texts are what the pool holds."""
+        following = STAGES.index(view.next_stage) if view.next_stage is not None else len(STAGES)
+        for place, stage in enumerate(STAGES):
+            if place < following:
+                self.stages[stage].state = "done"
+            elif self.stages[stage].state == "done":
+                # A person took the round back.
+                self.stages[stage] = StageProgress()
+                self._forget(stage)
+        self._take_texts(view)
+
+    def _take_texts(self, view: RoundView) -> None:
+        for prompt in view.prompts:
+            if prompt.completion is not None:
+                written = (Stage.INSTRUCTIONS, prompt.ordinal)
+                if self.texts[written].completion is None:
+                    # In a pool that is gone on with, nothing of it was streamed: its candidates are found in it now.
+                    self.changed_texts.add(written)
+                self.texts[written].completion = prompt.completion
+        for each in view.task_texts:
+            self.texts[each.stage, each.ordinal].completion = each.completion

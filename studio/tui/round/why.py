@@ -1,0 +1,287 @@
+"""Why a candidate was decided as it was: everything that led to its verdict, and what became of it.
+
+What the pool knows of it is asked on the reader's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from rich.style import Style
+from textual.content import Content
+from textual.strip import Strip
+
+from studio.loop.lcs import Comparison, Span, compare
+from studio.loop.reasons import REASONS
+from studio.loop.settings import Method
+from studio.loop.tokens import TOKENIZERS
+from studio.pool.pool import Queries
+from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
+from studio.records import Decider, Neighbour, Stage, Task, Verdict
+from studio.text import display, spoken
+from studio.tui.cells import LONG, bar, clip
+from studio.tui.repaint import show_title
+from studio.tui.round.decisions import Row
+from studio.tui.round.live import LiveRound
+from studio.tui.widgets.pane import DrawnText
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the pool knows of a candidate beyond its row. `near` holds the nearest task and the neighbours, by id."""
+
+    neighbours: Sequence[Neighbour]
+    near: dict[int, Task]
+    parents: Sequence[Task]
+    decisions: Sequence[DecisionRecord]
+    task: Task | None
+    instances: Sequence[InstanceRecord]
+    requests: Sequence[RequestRecord]
+
+
+def question_about(row: Row, live: LiveRound) -> Callable[[Queries], Evidence] | None:
+    """Return what to ask the pool about the candidate of `row`; None for a pending one. `live` is looked at now, not by the question."""
+    found = row.candidate
+    if found is None:
+        return None
+    novelty = live.novelty_of(row.position)
+    view = live.view
+    parents = next((each.parents for each in view.prompts if each.ordinal == row.request_ordinal), ()) if view else ()
+
+    def ask(reader: Queries) -> Evidence:
+        neighbours = reader.neighbours(found.id) or (novelty.neighbours if novelty is not None else ())
+        ids = dict.fromkeys([each.task_id for each in neighbours] + ([found.nearest] if found.nearest is not None else []))
+        return Evidence(
+            neighbours=neighbours,
+            near={task.id: task for task in reader.tasks(list(ids))},
+            parents=parents,
+            decisions=reader.decisions(found.id),
+            task=reader.task(found.task_id) if found.task_id is not None else None,
+            instances=reader.instances(found.task_id) if found.task_id is not None else (),
+            requests=reader.task_requests(found.task_id) if found.task_id is not None else (),
+        )
+
+    return ask
+
+
+Block = tuple[Content, ...]
+"""A text over the whole width, or two beside each other."""
+
+EMPTY = "The candidate under the cursor is explained here:\nwhat it resembles, how its score comes about, which tasks led to it."
+PENDING = "Not decided yet: the filter comes after the last completion."
+_SHOWN = 4000
+"""Characters of a text that are drawn; `studio show` has all of them."""
+_BAR = 8
+_LCS = "$accent bold underline"
+MUTED = "$foreground-muted"
+_TWO_COLUMNS = 56
+"""Cells from which on two texts have room beside each other."""
+
+
+def explain(row: Row | None, evidence: Evidence | None, method: Method | None, width: int) -> Iterator[Block]:
+    """Explain `row` on `width` cells; without evidence only what the row itself says."""
+    if row is None:
+        yield (Content.styled(EMPTY, MUTED),)
+        return
+    yield (_verdict(row, evidence),)
+    nearest = _nearest(row, evidence)
+    comparison = _compared(row, nearest, method)
+    texts = [_text("candidate", row.text, comparison.first if comparison is not None else ())]
+    if nearest is not None and comparison is not None:
+        texts.append(_text(f"nearest #{nearest.id} {nearest.origin}", nearest.instruction, comparison.second))
+    if width >= _TWO_COLUMNS:
+        yield tuple(texts)
+    else:
+        yield from ((text,) for text in texts)
+    if evidence is not None:
+        yield (Content("\n").join(_rest(row, evidence, comparison, method, width)),)
+
+
+def _nearest(row: Row, evidence: Evidence | None) -> Task | None:
+    if row.candidate is None or evidence is None or row.candidate.nearest is None:
+        return None
+    return evidence.near.get(row.candidate.nearest)
+
+
+def _compared(row: Row, nearest: Task | None, method: Method | None) -> Comparison | None:
+    if nearest is None or method is None or max(len(row.text), len(nearest.instruction)) > LONG:
+        return None
+    return compare(row.text, nearest.instruction, TOKENIZERS[method.tokenizer])
+
+
+def _verdict(row: Row, evidence: Evidence | None) -> Content:
+    found = row.candidate
+    if found is None:
+        return Content.assemble(("· pending  ", "bold"), (PENDING, MUTED))
+    word = "✓ accepted" if row.accepted else "✗ rejected"
+    style = "$accent bold" if row.overruled else "$success bold" if row.accepted else "$error bold"
+    if not row.overruled:
+        return Content.assemble((word, style), f"  {spoken(found.reason)}", (f". {REASONS.get(found.reason, '')}", MUTED))
+    rule = next((each for each in evidence.decisions if each.decided_by.value == "rule"), None) if evidence else None
+    said = f" The rule said: {rule.verdict}, {spoken(rule.reason)}." if rule is not None else ""
+    return Content.assemble((f"{word} by you.", style), (said, MUTED))
+
+
+def _text(label: str, text: str, spans: Sequence[Span]) -> Content:
+    """A text under its label, its common words marked; characters that could act on a terminal become visible ones."""
+    parts: list[Content | str | tuple[str, str]] = [(f"{label}\n", MUTED)]
+    at, shown = 0, text[:_SHOWN]
+    for start, stop in spans:
+        if stop > len(shown):
+            break
+        parts += [display(shown[at:start]), (display(shown[start:stop]), _LCS)]
+        at = stop
+    parts.append(display(shown[at:]))
+    if len(text) > _SHOWN:
+        parts.append((f" … and {len(text) - _SHOWN:,} characters more", MUTED))
+    return Content.assemble(*parts)
+
+
+def _rest(row: Row, evidence: Evidence, comparison: Comparison | None, method: Method | None, width: int) -> Iterator[Content]:
+    if comparison is not None and row.candidate is not None and method is not None:
+        yield from _arithmetic(row.candidate.score, comparison, method)
+    yield from _task_part(evidence, width)
+    if evidence.neighbours:
+        yield Content()
+        yield Content.styled("most similar tasks then", MUTED)
+        for each in evidence.neighbours:
+            task = evidence.near.get(each.task_id)
+            drawn = bar(each.score, _BAR, method.threshold if method else 1.0)
+            head = f" {each.score:.3f}  #{each.task_id:<5} "
+            words = clip(task.instruction, max(width - _BAR - len(head), 8)) if task is not None else ""
+            yield Content.assemble((drawn + head, MUTED), words)
+    if evidence.parents:
+        yield Content()
+        yield Content.styled("in-context tasks it came from", MUTED)
+        for task in evidence.parents:
+            head = f"#{task.id:<5} "
+            yield Content.assemble((head, MUTED), clip(task.instruction, max(width - len(head), 8)))
+
+
+def _arithmetic(score: float, found: Comparison, method: Method) -> Iterator[Content]:
+    yield Content()
+    if not found.m or not found.n:
+        yield Content.styled("ROUGE-L 0: one of the texts has no words for this tokeniser.", MUTED)
+        return
+    yield Content.assemble(
+        ("L", "$accent bold"),
+        f" = {found.lcs} words in common, in order; ",
+        ("m", "bold"),
+        f" = {found.m}, ",
+        ("n", "bold"),
+        f" = {found.n}",
+    )
+    precision, recall = found.lcs / found.n, found.lcs / found.m
+    yield Content(f"R = L/m = {recall:.3f}, P = L/n = {precision:.3f}")
+    passes = score <= method.threshold if method.accept_at_threshold else score < method.threshold
+    relation = "≤" if score <= method.threshold else ">"
+    if not method.accept_at_threshold:
+        relation = "<" if score < method.threshold else "≥"
+    yield Content.assemble(
+        "ROUGE-L = 2RP/(R+P) = ",
+        (f"{score:.3f}", "bold"),
+        (f" {relation} {method.threshold:g}: {'new' if passes else 'not new'}", "$success" if passes else "$error"),
+    )
+    if found.score != score:
+        yield Content.styled(f"(the two texts have changed since: today they score {found.score:.3f})", "$warning")
+
+
+def _task_part(evidence: Evidence, width: int) -> Iterator[Content]:
+    task = evidence.task
+    if task is None:
+        return
+    yield Content()
+    kind = {None: "not yet classified", True: "a classification task", False: "not a classification task"}[task.is_classification]
+    asked = next((each for each in evidence.requests if each.stage is Stage.CLASSIFY and each.completion is not None), None)
+    sure = ""
+    if asked is not None and asked.completion is not None and asked.completion.probability is not None and asked.params.choices:
+        sure = f" (P({clip(asked.params.choices[0], 8).strip()})={asked.completion.probability:.2f})"
+    yield Content.assemble((f"task #{task.id} ", "bold"), f"{task.state}, {kind}", (sure, MUTED))
+    if not evidence.instances:
+        return
+    accepted = sum(each.verdict is Verdict.ACCEPTED for each in evidence.instances)
+    yield Content.styled(f"instances · {accepted} of {len(evidence.instances)} accepted", MUTED)
+    for each in evidence.instances:
+        yield from _instance(each, width)
+
+
+def _instance(instance: InstanceRecord, width: int) -> Iterator[Content]:
+    good = instance.verdict is Verdict.ACCEPTED
+    mark = ("✓ ", "$success") if good else ("✗ ", "$error")
+    who = "by you" if instance.decided_by is Decider.HUMAN else spoken(instance.reason)
+    reason = "" if good else f"{who}: "
+    room = max(width - 6 - len(reason), 8)
+    if instance.input:
+        yield Content.assemble(mark, (reason, "$error"), ("in  ", MUTED), clip(instance.input, room))
+        mark, reason, room = ("  ", ""), "", max(width - 6, 8)
+    yield Content.assemble(mark, (reason, "$error"), ("out ", MUTED), clip(instance.output, room))
+
+
+_GAP = 2
+"""Cells between two columns."""
+
+
+class Why(DrawnText):
+    """The story of the candidate under the cursor."""
+
+    HELP = """
+    The candidate and its most similar task, with the words of their longest common subsequence marked in both: these make up ROUGE-L.
+    `L` counts them, `m` and `n` are the words of the two texts; L/m and L/n are recall and precision, F1 their harmonic mean.
+    Below: the ten most similar tasks, the in-context tasks it came from, and for an accepted one its classification and instances.
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: tuple[Row | None, Evidence | None, Method | None] = (None, None, None)
+        self._blocks: Sequence[Block] = ()
+        self._strips: Sequence[Strip] = ()
+
+    @property
+    def strips(self) -> Sequence[Strip]:
+        """Its lines."""
+        return self._strips
+
+    def paragraphs(self) -> Iterator[Content]:
+        """The text column by column."""
+        return (paragraph for block in self._blocks for column in block for paragraph in column.split("\n", allow_blank=True))
+
+    def show(self, row: Row | None, evidence: Evidence | None, method: Method | None) -> None:
+        """Explain `row`; without evidence only what the row itself says."""
+        shown = (row, evidence, method)
+        if shown == self._shown:
+            return
+        before, self._shown = self._shown[0], shown
+        another = row is None or before is None or row.candidate != before.candidate
+        if another and self.text_selection is not None:
+            self.screen.clear_selection()
+        show_title(self, "Why" if row is None or row.candidate is None else f"Why · candidate c{row.candidate.id}")
+        self.draw_again()
+        if another:
+            self.scroll_home(animate=False)
+
+    def make_strips(self) -> None:
+        """Tell the story for the width that the pane has now."""
+        width = self.line_width
+        if not width:
+            return
+        self._blocks = list(explain(*self._shown, width))
+        strips: list[Strip] = []
+        place = 0
+        for block in self._blocks:
+            column_width = (width - _GAP * (len(block) - 1)) // len(block)
+            columns = []
+            for column in block:
+                columns.append(self.wrapped(column, place, column_width))
+                place += column.plain.count("\n") + 1
+            strips += _beside(columns, column_width, self.visual_style.rich_style)
+        self._strips = strips
+        self.set_lines(len(strips))
+
+
+def _beside(columns: Sequence[Sequence[Strip]], width: int, style: Style) -> Iterator[Strip]:
+    """The lines of columns of `width` cells each, the space between them in `style`."""
+    for line in zip_longest(*columns, fillvalue=Strip([])):
+        *left, last = line
+        yield Strip.join([*(strip.adjust_cell_length(width + _GAP, style) for strip in left), last])

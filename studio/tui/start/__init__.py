@@ -1,0 +1,1 @@
+"""The picker: which pool to go on with, or a new one."""

@@ -1,0 +1,350 @@
+"""The picker: which pool to go on with, or a form for a new one."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Button, Label, OptionList, Select, Static
+from textual.widgets.option_list import Option
+
+from studio.engine.adapter import parted, with_adapter
+from studio.engine.catalog import DEFAULT_MODEL
+from studio.errors import OldPoolError, PoolError, StudioError, UsageError
+from studio.loop.configuration import Configuration
+from studio.loop.profiles import DEFAULT_PROFILE, PROFILES, profile
+from studio.opening import Opening, RunRequest
+from studio.paths import user_path
+from studio.pool.core.create import check_place
+from studio.pool.core.files import check_header
+from studio.pool.pool import Queries
+from studio.tui.base import ErrorDialog, lay_over, start_latest
+from studio.tui.cells import clip
+from studio.tui.dialogs.settings import SettingsScreen
+from studio.tui.start.models import ModelDialog
+from studio.tui.start.recent import recent_pools
+from studio.tui.widgets.fields import Choice, Listing, SafeInput
+from studio.tui.widgets.header import TooSmall
+from studio.tui.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    from studio.tui.app import StudioApp
+
+
+EXPLAINED = "seeds to evaluate on: 20, or 0.2 of all"
+REFUSED = "neither a number of seeds nor a share"
+
+
+class HoldOutField(Vertical):
+    """One line to write in, and under it what belongs there, or what is wrong with what stands there."""
+
+    DEFAULT_CSS = """
+    HoldOutField { height: 2; }
+    HoldOutField Horizontal { height: 1; }
+    HoldOutField Label { width: 10; color: $foreground-muted; }
+    HoldOutField #hold-out-note {
+        margin-left: 10; padding: 0 1; height: 1; color: $foreground-muted; text-wrap: nowrap; text-overflow: ellipsis;
+    }
+    HoldOutField #hold-out-note.-refused { color: $text-error; text-style: bold; }
+    """
+
+    def __init__(self, asked: float) -> None:
+        super().__init__()
+        self._asked = asked
+
+    def compose(self) -> ComposeResult:
+        """The line and its explanation."""
+        with Horizontal():
+            yield Label("hold out", markup=False)
+            yield SafeInput(f"{self._asked:g}" if self._asked else "", id="hold-out", placeholder="none", compact=True)
+        yield Static(EXPLAINED, markup=False, id="hold-out-note")
+
+    @property
+    def asked(self) -> float | None:
+        """What was written: a number, a share below 1, or 0 for none; None when it is neither."""
+        return parse_hold_out(self.query_one(SafeInput).text)
+
+    def on_descendant_focus(self) -> None:
+        """Its second line belongs to it."""
+        self.call_after_refresh(self.scroll_visible, animate=False)
+
+    def on_input_changed(self) -> None:
+        """Say at once when something else stands there."""
+        refused = self.asked is None
+        note = self.query_one("#hold-out-note", Static)
+        note.set_class(refused, "-refused")
+        note.update(Content(REFUSED if refused else EXPLAINED))
+
+
+def parse_hold_out(text: str) -> float | None:
+    """Return the number of seeds or the share of them that `text` names, 0 for an empty one or `none`; None when it is neither."""
+    if text.strip() in ("", "none"):
+        return 0.0
+    try:
+        asked = float(text)
+    except ValueError:
+        return None
+    whole = asked < 1 or asked.is_integer()
+    return asked if math.isfinite(asked) and asked >= 0 and whole else None
+
+
+FIRST_RUN = (
+    "A model on this machine is shown eight tasks and goes on with the list.",
+    "What it writes becomes candidates; rules and ROUGE-L keep what is new.",
+    "For each new task it writes inputs and outputs. All of it is one file.",
+    "You step through it, see why, and overrule it where you know better.",
+)
+PROFILE_WORDS = {
+    "studio": "what we would use ourselves",
+    "paper": "as the paper describes it",
+    "code": "decides exactly as the released code",
+    "alpaca": "whole tasks from one prompt, as in Alpaca",
+}
+_STORED: dict[str, object] = {"profile": None, "hold_out": 0.0}
+"""Options that a pool which is there already has settled for itself."""
+
+
+class StartScreen(Screen[None]):
+    """Recent pools, and a form for a new one with the bundled model and the usual profile in it."""
+
+    HELP = """
+    ## Which pool?
+    A *pool* is one file that holds tasks and every decision about them. Pick one to go on with it, or make a new one:
+    it starts from the seed tasks that come with the studio. `enter` opens, `tab` goes on to the next field.
+
+    `ctrl+l` lists the models on this machine and takes the path of a file or the address of a server. `ctrl+t` shows every parameter of
+    the profile, to be changed for the new pool.
+
+    *Hold out* keeps some of the seeds apart, as a number or as a share: they are never shown to the model, so that `studio evaluate` can
+    ask it for their answers later. It is settled when the pool is made. Without it all seeds are used.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+o", "create", "Create and open", id="start.create", tooltip="Make the pool and open it."),
+        Binding("ctrl+n", "new", "New pool", id="start.new", tooltip="Go to the form for a new pool."),
+        Binding("ctrl+l", "models", "Models", id="start.models", tooltip="Choose the model of the new pool."),
+        Binding("ctrl+t", "settings", "Settings", id="start.settings", tooltip="Look at the parameters of the new pool, and change them."),
+        # The focused field takes the letter q.
+        Binding("ctrl+q", "app.quit", "Quit", id="start.quit", tooltip="Quit.", priority=True),
+    ]
+
+    DEFAULT_CSS = """
+    StartScreen { align: center top; }
+    StartScreen #page { width: 100%; max-width: 96; padding: 1 2; }
+    StartScreen #title { color: $primary; text-style: bold; margin-bottom: 1; }
+    StartScreen .line { color: $foreground-muted; }
+    StartScreen .head { color: $primary; text-style: bold; margin-top: 1; }
+    StartScreen OptionList, StartScreen OptionList:focus { height: auto; max-height: 8; border: none; padding: 0; background: $background; }
+    StartScreen #form { height: auto; }
+    StartScreen .field { height: 1; margin-bottom: 1; }
+    StartScreen .field Label { width: 10; color: $foreground-muted; }
+    StartScreen Input { width: 1fr; border: none; height: 1; background: $panel; padding: 0 1; }
+    StartScreen Select { width: 1fr; }
+    StartScreen #create { margin-left: 10; }
+    StartScreen .choice { width: 1fr; text-align: left; content-align: left middle; background: $panel; padding: 0; text-style: none; }
+    StartScreen .choice:focus { text-style: reverse; }
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__()
+        self._configuration = configuration
+        self._recent: list[Path] = []
+        self._model = with_adapter(configuration.options.model, configuration.options.adapter)
+        self._changes = dict(configuration.overrides)
+        self._looking = False
+
+    def compose(self) -> ComposeResult:
+        """Recent pools where there are any, the form below."""
+        self._recent = recent_pools()
+        options = self._configuration.options
+        with VerticalScroll(id="page", can_focus=False):
+            yield Static("Self-Instruct Studio", markup=False, id="title")
+            if self._recent:
+                yield Static("Go on with a pool", markup=False, classes="head")
+                yield Listing(*(Option(_recent_line(path, ""), id=str(place)) for place, path in enumerate(self._recent)), id="recent")
+            else:
+                for line in FIRST_RUN:
+                    yield Static(line, markup=False, classes="line")
+            yield Static("Make a new pool", markup=False, classes="head")
+            with Vertical(id="form"):
+                with Horizontal(classes="field"):
+                    yield Label("file", markup=False)
+                    yield SafeInput(_free_name(), id="file", placeholder="pool.db", compact=True)
+                with Horizontal(classes="field"):
+                    yield Label("model", markup=False)
+                    yield _opener(_model_words(self._model), "model")
+                with Horizontal(classes="field"):
+                    yield Label("profile", markup=False)
+                    profiles = [(Content(f"{name}: {PROFILE_WORDS.get(name, '')}"), name) for name in PROFILES]
+                    yield Choice(profiles, value=options.profile or DEFAULT_PROFILE, allow_blank=False, id="profile", compact=True)
+                with Horizontal(classes="field"):
+                    yield Label("settings", markup=False)
+                    yield _opener(_changes_words(self._changes), "settings")
+                yield HoldOutField(options.hold_out)
+                yield Button("Create and open", id="create", variant="primary", compact=True)
+        yield KeyBar()
+        yield TooSmall()
+
+    def on_mount(self) -> None:
+        """The likeliest next step has the focus; figures are looked up meanwhile."""
+        self.query_one("#recent" if self._recent else "#file").focus()
+        start_latest(self, "lookup", self._look_up)
+
+    async def _look_up(self) -> None:
+        """Ask the disk beside the screen: a large pool may not hold up the keys."""
+        for place, path in enumerate(self._recent):
+            words = await asyncio.to_thread(_figures, path)
+            self.query_one("#recent", OptionList).replace_option_prompt(str(place), _recent_line(path, words))
+
+    def action_new(self) -> None:
+        """Go to the form."""
+        self.query_one("#file").focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Go on with that pool, with its own model and profile."""
+        options = self._configuration.options.model_copy(update=_STORED)
+        self._open(self._recent[int(event.option.id or 0)], replace(self._configuration, options=options))
+
+    def on_input_submitted(self) -> None:
+        """Enter in the form."""
+        self.action_create()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """The form's buttons."""
+        {"model": self.action_models, "settings": self.action_settings, "create": self.action_create}[event.button.id or ""]()
+
+    def action_models(self) -> None:
+        """Choose the model of the new pool."""
+
+        def take(model: str | None) -> None:
+            if model is not None:
+                self._model = model
+                self.query_one("#model", Button).label = _model_words(model)
+
+        lay_over(self, ModelDialog(self._model), take)
+
+    def action_settings(self) -> None:
+        """Show the parameters of the profile chosen, to be changed for the new pool."""
+
+        def take(changes: dict[str, Any], stored: Callable[[], None], _: object) -> None:
+            self._changes = changes
+            self.query_one("#settings", Button).label = _changes_words(changes)
+            stored()
+
+        try:
+            screen = SettingsScreen(profile(self._profile()), self._changes, fixed=("profile",), about="for the new pool", store=take)
+        except UsageError as error:
+            self.app.push_screen(ErrorDialog(error))
+            return
+        lay_over(self, screen)
+
+    def _profile(self) -> str:
+        return str(self.query_one("#profile", Select).value)
+
+    def action_create(self) -> None:
+        """Make the pool of the form, or go on with it if it is there."""
+        name = self.query_one("#file", SafeInput).text.strip()
+        if not name:
+            self.query_one("#file").focus()
+            return
+        hold_out = self.query_one(HoldOutField).asked
+        if hold_out is None:
+            self.query_one("#hold-out").focus()
+            return
+        try:
+            path = user_path(name, PoolError)
+        except StudioError as error:
+            self.app.push_screen(ErrorDialog(error))
+            return
+        options, overrides = self._configuration.options, self._configuration.overrides
+        if path.exists():
+            options = options.model_copy(update={**_STORED, "hold_out": hold_out})
+        else:
+            model, adapter = parted(self._model)
+            options = options.model_copy(update={"model": model, "adapter": adapter, "profile": self._profile(), "hold_out": hold_out})
+            overrides = self._changes
+        self._open(path, Configuration(options, overrides))
+
+    def _open(self, path: Path, configuration: Configuration) -> None:
+        if self._looking:
+            return
+        asked = RunRequest(path, configuration)
+        try:
+            # What cannot be a pool can still be corrected here.
+            if user_path(path, PoolError).exists():
+                check_header(path)
+            else:
+                check_place(path)
+        except StudioError as error:
+            self.app.push_screen(ErrorDialog(error))
+            return
+        if configuration.options.hold_out:
+            self._looking = True
+            start_latest(self, "look", self._look_and_open, asked)
+        else:
+            cast("StudioApp", self.app).open_run(asked)
+
+    async def _look_and_open(self, asked: RunRequest) -> None:
+        """Too many seeds to hold out, or a pool that is there already, can still be corrected here."""
+        try:
+            await asyncio.to_thread(lambda: Opening(asked).close())
+        except StudioError as error:
+            self.app.push_screen(ErrorDialog(error))
+            return
+        finally:
+            self._looking = False
+        cast("StudioApp", self.app).open_run(asked)
+
+
+def _figures(path: Path) -> str:
+    try:
+        with Queries.open(path) as reader:
+            return f"{reader.generated()} generated tasks"
+    except OldPoolError:
+        return "from an earlier version: opening it brings it up to date"
+    except PoolError:
+        return "cannot be read"
+
+
+def _opener(label: Content, name: str) -> Button:
+    """A button that looks like the fields above and below it, and opens a dialog."""
+    button = Button(label, id=name, classes="choice", compact=True)
+    button.styles.line_pad = 0
+    return button
+
+
+def _model_words(model: str) -> Content:
+    return Content(f"{clip(model, 70)} ▼" if model else f"{DEFAULT_MODEL} (bundled) ▼")
+
+
+def _changes_words(changes: Mapping[str, Any]) -> Content:
+    """Which parameters are not as the profile has them."""
+    if not changes:
+        return Content("as the profile has them ▼")
+    return Content(f"{clip(', '.join(changes), 60)} changed ▼")
+
+
+def _recent_line(path: Path, words: str) -> Content:
+    try:
+        shown = str(path.relative_to(Path.cwd()))
+    except (OSError, ValueError):
+        # Elsewhere; or the working folder is gone.
+        shown = str(path)
+    return Content.assemble(clip(shown, 60), (f"  {words}" if words else "", "$foreground-muted"))
+
+
+def _free_name() -> str:
+    """A name for a new pool that is not taken in this folder."""
+    names = chain(["pool.db"], (f"pool-{number}.db" for number in count(2)))
+    return next(name for name in names if not os.path.lexists(name))

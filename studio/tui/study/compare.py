@@ -1,0 +1,177 @@
+"""The comparison screen: a task and two answers, side by side or one above the other, and a grade for each by one key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.events import Click
+from textual.widgets import Static
+
+from studio.insight.grading import GradingWalk
+from studio.insight.walk import Walk
+from studio.pool.studies.comparisons import ComparisonItem, Comparisons, Grade, Grading
+from studio.tui.cells import LONG, cut
+from studio.tui.study.review import Part, place_line, said_besides
+from studio.tui.study.screen import LOOKING, STUDY_KEYS, Desk, StudyScreen
+from studio.tui.widgets.header import TooSmall
+from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.pane import Pane
+
+MEANING = {Grade.A: "correct, satisfying", Grade.B: "minor faults", Grade.C: "relevant, major faults", Grade.D: "irrelevant, invalid"}
+"""The paper's four grades, short enough for one line of a narrow screen."""
+
+_DONE = "all done: studio compare POOL --report unblinds"
+
+
+def task_text(item: ComparisonItem) -> Content:
+    """Instruction and input; all of it cleaned, none of it markup."""
+    parts: list[Part] = [("Instruction\n", "bold $text-primary"), cut(item.instruction, LONG)]
+    if item.input:
+        parts += [("\nInput\n", "bold $text-primary"), cut(item.input, LONG)]
+    return Content.assemble(*parts)
+
+
+def answer_text(item: ComparisonItem, place: int) -> Content:
+    """The answer on a side, 0 being the left."""
+    text = item.answers[item.sides[place]]
+    return Content.assemble(cut(text, LONG) if text.strip() else ("(empty)", "$text-muted"))
+
+
+def answer_title(place: int, grade: Grade | None, marked: bool) -> str:
+    """What stands above an answer: its number on the screen and its grade; nothing tells whose it is."""
+    return f"{'▸ ' if marked else ''}Answer {place + 1}: {grade.value if grade else '–'}"
+
+
+def grade_lines(walk: Walk[ComparisonItem, Any], width: int) -> Content:
+    """The four grades with their meaning, that of the marked answer standing out; below, what else the rater said of the task."""
+    return Content.assemble(*_grades(walk, width))
+
+
+def _grades(walk: Walk[ComparisonItem, Any], width: int) -> Iterator[Part]:
+    given = walk.rating.answers[walk.question]
+    used, room = 0, width - 10
+    yield (f"▸ Answer {walk.order.index(walk.question) + 1}", "bold $accent")
+    for grade, words in MEANING.items():
+        here = f"   {grade.value} {words}"
+        used += len(here)
+        if used > room:
+            yield "\n"
+            used, room = len(here), width
+        yield "   "
+        yield (f"{grade.value}", "bold reverse" if grade is given else "bold $accent")
+        yield (f" {words}", "bold" if grade is given else "")
+    yield "\n"
+    yield from said_besides(walk, width, "  tab marks the other answer, o goes to the next open task", _DONE)
+
+
+SIDES = ("left", "right")
+
+
+class AnswerPane(Pane):
+    """One of the two answers. A click marks it."""
+
+    def on_click(self, event: Click) -> None:
+        """Mark this answer."""
+        event.stop()
+        if isinstance(self.screen, CompareScreen):
+            self.screen.mark(SIDES.index(self.id or SIDES[0]))
+
+
+class CompareScreen(StudyScreen[ComparisonItem, Grading]):
+    """Made with a rater's place in a comparison and the desk that stores his grades."""
+
+    HELP = """\
+## Compare
+
+Two models answered each task. Which answer is whose is drawn for each task anew and told only when you are done.
+
+Grade both answers, each on its own: **a** correct and satisfying, **b** acceptable, with minor faults, **c** relevant, with major
+faults, **d** irrelevant or invalid. A key grades the marked answer (**▸**) and goes on to the other, then to the next task. **tab**, or a
+click, marks the other answer, to grade it anew. **s** skips a task that cannot be judged, or no longer; a skipped task counts nowhere.
+**e** writes a note. **u** takes back your newest key, whenever it was, **U** does it again. **←** and **→** look at other tasks, **o** goes
+to the next that is open. **↑** and **↓** scroll the marked answer, **t** lets them scroll the task.
+
+Each key is stored at once: stop whenever you like, and go on later where you were. Other raters' grades are not shown.
+"""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  (Textual's own type)
+    DEFAULT_CSS = """
+    CompareScreen { layers: base cover; }
+    CompareScreen #place { height: 1; padding: 0 1; background: $surface; dock: top; text-wrap: nowrap; }
+    CompareScreen #task-pane { height: auto; max-height: 35%; border-top: none; }
+    CompareScreen #task-pane:focus { border-top: none; background: $surface; }
+    CompareScreen Static { height: auto; }
+    CompareScreen #answers { height: 1fr; layout: vertical; }
+    CompareScreen.-wide #answers { layout: horizontal; }
+    CompareScreen AnswerPane { height: 1fr; width: 1fr; }
+    CompareScreen AnswerPane.-marked { border-top: heavy $accent; border-title-color: $accent; border-title-style: bold; }
+    CompareScreen #grades { height: 4; padding: 0 1; border-top: solid $border-blurred; text-wrap: nowrap; }
+    CompareScreen.-wide #grades { height: 3; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a,A", "answer('A')", "A", id="compare.a", key_display="a", tooltip="Grade the answer A"),
+        Binding("b,B", "answer('B')", "B", id="compare.b", key_display="b", tooltip="Grade the answer B"),
+        Binding("c,C", "answer('C')", "C", id="compare.c", key_display="c", tooltip="Grade the answer C"),
+        Binding("d,D", "answer('D')", "D", id="compare.d", key_display="d", tooltip="Grade the answer D"),
+        Binding("t", "scroll_task", "Task", id="compare.task", tooltip="Let the arrows scroll the task", show=False),
+        *STUDY_KEYS,
+    ]
+
+    def __init__(self, grading: GradingWalk, desk: Desk[Comparisons]) -> None:
+        super().__init__(grading, desk)
+
+    def compose(self) -> ComposeResult:
+        """Where one is, the task, both answers, the grades."""
+        yield Static(id="place", markup=False)
+        with Pane(id="task-pane"):
+            yield Static(id="task", markup=False)
+        with Container(id="answers"):
+            for side in SIDES:
+                with AnswerPane(id=side):
+                    yield Static(id=f"{side}-text", markup=False)
+        yield Static(id="grades", markup=False)
+        yield KeyBar(later=LOOKING)
+        yield TooSmall()
+
+    def on_mount(self) -> None:
+        """Arrows scroll the marked answer."""
+        self.show()
+
+    def draw(self, width: int) -> None:
+        """Where one is, the grades so far, and which answer is marked."""
+        walk = self.walk
+        self.query_one("#place", Static).update(place_line(walk, "Compare", width))
+        self.query_one("#grades", Static).update(grade_lines(walk, width))
+        for place, side in enumerate(SIDES):
+            pane, answer = self.query_one(f"#{side}", AnswerPane), walk.order[place]
+            marked = walk.question == answer
+            pane.set_class(marked, "-marked")
+            pane.border_title = Content(answer_title(place, walk.rating.answers[answer], marked))
+            if marked:
+                pane.focus(scroll_visible=False)
+
+    def draw_item(self) -> None:
+        """The texts, from their beginnings."""
+        item = self.walk.item
+        self.query_one("#task", Static).update(task_text(item))
+        for place, side in enumerate(SIDES):
+            self.query_one(f"#{side}-text", Static).update(answer_text(item, place))
+        for pane in self.query(Pane):
+            pane.scroll_home(animate=False)
+
+    def action_answer(self, given: str) -> None:
+        """Grade the marked answer."""
+        super().action_answer(Grade(given))
+
+    def action_scroll_task(self) -> None:
+        """Let the arrows scroll the task until another key is pressed."""
+        self.query_one("#task-pane", Pane).focus()
+
+    def mark(self, place: int) -> None:
+        """Mark the answer on a side: 0 is the left."""
+        walk = self.walk
+        self.action_ask(place - walk.order.index(walk.question))

@@ -1,0 +1,244 @@
+"""What the screens have in common on which a rater goes through a study. What a key says is stored before the next one counts: at once
+by the command's own writer, or on the runner's thread, which owns the pool of a session.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
+from textual.events import Resize
+
+from studio.errors import StudioError, UsageError
+from studio.insight.walk import Change, Walk
+from studio.loop.steering import Steering
+from studio.pool.pool import Queries
+from studio.pool.studies.sheets import Said, Sheets, Turn
+from studio.tui.base import ErrorDialog, Page, lay_over, leaving
+from studio.tui.dialogs.notes import NoteDialog
+from studio.tui.runner import Told
+from studio.tui.steering import Steerer, say_error
+
+T = TypeVar("T")
+W = TypeVar("W")
+S = TypeVar("S", covariant=True)
+
+
+class Desk(Protocol[S]):
+    """Runs `act` with the pool's read side and a study's write side, then tells `then` its value, or the error that kept it from storing.
+
+    A UsageError is told at once where the pool is busy with a stage: nothing was done then, and nothing will be.
+    """
+
+    def __call__(self, act: Callable[[Queries, S], T], then: Callable[[T | StudioError], None]) -> None: ...
+
+
+def desk_of(reader: Queries, writer: W) -> Desk[W]:
+    """A desk that stores before it returns; for whoever holds the writer's lock."""
+
+    def call(act: Callable[[Queries, W], T], then: Callable[[T | StudioError], None]) -> None:
+        try:
+            value: T | StudioError = act(reader, writer)
+        except StudioError as error:
+            value = error
+        then(value)
+
+    return call
+
+
+def desk_of_steerer(owner: DOMNode, steerer: Steerer, writer: Callable[[Steering], W]) -> Desk[W]:
+    """A desk that stores between stages, with the write side that `writer` takes of the session; `owner` is there as long as it is used."""
+
+    def call(act: Callable[[Queries, W], Any], then: Callable[[Any], None]) -> None:
+        steerer.ask(owner, lambda session, reader: act(reader, writer(session.steering)), then, then)
+
+    return call
+
+
+I = TypeVar("I")  # noqa: E741
+
+R = TypeVar("R", bound=Said[Any])
+
+STUDY_KEYS: list[BindingType] = [
+    Binding("s", "skip", "Skip", id="review.skip", tooltip="Skip this task, or no longer"),
+    Binding("u", "undo", "Undo", id="review.undo", tooltip="Take back your newest key"),
+    Binding("U,ctrl+y", "redo", "Redo", id="review.redo", tooltip="Do again what was taken back last", show=False),
+    # With priority: the pane would scroll sideways.
+    Binding("left", "move(-1)", "Back", id="review.back", tooltip="Look at the task before", priority=True, show=False),
+    Binding("right", "move(1)", "Look", key_display="←→", id="review.next", tooltip="Look at the next task", priority=True),
+    Binding("e", "note", "Note", id="review.note", tooltip="Write down a remark on this task"),
+    Binding("tab", "ask(1)", "Which", id="review.which", tooltip="Mark the next question", show=False, priority=True),
+    Binding("shift+tab", "ask(-1)", "Which", id="review.which-before", tooltip="Mark the one before", show=False, priority=True),
+    Binding("o", "next_open", "Next open", id="review.open", tooltip="Go to the next task that is not rated", show=False),
+    Binding("escape", "leave", "Close", id="review.close", key_display="esc", tooltip="Close; everything is stored"),
+]
+"""What every study has; the answers' own keys stand before them in the footer."""
+LOOKING = ("right",)
+"""Behind the keys that answer, though its priority puts it first."""
+
+
+class StudyScreen(Page[None], Generic[I, R]):
+    """Made with a rater's place in a study and the desk that stores what he says; a subclass draws the item and has the answers' keys."""
+
+    def __init__(self, walk: Walk[I, R], desk: Desk[Any]) -> None:
+        super().__init__()
+        self.walk = walk
+        self._desk = desk
+        self._drawn = -1
+        self._turning = False
+        self._waiting: list[Callable[[], None]] = []
+        """What keys ask for that were pressed behind an undo or redo: what they mean depends on where that leads."""
+
+    @abstractmethod
+    def draw(self, width: int) -> None:
+        """Draw where one is and what was answered, in lines of `width` cells."""
+
+    @abstractmethod
+    def draw_item(self) -> None:
+        """Draw the texts of the item, from their beginning."""
+
+    def on_resize(self, event: Resize) -> None:
+        """Lines are cut to the window."""
+        if self.is_mounted:
+            self.show(event.size.width)
+
+    def show(self, width: int = 0) -> None:
+        """Draw the item; from its beginning when it is another one."""
+        self.draw((width or self.app.size.width) - 2)
+        if self._drawn != self.walk.position:
+            self._drawn = self.walk.position
+            self.draw_item()
+
+    def action_answer(self, given: Any) -> None:
+        """Answer the marked question."""
+        self._in_order(lambda: self._put(lambda: self.walk.answer(given)))
+
+    def action_skip(self) -> None:
+        """Skip the task, or no longer."""
+        self._in_order(lambda: self._put(self.walk.skip))
+
+    def action_note(self) -> None:
+        """Write a note on the task that is shown now."""
+        self._in_order(self._open_note)
+
+    def _open_note(self) -> None:
+        position = self.walk.position
+
+        def store(text: str, stored: Callable[[], None], failed: Told) -> None:
+            self.walk.go(position)
+            self._put(lambda: self.walk.note(text), stored, failed)
+
+        lay_over(self, NoteDialog(self.walk.rating.note, f"Note on task {position + 1} of the sample", store))
+
+    def action_undo(self) -> None:
+        """Take back the newest key."""
+        study, rater = self.walk.study, self.walk.rater
+        self._in_order(lambda: self._turn(lambda _, sheets: sheets.undo(study, rater), "There is nothing to take back."))
+
+    def action_redo(self) -> None:
+        """Do it again."""
+        study, rater = self.walk.study, self.walk.rater
+        self._in_order(lambda: self._turn(lambda _, sheets: sheets.redo(study, rater), "There is nothing to do again."))
+
+    def action_move(self, by: int) -> None:
+        """Look at another task."""
+        self._in_order(lambda: self._look(lambda: self.walk.go(self.walk.position + by)))
+
+    def action_ask(self, by: int) -> None:
+        """Mark another question."""
+        self._in_order(lambda: self._look(lambda: self.walk.ask(by)))
+
+    def action_next_open(self) -> None:
+        """Go to the next task that is not settled."""
+
+        def go() -> None:
+            if not self.walk.next_open():
+                self.notify("Every task of the sample is rated or skipped.", markup=False)
+
+        self._in_order(lambda: self._look(go))
+
+    def action_leave(self) -> None:
+        """Go back, or end."""
+
+        def leave() -> None:
+            self.dismiss()
+
+        self._in_order(leave)
+
+    def _in_order(self, act: Callable[[], None]) -> None:
+        """Do what a key asks for now, or when the answer has come that the key before waits for."""
+        if self._turning:
+            self._waiting.append(act)
+        else:
+            act()
+
+    def _look(self, move: Callable[[], object]) -> None:
+        move()
+        self.show()
+
+    def _put(self, change: Callable[[], Change[R]], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:
+        """Do what a key says, and store it; where it cannot be stored it has not happened."""
+        walk, before = self.walk, self.walk.place
+        done = change()
+        study, rater = walk.study, walk.rater
+
+        def then(answer: StudioError | None) -> None:
+            if answer is None:
+                if stored is not None:
+                    stored()
+                return
+            walk.restore(before)
+            if failed is None:
+                self._failed(answer)
+            else:
+                self.show()
+                failed(answer)
+
+        self._ask(lambda _, sheets: sheets.put(study, rater, done.position, done.rating), then)
+        self.show()
+
+    def _turn(self, act: Callable[[Any, Sheets[R]], Turn[R] | None], nothing: str) -> None:
+        def then(answer: Turn[R] | StudioError | None) -> None:
+            self._turning = False
+            if isinstance(answer, StudioError):
+                self._failed(answer)
+            elif answer is None:
+                self.notify(nothing, timeout=3, markup=False)
+            else:
+                self.walk.take(answer)
+                self.show()
+            while self._waiting and not self._turning:
+                self._waiting.pop(0)()
+
+        self._turning = True
+        self._ask(act, then)
+
+    def _ask(self, act: Callable[[Any, Sheets[R]], T], then: Callable[[T | StudioError], None]) -> None:
+        """Let it be done at the desk. An answer that comes when the screen has gone is for nobody, unless something was not stored."""
+
+        def answered(answer: T | StudioError) -> None:
+            if not leaving(self):
+                then(answer)
+            elif isinstance(answer, StudioError):
+                say_error(self.app, answer)
+
+        self._desk(act, answered)
+
+    def _failed(self, error: StudioError) -> None:
+        """Say what went wrong. Where something may have changed, show what is stored, whatever was on the screen."""
+        if isinstance(error, UsageError):
+            say_error(self.app, error)
+            self.show()
+            return
+        study, rater = self.walk.study, self.walk.rater
+
+        def then(answer: dict[int, R] | StudioError) -> None:
+            if not isinstance(answer, StudioError):
+                self.walk.renew(answer)
+                self.show()
+
+        self._ask(lambda _, sheets: sheets.said(study, rater), then)
+        self.app.push_screen(ErrorDialog(error))

@@ -1,0 +1,197 @@
+"""The export dialog in an app of its own: samples, targets, what it writes and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.widgets import Button, Checkbox, Input, Select, Static
+
+from studio.loop.session import Goal
+from studio.pool.pool import Pool
+from studio.pool.studies.reviews import ALL
+from studio.records import Instance, SeedTask
+from studio.tui.dialogs.export import ExportDialog
+from support.pools import make_pool
+from support.screens import NASTY_LINES, Host, assert_harmless, until
+from support.sessions import all_seeds, play, session_in
+
+SIZE = (120, 40)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    place = tmp_path / "pool.db"
+    play(place, Goal(rounds=2), seeds=all_seeds()[:60])
+    return place
+
+
+def text_of(dialog: ExportDialog, name: str) -> str:
+    return str(dialog.query_one(f"#{name}", Static).visual)
+
+
+async def opened(pilot: Pilot[object], dialog: ExportDialog) -> None:
+    await until(pilot, lambda: dialog.is_mounted and bool(dialog.query("#sample")) and text_of(dialog, "sample") != "")
+
+
+@pytest.mark.parametrize("size", [SIZE, (80, 24), (60, 20)])
+async def test_it_shows_three_records_and_writes_all(path: Path, size: tuple[int, int]) -> None:
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=size) as pilot:
+        await opened(pilot, dialog)
+        assert text_of(dialog, "sample").count('"instruction"') == 3
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "written" in text_of(dialog, "said"))
+        target = path.with_name("pool.alpaca.jsonl")
+        records = [json.loads(line) for line in target.read_text("utf-8").splitlines()]
+        assert len(records) > 5
+        assert f"({len(records)} records)" in text_of(dialog, "said").replace("\n", "")
+
+
+async def test_another_format_another_name_and_a_split(path: Path) -> None:
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#format", Select).value = "chat"
+        await until(pilot, lambda: '"messages"' in text_of(dialog, "sample"))
+        assert dialog.query_one("#target", Input).value.endswith("pool.chat.jsonl")
+        dialog.query_one("#split", Input).value = "0.5"
+        await pilot.pause()
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "written" in text_of(dialog, "said"))
+        assert path.with_name("pool.chat.train.jsonl").exists()
+        assert path.with_name("pool.chat.validation.jsonl").exists()
+
+
+async def test_the_originals_files_go_into_a_folder(path: Path) -> None:
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#seeds", Checkbox).value = True
+        dialog.query_one("#format", Select).value = "self-instruct"
+        await until(pilot, lambda: text_of(dialog, "target-label") == "folder")
+        assert dialog.query_one("#split", Input).disabled
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "written" in text_of(dialog, "said"))
+        assert (path.with_name("pool.self-instruct") / "seed_tasks.jsonl").exists()
+
+
+async def test_a_file_that_is_there_is_named_before_it_is_replaced(path: Path) -> None:
+    target = path.with_name("pool.alpaca.jsonl")
+    target.write_text("old")
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        assert "will be replaced" in text_of(dialog, "said")
+        assert str(dialog.query_one("#export", Button).label) == "Replace"
+        await pilot.click("#export")
+        await until(pilot, lambda: "written" in text_of(dialog, "said"))
+        assert target.read_text("utf-8") != "old"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("split", "1.5", "between 0 and 1"),
+        ("split", "much", "between 0 and 1"),
+        ("split", "nan", "between 0 and 1"),
+        ("quality", "2", "from 0 to 1"),
+        ("quality", "good", "from 0 to 1"),
+        ("lints", "refusl", "no lint 'refusl'"),
+        ("lints", "contamination", "compares the pool with a file"),
+        ("target", "", "name a file"),
+        ("target", "/nowhere/at/all.jsonl", "make the folder first"),
+        ("target", "x" * 5000, "shorter name"),
+        ("target", "~nobody-of-this-name/x", "there is no user"),
+    ],
+)
+async def test_what_cannot_be_written_is_said(path: Path, field: str, value: str, said: str) -> None:
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one(f"#{field}", Input).value = value
+        await pilot.pause()
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: said in text_of(dialog, "said"))
+        assert not list(path.parent.glob("*.jsonl"))
+
+
+async def test_only_tasks_with_a_tag_are_shown_and_written(path: Path) -> None:
+    with Pool.open(path) as pool:
+        chosen = [task.id for task in pool.reader.export_tasks(False, ALL)][:2]
+        for task in chosen:
+            session_in(pool, force=True).steering.annotate(task, ("keep",), "")
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#quality", Input).value = "0.67"
+        await until(pilot, lambda: "No task has that quality" in text_of(dialog, "sample"))
+        dialog.query_one("#quality", Input).value = ""
+        dialog.query_one("#tag", Input).value = "keep, other"
+        await until(pilot, lambda: '"instruction"' in text_of(dialog, "sample"))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "written, 2 tasks" in text_of(dialog, "said"))
+
+
+async def test_what_lints_find_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    texts = ("Name a river in Spain.", "Write to me at ada.rent@somewhere.org about the rent.")
+    Pool.create(path, [SeedTask(text, "", text, (Instance("", "An answer."),), False) for text in texts]).close()
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#seeds", Checkbox).value = True
+        dialog.query_one("#lints", Input).value = "email"
+        await until(pilot, lambda: "before the lints" in str(dialog.query_one("#sample-pane").border_title))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "written, 1 task:" in text_of(dialog, "said"))
+        assert "ada.rent@" not in path.with_name("pool.alpaca.jsonl").read_text("utf-8")
+
+
+async def test_the_pool_itself_is_refused(path: Path) -> None:
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#target", Input).value = str(path)
+        await pilot.pause()
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "is the pool itself" in text_of(dialog, "said"))
+
+
+async def test_an_empty_pool_says_what_to_do(tmp_path: Path) -> None:
+    dialog = ExportDialog(make_pool(tmp_path / "pool.db"))
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        assert "Play a round first" in text_of(dialog, "sample")
+        dialog.query_one("#seeds", Checkbox).value = True
+        await until(pilot, lambda: "Describe the animal" in text_of(dialog, "sample"))
+
+
+async def test_it_closes_with_what_was_written(path: Path) -> None:
+    closed: list[Path | None] = []
+    dialog = ExportDialog(path)
+    host = Host(Screen())
+    async with host.run_test(size=SIZE) as pilot:
+        host.push_screen(dialog, closed.append)
+        await opened(pilot, dialog)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "written" in text_of(dialog, "said"))
+        await pilot.press("escape")
+        await until(pilot, lambda: closed == [path.with_name("pool.alpaca.jsonl")])
+
+
+async def test_hostile_text_in_records_and_names(tmp_path: Path) -> None:
+    path = tmp_path / "pool[@click=x]\x1b[31m.db"
+    Pool.create(path, [SeedTask("", text, text, (Instance(text, text),), False) for text in NASTY_LINES]).close()
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#seeds", Checkbox).value = True
+        for name in ("alpaca", "raw", "chat", "self-instruct"):
+            dialog.query_one("#format", Select).value = name
+            await pilot.pause()
+            await until(pilot, lambda: "[/foo]" in text_of(dialog, "sample"))
+            assert_harmless(pilot.app)

@@ -1,0 +1,178 @@
+"""The insight screen's panes that compute their own figures: diversity, what raters and judges said, and evaluations."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import TabbedContent
+
+from studio.insight.grading_tables import WIDTH
+from studio.insight.judge_prompts import prompt_version
+from studio.pool.pool import Pool, Queries
+from studio.pool.studies.judges import Opinion, digest_of
+from studio.pool.studies.reviews import QUESTIONS, ReviewPlan
+from studio.records import ModelIdentity
+from studio.tui.insight import panes
+from studio.tui.insight.panes import FiguresPane
+from studio.tui.insight.screen import InsightScreen
+from support.bulk_pool import bulk_pool
+from support.comparisons import compared, grades
+from support.generated_pool import build_pool
+from support.instruction_trees import TREES
+from support.nasty_text import NASTY_TEXTS
+from support.pools import make_pool
+from support.reviews import reviewed, sheet
+from support.screens import Host, assert_harmless, seen, until
+from support.spacy_pipelines import KnownTrees, put_spacy
+
+SIZE = (120, 60)
+
+
+async def turned(pilot: Pilot[object], screen: InsightScreen, key: str) -> FiguresPane:
+    """Press the key of a tab, and wait for its figures."""
+    await until(pilot, lambda: screen.is_mounted and bool(screen.query(TabbedContent)))
+    await pilot.press(key)
+    pane = screen.query_one(f"#{screen.query_one(TabbedContent).active} FiguresPane")
+    assert isinstance(pane, FiguresPane)
+    await until(pilot, lambda: pane._looked > 0 and not pane.waiting and "computing" not in seen(pilot.app))
+    return pane
+
+
+def screen_of(path: Path) -> InsightScreen:
+    return InsightScreen(path, follow_s=3600)
+
+
+async def test_root_verbs_where_there_is_a_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_spacy(monkeypatch, lambda _, **__: KnownTrees())
+    screen = screen_of(build_pool(tmp_path / "pool.db", [(tree.text, False, ()) for tree in TREES]))
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        pane = await turned(pilot, screen, "d")
+        await until(pilot, lambda: all(part in seen(pilot.app) for part in ("├─ code", "└─ story", "26,559 (50.6%)")))
+        assert pane.has_focus
+        await pilot.press("d")
+        assert screen.query_one(TabbedContent).active == "figures"
+
+
+async def test_long_lines_are_wrapped_in_a_narrow_window_and_bars_are_whole(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    compared(path, {"anna": grades("AC AC AC AC AC AC")})
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=(80, 60)) as pilot:
+        await turned(pilot, screen, "e")
+        assert "A" * WIDTH in seen(pilot.app) and "irrelevant or invalid" in seen(pilot.app)
+        await turned(pilot, screen, "o")
+        assert "what it is worth." in seen(pilot.app)
+
+
+@pytest.mark.parametrize("size", [SIZE, (80, 24)])
+async def test_words_only_and_how_to_get_verbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    screen = screen_of(build_pool(tmp_path / "pool.db", [(text, False, ()) for text in NASTY_TEXTS]))
+    async with Host(screen).run_test(size=size) as pilot:
+        await turned(pilot, screen, "d")
+        assert "distinct-2" in seen(pilot.app)
+        await pilot.press("end")
+        await until(pilot, lambda: "self-instruct-studio[diversity]" in seen(pilot.app))
+        assert_harmless(pilot.app)
+
+
+async def test_a_pool_that_takes_long_is_left_to_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panes, "MOST", 5)
+    bulk_pool(tmp_path / "pool.db", 60)
+    screen = screen_of(tmp_path / "pool.db")
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await turned(pilot, screen, "d")
+        assert "studio diversity POOL" in seen(pilot.app)
+
+
+async def test_keys_work_while_figures_are_computed_and_figures_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go, computed = threading.Event(), []
+
+    def slow(_: FiguresPane, pool: Queries) -> str:
+        computed.append(pool.version())
+        assert let_go.wait(600)
+        return "the figures"
+
+    monkeypatch.setattr(panes.DiversityPane, "figures", slow)
+    path = make_pool(tmp_path / "pool.db")
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: screen.is_mounted and bool(screen.query(TabbedContent)))
+        await pilot.press("d")
+        await until(pilot, lambda: bool(computed))
+        assert "computing" in seen(pilot.app)
+        await pilot.press("w")
+        assert screen.query_one(TabbedContent).active == "what-if"
+        let_go.set()
+        await turned(pilot, screen, "d")
+        await until(pilot, lambda: "the figures" in seen(pilot.app))
+        pane = screen.query_one("#diversity FiguresPane")
+        assert isinstance(pane, FiguresPane)
+        pane._took_s = 0
+        pane.look()
+        await until(pilot, lambda: not pane.waiting)
+        assert len(computed) == 1
+
+
+async def test_an_empty_pool_names_the_next_step(tmp_path: Path) -> None:
+    screen = screen_of(make_pool(tmp_path / "pool.db"))
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await turned(pilot, screen, "d")
+        assert "No generated task yet" in seen(pilot.app)
+        await turned(pilot, screen, "o")
+        assert "Nobody has rated tasks yet" in seen(pilot.app) and "studio judge POOL" in seen(pilot.app)
+        await turned(pilot, screen, "e")
+        assert "No model has been evaluated" in seen(pilot.app) and "--hold-out" in seen(pilot.app)
+
+
+async def test_an_evaluation_is_told_and_its_grades_stay_blind_until_the_raters_are_done(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    sheet_of_anna = grades("AC AC AC AC AC AC")
+    comparison = compared(path, {"anna": {place: sheet_of_anna[place] for place in range(5)}})
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        pane = await turned(pilot, screen, "e")
+        shown = seen(pilot.app)
+        assert "ROUGE-L (95 % interval)" in shown and "paired, task by task" in shown
+        assert "still blind" in shown and "paper: " not in shown
+        with Pool.open(path) as pool:
+            pool.comparisons.put(comparison.id, "anna", 5, sheet_of_anna[5])
+        pane._took_s = 0
+        pane.look()
+        await until(pilot, lambda: "paper: " in seen(pilot.app))
+        assert "still blind" not in seen(pilot.app) and "CCCCCC" in seen(pilot.app)
+
+
+async def test_a_missing_pool_is_said(tmp_path: Path) -> None:
+    screen = screen_of(tmp_path / "none.db")
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await turned(pilot, screen, "o")
+        await until(pilot, lambda: seen(pilot.app).count("none.db") > 1)
+
+
+async def test_judges_stand_beside_raters(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    plan = ReviewPlan(4, "0")
+    review = reviewed(path, plan, {"[b]anna": sheet("yyy yyn nnn yyy")})
+    with Pool.open(path) as pool:
+        items = pool.reader.review_items(review.id)
+        judge = pool.judgements.judge("judge", ModelIdentity("model", "ab" * 32), prompt_version())
+        seen_texts = [(item, digest_of(item.instruction, item.input, item.output)) for item in items]
+        # Yes to everything: agrees with anna on 3 of 4 instructions, which is what chance gives.
+        opinions = [
+            Opinion(item.task_id, item.instance_id, question, digest, True, 0.9, "")
+            for item, digest in seen_texts
+            for question in QUESTIONS
+        ]
+        pool.judgements.add(judge.id, opinions)
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await turned(pilot, screen, "o")
+        shown = seen(pilot.app)
+        assert "[b]anna: 4 complete" in shown
+        rows = [line.split() for line in shown.splitlines() if line.split()[:2] == ["[b]anna", "instruction"]]
+        assert rows == [["[b]anna", "instruction", "4", "75%", "0.00", "3", "0", "1", "0"]]

@@ -1,0 +1,197 @@
+"""The insight screen in an app of its own: figures, plots, following, what-if."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Checkbox, Static
+
+from studio.insight.saturation import saturation
+from studio.insight.statistics import statistics
+from studio.loop.session import Goal
+from studio.pool.pool import Pool, Queries
+from studio.records import Instance, SeedTask
+from studio.tui.insight.figures import Scorecard
+from studio.tui.insight.screen import InsightScreen
+from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
+from studio.tui.widgets.table import IdTable
+from support.pools import make_pool, walk_round
+from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
+from support.sessions import all_seeds, configuration, play
+
+SIZE = (120, 40)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("insight") / "pool.db"
+    play(path, Goal(rounds=3), asked=configuration(threshold=0.4), seeds=all_seeds()[:60])
+    return path
+
+
+def screen_of(path: Path) -> InsightScreen:
+    return InsightScreen(path, follow_s=3600)
+
+
+def said(screen: InsightScreen) -> str:
+    return str(screen.query_one("#said", Static).visual)
+
+
+async def opened(pilot: Pilot[object], screen: InsightScreen) -> None:
+    await until(pilot, lambda: screen.is_mounted and bool(screen.query("#said")) and "reading" not in said(screen))
+
+
+async def what_if_of(pilot: Pilot[object], screen: InsightScreen) -> WhatIfPane:
+    await opened(pilot, screen)
+    await pilot.press("w")
+    pane = screen.query_one(WhatIfPane)
+    await until(pilot, lambda: pane.outcome is not None)
+    return pane
+
+
+@pytest.mark.parametrize("size", [SIZE, (80, 24), (60, 20)])
+async def test_figures_beside_the_papers(played: Path, size: tuple[int, int]) -> None:
+    screen = screen_of(played)
+    async with Host(screen).run_test(size=size) as pilot:
+        await opened(pilot, screen)
+        with Queries.open(played) as pool:
+            counts = pool.counts()
+        assert f"of {counts.generated} tasks with instances" in said(screen).replace("\n", " ")
+        card = str(screen.query_one("#paper", Static).visual)
+        assert f"{counts.generated:,}" in card
+        assert "52,445" in card
+        reasons = str(screen.query_one("#reasons", Static).visual)
+        assert "not novel" in reasons
+        assert "accepted" in reasons
+        assert_harmless(pilot.app)
+
+
+async def test_lengths_in_words_with_their_histogram(played: Path) -> None:
+    screen = screen_of(played)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await opened(pilot, screen)
+        with Queries.open(played) as pool:
+            figures = statistics(pool)
+        lines = str(screen.query_one("#lengths", Static).visual).splitlines()
+        columns = (figures.instruction_words, figures.input_words, figures.output_words)
+        assert lines[1].split() == ["median", *(str(each.median) for each in columns)]
+        assert lines[3].split() == ["longest", *(str(each.maximum) for each in columns)]
+        longest = max(columns, key=lambda each: each.maximum).bins[-1]
+        assert lines[-1].split("█")[0].strip().startswith(longest.label)
+        shown = [int(word) for line in lines[4:] for word in line[14:].replace("█", " ").split()]
+        assert sum(shown) == sum(each.count for each in columns)
+
+
+async def test_plots_are_drawn_with_marks_that_need_no_colour(played: Path) -> None:
+    screen = screen_of(played)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await opened(pilot, screen)
+        await until(pilot, lambda: "█" in seen(pilot.app) and "░" in seen(pilot.app))
+        assert "Tasks by highest ROUGE-L to a seed █, to any task ░" in seen(pilot.app)
+        assert "% of tasks with a new opening word ○" in seen(pilot.app)
+        await until(pilot, lambda: "○" in seen(pilot.app).replace("word ○", ""))
+
+
+@pytest.mark.parametrize("rounds", [3, 12])
+async def test_what_comes_and_what_it_costs(played: Path, rounds: int) -> None:
+    with Queries.open(played) as pool:
+        figures = statistics(pool)
+    if rounds == 12:
+        found = saturation([], [(40, 38 - 2 * number) for number in range(12)])
+        figures = replace(figures, saturation=found)
+    screen = screen_of(played)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await opened(pilot, screen)
+        screen.query_one(Scorecard).show(figures)
+        block = str(screen.query_one("#outlook", Static).visual)
+    found = figures.saturation
+    assert f"a task: {figures.written_tokens_per_task:,.0f} tokens written" in block
+    assert f"{figures.opening_words} different opening words" in block
+    assert (found.refused in block) if found.expected is None else (f"about {found.expected:,.0f} new tasks" in block)
+    assert (found.expected is None) == (rounds == 3)
+
+
+async def test_an_empty_pool_names_the_next_key(tmp_path: Path) -> None:
+    screen = screen_of(make_pool(tmp_path / "pool.db"))
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await opened(pilot, screen)
+        assert "Press 1 and play a round" in said(screen)
+        await pilot.press("w")
+        await until(pilot, lambda: "there is nothing to decide again" in seen(pilot.app))
+
+
+async def test_it_follows_a_session(tmp_path: Path) -> None:
+    path = make_pool(tmp_path / "pool.db")
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await opened(pilot, screen)
+        with Pool.open(path) as pool:
+            walk_round(pool)
+        screen.look()
+        await until(pilot, lambda: "of 2 tasks" in said(screen))
+
+
+async def test_a_missing_pool_is_said(tmp_path: Path) -> None:
+    screen = screen_of(tmp_path / "none.db")
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: bool(screen.query("#said.-error")))
+        assert "none.db" in said(screen)
+
+
+async def test_what_if_shows_at_once_which_candidates_flip(played: Path) -> None:
+    screen = screen_of(played)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        pane = await what_if_of(pilot, screen)
+        table = screen.query_one("#flips", IdTable)
+        assert pane.outcome is not None
+        assert pane.outcome.flips == ()
+        assert "No candidate would be decided otherwise." in seen(pilot.app)
+        await pilot.press("L", "L", "right")
+        assert screen.query_one(ThresholdBar).value == 0.51
+        await until(pilot, lambda: len(table.ids) > 0)
+        await until(pilot, lambda: "+ was not novel" in seen(pilot.app))
+        await pilot.press("home")
+        await until(pilot, lambda: len(table.ids) == 0)
+        await pilot.press("H")
+        await until(pilot, lambda: "- now not novel" in seen(pilot.app))
+
+
+async def test_what_if_switches_a_filter(played: Path) -> None:
+    screen = screen_of(played)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        pane = await what_if_of(pilot, screen)
+        box = screen.query_one("#filter-length", Checkbox)
+        assert box.value
+        box.value = False
+        await until(pilot, lambda: pane.outcome is not None and pane.outcome.after.get("too_short", 0) == 0)
+        assert pane.outcome is not None
+        assert pane.outcome.before["too_short"] > 0
+
+
+async def test_the_threshold_moves_by_mouse_and_stays_within_0_and_1(played: Path) -> None:
+    screen = screen_of(played)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await what_if_of(pilot, screen)
+        bar = screen.query_one(ThresholdBar)
+        await pilot.click(bar, offset=(18, 0))
+        assert bar.value == 0.0
+        await pilot.press("left")
+        assert bar.value == 0.0
+        bar.value = 7.0
+        assert bar.value == 1.0
+
+
+async def test_hostile_text_in_flips(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    Pool.create(path, [SeedTask("", text, text, (Instance(text, text),), False) for text in NASTY_LINES]).close()
+    play(path, Goal(rounds=1), asked=configuration(threshold=0.4))
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        pane = await what_if_of(pilot, screen)
+        screen.query_one(ThresholdBar).value = 0.0
+        await until(pilot, lambda: pane.outcome is not None and bool(pane.outcome.flips))
+        await pilot.pause()
+        assert_harmless(pilot.app)

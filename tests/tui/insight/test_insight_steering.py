@@ -1,0 +1,169 @@
+"""Applying a what-if from the insight screen: what is previewed holds, in one step that `u` takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from studio.loop.session import Goal, Session
+from studio.pool.pool import Pool
+from studio.records import Verdict
+from studio.tui.insight.screen import InsightScreen
+from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
+from studio.tui.runner import RunnerState
+from studio.tui.steering import Steerer
+from support.pools import ask
+from support.screens import AtOnce, Host, seen, until
+from support.sessions import all_seeds, configuration, exported, play, session_in
+from support.studio_app import footer_keys, studio
+
+SIZE = (120, 40)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    path = tmp_path / "pool.db"
+    asked = configuration(threshold=0.4)
+    play(path, Goal(rounds=2), asked=asked, seeds=all_seeds()[:60])
+    with Pool.open(path) as pool:
+        yield session_in(pool, asked=asked)
+
+
+def pool_of(session: Session) -> Pool:
+    return session._context.pool
+
+
+def screen_of(session: Session) -> InsightScreen:
+    return InsightScreen(pool_of(session).path, steerer=Steerer(AtOnce(session)), follow_s=3600)
+
+
+async def previewed(pilot: Pilot[Any], screen: InsightScreen, threshold: float) -> WhatIfPane:
+    """What-if is shown with another threshold, and has been worked out."""
+    await until(pilot, lambda: screen.is_mounted and bool(screen.query(WhatIfPane)))
+    await pilot.press("w")
+    pane = screen.query_one(WhatIfPane)
+    await until(pilot, lambda: pane.preview is not None)
+    bar = screen.query_one(ThresholdBar)
+    bar.value = threshold
+    wanted = None if threshold == bar.own else threshold
+    await until(pilot, lambda: pane.preview is not None and pane.preview.change.threshold == wanted)
+    return pane
+
+
+def told(pilot: Pilot[Any]) -> str:
+    return "\n".join(each.message for each in pilot.app._notifications)
+
+
+@pytest.mark.parametrize("size", [SIZE, (80, 24)])
+async def test_what_is_previewed_is_applied_and_taken_back(session: Session, size: tuple[int, int]) -> None:
+    screen, pool = screen_of(session), pool_of(session)
+    before = exported(pool.path)
+    async with Host(screen).run_test(size=size) as pilot:
+        pane = await previewed(pilot, screen, 0.2)
+        assert pane.outcome is not None and pane.outcome.flips
+        after, flips = pane.outcome.accepted_after, len(pane.outcome.flips)
+        await until(pilot, lambda: "Apply" in seen(pilot.app))
+        await pilot.press("a")
+        assert pool.reader.counts().accepted == after
+        assert f"decided {flips} candidates again under threshold 0.20" in told(pilot)
+        assert "u takes it back" in told(pilot)
+        await until(pilot, lambda: pane.preview is not None and not pane.preview.flips)
+        await until(pilot, lambda: "Apply" not in footer_keys_of(pilot))
+        assert exported(pool.path) != before
+        await pilot.press("u")
+        assert exported(pool.path) == before
+        await until(pilot, lambda: pane.preview is not None and bool(pane.preview.flips))
+        await pilot.press("U")
+        assert pool.reader.counts().accepted == after
+        await pilot.press("u", "u")
+        assert "There is nothing to take back." in told(pilot)
+
+
+def footer_keys_of(pilot: Pilot[Any]) -> list[str]:
+    return footer_keys(pilot.app)  # type: ignore[arg-type]
+
+
+async def test_its_keys_are_there_only_where_they_do_something(session: Session) -> None:
+    screen, pool = screen_of(session), pool_of(session)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: screen.is_mounted and bool(screen.query(WhatIfPane)))
+        await pilot.press("a", "u")
+        assert list(screen.steering_commands()) == []
+        pane = await previewed(pilot, screen, 0.4)
+        assert [each.title for each in screen.steering_commands()] == ["Pool: undo", "Pool: redo"]
+        await pilot.press("a")
+        assert pool.reader.actions(10) == []
+        screen.query_one(ThresholdBar).value = 0.2
+        await until(pilot, lambda: pane.preview is not None and bool(pane.preview.flips))
+        assert [each.title for each in screen.steering_commands()] == ["What if: apply", "Pool: undo", "Pool: redo"]
+
+
+async def test_without_a_session_nothing_can_be_applied(session: Session) -> None:
+    screen = InsightScreen(pool_of(session).path, follow_s=3600)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await previewed(pilot, screen, 0.2)
+        await pilot.press("a", "u", "U")
+        assert "Apply" not in footer_keys_of(pilot)
+        assert pool_of(session).reader.actions(10) == []
+
+
+async def test_while_a_stage_is_played_it_says_so(session: Session) -> None:
+    screen = InsightScreen(pool_of(session).path, steerer=Steerer(AtOnce(session, RunnerState.RUNNING)), follow_s=3600)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await previewed(pilot, screen, 0.2)
+        await pilot.press("a")
+        assert "A stage is being played" in told(pilot)
+
+
+async def test_what_another_has_decided_since_is_worked_out_again(session: Session) -> None:
+    screen, pool = screen_of(session), pool_of(session)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        pane = await previewed(pilot, screen, 0.2)
+        assert pane.outcome is not None
+        gone = pane.outcome.flips[0].candidate_id
+        session.steering.override(gone, Verdict.REJECTED)
+        screen.look()
+        await until(pilot, lambda: pane.preview is not None and gone not in pane.preview.flips)
+        await pilot.press("a")
+        assert pool.reader.counts().accepted == pane.outcome.accepted_after
+
+
+async def test_in_the_studio_it_is_applied_by_the_runner_and_found_after_reopening(tmp_path: Path) -> None:
+    path, asked = tmp_path / "pool.db", configuration(threshold=0.4)
+    play(path, Goal(rounds=1), asked=asked, seeds=all_seeds()[:60])
+    async with studio(path, asked=asked) as driven:
+        await driven.press("3")
+        screen = driven.app.screen
+        assert isinstance(screen, InsightScreen)
+        pane = await previewed(driven.pilot, screen, 0.2)
+        flips = len(pane.outcome.flips) if pane.outcome is not None else 0
+        await driven.press("a")
+        await driven.until(lambda: "u takes it back" in told(driven.pilot))
+        await driven.until(lambda: pane.preview is not None and not pane.preview.flips)
+    human = "SELECT count(*) FROM verdicts WHERE decided_by = 'human'"
+    assert ask(path, human) == [(flips,)] and flips > 0
+    async with studio(path, asked=asked) as driven:
+        await driven.press("u")
+        await driven.until(lambda: ask(path, human) == [(0,)])
+
+
+async def test_a_preview_that_no_longer_holds_changes_nothing(tmp_path: Path) -> None:
+    path, asked = tmp_path / "pool.db", configuration(threshold=0.4)
+    play(path, Goal(rounds=1), asked=asked, seeds=all_seeds()[:60])
+    async with studio(path, asked=asked) as driven:
+        await driven.press("3")
+        screen = driven.app.screen
+        assert isinstance(screen, InsightScreen)
+        pane = await previewed(driven.pilot, screen, 0.2)
+        assert pane.preview is not None
+        stale = pane.preview.flips[0]
+        runner = driven.app.runner
+        assert runner is not None
+        runner.steer(lambda steering: steering.override(stale, Verdict.REJECTED), lambda _: None)
+        await driven.press("a")
+        await driven.until(lambda: "the pool has changed since" in told(driven.pilot))
+    assert ask(path, "SELECT count(*) FROM actions") == [(1,)]

@@ -1,0 +1,287 @@
+"""The pool screen in an app of its own: finding, sorting, story, lineage, following, and what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from textual.pilot import Pilot
+from textual.widgets import Input, Select, Static
+
+from studio.errors import PoolError
+from studio.loop.session import Goal
+from studio.pool.browse import Kind, Selection
+from studio.pool.pool import Pool, Queries
+from studio.records import Instance, Origin, SeedTask
+from studio.tui.pool.detail import LineageTree, TaskDetail
+from studio.tui.pool.filters import FilterBar
+from studio.tui.pool.screen import PoolScreen
+from studio.tui.pool.table import TaskTable
+from support.bulk_pool import bulk_pool
+from support.pools import make_pool
+from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
+from support.sessions import all_seeds, configuration, play
+
+SIZE = (120, 40)
+TASKS = 10 + 2 + 90
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return bulk_pool(tmp_path / "pool.db", 120)
+
+
+def screen_of(path: Path) -> PoolScreen:
+    return PoolScreen(path, typing_s=0, follow_s=3600)
+
+
+async def opened(pilot: Pilot[object], screen: PoolScreen) -> TaskTable:
+    await until(pilot, lambda: screen.is_mounted and bool(screen.query(TaskTable)))
+    table = screen.query_one(TaskTable)
+    await until(pilot, lambda: said(screen) != "")
+    return table
+
+
+def said(screen: PoolScreen) -> str:
+    return str(screen.query_one("#said", Static).visual)
+
+
+async def choose(pilot: Pilot[object], screen: PoolScreen, name: str, value: object) -> None:
+    screen.query_one(f"#{name}", Select).value = value
+    await pilot.pause()
+
+
+async def test_it_opens_with_all_tasks_and_the_story_of_the_first(path: Path) -> None:
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        assert len(table.ids) == TASKS
+        await until(pilot, lambda: "Describe the animal with number 1." in seen(pilot.app))
+        detail = screen.query_one(TaskDetail)
+        await until(pilot, lambda: detail.story is not None)
+        await until(pilot, lambda: "task 1: seed" in seen(pilot.app))
+        assert f"{TASKS} tasks · by id ↑" in said(screen)
+
+
+async def test_words_narrow_the_list_as_one_types_and_escape_brings_it_back(path: Path) -> None:
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        await pilot.press("slash", *"pilo")
+        await until(pilot, lambda: len(table.ids) == 30)
+        assert "with “pilo”" in said(screen)
+        await pilot.press("enter")
+        assert table.has_focus
+        await pilot.press("escape")
+        await until(pilot, lambda: len(table.ids) == TASKS)
+
+
+async def test_the_cursor_stays_with_its_task(path: Path) -> None:
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        await pilot.press("end")
+        current = table.current
+        assert current is not None
+        await pilot.press("O")
+        await until(pilot, lambda: table.ids[0] == current)
+        assert table.current == current
+        assert table.cursor == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("origin", "seed", 10),
+        ("origin", "imported", 0),
+        ("class", "yes", 2 + 1 + 18),
+        ("state", "retired", 0),
+        ("state", "marked", 0),
+    ],
+)
+async def test_choices_narrow_the_list(path: Path, name: str, value: str, found: int) -> None:
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        await choose(pilot, screen, name, value)
+        await until(pilot, lambda: len(table.ids) == found)
+        if not found:
+            await until(pilot, lambda: "Press Esc to see the whole list again" in seen(pilot.app))
+
+
+async def test_rejected_candidates_by_reason_score_and_round(path: Path) -> None:
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        await choose(pilot, screen, "kind", Kind.REJECTED)
+        await until(pilot, lambda: table.kind is Kind.REJECTED and len(table.ids) == 31)
+        await until(pilot, lambda: "not novel" in seen(pilot.app))
+        await choose(pilot, screen, "reason", "too_short")
+        await until(pilot, lambda: len(table.ids) == 15)
+        screen.query_one("#rounds", Input).value = "101-111"
+        await until(pilot, lambda: len(table.ids) == 2)
+        screen.query_one("#scores", Input).value = ".1-.2"
+        await until(pilot, lambda: list(table.ids) == [116])
+        await until(pilot, lambda: "candidate c116: not in the pool" in seen(pilot.app))
+        assert "too short · rounds 101–111 · score 0.1–0.2" in said(screen)
+
+
+async def test_a_range_that_is_none_says_so_and_changes_nothing(path: Path) -> None:
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        for text in ("x", "nan", "inf-", "5-x", "1e400", "-", "--"):
+            screen.query_one("#rounds", Input).value = text
+            await pilot.pause()
+            assert screen.query_one("#rounds").has_class("-invalid"), text
+        assert len(table.ids) == TASKS
+
+
+async def test_sorting_by_key_and_by_heading(path: Path) -> None:
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        await pilot.press("o")
+        await until(pilot, lambda: "by score ↑" in said(screen))
+        assert table.ids[0] == 101
+        assert list(table.ids[-10:]) == list(range(1, 11))
+        await pilot.click(table, offset=(7, 0))
+        await until(pilot, lambda: "by id ↑" in said(screen))
+        await pilot.click(table, offset=(7, 0))
+        await until(pilot, lambda: "by id ↓" in said(screen))
+
+
+async def test_lineage_up_to_the_seeds_and_down(path: Path) -> None:
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        await pilot.press("l")
+        tree = screen.query_one(LineageTree)
+        await until(pilot, lambda: len(tree.root.children) == 2)
+        up, down = tree.root.children
+        assert "no parents: it is a seed" in str(up.label)
+        await until(pilot, lambda: len(down.children) > 2)
+        table.cursor = 11
+        await until(pilot, lambda: str(tree.root.children[0].label) == "parents (8)" if tree.root.children else False)
+        await until(pilot, lambda: len(tree.root.children[0].children) == 8)
+        tree.focus()
+        await pilot.press("down", "down", "enter")
+        await until(
+            pilot, lambda: (story := screen.query_one(TaskDetail).story) is not None and story.task is not None and story.task.id == 8
+        )
+
+
+async def test_lineage_lines_that_are_cut_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=1), asked=configuration(threshold=0.4), seeds=all_seeds()[:60])
+    with Queries.open(path) as reader:
+        generated = reader.browse_ids(Selection(origin=Origin.GENERATED))
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        table.cursor = list(table.ids).index(generated[0])
+        await pilot.press("l")
+        tree = screen.query_one(LineageTree)
+        await until(pilot, lambda: bool(tree.root.children) and len(tree.root.children[0].children) == 8)
+        width = tree.scrollable_content_region.width
+        lines = [tree.render_line(y).text.rstrip() for y in range(1, 9)]
+        assert all(cell_len(line) <= width for line in lines)
+        assert any(cell_len(line) == width and line.endswith("…") for line in lines)
+        assert not tree.show_horizontal_scrollbar
+
+
+async def test_copying_sends_cleaned_text(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    Pool.create(path, [SeedTask("a", "", "Say \x1b]52;c;x\x07 it.", (Instance("in", "out"),), False)]).close()
+    screen = screen_of(path)
+    async with (app := Host(screen)).run_test(size=SIZE) as pilot:
+        await opened(pilot, screen)
+        await until(pilot, lambda: screen.query_one(TaskDetail).story is not None)
+        await pilot.press("y")
+        assert app.copied == "Say ␛]52;c;x␇ it.\n\nInput: in\nOutput: out"
+
+
+async def test_it_follows_what_another_writes(path: Path) -> None:
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        with Pool.open(path) as pool:
+            pool.add_tasks([SeedTask("", "", "A task from elsewhere.", (Instance("", "x"),), False)], Origin.IMPORTED)
+        screen._looked = 0.0
+        screen._took_s = 0.0
+        screen._follow()
+        await until(pilot, lambda: len(table.ids) == TASKS + 1)
+
+
+async def test_narrow_screens_show_list_or_detail(path: Path) -> None:
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=(80, 24)) as pilot:
+        table = await opened(pilot, screen)
+        assert not screen.query_one(TaskDetail).display
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.query_one(TaskDetail).display and not screen.query_one("#list").display)
+        await pilot.press("escape")
+        assert table.has_focus
+        assert not screen.query_one(TaskDetail).display
+        assert screen.query_one(FilterBar).has_class("-folded")
+        await pilot.press("f")
+        assert not screen.query_one(FilterBar).has_class("-folded")
+
+
+async def test_a_pool_that_is_not_there_is_said_on_the_screen(tmp_path: Path) -> None:
+    screen = screen_of(tmp_path / "none.db")
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: bool(screen.query("#said.-error")))
+        assert "none.db" in said(screen)
+
+
+async def test_a_pool_that_fails_while_reading_is_said_and_tried_again(path: Path) -> None:
+    faults = [PoolError("the disk is gone", "put it back")]
+
+    class Failing(Queries):
+        def browse_rows(self, kind: Kind, ids: Sequence[int]):  # type: ignore[no-untyped-def]
+            if faults:
+                raise faults[0]
+            return super().browse_rows(kind, ids)
+
+    def failing(place: Path) -> Queries:
+        return Failing(Queries.open(place)._database)
+
+    screen = PoolScreen(path, failing, typing_s=0, follow_s=3600)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "the disk is gone: put it back" in seen(pilot.app))
+        faults.clear()
+        await pilot.press("down")
+        await until(pilot, lambda: "Describe the animal with number 1." in seen(pilot.app))
+
+
+async def test_an_empty_pool_names_what_is_empty(tmp_path: Path) -> None:
+    path = make_pool(tmp_path / "pool.db", seeds=1)
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        await choose(pilot, screen, "kind", Kind.REJECTED)
+        await until(pilot, lambda: table.kind is Kind.REJECTED)
+        await until(pilot, lambda: "No candidate has been rejected yet." in seen(pilot.app))
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (60, 20), (20, 8)])
+async def test_hostile_text_is_shown_as_marks(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "pool[@click=x]\x1b[31m.db"
+    Pool.create(path, [SeedTask("", text, text, (Instance(text, text),), False) for text in NASTY_LINES]).close()
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=size) as pilot:
+        table = await opened(pilot, screen)
+        detail = screen.query_one(TaskDetail)
+        for place in range(len(NASTY_LINES)):
+            table.cursor = place
+            await until(pilot, lambda: detail.story is not None and detail.story.task is not None and detail.story.task.id == table.current)
+            assert_harmless(pilot.app)
+        await pilot.press("l")
+        await pilot.pause()
+        assert_harmless(pilot.app)
+        screen.query_one("#words", Input).value = "\x1b]52;[/foo] \u202e"
+        await until(pilot, lambda: len(table.ids) == 0)
+        assert_harmless(pilot.app)
