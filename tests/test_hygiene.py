@@ -51,12 +51,14 @@ def test_the_loop_and_the_pool_know_nothing_of_llama_cpp_or_textual() -> None:
 
 
 def test_diversity_needs_no_parser_until_one_is_loaded() -> None:
-    code = "import studio.cli.diversity, studio.insight.parser, studio.insight.diversity_figures, studio.insight.sunburst"
+    code = (
+        "import studio.cli.diversity, studio.insight.diversity.parser, studio.insight.diversity.figures, studio.insight.diversity.sunburst"
+    )
     loaded = imported_after(code)
     assert "numpy" in loaded
     assert not loaded & {"spacy", "thinc", "textual", "llama_cpp"}
     importing = [source for source in SOURCES if "import spacy" in source.read_text(encoding="utf-8")]
-    assert importing == [STUDIO / "insight" / "parser.py"]
+    assert importing == [STUDIO / "insight" / "diversity" / "parser.py"]
 
 
 def modules_of(source: Path) -> set[str]:

@@ -106,7 +106,7 @@ class Choice(NamedTuple):
 
     def plan(self, reader: Queries) -> ComparisonPlan:
         """The comparison that this asks for."""
-        from studio.insight.pairing import paired, plan_for
+        from studio.insight.studies.comparison import paired, plan_for
 
         return plan_for(reader, paired(reader, self.evaluation, self.between), "0" if self.seed is None else self.seed, self.sample)
 
@@ -126,15 +126,14 @@ def _list(reader: Queries) -> None:
 
 
 def _report(reader: Queries, comparison: ComparisonRecord, unblind: bool, as_json: bool) -> None:
-    from studio.insight.grading_report import grading_report
-    from studio.insight.grading_tables import grading_tables
+    from studio.insight.studies.comparison_report import grading_report, grading_tables
 
     figures = grading_report(reader, comparison, unblind=unblind)
     print_figures(figures.as_dict(), lambda: grading_tables(figures), as_json)
 
 
 def _export(reader: Queries, comparison: ComparisonRecord, unblind: bool, target: str) -> None:
-    from studio.insight.grading_report import grading_lines, grading_report
+    from studio.insight.studies.comparison_report import grading_lines, grading_report
 
     if grading_report(reader, comparison, unblind=unblind).blind:
         message = "not every rater who began is done, and the export would tell whose answers are whose"
@@ -143,8 +142,8 @@ def _export(reader: Queries, comparison: ComparisonRecord, unblind: bool, target
 
 
 def _grade(pool: Path, rater: str | None, choice: Choice) -> None:
-    from studio.insight.grading import open_comparison
-    from studio.insight.walk import check_rater
+    from studio.insight.studies.comparison import open_comparison
+    from studio.insight.studies.walk import check_rater
     from studio.pool.pool import Pool
     from studio.tui.study.entry import grade
 

@@ -12,7 +12,7 @@ from studio.cli.printing import print_figures
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
-    from studio.insight.diversity_figures import Diversity
+    from studio.insight.diversity.figures import Diversity
 
 
 @click.command()
@@ -46,7 +46,7 @@ def command(
     figures = _measured(pool, origin, pipeline, words, sample, seed)
     if page is not None:
         _write(page, figures, pool)
-    from studio.insight.diversity_report import diversity_report
+    from studio.insight.diversity.figures import diversity_report
 
     print_figures(figures.as_dict(), lambda: diversity_report(figures), as_json)
 
@@ -55,9 +55,9 @@ def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from studio.insight.diversity import SAMPLE
-    from studio.insight.diversity_figures import diversity
-    from studio.insight.parser import load_parser
+    from studio.insight.diversity.figures import diversity
+    from studio.insight.diversity.parser import load_parser
+    from studio.insight.diversity.words import SAMPLE
     from studio.pool.pool import Queries
     from studio.records import Origin
 
@@ -72,7 +72,7 @@ def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample
 
 
 def _write(page: Path, figures: Diversity, pool: Path) -> None:
-    from studio.insight.sunburst import sunburst
+    from studio.insight.diversity.sunburst import sunburst
     from studio.pool.exchange.outputs import complete_files, writing
     from studio.text import display_line
 

@@ -14,7 +14,7 @@ from studio.errors import PoolError, UsageError
 
 if TYPE_CHECKING:
     from studio.insight.lint.api import Lint
-    from studio.insight.lint.leaving_out import LeavingOut
+    from studio.insight.lint.run import LeavingOut
     from studio.pool.exchange.export import ExportOptions, ExportSummary
     from studio.pool.exchange.formats import Source
     from studio.pool.pool import Queries
@@ -177,7 +177,7 @@ def _chosen(excluded: tuple[str, ...], against: tuple[Path, ...]) -> Sequence[Li
 def _without(reader: Queries, lints: Sequence[Lint], against: tuple[Path, ...], options: ExportOptions) -> LeavingOut:
     from studio.cli.progress import progress_bar
     from studio.insight.lint.api import LintOptions
-    from studio.insight.lint.leaving_out import without_findings
+    from studio.insight.lint.run import without_findings
 
     with progress_bar() as show:
         return without_findings(reader, lints, LintOptions(against=against), options, lambda done, steps: show("looking", done, steps))

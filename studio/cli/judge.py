@@ -49,8 +49,7 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
     from studio.engine.api import CancelToken
     from studio.engine.open import open_engine
     from studio.headless import cancelled_by_signals
-    from studio.insight.judge_prompts import prompt_version
-    from studio.insight.judging import judge_items, sample
+    from studio.insight.studies.judge import judge_items, prompt_version, sample
     from studio.pool.pool import Pool
 
     console = Console(stderr=True)
@@ -82,8 +81,7 @@ def _plan(reader: Queries, size: int | None, seed: str | None) -> ReviewPlan:
 
 def _report(pool: Path, as_json: bool) -> None:
     from studio.errors import PoolError
-    from studio.insight.judge_report import judge_report
-    from studio.insight.judge_tables import judge_tables
+    from studio.insight.studies.judge_report import judge_report, judge_tables
     from studio.pool.pool import Queries
 
     with Queries.open(pool) as reader, reader.one_state():

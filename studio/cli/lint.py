@@ -59,7 +59,7 @@ def command(
 
 def _explain(code: str) -> None:
     from studio.insight.lint.registry import find_lint
-    from studio.insight.lint.report import explanation
+    from studio.insight.lint.run import explanation
 
     width = 100
     for line in explanation(find_lint(code)):
@@ -69,8 +69,7 @@ def _explain(code: str) -> None:
 def _lint(pool: Path, codes: list[str], options: LintOptions, as_json: bool) -> None:
     from studio.cli.progress import progress_bar
     from studio.insight.lint.registry import chosen_lints
-    from studio.insight.lint.report import report_lines
-    from studio.insight.lint.run import run_lints
+    from studio.insight.lint.run import report_lines, run_lints
     from studio.pool.pool import Queries
 
     lints = chosen_lints(codes, with_file=bool(options.against))

@@ -33,8 +33,8 @@ def command(ours: Path, theirs: Path, top: int, origin: str | None, tokenizer: s
     set as OTHER that is the contamination check: studio overlap pool.db eval.jsonl --origin generated
     """
     from studio.cli.progress import progress_bar
-    from studio.insight.comparison import compare_files
-    from studio.insight.sources import open_source
+    from studio.insight.overlap.corpus import open_source
+    from studio.insight.overlap.files import compare_files
     from studio.records import Origin
     from studio.text import display_line
 
@@ -51,6 +51,6 @@ def command(ours: Path, theirs: Path, top: int, origin: str | None, tokenizer: s
         print_json({"file": str(ours), "other": str(theirs), **found.as_dict()})
         return
 
-    from studio.insight.comparison_report import comparison_report
+    from studio.insight.overlap.files import comparison_report
 
     print_tables(comparison_report(found, str(ours), str(theirs)), soft_wrap=True)

@@ -11,7 +11,7 @@ from studio.cli.arguments import OUTPUT, POOL
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
-    from studio.insight.parser import Parser
+    from studio.insight.diversity.parser import Parser
 
 
 @click.command()
@@ -44,7 +44,7 @@ def command(pool: Path, output: Path, title: str | None, pipeline: str | None, f
 
 def _parser(pipeline: str | None) -> Parser | None:
     """The parser asked for, or the usual one if it is installed; the page says so where it is not."""
-    from studio.insight.parser import load_parser
+    from studio.insight.diversity.parser import load_parser
 
     if pipeline is not None:
         return load_parser(pipeline)

@@ -92,23 +92,21 @@ def _stored(reader: Queries, plan: ReviewPlan | None) -> ReviewRecord:
 
 
 def _report(reader: Queries, review: ReviewRecord, as_json: bool) -> None:
-    from studio.insight.review import review_report
-    from studio.insight.review_tables import review_tables
+    from studio.insight.studies.review_report import review_report, review_tables
 
     figures = review_report(reader, review)
     print_figures(figures.as_dict(), lambda: review_tables(figures), as_json)
 
 
 def _export(reader: Queries, review: ReviewRecord, target: str) -> None:
-    from studio.insight.review import rating_lines
+    from studio.insight.studies.review_report import rating_lines
 
     export_study(rating_lines(reader, review), target, f"ratings of review {review.id}")
 
 
 def _rate(pool: Path, rater: str | None, plan: ReviewPlan | None) -> None:
-    from studio.insight.review_sample import open_review
-    from studio.insight.reviewing import newest_plan
-    from studio.insight.walk import check_rater
+    from studio.insight.studies.review import newest_plan, open_review
+    from studio.insight.studies.walk import check_rater
     from studio.pool.pool import Pool
     from studio.tui.study.entry import rate
 

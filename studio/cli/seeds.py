@@ -12,7 +12,7 @@ from studio.cli.printing import print_json
 from studio.errors import ExitCode
 
 if TYPE_CHECKING:
-    from studio.insight.seed_check import SeedFigures
+    from studio.insight.overlap.files import SeedFigures
     from studio.seeds import SeedFile
 
 
@@ -29,7 +29,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 
     Exits with 2 when a file has a fault; an instance or an input without an output is one here.
     """
-    from studio.insight.seed_check import figures
+    from studio.insight.overlap.files import figures
     from studio.seeds import inspect_file
 
     checked = [(contents, figures(contents)) for contents in map(inspect_file, files)]

@@ -52,27 +52,27 @@ def command(
 
 
 def _tell(reader: Queries, reference: str, prompts: bool, as_json: bool) -> None:
-    from studio.insight.story import story_of
+    from studio.insight.lineage.story import story_of
 
     story = story_of(reader, reference)
     if as_json:
         print_json(story.as_dict())
         return
 
-    from studio.insight.story_report import story_report
+    from studio.insight.lineage.story_report import story_report
 
     print_tables(story_report(story, prompts=prompts))
 
 
 def _tree(reader: Queries, reference: str, limit: int | None, as_json: bool) -> None:
-    from studio.insight.family import LIMIT, family_of
+    from studio.insight.lineage.family import LIMIT, family_of
 
     family = family_of(reader, reference, limit or LIMIT)
     if as_json:
         print_json(family.as_dict())
         return
 
-    from studio.insight.family_report import family_report
+    from studio.insight.lineage.family import family_report
 
     print_tables(family_report(family), soft_wrap=True)
 

@@ -45,16 +45,15 @@ def command(pool: Path, lineage: bool, as_json: bool) -> None:
 
 
 def _statistics(reader: Queries, progress: Report) -> Figures:
-    from studio.insight.report import report
-    from studio.insight.statistics import statistics
+    from studio.insight.statistics.figures import statistics
+    from studio.insight.statistics.report import report
 
     figures = statistics(reader, progress)
     return figures.as_dict(), lambda: report(figures)
 
 
 def _lineage(reader: Queries, progress: Report) -> Figures:
-    from studio.insight.lineage import lineage
-    from studio.insight.lineage_report import lineage_report
+    from studio.insight.lineage.lineage import lineage, lineage_report
 
     figures = lineage(reader, progress)
     return figures.as_dict(), lambda: lineage_report(figures)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from studio import __version__
 from studio.errors import UsageError
-from studio.insight.report import scorecard_rows
-from studio.insight.statistics import Statistics, statistics
+from studio.insight.statistics.figures import Statistics, statistics
+from studio.insight.statistics.report import scorecard_rows
 from studio.paths import shown
 from studio.pool.exchange.export import ExportOptions, ExportSummary
 from studio.pool.exchange.formats import Source

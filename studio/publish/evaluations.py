@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from studio.insight.grading_report import GradingReport, grading_report
+from studio.insight.studies.comparison_report import GradingReport, grading_report
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import ContestantRecord, EvaluationRecord
 from studio.publish.examples import AnsweredExample, answered

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from studio.insight.story import Story, story_of
+from studio.insight.lineage.story import Story, story_of
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem
 from studio.records import Origin

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 
 from studio import __version__
-from studio.insight.sunburst import SUNBURST_STYLE
+from studio.insight.diversity.sunburst import SUNBURST_STYLE
 from studio.publish.elements import Html, joined, tag, text
 from studio.publish.publication import Publication
 from studio.publish.section_data import decisions, scorecard

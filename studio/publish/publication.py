@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from studio.insight.diversity_figures import Diversity, diversity
-from studio.insight.judge_report import JudgeFigures, judge_report
-from studio.insight.parser import Parser
+from studio.insight.diversity.figures import Diversity, diversity
+from studio.insight.diversity.parser import Parser
 from studio.insight.progress import Report, silent
-from studio.insight.review import ReviewReport, review_report
-from studio.insight.statistics import Statistics, statistics
+from studio.insight.statistics.figures import Statistics, statistics
+from studio.insight.studies.judge_report import JudgeFigures, judge_report
+from studio.insight.studies.review_report import ReviewReport, review_report
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import HoldOutRecord
 from studio.pool.studies.trainings import LossPoint, Side, TrainingRecord

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from studio.insight.distributions import Distribution
-from studio.insight.report import saturation_line, scorecard_rows
-from studio.insight.statistics import BINS, Statistics
+from studio.insight.statistics.distributions import Distribution
+from studio.insight.statistics.figures import BINS, Statistics
+from studio.insight.statistics.report import saturation_line, scorecard_rows
 from studio.loop.reasons import REASONS
 from studio.publish.charts import Bar, Series, bars, columns, curves
 from studio.publish.elements import Html, figure, missing, table, tag

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from studio.insight.diversity_report import phrase_rows, word_rows
-from studio.insight.sunburst import sunburst_chart, sunburst_words
+from studio.insight.diversity.figures import phrase_rows, word_rows
+from studio.insight.diversity.sunburst import sunburst_chart, sunburst_words
 from studio.publish.elements import Html, missing, table, tag
 from studio.publish.publication import Publication
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.insight import paper
-from studio.insight.grading import MEANING
-from studio.insight.grading_report import GradingReport
+from studio.insight.studies.comparison import MEANING
+from studio.insight.studies.comparison_report import GradingReport
 from studio.pool.studies.comparisons import GRADES
 from studio.publish.charts import Stack, stacks
 from studio.publish.elements import Html, facts, figure, joined, missing, table, tag

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from studio.insight.story import Story
-from studio.insight.story_report import Line, answer_line, story_sections
+from studio.insight.lineage.story import Story
+from studio.insight.lineage.story_report import Line, answer_line, story_sections
 from studio.publish.elements import Html, missing, tag
 from studio.publish.publication import Publication
 from studio.records import TaskState, Verdict

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from studio.insight import paper
-from studio.insight.agreement import Agreement, Share
-from studio.insight.judge_report import JudgeFigures
-from studio.insight.review import ReviewReport
-from studio.insight.review_tables import agreement_words, sample_words, share_words
+from studio.insight.studies.agreement import Agreement, Share
+from studio.insight.studies.judge_report import JudgeFigures
+from studio.insight.studies.review_report import ReviewReport, agreement_words, sample_words, share_words
 from studio.publish.charts import HEADING, Bar, bars
 from studio.publish.elements import Html, figure, missing, table, tag
 from studio.publish.publication import Publication

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from studio.engine.api import EngineInfo
 from studio.engine.open import open_engine
 from studio.errors import ModelError, StudioError, unexpected
-from studio.insight.pairing import comparable
+from studio.insight.studies.comparison import comparable
 from studio.loop.events import Event, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal, Session
 from studio.loop.settings import Method

@@ -13,7 +13,7 @@ from studio.engine.api import CancelToken, Engine
 from studio.engine.open import open_engine
 from studio.engine.options import EngineOptions
 from studio.errors import PoolError, UsageError
-from studio.insight.sources import PoolSource, is_pool
+from studio.insight.overlap.corpus import PoolSource, is_pool
 from studio.pool.pool import Pool
 from studio.pool.studies.evaluations import Contestant, EvaluationPlan
 from studio.records import ModelIdentity

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from studio.errors import UsageError
-from studio.insight.ngrams import SIZE, KnownRuns, shared_ngrams
-from studio.insight.overlap import highest_overlaps
-from studio.insight.sources import SourceTask
+from studio.insight.overlap.corpus import SourceTask
+from studio.insight.overlap.measures import SIZE, KnownRuns, highest_overlaps, shared_ngrams
 from studio.loop.tokens import unicode_tokens
 from studio.pool.studies.evaluations import EvaluationItem
 from studio.records import Instance

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from studio.insight.report_tables import plain_table
+from studio.insight.tables import plain_table
 from studio.text import display_line
 from studio.tuning.bootstrap import Estimate
 from studio.tuning.differences import Difference, PairFigures

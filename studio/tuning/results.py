@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, median
 from typing import Any
 
-from studio.insight.agreement import wilson
+from studio.insight.studies.agreement import wilson
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord
 from studio.tuning.bootstrap import RESAMPLES, Estimate, estimate

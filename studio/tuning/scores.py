@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from studio.engine.api import FinishReason
-from studio.insight.lint.refusal import refusal_in
+from studio.insight.lint.unwanted import refusal_in
 from studio.pool.studies.evaluations import Answer, EvaluationItem
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)

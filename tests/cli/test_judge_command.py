@@ -36,7 +36,7 @@ def test_a_judge_is_asked_once_and_reported(pool: Path) -> None:
 
 
 def test_it_takes_the_sample_of_the_newest_review(pool: Path) -> None:
-    from studio.insight.review_sample import open_review
+    from studio.insight.studies.review import open_review
 
     with Pool.open(pool) as opened:
         review = open_review(opened.reader, opened.reviews, ReviewPlan(4, "mine"))

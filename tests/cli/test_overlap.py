@@ -12,7 +12,7 @@ from rouge_score import rouge_scorer
 
 from studio.cli.overlap import command
 from studio.errors import PoolError, UsageError
-from studio.insight.sources import open_source
+from studio.insight.overlap.corpus import open_source
 from studio.records import Instance, Origin
 from support.generated_pool import build_pool
 

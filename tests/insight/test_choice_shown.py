@@ -9,8 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from studio.insight.story import story_of
-from studio.insight.story_report import story_report
+from studio.insight.lineage.story import story_of
+from studio.insight.lineage.story_report import story_report
 from studio.loop.session import Goal
 from studio.pool.pool import Queries
 from studio.records import Origin

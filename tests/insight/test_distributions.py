@@ -7,9 +7,9 @@ import random
 import numpy as np
 import pytest
 
-from studio.insight.bars import bar
-from studio.insight.distributions import Distribution, Lengths
-from studio.insight.openings import opening_word
+from studio.insight.statistics.distributions import Distribution, Lengths
+from studio.insight.statistics.figures import opening_word
+from studio.insight.tables import bar
 
 
 def of_lengths(lengths: list[int]) -> Distribution:

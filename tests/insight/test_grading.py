@@ -11,11 +11,9 @@ from sklearn.metrics import cohen_kappa_score
 
 from studio.errors import PoolError, UsageError
 from studio.insight import paper
-from studio.insight.agreement import cohen
-from studio.insight.grading import GradingWalk, draw, open_comparison
-from studio.insight.grading_report import grading_lines, grading_report
-from studio.insight.grading_tables import WIDTH, stacked_bar
-from studio.insight.pairing import paired, plan_for
+from studio.insight.studies.agreement import cohen
+from studio.insight.studies.comparison import GradingWalk, draw, open_comparison, paired, plan_for
+from studio.insight.studies.comparison_report import WIDTH, grading_lines, grading_report, stacked_bar
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.comparisons import GRADES, Grade
 from support.comparisons import TEXTS, compared, graded, grades

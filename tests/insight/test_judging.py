@@ -13,10 +13,9 @@ from studio.engine.api import CancelToken, Completion, EngineEvent, FinishReason
 from studio.engine.open import open_engine
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import Interrupted, ModelError, PoolError
-from studio.insight.judge_prompts import MOST, prompt_version, request_for
-from studio.insight.judge_report import judge_report
-from studio.insight.judging import BATCH, judge_items, sample
-from studio.insight.review_sample import open_review
+from studio.insight.studies.judge import BATCH, MOST, judge_items, prompt_version, request_for, sample
+from studio.insight.studies.judge_report import judge_report
+from studio.insight.studies.review import open_review
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.judges import JudgeRecord, Opinion, digest_of
 from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan

@@ -9,8 +9,7 @@ from itertools import pairwise
 import pytest
 from rouge_score import rouge_scorer
 
-from studio.insight.ngrams import shared_ngrams
-from studio.insight.overlap import Overlap, highest_overlaps
+from studio.insight.overlap.measures import Overlap, highest_overlaps, shared_ngrams
 from studio.loop.tokens import ascii_tokens
 
 WORDS = ["write", "name", "explain", "a", "the", "river", "poem", "about", "three", "short", "cat", "and", "of", "in"]

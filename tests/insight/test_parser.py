@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from studio.errors import ExitCode, UsageError
-from studio.insight.parser import CHARACTERS, HOW_TO_GET, PIPELINES, Parser, load_parser
-from studio.insight.phrases import Phrase
+from studio.insight.diversity.parser import CHARACTERS, HOW_TO_GET, PIPELINES, Parser, load_parser
+from studio.insight.diversity.phrases import Phrase
 from support.instruction_trees import TREES
 from support.nasty_text import NASTY_TEXTS
 from support.seed_phrases import labelled_seeds

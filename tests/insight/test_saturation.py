@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from sklearn import linear_model
 
-from studio.insight.saturation import LEAST_CANDIDATES, LEAST_ROUNDS, _student, saturation
+from studio.insight.statistics.saturation import LEAST_CANDIDATES, LEAST_ROUNDS, _student, saturation
 
 ROUNDS = [(40, 38), (35, 30), (42, 33), (40, 33), (38, 27), (44, 30), (40, 28), (41, 27), (39, 29), (40, 26)]
 

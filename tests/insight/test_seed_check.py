@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from studio.cli.seeds import command
-from studio.insight.seed_check import figures
+from studio.insight.overlap.files import figures
 from studio.seeds import bundled_seeds, inspect_file
 
 

@@ -11,10 +11,9 @@ import pytest
 from rich.console import Console
 from rouge_score import rouge_scorer
 
-from studio.insight.openings import opening_word
-from studio.insight.report import report
-from studio.insight.saturation import saturation
-from studio.insight.statistics import _saturation, histogram, statistics
+from studio.insight.statistics.figures import _saturation, histogram, opening_word, statistics
+from studio.insight.statistics.report import report
+from studio.insight.statistics.saturation import saturation
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.records import RoundYield

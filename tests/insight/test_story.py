@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from studio.errors import PoolError, UsageError
-from studio.insight.story import Story, parse_reference, story_of
-from studio.insight.story_report import story_report
+from studio.insight.lineage.story import Story, parse_reference, story_of
+from studio.insight.lineage.story_report import story_report
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.publish.section_examples import examples_of

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError
-from studio.insight.review_sample import draw, open_review
+from studio.insight.studies.review import draw, open_review
 from studio.pool import schema
 from studio.pool.actions.records import Note
 from studio.pool.browse import Selection

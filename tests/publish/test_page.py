@@ -8,8 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from studio.insight.grading import open_comparison
-from studio.insight.pairing import paired, plan_for
+from studio.insight.studies.comparison import open_comparison, paired, plan_for
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.judges import Opinion, digest_of
 from studio.pool.studies.reviews import Question, ReviewPlan

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from studio.insight.grading import open_comparison
-from studio.insight.pairing import paired, plan_for
+from studio.insight.studies.comparison import open_comparison, paired, plan_for
 from studio.pool.pool import Pool
 from studio.pool.studies.comparisons import ComparisonRecord, Grade, Grading
 from support.pools import make_pool

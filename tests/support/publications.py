@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from studio.engine.api import Completion, FinishReason
-from studio.insight.review_sample import open_review
+from studio.insight.studies.review import open_review
 from studio.pool.pool import Pool
 from studio.pool.studies.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.pool.studies.reviews import ReviewPlan

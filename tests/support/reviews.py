@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from studio.insight.review_sample import open_review
+from studio.insight.studies.review import open_review
 from studio.pool.pool import Pool
 from studio.pool.studies.reviews import BLANK, Rating, ReviewPlan, ReviewRecord
 from support.bulk_pool import bulk_pool

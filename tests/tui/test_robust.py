@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.insight.story import Story, story_of
+from studio.insight.lineage.story import Story, story_of
 from studio.loop.session import Goal
 from studio.pool.pool import Pool
 from studio.pool.studies.comparisons import ComparisonItem

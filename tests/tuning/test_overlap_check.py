@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import UsageError
-from studio.insight.sources import SourceTask
+from studio.insight.overlap.corpus import SourceTask
 from studio.records import Instance
 from studio.tuning.overlap_check import TrainingFile, overlapping, training_files
 from support.evaluations import item

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from studio.insight.agreement import wilson
+from studio.insight.studies.agreement import wilson
 from studio.pool.pool import Pool
 from studio.tuning.bootstrap import estimate
 from studio.tuning.paired_tests import permutation_p

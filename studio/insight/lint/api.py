@@ -9,24 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from studio.pool.stream import LintInstance, LintTask
-
-__all__ = [
-    "EXCERPT",
-    "Check",
-    "Finding",
-    "Lint",
-    "LintInstance",
-    "LintOptions",
-    "LintTask",
-    "Measured",
-    "Part",
-    "Search",
-    "Tasks",
-    "excerpt",
-    "matches",
-    "texts_of",
-]
+from studio.pool.stream import LintTask
 
 EXCERPT = 80
 """Characters of the words that a finding shows."""

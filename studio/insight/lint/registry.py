@@ -1,45 +1,34 @@
-"""The lints there are. To add one, write a module with a LINT and name it here."""
+"""The lints there are. To add one, write a `Lint` where others of its kind are, and name it here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from studio.errors import UsageError, nearest_name
-from studio.insight.lint import (
-    account,
-    contamination,
-    contradiction,
-    email,
-    language,
-    missing_input,
-    near_duplicate,
-    phone,
-    placeholder,
-    refusal,
-    repeats,
-    secret,
-    template,
-    truncated,
-)
 from studio.insight.lint.api import Lint
+from studio.insight.lint.incomplete import MISSING_INPUT, PLACEHOLDER, TRUNCATED
+from studio.insight.lint.language import LANGUAGE
+from studio.insight.lint.pairs import CONTAMINATION, CONTRADICTION, NEAR_DUPLICATE
+from studio.insight.lint.privacy import ACCOUNT, EMAIL, PHONE, SECRET
+from studio.insight.lint.unwanted import REFUSAL, REPEATS, TEMPLATE
 
 LINTS: Mapping[str, Lint] = {
-    module.LINT.code: module.LINT
-    for module in (
-        near_duplicate,
-        repeats,
-        missing_input,
-        contradiction,
-        refusal,
-        placeholder,
-        template,
-        truncated,
-        email,
-        phone,
-        secret,
-        account,
-        language,
-        contamination,
+    lint.code: lint
+    for lint in (
+        NEAR_DUPLICATE,
+        REPEATS,
+        MISSING_INPUT,
+        CONTRADICTION,
+        REFUSAL,
+        PLACEHOLDER,
+        TEMPLATE,
+        TRUNCATED,
+        EMAIL,
+        PHONE,
+        SECRET,
+        ACCOUNT,
+        LANGUAGE,
+        CONTAMINATION,
     )
 }
 

@@ -1,14 +1,24 @@
-"""Running lints over a pool: those that look at a task alone share one pass, each of the others has its own."""
+"""Running lints over a pool, telling what they found, and leaving that out of exports.
+
+Lints that look at a task alone share one pass, each of the others has its own.
+"""
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from studio.insight.lint.api import Finding, Lint, LintOptions, LintTask
+from studio.insight.lint.api import Finding, Lint, LintOptions
+from studio.pool.exchange.export import ExportOptions
+from studio.pool.pool import Queries
+from studio.pool.records import ExportTask
+from studio.pool.stream import LintTask
+from studio.pool.studies.reviews import ALL, Keep
+from studio.text import display_line
 
 EXAMPLES = 3
 """Findings of a lint that are kept whole; of the others the ids are kept, 16 bytes a finding."""
@@ -121,3 +131,103 @@ class _Work:
         if self._done % _STEP == 0:
             # Tasks that joined meanwhile make it more than was thought.
             self._progress(min(self._done, self._steps), self._steps)
+
+
+_WIDTH = 100
+
+
+def report_lines(report: LintReport) -> Iterator[str]:
+    """Yield the counts by lint, then examples of each that found something."""
+    total = sum(len(found) for found in report.found)
+    flagged = len({task_id for found in report.found for task_id in found.task_ids})
+    yield f"{total:,} findings in {flagged:,} of {report.tasks:,} active tasks"
+    width = max((len(found.lint.code) for found in report.found), default=0)
+    for found in report.found:
+        tasks = f"in {len(found.tasks):,} tasks" if len(found) else ""
+        yield f"  {found.lint.code:<{width}}  {len(found):>9,}  {tasks:<18}  {found.lint.title}"
+    for found in report.found:
+        if len(found):
+            yield ""
+            yield f"{found.lint.code}: {found.lint.title}"
+            yield from (f"  {_finding(each)}" for each in found.examples)
+            if len(found) > len(found.examples):
+                yield f"  … and {len(found) - len(found.examples):,} more"
+
+
+def _finding(finding: Finding) -> str:
+    place = f"task {finding.task_id}" + (f", instance {finding.instance_id}" if finding.instance_id is not None else "")
+    other = f" (task {finding.other})" if finding.other is not None else ""
+    words = display_line(finding.words, _WIDTH)
+    return f"{place}, {finding.part}{other}" + (f": {words}" if words else "")
+
+
+def explanation(lint: Lint) -> Iterator[str]:
+    """Yield what a lint looks for, how far to trust it, and examples."""
+    yield f"{lint.code}: {lint.title}"
+    yield ""
+    yield lint.help
+    yield ""
+    yield f"How far to trust it: {lint.note}"
+    found, faulty, wrong, sound = lint.measured
+    right = f"{found / (found + wrong):.0%}" if found + wrong else "nothing"
+    yield (
+        f"On the hand-made table of its test it finds {found} of {faulty} faulty tasks and reports {wrong} of {sound} sound ones: "
+        f"{right} of what it reports there is right. The table holds its known weaknesses; a pool has others in other shares."
+    )
+    yield ""
+    yield from (f"reported: {display_line(each)}" for each in lint.faulty)
+    yield from (f"not reported: {display_line(each)}" for each in lint.sound)
+
+
+def without_findings(pool: Queries, lints: Sequence[Lint], options: LintOptions, export: ExportOptions, progress: Progress) -> LeavingOut:
+    """Look for faults in what `export` would write of `pool`, and return the pool without them.
+
+    Only those tasks are looked at: a near-duplicate of one that is not exported stays. Lint and export see one state of the pool within
+    `Queries.one_state`.
+    """
+    ids = array("q", (task.id for task in pool.export_tasks(export.include_seeds, export.keep)))
+    return LeavingOut(pool, run_lints(_Only(pool, ids), lints, options, progress))
+
+
+class _Only:
+    """The tasks of some ids, in ascending order, as a source of lints."""
+
+    def __init__(self, pool: Queries, ids: array[int]) -> None:
+        self._pool = pool
+        self._ids = ids
+
+    def active_tasks(self) -> int:
+        return len(self._ids)
+
+    def lint_tasks(self, *, with_instances: bool = True) -> Generator[LintTask, None, None]:
+        for task in self._pool.lint_tasks(with_instances=with_instances):
+            place = bisect_left(self._ids, task.id)
+            if place < len(self._ids) and self._ids[place] == task.id:
+                yield task
+
+
+class LeavingOut:
+    """A pool without the findings of `report`: tasks with a finding of their own, instances with one, and tasks that have none left.
+
+    The counts are those of the last export: tasks kept, tasks left out, and instances left out of tasks that were kept.
+    """
+
+    def __init__(self, source: Queries, report: LintReport) -> None:
+        pairs = [(task, instance) for found in report.found for task, instance in zip(found.task_ids, found.instance_ids, strict=True)]
+        self._source = source
+        self._tasks = frozenset(task for task, instance in pairs if not instance)
+        self._instances = frozenset(instance for _, instance in pairs if instance)
+        self.tasks_kept = self.tasks_left_out = self.instances_left_out = 0
+
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Iterator[ExportTask]:
+        """Yield what is to be exported, without the findings."""
+        self.tasks_kept = self.tasks_left_out = self.instances_left_out = 0
+        for task in self._source.export_tasks(include_seeds, keep, made=made):
+            places = [] if task.id in self._tasks else [n for n, each in enumerate(task.instance_ids) if each not in self._instances]
+            if not places:
+                self.tasks_left_out += 1
+                continue
+            self.tasks_kept += 1
+            self.instances_left_out += len(task.instances) - len(places)
+            instances = tuple(task.instances[n] for n in places)
+            yield replace(task, instances=instances, instance_ids=tuple(task.instance_ids[n] for n in places))

@@ -17,8 +17,8 @@ from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from studio.errors import PoolError, StudioError, UsageError
 from studio.insight.lint.api import Lint, LintOptions
-from studio.insight.lint.leaving_out import without_findings
 from studio.insight.lint.registry import chosen_lints
+from studio.insight.lint.run import without_findings
 from studio.paths import user_path
 from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, sample_records
 from studio.pool.exchange.formats import FORMATS

@@ -11,9 +11,9 @@ from textual.content import Content
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
-from studio.insight.distributions import Distribution
-from studio.insight.report import beside_the_paper
-from studio.insight.statistics import BINS, RoundRow, Statistics
+from studio.insight.statistics.distributions import Distribution
+from studio.insight.statistics.figures import BINS, RoundRow, Statistics
+from studio.insight.statistics.report import beside_the_paper
 from studio.text import spoken
 from studio.tui.cells import fit
 

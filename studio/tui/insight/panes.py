@@ -18,15 +18,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from studio.errors import StudioError, UsageError
-from studio.insight.diversity_figures import diversity
-from studio.insight.diversity_report import diversity_report
-from studio.insight.grading_report import grading_report
-from studio.insight.grading_tables import grading_tables
-from studio.insight.judge_report import judge_report
-from studio.insight.judge_tables import judge_tables
-from studio.insight.parser import Parser, load_parser
-from studio.insight.review import review_report
-from studio.insight.review_tables import review_tables
+from studio.insight.diversity.figures import diversity, diversity_report
+from studio.insight.diversity.parser import Parser, load_parser
+from studio.insight.studies.comparison_report import grading_report, grading_tables
+from studio.insight.studies.judge_report import judge_report, judge_tables
+from studio.insight.studies.review_report import review_report, review_tables
 from studio.pool.pool import Queries
 from studio.records import Origin
 from studio.text import display_line

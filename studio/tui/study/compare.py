@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.events import Click
 from textual.widgets import Static
 
-from studio.insight.grading import GradingWalk
-from studio.insight.walk import Walk
+from studio.insight.studies.comparison import GradingWalk
+from studio.insight.studies.walk import Walk
 from studio.pool.studies.comparisons import ComparisonItem, Comparisons, Grade, Grading
 from studio.tui.cells import LONG, cut
 from studio.tui.study.review import Part, place_line, said_besides

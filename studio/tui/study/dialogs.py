@@ -16,8 +16,8 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label, Select, Static
 
 from studio.errors import UsageError
-from studio.insight.pairing import Comparable, likely_pair
-from studio.insight.walk import check_rater
+from studio.insight.studies.comparison import Comparable, likely_pair
+from studio.insight.studies.walk import check_rater
 from studio.pool.studies.comparisons import ComparisonPlan
 from studio.pool.studies.reviews import ReviewPlan, Strata
 from studio.text import display_line

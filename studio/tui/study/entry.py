@@ -12,10 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.events import Resize
 
 from studio.errors import StudioError
-from studio.insight.grading import GradingWalk, begin_grading, resume_grading
-from studio.insight.pairing import Comparable, comparable, newest_or_first
-from studio.insight.reviewing import Reviewing, begin_reviewing, newest_plan, resume_reviewing
-from studio.insight.walk import check_rater
+from studio.insight.studies.comparison import Comparable, GradingWalk, begin_grading, comparable, newest_or_first, resume_grading
+from studio.insight.studies.review import Reviewing, begin_reviewing, newest_plan, resume_reviewing
+from studio.insight.studies.walk import check_rater
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.comparisons import ComparisonPlan, ComparisonRecord, Comparisons
 from studio.pool.studies.reviews import ReviewRecord, Reviews

@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static
 
-from studio.insight.reviewing import Reviewing
-from studio.insight.walk import Walk
+from studio.insight.studies.review import Reviewing
+from studio.insight.studies.walk import Walk
 from studio.pool.studies.reviews import Rating, ReviewItem, Reviews
 from studio.tui.cells import LONG, clip, cut
 from studio.tui.study.screen import LOOKING, STUDY_KEYS, Desk, StudyScreen

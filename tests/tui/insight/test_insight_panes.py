@@ -10,8 +10,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import TabbedContent
 
-from studio.insight.grading_tables import WIDTH
-from studio.insight.judge_prompts import prompt_version
+from studio.insight.studies.comparison_report import WIDTH
+from studio.insight.studies.judge import prompt_version
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.judges import Opinion, digest_of
 from studio.pool.studies.reviews import QUESTIONS, ReviewPlan

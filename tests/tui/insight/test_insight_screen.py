@@ -9,8 +9,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Static
 
-from studio.insight.saturation import saturation
-from studio.insight.statistics import statistics
+from studio.insight.statistics.figures import statistics
+from studio.insight.statistics.saturation import saturation
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, SeedTask

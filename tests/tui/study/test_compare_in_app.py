@@ -11,8 +11,7 @@ import pytest
 from textual.widgets import Input, Select, Static
 
 from studio.errors import ModelError
-from studio.insight.grading import open_comparison
-from studio.insight.pairing import paired, plan_for
+from studio.insight.studies.comparison import open_comparison, paired, plan_for
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.comparisons import UNGRADED, Grading

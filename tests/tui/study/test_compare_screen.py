@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from studio.insight.grading import resume_grading
+from studio.insight.studies.comparison import resume_grading
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.comparisons import UNGRADED, Comparisons, Grading
 from studio.tui.study.compare import AnswerPane, CompareScreen

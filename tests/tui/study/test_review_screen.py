@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from studio.insight.review_sample import open_review
-from studio.insight.reviewing import resume_reviewing
+from studio.insight.studies.review import open_review, resume_reviewing
 from studio.pool.actions.records import Note
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.reviews import BLANK, Rating, ReviewPlan, Reviews

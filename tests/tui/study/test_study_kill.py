@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from studio.insight.grading import resume_grading
-from studio.insight.reviewing import begin_reviewing
+from studio.insight.studies.comparison import resume_grading
+from studio.insight.studies.review import begin_reviewing
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.comparisons import UNGRADED
 from studio.pool.studies.reviews import BLANK, ReviewPlan

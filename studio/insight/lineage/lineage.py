@@ -1,0 +1,229 @@
+"""Who descends from whom in a whole pool: what became of each seed, and whether the model drifts from generation to generation.
+
+The parents of a task are the in-context tasks of the request that wrote it, so all candidates of a request share them: requests are the
+nodes that are walked, in their order, and each edge is met twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from studio.insight.lineage.ancestry import Ancestry, read_ancestry
+from studio.insight.progress import Report, silent
+from studio.insight.tables import bar, plain_table
+from studio.pool.pool import Queries
+from studio.text import display_line
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A task that no model wrote, and what came of it. Tasks are active generated ones.
+
+    `contexts` are the prompts it stood in, `candidates` and `accepted` what these prompts yielded. `children` are the tasks that came of
+    them, `descendants` those and theirs, of any generation, each once. `credit` shares each task out among its in-context tasks in equal
+    parts, and what a generated one of them gets among its own, up to here: the credits of all roots add up to the tasks (as founder
+    contributions do in a pedigree; Lacy, Zoo Biology 8, 1989). `instruction` is cut after some hundred characters.
+    """
+
+    id: int
+    origin: str
+    contexts: int
+    candidates: int
+    accepted: int
+    children: int
+    descendants: int
+    credit: float
+    instruction: str
+
+    @property
+    def acceptance_rate(self) -> float:
+        return self.accepted / self.candidates if self.candidates else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """The candidates of one generation. Depth 1 has only seeds and imports in its context, others one more than the deepest of it.
+
+    `tasks` are active ones. The means are over accepted candidates, of their highest ROUGE-L F1 when they were decided; 0 without any.
+    Later rounds are deeper, so a falling rate may be the pool that fills up as well as the model that drifts.
+    """
+
+    depth: int
+    candidates: int
+    accepted: int
+    tasks: int
+    mean_seed_score: float
+    mean_score: float
+
+    @property
+    def acceptance_rate(self) -> float:
+        return self.accepted / self.candidates if self.candidates else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The lineage of a pool. `roots` are all active seeds and whatever else stood in a prompt, most descendants first."""
+
+    generated: int
+    mean_depth: float
+    deepest: int
+    depths: tuple[Depth, ...]
+    roots: tuple[Root, ...]
+
+    @property
+    def barren(self) -> tuple[Root, ...]:
+        """The roots without a descendant, those that stood in the most prompts first."""
+        return tuple(sorted((root for root in self.roots if not root.descendants), key=lambda root: (-root.contexts, root.id)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, with the rates, for JSON."""
+        values = asdict(self)
+        for part in ("depths", "roots"):
+            values[part] = [{**asdict(each), "acceptance_rate": each.acceptance_rate} for each in getattr(self, part)]
+        return values
+
+
+def lineage(pool: Queries, report: Report = silent) -> Lineage:
+    """Read who descends from whom in one pass over the pool; a million tasks take a few hundred megabytes at most.
+
+    Raises PoolError when the pool cannot be read.
+    """
+    with pool.one_state():
+        found = read_ancestry(pool, report)
+        roots = _roots(pool, found, report)
+    depths = _depths(found)
+    tasks = sum(each.tasks for each in depths)
+    return Lineage(
+        generated=tasks,
+        mean_depth=sum(each.depth * each.tasks for each in depths) / tasks if tasks else 0.0,
+        deepest=max((each.depth for each in depths if each.tasks), default=0),
+        depths=depths,
+        roots=roots,
+    )
+
+
+def _depths(found: Ancestry) -> tuple[Depth, ...]:
+    if not found.candidate_request.size:
+        return ()
+    depth = found.request_depths()[found.candidate_request]
+    accepted = found.accepted.astype(np.float64)
+
+    def summed(weights: Any) -> Any:
+        return np.bincount(depth, weights=weights)
+
+    candidates, kept, tasks = np.bincount(depth), summed(accepted), summed(found.active)
+    seed_scores, scores = summed(found.seed_score * accepted), summed(found.score * accepted)
+    return tuple(
+        Depth(
+            depth=place,
+            candidates=int(candidates[place]),
+            accepted=int(kept[place]),
+            tasks=int(tasks[place]),
+            mean_seed_score=float(seed_scores[place] / kept[place]) if kept[place] else 0.0,
+            mean_score=float(scores[place] / kept[place]) if kept[place] else 0.0,
+        )
+        for place in range(1, len(candidates))
+    )
+
+
+def _roots(pool: Queries, found: Ancestry, report: Report) -> tuple[Root, ...]:
+    contexts = np.bincount(found.edge_parent, minlength=found.tasks)
+    roots = [task_id for task_id, is_seed in found.outside if is_seed or contexts[task_id]]
+    children, accepted, candidates = (
+        np.bincount(found.edge_parent, weights=each[found.edge_request], minlength=found.tasks)
+        for each in (found.tasks_of_requests(), found.accepted_of_requests(), found.candidates_of_requests())
+    )
+    descendants = found.descendants(roots, report)
+    credit = found.credit()
+    rows = pool.kin(roots)
+    made = [
+        Root(
+            id=task_id,
+            origin=str(rows[task_id].origin),
+            contexts=int(contexts[task_id]),
+            candidates=int(candidates[task_id]),
+            accepted=int(accepted[task_id]),
+            children=int(children[task_id]),
+            descendants=number,
+            credit=float(credit[task_id]),
+            instruction=rows[task_id].text,
+        )
+        for task_id, number in zip(roots, descendants, strict=True)
+    ]
+    return tuple(sorted(made, key=lambda root: (-root.descendants, -root.credit, root.id)))
+
+
+ROOTS_SHOWN = 15
+GROUPS = 12
+"""Lines for the generations; of more of them, neighbours are summed up."""
+_WIDTH = 60
+
+
+def lineage_report(found: Lineage) -> Group:
+    """Which seeds bear fruit and which do not, and what happens from generation to generation."""
+    if not found.generated:
+        return Group(Text("no generated task yet: nothing descends from anything"))
+    barren = found.barren
+    head = (
+        f"{found.generated:,} generated tasks, on average {found.mean_depth:.1f} generations from the seeds, at most {found.deepest:,};"
+        f" {len(barren):,} of {len(found.roots):,} seeds and imports have no descendant"
+    )
+    parts: list[Table | Text] = [Text(head), Text(), _depth_table(found.depths), Text(), *_root_lines(found.roots)]
+    if barren:
+        parts += [Text(), Text("without a descendant", style="bold"), *_barren_lines(barren)]
+    return Group(*parts)
+
+
+def summed(depths: Sequence[Depth], most: int = GROUPS) -> Iterator[tuple[str, Depth]]:
+    """Yield at most `most` lines, neighbouring generations summed up, each with its label."""
+    size = max(-(-len(depths) // most), 1)
+    for start in range(0, len(depths), size):
+        group = depths[start : start + size]
+        accepted = sum(each.accepted for each in group)
+        label = f"{group[0].depth:,}" if len(group) == 1 else f"{group[0].depth:,} to {group[-1].depth:,}"
+        yield (
+            label,
+            Depth(
+                depth=group[0].depth,
+                candidates=sum(each.candidates for each in group),
+                accepted=accepted,
+                tasks=sum(each.tasks for each in group),
+                mean_seed_score=sum(each.mean_seed_score * each.accepted for each in group) / (accepted or 1),
+                mean_score=sum(each.mean_score * each.accepted for each in group) / (accepted or 1),
+            ),
+        )
+
+
+def _depth_table(depths: Sequence[Depth]) -> Table:
+    table = plain_table("generation", "candidates", "tasks", "accepted", "ROUGE-L to a seed", "to any task")
+    table.columns[0].justify = "right"
+    table.columns[3].justify = "left"
+    for label, each in summed(depths):
+        accepted = f"{bar(each.acceptance_rate, 10)} {each.acceptance_rate:.1%}"
+        table.add_row(label, f"{each.candidates:,}", f"{each.tasks:,}", accepted, f"{each.mean_seed_score:.3f}", f"{each.mean_score:.3f}")
+    return table
+
+
+def _root_lines(roots: Sequence[Root]) -> Iterator[Text]:
+    """Lines of a table, which are cut at the edge of the terminal rather than wrapped."""
+    yield Text(f"{'most descendants':<18}{'descendants':>12}{'children':>11}{'credit':>12}{'accepted':>10}{'prompts':>10}", style="bold")
+    for root in roots[:ROOTS_SHOWN]:
+        if root.descendants:
+            figures = f"{root.descendants:>12,}{root.children:>11,}{root.credit:>12,.1f}{root.acceptance_rate:>10.0%}{root.contexts:>10,}"
+            line = f"{f'{root.origin} {root.id}':<18}{figures}  {display_line(root.instruction, _WIDTH)}"
+            yield Text(line, no_wrap=True, overflow="ellipsis")
+
+
+def _barren_lines(barren: Sequence[Root]) -> Iterator[Text]:
+    for root in barren[:ROOTS_SHOWN]:
+        stood = f"in {root.contexts:,} prompts" if root.contexts else "never in a prompt"
+        yield Text(f"{root.origin} {root.id}, {stood}: {display_line(root.instruction, _WIDTH)}")
+    if len(barren) > ROOTS_SHOWN:
+        yield Text(f"and {len(barren) - ROOTS_SHOWN:,} more")

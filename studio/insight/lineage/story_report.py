@@ -1,0 +1,174 @@
+"""A story in words, once for all that show it: sections of lines, their parts cleaned of what could act on a terminal, none of it markup.
+
+Its skins only choose where the sections stand and what a role looks like: here for a terminal, on the pool screen, and on a report's page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Group
+from rich.padding import Padding
+from rich.text import Text
+
+from studio.insight.lineage.story import Event, Story
+from studio.loop.reasons import REASONS
+from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
+from studio.records import TaskState, Verdict
+from studio.text import display, display_line
+
+Role = Literal["", "bold", "muted", "good", "bad", "warning"]
+Line = tuple[tuple[str, Role], ...]
+
+_KINDS = {None: "not yet classified", True: "classification", False: "not classification"}
+_RICH: dict[Role, str] = {"": "", "bold": "bold", "muted": "", "good": "green", "bad": "red", "warning": "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Lines under a title; the first section, which says what is told of, has none. A text may be of several lines."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+def story_sections(story: Story, *, prompts: bool = False, most: int | None = None) -> Iterator[Section]:
+    """Yield the story, most important first, and its answer apart from it: see `answer_line`.
+
+    `prompts` adds the full prompts, `most` is how many characters of a text are told.
+    """
+    told = _Teller(story, prompts, most)
+    yield Section("", tuple(told.head()))
+    parts = (
+        ("Instances", (line for each in story.instances for line in told.instance(each))),
+        ("History", (line for each in story.events for line in told.event(each))),
+        ("Most similar tasks then", (told.task(n.task_id, f"{n.score:.4f}  ") for n in story.neighbours)),
+        ("In-context tasks", ((*told.task(each.id), (f"  ({each.origin})", "muted")) for each in story.parents)),
+    )
+    for title, lines in parts:
+        if found := tuple(lines):
+            yield Section(title, found)
+    for request in (story.request, *story.task_requests):
+        if request is not None:
+            yield Section(f"Request {request.round}/{request.stage}/{request.ordinal}", tuple(told.exchange(request)))
+
+
+def answer_line(story: Story) -> Line:
+    """Whether it is in the data, because of what, by whom, and when."""
+    return ((display_line(story.answer.words), "good" if story.answer.in_data else "bad"),)
+
+
+def story_report(story: Story, *, prompts: bool) -> Group:
+    """The story for a terminal, its answer last: that is what one sees when all has been printed."""
+    parts: list[Text | Padding] = []
+    for section in story_sections(story, prompts=prompts):
+        if section.title:
+            parts += [Text(), Text(section.title, style="bold")]
+        parts += [Padding(_text(line), (0, 0, 0, 2 if section.title else 0)) for line in section.lines]
+    return Group(*parts, Text(), _text(answer_line(story)))
+
+
+def _text(line: Line) -> Text:
+    return Text.assemble(*((words, _RICH[role]) for words, role in line))
+
+
+@dataclass(frozen=True, slots=True)
+class _Teller:
+    story: Story
+    prompts: bool
+    most: int | None
+
+    def head(self) -> Iterator[Line]:
+        """What it is and what it says, and what people hung on it."""
+        story, task = self.story, self.story.task
+        if task is not None:
+            joined = f", round {task.round}" if task.round is not None else ""
+            state: Role = "muted" if task.state is TaskState.ACTIVE else "warning"
+            yield (
+                (f"task {task.id}", "bold"),
+                (f": {task.origin}, ", "muted"),
+                (task.state, state),
+                (f", {_KINDS[task.is_classification]}{joined}", "muted"),
+                (", held out for evaluation" if task.held_out else "", "bold"),
+                (", * marked for review" if task.marked else "", "warning"),
+            )
+        elif story.candidate is not None:
+            yield ((f"candidate c{story.candidate.id}", "bold"), (": not in the pool", "bad"))
+        yield ((self._cut(story.text), ""),)
+        if story.candidate is not None and story.candidate.text != story.text:
+            yield (("edited by human; the model wrote: ", "muted"), (self._cut(story.candidate.text), ""))
+        if story.annotation.tags:
+            yield (("tags: ", "muted"), (display_line(", ".join(story.annotation.tags)), ""))
+        if story.annotation.note:
+            yield (("note: ", "muted"), (self._cut(story.annotation.note), ""))
+
+    def instance(self, found: InstanceRecord) -> Iterator[Line]:
+        """An instance with its verdict, and what it was before a person changed it."""
+        yield from self._pair(found.verdict, f"{found.reason}, by {found.decided_by}", found.input, found.output)
+        if (first := found.original) is not None and (first.input, first.output) != (found.input, found.output):
+            yield from self._pair(
+                None, f"before it was edited, {first.verdict}: {first.reason}, by {first.decided_by}", first.input, first.output
+            )
+
+    def _pair(self, verdict: Verdict | None, words: str, given: str, output: str) -> Iterator[Line]:
+        head: Line = ((words, "muted"),)
+        if verdict is not None:
+            head = ((verdict, "good" if verdict is Verdict.ACCEPTED else "bad"), (f": {words}", "muted"))
+        yield head
+        yield (("  input:  ", "muted"), (self._cut(given) or "(none)", ""))
+        yield (("  output: ", "muted"), (self._cut(output), ""))
+
+    def event(self, event: Event) -> Iterator[Line]:
+        """What was done, by whom and when; of a decision why, by which scores, and with which text."""
+        decision = event.decision
+        role: Role = "" if decision is None else "good" if decision.verdict is Verdict.ACCEPTED else "bad"
+        yield ((f"{event.at}  ", "muted"), (display_line(event.words), role))
+        if decision is not None:
+            yield from self._decision(decision)
+
+    def _decision(self, decision: DecisionRecord) -> Iterator[Line]:
+        if decision.reason in REASONS:
+            yield ((f"  {REASONS[decision.reason]}", "muted"),)
+        scores = f"highest ROUGE-L {decision.score:.4f}, to a seed {decision.seed_score:.4f}, mean over the pool {decision.mean_score:.4f}"
+        yield ((f"  {scores}", ""),)
+        if decision.nearest is not None:
+            yield self.task(decision.nearest, "  nearest: ")
+        if decision.edited is not None:
+            yield (("  text, edited by human: ", "muted"), (self._cut(decision.edited), ""))
+
+    def exchange(self, request: RequestRecord) -> Iterator[Line]:
+        """What a model was asked and what came back."""
+        params = request.params
+        yield (
+            (f"model {display_line(request.model.name)}, seed {request.seed}, temperature {params.temperature:g}, ", "muted"),
+            (f"top_p {params.top_p:g}, at most {params.max_tokens} tokens", "muted"),
+        )
+        if self.prompts:
+            yield (("prompt:", "muted"),)
+            yield ((display(request.prefix + request.suffix), ""),)
+        if request.completion is None:
+            yield (("not answered yet", "warning"),)
+            return
+        done = request.completion
+        detail = f" ({display_line(done.detail, 60)})" if done.detail.strip() else ""
+        tokens = f"{done.prompt_tokens} prompt ({done.cached_tokens} cached), {done.completion_tokens} written"
+        yield ((f"finished: {done.finish_reason}{detail}; tokens: {tokens}", "muted"),)
+        if done.probability is not None and params.choices:
+            choice = display_line(params.choices[0].strip(), 20)
+            yield ((f"probability of {choice}: {done.probability:.4f}, read from the logits", "muted"),)
+            yield (("the model chose:", "muted"),)
+        else:
+            yield (("the model wrote:", "muted"),)
+        yield ((self._cut(done.text), ""),)
+
+    def task(self, task_id: int, before: str = "") -> Line:
+        """Another task in one line."""
+        near = {each.id: each.instruction for each in self.story.parents} | self.story.near
+        return ((f"{before}{task_id}  ", "muted"), (display_line(near.get(task_id, ""), 100), ""))
+
+    def _cut(self, text: str) -> str:
+        if self.most is None or len(text) <= self.most:
+            return display(text)
+        return f"{display(text[: self.most])} … and {len(text) - self.most:,} characters more"

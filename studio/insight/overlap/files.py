@@ -1,0 +1,219 @@
+"""Files of tasks: how much one has in common with another (`studio overlap`), and the figures of a seed file (`studio seeds check`)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from rich.console import Group
+from rich.text import Text
+
+from studio.insight.overlap.corpus import Source, SourceTask, at_places
+from studio.insight.overlap.measures import SIZE, highest_overlaps, shared_ngrams
+from studio.insight.progress import Report, silent, told
+from studio.insight.statistics.figures import histogram
+from studio.insight.tables import counted_bins
+from studio.loop.novelty import NoveltyIndex
+from studio.loop.tokens import TOKENIZERS
+from studio.seeds.reading import SeedFile
+from studio.text import display_line
+
+TOP = 10
+_LABEL_ROUGE = "comparing by ROUGE-L"
+_LABEL_NGRAMS = "comparing by 8-grams"
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarTasks:
+    """One of our tasks and the first of theirs with the highest ROUGE-L F1 (0 to 1) of their instructions."""
+
+    score: float
+    ours: str
+    theirs: str
+    instruction: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileOverlap:
+    """What the tasks of the first file have in common with those of the second.
+
+    `mean` and `median` are over the first file's tasks, of the highest ROUGE-L F1 of the instruction to any of the second; `histogram`
+    counts these in ten equal bins from 0 to 1. `contaminated` tasks share a run of `ngram` tokens, in their instruction, an input or an
+    output, with any text of the second file; `comparable` tasks have a text that long, and the share is of all tasks. `pairs` are the
+    most similar, best first.
+    """
+
+    tasks: int
+    other_tasks: int
+    mean: float
+    median: float
+    histogram: tuple[int, ...]
+    ngram: int
+    contaminated: int
+    comparable: int
+    pairs: tuple[SimilarTasks, ...]
+
+    @property
+    def contaminated_share(self) -> float:
+        return self.contaminated / self.tasks if self.tasks else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return {**asdict(self), "contaminated_share": self.contaminated_share}
+
+
+def compare_files(ours: Source, theirs: Source, *, top: int = TOP, tokenizer: str = "unicode", report: Report = silent) -> FileOverlap:
+    """Compare every task of `ours` with every task of `theirs`; both are read three times at most, and only theirs is held, encoded.
+
+    Raises UsageError or PoolError when a source changes into something unreadable meanwhile.
+    """
+    scores: list[float] = []
+    best: list[tuple[float, int, int]] = []
+    overlaps = highest_overlaps(_instructions(ours), _instructions(theirs), tokenizer)
+    for found in told(overlaps, report, _LABEL_ROUGE, len(ours), every=32):
+        scores.append(found.score)
+        if found.nearest is not None:
+            # The negative place lets the earlier of two equal pairs win.
+            heapq.heappush(best, (found.score, -found.index, found.nearest))
+            if len(best) > top:
+                heapq.heappop(best)
+    shared = shared_ngrams((task.texts for task in ours), (task.texts for task in theirs), SIZE, tokenizer)
+    contaminated = comparable = 0
+    for each in told(shared, report, _LABEL_NGRAMS, len(ours)):
+        contaminated += each.shared > 0
+        comparable += each.runs > 0
+    return FileOverlap(
+        tasks=len(scores),
+        other_tasks=len(theirs),
+        mean=sum(scores) / len(scores) if scores else 0.0,
+        median=median(scores) if scores else 0.0,
+        histogram=histogram(scores),
+        ngram=SIZE,
+        contaminated=contaminated,
+        comparable=comparable,
+        pairs=_pairs(best, ours, theirs),
+    )
+
+
+def _instructions(source: Source) -> Iterator[str]:
+    return (task.instruction for task in source)
+
+
+def _pairs(best: list[tuple[float, int, int]], ours: Source, theirs: Source) -> tuple[SimilarTasks, ...]:
+    left = at_places(ours, (-place for _, place, _ in best))
+    right = at_places(theirs, (nearest for _, _, nearest in best))
+    return tuple(_pair(score, left[-place], right[nearest]) for score, place, nearest in sorted(best, reverse=True))
+
+
+def _pair(score: float, one: SourceTask, other: SourceTask) -> SimilarTasks:
+    return SimilarTasks(score, one.label, other.label, one.instruction, other.instruction)
+
+
+_WIDTH = 100
+
+
+def comparison_report(found: FileOverlap, ours: str, theirs: str) -> Group:
+    """Mean, histogram, shared runs of tokens and the most similar pairs."""
+    names = f"{display_line(ours)} ({found.tasks:,} tasks) to {display_line(theirs)} ({found.other_tasks:,})"
+    mean = f"highest ROUGE-L of an instruction: mean {found.mean:.4f}, median {found.median:.4f}"
+    shared = (
+        f"{found.contaminated:,} tasks ({found.contaminated_share:.1%}) share {found.ngram} tokens in a row with the other file"
+        f" ({found.comparable:,} have a text that long)"
+    )
+    parts: list[Text] = [Text(names, style="bold"), Text(mean), Text(), *counted_bins(found.histogram), Text(), Text(shared)]
+    if found.pairs:
+        parts += [Text(), Text("most similar", style="bold")]
+        parts += [line for pair in found.pairs for line in _pair_lines(pair)]
+    return Group(*parts)
+
+
+def _pair_lines(pair: SimilarTasks) -> tuple[Text, Text]:
+    width = max(len(pair.ours), len(pair.theirs))
+    return (
+        Text(f"{pair.score:.4f}  {pair.ours:>{width}}  {display_line(pair.instruction, _WIDTH)}"),
+        Text(f"{'':6}  {pair.theirs:>{width}}  {display_line(pair.other, _WIDTH)}"),
+    )
+
+
+SIMILAR = 0.5
+"""Seeds above this ROUGE-L to each other make for monotonous prompts."""
+NOT_NOVEL = 0.7
+"""Above this the method itself would reject the later of the two."""
+_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarPair:
+    """Two tasks of a file, by their lines and as their faults would name them, and their ROUGE-L F1 (0 to 1)."""
+
+    line: int
+    other: int
+    score: float
+    place: str
+    other_place: str
+
+    @property
+    def warning(self) -> str:
+        """What to tell of it."""
+        strength = "the method would reject it as not new" if self.score > NOT_NOVEL else "very similar"
+        return f"ROUGE-L {self.score:.2f} to {self.other_place}: {strength}"
+
+
+@dataclass(frozen=True, slots=True)
+class SeedFigures:
+    """Counts of a seed file; of `unknown` tasks it does not say whether they are classification.
+
+    Shares are between 0 and 1; `highest` is None when there are fewer than two tasks.
+    """
+
+    tasks: int
+    classification: int
+    unknown: int
+    instances: int
+    empty_inputs: int
+    mean_words: float
+    highest: SimilarPair | None
+    similar: tuple[SimilarPair, ...]
+
+    @property
+    def classification_share(self) -> float:
+        return self.classification / self.tasks if self.tasks else 0.0
+
+    @property
+    def empty_input_share(self) -> float:
+        return self.empty_inputs / self.instances if self.instances else 0.0
+
+
+def figures(contents: SeedFile) -> SeedFigures:
+    """Return the figures of `contents`. Each pair of tasks is compared once; a task keeps its ten most similar earlier ones."""
+    tasks = contents.tasks
+    instances = [instance for task in tasks for instance in task.instances]
+    pairs = sorted(_similar_seeds(contents), key=lambda pair: (-pair.score, pair.line, pair.other))
+    return SeedFigures(
+        tasks=len(tasks),
+        classification=sum(task.is_classification is True for task in tasks),
+        unknown=sum(task.is_classification is None for task in tasks),
+        instances=len(instances),
+        empty_inputs=sum(not instance.input.strip() for instance in instances),
+        mean_words=sum(len(task.instruction.split()) for task in tasks) / len(tasks) if tasks else 0.0,
+        highest=pairs[0] if pairs else None,
+        similar=tuple(pair for pair in pairs if pair.score > SIMILAR),
+    )
+
+
+def _similar_seeds(contents: SeedFile) -> Iterator[SimilarPair]:
+    index = NoveltyIndex(TOKENIZERS["unicode"])
+    instructions = [task.instruction for task in contents.tasks]
+    for start in range(0, len(instructions), _CHUNK):
+        texts = instructions[start : start + _CHUNK]
+        batch = index.batch(texts)
+        for offset in range(len(texts)):
+            line, place = contents.lines[start + offset], contents.places[start + offset]
+            for neighbour in batch.novelty(offset).neighbours:
+                other = neighbour.task_id
+                yield SimilarPair(line, contents.lines[other], neighbour.score, place, contents.places[other])
+            batch.accept(offset, start + offset)

@@ -1,0 +1,228 @@
+"""Figures of a pool's generated tasks: the paper's table 1, why candidates fell, how far the tasks are from the seeds, what they cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from itertools import dropwhile
+from typing import Any
+
+from studio.insight.progress import Report, silent, told
+from studio.insight.statistics.distributions import Distribution, Lengths
+from studio.insight.statistics.saturation import Saturation, saturation
+from studio.loop.tokens import unicode_tokens
+from studio.pool.pool import Queries
+from studio.pool.records import PoolCounts, RoundYield
+
+_COURTESIES = frozenset({"please", "kindly", "now", "then", "first", "next", "just"})
+_REQUESTS = frozenset({"can", "could", "will", "would"})
+_LOOKED_AT = 120
+"""Characters; what opens an instruction stands at its beginning."""
+
+
+def opening_word(instruction: str) -> str:
+    """Return the first word, lower-case, after any "please" and "could you"; empty when there is no word at all."""
+    tokens = unicode_tokens(instruction[:_LOOKED_AT])
+    rest = list(dropwhile(_COURTESIES.__contains__, tokens))
+    if len(rest) > 2 and rest[0] in _REQUESTS and rest[1] == "you":
+        rest = list(dropwhile(_COURTESIES.__contains__, rest[2:]))
+    return (rest or tokens or [""])[0]
+
+
+BINS = 10
+"""Bins of the histograms, each 0.1 wide; a score of 1 falls into the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRow:
+    """One finished round: its candidates, those accepted, and how many tasks opened with a word that no task before them had."""
+
+    round: int
+    candidates: int
+    accepted: int
+    new_openings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Figures of a pool. Tasks are active ones; shares are 0 to 1; means are of words split at white space, 0 where there are none.
+
+    `held_out` of the seeds are kept apart for evaluation.
+
+    Shares and means are of generated tasks; `mean_input_words` is of inputs that are not empty, as are the `input_words` behind it. The
+    histograms count generated tasks by their highest ROUGE-L when they were decided, in `BINS` equal bins from 0 to 1: to a seed, and to
+    a task of any kind (later ones may be nearer). `opening_words` counts the different words that generated tasks open with.
+
+    `model_seconds` adds up the time of every request, also of those that ran together; `busy_seconds` is at most how long models worked.
+    What a task costs is per generated task: tokens written, prompt tokens that were not cached, seconds of `busy_seconds`.
+    """
+
+    seeds: int
+    held_out: int
+    generated: int
+    imported: int
+    classification_share: float
+    instances: int
+    tasks_with_instances: int
+    instances_per_task: float
+    empty_input_share: float
+    mean_instruction_words: float
+    mean_input_words: float
+    mean_output_words: float
+    instruction_words: Distribution
+    input_words: Distribution
+    output_words: Distribution
+    candidates: int
+    accepted: int
+    acceptance_rate: float
+    rejected: dict[str, int]
+    rejected_instances: dict[str, int]
+    rounds: tuple[RoundRow, ...]
+    opening_words: int
+    saturation: Saturation
+    seed_score_histogram: tuple[int, ...]
+    mean_seed_score: float
+    nearest_score_histogram: tuple[int, ...]
+    mean_nearest_score: float
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    model_seconds: float
+    busy_seconds: float
+    written_tokens_per_task: float
+    read_tokens_per_task: float
+    seconds_per_task: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return asdict(self)
+
+
+def statistics(pool: Queries, report: Report = silent) -> Statistics:
+    """Compute the figures of `pool` in one pass over its tasks and one over its instances, in memory that does not grow with them.
+
+    All of them are of one state of the pool. Raises PoolError when it cannot be read.
+    """
+    with pool.one_state():
+        return _statistics(pool, report)
+
+
+def _statistics(pool: Queries, report: Report) -> Statistics:
+    report("counting", 0, 0)
+    counts = pool.counts()
+    yields = pool.yields()
+    busy = pool.busy_seconds()
+    generated = counts.generated
+    return Statistics(
+        seeds=counts.seeds,
+        held_out=counts.held_out,
+        generated=generated,
+        imported=counts.imported,
+        candidates=counts.candidates,
+        accepted=counts.accepted,
+        acceptance_rate=_ratio(counts.accepted, counts.candidates),
+        rejected=dict(sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))),
+        rejected_instances=pool.instance_reasons(),
+        saturation=_saturation(yields),
+        prompt_tokens=counts.prompt_tokens,
+        cached_tokens=counts.cached_tokens,
+        completion_tokens=counts.completion_tokens,
+        model_seconds=counts.model_seconds,
+        busy_seconds=busy,
+        written_tokens_per_task=_ratio(counts.completion_tokens, generated),
+        read_tokens_per_task=_ratio(counts.prompt_tokens - counts.cached_tokens, generated),
+        seconds_per_task=_ratio(busy, generated),
+        **_of_instructions(pool, counts, yields, report),
+        **_of_instances(pool, counts, report),
+        **_of_scores(pool, counts, report),
+    )
+
+
+def histogram(scores: Iterable[float]) -> tuple[int, ...]:
+    """Count `scores`, each 0 to 1, in `BINS` equal bins; the upper edge belongs to the next bin, 1 to the last."""
+    bins = [0] * BINS
+    for score in scores:
+        bins[_bin(score)] += 1
+    return tuple(bins)
+
+
+def _of_instructions(pool: Queries, counts: PoolCounts, yields: list[RoundYield], report: Report) -> dict[str, Any]:
+    words = Lengths()
+    classification = 0
+    seen: set[str] = set()
+    opened: set[str] = set()
+    new: Counter[int] = Counter()
+    total = counts.seeds + counts.generated + counts.imported
+    for number, instruction, flag in told(pool.instructions_by_round(), report, "reading instructions", total):
+        opening = opening_word(instruction)
+        if number is not None:
+            words.add(instruction)
+            classification += flag
+            opened.add(opening)
+            new[number] += opening not in seen
+        seen.add(opening)
+    lengths = words.result()
+    return {
+        "classification_share": _ratio(classification, counts.generated),
+        "mean_instruction_words": lengths.mean,
+        "instruction_words": lengths,
+        "opening_words": len(opened),
+        "rounds": tuple(RoundRow(each.number, each.candidates, each.accepted, new[each.number]) for each in yields),
+    }
+
+
+def _of_instances(pool: Queries, counts: PoolCounts, report: Report) -> dict[str, Any]:
+    inputs, outputs = Lengths(), Lengths()
+    with_instances = empty = 0
+    last_task = None
+    for task_id, given, output in told(pool.generated_instances(), report, "reading instances", counts.instances):
+        with_instances += task_id != last_task
+        last_task = task_id
+        outputs.add(output)
+        if given:
+            inputs.add(given)
+        else:
+            empty += 1
+    input_words, output_words = inputs.result(), outputs.result()
+    return {
+        "instances": output_words.count,
+        "tasks_with_instances": with_instances,
+        "instances_per_task": _ratio(output_words.count, counts.generated),
+        "empty_input_share": _ratio(empty, output_words.count),
+        "mean_input_words": input_words.mean,
+        "mean_output_words": output_words.mean,
+        "input_words": input_words,
+        "output_words": output_words,
+    }
+
+
+def _of_scores(pool: Queries, counts: PoolCounts, report: Report) -> dict[str, Any]:
+    to_seed, to_any = [0] * BINS, [0] * BINS
+    seed_total = any_total = 0.0
+    for seed_score, score in told(pool.decided_scores(), report, "reading scores", counts.generated):
+        to_seed[_bin(seed_score)] += 1
+        to_any[_bin(score)] += 1
+        seed_total += seed_score
+        any_total += score
+    return {
+        "seed_score_histogram": tuple(to_seed),
+        "mean_seed_score": _ratio(seed_total, sum(to_seed)),
+        "nearest_score_histogram": tuple(to_any),
+        "mean_nearest_score": _ratio(any_total, sum(to_any)),
+    }
+
+
+def _saturation(yields: list[RoundYield]) -> Saturation:
+    latest = yields[-1].run_id if yields else None
+    start = next((place for place, each in enumerate(yields) if each.run_id == latest), 0)
+    rounds = [(each.candidates, each.accepted) for each in yields]
+    return saturation(rounds[:start], rounds[start:])
+
+
+def _bin(score: float) -> int:
+    return min(int(score * BINS), BINS - 1)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
