@@ -18,8 +18,8 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from studio.engine.open import open_engine
-from studio.loop.configuration import Configuration, RunOptions
-from studio.opening import RunRequest
+from studio.launch import RunRequest
+from studio.loop.runs import Configuration, RunOptions
 from studio.tui.app import StudioApp
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.runner import RunnerState

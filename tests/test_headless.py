@@ -11,13 +11,11 @@ from rich.console import Console
 
 from studio.engine.api import EngineInfo
 from studio.engine.options import MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
-from studio.headless_progress import Progress
-from studio.loop.configuration import RunOptions
-from studio.loop.events import EngineRestarted
-from studio.loop.runs import Intent, begin, intent, stored_engine
+from studio.headless import Progress
+from studio.launch import engine_options, model_of
+from studio.loop.events import EngineRestarted, Summary
+from studio.loop.runs import Intent, RunOptions, begin, intent, stored_engine
 from studio.loop.session import Goal
-from studio.loop.summary import Summary
-from studio.opening import engine_options, model_of
 from studio.pool.pool import Pool
 from studio.records import Stage
 from support.sessions import configuration, play

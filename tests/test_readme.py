@@ -11,7 +11,7 @@ import click
 import pytest
 
 from studio.cli import COMMANDS, cli
-from studio.loop.configuration import known_keys
+from studio.loop.runs import known_keys
 from studio.loop.session import Goal
 from support.pools import ask
 from support.sessions import play

@@ -1,12 +1,23 @@
-"""Novelty against pools of several sizes, beside `rouge_score`."""
+"""Novelty against pools of several sizes, beside `rouge_score`; each size in a process of its own, so that memory can be measured."""
 
 from __future__ import annotations
 
+import gc
+import random
+import time
 from collections.abc import Callable, Sequence
+from itertools import islice
+from statistics import median
 from typing import Any
 
-from studio.bench.machine import Machine
-from studio.bench.worker import in_worker
+import psutil
+from rouge_score.rouge_scorer import RougeScorer
+
+from studio.bench.texts import instructions
+from studio.bench.worker import Machine, in_worker
+from studio.loop.novelty import NoveltyIndex, rouge_l
+from studio.loop.tokens import ascii_tokens
+from studio.records import Neighbour, Novelty
 
 REPEATS = 5
 
@@ -19,3 +30,96 @@ def measure(sizes: Sequence[int], batch: int, machine: Machine, say: Callable[[s
         with machine.watch():
             figures.append(in_worker("novelty", size=size, batch=batch, repeats=REPEATS))
     return figures
+
+
+_WHOLE_POOL = 52_445
+"""`rouge_score` is run over at most this many instructions (the paper's number); a larger pool's time is scaled from them."""
+_ENOUGH_S = 2.0
+_MOST_REPEATS = 25
+_PAIRS = 2_000
+
+
+def measure_size(size: int, batch: int, repeats: int, seed: int = 0) -> dict[str, Any]:
+    """Measure a pool of `size` made-up instructions, with candidates in batches of `batch` and one alone."""
+    texts = list(instructions(size + batch * 2, seed))
+    pool, candidates = texts[:size], texts[size:]
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    index = NoveltyIndex(ascii_tokens)
+    began = time.perf_counter()
+    index.extend((place, text, False) for place, text in enumerate(pool))
+    load_s = time.perf_counter() - began
+    gc.collect()
+    index_bytes = psutil.Process().memory_info().rss - before
+    together = _seconds(lambda: _novelties(index, candidates[:batch]), repeats)
+    alone = _seconds(lambda: _novelties(index, candidates[:1]), repeats)
+    rouge_s, scores = _rouge_score(candidates[0], pool[:_WHOLE_POOL])
+    sample = len(scores)
+    found = _novelties(index, candidates[:batch])
+    mismatches, pairs = _compare(found, candidates, pool, scores, random.Random(seed))
+    return {
+        "size": size,
+        "ms_per_candidate": together * 1000 / batch,
+        "ms_alone": alone * 1000,
+        "rouge_score_ms": rouge_s * 1000 * size / sample,
+        "rouge_score_sample": sample,
+        "speedup": rouge_s * size / sample / (together / batch),
+        "mismatches": mismatches,
+        "pairs_compared": pairs,
+        "index_bytes": max(index_bytes, 0),
+        "load_s": load_s,
+        "mean_words": sum(len(text.split()) for text in pool) / size,
+    }
+
+
+def _novelties(index: NoveltyIndex, texts: Sequence[str]) -> list[Novelty]:
+    batch = index.batch(texts)
+    return [batch.novelty(place) for place in range(len(texts))]
+
+
+def _seconds(action: Callable[[], object], repeats: int) -> float:
+    """The median time of `action`, repeated at least `repeats` times, more where it is short; the first run, which warms up, left out."""
+    action()
+    times: list[float] = []
+    while len(times) < repeats or (sum(times) < _ENOUGH_S / 10 and len(times) < _MOST_REPEATS):
+        began = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - began)
+    return median(times)
+
+
+def _rouge_score(candidate: str, pool: Sequence[str]) -> tuple[float, list[float]]:
+    """The seconds that the package needs to compare one candidate with `pool`, and its scores."""
+    scorer = RougeScorer(["rougeL"], use_stemmer=False)
+    began = time.perf_counter()
+    scores = [float(scorer.score(candidate, text)["rougeL"].fmeasure) for text in pool]
+    return time.perf_counter() - began, scores
+
+
+def _compare(
+    found: Sequence[Novelty], candidates: Sequence[str], pool: Sequence[str], scores: Sequence[float], rng: random.Random
+) -> tuple[int, int]:
+    """Count differences to `rouge_score`, bit for bit, and the pairs compared.
+
+    Compared are all neighbours that the index found; the first candidate's ten best of the pool, where `scores` covers it; random pairs.
+    """
+    scorer = RougeScorer(["rougeL"], use_stemmer=False)
+
+    def theirs(first: str, second: str) -> float:
+        return float(scorer.score(first, second)["rougeL"].fmeasure)
+
+    pairs = mismatches = 0
+    for candidate, novelty in zip(candidates, found, strict=False):
+        for neighbour in novelty.neighbours:
+            pairs += 1
+            mismatches += neighbour.score != theirs(candidate, pool[neighbour.task_id])
+    if len(scores) == len(pool):
+        ranked = sorted(enumerate(scores), key=lambda each: (-each[1], each[0]))
+        best = [Neighbour(place, score) for place, score in islice(ranked, len(found[0].neighbours))]
+        pairs += len(scores)
+        mismatches += sum(mine != right for mine, right in zip(found[0].neighbours, best, strict=True))
+    for _ in range(_PAIRS):
+        first, second = rng.choice(candidates), rng.choice(pool)
+        pairs += 1
+        mismatches += rouge_l(ascii_tokens(first), ascii_tokens(second)) != theirs(first, second)
+    return mismatches, pairs

@@ -1,6 +1,7 @@
-"""The method as a plain program: one request after another, stage after stage, `rouge_score` for novelty, the paper's parameters.
+"""A straight port of the method to llama-cpp-python, as one would write it from the paper and its released code.
 
-Nothing here is shared with the loop but the prompt texts and the seed tasks: it is what the loop is measured against.
+One request after another, stage after stage, `rouge_score` for novelty, the paper's parameters; no batching, no engine. Nothing here is
+shared with the loop but the prompt texts and the seed tasks: it is what the loop is measured against.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from rouge_score.rouge_scorer import RougeScorer
 
+from studio.bench.loops import open_llama
 from studio.loop.prompts import builtin_prompt
 from studio.records import SeedTask
 from studio.seeds.bundled import bundled_seeds
@@ -159,3 +161,22 @@ def keep_pairs(pairs: list[tuple[str, str]], rng: random.Random) -> list[tuple[s
         return []
     unique = list(dict.fromkeys(valid))
     return rng.sample(unique, _MOST_INSTANCES) if len(unique) > _MOST_INSTANCES else unique
+
+
+def play_rounds_plainly(path: str, threads: int, gpu_layers: int, rounds: int, seed: str) -> dict[str, Any]:
+    """Play `rounds` rounds and return what came of them. Loading the model is not part of the time."""
+    with open_llama(path, threads, gpu_layers) as llama:
+        port = Port(llama.create_completion, seed)
+        began = time.perf_counter()
+        for number in range(rounds):
+            port.play_round(number)
+        seconds = time.perf_counter() - began
+    return {
+        "accepted": port.accepted,
+        "candidates": port.candidates,
+        "instances": port.instances,
+        "prompt_tokens": port.prompt_tokens,
+        "completion_tokens": port.completion_tokens,
+        "seconds": seconds,
+        "stage_seconds": dict(port.seconds),
+    }

@@ -17,8 +17,8 @@ import psutil
 
 from studio.bench.first_frame import screen_environment
 from studio.bench.keys import measure_keys
-from studio.bench.machine import Machine
 from studio.bench.terminal import in_terminal
+from studio.bench.worker import Machine
 from studio.errors import StudioError
 from studio.pool.pool import Queries
 

@@ -1,4 +1,4 @@
-"""The command line. Each command is a module of its own, imported only when it is called."""
+"""The command line. A command's module is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from importlib import import_module
 import click
 
 from studio import __version__
-from studio.cli.terminal import OutputError, finish_output, give_up_output, is_terminal, prepare_streams
+from studio.cli.shared import OutputError, finish_output, give_up_output, is_terminal, prepare_streams
 from studio.errors import ExitCode, StudioError, nearest_name, unexpected
 from studio.text import display_line
 
 COMMANDS = {
     "run": ("run", "Generate tasks with a local model."),
     "export": ("export", "Write the pool as a dataset for finetuning."),
-    "import": ("import_", "Bring tasks into a pool."),
+    "import": ("task_files", "Bring tasks into a pool."),
     "show": ("show", "Show a task or candidate and how it came about."),
-    "stats": ("stats", "Show figures of a pool beside the paper's."),
-    "review": ("review", "Rate a sample of the pool, as the paper did."),
-    "overlap": ("overlap", "Compare two files of tasks, or check for contamination."),
-    "diversity": ("diversity", "Show how diverse the instructions are."),
+    "stats": ("show", "Show figures of a pool beside the paper's."),
+    "review": ("studies", "Rate a sample of the pool, as the paper did."),
+    "overlap": ("task_files", "Compare two files of tasks, or check for contamination."),
+    "diversity": ("show", "Show how diverse the instructions are."),
     "lint": ("lint", "Look for what is wrong with a pool's data."),
-    "finetune": ("finetune", "Train a LoRA adapter of a model on a pool's data."),
+    "finetune": ("tuning", "Train a LoRA adapter of a model on a pool's data."),
     "judge": ("judge", "Let a model answer the raters' questions, as one more opinion."),
-    "compare": ("compare", "Grade two models' answers side by side, blind."),
-    "report": ("report", "Write a page to publish beside the dataset."),
-    "evaluate": ("evaluate", "Evaluate models on tasks that were held out."),
+    "compare": ("studies", "Grade two models' answers side by side, blind."),
+    "report": ("export", "Write a page to publish beside the dataset."),
+    "evaluate": ("tuning", "Evaluate models on tasks that were held out."),
     "models": ("models", "List the models that are there."),
-    "seeds": ("seeds", "Check and locate seed task files."),
+    "seeds": ("task_files", "Check and locate seed task files."),
     "bench": ("bench", "Measure this machine, side by side with the plain way."),
     "doctor": ("doctor", "Check the installation, the model and the GPU."),
 }
-"""Command name -> (module of this package, one-line help)."""
+"""Command name -> (module of this package that has it as `NAME_command`, one-line help)."""
 
 POOL_ENDINGS = (".db", ".sqlite", ".sqlite3", ".pool")
 """Names that are taken for a new pool."""
@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"studio.cli.{COMMANDS[cmd_name][0]}").command
+        command = getattr(import_module(f"studio.cli.{COMMANDS[cmd_name][0]}"), f"{cmd_name}_command")
         assert isinstance(command, click.Command)
         return command
 
@@ -83,7 +83,7 @@ def cli(ctx: click.Context) -> None:
         return
     if not is_terminal():
         raise click.exceptions.NoArgsIsHelpError(ctx)
-    from studio.loop.configuration import load_configuration
+    from studio.loop.runs import load_configuration
     from studio.tui import run_studio
 
     run_studio(None, load_configuration(None, os.environ, {}))

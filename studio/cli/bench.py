@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.printing import print_json
+from studio.cli.shared import print_json
 from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
-    from studio.bench.machine import Machine
+    from studio.bench.worker import Machine
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group()
-def command() -> None:
+def bench_command() -> None:
     """Measure this machine, side by side with the plain way.
 
     The alternatives run in turn within one call. Close other programs first: with another busy process beside it, llama.cpp's threads
@@ -48,7 +48,7 @@ def _parts(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     return parts
 
 
-@command.command()
+@bench_command.command()
 @click.option(
     "--sizes", callback=_sizes, metavar="N,N,...", default="1000,10000,52445,1000000", show_default=True, help="Tasks of the pools."
 )
@@ -68,7 +68,7 @@ def novelty(sizes: tuple[int, ...], batch: int, as_json: bool) -> None:
     _run(measured, lambda console, figures: report.print_novelty(console, figures["novelty"], batch), as_json)
 
 
-@command.command()
+@bench_command.command()
 @click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a GGUF model. [the bundled one]")
 @click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), default=0, metavar="N", help=f"S{PARALLEL_HELP[1:]}. [0]")
 @click.option("--threads", type=click.IntRange(min=0), default=0, metavar="N", help="CPU threads; 0 is the physical cores. [0]")
@@ -107,7 +107,7 @@ def generate(context: click.Context, /, quick: bool, parts: tuple[str, ...], as_
     _run(lambda machine, say: bench.measure(asked, machine, say), report.print_generate, as_json)
 
 
-@command.command()
+@bench_command.command()
 @click.option("--tasks", type=click.IntRange(min=1), default=1_000_000, show_default=True, metavar="N", help="Tasks of the pool.")
 @JSON
 def start(tasks: int, as_json: bool) -> None:
@@ -118,7 +118,7 @@ def start(tasks: int, as_json: bool) -> None:
     _run(lambda machine, say: bench.measure(tasks, machine, say), report.print_start, as_json)
 
 
-@command.command()
+@bench_command.command()
 @click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a GGUF model. [the bundled one]")
 @click.option("--prompts", type=click.IntRange(min=2), default=5, show_default=True, metavar="N", help="Instruction requests of a round.")
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, metavar="K", help="Rounds each way.")
@@ -142,7 +142,7 @@ def _run(
     """Look at the machine, measure, print, and warn where other programs were at work."""
     from rich.console import Console
 
-    from studio.bench.machine import Machine
+    from studio.bench.worker import Machine
 
     machine = Machine.look()
     if machine.busy_before:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.printing import print_json
+from studio.cli.shared import print_json
 from studio.errors import ModelError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--gpu-layers", default=-1, show_default=True, help="Layers to put on the GPU, -1 for all.")
 @click.option("--adapter", default="", metavar="FILE", help="LoRA adapter to load with it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(model: str, adapter: str, gpu_layers: int, as_json: bool) -> None:
+def doctor_command(model: str, adapter: str, gpu_layers: int, as_json: bool) -> None:
     """Check the installation: versions, the model, the GPU, paths.
 
     Loads the model for real. Ends with exit code 3 when that fails.

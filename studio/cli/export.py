@@ -1,4 +1,4 @@
-"""`studio export`: a pool's data as a file that a trainer takes."""
+"""`studio export` and `studio report`: a pool's data as a file that a trainer takes, and a page to publish beside it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.arguments import INPUT, OUTPUT, POOL, TARGET
+from studio.cli.shared import INPUT, OUTPUT, POOL, TARGET
 from studio.errors import PoolError, UsageError
 
 if TYPE_CHECKING:
+    from studio.insight.diversity.parser import Parser
     from studio.insight.lint.api import Lint
     from studio.insight.lint.run import LeavingOut
     from studio.pool.exchange.export import ExportOptions, ExportSummary
     from studio.pool.exchange.formats import Source
     from studio.pool.pool import Queries
     from studio.publish.card import CardOptions
+
 
 _STEP = 500
 
@@ -70,7 +72,7 @@ _STEP = 500
 @click.option("--license", "licence", metavar="ID", help="With --card: the dataset's licence on the hub, such as apache-2.0. [unknown]")
 @click.option("--language", "languages", multiple=True, metavar="CODE", help="With --card: its language, such as en; may be repeated.")
 @click.option("--force", is_flag=True, help="Replace a card that is there.")
-def command(
+def export_command(
     pool: Path,
     output: str,
     format_name: str,
@@ -175,7 +177,7 @@ def _chosen(excluded: tuple[str, ...], against: tuple[Path, ...]) -> Sequence[Li
 
 
 def _without(reader: Queries, lints: Sequence[Lint], against: tuple[Path, ...], options: ExportOptions) -> LeavingOut:
-    from studio.cli.progress import progress_bar
+    from studio.cli.shared import progress_bar
     from studio.insight.lint.api import LintOptions
     from studio.insight.lint.run import without_findings
 
@@ -210,3 +212,43 @@ def _progress(tasks: int) -> None:
 
 def _clear() -> str:
     return "\r\x1b[K" if sys.stderr.isatty() else ""
+
+
+@click.command()
+@click.argument("pool", type=POOL)
+@click.option("-o", "--output", type=OUTPUT, required=True, metavar="FILE", help="Where to write the page.")
+@click.option("--title", metavar="TEXT", help="What the dataset is called. [the pool's name]")
+@click.option("--pipeline", metavar="NAME", help="spaCy pipeline for root verbs and objects. [the small English one, if installed]")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+def report_command(pool: Path, output: Path, title: str | None, pipeline: str | None, force: bool) -> None:
+    """Write what one would publish beside the dataset of POOL: one HTML file that loads nothing and runs no script.
+
+    Scorecard, decisions, diversity, quality as people rated it, training curve, evaluation, examples, models with their licences,
+    settings and seeds. A section for which the pool has nothing yet says which command would add it. Raters are numbered, not named,
+    and no path of this machine is told. The same pool gives the same page. For a dataset card: studio export --card.
+    """
+    from studio.cli.shared import progress_bar
+    from studio.pool.exchange.outputs import complete_files, refuse_existing, writing
+    from studio.pool.pool import Queries
+    from studio.publish.page import page
+    from studio.publish.publication import publication
+    from studio.text import display_line
+
+    refuse_existing(output, pool, force)
+    with Queries.open(pool) as reader, progress_bar() as progress:
+        text = page(publication(reader, title or pool.stem, _parser(pipeline), progress)).encode()
+    with complete_files([output]) as (file,), writing(output):
+        file.write(text)
+    click.echo(f"wrote {display_line(str(output))}: {len(text):,} bytes", err=True)
+
+
+def _parser(pipeline: str | None) -> Parser | None:
+    """The parser asked for, or the usual one if it is installed; the page says so where it is not."""
+    from studio.insight.diversity.parser import load_parser
+
+    if pipeline is not None:
+        return load_parser(pipeline)
+    try:
+        return load_parser()
+    except UsageError:
+        return None

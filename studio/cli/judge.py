@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studio.cli.arguments import POOL
-from studio.cli.printing import print_figures, print_json
+from studio.cli.shared import POOL, print_figures, print_json
 from studio.errors import UsageError
 from studio.text import display_line
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--rater-name", "name", default="judge", show_default=True, metavar="NAME", help="Under which the opinions are stored.")
 @click.option("--report", is_flag=True, help="Print the figures instead, and how far the judge agrees with people.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
-def command(pool: Path, model: str, sample: int | None, seed: str | None, name: str, report: bool, as_json: bool) -> None:
+def judge_command(pool: Path, model: str, sample: int | None, seed: str | None, name: str, report: bool, as_json: bool) -> None:
     """Let a model answer the three questions of `studio review` about a sample of POOL.
 
     It judges the sample of the review with this --sample and --seed, or what that review would draw; without either, that of the newest
@@ -45,7 +44,7 @@ def command(pool: Path, model: str, sample: int | None, seed: str | None, name: 
 def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: str, as_json: bool) -> None:
     from rich.console import Console
 
-    from studio.cli.progress import progress_bar
+    from studio.cli.shared import progress_bar
     from studio.engine.api import CancelToken
     from studio.engine.open import open_engine
     from studio.headless import cancelled_by_signals

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studio.cli.arguments import INPUT, POOL
-from studio.cli.printing import print_json
+from studio.cli.shared import INPUT, POOL, print_json
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class _LintCommand(click.Command):
 @click.option("--overlap", type=click.FloatRange(0.1, 1), default=0.7, show_default=True, help="ROUGE-L of contaminated instructions.")
 @click.option("--explain", metavar="CODE", help="Say what a lint looks for and how far to trust it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the ids of all tasks and instances.")
-def command(
+def lint_command(
     pool: Path | None, against: tuple[Path, ...], only: tuple[str, ...], near: float, overlap: float, explain: str | None, as_json: bool
 ) -> None:
     """Look for what is wrong with the data of POOL: its active tasks, seeds too, with their accepted instances.
@@ -67,7 +66,7 @@ def _explain(code: str) -> None:
 
 
 def _lint(pool: Path, codes: list[str], options: LintOptions, as_json: bool) -> None:
-    from studio.cli.progress import progress_bar
+    from studio.cli.shared import progress_bar
     from studio.insight.lint.registry import chosen_lints
     from studio.insight.lint.run import report_lines, run_lints
     from studio.pool.pool import Queries

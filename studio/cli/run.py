@@ -8,9 +8,7 @@ from typing import Any
 
 import click
 
-from studio.cli.arguments import INPUT, POOL
-from studio.cli.printing import print_json
-from studio.cli.terminal import is_terminal
+from studio.cli.shared import INPUT, POOL, is_terminal, print_json
 from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import UsageError
 
@@ -51,7 +49,7 @@ from studio.errors import UsageError
 @click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any parameter, such as threshold=0.6; may be repeated.")
 @click.option("--force", is_flag=True, help="Start a new run in a pool that was made with other settings or another model.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
-def command(pool: Path, headless: bool, config_file: Path | None, force: bool, as_json: bool, **flags: Any) -> None:
+def run_command(pool: Path, headless: bool, config_file: Path | None, force: bool, as_json: bool, **flags: Any) -> None:
     """Generate tasks into POOL, a file that is created when it is not there and resumed when it is.
 
     In the terminal studio, stage by stage as you like; with --headless at once.
@@ -64,8 +62,8 @@ def command(pool: Path, headless: bool, config_file: Path | None, force: bool, a
         raise UsageError("--json is for runs without the terminal studio", f"add --headless: studio run {pool} --headless --json")
     if not headless and not is_terminal():
         raise UsageError("the terminal studio needs a terminal", f"add --headless: studio run {pool} --headless")
-    from studio.loop.configuration import load_configuration
-    from studio.opening import RunRequest
+    from studio.launch import RunRequest
+    from studio.loop.runs import load_configuration
 
     seeds, assignments = flags.pop("seed_files"), flags.pop("assignments")
     given = {key: value for key, value in flags.items() if value is not None}

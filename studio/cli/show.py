@@ -1,19 +1,24 @@
-"""`studio show`: a task or candidate and how it came about, or a list of them."""
+"""`studio show`, `studio stats` and `studio diversity`: one task and how it came about, figures of the pool, and how diverse it is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.arguments import POOL
-from studio.cli.printing import print_json, print_tables
+from studio.cli.shared import OUTPUT, POOL, print_figures, print_json, print_tables
 from studio.errors import UsageError
 from studio.text import display_line
 
 if TYPE_CHECKING:
+    from rich.console import Group
+
+    from studio.insight.diversity.figures import Diversity
+    from studio.insight.progress import Report
     from studio.pool.pool import Queries
+
 
 _LINES = 20
 
@@ -29,7 +34,7 @@ _LINES = 20
 )
 @click.option("--prompts", is_flag=True, help="Show the full prompts, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(
+def show_command(
     pool: Path, reference: str | None, search: str | None, rejected: bool, tree: bool, limit: int | None, prompts: bool, as_json: bool
 ) -> None:
     """Show one task or candidate of POOL and the whole story of how it came about.
@@ -94,3 +99,113 @@ def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_js
         click.echo(f"{row['id']:>7}  {row['kind']:<12}  {display_line(row['text'], 120)}")
     if not rows:
         click.echo("nothing found", err=True)
+
+
+Figures = tuple[dict[str, Any], Callable[[], "Group"]]
+"""As plain values, and as tables."""
+
+
+@click.command()
+@click.argument("pool", type=POOL)
+@click.option("--lineage", is_flag=True, help="Show instead what became of each seed, and acceptance by generation.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def stats_command(pool: Path, lineage: bool, as_json: bool) -> None:
+    """Show figures of POOL beside the paper's.
+
+    Tasks by origin, classification share, instances, empty inputs, words and their distribution, what a task costs, why candidates fell,
+    acceptance and new opening words by round, what another 1,000 candidates would bring, and how similar the generated tasks are to the
+    seeds and to each other. Works beside a running session.
+    """
+    from studio.cli.shared import progress_bar
+    from studio.pool.pool import Queries
+
+    with Queries.open(pool) as reader, progress_bar() as progress:
+        values, tables = (_lineage if lineage else _statistics)(reader, progress)
+    if as_json:
+        print_json(values)
+        return
+
+    print_tables(tables())
+
+
+def _statistics(reader: Queries, progress: Report) -> Figures:
+    from studio.insight.statistics.figures import statistics
+    from studio.insight.statistics.report import report
+
+    figures = statistics(reader, progress)
+    return figures.as_dict(), lambda: report(figures)
+
+
+def _lineage(reader: Queries, progress: Report) -> Figures:
+    from studio.insight.lineage.lineage import lineage, lineage_report
+
+    figures = lineage(reader, progress)
+    return figures.as_dict(), lambda: lineage_report(figures)
+
+
+@click.command()
+@click.argument("pool", type=POOL)
+@click.option(
+    "--origin",
+    type=click.Choice(["generated", "seed", "imported", "all"], case_sensitive=False),
+    default="generated",
+    show_default=True,
+    help="Which tasks to look at.",
+)
+@click.option("--words", is_flag=True, help="Measure the words only: needs no parser.")
+@click.option("--html", "page", type=OUTPUT, metavar="FILE", help="Also write verbs and objects as a sunburst, one HTML file.")
+@click.option("--pipeline", metavar="NAME", help="spaCy pipeline: an installed package or a folder. [the small English one]")
+@click.option("--sample", type=click.IntRange(min=2), metavar="N", help="Instructions of the self-ROUGE-L. [1000]")
+@click.option("--seed", default="0", show_default=True, metavar="TEXT", help="Which instructions are sampled.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def diversity_command(
+    pool: Path, origin: str, words: bool, page: Path | None, pipeline: str | None, sample: int | None, seed: str, as_json: bool
+) -> None:
+    """Show how diverse the instructions of POOL are, beside the paper's figures.
+
+    The 20 most common root verbs with their 4 most common direct objects, found by spaCy's dependency parser (pip install
+    'self-instruct-studio[diversity]'), and how many of each round are new. Distinct words and pairs of words, the type-token ratio, and
+    how similar sampled instructions are to each other. English only, but for the words. Works beside a running session.
+    """
+    if words and page is not None:
+        raise UsageError("--html shows verbs and objects, which --words leaves out", "leave out one of the two")
+    if words and pipeline is not None:
+        raise UsageError("--words needs no parser, so --pipeline has no say", "leave out one of the two")
+    figures = _measured(pool, origin, pipeline, words, sample, seed)
+    if page is not None:
+        _write(page, figures, pool)
+    from studio.insight.diversity.figures import diversity_report
+
+    print_figures(figures.as_dict(), lambda: diversity_report(figures), as_json)
+
+
+def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample: int | None, seed: str) -> Diversity:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from studio.insight.diversity.figures import diversity
+    from studio.insight.diversity.parser import load_parser
+    from studio.insight.diversity.words import SAMPLE
+    from studio.pool.pool import Queries
+    from studio.records import Origin
+
+    wanted = None if origin == "all" else Origin(origin)
+    with Queries.open(pool) as reader:
+        parser = None if words else load_parser(pipeline)
+        console = Console(stderr=True)
+        columns = (TextColumn("instructions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("", total=reader.count_active(wanted))
+            return diversity(reader, wanted, parser, sample=sample or SAMPLE, seed=seed, advance=lambda count: progress.advance(bar, count))
+
+
+def _write(page: Path, figures: Diversity, pool: Path) -> None:
+    from studio.insight.diversity.sunburst import sunburst
+    from studio.pool.exchange.outputs import complete_files, writing
+    from studio.text import display_line
+
+    assert figures.phrases is not None
+    text = sunburst(figures.phrases, pool.name).encode()
+    with complete_files([page]) as (file,), writing(page):
+        file.write(text)
+    click.echo(f"wrote {display_line(str(page))}", err=True)

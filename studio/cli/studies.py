@@ -1,15 +1,22 @@
-"""What `studio review` and `studio compare` have in common: which stored study is meant, and its export."""
+"""`studio review` and `studio compare`: people rate a sample of the pool, or grade two models' answers, blind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from studio.cli.printing import write_lines
+from studio.cli.shared import POOL, TARGET, is_terminal, print_figures, write_lines
 from studio.errors import PoolError, UsageError
 from studio.text import display_line
+
+if TYPE_CHECKING:
+    from studio.pool.pool import Queries
+    from studio.pool.studies.comparisons import ComparisonPlan, ComparisonRecord
+    from studio.pool.studies.reviews import ReviewPlan, ReviewRecord
+
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -29,3 +36,240 @@ def export_study(lines: Iterator[dict[str, Any]], target: str, what: str) -> Non
     """Write what raters said as JSON lines, and tell how many there are of `what`. Raises as `write_lines` does."""
     count = write_lines(lines, target)
     click.echo(f"exported {count} {what}: {display_line(target)}", err=True)
+
+
+STRATA = ("none", "round", "class", "depth")
+
+
+@click.command()
+@click.argument("pool", type=POOL)
+@click.option("--rater", metavar="NAME", help="Who rates. Raters do not see each other's answers. [the user's name on this machine]")
+@click.option("--sample", type=click.IntRange(1, 1_000_000_000), metavar="N", help="Tasks to draw. [200]")
+@click.option("--seed", metavar="TEXT", help="Decides which ones. [0]")
+@click.option("--stratify", type=click.Choice(STRATA), help="Draw from each stratum in proportion to its size. [none]")
+@click.option("--report", is_flag=True, help="Print the figures instead: the paper's table 2 with intervals, and Cohen's kappa.")
+@click.option("--json", "as_json", is_flag=True, help="With --report: print one JSON object.")
+@click.option(
+    "--export", "target", type=TARGET, metavar="FILE|-", help="Write all ratings of the review as JSON lines instead; - is stdout."
+)
+def review_command(
+    pool: Path,
+    rater: str | None,
+    sample: int | None,
+    seed: str | None,
+    stratify: str | None,
+    report: bool,
+    as_json: bool,
+    target: str | None,
+) -> None:
+    """Rate a random sample of POOL, as the paper did: three questions a task, one key each.
+
+    The sample has one instance of each task and is drawn once: the same --sample, --seed and --stratify open it again, for every rater,
+    where each left off. Without any of the three the newest review is opened, or a first one drawn. Each key press is stored at once.
+    """
+    if as_json and not report:
+        raise UsageError("--json is for the figures", f"add --report: studio review {pool} --report --json")
+    if report and target is not None:
+        raise UsageError("--report and --export are two things", "leave one of them out")
+    if rater is not None and (report or target is not None):
+        raise UsageError("--rater is for rating", "the figures and the export tell of all raters: leave it out")
+    plan = _plan(sample, seed, stratify)
+    if report or target is not None:
+        from studio.pool.pool import Queries
+
+        with Queries.open(pool) as reader:
+            review = _stored_review(reader, plan)
+            if target is None:
+                _review_report(reader, review, as_json)
+            else:
+                _export_review(reader, review, target)
+        return
+    if not is_terminal():
+        raise UsageError(
+            "the review screen needs a terminal", f"for the figures: studio review {pool} --report, for all ratings: --export FILE"
+        )
+    _rate(pool, rater, plan)
+
+
+def _plan(sample: int | None, seed: str | None, stratify: str | None) -> ReviewPlan | None:
+    """What was asked for, None where nothing was."""
+    from studio.pool.studies.reviews import ReviewPlan, Strata
+
+    if sample is None and seed is None and stratify is None:
+        return None
+    default = ReviewPlan()
+    return ReviewPlan(sample or default.size, default.seed if seed is None else seed, Strata(stratify or default.strata))
+
+
+def _stored_review(reader: Queries, plan: ReviewPlan | None) -> ReviewRecord:
+    reviews = reader.reviews()
+    known = "; ".join(
+        f"--sample {each.plan.size} --seed {display_line(each.plan.seed, 40)} --stratify {each.plan.strata}" for each in reviews[:5]
+    )
+    nothing = PoolError("nobody has begun a review of this pool yet", "rate a sample first: studio review POOL, in a terminal")
+    other = UsageError("the pool has no review with this sample, seed and strata", f"there are: {known}")
+    return stored_study(reviews, plan, reader.find_review, nothing, other)
+
+
+def _review_report(reader: Queries, review: ReviewRecord, as_json: bool) -> None:
+    from studio.insight.studies.review_report import review_report, review_tables
+
+    figures = review_report(reader, review)
+    print_figures(figures.as_dict(), lambda: review_tables(figures), as_json)
+
+
+def _export_review(reader: Queries, review: ReviewRecord, target: str) -> None:
+    from studio.insight.studies.review_report import rating_lines
+
+    export_study(rating_lines(reader, review), target, f"ratings of review {review.id}")
+
+
+def _rate(pool: Path, rater: str | None, plan: ReviewPlan | None) -> None:
+    from studio.insight.studies.review import newest_plan, open_review
+    from studio.insight.studies.walk import check_rater
+    from studio.pool.pool import Pool
+    from studio.tui.study.entry import rate
+
+    name = check_rater(rater)
+    with Pool.open(pool) as opened:
+        review = open_review(opened.reader, opened.reviews, plan or newest_plan(opened.reader))
+        rate(opened, review, name)
+
+
+Between = tuple[int, int] | None
+
+
+@click.command()
+@click.argument("pool", type=POOL)
+@click.option("--rater", metavar="NAME", help="Who grades. Raters do not see each other's grades. [the user's name on this machine]")
+@click.option("--evaluation", type=click.IntRange(min=1), metavar="N", help="Whose answers. [the newest evaluation]")
+@click.option(
+    "--between",
+    nargs=2,
+    type=click.IntRange(min=1),
+    metavar="N M",
+    help="Two contestants by their numbers in --list. [base and newest tuned]",
+)
+@click.option("--sample", type=click.IntRange(1, 1_000_000_000), metavar="N", help="Items to draw. [all]")
+@click.option("--seed", metavar="TEXT", help="Decides which items, their order, and the sides. [0]")
+@click.option("--list", "listed", is_flag=True, help="List the evaluations and their contestants instead.")
+@click.option("--report", is_flag=True, help="Print the grades instead, beside the paper's, with Cohen's kappa.")
+@click.option("--unblind", is_flag=True, help="With --report or --export: tell whose answers are whose before every rater is done.")
+@click.option("--json", "as_json", is_flag=True, help="With --report: print one JSON object.")
+@click.option(
+    "--export", "target", type=TARGET, metavar="FILE|-", help="Write all grades of the comparison as JSON lines instead; - is stdout."
+)
+def compare_command(
+    pool: Path,
+    rater: str | None,
+    evaluation: int | None,
+    between: Between,
+    sample: int | None,
+    seed: str | None,
+    listed: bool,
+    report: bool,
+    unblind: bool,
+    as_json: bool,
+    target: str | None,
+) -> None:
+    """Grade the answers of two contestants of a stored evaluation, side by side and blind, as the paper did.
+
+    Each answer gets A (correct and satisfying), B (acceptable, minor faults), C (relevant, major faults) or D (irrelevant or invalid) by
+    one key. On which side an answer stands is drawn for each item. The comparison is drawn once: the same options open it again, for every
+    rater, where each left off; without any of them the newest one is opened, or a first one drawn. Each key press is stored at once.
+    """
+    _check(rater, listed, report, unblind, as_json, target)
+    from studio.pool.pool import Queries
+
+    if listed:
+        with Queries.open(pool) as reader:
+            _list(reader)
+        return
+    choice = Choice(evaluation, between, sample, seed)
+    if report or target is not None:
+        with Queries.open(pool) as reader:
+            comparison = _stored_comparison(reader, choice.plan(reader) if choice.made else None)
+            if target is None:
+                _grading_report(reader, comparison, unblind, as_json)
+            else:
+                _export_comparison(reader, comparison, unblind, target)
+        return
+    if not is_terminal():
+        raise UsageError("grading needs a terminal", f"for the figures: studio compare {pool} --report, for all grades: --export FILE")
+    _grade(pool, rater, choice)
+
+
+def _check(rater: str | None, listed: bool, report: bool, unblind: bool, as_json: bool, target: str | None) -> None:
+    if sum((listed, report, target is not None)) > 1:
+        raise UsageError("--list, --report and --export are different things", "leave all but one of them out")
+    if as_json and not report:
+        raise UsageError("--json is for the figures", "add --report")
+    if unblind and not report and target is None:
+        raise UsageError("--unblind tells whose answers were graded how", "add --report or --export FILE")
+    if rater is not None and (listed or report or target is not None):
+        raise UsageError("--rater is for grading", "the list, the figures and the export are of all raters: leave it out")
+
+
+class Choice(NamedTuple):
+    """What was asked for, None where nothing was."""
+
+    evaluation: int | None
+    between: Between
+    sample: int | None
+    seed: str | None
+
+    @property
+    def made(self) -> bool:
+        return any(each is not None for each in self)
+
+    def plan(self, reader: Queries) -> ComparisonPlan:
+        """The comparison that this asks for."""
+        from studio.insight.studies.comparison import paired, plan_for
+
+        return plan_for(reader, paired(reader, self.evaluation, self.between), "0" if self.seed is None else self.seed, self.sample)
+
+
+def _stored_comparison(reader: Queries, plan: ComparisonPlan | None) -> ComparisonRecord:
+    nothing = PoolError("nobody has begun a comparison in this pool yet", "grade some answers first: studio compare POOL, in a terminal")
+    hint = "leave the options out for the newest, or begin this one in a terminal"
+    other = UsageError("the pool has no comparison of these contestants, sample and seed", hint)
+    return stored_study(reader.comparisons(), plan, reader.find_comparison, nothing, other)
+
+
+def _list(reader: Queries) -> None:
+    for record in reader.evaluations():
+        click.echo(f"evaluation {record.id}: {display_line(record.name, 60)}, {record.items} items, {record.created_at}")
+        for number, each in enumerate(reader.contestants(record.id), 1):
+            click.echo(f"  {number}  {display_line(each.contestant.label, 90)}, {each.answered} answered")
+
+
+def _grading_report(reader: Queries, comparison: ComparisonRecord, unblind: bool, as_json: bool) -> None:
+    from studio.insight.studies.comparison_report import grading_report, grading_tables
+
+    figures = grading_report(reader, comparison, unblind=unblind)
+    print_figures(figures.as_dict(), lambda: grading_tables(figures), as_json)
+
+
+def _export_comparison(reader: Queries, comparison: ComparisonRecord, unblind: bool, target: str) -> None:
+    from studio.insight.studies.comparison_report import grading_lines, grading_report
+
+    if grading_report(reader, comparison, unblind=unblind).blind:
+        message = "not every rater who began is done, and the export would tell whose answers are whose"
+        raise UsageError(message, "add --unblind to write it all the same")
+    export_study(grading_lines(reader, comparison), target, f"gradings of comparison {comparison.id}")
+
+
+def _grade(pool: Path, rater: str | None, choice: Choice) -> None:
+    from studio.insight.studies.comparison import open_comparison
+    from studio.insight.studies.walk import check_rater
+    from studio.pool.pool import Pool
+    from studio.tui.study.entry import grade
+
+    name = check_rater(rater)
+    with Pool.open(pool) as opened:
+        there = opened.reader.comparisons()
+        if there and not choice.made:
+            comparison = there[0]
+        else:
+            comparison = open_comparison(opened.reader, opened.comparisons, choice.plan(opened.reader))
+        grade(opened, comparison, name)

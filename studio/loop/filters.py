@@ -1,16 +1,22 @@
-"""The heuristic filters of instructions: a registry, each filter with its reason codes. They judge candidates only, never seeds."""
+"""What rejects a candidate or an instance: the filters of instructions, the rules for instances, and every reason code in words.
+
+Both judge what a model wrote, never seeds. Settings name filters and rules; the order in which they do decides which reason is given.
+"""
 
 from __future__ import annotations
 
+import random
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from studio.errors import UsageError, nearest_name
+from studio.loop.thoughts import THINKING, first_mark
 from studio.loop.tokens import Tokenizer
+from studio.records import Instance, Verdict
 
 _PROGRAM = "Write a program"
 _OPENING_MARKS = "¿¡"
@@ -100,3 +106,168 @@ def first_failure(text: str, names: Sequence[str], settings: FilterSettings) -> 
         if reason := FILTERS[name](text, settings):
             return reason
     return ""
+
+
+DecidedPair = tuple[Instance, Verdict, str]
+"""An instance, what was decided of it, and the reason code."""
+
+
+def _same_as_input(instance: Instance) -> bool:
+    return instance.input == instance.output
+
+
+def _empty_output(instance: Instance) -> bool:
+    return not instance.output
+
+
+def _ends_with_colon(instance: Instance) -> bool:
+    return instance.input.endswith(":") or instance.output.endswith(":")
+
+
+_SINGLE: dict[str, Callable[[Instance], bool]] = {
+    "same_as_input": _same_as_input,
+    "empty_output": _empty_output,
+    "ends_with_colon": _ends_with_colon,
+}
+"""Rules about one instance; True where it has to go."""
+
+UNPARSED = "unparsed"
+CONTRADICTORY = "contradictory"
+DUPLICATE = "duplicate"
+
+INSTANCE_RULES: tuple[str, ...] = (*_SINGLE, CONTRADICTORY, DUPLICATE)
+"""All rules by the name that settings use, which is their reason code, in the released code's order."""
+
+
+def decide_instances(
+    parsed: Sequence[Instance],
+    *,
+    truncated: bool,
+    max_instances: int,
+    rng: random.Random,
+    rules: Sequence[str] = INSTANCE_RULES,
+    raw_text: str = "",
+    unparsed: str = UNPARSED,
+    keep_thoughts: bool = True,
+) -> list[DecidedPair]:
+    """Decide about all instances that one completion yielded for a task; the result has them in their order.
+
+    Of a `truncated` completion the last instance goes. Then come the `rules` about single instances; then, if one non-empty input is left
+    with two different outputs, all that is left goes as `contradictory`; then exact duplicates, of which the first stays. More than
+    `max_instances` are sampled with `rng`, which is drawn from only in that case. When nothing was parsed, the result is one rejected
+    instance with `raw_text` as its output and `unparsed` as its reason. Unless `keep_thoughts`, instances with a mark of a model's thoughts
+    go first of all. Inputs and outputs are taken to be stripped, as the parsers give them.
+    Raises UsageError for a name in `rules` that is no rule.
+    """
+    for name in rules:
+        if name not in INSTANCE_RULES:
+            raise UsageError(f"there is no instance rule {name!r}", nearest_name(name, INSTANCE_RULES))
+    if not parsed:
+        return [(Instance("", raw_text.strip()), Verdict.REJECTED, unparsed)]
+    reasons = [THINKING if not keep_thoughts and _has_thoughts(each) else _own_fault(each, rules) for each in parsed]
+    if truncated:
+        reasons[-1] = "truncated"
+    if CONTRADICTORY in rules and _contradict([instance for instance, reason in zip(parsed, reasons, strict=True) if not reason]):
+        reasons = [reason or CONTRADICTORY for reason in reasons]
+    if DUPLICATE in rules:
+        _mark_duplicates(parsed, reasons)
+    left = [place for place, reason in enumerate(reasons) if not reason]
+    kept = set(left if len(left) <= max_instances else rng.sample(left, max_instances))
+    for place in left:
+        reasons[place] = "valid" if place in kept else "over_limit"
+    verdicts = [Verdict.ACCEPTED if place in kept else Verdict.REJECTED for place in range(len(parsed))]
+    return list(zip(parsed, verdicts, reasons, strict=True))
+
+
+def _has_thoughts(instance: Instance) -> bool:
+    return bool(first_mark(instance.input) or first_mark(instance.output))
+
+
+def _own_fault(instance: Instance, rules: Sequence[str]) -> str:
+    """Return the first rule about single instances that this one breaks, or an empty string."""
+    return next((name for name in rules if name in _SINGLE and _SINGLE[name](instance)), "")
+
+
+def _contradict(instances: Sequence[Instance]) -> bool:
+    """Return whether one non-empty input has two different outputs."""
+    outputs: dict[str, str] = {}
+    return any(outputs.setdefault(instance.input, instance.output) != instance.output for instance in instances if instance.input)
+
+
+def _mark_duplicates(parsed: Sequence[Instance], reasons: list[str]) -> None:
+    seen: set[Instance] = set()
+    for place, instance in enumerate(parsed):
+        if not reasons[place]:
+            reasons[place] = DUPLICATE if instance in seen else ""
+            seen.add(instance)
+
+
+_THINKING = "It is a model's thoughts, or has a mark of them in it."
+_TRUNCATED = "The completion was cut before its end, so this may be incomplete."
+
+BY_HAND = "by_hand"
+EDITED = "edited"
+OTHER_RULES = "other_rules"
+
+_BY_HAND = {
+    BY_HAND: "A person decided so, whatever the rule had decided.",
+    EDITED: "A person changed the text.",
+}
+
+INSTRUCTION_REASONS: dict[str, str] = {
+    "novel": "It passed every filter and is unlike the pool's instructions.",
+    "not_novel": "It is too similar to an instruction that the pool already has.",
+    "truncated": _TRUNCATED,
+    "thinking": _THINKING,
+    "preamble": "It is no item of the list, but what introduces it.",
+    "unmarked": "Its lines have neither numbers nor bullets, so it cannot be told where one instruction ends.",
+    "malformed_item": "It does not have the expected number and all three fields.",
+    "empty": "The item has no text.",
+    "too_short": "It has fewer words than the filter asks for.",
+    "too_long": "It has more words than the filter allows.",
+    "blocked_word": "It contains a word of tasks that a model of text cannot do.",
+    "write_a_program": 'It starts with "Write a program", which models put in front of all kinds of tasks.',
+    "starts_with_punctuation": "It starts with a punctuation mark.",
+    "starts_with_non_ascii": "It starts with a character outside ASCII.",
+    OTHER_RULES: "A person had the candidates decided again under other rules, which it passed.",
+    **_BY_HAND,
+}
+"""Why a candidate was accepted (`novel`, `edited`, `other_rules`), rejected, or either of them (`by_hand`)."""
+
+INSTANCE_REASONS: dict[str, str] = {
+    "valid": "It passed every rule.",
+    "unparsed": "The completion has none of the expected markers, so no instance was found in it.",
+    "truncated": _TRUNCATED,
+    "thinking": _THINKING,
+    "same_as_input": "Its output equals its input.",
+    "empty_output": "Its output has no text.",
+    "ends_with_colon": "Its input or output ends with a colon, which is usually an incomplete text.",
+    "contradictory": "The task has one input with two different outputs, so none of its instances can be trusted.",
+    "duplicate": "The task already has the same instance.",
+    "over_limit": "The task has more instances than the limit, and this one was not drawn.",
+    "undone": "A person asked for it and then took that back.",
+    **_BY_HAND,
+}
+"""Why an instance was accepted (`valid`, `edited`), rejected, or either of them (`by_hand`)."""
+
+REASONS: dict[str, str] = INSTRUCTION_REASONS | INSTANCE_REASONS
+
+OF_FORM = frozenset({"empty", "preamble", "unmarked", "malformed_item"})
+"""Reasons of candidates that are not what was asked for in form; nothing is said of what they ask."""
+
+
+def stall_hint(rejected: Mapping[str, int]) -> str:
+    """What to try where no candidate was accepted, by what most of them were rejected for: counts by reason code."""
+    half = sum(rejected.values()) / 2
+    if rejected.get("thinking", 0) > half:
+        return (
+            "the completions end inside the model's thoughts: a blank line ends a list, and thoughts have some; give them room with "
+            """--force --set 'sampling.instructions.stop=["\\n{list_end}."]' --set sampling.instructions.max_tokens=4096, """
+            "or name a --model that does not think"
+        )
+    if sum(count for reason, count in rejected.items() if reason in OF_FORM) > half:
+        return (
+            "the form is the trouble, not the temperature: the completions are not the numbered list that the prompt begins; "
+            "look at them with `studio show POOL --rejected`, and try a base model, or --force --profile studio, which knows more forms"
+        )
+    return "try another --seed with --force, a higher temperature (--set sampling.instructions.temperature=1.0), or a larger --model"

@@ -1,26 +1,69 @@
-"""Exact ROUGE-L of candidates over the whole pool, a batch at a time.
+"""Exact ROUGE-L: of two texts, and of candidates over the whole pool, a batch at a time.
 
-The longest common subsequences are integers from RapidFuzz; the scores come of them by `rouge_score`'s own float formula, so each equals
-what that package gives, bit for bit. Memory: 130 to 150 bytes a task of ordinary length (16 tokens), and the vocabulary.
+The longest common subsequences are integers from RapidFuzz; the F1 comes of them by `rouge_score`'s own float formula in its own order, so
+each equals what that package gives, bit for bit. There `scorer.score(target, prediction)` has precision = LCS / len(prediction) and recall
+= LCS / len(target). The formula gives the same bits for both orders: doubling is exact, and one rounded product and one rounded sum do not
+depend on the order of their terms. So no function here says which of two texts is the target; the released code passes the candidate.
+
+Memory of an index: 130 to 150 bytes a task of ordinary length (16 tokens), and the vocabulary.
 """
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import LCSseq
 
-from studio.loop.rouge import f1_array
-from studio.loop.tokens import Tokenizer, joined_tokens
-from studio.loop.vocabulary import Encoded, Vocabulary
+from studio.loop.tokens import Encoded, Tokenizer, Vocabulary, joined_tokens
 from studio.records import Neighbour, Novelty
+
+
+def lcs_length(a: Sequence[str], b: Sequence[str]) -> int:
+    """Return the length, in tokens, of the longest common subsequence of two token lists."""
+    ids: dict[str, int] = {}
+    left, right = ([ids.setdefault(token, len(ids)) for token in tokens] for tokens in (a, b))
+    return int(LCSseq.similarity(left, right))
+
+
+def f1(lcs: int, m: int, n: int) -> float:
+    """Return the F1 (0 to 1) of two texts of `m` and `n` tokens whose longest common subsequence has `lcs`; 0 when there is none."""
+    if lcs == 0:
+        return 0.0
+    precision = lcs / n
+    recall = lcs / m
+    return 2 * precision * recall / (precision + recall)
+
+
+def f1_array(lcs: NDArray[Any], m: NDArray[Any], n: NDArray[Any]) -> NDArray[np.float64]:
+    """Return `f1` for integer arrays that broadcast together, element by element with the same bits.
+
+    numpy rounds each operation on float64 as Python does, as long as the order is kept and nothing is fused.
+    """
+    common = lcs.astype(np.float64)
+    precision: NDArray[np.float64] = common / np.maximum(n, 1)
+    recall = common / np.maximum(m, 1)
+    total = precision + recall
+    # Where the total is 0 so are the terms, and 0 / 1 is the 0 that is due.
+    total[total == 0] = 1
+    precision *= 2
+    precision *= recall
+    precision /= total
+    return precision
+
+
+def rouge_l(a: Sequence[str], b: Sequence[str]) -> float:
+    """Return the ROUGE-L F1 (0 to 1) of two token lists; 0 when either is empty."""
+    return f1(lcs_length(a, b), len(a), len(b))
+
 
 NEIGHBOURS = 10
 """How many of the most similar tasks are kept, as in the released code."""
@@ -177,3 +220,95 @@ def _merge(best: list[tuple[float, int]], row: NDArray[np.float64], start: int) 
         entering = entering[np.argsort(-row[entering], kind="stable")[:NEIGHBOURS]]
     merged = best + [(float(row[place]), start + int(place)) for place in entering]
     return sorted(merged, key=lambda pair: (-pair[0], pair[1]))[:NEIGHBOURS]
+
+
+Span = tuple[int, int]
+"""First character and the one after the last."""
+
+MOST_TOKENS = 4000
+"""Of longer texts the common tokens are not looked for: nobody could read the answer, and it takes the product of both lengths in bits."""
+
+_PIECE = re.compile(r"\S+")
+_RUN = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Two texts side by side: ROUGE-L's numbers and the places of the common tokens in each text.
+
+    `lcs` is the length of the longest common subsequence in tokens, `m` and `n` the tokens of the first and the second text, `score` the
+    F1 (0 to 1). The spans are in reading order and never overlap; they are empty for texts above `MOST_TOKENS`.
+    """
+
+    lcs: int
+    m: int
+    n: int
+    score: float
+    first: tuple[Span, ...]
+    second: tuple[Span, ...]
+
+
+def lcs_pairs(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
+    """Return one longest common subsequence of two token lists as pairs of positions, ascending in both."""
+    ids: dict[str, int] = {}
+    left, right = ([ids.setdefault(token, len(ids)) for token in tokens] for tokens in (a, b))
+    blocks = LCSseq.opcodes(left, right)
+    return [
+        (block.src_start + step, block.dest_start + step)
+        for block in blocks
+        if block.tag == "equal"
+        for step in range(block.src_end - block.src_start)
+    ]
+
+
+def align(first: str, second: str, tokenizer: Tokenizer) -> Alignment:
+    """Compare two texts as the novelty index does, and say where in them the common tokens stand."""
+    a, b = tokenizer(first), tokenizer(second)
+    if max(len(a), len(b)) > MOST_TOKENS:
+        ids: dict[str, int] = {}
+        left, right = ([ids.setdefault(token, len(ids)) for token in tokens] for tokens in (a, b))
+        common = int(LCSseq.similarity(left, right))
+        return Alignment(common, len(a), len(b), f1(common, len(a), len(b)), (), ())
+    pairs = lcs_pairs(a, b)
+    places, others = token_spans(first, a, tokenizer), token_spans(second, b, tokenizer)
+    return Alignment(
+        lcs=len(pairs),
+        m=len(a),
+        n=len(b),
+        score=f1(len(pairs), len(a), len(b)),
+        first=tuple(dict.fromkeys(places[i] for i, _ in pairs)),
+        second=tuple(dict.fromkeys(others[j] for _, j in pairs)),
+    )
+
+
+def token_spans(text: str, tokens: Sequence[str], tokenizer: Tokenizer) -> list[Span]:
+    """Return for each of `tokens`, which are `tokenizer(text)`, where it stands in `text`.
+
+    A tokeniser may fold and decompose characters, so a token need not be found as it is. Each word between white space is tokenised on its
+    own, then each run of letters and digits in it, then each character; where the parts do not give the tokens of the whole, the
+    tokens share the whole's span.
+    """
+    return _refined(text, (0, len(text)), tokens, tokenizer, (_PIECE, _RUN, None))
+
+
+def _refined(text: str, place: Span, tokens: Sequence[str], tokenizer: Tokenizer, patterns: Sequence[re.Pattern[str] | None]) -> list[Span]:
+    if not tokens:
+        return []
+    if not patterns:
+        return [place] * len(tokens)
+    start, stop = place
+    pattern = patterns[0]
+    if pattern is None and (len(tokens) == 1 or stop - start > MOST_TOKENS):
+        return [place] * len(tokens)
+    if pattern is None:
+        pieces = [(at, at + 1) for at in range(start, stop)]
+    else:
+        pieces = [match.span() for match in pattern.finditer(text, start, stop)]
+    found = [tokenizer(text[first:last]) for first, last in pieces]
+    if [token for part in found for token in part] != list(tokens):
+        # Parts that do not add up are of no use: one token is the whole, several are looked for the next way.
+        return [place] * len(tokens) if len(tokens) == 1 else _refined(text, place, tokens, tokenizer, patterns[1:])
+    spans: list[Span] = []
+    for piece, part in zip(pieces, found, strict=True):
+        spans += _refined(text, piece, part, tokenizer, patterns[1:])
+    return spans

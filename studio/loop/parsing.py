@@ -1,11 +1,13 @@
-"""Completions fall apart into candidates. Nothing a model writes makes these functions raise."""
+"""Completions fall apart into candidates, instances, and a yes or no. Nothing a model writes makes these functions raise."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio.loop.lists import Items, split_list
+from studio.loop.lists import Items, split_list, without_code
+from studio.records import Instance
 
 # Possessive quantifiers (`++`, `?+`) match what the released patterns match, but never give back: no text makes them slow.
 _NUMBER = re.compile(r"\n\d++\s?+\. ")
@@ -78,3 +80,176 @@ def _triple(item: str, number: int, *, cut: bool) -> ParsedCandidate:
         return ParsedCandidate(instruction, "truncated" if cut else "malformed_item")
     given = parts[4].strip()
     return ParsedCandidate(instruction, "", "" if given.lower() == "<noinput>" else given, parts[6].strip())
+
+
+# Possessive quantifiers match what the released patterns match, but never give back: no text makes them slow.
+_EXAMPLE = re.compile(r"Example\s?+\d*+\.?+")
+_OUTPUT = re.compile(r"Output\s*+\d*+\s*+:")
+_INPUT = re.compile(r"Input\s*+\d*+\s*+:")
+
+_EXAMPLE_LINE = re.compile(r"^[ \t]*+Example[ \t]?+\d*+[ \t]*+[.:]?+[ \t]*+$", re.MULTILINE)
+_OUTPUT_LINE = re.compile(r"^[ \t]*+Output[ \t]*+\d*+[ \t]*+:", re.MULTILINE)
+_INPUT_LINE = re.compile(r"^[ \t]*+Input[ \t]*+\d*+[ \t]*+:", re.MULTILINE)
+
+_CLASS_LABEL = "Class label:"
+
+# Other forms: emphasis, headings and bullets around a marker, colons of full width, Chinese names of the fields.
+_BEFORE = r"^[ \t]{0,8}(?:[>#]{1,6}[ \t])?(?:[-+•*][ \t])?[*_]{0,3}"
+_BEHIND = r"[ \t]{0,4}#?\d{0,4}[*_]{0,3}[ \t]{0,4}[:：][*_]{0,3}"
+_EXAMPLE_ALONE = r"[ \t]{0,4}#?\d{0,4}[*_]{0,3}[ \t]{0,4}[.:：]?[*_]{0,3}[ \t\r]{0,8}(?=$|[*_]{0,3}Input\b)"
+
+
+def _marks(output: str, given: str, flags: int = 0) -> re.Pattern[str]:
+    return re.compile(
+        rf"{_BEFORE}(?:(?P<example>(?:Example|示例|例子?){_EXAMPLE_ALONE})|(?P<output>(?:{output}){_BEHIND})|(?P<input>(?:{given}){_BEHIND})"
+        r"|(?P<task>Task[ \t]?\d{0,4}[*_]{0,3}[:：]))",
+        re.MULTILINE | flags,
+    )
+
+
+_MARKS = _marks("Output|输出", "Input|输入")
+_LOOSE_MARKS = _marks("Output|Answer|Response|Result|输出|答案|回答", "Input|输入", re.IGNORECASE)
+_LOOSE_LEAD = re.compile(rf"{_BEFORE}(?:Input|输入){_BEHIND}", re.IGNORECASE)
+_LABEL = re.compile(rf"{_BEFORE}(?:Class label|类别标签){_BEHIND}", re.MULTILINE)
+_LOOSE_LABEL = re.compile(rf"{_BEFORE}(?:Class[ \t]label|Label|标签|类别){_BEHIND}", re.MULTILINE | re.IGNORECASE)
+_AFTER_LABEL = re.compile(rf"\A([^\n]*)\n(?:{_BEFORE[1:]}(?:Input|输入){_BEHIND})?")
+_ANOTHER_TASK = re.compile(rf"(?:\A|(?<=\n\n)|(?<=\n\r\n)){_BEFORE[1:]}Task[ \t]?\d{{0,4}}[*_]{{0,3}}[:：]")
+
+_Markers = tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]
+_ANYWHERE: _Markers = (_EXAMPLE, _OUTPUT, _INPUT)
+_AT_LINE_START: _Markers = (_EXAMPLE_LINE, _OUTPUT_LINE, _INPUT_LINE)
+
+
+def parse_input_first(text: str, *, line_markers: bool = False, tolerant: bool = False) -> list[Instance]:
+    """Find the (input, output) pairs of an input-first completion, in order; none when it has no marker.
+
+    The released rule: the text is split on `Example <n>`; without such a marker, one with `Output:` is one pair. `line_markers`
+    accepts markers only where they begin a line (`Example <n>` alone on its line), so that an "Example" or "Input:" within a
+    sentence parts nothing. `tolerant` has `line_markers` and knows other forms: see `_tolerant_pairs`.
+    """
+    if tolerant:
+        return _tolerant_pairs(text.strip())
+    markers = _AT_LINE_START if line_markers else _ANYWHERE
+    example, output, _ = markers
+    text = text.strip()
+    if example.search(text):
+        return [_pair(piece.strip(), markers) for piece in example.split(text) if piece.strip()]
+    return [_pair(text, markers)] if output.search(text) else []
+
+
+def _pair(text: str, markers: _Markers) -> Instance:
+    """Split one pair at its output marker; with none, the input is empty and all of the text is output."""
+    _, output_marker, input_marker = markers
+    pieces: Sequence[str] = output_marker.split(text)
+    given, output = (pieces[0].strip(), pieces[1].strip()) if len(pieces) > 1 else ("", text)
+    # A further input belongs to a pair that lost its `Example` line.
+    output = input_marker.split(output)[0].strip()
+    lead = _INPUT.match(given)
+    return Instance((given[lead.end() :] if lead else given).strip(), output)
+
+
+def parse_output_first(text: str, *, tolerant: bool = False) -> list[Instance]:
+    """Find the instances of an output-first completion, in order; none when it has no `Class label:`.
+
+    What stands before the first label is dropped. The line of a label is the output, the lines up to the next label are the input,
+    which may be empty. `tolerant` takes labels only where they begin a line, in other forms, too, and none within code fences.
+    """
+    pieces = _labelled(text) if tolerant else text.split(_CLASS_LABEL)[1:]
+    instances = []
+    for piece in pieces:
+        label, _, given = piece.strip().partition("\n")
+        instances.append(Instance(given.strip(), label.strip()))
+    return instances
+
+
+def _labelled(text: str) -> list[str]:
+    """The pieces that begin with a label; what the model went on with for another task is left out."""
+    text = text.strip()
+    shown = without_code(text)
+    if another := _ANOTHER_TASK.search(shown):
+        text, shown = text[: another.start()], shown[: another.start()]
+    found = list(_LABEL.finditer(shown)) or list(_LOOSE_LABEL.finditer(shown))
+    ends = [*(mark.start() for mark in found[1:]), len(text)]
+    pieces = [text[mark.end() : end].strip() for mark, end in zip(found, ends, strict=False)]
+    return [_AFTER_LABEL.sub(r"\1\n", piece, count=1) for piece in pieces]
+
+
+def _tolerant_pairs(text: str) -> list[Instance]:
+    """The pairs of a completion in whatever form: `Output：`, `**Output:**`, `output:`, `Answer:`, pairs without an `Example` line.
+
+    Forms that stand in ordinary texts, too, count only in a pair that has no `Output:`. Markers within code fences are none. What the model
+    went on with for another task, after a line `Task: ...`, is left out; such a line within an input or output is part of it.
+    """
+    shown = without_code(text)
+    marks = list(_MARKS.finditer(shown))
+    examples = any(mark["example"] for mark in marks)
+    pairs = []
+    for start, end in _segments(shown, marks):
+        piece, seen = text[start:end], shown[start:end]
+        if found := _outputs(_MARKS, seen) or _outputs(_LOOSE_MARKS, seen):
+            end = found[1].start() if len(found) > 1 else len(piece)
+            pairs.append(Instance(_without_lead(piece[: found[0].start()]), piece[found[0].end() : end].strip()))
+        elif examples and start and piece.strip():
+            given = _without_lead(piece)
+            pairs.append(Instance("", given) if given == piece.strip() else Instance(given, ""))
+    return pairs
+
+
+def _outputs(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    return [mark for mark in pattern.finditer(text) if mark["output"]]
+
+
+def _segments(shown: str, marks: Sequence[re.Match[str]]) -> list[tuple[int, int]]:
+    """Where each pair begins and ends: at an `Example` line, at an input after an output, and nowhere after another task."""
+    starts: list[tuple[int, int]] = []
+    start = 0
+    answered = False
+    for place, mark in enumerate(marks):
+        if mark["task"]:
+            gap = shown[max(0, mark.start() - 3) : mark.start()].replace("\r", "").endswith("\n\n")
+            if mark.start() == 0 or gap or (answered and _begins_task(shown, marks[place : place + 2])):
+                return [*starts, (start, mark.start())]
+        elif mark["example"] or (mark["input"] and answered):
+            starts.append((start, mark.start()))
+            start, answered = (mark.end() if mark["example"] else mark.start()), False
+        elif mark["output"]:
+            answered = True
+    return [*starts, (start, len(shown))]
+
+
+def _begins_task(shown: str, marks: Sequence[re.Match[str]]) -> bool:
+    """Whether the first of two marks, a `Task:`, is the line of an instruction: the first mark of its own instances follows at once."""
+    if len(marks) < 2 or marks[1]["task"]:
+        return False
+    return not shown[marks[0].end() : marks[1].start()].partition("\n")[2].strip()
+
+
+def _without_lead(text: str) -> str:
+    """Return an input without the marker that introduces it."""
+    text = text.strip()
+    lead = _LOOSE_LEAD.match(text)
+    return text[lead.end() :].strip() if lead else text
+
+
+CHOICES = (" Yes", " No")
+"""What the prompt's question can be answered with, as its examples answer it."""
+
+_LOOKED_AT = 200
+_YES_WORDS = frozenset({"yes", "是", "是的", "ja", "oui", "sí", "sim", "да", "はい", "예", "네", "نعم", "हाँ"})
+"""As a prompt in another language may be answered."""
+
+_BORDERS = re.compile(r"[\s.,;:!?。，！？；：、…—–*_`\"'“”«»()\[\]>#-]+")
+_YES = frozenset({"Yes", "yes", "YES"})
+
+
+def parse_classification(text: str, *, tolerant: bool = False) -> bool:
+    """Return True for exactly `Yes`, `yes` or `YES` after stripping; anything else, an empty answer included, means no.
+
+    `tolerant` goes by the first word, whatever its case and the signs around it: `**Yes**`, `yes!`, `Answer: Yes.`, `是`; `Yes/No` is no.
+    """
+    if not tolerant:
+        return text.strip() in _YES
+    words = [word for word in _BORDERS.split(text[:_LOOKED_AT].casefold()) if word]
+    if words[:1] in (["answer"], ["a"]):
+        words = words[1:]
+    return bool(words) and words[0] in _YES_WORDS

@@ -10,8 +10,9 @@ from studio.engine.api import CancelToken, Engine
 from studio.loop.events import Event, RoundStarted, RunStopped, StageFinished, StageStarted, StopReason
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.settings import Method
-from studio.loop.stages import classify, commit, filter, instances, instructions, sample
-from studio.loop.stages.context import StageCancelled, StageContext
+from studio.loop.stages.asking import StageCancelled, StageContext
+from studio.loop.stages.instances import classify, commit, write_instances
+from studio.loop.stages.instructions import filter_candidates, sample, write_instructions
 from studio.loop.steering import Steering
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.pool import Pool
@@ -22,12 +23,12 @@ StageRunner = Callable[[StageContext, RoundRecord], Iterator[Event]]
 
 RUNNERS: Mapping[Stage, StageRunner] = MappingProxyType(
     {
-        Stage.SAMPLE: sample.run,
-        Stage.INSTRUCTIONS: instructions.run,
-        Stage.FILTER: filter.run,
-        Stage.CLASSIFY: classify.run,
-        Stage.INSTANCES: instances.run,
-        Stage.COMMIT: commit.run,
+        Stage.SAMPLE: sample,
+        Stage.INSTRUCTIONS: write_instructions,
+        Stage.FILTER: filter_candidates,
+        Stage.CLASSIFY: classify,
+        Stage.INSTANCES: write_instances,
+        Stage.COMMIT: commit,
     }
 )
 

@@ -1,10 +1,18 @@
-"""How text falls into tokens, for ROUGE-L and for counting words."""
+"""How text falls into tokens, for ROUGE-L and for counting words, and tokens as numbers, the shape in which RapidFuzz is fastest.
+
+A dictionary of some hundred thousand tokens does not fit into the processor's cache: each look-up waits for main memory several times,
+which is most of the time that indexing a large pool takes. The vector operations of `WordTable` wait for many tokens together.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 Tokenizer = Callable[[str], list[str]]
 """Splits a text into its tokens, in order. All of them split ASCII text as `ascii_tokens` does."""
@@ -115,3 +123,117 @@ def joined_tokens(tokenizer: Tokenizer, texts: Iterable[str]) -> bytes:
 
 TOKENIZERS: dict[str, Tokenizer] = {"ascii": ascii_tokens, "unicode": unicode_tokens}
 """Tokenisers by the name that settings use."""
+
+
+_SLOT_BITS = 18
+_WIDTH = 16
+"""Tokens of at most so many bytes are kept here, in two machine words; longer ones are left to the dictionary."""
+
+_ROW = np.dtype([("low", np.uint64), ("high", np.uint64), ("number", np.uint32)])
+_MASKS = np.array([(1 << 8 * size) - 1 for size in range(9)], dtype=np.uint64)
+_SPACE = ord(" ")
+_LOW_FACTOR, _HIGH_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+
+
+class WordTable:
+    """Keeps the numbers of tokens by their bytes, one token a slot; what is not in its slot is asked of `number` and put there.
+
+    Tokens are compared whole, so the numbers are exact whatever shares a slot. An empty slot holds the break: one zero byte, number 0.
+    """
+
+    def __init__(self, number: Callable[[str], int]) -> None:
+        self._number = number
+        self._rows = np.zeros(1 << _SLOT_BITS, dtype=_ROW)
+
+    def numbers(self, joined: bytes) -> NDArray[np.uint32]:
+        """Return the number of each token of `joined`, UTF-8 with spaces between tokens; `number` is called in their order."""
+        # The space before and after gives every token two edges; the rest lets two words be read wherever a token begins.
+        text = b" " + joined + b" " * (_WIDTH + 1)
+        inside = np.frombuffer(text, dtype=np.uint8) != _SPACE
+        edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+        starts, stops = edges[::2], edges[1::2]
+        sizes = stops - starts
+        words: NDArray[np.uint64] = np.ndarray(len(text) - 7, dtype="<u8", buffer=text, strides=(1,))
+        low = words[starts] & _MASKS[np.minimum(sizes, 8)]
+        high = words[starts + 8] & _MASKS[np.clip(sizes - 8, 0, 8)]
+        slots = (low * _LOW_FACTOR ^ high * _HIGH_FACTOR) >> np.uint64(64 - _SLOT_BITS)
+        found = self._rows[slots]
+        numbers: NDArray[np.uint32] = found["number"].copy()
+        fits = sizes <= _WIDTH
+        missed = np.flatnonzero((found["low"] != low) | (found["high"] != high) | ~fits)
+        spans = zip(starts[missed].tolist(), stops[missed].tolist(), strict=True)
+        numbers[missed] = [self._number(str(text[start:stop], "utf-8")) for start, stop in spans]
+        kept = missed[fits[missed]]
+        # Whole rows in one assignment: where two tokens want a slot, one of them gets all of it.
+        rows = np.empty(kept.size, dtype=_ROW)
+        rows["low"], rows["high"], rows["number"] = low[kept], high[kept], numbers[kept]
+        self._rows[slots[kept]] = rows
+        return numbers
+
+
+Encoded = str | tuple[int, ...]
+"""A token list. RapidFuzz takes a character and an integer for equal when the code point is that integer, so both kinds compare exactly."""
+
+_NO_TOKEN = 0
+_FIRST_SURROGATE = 0xD800
+_AFTER_SURROGATES = 0xE000
+_CODE_POINTS = f"utf-32-{sys.byteorder[0]}e"
+
+
+class _Numbers(dict[str, int]):
+    """The number of each token; asking for a token without one gives it the next."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__({BREAK: _NO_TOKEN})
+        self.next = first
+
+    def __missing__(self, token: str) -> int:
+        number = self[token] = self.next
+        self.next += 1
+        if self.next == _FIRST_SURROGATE:
+            self.next = _AFTER_SURROGATES
+        return number
+
+
+class Vocabulary:
+    """Gives each distinct token a number, counted from `first`.
+
+    Number 0 is no token's: it stands for tokens that were never added, which equal none that was. Surrogates are left out. The tokens
+    beyond the last code point (the first 1,112,063 fit) get higher numbers; a list that holds one of them is encoded as a tuple of
+    integers, slower and as exact.
+    """
+
+    def __init__(self, first: int = 1) -> None:
+        self._numbers = _Numbers(first)
+        self._table = WordTable(self._numbers.__getitem__)
+
+    def __len__(self) -> int:
+        return len(self._numbers) - 1
+
+    def add(self, tokens: Sequence[str]) -> Encoded:
+        """Return `tokens` encoded; those not met before get a number."""
+        return _encoded([self._numbers[token] for token in tokens])
+
+    def add_joined(self, joined: bytes) -> list[Encoded]:
+        """Return many token lists encoded, as `add` does one after another but several times faster.
+
+        `joined` is as `studio.loop.tokens.joined_tokens` gives it: a BREAK ends each list.
+        """
+        codes = self._table.numbers(joined)
+        if self._numbers.next <= sys.maxunicode + 1:
+            # All numbers are code points: one string of them all falls apart at the breaks.
+            *lists, _ = codes.tobytes().decode(_CODE_POINTS).split(chr(_NO_TOKEN))
+            return list[Encoded](lists)
+        stops = np.flatnonzero(codes == _NO_TOKEN).tolist()
+        starts = [0, *(stop + 1 for stop in stops)]
+        return [_encoded(codes[start:stop].tolist()) for start, stop in zip(starts, stops, strict=False)]
+
+    def encode(self, tokens: Sequence[str]) -> Encoded:
+        """Return `tokens` encoded; those never added become number 0, so two different ones of them are not told apart."""
+        return _encoded([self._numbers.get(token, _NO_TOKEN) for token in tokens])
+
+
+def _encoded(codes: Sequence[int]) -> Encoded:
+    if codes and max(codes) > sys.maxunicode:
+        return tuple(codes)
+    return "".join(map(chr, codes))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from studio.insight.statistics.distributions import Distribution
 from studio.insight.statistics.figures import BINS, Statistics
 from studio.insight.statistics.report import saturation_line, scorecard_rows
-from studio.loop.reasons import REASONS
+from studio.loop.filters import REASONS
 from studio.publish.charts import Bar, Series, bars, columns, curves
 from studio.publish.elements import Html, figure, missing, table, tag
 from studio.publish.publication import Publication

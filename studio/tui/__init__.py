@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from studio.loop.configuration import Configuration
-from studio.opening import RunRequest
+from studio.launch import RunRequest
+from studio.loop.runs import Configuration
 
 
 def run_studio(asked: RunRequest | None, configuration: Configuration) -> None:

@@ -18,9 +18,9 @@ from textual.theme import ThemeProvider
 
 from studio.engine.open import open_engine
 from studio.errors import StudioError, unexpected
-from studio.loop.configuration import Configuration
-from studio.loop.steering_prompts import FIXED
-from studio.opening import EngineOpener, RunRequest
+from studio.launch import EngineOpener, RunRequest
+from studio.loop.asking_anew import FIXED
+from studio.loop.runs import Configuration
 from studio.tui.base import TellingApp, leaving, start_latest
 from studio.tui.breakpoints import fit_classes
 from studio.tui.collector import release_collector, spare_collector

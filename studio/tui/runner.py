@@ -16,12 +16,12 @@ from studio.engine.api import EngineInfo
 from studio.engine.open import open_engine
 from studio.errors import ModelError, StudioError, unexpected
 from studio.insight.studies.comparison import comparable
+from studio.launch import EngineOpener, Opening, OpenRun, RunRequest
 from studio.loop.events import Event, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal, Session
 from studio.loop.settings import Method
-from studio.loop.stages.context import StageCancelled
+from studio.loop.stages.asking import StageCancelled
 from studio.loop.steering import Steering
-from studio.opening import EngineOpener, Opening, OpenRun, RunRequest
 from studio.pool.pool import Queries
 from studio.tui.round.live import RoundView, read_round
 

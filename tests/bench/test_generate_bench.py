@@ -10,10 +10,9 @@ import subprocess
 import pytest
 from click.testing import CliRunner
 
-from studio.bench import generate, raw_job, sequential_job
-from studio.bench.generate import GenerateBench
-from studio.bench.machine import Machine
-from studio.bench.requests import instance_requests
+from studio.bench import generate, loops
+from studio.bench.generate import GenerateBench, instance_requests
+from studio.bench.worker import Machine
 from studio.cli import cli
 from studio.engine import wire
 from studio.engine.api import CancelToken, Finished
@@ -59,8 +58,8 @@ def test_all_alternatives_do_the_same_work() -> None:
         engine.close()
     completions = [event.completion for event in events if isinstance(event, Finished)]
     plain = {"path": identity.path, "threads": 1, "gpu_layers": -1, "requests": messages}
-    raw = raw_job.run(parallel=PARALLEL, **plain)  # type: ignore[arg-type]
-    sequential = sequential_job.run(**plain)  # type: ignore[arg-type]
+    raw = loops.complete_bare(parallel=PARALLEL, **plain)  # type: ignore[arg-type]
+    sequential = loops.complete_in_turn(**plain)  # type: ignore[arg-type]
     assert [each.completion_tokens for each in completions] == [TOKENS] * REQUESTS
     assert raw["tokens"] == sequential["tokens"] == REQUESTS * TOKENS
 
@@ -87,8 +86,8 @@ def test_whole_rounds_are_told_side_by_side(monkeypatch: pytest.MonkeyPatch) -> 
         counts = {"accepted": 2, "candidates": 4, "instances": 2, "prompt_tokens": 9, "completion_tokens": 8}
         return {**counts, "seconds": 60.0, "stage_seconds": {"instructions": 60.0}}
 
-    monkeypatch.setattr("studio.bench.rounds.in_worker", port)
-    from studio.bench.rounds import compare_rounds
+    monkeypatch.setattr("studio.bench.generate.in_worker", port)
+    from studio.bench.generate import compare_rounds
 
     machine = Machine()
     rounds = compare_rounds("scripted", EngineOptions(), {}, 1, machine, lambda _: None)

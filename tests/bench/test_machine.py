@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from studio.bench import machine as module
-from studio.bench.machine import Machine, cpu_name
-from studio.bench.worker import in_worker
+from studio.bench import worker as module
+from studio.bench.worker import Machine, cpu_name, in_worker
 from studio.errors import StudioError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from studio.cli.doctor import command
+from studio.cli.doctor import doctor_command
 from studio.engine.scripted import ScriptedEngine
 
 
@@ -19,9 +19,9 @@ def test_doctor_tells_of_the_prefix_cache(tmp_path: Path, monkeypatch: pytest.Mo
     (folder / "a.state").write_bytes(bytes(3_000_000))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("STUDIO_PREFIX_CACHE", "")
-    on = CliRunner().invoke(command, ["--model", "missing.gguf"])
+    on = CliRunner().invoke(doctor_command, ["--model", "missing.gguf"])
     monkeypatch.setenv("STUDIO_PREFIX_CACHE", "off")
-    off = CliRunner().invoke(command, ["--model", "missing.gguf", "--json"])
+    off = CliRunner().invoke(doctor_command, ["--model", "missing.gguf", "--json"])
     assert f"{folder} (1 files, 3 MB of at most 2,147)" in on.stdout
     cache = json.loads(off.stdout.splitlines()[0])["prefix_cache"]
     assert cache == {"folder": str(folder), "on": False, "files": 1, "bytes": 3_000_000, "budget": 2 << 30}
@@ -31,5 +31,5 @@ def test_doctor_shows_what_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None
     notices = ("there was no memory for 64 sequences\x1b[31m",)
     info = replace(ScriptedEngine().info, notices=notices)
     monkeypatch.setattr(ScriptedEngine, "info", info)
-    out = CliRunner().invoke(command, ["--model", "scripted"]).stdout
+    out = CliRunner().invoke(doctor_command, ["--model", "scripted"]).stdout
     assert "note: there was no memory for 64 sequences" in out and "\x1b" not in out

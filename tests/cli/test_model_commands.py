@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from studio.cli.models import command
+from studio.cli.models import models_command
 from studio.engine.optimize import Comparison, Figures
 from support.engines import bundled_identity
 
@@ -72,7 +72,7 @@ def optimized(monkeypatch: pytest.MonkeyPatch, folder: Path, *words: str) -> Res
         return compared(folder)
 
     monkeypatch.setattr("studio.engine.optimize.optimize", stand_in)
-    done = CliRunner().invoke(command, ["optimize", *words])
+    done = CliRunner().invoke(models_command, ["optimize", *words])
     assert done.exit_code == 0, done.output
     assert asked == [(Path(bundled_identity().path).name, "Q8_0", None, {"force": False, "threads": 0})]
     return done

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rouge_score import rouge_scorer
 
-from studio.cli.overlap import command
+from studio.cli.task_files import overlap_command
 from studio.errors import PoolError, UsageError
 from studio.insight.overlap.corpus import open_source
 from studio.records import Instance, Origin
@@ -27,7 +27,7 @@ def pool(tmp_path: Path) -> Path:
 
 
 def overlap(*arguments: object) -> Result:
-    done = CliRunner().invoke(command, [str(each) for each in arguments], catch_exceptions=True)
+    done = CliRunner().invoke(overlap_command, [str(each) for each in arguments], catch_exceptions=True)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     return done

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from studio.cli.progress import progress_bar
+from studio.cli.shared import progress_bar
 
 
 class Terminal(io.StringIO):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from studio.cli import COMMANDS, cli
-from studio.cli.terminal import text_stream
+from studio.cli.shared import text_stream
 from studio.errors import ExitCode
 from studio.records import Instance
 from support.command import STUDIO, assert_fails, clean_environment

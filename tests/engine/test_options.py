@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from typing import Any
 
+import click
 import pytest
 
+from studio.cli import cli
 from studio.engine import options
 from studio.engine.open import open_engine
 from studio.engine.options import MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, default_context, usable_cores
 from studio.errors import UsageError
-from studio.loop.configuration import RunOptions
+from studio.loop.runs import RunOptions
 
 
 @pytest.mark.parametrize("name", ["context", "threads", "parallel"])
@@ -38,8 +39,9 @@ def test_more_sequences_than_llama_cpp_has() -> None:
 
 @pytest.mark.parametrize("command", ["run", "evaluate", "bench"])
 def test_one_limit_of_sequences_stands_everywhere(command: str) -> None:
-    module = import_module(f"studio.cli.{command}")
-    commands = [module.command, *getattr(module.command, "commands", {}).values()]
+    named = cli.get_command(click.Context(cli), command)
+    assert named is not None
+    commands = [named, *getattr(named, "commands", {}).values()]
     options = [option for each in commands for option in each.params if option.name == "parallel"]
     assert options and {option.type.max for option in options} == {MAX_PARALLEL_SERVER}
     assert all(f"{MAX_PARALLEL}, at a server {MAX_PARALLEL_SERVER}" in option.help for option in options)

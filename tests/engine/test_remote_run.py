@@ -15,10 +15,9 @@ from rich.console import Console
 from studio.engine.open import open_engine
 from studio.engine.options import EngineOptions
 from studio.errors import ModelError
-from studio.headless_progress import Progress
-from studio.loop.events import RequestRetried
+from studio.headless import Progress
+from studio.loop.events import RequestRetried, Summary
 from studio.loop.session import Goal
-from studio.loop.summary import Summary
 from studio.pool.pool import Pool
 from studio.records import Stage
 from support.command import STUDIO, assert_fails, clean_environment, studio

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from studio.cli.seeds import command
+from studio.cli.task_files import seeds_command
 from studio.insight.overlap.files import figures
 from studio.seeds import bundled_seeds, inspect_file
 
@@ -51,7 +51,7 @@ def test_many_tasks_are_compared_across_chunks(tmp_path: Path) -> None:
 
 
 def test_check_prints_figures_and_exits_with_0(seeds: Path) -> None:
-    result = CliRunner().invoke(command, ["check", str(seeds)])
+    result = CliRunner().invoke(seeds_command, ["check", str(seeds)])
     assert result.exit_code == 0
     assert "4 tasks (self-instruct), 25.0% classification" in result.output
     assert f"{seeds}:3: warning: ROUGE-L 0.86 to line 1" in result.output
@@ -60,7 +60,7 @@ def test_check_prints_figures_and_exits_with_0(seeds: Path) -> None:
 def test_check_lists_every_fault_and_exits_with_2(seeds: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad\x1b[31m.jsonl"
     bad.write_text('{"instruction": "\\u001b[2J", "input": "x"}\nnope\n')
-    result = CliRunner().invoke(command, ["check", str(seeds), str(bad)])
+    result = CliRunner().invoke(seeds_command, ["check", str(seeds), str(bad)])
     assert result.exit_code == 2
     assert ":1: output: empty, though there is an input" in result.output
     assert ":2: invalid JSON" in result.output
@@ -69,7 +69,7 @@ def test_check_lists_every_fault_and_exits_with_2(seeds: Path, tmp_path: Path) -
 
 def test_check_json(seeds: Path) -> None:
     seeds.write_text(seeds.read_text() + "nope\n")
-    result = CliRunner().invoke(command, ["check", "--json", str(seeds)])
+    result = CliRunner().invoke(seeds_command, ["check", "--json", str(seeds)])
     assert result.exit_code == 2
     [found] = json.loads(result.output)["files"]
     assert (found["tasks"], found["classification"], found["empty_inputs"]) == (4, 1, 3)
@@ -78,7 +78,7 @@ def test_check_json(seeds: Path) -> None:
 
 
 def test_path_prints_where_the_bundled_seeds_are() -> None:
-    result = CliRunner().invoke(command, ["path"])
+    result = CliRunner().invoke(seeds_command, ["path"])
     assert Path(result.output.strip()) == bundled_seeds()
 
 

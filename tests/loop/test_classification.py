@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from loop.nasty import any_text
-from studio.loop.classification import parse_classification
+from studio.loop.parsing import parse_classification
 
 
 @pytest.mark.parametrize("text", ["Yes", " yes", "YES\n", "\tYes "])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from studio.errors import UsageError
-from studio.loop.configuration import known_keys, load_configuration
-from studio.loop.profiles import profile
+from studio.loop.runs import known_keys, load_configuration
+from studio.loop.settings import profile
 
 
 def test_defaults() -> None:

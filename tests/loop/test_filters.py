@@ -7,8 +7,7 @@ from hypothesis import given
 
 from loop.nasty import any_text
 from studio.errors import UsageError
-from studio.loop.filters import FILTERS, FilterSettings, first_failure
-from studio.loop.reasons import REASONS
+from studio.loop.filters import FILTERS, REASONS, FilterSettings, first_failure
 from studio.loop.tokens import TOKENIZERS
 
 WORDS = ("image", "go to", "C++")

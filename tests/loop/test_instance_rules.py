@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.errors import UsageError
-from studio.loop.instance_rules import INSTANCE_RULES, decide_instances
-from studio.loop.reasons import INSTANCE_REASONS
+from studio.loop.filters import INSTANCE_REASONS, INSTANCE_RULES, decide_instances
 from studio.records import Instance, Verdict
 
 

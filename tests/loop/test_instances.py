@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from loop.nasty import any_text
-from studio.loop.instances import parse_input_first, parse_output_first
+from studio.loop.parsing import parse_input_first, parse_output_first
 from studio.records import Instance
 
 

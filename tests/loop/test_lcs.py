@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.loop.lcs import MOST_TOKENS, compare, lcs_pairs, token_spans
-from studio.loop.rouge import lcs_length, rouge_l
+from studio.loop.novelty import MOST_TOKENS, align, lcs_length, lcs_pairs, rouge_l, token_spans
 from studio.loop.tokens import TOKENIZERS
 from support.nasty_text import NASTY_TEXTS
 
@@ -28,7 +27,7 @@ def test_pairs_are_a_longest_common_subsequence(a: list[str], b: list[str]) -> N
 @given(first=st.text(max_size=60), second=st.text(max_size=60))
 def test_the_numbers_are_those_of_the_score(name: str, first: str, second: str) -> None:
     tokenizer = TOKENIZERS[name]
-    found = compare(first, second, tokenizer)
+    found = align(first, second, tokenizer)
     assert found.score == rouge_l(tokenizer(first), tokenizer(second))
     for text, spans in ((first, found.first), (second, found.second)):
         assert all(0 <= start < stop <= len(text) for start, stop in spans)
@@ -47,14 +46,14 @@ def test_every_token_of_a_nasty_text_has_a_place(name: str, text: str) -> None:
 
 def test_words_are_marked_without_their_punctuation() -> None:
     first, second = "Name (three) well-known rivers!", "name three known Rivers."
-    found = compare(first, second, TOKENIZERS["unicode"])
+    found = align(first, second, TOKENIZERS["unicode"])
     assert [first[start:stop] for start, stop in found.first] == ["Name", "three", "known", "rivers"]
     assert [second[start:stop] for start, stop in found.second] == ["name", "three", "known", "Rivers"]
     assert (found.lcs, found.m, found.n) == (4, 5, 4)
 
 
 def test_unspaced_scripts_are_marked_by_character() -> None:
-    found = compare("写一首诗", "写两首诗", TOKENIZERS["unicode"])
+    found = align("写一首诗", "写两首诗", TOKENIZERS["unicode"])
     assert found.first == ((0, 1), (2, 3), (3, 4))
 
 
@@ -66,5 +65,5 @@ def test_folded_letters_are_found() -> None:
 
 def test_very_long_texts_have_numbers_and_no_marks() -> None:
     text = "word " * (MOST_TOKENS + 1)
-    found = compare(text, "a word", TOKENIZERS["ascii"])
+    found = align(text, "a word", TOKENIZERS["ascii"])
     assert (found.lcs, found.m, found.n, found.first) == (1, MOST_TOKENS + 1, 2, ())

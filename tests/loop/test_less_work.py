@@ -9,9 +9,9 @@ import pytest
 
 from studio.engine.api import Completion, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
-from studio.loop.profiles import PROFILES, profile
 from studio.loop.runs import stored_method
 from studio.loop.session import Goal
+from studio.loop.settings import PROFILES, profile
 from studio.pool.records import RunRecord
 from studio.records import ModelIdentity
 from support.pools import ask

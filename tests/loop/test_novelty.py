@@ -12,8 +12,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from studio.loop import novelty as module
 from studio.loop.novelty import NoveltyIndex, is_novel
-from studio.loop.tokens import TOKENIZERS, Tokenizer, ascii_tokens, unicode_tokens
-from studio.loop.vocabulary import Vocabulary
+from studio.loop.tokens import TOKENIZERS, Tokenizer, Vocabulary, ascii_tokens, unicode_tokens
 from studio.records import Neighbour, Novelty
 
 SCORER = RougeScorer(["rougeL"], use_stemmer=False)

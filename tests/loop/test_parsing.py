@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loop.nasty import any_text
+from studio.loop.filters import REASONS
 from studio.loop.parsing import ParsedCandidate, collapse, parse_instructions, parse_triples
-from studio.loop.reasons import REASONS
 
 
 def texts(text: str, **options: bool) -> list[str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from studio.errors import UsageError
-from studio.loop.profiles import PROFILES, profile
-from studio.loop.settings import Decoding, Method
+from studio.loop.settings import PROFILES, Decoding, Method, profile
 
 
 def stops(name: str, decoding: Decoding, **changed: int) -> tuple[str, ...]:

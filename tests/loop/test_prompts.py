@@ -8,7 +8,7 @@ import pytest
 from rouge_score import rouge_scorer
 
 from studio.errors import UsageError
-from studio.loop.instances import parse_input_first, parse_output_first
+from studio.loop.parsing import parse_input_first, parse_output_first
 from studio.loop.prompts import PLACEHOLDERS, Template, builtin_prompt, numbered, numbered_triples, one_line
 from studio.records import Instance, Origin, Task, TaskState
 from support.sessions import all_seeds

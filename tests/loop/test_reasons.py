@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from studio.loop.instance_rules import INSTANCE_RULES
-from studio.loop.reasons import INSTANCE_REASONS, INSTRUCTION_REASONS, OF_FORM, REASONS, stall_hint
+from studio.loop.filters import INSTANCE_REASONS, INSTANCE_RULES, INSTRUCTION_REASONS, OF_FORM, REASONS, stall_hint
 
 
 def test_each_code_has_one_sentence() -> None:

@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 from loop import released_code
 from loop.nasty import any_text
 from studio.engine.scripted import ScriptedEngine
-from studio.loop.filters import FilterSettings, first_failure
-from studio.loop.instances import decide_instances, parse_input_first, parse_output_first
-from studio.loop.parsing import parse_instructions, parse_triples
-from studio.loop.profiles import profile
-from studio.loop.reasons import INSTANCE_REASONS, INSTRUCTION_REASONS
+from studio.loop.filters import INSTANCE_REASONS, INSTRUCTION_REASONS, FilterSettings, decide_instances, first_failure
+from studio.loop.parsing import parse_input_first, parse_instructions, parse_output_first, parse_triples
 from studio.loop.sampling import in_context_tasks
 from studio.loop.session import Goal, Session
-from studio.loop.stages import classify
+from studio.loop.settings import profile
+from studio.loop.stages.instances import classification_request
 from studio.pool.records import RoundRecord
 from studio.records import Instance, Origin, SeedTask, Stage, Task, TaskState, Verdict
 from support.pools import ask
@@ -117,7 +115,7 @@ def test_output_first(text: str, truncated: bool) -> None:
 @pytest.mark.parametrize("instruction", ["Name it.", " Sort  these\n two: ", "Decide:"])
 def test_the_classification_question(session: Session, instruction: str) -> None:
     task = Task(1, Origin.GENERATED, TaskState.DRAFT, "", instruction, None, ())
-    planned = classify.request_for(session._context, RoundRecord(1, 1, 1, Stage.CLASSIFY), 0, task)
+    planned = classification_request(session._context, RoundRecord(1, 1, 1, Stage.CLASSIFY), 0, task)
     assert (planned.prefix + planned.suffix).endswith("Task:" + released_code.classification_question(instruction))
 
 

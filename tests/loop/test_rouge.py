@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rouge_score import scoring
 from rouge_score.rouge_scorer import RougeScorer
 
-from studio.loop.rouge import f1, f1_array, lcs_length, rouge_l
+from studio.loop.novelty import f1, f1_array, lcs_length, rouge_l
 from studio.loop.tokens import ascii_tokens
 
 SCORER = RougeScorer(["rougeL"], use_stemmer=False)

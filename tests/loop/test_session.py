@@ -15,8 +15,8 @@ from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError, UsageError
 from studio.loop.events import CandidateDecided, Event, Noted, RequestFinished, RoundFinished, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal
-from studio.loop.stages.filter import OTHER_FORM
 from studio.loop.stages.instances import NO_INSTANCES
+from studio.loop.stages.instructions import OTHER_FORM
 from studio.pool.pool import Pool
 from studio.records import STAGES, Instance, SeedTask
 from support.pools import ask, assert_sound

@@ -12,7 +12,7 @@ import pytest
 from studio.errors import PoolError, UsageError
 from studio.loop.events import CandidateDecided, Event, InstanceDecided, RequestsSent, TaskClassified, TextStreamed
 from studio.loop.session import Goal, Session
-from studio.loop.stages.context import StageCancelled
+from studio.loop.stages.asking import StageCancelled
 from studio.pool.actions.records import ActionState
 from studio.pool.pool import Pool
 from studio.records import Decider, Stage, TaskState, Verdict

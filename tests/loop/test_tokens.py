@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.tokenizers import DefaultTokenizer
 
-from studio.loop.rouge import rouge_l
+from studio.loop.novelty import rouge_l
 from studio.loop.tokens import BREAK, TOKENIZERS, Tokenizer, ascii_tokens, joined_tokens, unicode_tokens
 
 RELEASED = DefaultTokenizer(use_stemmer=False)

@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import LCSseq
 
-from studio.loop import word_table
-from studio.loop.tokens import BREAK
-from studio.loop.vocabulary import Vocabulary
+from studio.loop import tokens as module
+from studio.loop.tokens import BREAK, Vocabulary
 
 
 def test_a_token_keeps_its_number() -> None:
@@ -52,7 +51,7 @@ token_lists = st.lists(st.lists(tokens, max_size=8), max_size=12)
 @given(lists=token_lists, more=token_lists, slot_bits=st.sampled_from([1, 3, 18]))
 def test_joined_as_one_by_one(first: int, lists: list[list[str]], more: list[list[str]], slot_bits: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(word_table, "_SLOT_BITS", slot_bits)
+        patch.setattr(module, "_SLOT_BITS", slot_bits)
         bulk, single = Vocabulary(first), Vocabulary(first)
         for part in (lists, more, lists):
             assert bulk.add_joined(joined(part)) == [single.add(tokens) for tokens in part]

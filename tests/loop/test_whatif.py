@@ -12,7 +12,7 @@ from studio.loop.filters import FILTERS, first_failure
 from studio.loop.novelty import NoveltyIndex, is_novel
 from studio.loop.runs import stored_method
 from studio.loop.session import Goal
-from studio.loop.stages.filter import filter_settings
+from studio.loop.stages.instructions import filter_settings
 from studio.loop.tokens import TOKENIZERS
 from studio.loop.whatif import PARSER_REASONS, Change, what_if
 from studio.pool.pool import Pool, Queries

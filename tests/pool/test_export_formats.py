@@ -169,7 +169,7 @@ def test_what_nobody_has_said_stays_unknown_in_every_file(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("is_classification", [False, True])
 def test_rendered_instances_are_parsed_as_the_models_are(is_classification: bool) -> None:
-    from studio.loop.instances import parse_input_first, parse_output_first
+    from studio.loop.parsing import parse_input_first, parse_output_first
     from studio.pool.exchange.formats import render_instances
 
     given = (Instance("one", "1"), Instance("", "2"), Instance("three\nlines", "3"))

@@ -10,9 +10,8 @@ from typing import Any
 
 from studio.engine.api import Engine
 from studio.engine.scripted import ScriptedEngine
-from studio.loop.configuration import Configuration, RunOptions
 from studio.loop.events import Event
-from studio.loop.runs import begin, intent
+from studio.loop.runs import Configuration, RunOptions, begin, intent
 from studio.loop.session import Goal, Session
 from studio.pool.pool import Pool, Queries
 from studio.records import SeedTask

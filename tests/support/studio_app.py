@@ -13,8 +13,8 @@ from textual.pilot import Pilot
 from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Request
 from studio.engine.options import EngineOptions
 from studio.engine.scripted import ScriptedEngine
-from studio.loop.configuration import Configuration
-from studio.opening import EngineOpener, RunRequest
+from studio.launch import EngineOpener, RunRequest
+from studio.loop.runs import Configuration
 from studio.tui.app import StudioApp
 from studio.tui.round.screen import StudioScreen
 from studio.tui.runner import Answered, RunnerState

@@ -13,9 +13,9 @@ from studio.engine.api import CancelToken, Engine, EngineEvent, Request
 from studio.engine.options import EngineOptions
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError
+from studio.launch import RunRequest
 from studio.loop.events import RunStopped, StopReason, TextStreamed
 from studio.loop.session import Goal
-from studio.opening import RunRequest
 from studio.records import Stage
 from studio.tui.runner import Answered, Failed, Notice, Opened, RoundRead, Runner, RunnerState, StateChanged, Work, WorkEnded
 from support.pools import assert_sound

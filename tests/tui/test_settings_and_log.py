@@ -9,9 +9,8 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from studio.config import keys_of
-from studio.loop.configuration import overridden
-from studio.loop.profiles import PROFILES, profile
-from studio.loop.settings import Method
+from studio.loop.runs import overridden
+from studio.loop.settings import PROFILES, Method, profile
 from studio.tui.dialogs.settings import SettingsScreen, settings_of, value_text
 from studio.tui.help_log import ActivityLog, LogScreen
 from studio.tui.widgets.table import IdTable

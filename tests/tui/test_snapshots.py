@@ -18,8 +18,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from studio.errors import ModelError
+from studio.launch import RunRequest
 from studio.loop.session import Goal
-from studio.opening import RunRequest
 from studio.pool.core import files as lock
 from studio.pool.pool import Pool
 from studio.records import Stage

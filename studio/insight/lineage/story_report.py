@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from studio.insight.lineage.story import Event, Story
-from studio.loop.reasons import REASONS
+from studio.loop.filters import REASONS
 from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
 from studio.records import TaskState, Verdict
 from studio.text import display, display_line

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.loop.novelty import NoveltyIndex
-from studio.loop.tokens import BREAK, TOKENIZERS, Tokenizer, joined_tokens
-from studio.loop.word_table import WordTable
+from studio.loop.tokens import BREAK, TOKENIZERS, Tokenizer, WordTable, joined_tokens
 
 _TEXTS_AT_A_TIME = 32
 """Texts compared together: the cost of going through the index is shared, and an answer still comes every fraction of a second."""

@@ -11,7 +11,7 @@ from studio.insight.statistics.distributions import Bin, Distribution
 from studio.insight.statistics.figures import BINS, RoundRow, Statistics
 from studio.insight.statistics.saturation import Saturation
 from studio.insight.tables import bar, plain_table
-from studio.loop.reasons import REASONS
+from studio.loop.filters import REASONS
 
 _WIDTH = 10
 _SCORES_WIDTH = 16

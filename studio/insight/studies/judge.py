@@ -13,7 +13,7 @@ from importlib.resources import files
 from studio.engine.api import CancelToken, Completion, Engine, Finished, FinishReason, Request, Restarted, SamplingParams
 from studio.errors import Interrupted, ModelError
 from studio.insight.studies.review import draw
-from studio.loop.classification import CHOICES
+from studio.loop.parsing import CHOICES
 from studio.loop.prompts import one_line
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.judges import JudgeRecord, Opinion, digest_of

@@ -1,22 +1,58 @@
-"""Stage 5: write instances: the input first for most tasks, the label first for classification tasks."""
+"""Stages 4 to 6, what becomes of a round's new tasks: is each a classification task, its instances, and into the pool.
+
+Instances are written input first for most tasks, label first for classification tasks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from studio.engine.api import RepeatRule
-from studio.loop.events import Event, InstanceDecided
-from studio.loop.instance_rules import UNPARSED, decide_instances
-from studio.loop.instances import parse_input_first, parse_output_first
+from studio.engine.api import Completion, RepeatRule
+from studio.loop.events import Event, InstanceDecided, RoundFinished, TaskClassified
+from studio.loop.filters import UNPARSED, decide_instances
+from studio.loop.parsing import CHOICES, parse_classification, parse_input_first, parse_output_first
 from studio.loop.sampling import generator
-from studio.loop.stages import classify
-from studio.loop.stages.complete import complete
-from studio.loop.stages.context import StageContext
-from studio.loop.stages.planning import plan_for_drafts
+from studio.loop.stages.asking import StageContext, complete, plan_for_drafts
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, answer_of
 from studio.pool.records import DecidedInstance, DraftTask, PlannedRequest, RoundRecord, StoredCompletion
 from studio.records import Instance, Stage, Task
+
+
+def classify(context: StageContext, current: RoundRecord) -> Iterator[Event]:
+    """Classify the round's drafts. Alpaca's variant has no such stage: nothing is asked and no task counts as classification."""
+    reader = context.pool.reader
+    unanswered = {draft.task.id for draft in reader.drafts(current.id) if draft.task.is_classification is None}
+    if context.method.variant == "alpaca":
+        answers = [(task_id, False) for task_id in sorted(unanswered)]
+    else:
+        plan_for_drafts(
+            context, current, Stage.CLASSIFY, lambda ordinal, draft: classification_request(context, current, ordinal, draft.task)
+        )
+        yield from complete(context, current, Stage.CLASSIFY)
+        answers = [
+            (stored.task_id, answered(context, stored.completion))
+            for stored in reader.completions(current.id, Stage.CLASSIFY)
+            if stored.task_id in unanswered
+        ]
+    for task_id, is_classification in answers:
+        yield TaskClassified(task_id, is_classification)
+    context.pool.record_classifications(current.id, answers, Stage.INSTANCES)
+
+
+def answered(context: StageContext, completion: Completion) -> bool:
+    """What a completion says: whether the task is a classification task."""
+    answer = answer_of(completion, keep_thoughts=context.method.keep_thoughts)
+    return parse_classification(answer.text, tolerant=context.method.tolerant)
+
+
+def classification_request(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
+    """The request that asks whether `task` is a classification task."""
+    choices = CHOICES if context.method.classify_from_logits else ()
+    place = (current, Stage.CLASSIFY, ordinal)
+    planned = context.planned(place, "classification", task.instruction.strip(), context.method.sampling.classification)
+    return replace(planned, params=replace(planned.params, choices=choices), task_id=task.id)
+
 
 NO_INSTANCES = (
     "most completions about the new tasks have none of the marks of inputs and outputs (Output:, Class label:), so that no instance is "
@@ -25,18 +61,18 @@ NO_INSTANCES = (
 _FEW = 3
 
 
-def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
+def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Write and decide the instances of the round's drafts. A task left with none stays in the pool but not in the data."""
     reader = context.pool.reader
     drafts = reader.drafts(current.id)
     if any(draft.task.is_classification is None for draft in drafts):
         # A person accepted some of them after their round was classified.
-        yield from classify.run(context, current)
+        yield from classify(context, current)
         drafts = reader.drafts(current.id)
     if context.method.variant == "alpaca":
         decided = [each for ordinal, draft in enumerate(drafts) for each in _of_triple(context, current, ordinal, draft)]
     else:
-        plan_for_drafts(context, current, Stage.INSTANCES, lambda ordinal, draft: request_for(context, current, ordinal, draft.task))
+        plan_for_drafts(context, current, Stage.INSTANCES, lambda ordinal, draft: instances_request(context, current, ordinal, draft.task))
         yield from complete(context, current, Stage.INSTANCES)
         completions = reader.completions(current.id, Stage.INSTANCES)
         if any(answer_of(each.completion, keep_thoughts=context.method.keep_thoughts).thought for each in completions):
@@ -55,7 +91,7 @@ def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     context.pool.record_instances(current.id, decided, Stage.COMMIT)
 
 
-def request_for(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
+def instances_request(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
     """The request that asks for instances of `task`."""
     sampling = context.method.sampling
     template, decoding = ("output_first", sampling.output_first) if task.is_classification else ("input_first", sampling.input_first)
@@ -75,15 +111,15 @@ def decided_instances(
         parsed = parse_output_first(answer.text, tolerant=method.tolerant)
     else:
         parsed = parse_input_first(answer.text, line_markers=method.line_markers, tolerant=method.tolerant)
-    return _decide(context, place, stored.task_id, stored.request_id, parsed, answer)
+    return _decide_instances(context, place, stored.task_id, stored.request_id, parsed, answer)
 
 
 def _of_triple(context: StageContext, current: RoundRecord, ordinal: int, draft: DraftTask) -> list[DecidedInstance]:
     parsed = [Instance(draft.input or "", draft.output or "")]
-    return _decide(context, (current, ordinal), draft.task.id, draft.request_id, parsed, Answer(""))
+    return _decide_instances(context, (current, ordinal), draft.task.id, draft.request_id, parsed, Answer(""))
 
 
-def _decide(
+def _decide_instances(
     context: StageContext,
     place: tuple[RoundRecord, int],
     task_id: int,
@@ -105,3 +141,11 @@ def _decide(
     return [
         DecidedInstance(task_id, request_id, instance.input, instance.output, verdict, reason) for instance, verdict, reason in decisions
     ]
+
+
+def commit(context: StageContext, current: RoundRecord) -> Iterator[Event]:
+    """Commit the round and sum it up."""
+    context.pool.commit_round(current.id)
+    brought = context.pool.reader.round_result(current.id)
+    generated = context.pool.reader.generated()
+    yield RoundFinished(current.number, brought.accepted, brought.rejected, brought.instances, generated)

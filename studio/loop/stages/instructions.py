@@ -1,16 +1,200 @@
-"""Stage 2: the model goes on with the lists; what it wrote is stored before anyone parses it."""
+"""Stages 1 to 3, how a round's new instructions come about: in-context tasks are drawn, the model goes on with the lists, and what it
+wrote, stored by then, is parsed into candidates, each of which is decided: heuristics first, then novelty.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from studio.loop.events import Event
-from studio.loop.stages.complete import complete
-from studio.loop.stages.context import StageContext
-from studio.pool.records import RoundRecord
-from studio.records import Stage
+from studio.engine.api import RepeatRule
+from studio.loop.events import CandidateDecided, Event
+from studio.loop.filters import FilterSettings, first_failure
+from studio.loop.lists import split_list
+from studio.loop.novelty import is_novel
+from studio.loop.parsing import ParsedCandidate, parse_instructions, parse_triples
+from studio.loop.prompts import numbered, numbered_triples
+from studio.loop.sampling import generator, in_context_tasks
+from studio.loop.settings import Method
+from studio.loop.stages.asking import StageContext, complete
+from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, answer_of, first_mark
+from studio.loop.tokens import unicode_tokens
+from studio.pool.records import DecidedCandidate, PlannedRequest, RoundRecord
+from studio.records import Origin, Stage, Task, TaskState, Verdict
 
 
-def run(context: StageContext, current: RoundRecord) -> Iterator[Event]:
+def sample(context: StageContext, current: RoundRecord) -> Iterator[Event]:
+    """Plan the round's instruction requests, each from its own draw of in-context tasks."""
+    context.pool.plan_requests(current.id, Stage.INSTRUCTIONS, plan_instructions(context, current), Stage.INSTRUCTIONS)
+    yield from ()
+
+
+def plan_instructions(context: StageContext, current: RoundRecord, action: int = 0) -> list[PlannedRequest]:
+    """Draw the in-context tasks of every request of the round; `action` is the id of a person's action that has them drawn anew."""
+    drawn = draw_parents(context, current, range(context.method.requests_per_round), action)
+    return [instruction_request(context, current, ordinal, parents) for ordinal, parents in enumerate(drawn)]
+
+
+def draw_parents(context: StageContext, current: RoundRecord, ordinals: Iterable[int], action: int = 0) -> list[tuple[int, ...]]:
+    """Draw the in-context tasks of the requests with these ordinals."""
+    method = context.method
+    seeds, others = to_draw_from(context)
+    generators = (generator(context.seed, current.number, Stage.SAMPLE, ordinal, action) for ordinal in ordinals)
+    return [in_context_tasks(rng, seeds, others, method.in_context_tasks, method.generated_in_context) for rng in generators]
+
+
+def to_draw_from(context: StageContext) -> tuple[array[int], array[int]]:
+    """Return the ids of the seeds, and of the generated and imported tasks, that a prompt may hold.
+
+    With `classification_only` these are the tasks known to be classification. Tasks of which it is unknown, as imports often are, are
+    drawn as well where those do not fill a prompt.
+    """
+    method, reader = context.method, context.pool.reader
+
+    def drawn_from(*, only: bool, unknown: bool = False) -> tuple[array[int], array[int]]:
+        seeds, others, imported = (
+            reader.task_ids(
+                origin=origin,
+                classification_only=only,
+                classification_unknown=unknown,
+                with_instances=method.variant == "alpaca",
+            )
+            for origin in (Origin.SEED, Origin.GENERATED, Origin.IMPORTED)
+        )
+        return seeds, others + imported
+
+    seeds, others = drawn_from(only=method.classification_only)
+    if method.classification_only and len(seeds) + len(others) < method.in_context_tasks:
+        more_seeds, more_others = drawn_from(only=False, unknown=True)
+        return seeds + more_seeds, others + more_others
+    return seeds, others
+
+
+def may_stand(context: StageContext, task: Task) -> bool:
+    """Return whether a prompt may hold `task` now."""
+    method = context.method
+    if task.state is not TaskState.ACTIVE or task.held_out or (method.classification_only and task.is_classification is False):
+        return False
+    return bool(task.instances) or method.variant != "alpaca"
+
+
+def instruction_request(context: StageContext, current: RoundRecord, ordinal: int, parents: tuple[int, ...]) -> PlannedRequest:
+    """The instruction request with these in-context tasks."""
+    method = context.method
+    tasks = context.pool.reader.tasks(parents)
+    if method.variant == "alpaca":
+        template, filling = "triples", numbered_triples(tasks)
+    else:
+        template = "instructions_classification" if method.classification_only else "instructions"
+        filling = numbered([task.instruction for task in tasks])
+    place = (current, Stage.INSTRUCTIONS, ordinal)
+    planned = context.planned(place, template, filling, method.sampling.instructions)
+    return replace(planned, params=replace(planned.params, stop_on_repeat=_repeat_rule(method)), parents=parents)
+
+
+def _repeat_rule(method: Method) -> RepeatRule:
+    """Whole tasks hold outputs, which may repeat lines for good reason."""
+    if not method.early_stop:
+        return ""
+    return "text" if method.variant == "alpaca" else "items"
+
+
+def write_instructions(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Complete the round's instruction requests."""
     yield from complete(context, current, Stage.INSTRUCTIONS, Stage.FILTER)
+
+
+OTHER_FORM = (
+    "the model numbers its lists in another form than this profile knows, so that a whole list counts as one item; "
+    "--profile studio, or --set tolerant=true, tells the items apart"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    request_id: int
+    request_ordinal: int
+    ordinal: int
+    parsed: ParsedCandidate
+
+
+def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[Event]:
+    """Decide all candidates of the round, in the order of the requests; an accepted one counts for those after it at once."""
+    reader = context.pool.reader
+    first = {request.id: len(request.parents) + 1 for request in reader.requests(current.id, Stage.INSTRUCTIONS)}
+    candidates: list[_Candidate] = []
+    for stored in reader.completions(current.id, Stage.INSTRUCTIONS):
+        answer = answer_of(stored.completion, keep_thoughts=context.method.keep_thoughts)
+        if answer.thought:
+            yield from context.note(MODEL_THINKS)
+        number = first[stored.request_id]
+        parsed = parse_candidates(context.method, answer, number)
+        if len(parsed) == 1 and _in_another_form(context.method, answer, number):
+            yield from context.note(OTHER_FORM)
+        candidates += [_Candidate(stored.request_id, stored.ordinal, ordinal, each) for ordinal, each in enumerate(parsed)]
+    decided: list[DecidedCandidate] = []
+    try:
+        yield from _decide_candidates(context, candidates, decided)
+        context.pool.record_candidates(current.id, decided, Stage.CLASSIFY)
+    except BaseException:
+        # Nothing of the stage is stored: it is done again, and no candidate may be compared with itself then.
+        for each in decided:
+            if each.task_id is not None:
+                context.index.remove(each.task_id)
+        raise
+
+
+def _decide_candidates(context: StageContext, candidates: Sequence[_Candidate], decided: list[DecidedCandidate]) -> Iterator[Event]:
+    heuristics = filter_settings(context.method)
+    batch = context.index.batch([candidate.parsed.text for candidate in candidates])
+    next_id = context.pool.next_task_id()
+    for position, candidate in enumerate(candidates):
+        parsed = candidate.parsed
+        novelty = batch.novelty(position)
+        reason = parsed.discard or first_failure(parsed.text, context.method.filters, heuristics)
+        if not reason:
+            novel = is_novel(novelty.score, context.method.threshold, at_threshold=context.method.accept_at_threshold)
+            reason = "novel" if novel else "not_novel"
+        accepted = reason == "novel"
+        task_id = next_id if accepted else None
+        verdict = Verdict.ACCEPTED if accepted else Verdict.REJECTED
+        decided.append(
+            DecidedCandidate(
+                candidate.request_id, candidate.ordinal, parsed.text, verdict, reason, novelty, parsed.input, parsed.output, task_id
+            )
+        )
+        if accepted:
+            batch.accept(position, next_id)
+            next_id += 1
+        yield CandidateDecided(candidate.request_ordinal, parsed.text, verdict, reason, novelty, task_id)
+
+
+def _in_another_form(method: Method, answer: Answer, first_number: int) -> bool:
+    """Whether a completion that a profile with the released form alone takes for one item is a list."""
+    return method.variant == "self-instruct" and not method.tolerant and len(split_list(answer.text, first_number).texts) > 2
+
+
+def parse_candidates(method: Method, answer: Answer, first_number: int) -> list[ParsedCandidate]:
+    """The candidates of one completion whose prompt ends with `first_number`, in order."""
+    if answer.missing:
+        return [ParsedCandidate("", THINKING)]
+    if method.variant == "alpaca":
+        parsed = parse_triples(answer.text, first_number=first_number, truncated=answer.truncated)
+    else:
+        parsed = parse_instructions(
+            answer.text,
+            truncated=answer.truncated,
+            keep_complete=method.keep_complete,
+            capitalize=method.capitalize,
+            first_number=first_number if method.tolerant else None,
+        )
+    if method.keep_thoughts:
+        return parsed
+    return [replace(each, discard=THINKING) if not each.discard and first_mark(each.text) else each for each in parsed]
+
+
+def filter_settings(method: Method) -> FilterSettings:
+    """The parameters of the heuristics; where the tokeniser knows other scripts, so does the count of words."""
+    words = unicode_tokens if method.tokenizer == "unicode" else str.split
+    return FilterSettings(method.min_words, method.max_words, method.blocked_words, words)

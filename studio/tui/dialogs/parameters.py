@@ -12,7 +12,7 @@ from textual.widgets import Label, Static
 
 from studio.config import keys_of, value_of
 from studio.errors import UsageError
-from studio.loop.configuration import overridden
+from studio.loop.runs import overridden
 from studio.loop.settings import Method
 from studio.text import display_line
 from studio.tui.base import HELP_KEY, Dialog, Keeping, Store

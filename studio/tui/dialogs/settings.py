@@ -17,9 +17,8 @@ from textual.widgets import Input, Static
 
 from studio.config import ENVIRONMENT_PREFIX, keys_of
 from studio.errors import UsageError
-from studio.loop.configuration import overridden, typed_value
-from studio.loop.profiles import PROFILES, profile
-from studio.loop.settings import LEAST_REQUESTS, MOST_REQUESTS, Method
+from studio.loop.runs import overridden, typed_value
+from studio.loop.settings import LEAST_REQUESTS, MOST_REQUESTS, PROFILES, Method, profile
 from studio.text import display, display_line
 from studio.tui.base import Keeping, Page, Store
 from studio.tui.widgets.fields import SafeInput

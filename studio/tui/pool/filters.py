@@ -21,7 +21,7 @@ from studio.errors import PoolError, UsageError
 from studio.insight.lint.api import Lint, LintOptions
 from studio.insight.lint.registry import find_lint
 from studio.insight.lint.run import run_lints
-from studio.loop.reasons import INSTRUCTION_REASONS, OTHER_RULES
+from studio.loop.filters import INSTRUCTION_REASONS, OTHER_RULES
 from studio.pool.browse import Kind, Selection, Sort
 from studio.pool.pool import Queries
 from studio.pool.studies.reviews import Keep

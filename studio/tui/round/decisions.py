@@ -17,9 +17,8 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from studio.engine.api import FinishReason
-from studio.loop.profiles import DEFAULT_PROFILE, profile
-from studio.loop.settings import Method
-from studio.loop.stages.filter import parse
+from studio.loop.settings import DEFAULT_PROFILE, Method, profile
+from studio.loop.stages.instructions import parse_candidates
 from studio.loop.thoughts import Answer, without_thoughts
 from studio.loop.tokens import unicode_tokens
 from studio.pool.candidates import JudgedCandidate
@@ -99,7 +98,7 @@ def _pending(live: LiveRound, ordinal: int, method: Method | None, tokenizer: st
         return []
     growing = text.completion is None or text.completion.finish_reason is FinishReason.CANCELLED
     answer = Answer(text.text) if method.keep_thoughts else without_thoughts(text.text)
-    items = parse(method, replace(answer, truncated=False), method.in_context_tasks + 1)
+    items = parse_candidates(method, replace(answer, truncated=False), method.in_context_tasks + 1)
     if growing:
         items = items[:-1]
     counted = {row.text: row for row in before}

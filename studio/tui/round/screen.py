@@ -13,9 +13,9 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 
 from studio.errors import StudioError, UsageError
-from studio.loop.configuration import overridden
 from studio.loop.events import EngineRestarted, InstanceDecided, Noted, RequestFinished, RequestRetried, StageFinished, StopReason
-from studio.loop.reasons import stall_hint
+from studio.loop.filters import stall_hint
+from studio.loop.runs import overridden
 from studio.records import Stage, Verdict
 from studio.text import display_line, spoken
 from studio.tui.base import ErrorDialog, leaving

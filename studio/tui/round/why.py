@@ -13,8 +13,8 @@ from rich.style import Style
 from textual.content import Content
 from textual.strip import Strip
 
-from studio.loop.lcs import Comparison, Span, compare
-from studio.loop.reasons import REASONS
+from studio.loop.filters import REASONS
+from studio.loop.novelty import Alignment, Span, align
 from studio.loop.settings import Method
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.pool import Queries
@@ -105,10 +105,10 @@ def _nearest(row: Row, evidence: Evidence | None) -> Task | None:
     return evidence.near.get(row.candidate.nearest)
 
 
-def _compared(row: Row, nearest: Task | None, method: Method | None) -> Comparison | None:
+def _compared(row: Row, nearest: Task | None, method: Method | None) -> Alignment | None:
     if nearest is None or method is None or max(len(row.text), len(nearest.instruction)) > LONG:
         return None
-    return compare(row.text, nearest.instruction, TOKENIZERS[method.tokenizer])
+    return align(row.text, nearest.instruction, TOKENIZERS[method.tokenizer])
 
 
 def _verdict(row: Row, evidence: Evidence | None) -> Content:
@@ -139,7 +139,7 @@ def _text(label: str, text: str, spans: Sequence[Span]) -> Content:
     return Content.assemble(*parts)
 
 
-def _rest(row: Row, evidence: Evidence, comparison: Comparison | None, method: Method | None, width: int) -> Iterator[Content]:
+def _rest(row: Row, evidence: Evidence, comparison: Alignment | None, method: Method | None, width: int) -> Iterator[Content]:
     if comparison is not None and row.candidate is not None and method is not None:
         yield from _arithmetic(row.candidate.score, comparison, method)
     yield from _task_part(evidence, width)
@@ -160,7 +160,7 @@ def _rest(row: Row, evidence: Evidence, comparison: Comparison | None, method: M
             yield Content.assemble((head, MUTED), clip(task.instruction, max(width - len(head), 8)))
 
 
-def _arithmetic(score: float, found: Comparison, method: Method) -> Iterator[Content]:
+def _arithmetic(score: float, found: Alignment, method: Method) -> Iterator[Content]:
     yield Content()
     if not found.m or not found.n:
         yield Content.styled("ROUGE-L 0: one of the texts has no words for this tokeniser.", MUTED)

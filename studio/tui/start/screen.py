@@ -22,9 +22,9 @@ from textual.widgets.option_list import Option
 from studio.engine.adapter import parted, with_adapter
 from studio.engine.catalog import DEFAULT_MODEL
 from studio.errors import OldPoolError, PoolError, StudioError, UsageError
-from studio.loop.configuration import Configuration
-from studio.loop.profiles import DEFAULT_PROFILE, PROFILES, profile
-from studio.opening import Opening, RunRequest
+from studio.launch import Opening, RunRequest
+from studio.loop.runs import Configuration
+from studio.loop.settings import DEFAULT_PROFILE, PROFILES, profile
 from studio.paths import user_path
 from studio.pool.core.create import check_place
 from studio.pool.core.files import check_header

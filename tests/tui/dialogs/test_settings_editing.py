@@ -12,10 +12,9 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, Select, Static
 
 from studio.config import keys_of
-from studio.loop.configuration import overridden, typed_value
-from studio.loop.profiles import PROFILES, profile
+from studio.loop.runs import overridden, typed_value
 from studio.loop.session import Goal
-from studio.loop.settings import Method
+from studio.loop.settings import PROFILES, Method, profile
 from studio.pool.pool import Queries
 from studio.tui.app import StudioApp
 from studio.tui.dialogs.settings import SettingsScreen, settings_of, typed_text

@@ -18,7 +18,7 @@ from studio.loop.events import (
     StageStarted,
     TextStreamed,
 )
-from studio.loop.profiles import profile
+from studio.loop.settings import profile
 from studio.records import Stage
 from studio.tui.cells import bar, clip, fit
 from studio.tui.round.decisions import PendingRows

@@ -17,8 +17,7 @@ from studio.engine.open import open_engine
 from studio.engine.options import MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
 from studio.engine.remote.address import is_address
 from studio.errors import ModelError, PoolError, UsageError
-from studio.loop.configuration import Configuration, RunOptions
-from studio.loop.runs import Intent, Run, begin, intent, stored_engine
+from studio.loop.runs import Configuration, Intent, Run, RunOptions, begin, intent, stored_engine
 from studio.loop.session import Session
 from studio.paths import user_path
 from studio.pool.pool import Pool

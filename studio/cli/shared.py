@@ -1,4 +1,4 @@
-"""The three standard streams: whether they are a terminal, and what becomes of text that they cannot take."""
+"""What commands have in common: the standard streams, the paths they take, what they print, and a progress bar."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ import io
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from studio.errors import StudioError
+import click
+
+from studio.errors import PoolError, StudioError, UsageError
+from studio.paths import user_path
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+    from rich.console import RenderableType
+
 
 _ERRORS = "studio"
 _ASCII = "studio_ascii"
@@ -133,3 +141,98 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
         raise error
     text = error.object[error.start : error.end]
     return "".join(_PLAIN.get(character) or json.dumps(character)[1:-1] for character in text), error.end
+
+
+class UserPath(click.Path):
+    """A path as a user writes it, see `studio.paths.user_path`; `error` is what is raised for one that cannot be used."""
+
+    def __init__(self, error: type[StudioError]) -> None:
+        super().__init__(path_type=Path)
+        self._error = error
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002  (click's signature)
+        """Return the Path."""
+        return user_path(value, self._error)
+
+
+class _Target(UserPath):
+    """A file to write, or `-` for stdout, as text."""
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return "-" if value == "-" else str(super().convert(value, param, ctx))
+
+
+POOL = UserPath(PoolError)
+"""A pool, whether it is there already or not."""
+INPUT = UserPath(UsageError)
+"""A file to read."""
+OUTPUT = UserPath(PoolError)
+"""A file to write."""
+TARGET = _Target(PoolError)
+"""A file to write, or `-` for stdout."""
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as one line of JSON that is valid in any encoding: escaped where stdout has no bytes for every character."""
+    click.echo(json.dumps(value, ensure_ascii=not takes_unicode()))
+
+
+def print_tables(tables: RenderableType, *, soft_wrap: bool = False) -> None:
+    """Print what rich draws, its texts taken as they are; `soft_wrap` leaves long lines to the terminal."""
+    from rich.console import Console
+
+    Console(highlight=False, markup=False, emoji=False).print(tables, soft_wrap=soft_wrap)
+
+
+def print_figures(plain: Mapping[str, Any], tables: Callable[[], RenderableType], as_json: bool) -> None:
+    """Print `plain` as one line of JSON, or else what `tables` makes."""
+    if as_json:
+        print_json(plain)
+    else:
+        print_tables(tables())
+
+
+def write_lines(lines: Iterable[Mapping[str, Any]], target: str) -> int:
+    """Write `lines` to `target`, `-` being stdout, and return how many they were. Raises PoolError when the file cannot be written."""
+    from studio.pool.exchange.export import encode_line
+    from studio.pool.exchange.outputs import complete_files, writing
+
+    count = 0
+    if target == "-":
+        for line in lines:
+            sys.stdout.buffer.write(encode_line(line))
+            count += 1
+        sys.stdout.buffer.flush()
+        return count
+    path = Path(target)
+    with complete_files([path]) as (file,), writing(path):
+        for line in lines:
+            file.write(encode_line(line))
+            count += 1
+    return count
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function that takes what is being done, how many of how many are done.
+
+    Another `what` gets another bar in the place of the last one; the bar is gone when the block ends. A total of 0 means that nobody knows.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _what, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        known: dict[str, TaskID] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in known:
+                for earlier in known.values():
+                    bars.update(earlier, visible=False)
+                known[what] = bars.add_task(what, total=total or None)
+            bars.update(known[what], completed=done)
+
+        yield report

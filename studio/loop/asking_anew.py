@@ -1,0 +1,282 @@
+"""A person asks otherwise than the loop: other in-context tasks or parameters, a round's prompts once more, more instances."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from studio.config import keys_of, require_known
+from studio.engine.api import Completion, Finished, FinishReason, Noted, Request, Restarted, Retried, TextPiece
+from studio.errors import ModelError, UsageError
+from studio.loop.events import (
+    EngineRestarted,
+    Event,
+    InstanceDecided,
+    RequestFinished,
+    RequestRetried,
+    RequestsSent,
+    TaskClassified,
+    TextStreamed,
+)
+from studio.loop.filters import BY_HAND, CONTRADICTORY, DUPLICATE, EDITED
+from studio.loop.runs import overridden
+from studio.loop.sampling import engine_seed, generator
+from studio.loop.settings import Method
+from studio.loop.stages.asking import StageCancelled, StageContext
+from studio.loop.stages.instances import answered, classification_request, decided_instances, instances_request
+from studio.loop.stages.instructions import draw_parents, instruction_request, may_stand, plan_instructions, to_draw_from
+from studio.pool.actions.records import Effect, HandRequest, MoreInstances, Note
+from studio.pool.records import DecidedInstance, PlannedRequest, RoundRecord, StoredCompletion, StoredRequest
+from studio.records import STAGES, Instance, Origin, Stage, Task, TaskState, Verdict
+
+FIXED = frozenset({"profile", "variant", "tokenizer", "stall_rounds"})
+"""Parameters of the whole run: no round has its own."""
+
+DRAWN = frozenset({"in_context_tasks", "generated_in_context", "requests_per_round", "classification_only"})
+"""Parameters that decide which in-context tasks are drawn."""
+
+
+def resample(context: StageContext, ordinal: int) -> Effect:
+    """Draw the in-context tasks of one prompt anew."""
+    current = _sampled_round(context)
+    request = _request(context, current, ordinal)
+    (parents,) = draw_parents(context.for_round(current), current, [ordinal], context.pool.reader.next_action_id())
+    return _rewrite(context, current, request, parents, Note("resample", f"drew other in-context tasks for prompt {ordinal + 1}"))
+
+
+def swap(context: StageContext, ordinal: int, position: int, task_id: int | None) -> Effect:
+    """Put another task at one position of a prompt."""
+    current = _sampled_round(context)
+    request = _request(context, current, ordinal)
+    if not 0 <= position < len(request.parents):
+        raise UsageError(f"prompt {ordinal + 1} has {len(request.parents)} in-context tasks, none at position {position + 1}")
+    chosen = _another(context, current, request, position) if task_id is None else task_id
+    if chosen in request.parents:
+        raise UsageError(f"task {chosen} stands in prompt {ordinal + 1} already", "choose another one")
+    parents = (*request.parents[:position], chosen, *request.parents[position + 1 :])
+    gone = _not_standing(context.for_round(current), parents)
+    if chosen in gone:
+        raise UsageError(f"task {chosen} cannot stand in a prompt of this round", "choose an active task of the kind that it draws")
+    if gone:
+        raise UsageError(f"task {gone[0]} of prompt {ordinal + 1} can stand there no more", "swap that one first, or draw them all anew")
+    return _rewrite(
+        context, current, request, parents, Note("swap", f"swapped task {request.parents[position]} for {chosen} in prompt {ordinal + 1}")
+    )
+
+
+def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[str, Any]) -> Effect:
+    """Set parameters for one round; see `Steering.set_round_parameters`."""
+    require_known(overrides, {key for key, _ in keys_of(Method)} - FIXED, "this round")
+    pool = context.pool
+    current = pool.reader.open_round() or pool.begin_round(run_id)
+    before = context.for_round(current)
+    wanted = overridden(before.method, overrides).resolved(context.engine.info.parallel)
+    own, new, old = (_flat(method.model_dump(mode="json")) for method in (context.method, wanted, before.method))
+    text = _json({key: value for key, value in new.items() if value != own[key]})
+    redrawn = sorted(key for key in DRAWN if new[key] != old[key])
+    note = Note("parameters", f"set {', '.join(sorted(overrides))} for round {current.number}")
+    if current.stage is Stage.INSTRUCTIONS:
+        return pool.ledger.supersede(note, current.id, _replanned(replace(before, method=wanted), current, redraw=bool(redrawn)), text)
+    if redrawn and current.stage is not Stage.SAMPLE:
+        raise UsageError(
+            f"{redrawn[0]} is for drawing in-context tasks, which round {current.number} has done", "set it before `instructions`"
+        )
+    return pool.ledger.set_overrides(note, current.id, text)
+
+
+def regenerate(context: StageContext) -> Effect:
+    """Ask the round's prompts once more, with new seeds."""
+    reader = context.pool.reader
+    current = reader.open_round()
+    if current is None or STAGES.index(current.stage) <= STAGES.index(Stage.INSTRUCTIONS):
+        raise UsageError("no round has completions that could be drawn anew", "play the stage `instructions` first")
+    action = reader.next_action_id()
+    requests = [
+        replace(planned, seed=engine_seed(context.seed, current.number, Stage.INSTRUCTIONS, ordinal, action))
+        for ordinal, planned in enumerate(_replanned(context.for_round(current), current, redraw=False))
+    ]
+    note = Note("regenerate", f"asked for round {current.number} once more")
+    return context.pool.ledger.supersede(note, current.id, requests, _json(reader.round_overrides(current.id)))
+
+
+def _replanned(context: StageContext, current: RoundRecord, *, redraw: bool) -> list[PlannedRequest]:
+    """The round's instruction requests as `context` would plan them, with the in-context tasks they have unless `redraw`.
+
+    A prompt with a task that was retired since is drawn anew in any case.
+    """
+    if redraw:
+        return plan_instructions(context, current)
+    action = context.pool.reader.next_action_id()
+    planned = []
+    for request in context.pool.reader.requests(current.id, Stage.INSTRUCTIONS):
+        parents = request.parents
+        if _not_standing(context, parents):
+            (parents,) = draw_parents(context, current, [request.ordinal], action)
+        planned.append(replace(instruction_request(context, current, request.ordinal, parents), seed=request.seed))
+    return planned
+
+
+def _not_standing(context: StageContext, parents: Sequence[int]) -> list[int]:
+    """Return those of `parents` that no prompt may hold now."""
+    return [task.id for task in context.pool.reader.tasks(parents) if not may_stand(context, task)]
+
+
+def _rewrite(context: StageContext, current: RoundRecord, request: StoredRequest, parents: tuple[int, ...], note: Note) -> Effect:
+    planned = instruction_request(context.for_round(current), current, request.ordinal, parents)
+    return context.pool.ledger.rewrite_request(note, request.id, replace(planned, seed=request.seed))
+
+
+def _another(context: StageContext, current: RoundRecord, request: StoredRequest, position: int) -> int:
+    """Draw a task of the same origin as the one at `position`: a seed for a seed; of the others where that origin has none left."""
+    seeds, others = to_draw_from(context.for_round(current))
+    is_seed = context.pool.reader.task(request.parents[position]).origin is Origin.SEED
+    rng = generator(context.seed, current.number, Stage.SAMPLE, request.ordinal, context.pool.reader.next_action_id())
+    for ids in (seeds, others) if is_seed else (others, seeds):
+        left = [task_id for task_id in ids if task_id not in request.parents]
+        if left:
+            return rng.choice(left)
+    raise UsageError("the pool has no other task to put there", "import some, or accept some first")
+
+
+def _sampled_round(context: StageContext) -> RoundRecord:
+    current = context.pool.reader.open_round()
+    if current is None or current.stage is not Stage.INSTRUCTIONS:
+        raise UsageError(
+            "no round has prompts that were not sent yet", "play the stage `sample` first; its prompts can be changed until they are sent"
+        )
+    return current
+
+
+def _request(context: StageContext, current: RoundRecord, ordinal: int) -> StoredRequest:
+    requests = context.pool.reader.requests(current.id, Stage.INSTRUCTIONS)
+    if not 0 <= ordinal < len(requests):
+        raise UsageError(f"round {current.number} has {len(requests)} prompts, none with number {ordinal + 1}")
+    if requests[ordinal].id in {each.request_id for each in context.pool.reader.completions(current.id, Stage.INSTRUCTIONS)}:
+        raise UsageError(f"prompt {ordinal + 1} was answered already, its answer is kept", "play the stage to its end, then ask once more")
+    return requests[ordinal]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _json(overrides: Mapping[str, Any]) -> str | None:
+    return json.dumps(overrides, ensure_ascii=False, sort_keys=True) if overrides else None
+
+
+TEMPERATURE = 0.7
+"""At least this for more instances: greedy decoding would only write those that are there."""
+
+
+def edit_instance(context: StageContext, instance_id: int, given: str, output: str) -> Effect:
+    """Give an instance another input and output, to the letter, and accept it."""
+    instance = context.pool.reader.instance(instance_id)
+    if not output.strip():
+        raise UsageError("an instance needs an output", "drop the instance instead")
+    values = {"input": given, "output": output, "verdict": Verdict.ACCEPTED.value, "reason": EDITED}
+    return context.pool.ledger.change_instance(
+        Note("edit instance", f"changed {_words(instance_id, instance.task_id)}"), instance_id, values
+    )
+
+
+def decide_instance(context: StageContext, instance_id: int, verdict: Verdict) -> Effect:
+    """Accept or reject an instance."""
+    instance = context.pool.reader.instance(instance_id)
+    if instance.verdict is verdict:
+        raise UsageError(f"instance {instance_id} is {verdict} already")
+    done = "brought back" if verdict is Verdict.ACCEPTED else "dropped"
+    note = Note("restore instance" if verdict is Verdict.ACCEPTED else "drop instance", f"{done} {_words(instance_id, instance.task_id)}")
+    return context.pool.ledger.change_instance(note, instance_id, {"verdict": verdict.value, "reason": BY_HAND})
+
+
+def more_instances(context: StageContext, run_id: int, task_id: int) -> Generator[Event, None, Effect]:
+    """Ask for more instances of a task, store them, and return the effect; the requests belong to the run's newest round."""
+    pool = context.pool
+    task = pool.reader.task(task_id)
+    current, finished = pool.reader.newest_round(run_id) or (pool.begin_round(run_id), False)
+    _require_written(task, current, finished)
+    context = context if finished else context.for_round(current)
+    asked: list[HandRequest] = []
+    answer: bool | None = None
+    if task.is_classification is None:
+        answer = False
+        if context.method.variant != "alpaca":
+            ordinal = pool.reader.next_hand_ordinal(current.id, Stage.CLASSIFY)
+            planned = classification_request(context, current, ordinal, task)
+            asked.append((yield from _ask(context, (current, Stage.CLASSIFY, ordinal), planned)))
+            answer = answered(context, asked[-1].completion)
+        task = replace(task, is_classification=answer)
+    ordinal = pool.reader.next_hand_ordinal(current.id, Stage.INSTANCES)
+    planned = instances_request(context, current, ordinal, task)
+    planned = replace(planned, params=replace(planned.params, temperature=max(planned.params.temperature, TEMPERATURE)))
+    asked.append((yield from _ask(context, (current, Stage.INSTANCES, ordinal), planned)))
+    stored = StoredCompletion(0, ordinal, task_id, asked[-1].completion)
+    decided = decided_instances(context, (current, ordinal), stored, label_first=bool(task.is_classification))
+    decided = _beside(task.instances, decided)
+    note = Note("more instances", f"asked for more instances of task {task_id}")
+    effect = pool.ledger.add_instances(note, current.id, MoreInstances(task_id, tuple(asked), tuple(decided), answer))
+    if answer is not None:
+        yield TaskClassified(task_id, answer)
+    for each in decided:
+        yield InstanceDecided(task_id, Instance(each.input, each.output), each.verdict, each.reason)
+    return effect
+
+
+def _require_written(task: Task, current: RoundRecord, finished: bool) -> None:
+    if task.state is TaskState.RETIRED:
+        raise UsageError(f"task {task.id} is retired", "bring it back first")
+    if task.state is TaskState.DRAFT and not finished and STAGES.index(current.stage) <= STAGES.index(Stage.INSTANCES):
+        raise UsageError(f"round {current.number} has still to write the instances of task {task.id}", "play on until it has")
+
+
+def _ask(context: StageContext, place: tuple[RoundRecord, Stage, int], planned: PlannedRequest) -> Generator[Event, None, HandRequest]:
+    current, stage, ordinal = place
+    yield RequestsSent(stage, 1)
+    found: Completion | None = None
+    request = Request(planned.prefix, planned.suffix, planned.params, planned.seed)
+    for event in context.engine.stream([request], context.cancel):
+        match event:
+            case TextPiece(_, text):
+                yield TextStreamed(stage, ordinal, text)
+            case Finished(_, completion):
+                found = completion
+                yield RequestFinished(stage, ordinal, completion)
+            case Restarted(attempt, cause):
+                found = None
+                yield EngineRestarted(stage, attempt, cause)
+            case Retried(_, attempt, cause, wait):
+                yield RequestRetried(stage, ordinal, attempt, cause, wait)
+            case Noted(text):
+                yield from context.note(text)
+    if context.cancel.cancelled and (found is None or found.finish_reason is FinishReason.CANCELLED):
+        if found is not None and found.text:
+            context.pool.ledger.keep_cancelled(current.id, HandRequest(stage, planned, found))
+        raise StageCancelled
+    if found is None:
+        raise ModelError("the engine did not answer the request", "try again")
+    if found.finish_reason is FinishReason.REFUSED:
+        raise context.engine.info.no_room(found.detail)
+    return HandRequest(stage, planned, found)
+
+
+def _beside(present: Sequence[Instance], decided: Sequence[DecidedInstance]) -> list[DecidedInstance]:
+    """Reject those of `decided` that repeat or contradict the instances the task has."""
+    outputs = {instance.input: instance.output for instance in present}
+    result = []
+    for each in decided:
+        reason = each.reason
+        if each.verdict is Verdict.ACCEPTED and Instance(each.input, each.output) in present:
+            reason = DUPLICATE
+        elif each.verdict is Verdict.ACCEPTED and each.input and outputs.get(each.input, each.output) != each.output:
+            reason = CONTRADICTORY
+        result.append(each if reason == each.reason else replace(each, verdict=Verdict.REJECTED, reason=reason))
+    return result
+
+
+def _words(instance_id: int, task_id: int) -> str:
+    return f"instance {instance_id} of task {task_id}"

@@ -1,0 +1,170 @@
+"""How a stage asks the model: its requests are planned and stored, completed in one batch, and stored with what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from studio.engine.api import (
+    CancelToken,
+    Completion,
+    Engine,
+    Finished,
+    FinishReason,
+    Request,
+    Restarted,
+    Retried,
+    SamplingParams,
+    TextPiece,
+)
+from studio.engine.api import Noted as EngineNoted
+from studio.errors import ModelError
+from studio.loop.events import EngineRestarted, Event, Noted, RequestFinished, RequestRetried, RequestsSent, TextStreamed
+from studio.loop.novelty import NoveltyIndex
+from studio.loop.prompts import Template
+from studio.loop.runs import overridden
+from studio.loop.sampling import engine_seed
+from studio.loop.settings import Decoding, Method
+from studio.pool.pool import Pool
+from studio.pool.records import DraftTask, PlannedRequest, RoundRecord, StoredRequest
+from studio.records import Stage
+
+
+class StageCancelled(Exception):
+    """The user cancelled while the engine was at work: the stage is not committed and will be done again."""
+
+
+@dataclass
+class StageContext:
+    """The pool, the engine and the rules of one session."""
+
+    pool: Pool
+    engine: Engine
+    method: Method
+    seed: str
+    index: NoveltyIndex
+    cancel: CancelToken = field(default_factory=CancelToken)
+    said: set[str] = field(default_factory=set)
+    """What was noted in this session."""
+
+    @cached_property
+    def templates(self) -> dict[str, Template]:
+        """The prompts of the method, parsed."""
+        return {name: Template.parse(name, self.method.filled(text)) for name, text in self.method.prompts.model_dump().items()}
+
+    def for_round(self, current: RoundRecord) -> StageContext:
+        """The same with the parameters that hold for this round alone, if there are any."""
+        overrides = self.pool.reader.round_overrides(current.id)
+        return replace(self, method=overridden(self.method, overrides)) if overrides else self
+
+    def note(self, text: str) -> Iterator[Noted]:
+        """Say `text` unless this session has said it."""
+        if text not in self.said:
+            self.said.add(text)
+            yield Noted(text)
+
+    def planned(self, place: tuple[RoundRecord, Stage, int], template: str, filling: str, decoding: Decoding) -> PlannedRequest:
+        """A request of the stage at `place` (round, stage, ordinal): `template` filled with `filling`, with its own seed."""
+        current, stage, ordinal = place
+        parsed = self.templates[template]
+        params: SamplingParams = decoding.params()
+        params = replace(params, stop=tuple(map(self.method.filled, params.stop)))
+        return PlannedRequest(parsed.prefix, parsed.suffix(filling), params, engine_seed(self.seed, current.number, stage, ordinal))
+
+
+def plan_for_drafts(context: StageContext, current: RoundRecord, stage: Stage, planned: Callable[[int, DraftTask], PlannedRequest]) -> None:
+    """Store a request of `stage` for each draft of the round; `planned` makes it from its ordinal and the draft.
+
+    Where an earlier attempt at the stage has stored them already, a person may have added drafts since, or changed their text or the
+    parameters: requests are added and, where they were not answered yet, brought up to date.
+    """
+    reader = context.pool.reader
+    drafts = reader.drafts(current.id)
+    stored = reader.requests(current.id, stage)
+    if not stored:
+        requests = [planned(ordinal, draft) for ordinal, draft in enumerate(drafts)]
+        context.pool.plan_requests(current.id, stage, requests, None)
+        return
+    answered = {each.request_id for each in reader.completions(current.id, stage)}
+    known = {request.task_id: request for request in stored}
+    changed: list[tuple[int, PlannedRequest]] = []
+    more: list[PlannedRequest] = []
+    for draft in drafts:
+        request = known.get(draft.task.id)
+        if request is None:
+            more.append(planned(len(stored) + len(more), draft))
+        elif request.id not in answered:
+            fresh = planned(request.ordinal, draft)
+            if (fresh.prefix, fresh.suffix, fresh.params) != (request.prefix, request.suffix, request.params):
+                changed.append((request.id, fresh))
+    if changed or more:
+        context.pool.replan_requests(current.id, stage, changed, more)
+
+
+_NO_ANSWER = (FinishReason.CANCELLED, FinishReason.REFUSED)
+
+
+def complete(context: StageContext, current: RoundRecord, stage: Stage, next_stage: Stage | None = None) -> Iterator[Event]:
+    """Complete the requests planned for `stage`, all in one batch, and store the completions.
+
+    Those of a model on this machine are stored in one transaction; a server's each as it finishes, because it was paid for. Those answered
+    already are not asked again: an earlier session got that far; nor those about tasks that a person has retired since. What had come when
+    the user cancelled is kept, apart from the completions.
+    Raises StageCancelled when the user cancelled first, and ModelError when the engine failed or refused every request.
+    """
+    planned = _open_requests(context, current, stage)
+    if not planned and next_stage is None:
+        return
+    yield RequestsSent(stage, len(planned))
+    paid_for = context.engine.info.is_server
+    open_answers: dict[int, Completion] = {}
+    stored: set[int] = set()
+    requests = [Request(each.prefix, each.suffix, each.params, each.seed) for each in planned]
+    for event in context.engine.stream(requests, context.cancel) if requests else ():
+        match event:
+            case TextPiece(index, text):
+                yield TextStreamed(stage, planned[index].ordinal, text)
+            case Finished(index, completion):
+                if paid_for and completion.finish_reason not in _NO_ANSWER:
+                    context.pool.store_answers(current.id, [(planned[index].id, completion)], None)
+                    stored.add(index)
+                else:
+                    open_answers[index] = completion
+                yield RequestFinished(stage, planned[index].ordinal, completion)
+            case Restarted(attempt, cause):
+                open_answers.clear()
+                yield EngineRestarted(stage, attempt, cause)
+            case Retried(index, attempt, cause, wait):
+                yield RequestRetried(stage, planned[index].ordinal, attempt, cause, wait)
+            case EngineNoted(text):
+                yield from context.note(text)
+    answers = [(planned[index].id, completion) for index, completion in sorted(open_answers.items())]
+    if context.cancel.cancelled and (len(answers) + len(stored) < len(planned) or _any_cancelled(open_answers)):
+        if come := [(request_id, completion) for request_id, completion in answers if completion.text]:
+            context.pool.keep_cancelled(come)
+        raise StageCancelled
+    if len(answers) + len(stored) < len(planned):
+        raise ModelError(f"the engine answered {len(answers) + len(stored)} of {len(planned)} requests", "run the same command to go on")
+    if answers and not stored and all(each.finish_reason is FinishReason.REFUSED for _, each in answers):
+        _require_answers(context, current, stage, answers[0][1])
+    context.pool.store_answers(current.id, answers, next_stage)
+
+
+def _any_cancelled(completions: Mapping[int, Completion]) -> bool:
+    return any(each.finish_reason is FinishReason.CANCELLED for each in completions.values())
+
+
+def _require_answers(context: StageContext, current: RoundRecord, stage: Stage, refused: Completion) -> None:
+    """Raise ModelError unless an earlier session got some answer for the stage: it is not stored, so that it can be asked once more."""
+    if all(each.completion.finish_reason is FinishReason.REFUSED for each in context.pool.reader.completions(current.id, stage)):
+        raise context.engine.info.no_room(refused.detail)
+
+
+def _open_requests(context: StageContext, current: RoundRecord, stage: Stage) -> list[StoredRequest]:
+    reader = context.pool.reader
+    answered = {each.request_id for each in reader.completions(current.id, stage)}
+    drafts = {draft.task.id for draft in reader.drafts(current.id)}
+    return [
+        each for each in reader.requests(current.id, stage) if each.id not in answered and (each.task_id is None or each.task_id in drafts)
+    ]
