@@ -55,10 +55,6 @@ class PoolError(StudioError):
     exit_code = ExitCode.POOL
 
 
-class OldPoolError(PoolError):
-    """A pool of an earlier version: opened for writing it is brought to the present one, and can be read then."""
-
-
 class PoolInUse(PoolError):
     """A pool that another process is writing."""
 

@@ -208,13 +208,13 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
         if context.method.variant != "alpaca":
             ordinal = pool.reader.next_hand_ordinal(current.id, Stage.CLASSIFY)
             planned = classification_request(context, current, ordinal, task)
-            asked.append((yield from _ask(context, (current, Stage.CLASSIFY, ordinal), planned)))
+            asked.append((yield from _ask(context, Stage.CLASSIFY, ordinal, planned)))
             answer = answered(context, asked[-1].completion)
         task = replace(task, is_classification=answer)
     ordinal = pool.reader.next_hand_ordinal(current.id, Stage.INSTANCES)
     planned = instances_request(context, current, ordinal, task)
     planned = replace(planned, params=replace(planned.params, temperature=max(planned.params.temperature, TEMPERATURE)))
-    asked.append((yield from _ask(context, (current, Stage.INSTANCES, ordinal), planned)))
+    asked.append((yield from _ask(context, Stage.INSTANCES, ordinal, planned)))
     stored = StoredCompletion(0, ordinal, task_id, asked[-1].completion)
     decided = decided_instances(context, (current, ordinal), stored, label_first=bool(task.is_classification))
     decided = _beside(task.instances, decided)
@@ -234,8 +234,7 @@ def _require_written(task: Task, current: RoundRecord, finished: bool) -> None:
         raise UsageError(f"round {current.number} has still to write the instances of task {task.id}", "play on until it has")
 
 
-def _ask(context: StageContext, place: tuple[RoundRecord, Stage, int], planned: PlannedRequest) -> Generator[Event, None, HandRequest]:
-    current, stage, ordinal = place
+def _ask(context: StageContext, stage: Stage, ordinal: int, planned: PlannedRequest) -> Generator[Event, None, HandRequest]:
     yield RequestsSent(stage, 1)
     found: Completion | None = None
     request = Request(planned.prefix, planned.suffix, planned.params, planned.seed)
@@ -254,8 +253,6 @@ def _ask(context: StageContext, place: tuple[RoundRecord, Stage, int], planned: 
             case Noted(text):
                 yield from context.note(text)
     if context.cancel.cancelled and (found is None or found.finish_reason is FinishReason.CANCELLED):
-        if found is not None and found.text:
-            context.pool.ledger.keep_cancelled(current.id, HandRequest(stage, planned, found))
         raise StageCancelled
     if found is None:
         raise ModelError("the engine did not answer the request", "try again")

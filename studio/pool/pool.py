@@ -21,7 +21,7 @@ from studio.pool.core.files import (
     WriterLock,
     check_header,
     check_permissions,
-    check_readable,
+    checked,
     holder,
     now,
     open_writable,
@@ -91,7 +91,7 @@ class Queries(
         """
         place = resolved(path)
         check_header(place)
-        return Queries(check_readable(connect_readable(place)))
+        return Queries(checked(connect_readable(place)))
 
     def writer(self) -> WriterRecord | None:
         """Return who signed as the writer last and has not signed off: the present one, or one that was killed."""
@@ -148,15 +148,15 @@ class Pool:
 
     @staticmethod
     def open(path: Path, *, writable: bool = True) -> Pool:
-        """Open the pool at `path`, bringing an older one to the present version when it may be written.
+        """Open the pool at `path`.
 
-        Raises PoolError when it is missing, no pool, of a newer version, damaged, locked, not writable though `writable`, or when another
+        Raises PoolError when it is missing, no pool, of another version, damaged, locked, not writable though `writable`, or when another
         process writes it. The file is unchanged then.
         """
         place = resolved(path)
         check_header(place)
         if not writable:
-            return Pool(path, check_readable(connect_readable(place)), None)
+            return Pool(path, checked(connect_readable(place)), None)
         check_permissions(place)
         lock = WriterLock(place)
         try:
@@ -236,11 +236,6 @@ class Pool:
         with self._database.transaction():
             writes.insert_completions(self._database, [request for request, _ in answers], [completion for _, completion in answers])
             writes.advance(self._database, round_id, next_stage)
-
-    def keep_cancelled(self, texts: Sequence[tuple[int, Completion]]) -> None:
-        """Keep what had come of requests, by their ids, when the user stopped them. They stay unanswered."""
-        with self._database.transaction():
-            writes.insert_cancelled(self._database, texts)
 
     def replan_requests(
         self, round_id: int, stage: Stage, changed: Sequence[tuple[int, PlannedRequest]], more: Sequence[PlannedRequest]

@@ -23,16 +23,6 @@ _CANDIDATE = ("id", "request_id", "ordinal", "text", "input", "output")
 _TASK = ("id", "origin", "state", "instruction", "round_id", "candidate_id")
 _DECISION = ("candidate_id", "verdict", "reason", "score", "nearest_task_id", "seed_score", "mean_score", "decided_by", "decided_at")
 _NEIGHBOUR = ("candidate_id", "rank", "task_id", "score")
-_CANCELLED = (
-    "request_id",
-    "text",
-    "finish_reason",
-    "prompt_tokens",
-    "cached_tokens",
-    "completion_tokens",
-    "seconds",
-    "cancelled_at",
-)
 _INSTANCE = ("task_id", "position", "request_id", "input", "output", "verdict", "reason", "decided_by")
 
 
@@ -101,16 +91,6 @@ def insert_completions(database: Database, requests: Sequence[int], completions:
         raise ValueError(f"{len(completions)} completions for {len(requests)} requests")
     rows = ((request_id, *completion_values(completion)) for request_id, completion in zip(requests, completions, strict=True))
     database.insert("completions", _COMPLETION, rows)
-
-
-def insert_cancelled(database: Database, texts: Sequence[tuple[int, Completion]]) -> None:
-    """Insert what had come of requests that were cancelled."""
-    time = now()
-    rows = (
-        (request_id, storable(c.text), c.finish_reason.value, c.prompt_tokens, c.cached_tokens, c.completion_tokens, c.seconds, time)
-        for request_id, c in texts
-    )
-    database.insert("cancelled", _CANCELLED, rows)
 
 
 def insert_candidates(database: Database, round_id: int, decided: Sequence[DecidedCandidate]) -> None:

@@ -14,6 +14,7 @@ from studio.loop.events import CandidateDecided, Event, InstanceDecided, Request
 from studio.loop.session import Goal, Session
 from studio.loop.stages.asking import StageCancelled
 from studio.pool.actions.records import ActionState
+from studio.pool.browse import Selection
 from studio.pool.pool import Pool
 from studio.records import Decider, Stage, TaskState, Verdict
 from support.pools import ask
@@ -68,7 +69,7 @@ def test_a_candidate_accepted_late_is_active_at_once_and_can_get_its_instances(p
     assert pool.reader.task(task).is_classification is None
 
 
-def test_more_instances_given_up_are_kept_apart(pool: Pool, session: Session) -> None:
+def test_more_instances_given_up_leave_nothing_behind(pool: Pool, session: Session) -> None:
     list(session.run(Goal(rounds=1)))
     before = exported(pool.path)
     task = next(iter(pool.reader.task_ids(with_instances=True)[40:]))
@@ -77,11 +78,9 @@ def test_more_instances_given_up_are_kept_apart(pool: Pool, session: Session) ->
             if isinstance(event, TextStreamed):
                 session.cancel.cancel()
     session.go_on()
-    [(text,)] = ask(pool.path, "SELECT cancelled.text FROM cancelled JOIN requests ON requests.id = request_id WHERE ordinal = -1")
-    assert text
     assert (exported(pool.path), session.steering.next_undo) == (before, None)
     list(session.steering.more_instances(task))
-    assert pool.reader.task_requests(task)[-1].ordinal == -2
+    assert pool.reader.task_requests(task)[-1].ordinal == -1
 
 
 def test_more_instances_differ_from_those_that_are_there(pool: Pool, session: Session) -> None:
@@ -135,7 +134,7 @@ def test_drafts_may_change_while_a_stage_given_up_is_still_planned(pool: Pool, s
     assert pool.reader.task(task_of(pool, come)).is_classification is not None
 
 
-def test_what_came_before_a_cancellation_is_kept_apart(pool: Pool, session: Session) -> None:
+def test_a_cancelled_stage_is_asked_again_as_if_it_had_not_begun(pool: Pool, session: Session) -> None:
     play_until(session, Stage.INSTRUCTIONS)
     streamed = 0
     with pytest.raises(StageCancelled):
@@ -143,9 +142,6 @@ def test_what_came_before_a_cancellation_is_kept_apart(pool: Pool, session: Sess
             streamed += isinstance(event, TextStreamed)
             if streamed == 30:
                 session.cancel.cancel()
-    kept = pool.reader.cancelled(1, Stage.INSTRUCTIONS)
-    assert [each.ordinal for each in kept] == [0, 1, 2, 3, 4]
-    assert all(each.completion.text for each in kept)
     assert pool.reader.completions(1, Stage.INSTRUCTIONS) == []
     session.go_on()
     list(session.run(Goal(rounds=1)))
@@ -227,9 +223,9 @@ def test_retired_tasks_stay_out_and_are_still_compared_with(pool: Pool, session:
     with pytest.raises(UsageError, match="not retired"):
         session.steering.restore(3)
     session.steering.mark(3, True)
-    assert list(pool.reader.marked_ids()) == [3]
+    assert list(pool.reader.browse_ids(Selection(marked=True))) == [3]
     session.steering.undo()
-    assert list(pool.reader.marked_ids()) == []
+    assert list(pool.reader.browse_ids(Selection(marked=True))) == []
     with pytest.raises(PoolError, match="no task 999"):
         session.steering.mark(999, True)
 

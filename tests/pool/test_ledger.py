@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from studio.engine.api import Completion, FinishReason
 from studio.errors import UsageError
-from studio.pool import schema
 from studio.pool.actions.changes import set_row
 from studio.pool.actions.records import HandDecision, HandRequest, MoreInstances, Note
 from studio.pool.pool import Pool
 from studio.pool.records import DecidedInstance, PlannedRequest
 from studio.records import Decider, Neighbour, Novelty, Stage, Verdict
 from support.dying import DIED, DONE, die_at
-from support.pools import PARAMS, PREFIX, RAW, ask, assert_sound, contents, decided_candidates, in_child, make_pool, walk_round
+from support.pools import PARAMS, PREFIX, RAW, ask, assert_sound, contents, decided_candidates, in_child
 
 NOTE = Note("test", "did something")
 PLANNED = PlannedRequest(PREFIX, "another suffix", PARAMS, 99, (5, 4))
@@ -132,7 +128,7 @@ def test_what_belongs_to_a_former_attempt_is_left_alone(planned: Pool) -> None:
     planned.record_candidates(2, decided_candidates(5, 13), Stage.CLASSIFY)
     ACTIONS["supersede"](planned)
     assert [request.parents for request in planned.reader.requests(2, Stage.INSTRUCTIONS)] == [(5, 4), (5, 4)]
-    assert planned.reader.is_superseded(3)
+    assert ask(planned.path, "SELECT id FROM rounds WHERE stage = 'superseded'") == [(3,)]
     rejected = HandDecision(Verdict.REJECTED, "by_hand", NOVELTY)
     refused: list[Callable[[], object]] = [
         lambda: planned.ledger.set_retired(NOTE, 13, retired=False),
@@ -151,27 +147,3 @@ def test_what_belongs_to_a_former_attempt_is_left_alone(planned: Pool) -> None:
 def test_changes_name_no_other_columns(planned: Pool) -> None:
     with pytest.raises(ValueError, match="no columns"), planned._database.transaction():
         set_row(planned._database, "tasks", 1, {"id": 7})
-
-
-def test_a_pool_of_version_2_comes_forward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "pool.db"
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:2])
-    make_pool(path)
-    monkeypatch.undo()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(
-            "INSERT INTO models VALUES (1, 'ab', 'Tiny', '', '', '', 1, 1, 1);"
-            "INSERT INTO runs VALUES (1, '{}', '0', '0.1.0', 1, '2026-01-01T00:00:00Z');"
-            "INSERT INTO rounds VALUES (1, 1, 1, 'done', '2026-01-01T00:00:00Z', '2026-01-01T00:01:00Z');"
-            "INSERT INTO rounds VALUES (2, 1, 2, 'instructions', '2026-01-01T00:02:00Z', NULL);"
-        )
-    with Pool.open(path) as pool:
-        current = pool.reader.open_round()
-        assert current is not None
-        assert (current.id, current.number, current.stage) == (2, 2, Stage.INSTRUCTIONS)
-        assert pool.reader.next_undo() is None
-        pool.ledger.set_overrides(NOTE, 2, '{"threshold": 0.5}')
-        pool.commit_round(2)
-        walk_round(pool)
-    assert ask(path, "SELECT number, stage FROM rounds ORDER BY id") == [(1, "done"), (2, "done"), (3, "done")]
-    assert_sound(path)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError
-from studio.pool import schema
 from studio.pool.core import database
+from studio.pool.core.files import APPLICATION_ID, VERSION
 from studio.pool.pool import Pool, Queries
 from support.pools import ask, assert_sound, digest, in_child, make_pool, walk_round
 
@@ -23,10 +23,13 @@ def _foreign(path: Path) -> None:
         connection.commit()
 
 
-def _newer(path: Path) -> None:
-    make_pool(path)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 99")
+def _of_version(version: int) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        make_pool(path)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"PRAGMA user_version = {version}")
+
+    return make
 
 
 def _truncated(path: Path) -> None:
@@ -44,7 +47,7 @@ def _overwritten(path: Path) -> None:
 
 def _without_tables(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("CREATE TABLE other (id INTEGER)")
         connection.commit()
 
@@ -54,7 +57,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda path: path.write_text("hello " * 100), "is no SQLite database"),
     "short": (lambda path: path.write_bytes(b"SQLite format 3\x00"), "is no SQLite database"),
     "foreign": (_foreign, "another program"),
-    "newer": (_newer, f"has version 99, this studio knows versions up to {schema.VERSION}"),
+    "newer": (_of_version(99), f"has version 99, this studio knows versions up to {VERSION}"),
+    "older": (_of_version(8), f"has version 8, from before the first release; this studio knows version {VERSION}"),
     "truncated": (_truncated, "is damaged"),
     "overwritten": (_overwritten, "is damaged"),
     "without tables": (_without_tables, "its tables are missing"),

@@ -76,7 +76,7 @@ FEW = {
     "newest_tasks": "stops at the limit",
     "search": "the matches of some words, by rank",
     "rejected_candidates": "the matches of some words",
-    **dict.fromkeys(("cancelled", "judged_candidates", "round_result"), "what one round has"),
+    **dict.fromkeys(("judged_candidates", "round_result"), "what one round has"),
     **dict.fromkeys(("child_ids", "steps"), "what one task has"),
     **dict.fromkeys(("contestants", "human_answers", "training_losses", "opinions"), "what one study has"),
 }

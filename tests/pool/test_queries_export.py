@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from studio.pool import stream as queries_export
+from studio.pool.core.rows import sampling_of
 from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.formats import FORMATS
 from studio.pool.pool import Pool, Queries
 from studio.pool.records import ExportTask
 from studio.records import Decider, Instance, Neighbour, Origin, SeedTask
-from support.pools import MODEL, seed_tasks, walk_round
+from support.pools import MODEL, ask, seed_tasks, walk_round
+from support.steering import steered_pool
 
 
 def test_a_generated_task_comes_with_its_provenance(walked: Pool) -> None:
@@ -118,3 +120,20 @@ def test_an_export_asks_by_the_chunk_and_not_by_the_task(walked: Pool, tmp_path:
     for _ in range(4):
         walk_round(walked)
     assert asked() == few
+
+
+def test_the_views_tell_what_the_queries_tell(tmp_path: Path) -> None:
+    path = steered_pool(tmp_path / "pool.db", 0)
+    with Queries.open(path) as reader:
+        exported = [
+            (task.id, task.origin, task.round, task.is_classification, task.instruction, each.input, each.output)
+            for task in reader.export_tasks(True)
+            for each in task.instances
+        ]
+        assert ask(path, "SELECT * FROM dataset ORDER BY task_id") == exported
+        told = [(each.id, each.reason, each.score, each.text) for each in reader.rejected_candidates(1000)]
+        assert ask(path, "SELECT candidate_id, reason, score, text FROM rejected ORDER BY 1 DESC") == told
+        for found, prompt, completion, params in ask(path, "SELECT request_id, prompt, completion, params FROM request_prompts"):
+            request = reader.request(found)
+            assert (request.prefix + request.suffix, request.params) == (prompt, sampling_of(params))
+            assert completion == (request.completion and request.completion.text)

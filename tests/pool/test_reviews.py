@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import pytest
 
 from studio.errors import PoolError
 from studio.insight.studies.review import draw, open_review
-from studio.pool import schema
 from studio.pool.actions.records import Note
 from studio.pool.browse import Selection
 from studio.pool.exchange.export import ExportOptions, export_to_files
@@ -20,7 +17,7 @@ from studio.pool.pool import Pool, Queries
 from studio.pool.studies.reviews import ALL, BLANK, Annotation, Keep, Rating, ReviewPlan, Strata
 from support.bulk_pool import bulk_pool
 from support.dying import assert_all_or_nothing
-from support.pools import ask, assert_sound, contents, make_pool, walk_round
+from support.pools import ask, assert_sound, contents, walk_round
 from support.reviews import rated, sheet
 
 PLAN = ReviewPlan(12, "x")
@@ -175,34 +172,3 @@ def test_an_export_that_keeps_nothing_says_so(drawn: Pool, tmp_path: Path) -> No
     with pytest.raises(PoolError, match="no task with instances has these tags"):
         export_to_files(drawn.reader, tmp_path / "data.jsonl", ExportOptions(keep=Keep(tags=("none",))), drawn.path)
     assert not (tmp_path / "data.jsonl").exists()
-
-
-def test_a_pool_of_version_3_comes_forward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "pool.db"
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:3])
-    with Pool.open(make_pool(path)) as pool:
-        walk_round(pool)
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
-    monkeypatch.undo()
-    with Pool.open(path) as pool:
-        assert pool.reader.reviews() == []
-        assert [item.task_id for item in pool.reader.review_items(open_review(pool.reader, pool.reviews, PLAN).id)] != []
-        pool.reviews.put(1, "anna", 0, FULL)
-    assert ask(path, "SELECT count(*) FROM ratings") == [(1,)]
-    assert_sound(path)
-
-
-def test_the_rows_that_older_versions_left_of_ratings_taken_back_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "pool.db"
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:7])
-    with Pool.open(bulk_pool(path, 60)) as pool:
-        open_review(pool.reader, pool.reviews, PLAN)
-        for position, rating in enumerate((rated("n--"), Rating(skipped=True), Rating(note="odd"))):
-            pool.reviews.put(1, "anna", position, rating)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("INSERT INTO ratings SELECT 1, position + 5, rater_id, NULL, NULL, NULL, 0, '' FROM ratings")
-    monkeypatch.undo()
-    with Pool.open(path) as pool:
-        assert sorted(pool.reader.ratings(1, "anna")) == [0, 1, 2]
-    assert_sound(path)

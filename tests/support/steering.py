@@ -145,7 +145,7 @@ def assert_index_follows(session: Session, pool: Pool) -> None:
         assert kept.batch([text]).novelty(0) == fresh.batch([text]).novelty(0)
 
 
-LOGS = ("actions", "action_steps", "action_targets", "decisions", "cancelled", "sqlite_sequence")
+LOGS = ("actions", "action_steps", "action_targets", "decisions", "sqlite_sequence")
 """What only grows: to take something back is one more entry."""
 
 

@@ -141,8 +141,6 @@ def complete(context: StageContext, current: RoundRecord, stage: Stage, next_sta
                 yield from context.note(text)
     answers = [(planned[index].id, completion) for index, completion in sorted(open_answers.items())]
     if context.cancel.cancelled and (len(answers) + len(stored) < len(planned) or _any_cancelled(open_answers)):
-        if come := [(request_id, completion) for request_id, completion in answers if completion.text]:
-            context.pool.keep_cancelled(come)
         raise StageCancelled
     if len(answers) + len(stored) < len(planned):
         raise ModelError(f"the engine answered {len(answers) + len(stored)} of {len(planned)} requests", "run the same command to go on")

@@ -17,9 +17,6 @@ from studio.pool.records import PlannedRequest
 from studio.pool.writes import insert_requests
 from studio.records import Decider, Stage
 
-_ASIDE = 1 << 40
-"""Added to ordinals for a moment, so that two attempts can pass each other."""
-
 
 def insert_attempt(database: Database, round_id: int, requests: Sequence[PlannedRequest], overrides: str | None) -> int:
     """Store another attempt at a round, with `requests` for its instructions, as superseded; return its id. Within a transaction."""
@@ -43,11 +40,9 @@ def swap_attempts(database: Database, round_id: int, attempt: int) -> set[int]:
     coming: Mapping[str, Any] = json.loads(text)
     rows = database.execute("SELECT id, state, compared FROM tasks WHERE round_id = ?", (round_id,)).fetchall()
     going = {"stage": stage, "overrides": overrides, "tasks": {str(task_id): [state, compared] for task_id, state, compared in rows}}
-    database.execute(
-        "UPDATE requests SET round_id = ?, ordinal = ordinal + ? WHERE round_id = ? AND ordinal >= 0", (attempt, _ASIDE, round_id)
-    )
-    database.execute("UPDATE requests SET round_id = ? WHERE round_id = ? AND ordinal BETWEEN 0 AND ?", (round_id, attempt, _ASIDE - 1))
-    database.execute("UPDATE requests SET ordinal = ordinal - ? WHERE round_id = ? AND ordinal >= ?", (_ASIDE, attempt, _ASIDE))
+    # Places are taken once: the requests of the one wait under a number that no round has, until those of the other have passed.
+    for left, entered in ((round_id, -attempt), (attempt, round_id), (-attempt, attempt)):
+        database.execute("UPDATE requests SET round_id = ? WHERE round_id = ? AND ordinal >= 0", (entered, left))
     database.execute("UPDATE tasks SET round_id = ?, state = 'retired', compared = 0 WHERE round_id = ?", (attempt, round_id))
     for task_id, (state, compared) in coming["tasks"].items():
         database.execute("UPDATE tasks SET round_id = ?, state = ?, compared = ? WHERE id = ?", (round_id, state, compared, int(task_id)))
@@ -143,6 +138,24 @@ def to_json(changes: Sequence[Change]) -> str:
 def from_json(text: str) -> list[Change]:
     """Return the changes that `to_json` wrote."""
     return [_KINDS[values.pop("kind")](**values) for values in json.loads(text)]
+
+
+_TARGETS = {"neighbours": "candidates", "request_parents": "requests", "task_tags": "tasks", "task_notes": "tasks"}
+
+
+def targets(change: Change) -> list[tuple[str, int]]:
+    """Return what a change is about, by table and id: a task's tags are the task, a candidate's decision is the candidate."""
+    match change:
+        case RowChange(table, row_id):
+            return [(table, row_id)]
+        case ListChange(table, owner):
+            return [(_TARGETS[table], owner)]
+        case DecisionChange(candidate_id):
+            return [("candidates", candidate_id)]
+        case ParametersChange(round_id):
+            return [("rounds", round_id)]
+        case AttemptChange(round_id, attempt):
+            return [("rounds", round_id), ("rounds", attempt)]
 
 
 def apply(database: Database, change: Change, action_id: int, *, forward: bool) -> set[int]:

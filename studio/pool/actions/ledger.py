@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from studio.engine.api import Completion, FinishReason
 from studio.errors import UsageError
 from studio.pool.actions import changes
 from studio.pool.actions.changes import Journal, insert_attempt
 from studio.pool.actions.records import (
     ActionRecord,
     ActionState,
-    CancelledText,
     ComparedTask,
     Effect,
     HandDecision,
@@ -23,12 +20,11 @@ from studio.pool.actions.records import (
     MoreInstances,
     Note,
 )
-from studio.pool.core.database import Database, Reader, chunks, explained
+from studio.pool.core.database import Database, Reader, chunks
 from studio.pool.core.files import now
 from studio.pool.core.rows import COMPLETION_FIELDS, completion_values, prompt_id, sampling_id, storable_or_none
 from studio.pool.records import PlannedRequest, RoundRecord
 from studio.pool.studies.reviews import Annotation
-from studio.pool.writes import insert_cancelled
 from studio.records import Decider, Origin, Stage, TaskState, Verdict
 from studio.text import storable
 
@@ -50,8 +46,8 @@ def next_hand_ordinal(database: Database, round_id: int, stage: str) -> int:
     return int(row[0]) if row else -1
 
 
-def insert_hand_requests(database: Database, round_id: int, requests: Sequence[HandRequest], *, answered: bool = True) -> list[int]:
-    """Store requests, with their answers if they are `answered`; return their ids. Within a transaction."""
+def insert_hand_requests(database: Database, round_id: int, requests: Sequence[HandRequest]) -> list[int]:
+    """Store requests with their answers; return their ids. Within a transaction."""
     ids = []
     for request in requests:
         values = {
@@ -64,8 +60,7 @@ def insert_hand_requests(database: Database, round_id: int, requests: Sequence[H
         places = ", ".join("?" * len(values))
         sql = f"INSERT INTO requests ({', '.join(values)}) VALUES ({places}) RETURNING id"
         (request_id,) = database.execute(sql, tuple(values.values())).fetchone()
-        if answered:
-            database.insert("completions", ("request_id", *COMPLETION_FIELDS), [(request_id, *completion_values(request.completion))])
+        database.insert("completions", ("request_id", *COMPLETION_FIELDS), [(request_id, *completion_values(request.completion))])
         ids.append(int(request_id))
     return ids
 
@@ -129,12 +124,6 @@ class Ledger:
                 (instance_id,) = self._database.execute(sql, values).fetchone()
                 journal.row("instances", instance_id, {"verdict": instance.verdict.value, "reason": instance.reason})
         return self._effect(note, journal)
-
-    def keep_cancelled(self, round_id: int, request: HandRequest) -> None:
-        """Keep a request that a person asked for and then stopped, with what had come of it. This is no action: it cannot be undone."""
-        with self._database.transaction():
-            (request_id,) = insert_hand_requests(self._database, round_id, [request], answered=False)
-            insert_cancelled(self._database, [(request_id, request.completion)])
 
     def set_retired(self, note: Note, task_id: int, *, retired: bool) -> Effect:
         """Retire a task or bring it back. New candidates are compared with it either way."""
@@ -202,6 +191,8 @@ class Ledger:
             journal = Journal(database, action_id)
             yield journal
             database.execute("UPDATE actions SET changes = ? WHERE id = ?", (changes.to_json(journal.changes), action_id))
+            targets = {target for change in journal.changes for target in changes.targets(change)}
+            database.insert("action_targets", ("target", "target_id", "action_id"), ((*target, action_id) for target in sorted(targets)))
             self._step(action_id, "do")
 
     def _turn(self, state: str, *, forward: bool) -> Effect | None:
@@ -291,12 +282,6 @@ def next_action(database: Database, state: str) -> tuple[tuple[int, str, list[ch
         passed.append(last)
 
 
-_CANCELLED = (
-    "SELECT request_id, ordinal, text, finish_reason, prompt_tokens, completion_tokens, cached_tokens, cancelled.seconds, cancelled_at"
-    " FROM cancelled JOIN requests ON requests.id = request_id WHERE round_id = ? AND stage = ? ORDER BY cancelled.id"
-)
-
-
 class LedgerQueries(Reader):
     """Actions, round parameters, and which tasks new candidates are compared with."""
 
@@ -353,21 +338,3 @@ class LedgerQueries(Reader):
             for task_id, instruction, is_seed, compared in self._database.rows(sql, piece):
                 found.append(ComparedTask(task_id, instruction, bool(is_seed), bool(compared)))
         return found
-
-    def marked_ids(self) -> array[int]:
-        """Return the ids of the tasks marked for review, in ascending order."""
-        with explained(self._database.path):
-            return array("q", (row[0] for row in self._database.connection.execute("SELECT id FROM tasks WHERE marked ORDER BY id")))
-
-    def is_superseded(self, round_id: int) -> bool:
-        """Return whether a round is a former attempt that was written anew."""
-        return self._database.row("SELECT 1 FROM rounds WHERE id = ? AND stage = 'superseded'", (round_id,)) is not None
-
-    def cancelled(self, round_id: int, stage: Stage) -> list[CancelledText]:
-        """Return what had come of a stage's requests when the user stopped it, oldest first."""
-        return [
-            CancelledText(request_id, ordinal, Completion(text, FinishReason(reason), prompt, written, cached, seconds), at)
-            for request_id, ordinal, text, reason, prompt, written, cached, seconds, at in self._database.rows(
-                _CANCELLED, (round_id, stage.value)
-            )
-        ]

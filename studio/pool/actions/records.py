@@ -102,13 +102,3 @@ class ComparedTask:
     instruction: str
     is_seed: bool
     compared: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CancelledText:
-    """What had come of a request when the user stopped its batch; `cancelled_at` is an ISO 8601 time in UTC."""
-
-    request_id: int
-    ordinal: int
-    completion: Completion
-    cancelled_at: str

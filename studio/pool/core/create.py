@@ -11,12 +11,14 @@ from pathlib import Path
 
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool import schema
 from studio.pool.core.database import Database, explained
-from studio.pool.migrate import migrate
+from studio.pool.core.files import APPLICATION_ID, VERSION
 from studio.pool.studies.evaluations import hold_out
 from studio.pool.tasks import insert_tasks
 from studio.records import HoldOut, Origin, SeedTask
+
+SCHEMA = Path(__file__).parents[1] / "schema.sql"
+"""Every table, index, trigger and view of a pool."""
 
 _ELSEWHERE = "name a pool in a folder that exists and that you may write"
 
@@ -72,8 +74,9 @@ def _fill(draft: Path, path: Path, seeds: Iterable[SeedTask], held: HoldOut | No
     with explained(path):
         connection = sqlite3.connect(draft, isolation_level=None)
         try:
-            connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-            migrate(connection, path)
+            connection.executescript(
+                f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};\n{SCHEMA.read_text('utf-8')}\nCOMMIT;"
+            )
             connection.execute("PRAGMA foreign_keys = ON")
             database = Database(draft, connection, writable=True)
             with database.transaction():

@@ -14,12 +14,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from studio.errors import OldPoolError, PoolError, PoolInUse
+from studio.errors import PoolError, PoolInUse
 from studio.paths import shown
-from studio.pool import schema
 from studio.pool.core.database import Database, connect_readable, connect_writable
-from studio.pool.migrate import migrate
 from studio.pool.records import WriterRecord
+
+APPLICATION_ID = 0x53495331
+"""SQLite's `application_id` of a pool: the bytes `SIS1`."""
+
+VERSION = 9
+"""SQLite's `user_version` of a pool with the tables of `schema.sql`."""
 
 # https://www.sqlite.org/fileformat.html section 1.3: 100 bytes, big-endian.
 _SIZE = 100
@@ -41,30 +45,29 @@ def resolved(path: Path) -> Path:
         ) from error
 
 
-def check_header(path: Path) -> int:
-    """Return the schema version that the pool file at `path` states.
-
-    Raises PoolError when there is no such file, when it cannot be read, is no pool, or is of a newer version than this studio knows.
-    """
+def check_header(path: Path) -> None:
+    """Raise PoolError when there is no pool file at `path`, when it cannot be read, is no pool, or is of another version."""
     head = _head(path)
     if not head:
         raise PoolError(f"{shown(path)} is empty, not a pool", "delete it, or name another file")
     if len(head) < _SIZE or not head.startswith(_MAGIC):
         raise PoolError(f"{shown(path)} is not a pool: it is no SQLite database", _NAME_A_POOL)
-    if int.from_bytes(head[_APPLICATION_ID]) != schema.APPLICATION_ID:
+    if int.from_bytes(head[_APPLICATION_ID]) != APPLICATION_ID:
         raise PoolError(f"{shown(path)} is a SQLite database of another program, not a pool", _NAME_A_POOL)
-    version = int.from_bytes(head[_USER_VERSION])
-    check_version(path, version)
-    return version
+    _check_version(path, int.from_bytes(head[_USER_VERSION]))
 
 
-def check_version(path: Path, version: int) -> None:
-    """Raise PoolError when a pool of schema `version` is newer than this studio."""
-    known = len(schema.MIGRATIONS)
-    if version > known:
+def _check_version(path: Path, version: int) -> None:
+    if version > VERSION:
         raise PoolError(
-            f"pool {shown(path)} has version {version}, this studio knows versions up to {known}",
+            f"pool {shown(path)} has version {version}, this studio knows versions up to {VERSION}",
             "it was written by a newer studio: upgrade self-instruct-studio",
+        )
+    # Version 0 has no tables yet, which is told apart.
+    if 0 < version < VERSION:
+        raise PoolError(
+            f"pool {shown(path)} has version {version}, from before the first release; this studio knows version {VERSION}",
+            "export it with the studio that wrote it, make a new pool, and `studio import` the file",
         )
 
 
@@ -148,33 +151,18 @@ def _held(path: Path) -> PoolInUse:
     return PoolInUse(f"pool {shown(path)} is being written by process {writer.pid} on {writer.host} since {writer.since}", hint)
 
 
-def check_tables(database: Database) -> int:
-    """Return the schema version that stands in the pool; raise PoolError when it is too new or the tables cannot be read.
+def checked(database: Database) -> Database:
+    """Return `database` when its tables can be read and are of this version; otherwise close it and raise PoolError.
 
     The header cannot tell of a version that is still in the WAL file, nor of damage.
     """
-    row = database.row("PRAGMA user_version")
-    version = int(row[0]) if row else 0
-    check_version(database.path, version)
-    if not database.row("SELECT 1 FROM sqlite_master WHERE name = 'tasks'"):
-        raise PoolError(f"pool {shown(database.path)} is damaged: its tables are missing", "restore it from a copy, or name another file")
-    database.row("SELECT count(*) FROM tasks WHERE id = 0")
-    return version
-
-
-def check_readable(database: Database) -> Database:
-    """Return `database` when its tables are of the present version; otherwise close it and raise PoolError.
-
-    That is an OldPoolError where opening for writing would help.
-    """
+    path = database.path
     try:
-        version = check_tables(database)
-        known = len(schema.MIGRATIONS)
-        if version < known:
-            raise OldPoolError(
-                f"pool {shown(database.path)} has version {version}, reading needs version {known}",
-                "go on with it once (`studio run`): that brings it up to date",
-            )
+        row = database.row("PRAGMA user_version")
+        _check_version(path, int(row[0]) if row else 0)
+        if not database.row("SELECT 1 FROM sqlite_master WHERE name = 'tasks'"):
+            raise PoolError(f"pool {shown(path)} is damaged: its tables are missing", "restore it from a copy, or name another file")
+        database.row("SELECT count(*) FROM tasks WHERE id = 0")
     except BaseException:
         database.close()
         raise
@@ -192,19 +180,13 @@ def check_permissions(path: Path) -> None:
 
 
 def open_writable(path: Path) -> Database:
-    """Open the pool file at `path` for writing, bring it to the present version and sign as its writer; call with the lock held."""
+    """Open the pool file at `path` for writing and sign as its writer; call with the lock held. Raises PoolError."""
     if path.with_name(path.name + "-wal").exists():
         # A killed writer's last commits. Looked at without the right to write first, since closing a writable connection would move them.
-        look = connect_readable(path)
-        try:
-            check_tables(look)
-        finally:
-            look.close()
-    database = connect_writable(path)
+        checked(connect_readable(path)).close()
+    database = checked(connect_writable(path))
     try:
-        check_tables(database)
         database.use_wal()
-        migrate(database.connection, path)
         sign(database)
     except BaseException:
         database.close()

@@ -154,7 +154,11 @@ class Evaluations:
         database = self._database
         with database.transaction():
             (evaluation,) = database.execute("SELECT evaluation_id FROM contestants WHERE id = ?", (contestant_id,)).fetchone()
-            sql = f"INSERT INTO answers VALUES ({', '.join('?' * 12)}) ON CONFLICT (contestant_id, position) DO NOTHING"
+            sql = (
+                "INSERT INTO answers (contestant_id, evaluation_id, position, prompt, text, finish_reason, detail, prompt_tokens,"
+                " cached_tokens, completion_tokens, seconds, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (contestant_id, position) DO NOTHING"
+            )
             for answer in answers:
                 # Everything of a completion but its probability: nothing is chosen here.
                 told = completion_values(answer.completion)[:-1]

@@ -21,7 +21,7 @@ from textual.widgets.option_list import Option
 
 from studio.engine.adapter import parted, with_adapter
 from studio.engine.catalog import DEFAULT_MODEL
-from studio.errors import OldPoolError, PoolError, StudioError, UsageError
+from studio.errors import PoolError, StudioError, UsageError
 from studio.launch import Opening, RunRequest
 from studio.loop.runs import Configuration
 from studio.loop.settings import DEFAULT_PROFILE, PROFILES, profile
@@ -311,8 +311,6 @@ def _figures(path: Path) -> str:
     try:
         with Queries.open(path) as reader:
             return f"{reader.generated()} generated tasks"
-    except OldPoolError:
-        return "from an earlier version: opening it brings it up to date"
     except PoolError:
         return "cannot be read"
 
