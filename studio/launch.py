@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from studio.engine.adapter import NO_ADAPTER, base_name
 from studio.engine.api import Engine
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.engine.options import MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
 from studio.engine.remote.address import is_address
 from studio.errors import ModelError, PoolError, UsageError

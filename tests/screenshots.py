@@ -17,7 +17,7 @@ from pathlib import Path
 from textual.app import App
 from textual.pilot import Pilot
 
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.launch import RunRequest
 from studio.loop.runs import Configuration, RunOptions
 from studio.tui.app import StudioApp

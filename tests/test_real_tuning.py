@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.engine.llama import LlamaEngine
+from studio.engine.llama.engine import LlamaEngine
 from studio.engine.options import EngineOptions
 from studio.pool.pool import Queries
 from studio.pool.studies.trainings import Side

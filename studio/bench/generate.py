@@ -15,13 +15,12 @@ from statistics import median
 from typing import Any
 
 from studio.bench.worker import Machine, in_worker
-from studio.engine import wire
 from studio.engine.api import CancelToken, EngineInfo, Finished, Request
-from studio.engine.catalog import find_model
-from studio.engine.identity import identify
-from studio.engine.open import open_engine
+from studio.engine.catalog import find_model, identify
+from studio.engine.llama.prefixes import SWITCH
+from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
-from studio.engine.prefix_store import SWITCH
+from studio.engine.process.pipe import request_message
 from studio.loop.events import StageFinished, StageStarted, Summary
 from studio.loop.prompts import Template, builtin_prompt
 from studio.loop.runs import Configuration, RunOptions, begin, intent
@@ -142,7 +141,7 @@ def _measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]
     info = _engine_info(bench)
     plain = {"path": identity.path, "threads": info.threads, "gpu_layers": bench.options.gpu_layers}
     requests = instance_requests(bench.requests, bench.tokens)
-    messages = [wire.request_message(request) for request in requests]
+    messages = [request_message(request) for request in requests]
     runs: dict[str, Callable[[], dict[str, Any]]] = {
         "sequential": lambda: in_worker("sequential", requests=messages, **plain),
         "engine": lambda: run_engine(bench, requests),

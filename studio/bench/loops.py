@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.engine import wire
 from studio.engine.api import SamplingParams
-from studio.engine.greedy import Greedy
-from studio.engine.prefix_cache import common_prefix
+from studio.engine.llama.decoding import Greedy
+from studio.engine.llama.prefixes import common_prefix
+from studio.engine.process.pipe import Message, request_of
 
 _CONTEXT = 4096
 """Room for the longest template of the method, an instruction and the longest completion."""
@@ -47,13 +47,13 @@ def open_llama(path: str, threads: int, gpu_layers: int) -> Iterator[Any]:
         llama.close()
 
 
-def complete_in_turn(path: str, threads: int, gpu_layers: int, requests: Sequence[wire.Message]) -> dict[str, Any]:
+def complete_in_turn(path: str, threads: int, gpu_layers: int, requests: Sequence[Message]) -> dict[str, Any]:
     """Complete `requests` with `Llama.generate`, the fastest that the high-level class offers: no text is made of the tokens.
 
     It keeps what a prompt shares with the one before it, so the template is evaluated once. It cannot be told not to draw the
     end of the text without a Python callback a token, but goes on after it: the number of tokens is the same.
     """
-    asked = [wire.request_of(message) for message in requests]
+    asked = [request_of(message) for message in requests]
     with open_llama(path, threads, gpu_layers) as llama:
         tokens = 0
         began = time.perf_counter()
@@ -78,9 +78,9 @@ def complete_in_turn(path: str, threads: int, gpu_layers: int, requests: Sequenc
 _BATCH = 512
 
 
-def complete_bare(path: str, threads: int, gpu_layers: int, parallel: int, requests: Sequence[wire.Message]) -> dict[str, Any]:
+def complete_bare(path: str, threads: int, gpu_layers: int, parallel: int, requests: Sequence[Message]) -> dict[str, Any]:
     """Complete `requests` in `parallel` sequences that share one evaluated prefix. Tokens stay numbers, nothing is matched or sent."""
-    asked = [wire.request_of(message) for message in requests]
+    asked = [request_of(message) for message in requests]
     loop = RawLoop(path, threads, gpu_layers, parallel)
     prompts = [loop.tokenise(request.prefix + request.suffix) for request in asked]
     began = time.perf_counter()

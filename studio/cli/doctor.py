@@ -11,7 +11,7 @@ from studio.cli.shared import print_json
 from studio.errors import ModelError
 
 if TYPE_CHECKING:
-    from studio.engine.llama_build import BuildFacts
+    from studio.engine.llama.build import BuildFacts
 
 
 @click.command()
@@ -37,12 +37,10 @@ def doctor_command(model: str, adapter: str, gpu_layers: int, as_json: bool) -> 
 
 def _examine(model: str, adapter: str, gpu_layers: int) -> tuple[dict[str, Any], ModelError | None]:
     """Return every figure, and the error that kept the model from loading."""
-    from studio.engine.catalog import models_folders
-    from studio.engine.child_process import log_folder
-    from studio.engine.identity import hash_cache_path
-    from studio.engine.llama_build import build_facts, gpu_warning, machine_gpus
-    from studio.engine.llama_devices import list_devices
+    from studio.engine.catalog import hash_cache_path, models_folders
+    from studio.engine.llama.build import build_facts, gpu_warning, list_devices, machine_gpus
     from studio.engine.options import usable_cores
+    from studio.engine.process.pipe import log_folder
 
     report: dict[str, Any] = {"versions": _versions(), "threads": usable_cores(), "gpus": machine_gpus(), "warning": ""}
     fault: ModelError | None = None
@@ -84,7 +82,7 @@ def _build(facts: BuildFacts) -> dict[str, Any]:
 
 
 def _prefix_cache() -> dict[str, Any]:
-    from studio.engine.prefix_store import BUDGET_BYTES, PrefixStore, open_store, store_folder
+    from studio.engine.llama.prefixes import BUDGET_BYTES, PrefixStore, open_store, store_folder
 
     usage = PrefixStore(store_folder()).usage()
     on = open_store() is not None
@@ -92,7 +90,7 @@ def _prefix_cache() -> dict[str, Any]:
 
 
 def _load(model: str, adapter: str, gpu_layers: int) -> dict[str, Any]:
-    from studio.engine.open import open_engine
+    from studio.engine.opening import open_engine
     from studio.engine.options import EngineOptions
     from studio.paths import user_path
 
@@ -156,7 +154,7 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def _device(device: dict[str, Any]) -> str:
-    from studio.engine.devices import gigabytes
+    from studio.engine.llama.setup import gigabytes
 
     words = f"{device['name']} ({device['description']}, {device['kind']}"
     if not device["memory_total"]:

@@ -46,7 +46,7 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
 
     from studio.cli.shared import progress_bar
     from studio.engine.api import CancelToken
-    from studio.engine.open import open_engine
+    from studio.engine.opening import open_engine
     from studio.headless import cancelled_by_signals
     from studio.insight.studies.judge import judge_items, prompt_version, sample
     from studio.pool.pool import Pool

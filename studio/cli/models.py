@@ -177,7 +177,7 @@ def _as_dict(entry: CatalogEntry, hashed: bool) -> dict[str, object]:
 
 
 def _sha256(entry: CatalogEntry, hashed: bool) -> str:
-    from studio.engine.identity import identify
+    from studio.engine.catalog import identify
 
     known = entry.identity.sha256 if entry.identity is not None else ""
     return known or (identify(entry.path).sha256 if hashed else "")
@@ -185,7 +185,7 @@ def _sha256(entry: CatalogEntry, hashed: bool) -> str:
 
 def _table(entries: list[CatalogEntry], hashed: bool) -> None:
     """Print the figures of each model on a line, with its path on the next: paths are long, and a table would break them."""
-    from studio.engine.figures import count_text, size_text
+    from studio.engine.catalog import count_text, size_text
     from studio.text import display_line
 
     rows: list[tuple[str, ...]] = [("name", "parameters", "quantisation", "context", "licence", "size")]

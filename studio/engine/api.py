@@ -30,7 +30,7 @@ class FinishReason(StrEnum):
 
 
 RepeatRule = Literal["", "items", "text"]
-"""What ends a completion early as repetition; see `studio.engine.repetition`."""
+"""What ends a completion early as repetition; see `studio.engine.text_stream`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.engine.gguf import MAGIC, Gguf, read_gguf
-from studio.engine.llama_build import knows_architecture
+from studio.engine.llama.build import knows_architecture
 from studio.engine.not_gguf import Kind
 from studio.errors import ModelError
 

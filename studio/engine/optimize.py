@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.catalog import models_folders
-from studio.engine.child_process import ChildDied, ChildProcess
 from studio.engine.gguf import Gguf, read_gguf
 from studio.engine.model_file import read_model, shard_of
 from studio.engine.options import usable_cores
+from studio.engine.process.pipe import ChildDied, ChildProcess
 from studio.errors import ModelError, UsageError
 from studio.text import display_line
 
@@ -26,7 +26,7 @@ BITS = {"Q4_0": 4.5, "Q8_0": 8.5}
 """Quantisation -> bits a weight. llama.cpp repacks both for the CPU's wide registers when it loads them."""
 ROUNDS = 3
 """How often speed is measured: original and copy in turn, medians count."""
-WORKER_COMMAND = (sys.executable, "-P", "-m", "studio.engine.optimize_worker")
+WORKER_COMMAND = (sys.executable, "-P", "-m", "studio.engine.llama.optimize_worker")
 _POLL_S = 0.2
 _LOG_LINES_IN_HINT = 4
 

@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, TextPiece
-from studio.engine.repetition import RepeatWatch
 from studio.engine.scripted_writer import write
-from studio.engine.text_stream import TextStream
+from studio.engine.text_stream import RepeatWatch, TextStream
 from studio.records import ModelIdentity
 
 SCRIPTED_MODEL = "scripted"

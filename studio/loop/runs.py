@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from studio import __version__
 from studio.config import keys_of, merged, read_assignment, read_environment, read_text, read_toml, require_known, validated, value_of
 from studio.engine.api import EngineInfo
-from studio.engine.identity import is_model
+from studio.engine.catalog import is_model
 from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import PoolError, UsageError
 from studio.loop.filters import FILTERS, INSTANCE_RULES

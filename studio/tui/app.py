@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import ThemeProvider
 
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.errors import StudioError, unexpected
 from studio.launch import EngineOpener, RunRequest
 from studio.loop.asking_anew import FIXED

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 from studio.engine.api import EngineInfo
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.errors import ModelError, StudioError, unexpected
 from studio.insight.studies.comparison import comparable
 from studio.launch import EngineOpener, Opening, OpenRun, RunRequest

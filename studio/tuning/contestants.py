@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.engine.adapter import adapter_label, check_adapter
-from studio.engine.catalog import find_model
+from studio.engine.catalog import describe, file_sha256, find_model, sha256_of
 from studio.engine.gguf import Gguf
-from studio.engine.identity import describe, file_sha256, sha256_of
 from studio.engine.model_file import read_model
 from studio.engine.options import EngineOptions
 from studio.engine.remote.address import is_address

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.api import CancelToken, Engine
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.errors import PoolError, UsageError
 from studio.insight.overlap.corpus import PoolSource, is_pool

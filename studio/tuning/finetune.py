@@ -13,9 +13,8 @@ from typing import Any
 from studio import __version__
 from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
-from studio.engine.catalog import find_model
+from studio.engine.catalog import find_model, identify
 from studio.engine.gguf import Gguf
-from studio.engine.identity import identify
 from studio.engine.model_file import read_model
 from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, UsageError

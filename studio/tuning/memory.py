@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from studio.engine.devices import gigabytes
 from studio.engine.gguf import Gguf
+from studio.engine.llama.setup import gigabytes
 from studio.errors import ModelError
 
 _LIBRARIES = 700_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.gguf import Gguf
-from studio.engine.llama_vocab import Vocabulary
+from studio.engine.llama.vocab import Vocabulary
 from studio.engine.model_file import read_whole
 from studio.errors import ModelError, PoolError
 from studio.pool.studies.trainings import Side

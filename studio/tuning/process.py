@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from studio.engine.api import CancelToken
-from studio.engine.child_process import ChildDied, ChildProcess
+from studio.engine.process.pipe import ChildDied, ChildProcess
 from studio.errors import ModelError, PoolError, StudioError, UsageError
 from studio.tuning.events import Ended, Event, Prepared, Resumed, Step, Validated, event_of
 from studio.tuning.job import Job

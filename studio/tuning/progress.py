@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from studio.engine.devices import gigabytes
+from studio.engine.llama.setup import gigabytes
 from studio.text import display_line
 from studio.tuning.events import Event, Finished, Loading, Opened, Prepared, Resumed, Step, Validated, Waiting
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 
 class Tokeniser(Protocol):
-    """What is asked of a vocabulary; `studio.engine.llama_vocab.Vocabulary` is one."""
+    """What is asked of a vocabulary; `studio.engine.llama.vocab.Vocabulary` is one."""
 
     @property
     def end_of_text(self) -> int: ...

@@ -10,8 +10,8 @@ import os
 import signal
 import sys
 
-from studio.engine import llama_log
-from studio.engine.child import Inbox, Outbox
+from studio.engine.llama.log import LOG
+from studio.engine.process.child import Inbox, Outbox
 from studio.errors import StudioError
 from studio.tuning.events import message_of
 from studio.tuning.job import job_of
@@ -29,7 +29,7 @@ def main() -> None:
     outbox = Outbox(os.dup(1))
     os.dup2(2, 1)
     inbox = Inbox(0)
-    llama_log.LOG.sink = sys.stderr
+    LOG.sink = sys.stderr
     try:
         _serve(inbox, outbox)
     except StudioError as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from studio.engine.llama import LlamaEngine
+from studio.engine.llama.engine import LlamaEngine
 from studio.engine.options import EngineOptions
 from support.engines import bundled_identity
 

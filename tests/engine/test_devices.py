@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.devices import Device, DeviceKind, Setup, choose, cpu_setup, kv_too_large, shares_memory, used_gpus
-from studio.engine.llama_devices import build_words, list_devices
-from studio.engine.model_facts import ModelFacts
+from studio.engine.llama.build import build_words, list_devices
+from studio.engine.llama.setup import Device, DeviceKind, ModelFacts, Setup, choose, cpu_setup, kv_too_large, shares_memory, used_gpus
 from studio.engine.options import EngineOptions, default_context
 
 GB = 1_000_000_000

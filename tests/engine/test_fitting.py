@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.devices import Setup
-from studio.engine.fitting import OutOfMemory, first_that_fits, number_tried, setups_to_try, speaks_of_memory, trying_line
+from studio.engine.llama.setup import OutOfMemory, Setup, first_that_fits, number_tried, setups_to_try, speaks_of_memory, trying_line
 from studio.engine.options import EngineOptions, default_context
 
 CPU = Setup(-1, 16, 17_664, 512, 512, 2, flash_attention=False)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from studio.engine.api import CancelToken, EngineEvent, Finished, FinishReason
-from studio.engine.llama import LlamaEngine
-from studio.engine.llama_batch import BatchRows
+from studio.engine.llama.context import BatchRows
+from studio.engine.llama.engine import LlamaEngine
 from support.engines import TEMPLATE, animal_requests, complete, request
 
 pytestmark = pytest.mark.real_model

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from studio.engine.api import CancelToken, EngineEvent, FinishReason, TextPiece
-from studio.engine.llama import LlamaEngine
-from studio.engine.llama_context import Cores
+from studio.engine.llama.context import Cores
+from studio.engine.llama.engine import LlamaEngine
 from studio.engine.options import EngineOptions
 from support.engines import animal_requests, bundled_identity, complete, outcome
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from studio.engine.api import CancelToken, EngineEvent, FinishReason, TextPiece
-from studio.engine.llama import LlamaEngine
+from studio.engine.llama.engine import LlamaEngine
 from studio.engine.options import EngineOptions
 from support.engines import TEMPLATE, animal_requests, bundled_identity, complete, outcome, request
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from studio.engine import llama_log
 from studio.engine.api import CancelToken, Completion, FinishReason, Request, TextPiece
-from studio.engine.llama import LlamaEngine
+from studio.engine.llama.engine import LlamaEngine
+from studio.engine.llama.log import LOG, install_log
 from studio.engine.options import EngineOptions
 from studio.errors import ModelError
 from support.engines import TEMPLATE, animal_requests, bundled_identity, complete, outcome, request
@@ -28,7 +28,7 @@ def reference() -> Iterator[Any]:
     import llama_cpp
 
     model = llama_cpp.Llama(bundled_identity().path, n_ctx=512, n_threads=1, logits_all=True, verbose=False)
-    llama_log.install()
+    install_log()
     yield model
     model.close()
 
@@ -165,7 +165,7 @@ def test_nothing_reaches_standard_error(capfd: pytest.CaptureFixture[str]) -> No
     engine.close()
     engine.close()
     assert capfd.readouterr() == ("", "")
-    assert llama_log.LOG.last(3)
+    assert LOG.last(3)
 
 
 def test_a_second_batch_beside_the_first_is_refused(llama: LlamaEngine) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from studio.engine import llama_log
 from studio.engine.api import FinishReason
-from studio.engine.llama import LlamaEngine
-from studio.engine.repetition import RepeatWatch
+from studio.engine.llama.engine import LlamaEngine
+from studio.engine.llama.log import install_log
+from studio.engine.text_stream import RepeatWatch
 from support.engines import ANIMALS, TEMPLATE, animal_requests, bundled_identity, complete, outcome, request
 
 pytestmark = pytest.mark.real_model
@@ -38,7 +38,7 @@ def test_the_probability_is_the_softmax_of_the_choices_logits(llama: LlamaEngine
 
     [completion] = complete(llama, animal_requests(1, choices=CHOICES))
     reference = llama_cpp.Llama(bundled_identity().path, n_ctx=256, n_threads=1, logits_all=True, verbose=False)
-    llama_log.install()
+    install_log()
     tokens = reference.tokenize(f"{TEMPLATE}Animal: {ANIMALS[0]}\nCan it fly?".encode(), special=False)
     yes, no = (reference.tokenize(choice.encode(), add_bos=False, special=False)[0] for choice in CHOICES)
     reference.eval(tokens)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from studio.engine.llama_build import BuildFacts, build_facts, features, gpu_warning, machine_gpus
-from studio.engine.llama_log import LogBuffer
+from studio.engine.llama.build import BuildFacts, build_facts, features, gpu_warning, machine_gpus
+from studio.engine.llama.log import LogBuffer
 
 
 def test_lines_are_put_together_and_debug_ones_left_out() -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import llama_cpp
 import pytest
 
-from studio.engine import llama_load, llama_log, llama_model
-from studio.engine.devices import Device, DeviceKind
-from studio.engine.fitting import OutOfMemory
-from studio.engine.identity import identify
-from studio.engine.llama import LlamaEngine
-from studio.engine.open import open_engine
+import studio.engine.llama.model as llama_load
+import studio.engine.llama.model as llama_model
+from studio.engine.catalog import identify
+from studio.engine.llama.engine import LlamaEngine
+from studio.engine.llama.log import LOG
+from studio.engine.llama.setup import Device, DeviceKind, OutOfMemory
+from studio.engine.opening import open_engine
 from studio.engine.options import MAX_PARALLEL, EngineOptions, default_context
 from studio.errors import ModelError
 from support.engines import animal_requests, bundled_identity, complete, outcome, request
@@ -32,8 +33,8 @@ import json, resource, sys
 from pathlib import Path
 import llama_cpp, psutil
 from studio.engine.gguf import read_gguf
-from studio.engine.llama import LlamaEngine
-from studio.engine.model_facts import model_facts
+from studio.engine.llama.engine import LlamaEngine
+from studio.engine.llama.setup import model_facts
 from studio.engine.options import EngineOptions
 from studio.errors import ModelError
 from support.engines import animal_requests, bundled_identity, complete
@@ -111,7 +112,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, above: Context) -> list[Context]:
     def make(model: Any, params: Any) -> Any:
         asked.append((params.n_seq_max, params.n_ctx))
         if params.n_seq_max > above[0] or params.n_ctx > above[1]:
-            llama_log.LOG.write(4, "llama_init_from_model: failed to initialize the context: failed to allocate buffer for kv cache\n")
+            LOG.write(4, "llama_init_from_model: failed to initialize the context: failed to allocate buffer for kv cache\n")
             return None
         return original(model, params)
 
@@ -132,7 +133,7 @@ def test_less_is_asked_for_until_it_fits_and_the_user_is_told(monkeypatch: pytes
 
 def test_a_failure_that_is_not_for_memory_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama_cpp, "llama_init_from_model", lambda *_: None)
-    llama_log.LOG.clear()
+    LOG.clear()
     with pytest.raises(ModelError, match=r"llama\.cpp refuses a context of 17664 tokens and 16 sequences"):
         LlamaEngine(bundled_identity(), EngineOptions(threads=1))
 

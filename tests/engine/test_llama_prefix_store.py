@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from studio.engine import llama_prefixes
+import studio.engine.llama.prefixes as prefixes
 from studio.engine.api import Completion
-from studio.engine.llama import LlamaEngine
-from studio.engine.llama_prefixes import Prefixes, fingerprint
+from studio.engine.llama.engine import LlamaEngine
+from studio.engine.llama.prefixes import Prefixes, PrefixStore, fingerprint
 from studio.engine.options import EngineOptions
-from studio.engine.prefix_store import PrefixStore
 from support.engines import animal_requests, bundled_identity, complete, outcome
 
 pytestmark = pytest.mark.real_model
@@ -26,7 +25,7 @@ Opener = Callable[..., LlamaEngine]
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PrefixStore:
     """A store for the tests' template, which is too short to be worth it otherwise."""
-    monkeypatch.setattr(llama_prefixes, "worth_storing", lambda _seconds, _size: True)
+    monkeypatch.setattr(prefixes, "worth_storing", lambda _seconds, _size: True)
     return PrefixStore(tmp_path)
 
 

@@ -9,9 +9,8 @@ import llama_cpp
 import numpy as np
 import pytest
 
-from studio.engine.llama_batch import BatchRows
-from studio.engine.llama_model import LlamaModel
-from studio.engine.llama_tiles import PLAIN_NOTICE, try_tiles
+from studio.engine.llama.context import PLAIN_NOTICE, BatchRows, try_tiles
+from studio.engine.llama.model import LlamaModel
 from studio.engine.options import EngineOptions
 from support.engines import bundled_identity
 from support.logits import divergence

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from studio.engine import llama_build
-from studio.engine.identity import describe, identify, is_model
+import studio.engine.llama.build as build
+from studio.engine.catalog import describe, identify, is_model
 from studio.engine.model_file import read_model
 from studio.errors import ModelError
 from support.tiny_models import header_only, tiny_adapter, tiny_model
@@ -63,16 +63,16 @@ def test_a_strangers_words_do_not_fill_the_screen(tmp_path: Path) -> None:
 
 
 def test_which_architectures_there_are_is_asked_of_the_library_that_will_load_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    llama_build._library_words.cache_clear()
+    build._library_words.cache_clear()
     (tmp_path / "libllama.so").write_bytes(b"\0llama\0brandnew9moe\0")
     monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(tmp_path))
     try:
-        assert [llama_build.knows_architecture(name) for name in ("brandnew9moe", "qwen3")] == [True, False]
-        llama_build._library_words.cache_clear()
+        assert [build.knows_architecture(name) for name in ("brandnew9moe", "qwen3")] == [True, False]
+        build._library_words.cache_clear()
         (tmp_path / "libllama.so").unlink()
-        assert llama_build.knows_architecture("anything"), "where there is nothing to look into, llama.cpp has the word"
+        assert build.knows_architecture("anything"), "where there is nothing to look into, llama.cpp has the word"
     finally:
-        llama_build._library_words.cache_clear()
+        build._library_words.cache_clear()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from studio.engine.catalog import find_model
 from studio.engine.gguf import read_gguf
 from studio.engine.model_file import read_model
 from studio.engine.not_gguf import refuse_downloads
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.errors import ModelError
 from support.tiny_models import header_only
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from studio.engine.api import CancelToken, EngineEvent, FinishReason, Restarted, TextPiece
-from studio.engine.llama import LlamaEngine
-from studio.engine.open import open_engine
+from studio.engine.llama.engine import LlamaEngine
+from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
-from studio.engine.process import ProcessEngine
+from studio.engine.process.client import ProcessEngine
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError
 from support.engines import animal_requests, bundled_identity, complete, outcome

@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
+import studio.engine.llama.optimize_worker as optimize_worker
 from studio.engine import optimize as module
-from studio.engine import perplexity
 from studio.engine.gguf import read_gguf
+from studio.engine.llama.optimize_worker import FILE_TYPE_NUMBERS, MeasuredModel, quantise
 from studio.engine.optimize import BITS, Comparison, Figures, default_target, optimize
-from studio.engine.optimize_worker import FILE_TYPE_NUMBERS, quantise
-from studio.engine.perplexity import MeasuredModel
 from studio.errors import ModelError, UsageError
 from support.engines import bundled_identity
 
@@ -27,7 +26,7 @@ TEXT = "Name three rivers of Europe.\nThe Rhine, the Danube and the Elbe.\n\n" *
 
 WORKER = """
 import sys
-from studio.engine import optimize_worker
+import studio.engine.llama.optimize_worker as optimize_worker
 fault = sys.argv[1]
 def answer(message):
     if message["kind"] == "quantise":
@@ -162,12 +161,12 @@ def test_perplexity_agrees_with_the_high_level_api() -> None:
     import llama_cpp
     import numpy as np
 
-    from studio.engine import llama_log
+    from studio.engine.llama.log import install_log
 
     found = surprises(SOURCE, TEXT, 1)
     assert len(found) == 255
     reference = llama_cpp.Llama(str(SOURCE), n_ctx=512, n_threads=1, logits_all=True, verbose=False)
-    llama_log.install()
+    install_log()
     tokens = reference.tokenize(TEXT.encode(), add_bos=False, special=False)[:512]
     reference.eval(tokens)
     scores = np.asarray(reference.scores[256:511], dtype=np.float64)
@@ -180,7 +179,7 @@ def test_perplexity_agrees_with_the_high_level_api() -> None:
 @pytest.mark.real_model
 def test_a_copy_in_q8_0(tmp_path: Path) -> None:
     """Eight bits keep what four bits held: the perplexity hardly moves. In a clean process, where nothing may reach the terminal."""
-    code = f"from studio.engine.optimize_worker import quantise; quantise({str(SOURCE)!r}, {str(tmp_path / 'copy')!r}, 'Q8_0', 1)"
+    code = f"from studio.engine.llama.optimize_worker import quantise; quantise({str(SOURCE)!r}, {str(tmp_path / 'copy')!r}, 'Q8_0', 1)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
     assert read_gguf(tmp_path / "copy").quantisation == "Q8_0"
@@ -198,7 +197,7 @@ def test_llama_cpp_says_what_it_cannot_quantise(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.real_model
 def test_speeds_of_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(perplexity, "_STEPS", 2)
+    monkeypatch.setattr(optimize_worker, "_STEPS", 2)
     model = MeasuredModel(str(SOURCE), 1)
     try:
         found = model.speeds(model.tokenise("One two three."))

@@ -10,7 +10,7 @@ import pytest
 
 from studio.cli import cli
 from studio.engine import options
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.engine.options import MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, default_context, usable_cores
 from studio.errors import UsageError
 from studio.loop.runs import RunOptions

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from studio.engine.catalog import BUNDLED, find_model, list_models
-from studio.engine.identity import identify
+from studio.engine.catalog import BUNDLED, find_model, identify, list_models
 from studio.engine.places import files_of_programs, gguf_files, ollama_models
 from studio.errors import ModelError
 from support.tiny_models import header_only, tiny_model

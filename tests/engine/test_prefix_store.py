@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine import prefix_store
-from studio.engine.prefix_store import PrefixStore, State, open_store, state_key, worth_storing
+import studio.engine.llama.prefixes as prefixes
+from studio.engine.llama.prefixes import PrefixStore, State, open_store, state_key, worth_storing
 
 KEY, OTHER, THIRD = (state_key("model", (number,)) for number in (1, 2, 3))
 
@@ -125,7 +125,7 @@ def test_keys_differ_by_all_that_matters() -> None:
 
 
 def test_the_switch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(prefix_store, "store_folder", lambda: tmp_path)
+    monkeypatch.setattr(prefixes, "store_folder", lambda: tmp_path)
     for word in ("off", " OFF ", "0", "no", "false"):
         assert open_store({"STUDIO_PREFIX_CACHE": word}) is None
     for environment in ({}, {"STUDIO_PREFIX_CACHE": "on"}, {"STUDIO_PREFIX_CACHE": ""}):

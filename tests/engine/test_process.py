@@ -1,4 +1,4 @@
-"""The engine in a child process, with a scripted model: faults at every phase."""
+"""The engine in a child client, with a scripted model: faults at every phase."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from studio.engine import child_process, process
+import studio.engine.process.client as client
+import studio.engine.process.pipe as pipe
 from studio.engine.api import CancelToken, EngineEvent, Finished, FinishReason, Restarted, TextPiece
 from studio.engine.options import EngineOptions
-from studio.engine.process import MAX_RESTARTS, ProcessEngine
+from studio.engine.process.client import MAX_RESTARTS, ProcessEngine
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError
 from studio.records import ModelIdentity
@@ -29,7 +30,7 @@ Opener = Callable[..., ProcessEngine]
 @pytest.fixture
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Opener]:
     """Opens engines with the fault `fault` after `after` events, `times` times; closes them in the end."""
-    monkeypatch.setattr(child_process, "log_folder", lambda: tmp_path / "logs")
+    monkeypatch.setattr(pipe, "log_folder", lambda: tmp_path / "logs")
     engines: list[ProcessEngine] = []
 
     def open_one(fault: str = "none", after: int = 0, times: int = 0) -> ProcessEngine:
@@ -163,15 +164,15 @@ def test_a_restart_killed_while_it_loads_is_one_more_attempt(opened: Opener, tmp
 
 
 def test_machine_memory_kills(tmp_path: Path) -> None:
-    assert child_process.machine_memory_kills() >= 0
+    assert pipe.machine_memory_kills() >= 0
     (tmp_path / "vmstat").write_text("nr_free_pages 7\noom_kill 12\n")
-    assert child_process.machine_memory_kills(tmp_path / "vmstat") == 12
-    assert child_process.machine_memory_kills(tmp_path / "missing") == 0
+    assert pipe.machine_memory_kills(tmp_path / "vmstat") == 12
+    assert pipe.machine_memory_kills(tmp_path / "missing") == 0
 
 
 def test_a_process_that_the_system_kills_for_memory_is_told_apart(opened: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter([0, 1, 1, 1])
-    monkeypatch.setattr(child_process, "machine_memory_kills", lambda: next(counts))
+    monkeypatch.setattr(pipe, "machine_memory_kills", lambda: next(counts))
     engine = opened("kill", 5, times=1)
     restarts: list[Restarted] = []
     complete(engine, REQUESTS, watch=lambda e: restarts.append(e) if isinstance(e, Restarted) else None)
@@ -192,7 +193,7 @@ def test_cancelling_is_passed_on(opened: Opener) -> None:
 def test_cancelling_works_even_if_the_process_hangs_and_the_next_batch_gets_a_new_one(
     opened: Opener, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(process, "_STALE_S", 0.1)
+    monkeypatch.setattr(client, "_STALE_S", 0.1)
     engine, cancel = opened("deaf", times=1), CancelToken()
     hung = engine.pid
     completions = collect(engine.stream(REQUESTS, cancel), len(REQUESTS), cancel_at_first_piece(cancel))
@@ -244,7 +245,7 @@ def test_the_process_ends_when_the_studio_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from studio.engine.options import EngineOptions\n"
-        "from studio.engine.process import ProcessEngine\n"
+        "from studio.engine.process.client import ProcessEngine\n"
         "from studio.records import ModelIdentity\n"
         f"command = (sys.executable, {str(CHILD)!r}, 'none', '0', {str(tmp_path / 'c')!r})\n"
         "engine = ProcessEngine(ModelIdentity('m', ''), EngineOptions(), command)\n"

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from studio.engine import child_process
+import studio.engine.process.pipe as pipe
 from studio.engine.api import CancelToken, EngineEvent, EngineInfo, Request, Restarted
 from studio.engine.options import EngineOptions
-from studio.engine.process import ProcessEngine
+from studio.engine.process.client import ProcessEngine
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Goal
 from studio.records import ModelIdentity
@@ -78,7 +78,7 @@ class KilledEngine:
 
 @pytest.mark.parametrize(("kills", "rounds"), [(6, 2), pytest.param(50, 9, marks=pytest.mark.slow)])
 def test_a_run_killed_at_many_moments_exports_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int, rounds: int) -> None:
-    monkeypatch.setattr(child_process, "log_folder", lambda: tmp_path / "logs")
+    monkeypatch.setattr(pipe, "log_folder", lambda: tmp_path / "logs")
     identity = ScriptedEngine().info.model
     command = (sys.executable, str(CHILD), "none", "0", str(tmp_path / "counter"))
     engine = KilledEngine(ProcessEngine(ModelIdentity(identity.name, identity.sha256), EngineOptions(), command), kills)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, FinishReason, Request, TextPiece
-from studio.engine.llama import LlamaEngine
-from studio.engine.open import open_engine
+from studio.engine.llama.engine import LlamaEngine
+from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.engine.remote.address import parse_address
 from studio.engine.remote.engine import PARALLEL, RemoteEngine

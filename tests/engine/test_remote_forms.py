@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.api import Completion, FinishReason
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.engine.remote.address import is_address, parse_address, reached
 from studio.engine.remote.client import proxy_for, values_of

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.errors import ModelError
 from studio.headless import Progress

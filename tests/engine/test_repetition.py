@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.engine.api import RepeatRule
-from studio.engine.repetition import RepeatWatch, is_periodic
+from studio.engine.text_stream import RepeatWatch, is_periodic
 
 LIST = " Name a fruit.\n10. Write a poem about rain.\n11. Explain how a lock works.\n"
 SUFFIX = "1. Sing a song.\n2. Count to ten.\n3. Draw a horse.\n4. Eat.\n5."

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from studio.engine.side_by_side import side_by_side
+from studio.engine.llama.engine import side_by_side
 
 
 def test_everything_comes_each_stream_in_its_order() -> None:

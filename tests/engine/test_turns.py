@@ -9,10 +9,10 @@ import pytest
 
 from studio.engine.api import CancelToken, FinishReason, Request, SamplingParams
 from studio.engine.gguf import read_gguf
-from studio.engine.llama_model import LlamaModel
-from studio.engine.open import open_engine
+from studio.engine.llama.model import LlamaModel
+from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
-from studio.engine.wire import request_message, request_of
+from studio.engine.process.pipe import request_message, request_of
 from studio.errors import ModelError
 from studio.tuning.chat_template import around_the_prompt
 from support.completions_server import CompletionsServer, serving

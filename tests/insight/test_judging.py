@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, FinishReason, Request
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import Interrupted, ModelError, PoolError
 from studio.insight.studies.judge import BATCH, MOST, judge_items, prompt_version, request_for, sample

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from studio.engine.api import CancelToken, Completion, Engine, EngineEvent, Finished, Request, Restarted, Retried, SamplingParams, TextPiece
-from studio.engine.catalog import bundled_model
-from studio.engine.identity import identify
+from studio.engine.catalog import bundled_model, identify
 from studio.records import ModelIdentity
 
 TEMPLATE = "Say whether each animal can fly.\n\n" + "".join(

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from studio.engine.llama_batch import BatchRows
-from studio.engine.llama_model import LlamaModel
+from studio.engine.llama.context import BatchRows
+from studio.engine.llama.model import LlamaModel
 from studio.engine.options import EngineOptions
 
 

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from studio.engine import child
+import studio.engine.process.child as child
 from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Request
-from studio.engine.devices import Setup
-from studio.engine.fitting import OutOfMemory, trying_line
+from studio.engine.llama.setup import OutOfMemory, Setup, trying_line
+from studio.engine.process.pipe import Message
 from studio.engine.scripted import ScriptedEngine
-from studio.engine.wire import Message
 from studio.errors import ModelError
 
 

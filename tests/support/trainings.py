@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+from studio.engine.catalog import identify
 from studio.engine.gguf import read_gguf
-from studio.engine.identity import identify
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import Side
 from studio.records import Instance, SeedTask

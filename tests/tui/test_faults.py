@@ -16,12 +16,12 @@ from textual.events import Resize
 from textual.geometry import Size
 from textual.widgets import Static
 
-from studio.engine import child_process
+import studio.engine.process.pipe as pipe
 from studio.engine.api import Engine
 from studio.engine.catalog import find_model
-from studio.engine.open import open_engine
+from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
-from studio.engine.process import MAX_RESTARTS, ProcessEngine
+from studio.engine.process.client import MAX_RESTARTS, ProcessEngine
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Session
 from studio.pool.pool import Pool, Queries
@@ -48,7 +48,7 @@ CHILD = Path(__file__).parents[1] / "support" / "scripted_child.py"
 @pytest.fixture
 def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], ProcessEngine]:
     """An engine in a process of its own that is killed in the middle of as many batches as one says."""
-    monkeypatch.setattr(child_process, "log_folder", lambda: tmp_path / "logs")
+    monkeypatch.setattr(pipe, "log_folder", lambda: tmp_path / "logs")
 
     def made(kills: int) -> ProcessEngine:
         counter, identity = tmp_path / "counter", ScriptedEngine().info.model

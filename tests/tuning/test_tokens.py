@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from studio.engine.catalog import bundled_model
 from studio.engine.gguf import read_gguf
-from studio.engine.llama_vocab import Vocabulary
+from studio.engine.llama.vocab import Vocabulary
 from studio.errors import ModelError
 from studio.tuning.chat_template import chat_texts
 from studio.tuning.tokens import Tokens, epoch_order, evaluation_steps, learning_rate, pieces, steps_of_epoch, tokenise

@@ -17,8 +17,7 @@ from typing import Any
 from studio.engine.api import Completion, FinishReason, Request, SamplingParams
 from studio.engine.remote.client import DONE
 from studio.engine.remote.errors import Answered, BrokenStream, EndUnsaid
-from studio.engine.repetition import RepeatWatch
-from studio.engine.text_stream import TextStream
+from studio.engine.text_stream import RepeatWatch, TextStream
 
 MAX_STOPS = 4
 """OpenAI's limit; what is more is watched for on this side alone."""

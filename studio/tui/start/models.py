@@ -16,8 +16,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from studio.engine.adapter import check_adapter, is_adapter, parted, with_adapter
-from studio.engine.catalog import BUNDLED, DEFAULT_MODEL, CatalogEntry, find_model, list_models
-from studio.engine.figures import count_text, size_text
+from studio.engine.catalog import BUNDLED, DEFAULT_MODEL, CatalogEntry, count_text, find_model, list_models, size_text
 from studio.engine.model_file import read_model
 from studio.engine.not_gguf import refuse_downloads
 from studio.engine.remote.address import is_address, parse_address

@@ -11,9 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
 from studio.engine.adapter import parted
-from studio.engine.catalog import DEFAULT_MODEL, CatalogEntry
-from studio.engine.figures import count_text, size_text
-from studio.engine.identity import identify
+from studio.engine.catalog import DEFAULT_MODEL, CatalogEntry, count_text, identify, size_text
 from studio.records import ModelIdentity
 from studio.tui.app import StudioApp
 from studio.tui.start.models import ModelDialog

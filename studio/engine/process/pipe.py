@@ -1,8 +1,9 @@
-"""Starts the model's process and exchanges messages with it; knows nothing of batches."""
+"""Starts the model's process and exchanges messages with it, JSON after its length in four bytes; knows nothing of batches."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -10,15 +11,91 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from studio.engine import wire
-from studio.engine.fitting import number_tried, speaks_of_memory
+from studio.engine.api import Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, SamplingParams, TextPiece
+from studio.engine.llama.setup import number_tried, speaks_of_memory
 from studio.paths import app_folder
+from studio.records import ModelIdentity
 
-CHILD_COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "studio.engine.child")
+Message = dict[str, Any]
+_LENGTH_BYTES = 4
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """Return the bytes of one message. Lone surrogates travel as JSON escapes."""
+    body = json.dumps(message, separators=(",", ":")).encode("ascii")
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+class Decoder:
+    """Puts messages together from bytes, however they are split."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Take more bytes and yield the messages they complete."""
+        self._held += data
+        while len(self._held) >= _LENGTH_BYTES:
+            end = _LENGTH_BYTES + int.from_bytes(self._held[:_LENGTH_BYTES], "big")
+            if len(self._held) < end:
+                return
+            body = bytes(self._held[_LENGTH_BYTES:end])
+            del self._held[:end]
+            message: Message = json.loads(body)
+            yield message
+
+
+def request_message(request: Request) -> Message:
+    """Return a request as a message."""
+    return asdict(request)
+
+
+def request_of(message: Message) -> Request:
+    """Return the request that `request_message` described."""
+    params = dict(message["params"])
+    params |= {"stop": tuple(params["stop"]), "choices": tuple(params["choices"])}
+    return Request(**{**message, "params": SamplingParams(**params)})
+
+
+def event_message(batch: int, event: EngineEvent) -> Message:
+    """Return an event of batch number `batch` as a message. Restarts are the studio's own and never travel."""
+    match event:
+        case TextPiece(index, text):
+            return {"kind": "piece", "batch": batch, "index": index, "text": text}
+        case Finished(index, completion):
+            return {"kind": "finished", "batch": batch, "index": index, "completion": asdict(completion)}
+        case _:
+            raise TypeError(f"{event!r} is no event of a model")
+
+
+def event_of(message: Message) -> EngineEvent:
+    """Return the event that `event_message` described."""
+    if message["kind"] == "piece":
+        return TextPiece(message["index"], message["text"])
+    fields = dict(message["completion"])
+    fields["finish_reason"] = FinishReason(fields["finish_reason"])
+    return Finished(message["index"], Completion(**fields))
+
+
+def info_message(info: EngineInfo) -> Message:
+    """Return the engine's description as a message."""
+    return {"kind": "ready", "info": asdict(info)}
+
+
+def info_of(message: Message) -> EngineInfo:
+    """Return the description that `info_message` gave."""
+    fields = dict(message["info"])
+    fields["model"] = ModelIdentity(**fields["model"])
+    fields["notices"] = tuple(fields["notices"])
+    return EngineInfo(**fields)
+
+
+CHILD_COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "studio.engine.process.child")
 """`-P` keeps files of the working folder from being imported in place of the studio's."""
 _READ_BYTES = 1 << 16
 _CLOSE_S = 2.0
@@ -35,7 +112,7 @@ class ChildDied(Exception):
     """The model's process has ended; the text says how.
 
     `killed` says that it was ended from outside, `out_of_memory` that it, or the whole machine, lacked memory, and `setup` with which of
-    `fitting.setups_to_try`. `illegal` says that it ran into an instruction that this CPU has not or that was not set up.
+    `setup.setups_to_try`. `illegal` says that it ran into an instruction that this CPU has not or that was not set up.
     """
 
     def __init__(self, cause: str, *, killed: bool = False, out_of_memory: bool = False, setup: int = 0, illegal: bool = False) -> None:
@@ -63,25 +140,25 @@ class ChildProcess:
                 env={**os.environ, "GGML_NO_BACKTRACE": "1", "PYTHONUNBUFFERED": "1"},
                 bufsize=0,
             )
-        self._decoder = wire.Decoder()
-        self._ready: list[wire.Message] = []
+        self._decoder = Decoder()
+        self._ready: list[Message] = []
 
     @property
     def pid(self) -> int:
         """The process's number."""
         return self._process.pid
 
-    def send(self, message: wire.Message) -> None:
+    def send(self, message: Message) -> None:
         """Write one message. Raises ChildDied."""
         pipe = _pipe(self._process.stdin)
-        data = memoryview(wire.encode(message))
+        data = memoryview(encode(message))
         try:
             while data:
                 data = data[os.write(pipe, data) :]
         except OSError as error:
             raise self._death() from error
 
-    def receive(self, timeout_s: float) -> wire.Message | None:
+    def receive(self, timeout_s: float) -> Message | None:
         """Return the next message, or None when none has come in time. Raises ChildDied once the process is gone and all is read."""
         if not self._ready:
             pipe = _pipe(self._process.stdout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from studio.engine import llama_log
+from studio.engine.llama.log import LOG, install_log, last_words
 from studio.errors import ModelError
 from studio.text import storable
 
@@ -18,15 +18,15 @@ class Vocabulary:
         import llama_cpp
 
         self._lib: Any = llama_cpp
-        llama_log.install()
-        llama_log.LOG.clear()
+        install_log()
+        LOG.clear()
         llama_cpp.llama_backend_init()
         params = llama_cpp.llama_model_default_params()
         params.vocab_only = True
         params.n_gpu_layers = 0
         self._model: Any = llama_cpp.llama_model_load_from_file(str(path).encode("utf-8", "surrogateescape"), params)
         if not self._model:
-            raise ModelError(f"{path}: llama.cpp cannot read this model's vocabulary", llama_log.last_words())
+            raise ModelError(f"{path}: llama.cpp cannot read this model's vocabulary", last_words())
         self._vocab: Any = llama_cpp.llama_model_get_vocab(self._model)
 
     @property

@@ -1,33 +1,82 @@
 """The llama.cpp engine: many sequences decoded together, few-shot templates evaluated once, contexts that compute side by side.
 
 The same batch of requests gives the same completions every time, whatever was run before: what is evaluated when follows from the requests
-alone (`scheduler`), each context has its own share of them, and each wave begins from the same state of its context (`llama_prefixes`).
+alone (`scheduler`), each context has its own share of them, and each wave begins from the same state of its context (`prefixes`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+import queue
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from studio.engine.adapter import tuned_name
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, LinkedToken, Request
-from studio.engine.choices import Fork, fork
-from studio.engine.identity import file_sha256
-from studio.engine.llama_abort import AbortFlag, AbortOnCancel
-from studio.engine.llama_batch import BatchRows
-from studio.engine.llama_context import LlamaContext
-from studio.engine.llama_model import LlamaModel
-from studio.engine.llama_prefixes import Prefixes, Tokens, fingerprint
-from studio.engine.llama_wave import WaveRun
+from studio.engine.catalog import file_sha256
+from studio.engine.llama.context import AbortFlag, AbortOnCancel, BatchRows, LlamaContext
+from studio.engine.llama.decoding import Fork, WaveRun, fork
+from studio.engine.llama.model import LlamaModel
+from studio.engine.llama.prefixes import Prefixes, PrefixStore, State, Tokens, common_prefix, fingerprint
+from studio.engine.llama.scheduler import Job, deal, first_jobs, plan_waves
 from studio.engine.options import PREFIX_SEQUENCES, EngineOptions
-from studio.engine.prefix_cache import common_prefix
-from studio.engine.prefix_store import PrefixStore, State
-from studio.engine.scheduler import Job, deal, first_jobs, plan_waves
-from studio.engine.side_by_side import side_by_side
 from studio.errors import ModelError
 from studio.records import ModelIdentity
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Item(Generic[T]):
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None
+
+
+def side_by_side(streams: Sequence[Iterator[T]], stop: Callable[[], None]) -> Iterator[T]:
+    """Yield what the streams give, as it comes; a single one is run on the caller's own thread.
+
+    When one raises, or the caller closes this generator, `stop` is called, which must bring the others to their end soon; what they give
+    until then is dropped. Raises the first error.
+    """
+    if len(streams) == 1:
+        yield from streams[0]
+        return
+    given: queue.SimpleQueue[_Item[T] | _End] = queue.SimpleQueue()
+    threads = [threading.Thread(target=_drain, args=(stream, given), name="side-by-side", daemon=True) for stream in streams]
+    for thread in threads:
+        thread.start()
+    running = len(threads)
+    try:
+        while running:
+            item = given.get()
+            if isinstance(item, _Item):
+                yield item.value
+                continue
+            running -= 1
+            if item.error is not None:
+                raise item.error
+    finally:
+        if running:
+            stop()
+        for thread in threads:
+            thread.join()
+
+
+def _drain(stream: Iterator[T], given: queue.SimpleQueue[_Item[T] | _End]) -> None:
+    error: BaseException | None = None
+    try:
+        for value in stream:
+            given.put(_Item(value))
+    except BaseException as raised:
+        error = raised
+    given.put(_End(error))
+
 
 _LEAST_SHARED_TOKENS = 16
 """A shorter prefix is not worth a batch of its own."""
@@ -52,8 +101,8 @@ class LlamaEngine:
     ) -> None:
         """Load the model at `identity.path`; `store` keeps evaluated templates between runs. Raises ModelError when loading fails.
 
-        `shrink` is the number of set-ups to leave out because memory was short with them before, see `fitting.setups_to_try`;
-        `plain` leaves out what this build of llama.cpp died of, see `llama_tiles`.
+        `shrink` is the number of set-ups to leave out because memory was short with them before, see `setup.setups_to_try`;
+        `plain` leaves out what this build of llama.cpp died of, see `context`.
         """
         self._identity = replace(identity, name=tuned_name(identity.name, options.adapter))
         self._adapter = options.adapter

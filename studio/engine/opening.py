@@ -6,8 +6,7 @@ from pathlib import Path
 
 from studio.engine.adapter import check_adapter, refuse_adapter
 from studio.engine.api import Engine
-from studio.engine.catalog import find_model
-from studio.engine.identity import identify
+from studio.engine.catalog import find_model, identify
 from studio.engine.model_file import read_model
 from studio.engine.not_gguf import refuse_downloads
 from studio.engine.options import MAX_PARALLEL, EngineOptions
@@ -38,6 +37,6 @@ def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine
     if options.adapter:
         check_adapter(Path(options.adapter), read_model(path))
     identity = identify(path)
-    from studio.engine.process import ProcessEngine
+    from studio.engine.process.client import ProcessEngine
 
     return ProcessEngine(identity, options)

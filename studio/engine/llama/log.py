@@ -73,7 +73,7 @@ def last_words() -> str:
 _callback: Any = None
 
 
-def install() -> None:
+def install_log() -> None:
     """Send llama.cpp's log into `LOG`. Safe to call again; the package sets its own callback when it is imported, so import it first."""
     global _callback
     import ctypes

@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from studio.engine import wire
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, Restarted, TextPiece
-from studio.engine.child_process import CHILD_COMMAND, ChildDied, ChildProcess
 from studio.engine.options import EngineOptions
+from studio.engine.process.pipe import CHILD_COMMAND, ChildDied, ChildProcess, Message, event_of, info_of, request_message
 from studio.errors import ModelError
 from studio.records import ModelIdentity
 
@@ -121,7 +120,7 @@ class ProcessEngine:
         if answer["kind"] == "failed":
             self._child.close(keep_log=True)
             raise ModelError(answer["message"], answer["hint"])
-        return wire.info_of(answer)
+        return info_of(answer)
 
     def _give_way_after(self, death: ChildDied) -> bool:
         """Ask the next process for less of what the last one died of; return whether it will do without matrix instructions from now on."""
@@ -191,16 +190,16 @@ class _Batch:
         self._requests = requests
         self._open = dict.fromkeys(range(len(requests)), "")
 
-    def message(self) -> wire.Message:
-        return {"kind": "batch", "batch": self.number, "requests": [wire.request_message(request) for request in self._requests]}
+    def message(self) -> Message:
+        return {"kind": "batch", "batch": self.number, "requests": [request_message(request) for request in self._requests]}
 
-    def take(self, message: wire.Message) -> Iterator[EngineEvent]:
+    def take(self, message: Message) -> Iterator[EngineEvent]:
         """Yield the event in `message`, if it has one. Raises ModelError for an error."""
         if message["kind"] == "error":
             raise ModelError(message["message"], message["hint"])
         if message["kind"] == "done":
             return
-        event = wire.event_of(message)
+        event = event_of(message)
         if isinstance(event, TextPiece):
             self._open[event.index] += event.text
         elif isinstance(event, Finished):

@@ -1,12 +1,17 @@
-"""Chooses how a model is set up from the devices of the machine: plain data in, plain data out, no device is touched here."""
+"""Chooses how a model is set up from its header and the devices of the machine, and what is tried when that does not fit the memory.
+
+Plain data in, plain data out: no device is touched here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 
-from studio.engine.model_facts import ModelFacts
+from studio.engine.gguf import Gguf
 from studio.engine.options import (
     BATCH_TOKENS_CPU,
     BATCH_TOKENS_GPU,
@@ -17,6 +22,59 @@ from studio.engine.options import (
     EngineOptions,
     default_context,
 )
+from studio.errors import ModelError
+
+_BYTES_OF_F16 = 2
+_KEYS_AND_VALUES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Figures of a model; a 0 means that the header does not say.
+
+    `kv_bytes_per_token` is what one token of context takes in all layers together, keys and values in 16-bit floats. It is an upper
+    bound where layers differ from each other, and 0 for a model without attention.
+    """
+
+    layers: int
+    file_size: int
+    kv_bytes_per_token: int
+    trained_context: int
+    embedding: int
+    vocabulary: int
+
+
+def model_facts(header: Gguf) -> ModelFacts:
+    """Return the facts in `header`, by the keys of https://github.com/ggml-org/ggml/blob/master/docs/gguf.md."""
+    family = header.architecture
+    layers = header.number(f"{family}.block_count")
+    embedding = header.number(f"{family}.embedding_length")
+    return ModelFacts(
+        layers=layers,
+        file_size=header.file_size,
+        kv_bytes_per_token=layers * _kv_width(header, family, embedding) * _BYTES_OF_F16,
+        trained_context=header.context_length,
+        embedding=embedding,
+        vocabulary=header.array_lengths.get("tokenizer.ggml.tokens", 0),
+    )
+
+
+def _kv_width(header: Gguf, family: str, embedding: int) -> int:
+    """Return how many numbers a layer keeps of one token.
+
+    Some models give heads by layer, in an array, whose values the header's reader leaves out: then every head counts as one that keeps
+    its own keys and values, which is the most there can be.
+    """
+    heads = header.number(f"{family}.attention.head_count")
+    kv_heads = header.metadata.get(f"{family}.attention.head_count_kv", heads)
+    if not isinstance(kv_heads, int):
+        kv_heads = heads
+    if not heads:
+        return _KEYS_AND_VALUES * embedding if f"{family}.attention.head_count" in header.array_lengths else 0
+    size = embedding // heads
+    key = header.number(f"{family}.attention.key_length") or size
+    value = header.number(f"{family}.attention.value_length") or size
+    return kv_heads * (key + value)
 
 
 class DeviceKind(StrEnum):
@@ -236,3 +294,96 @@ def _fewer_sequences(usual: int, parallel: int, gpus: Sequence[Device]) -> str:
     names = ", ".join(device.name for device in gpus)
     free = gigabytes(sum(device.memory_free for device in gpus))
     return f"{parallel} sequences at once instead of {usual}: {names} has {free} free"
+
+
+T = TypeVar("T")
+
+_LEAST_PARALLEL = 4
+_LEAST_CONTEXT = 4096
+"""Tokens below which a request beside its template would be refused."""
+_LAYER_QUARTERS = (3, 2, 1, 0)
+_MEMORY_WORDS = re.compile(
+    r"out of (\w+ )?memory|outof(device|host)memory|(unable|failed) to (allocate|alloc\b)|cannot allocate memory"
+    r"|insufficient memory|bad_alloc|memoryerror|(malloc|memalign|alloc\w*) failed|GGML_ASSERT\(.*(buffer|work_data) != NULL\) failed",
+    re.IGNORECASE,
+)
+_TRYING = "self-instruct-studio: trying set-up"
+_TRIED = re.compile(rf"^{_TRYING} (\d+)")
+
+
+class OutOfMemory(ModelError):
+    """A model, its context or a batch found no memory; a smaller set-up may."""
+
+
+def speaks_of_memory(lines: Iterable[str]) -> bool:
+    """Whether the lines of a log, of llama.cpp or of a device's library, complain that memory cannot be had."""
+    return any(_MEMORY_WORDS.search(line) for line in lines)
+
+
+def trying_line(number: int, setup: Setup) -> str:
+    """Return the line that a process logs before it tries set-up `number`, from 0, for those who find the log when it has died."""
+    return f"{_TRYING} {number}: {_words(setup)}, GPU layers {setup.gpu_layers}\n"
+
+
+def number_tried(lines: Iterable[str]) -> int:
+    """Return the number in the last such line of a log, 0 when there is none."""
+    return max((int(match.group(1)) for line in lines if (match := _TRIED.match(line))), default=0)
+
+
+def setups_to_try(first: Setup, options: EngineOptions, layers: int) -> list[Setup]:
+    """Return `first` and what to fall back to, each smaller than the one before: fewer sequences, less context, fewer layers on the GPU.
+
+    What the user chose is never changed: with everything chosen only `first` is left. What was kept of an earlier run is given up like
+    what the studio chose itself. `layers` is how many the model has. Each fallback has one note more than `first`, which says what was
+    given up.
+    """
+    smaller = _smaller(first, options, layers)
+    return [first, *(replace(setup, notes=(*first.notes, _given_up(first, setup, options.origin))) for setup in smaller)]
+
+
+def first_that_fits(setups: Sequence[Setup], attempt: Callable[[Setup], T]) -> T:
+    """Return what `attempt` makes of the first set-up it has memory for. Raises the last OutOfMemory when there is none."""
+    for setup in setups[:-1]:
+        try:
+            return attempt(setup)
+        except OutOfMemory:
+            continue
+    return attempt(setups[-1])
+
+
+def _smaller(setup: Setup, options: EngineOptions, layers: int) -> Iterator[Setup]:
+    if setup.contexts > 1 and not options.chosen("contexts"):
+        setup = replace(setup, contexts=1, context=options.chosen("context") or min(setup.context, default_context(setup.parallel)))
+        yield setup
+    while not options.chosen("parallel") and setup.parallel > _LEAST_PARALLEL:
+        parallel = max(_LEAST_PARALLEL, setup.parallel // 2)
+        needed = setup.contexts * default_context(-(-parallel // setup.contexts))
+        context = options.chosen("context") or min(setup.context, needed)
+        setup = replace(setup, parallel=parallel, context=context, ubatch=min(setup.ubatch, UBATCH_TOKENS_SMALL))
+        yield setup
+    while not options.chosen("context") and setup.context // 2 >= _LEAST_CONTEXT:
+        setup = replace(setup, context=setup.context // 512 * 256)
+        yield setup
+    if options.gpu_layers >= 0 or not setup.flash_attention:
+        return
+    most = setup.gpu_layers if setup.gpu_layers >= 0 else layers
+    for quarters in _LAYER_QUARTERS[:-1]:
+        if 0 < layers * quarters // 4 < most:
+            yield replace(setup, gpu_layers=layers * quarters // 4)
+    options = options.released()
+    alone = replace(cpu_setup(options, setup.threads), gpu_layers=0)
+    yield alone
+    yield from _smaller(alone, options, layers)
+
+
+def _given_up(first: Setup, setup: Setup, origin: str) -> str:
+    whose = f", as {origin} had it" if origin else ""
+    words = f"there was no memory for {_words(first)}{whose}; it runs with {_words(setup)}"
+    if first.gpu_layers == setup.gpu_layers:
+        return words
+    return f"{words} and {setup.gpu_layers or 'no'} layers on the GPU"
+
+
+def _words(setup: Setup) -> str:
+    context = "a context" if setup.contexts == 1 else f"{setup.contexts} contexts"
+    return f"{setup.parallel} sequences in {context} of {setup.context_each:,} tokens"

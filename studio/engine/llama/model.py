@@ -1,4 +1,4 @@
-"""Loads a GGUF file with llama.cpp and gives what the engine asks of model, vocabulary and contexts."""
+"""Loads a GGUF file and its adapter with llama.cpp, makes its contexts, and gives what the engine asks of model and vocabulary."""
 
 from __future__ import annotations
 
@@ -8,19 +8,97 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from studio.engine import llama_log
-from studio.engine.devices import Setup, choose, gigabytes, kv_too_large, used_gpus
-from studio.engine.fitting import OutOfMemory, first_that_fits, setups_to_try, trying_line
-from studio.engine.llama_adapter import load_adapter, use_adapter
-from studio.engine.llama_context import Cores, LlamaContext
-from studio.engine.llama_devices import list_devices
-from studio.engine.llama_load import load_model, open_context
-from studio.engine.llama_tiles import PLAIN_NOTICE, try_tiles
-from studio.engine.model_facts import ModelFacts, model_facts
+from studio.engine.adapter import check_adapter
+from studio.engine.llama.build import list_devices
+from studio.engine.llama.context import PLAIN_NOTICE, Cores, LlamaContext, try_tiles
+from studio.engine.llama.log import INFORMATION, LOG, install_log, last_words
+from studio.engine.llama.setup import (
+    ModelFacts,
+    OutOfMemory,
+    Setup,
+    choose,
+    first_that_fits,
+    gigabytes,
+    kv_too_large,
+    model_facts,
+    setups_to_try,
+    speaks_of_memory,
+    trying_line,
+    used_gpus,
+)
 from studio.engine.model_file import read_whole
-from studio.engine.options import EngineOptions, memory_of_machine, usable_cores
+from studio.engine.options import PREFIX_SEQUENCES, EngineOptions, memory_of_machine, usable_cores
 from studio.errors import ModelError
 from studio.text import storable
+
+
+def load_adapter(lib: Any, model: Any, path: str, adapter: str) -> Any:
+    """Return the adapter file `adapter`, loaded for the model at `path`; freed with the model.
+
+    Raises ModelError for one that does not fit, before llama.cpp sees it, and when llama.cpp refuses it.
+    """
+    check_adapter(Path(adapter), read_whole(Path(path)))
+    loaded = lib.llama_adapter_lora_init(model, adapter.encode("utf-8", "surrogateescape"))
+    if not loaded:
+        raise ModelError(f"{adapter}: llama.cpp cannot load this adapter", last_words())
+    return loaded
+
+
+def use_adapter(lib: Any, context: Any, loaded: Any, adapter: str) -> None:
+    """Let `context` compute with the loaded adapter from the file `adapter`. Raises ModelError when llama.cpp refuses."""
+    adapters = (lib.llama_adapter_lora_p_ctypes * 1)(loaded)
+    scales = (ctypes.c_float * 1)(1.0)
+    if lib.llama_set_adapters_lora(context, adapters, 1, scales):
+        raise ModelError(f"{adapter}: llama.cpp cannot use this adapter", last_words())
+
+
+_LINES_OF_A_FAILURE = 20
+_FLASH_ATTENTION_AUTO, _FLASH_ATTENTION_OFF = -1, 0
+
+
+def load_model(lib: Any, path: str, gpu_layers: int, *, plain: bool = False) -> Any:
+    """Return the model at `path` with that many layers on the GPU, -1 for all; `plain` leaves its weights as they are stored.
+
+    Raises OutOfMemory, and ModelError for a file llama.cpp cannot use.
+    """
+    params = lib.llama_model_default_params()
+    params.n_gpu_layers = gpu_layers
+    params.use_extra_bufts = not plain
+    LOG.clear()
+    model = lib.llama_model_load_from_file(path.encode("utf-8", "surrogateescape"), params)
+    if not model:
+        if speaks_of_memory(LOG.last(_LINES_OF_A_FAILURE)):
+            raise OutOfMemory(f"{path}: no memory for the model's weights", f"choose a smaller model; {last_words()}")
+        raise ModelError(f"{path}: llama.cpp cannot load this model", last_words())
+    if not lib.llama_model_has_decoder(model) or lib.llama_model_has_encoder(model):
+        lib.llama_model_free(model)
+        raise ModelError(f"{path}: not a model that continues text", "choose a decoder-only language model")
+    return model
+
+
+def open_context(lib: Any, model: Any, path: str, setup: Setup) -> Any:
+    """Return one of the contexts of `model` that `setup` asks for.
+
+    Raises OutOfMemory, and ModelError when llama.cpp refuses for another reason.
+    """
+    params = lib.llama_context_default_params()
+    params.n_ctx = setup.context_each
+    params.n_batch, params.n_ubatch = setup.batch, setup.ubatch
+    params.n_seq_max = setup.parallel_each + PREFIX_SEQUENCES
+    params.n_outputs_max = params.n_seq_max
+    params.n_threads = params.n_threads_batch = setup.threads
+    params.kv_unified = True
+    params.swa_full = True
+    params.no_perf = True
+    params.flash_attn_type = _FLASH_ATTENTION_AUTO if setup.flash_attention else _FLASH_ATTENTION_OFF
+    context = lib.llama_init_from_model(model, params)
+    if context:
+        return context
+    wish = f"a context of {setup.context_each} tokens and {setup.parallel_each} sequences"
+    if speaks_of_memory(LOG.last(_LINES_OF_A_FAILURE)):
+        hint = f"ask for less with --context or --parallel; {last_words()}"
+        raise OutOfMemory(f"{path}: no memory for {wish}", hint)
+    raise ModelError(f"{path}: llama.cpp refuses {wish}", last_words())
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +125,7 @@ class LlamaModel:
     def __init__(self, path: str, options: EngineOptions, *, shrink: int = 0, plain: bool = False) -> None:
         """Load `path`, set up as its devices allow, or smaller where memory is short.
 
-        `shrink` leaves out that many of the set-ups that would be tried first, `plain` the CPU's matrix instructions (`llama_tiles`).
+        `shrink` leaves out that many of the set-ups that would be tried first, `plain` the CPU's matrix instructions (`context`).
         Raises ModelError with llama.cpp's last words when it cannot be loaded.
         """
         import llama_cpp
@@ -55,8 +133,8 @@ class LlamaModel:
         self._lib: Any = llama_cpp
         self.model: Any = None
         self.contexts: list[LlamaContext] = []
-        llama_log.install()
-        llama_log.LOG.clear()
+        install_log()
+        LOG.clear()
         llama_cpp.llama_backend_init()
         self.plain = plain
         self.setup = self._open(path, options, shrink)
@@ -153,7 +231,7 @@ class LlamaModel:
 
         def attempt(setup: Setup) -> Setup:
             nonlocal loaded
-            llama_log.LOG.write(llama_log.INFORMATION, trying_line(shrink + setups.index(setup), setup))
+            LOG.write(INFORMATION, trying_line(shrink + setups.index(setup), setup))
             if setup.gpu_layers != loaded:
                 self.close()
                 self.model = load_model(self._lib, path, setup.gpu_layers, plain=self.plain)
@@ -179,7 +257,7 @@ class LlamaModel:
 
     def _shape(self, notices: tuple[str, ...]) -> Shape:
         lib, setup = self._lib, self.setup
-        offloaded, layers = llama_log.LOG.offloaded()
+        offloaded, layers = LOG.offloaded()
         trained = int(lib.llama_model_n_ctx_train(self.model))
         each = self.contexts[0].cells
         return Shape(
@@ -192,7 +270,7 @@ class LlamaModel:
             contexts=len(self.contexts),
             layers_offloaded=offloaded,
             layers=layers or int(lib.llama_model_n_layer(self.model)),
-            backend=", ".join(llama_log.LOG.devices()) if offloaded else "CPU",
+            backend=", ".join(LOG.devices()) if offloaded else "CPU",
             notices=notices,
         )
 

@@ -1,14 +1,22 @@
-"""Measures a model file on a given text: perplexity, and tokens a second. Runs where llama.cpp may crash, not in the studio's process."""
+"""The process in which models are requantised and measured, perplexity and tokens a second: one job a message, its answer back.
+
+llama.cpp may crash here; the studio's own process must not.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
-from studio.engine import llama_log
-from studio.errors import ModelError
+from studio.engine.llama.log import LOG, install_log, last_words
+from studio.engine.process.child import Inbox, Outbox
+from studio.engine.process.pipe import Message
+from studio.errors import ModelError, StudioError
 
 WINDOW = 512
 WINDOWS = 8
@@ -28,13 +36,13 @@ class MeasuredModel:
         self._lib: Any = llama_cpp
         self._context: Any = None
         self._batch: Any = None
-        llama_log.install()
+        install_log()
         llama_cpp.llama_backend_init()
         self._model: Any = llama_cpp.llama_model_load_from_file(
             path.encode("utf-8", "surrogateescape"), llama_cpp.llama_model_default_params()
         )
         if not self._model:
-            raise ModelError(f"{path}: llama.cpp cannot load this model", llama_log.last_words())
+            raise ModelError(f"{path}: llama.cpp cannot load this model", last_words())
         self._vocab: Any = llama_cpp.llama_model_get_vocab(self._model)
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = SEQUENCES * (_PROMPT_TOKENS + _STEPS) + WINDOW
@@ -47,7 +55,7 @@ class MeasuredModel:
         self._context = llama_cpp.llama_init_from_model(self._model, params)
         if not self._context:
             self.close()
-            raise ModelError(f"{path}: no room for a context to measure it in", llama_log.last_words())
+            raise ModelError(f"{path}: no room for a context to measure it in", last_words())
         self._batch = llama_cpp.llama_batch_init(WINDOW, 0, 1)
 
     def close(self) -> None:
@@ -138,5 +146,56 @@ class MeasuredModel:
             batch.logits[row] = wanted
         status = int(self._lib.llama_decode(self._context, batch))
         if status:
-            raise ModelError(f"llama.cpp failed to evaluate {len(rows)} tokens (status {status})", llama_log.last_words())
+            raise ModelError(f"llama.cpp failed to evaluate {len(rows)} tokens (status {status})", last_words())
         self._lib.llama_synchronize(self._context)
+
+
+FILE_TYPE_NUMBERS = {"Q4_0": 2, "Q8_0": 7}
+"""LLAMA_FTYPE of the quantisations that CPUs have fast kernels for."""
+
+
+def main() -> None:
+    """Serve the studio on standard input and output. Whatever else writes to standard output lands in the log (standard error)."""
+    outbox = Outbox(os.dup(1))
+    os.dup2(2, 1)
+    inbox = Inbox(0)
+    LOG.sink = sys.stderr
+    while True:
+        message = inbox.next()
+        try:
+            outbox.send({"kind": "done", "result": answer(message)})
+        except StudioError as error:
+            outbox.send({"kind": "failed", "message": error.message, "hint": error.hint})
+
+
+def answer(message: Message) -> Any:
+    """Do one job: `quantise`, `speeds` or `surprises`. Raises ModelError."""
+    if message["kind"] == "quantise":
+        return quantise(message["source"], message["target"], message["to"], message["threads"])
+    model = MeasuredModel(message["path"], message["threads"])
+    try:
+        tokens = model.tokenise(message["text"])
+        return model.speeds(tokens) if message["kind"] == "speeds" else model.surprises(tokens)
+    finally:
+        model.close()
+
+
+def quantise(source: str, target: str, to: str, threads: int) -> None:
+    """Write `source` to the file `target` in the quantisation `to`. Raises ModelError; `target` may then be there in part."""
+    import llama_cpp
+
+    install_log()
+    llama_cpp.llama_backend_init()
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = FILE_TYPE_NUMBERS[to]
+    params.nthread = threads
+    params.allow_requantize = True
+    status = llama_cpp.llama_model_quantize(
+        source.encode("utf-8", "surrogateescape"), target.encode("utf-8", "surrogateescape"), ctypes.byref(params)
+    )
+    if status:
+        raise ModelError(f"{source}: llama.cpp cannot quantise this model to {to}", last_words())
+
+
+if __name__ == "__main__":
+    main()

@@ -10,11 +10,10 @@ import sys
 import threading
 import time
 
-from studio.engine import wire
 from studio.engine.api import CancelToken, Engine
-from studio.engine.child_process import READY_LINE
-from studio.engine.fitting import OutOfMemory
+from studio.engine.llama.setup import OutOfMemory
 from studio.engine.options import EngineOptions
+from studio.engine.process.pipe import READY_LINE, Decoder, Message, encode, event_message, info_message, request_of
 from studio.errors import StudioError
 from studio.records import ModelIdentity
 
@@ -27,11 +26,11 @@ class Inbox:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._messages: queue.SimpleQueue[wire.Message] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._cancels: dict[int, CancelToken] = {}
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
-    def next(self) -> wire.Message:
+    def next(self) -> Message:
         """Return the next batch or load message, waiting for it."""
         return self._messages.get()
 
@@ -44,7 +43,7 @@ class Inbox:
         self._cancels.pop(batch, None)
 
     def _read(self) -> None:
-        decoder = wire.Decoder()
+        decoder = Decoder()
         while data := os.read(self._descriptor, _READ_BYTES):
             for message in decoder.feed(data):
                 if message["kind"] == "cancel":
@@ -69,16 +68,16 @@ class Outbox:
         self._posted = threading.Event()
         threading.Thread(target=self._deliver, name="outbox", daemon=True).start()
 
-    def post(self, message: wire.Message) -> None:
+    def post(self, message: Message) -> None:
         """Write the message within 0.1 s, together with those that come meanwhile."""
         with self._lock:
-            self._waiting.append(wire.encode(message))
+            self._waiting.append(encode(message))
         self._posted.set()
 
-    def send(self, message: wire.Message) -> None:
+    def send(self, message: Message) -> None:
         """Write the message, and all that wait, now."""
         with self._lock:
-            self._waiting.append(wire.encode(message))
+            self._waiting.append(encode(message))
             self._flush()
 
     def _deliver(self) -> None:
@@ -109,28 +108,28 @@ def main() -> None:
         sys.exit(int(error.exit_code))
     sys.stderr.write(f"{READY_LINE}\n")
     sys.stderr.flush()
-    outbox.send(wire.info_message(engine.info))
+    outbox.send(info_message(engine.info))
     while True:
         _answer(engine, inbox, outbox, inbox.next())
 
 
-def load_engine(message: wire.Message) -> Engine:
+def load_engine(message: Message) -> Engine:
     """Return the engine that the studio's first message asks for. Raises ModelError."""
-    from studio.engine import llama_log
-    from studio.engine.llama import LlamaEngine
-    from studio.engine.prefix_store import open_store
+    from studio.engine.llama.engine import LlamaEngine
+    from studio.engine.llama.log import LOG
+    from studio.engine.llama.prefixes import open_store
 
-    llama_log.LOG.sink = sys.stderr
+    LOG.sink = sys.stderr
     identity, options = ModelIdentity(**message["identity"]), EngineOptions(**message["options"])
     return LlamaEngine(identity, options, store=open_store(), shrink=message["shrink"], plain=message["plain"])
 
 
-def _answer(engine: Engine, inbox: Inbox, outbox: Outbox, message: wire.Message) -> None:
+def _answer(engine: Engine, inbox: Inbox, outbox: Outbox, message: Message) -> None:
     batch = message["batch"]
-    requests = [wire.request_of(each) for each in message["requests"]]
+    requests = [request_of(each) for each in message["requests"]]
     try:
         for event in engine.stream(requests, inbox.cancel_token(batch)):
-            outbox.post(wire.event_message(batch, event))
+            outbox.post(event_message(batch, event))
     except OutOfMemory as error:
         # Only a new process gives all memory back; the studio starts one and asks it to run smaller.
         sys.exit(f"out of memory: {error.message}; {error.hint}")

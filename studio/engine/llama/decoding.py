@@ -1,0 +1,345 @@
+"""Runs one wave of jobs by continuous batching: every step, each sequence that decodes adds its token, and prompts fill the rest.
+
+From the inside out: how a token is drawn or a choice made, a request while it runs, the wave.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, FinishReason, Request, SamplingParams, TextPiece
+from studio.engine.llama.context import BatchRows, LlamaContext
+from studio.engine.llama.model import LlamaModel
+from studio.engine.llama.prefixes import State, Tokens, common_prefix, copy_prefix, place_prefixes
+from studio.engine.llama.scheduler import Job, Slots, Wave, share_rows
+from studio.engine.text_stream import RepeatWatch, TextStream
+from studio.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Where tokenised texts part: the tokens they share, and the next token of each."""
+
+    shared: tuple[int, ...]
+    branches: tuple[int, ...]
+
+
+def fork(texts: Sequence[Sequence[int]]) -> Fork | None:
+    """Return where `texts`, each a prompt with one choice behind it, part; None unless all part at one place, each with a token of its own.
+
+    >>> fork([(1, 2, 7), (1, 2, 9, 4)])
+    Fork(shared=(1, 2), branches=(7, 9))
+    """
+    first, *others = texts
+    length = common_prefix(first, others)
+    branches = tuple(text[length] for text in texts if len(text) > length)
+    if len(texts) < 2 or len(set(branches)) != len(texts):
+        return None
+    return Fork(tuple(first[:length]), branches)
+
+
+def choose(logits: Sequence[float]) -> tuple[int, float]:
+    """Return the place of the greatest logit, the first of equal ones, and the softmax probability of place 0 among all of `logits`."""
+    greatest = max(logits)
+    weights = [math.exp(logit - greatest) for logit in logits]
+    return list(logits).index(greatest), weights[0] / sum(weights)
+
+
+class Greedy:
+    """Draws the tokens of one completion at temperature 0; penalties count every token it drew. `never` are tokens it must not draw."""
+
+    def __init__(self, params: SamplingParams, never: Sequence[int] = ()) -> None:
+        self._repeat = np.float32(params.repeat_penalty)
+        self._frequency = np.float32(params.frequency_penalty)
+        self._presence = np.float32(params.presence_penalty)
+        self._penalises = params.repeat_penalty != 1 or params.frequency_penalty != 0 or params.presence_penalty != 0
+        self._never = np.array(never, dtype=np.int64)
+        self._places: dict[int, int] = {}
+        self._tokens = np.zeros(max(params.max_tokens, 1), dtype=np.int64)
+        self._counts = np.zeros(max(params.max_tokens, 1), dtype=np.float32)
+
+    def draw(self, logits: NDArray[np.float32]) -> int:
+        """Return the most likely token after the penalties, of equal ones the lowest. Overwrites `logits`, one for each token."""
+        logits[self._never] = -np.inf
+        if self._places:
+            self._penalise(logits)
+        token = int(logits.argmax())
+        if self._penalises:
+            place = self._places.setdefault(token, len(self._places))
+            self._tokens[place] = token
+            self._counts[place] += 1
+        return token
+
+    def _penalise(self, logits: NDArray[np.float32]) -> None:
+        drawn = self._tokens[: len(self._places)]
+        values = logits[drawn]
+        values = np.where(values <= 0, values * self._repeat, values / self._repeat)
+        logits[drawn] = values - (self._counts[: len(drawn)] * self._frequency + self._presence)
+
+
+class Sampler:
+    """Draws the tokens of one completion.
+
+    The order is grammar, penalties, temperature, top_k, top_p, min_p, draw: as in GPT-2's own code, vLLM and Transformers, temperature
+    comes before the cuts. Penalties count every token of the completion and none of the prompt. Temperature 0 takes the most likely token
+    after the penalties. `close` frees the chain.
+    """
+
+    def __init__(self, context: LlamaContext, params: SamplingParams, seed: int) -> None:
+        """Raises ModelError when the grammar cannot be read."""
+        import llama_cpp
+
+        self._lib: Any = llama_cpp
+        model = context.model
+        self._context = context.handle
+        self._vocab_size = model.vocab_size
+        self._chain: Any = None
+        self._greedy: Greedy | None = None
+        if params.temperature <= 0 and not params.grammar:
+            self._greedy = Greedy(params, model.ending_tokens if params.ignore_eos else ())
+            return
+        self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
+        try:
+            self._fill(model, params, seed)
+        except BaseException:
+            self.close()
+            raise
+
+    def sample(self, row: int) -> int:
+        """Return the token drawn from the logits of `row` of the last batch."""
+        if self._greedy is not None:
+            return self._greedy.draw(self._logits(row))
+        return int(self._lib.llama_sampler_sample(self._chain, self._context, row))
+
+    def close(self) -> None:
+        """Free the chain. Safe to call twice."""
+        if self._chain is not None:
+            self._lib.llama_sampler_free(self._chain)
+            self._chain = None
+
+    def _logits(self, row: int) -> NDArray[np.float32]:
+        """The logits of a row, in llama.cpp's own memory: good until the next batch."""
+        return np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self._context, row), (self._vocab_size,))
+
+    def _fill(self, model: LlamaModel, params: SamplingParams, seed: int) -> None:
+        lib = self._lib
+        if params.ignore_eos:
+            never = [lib.llama_logit_bias(token=token, bias=-math.inf) for token in model.ending_tokens]
+            self._add(lib.llama_sampler_init_logit_bias(model.vocab_size, len(never), (lib.llama_logit_bias * len(never))(*never)))
+        if params.grammar:
+            grammar = lib.llama_sampler_init_grammar(model.vocab, params.grammar.encode(), b"root")
+            if not grammar:
+                raise ModelError("the grammar cannot be read", "it must be GBNF with a rule named root")
+            self._add(grammar)
+        if params.repeat_penalty != 1 or params.frequency_penalty != 0 or params.presence_penalty != 0:
+            window = max(params.max_tokens, 1)
+            self._add(
+                lib.llama_sampler_init_penalties(
+                    model.vocab_size, window, params.repeat_penalty, params.frequency_penalty, params.presence_penalty
+                )
+            )
+        if params.temperature <= 0:
+            self._add(lib.llama_sampler_init_greedy())
+            return
+        if params.temperature != 1:
+            self._add(lib.llama_sampler_init_temp(params.temperature))
+        if params.top_k > 0:
+            self._add(lib.llama_sampler_init_top_k(params.top_k))
+        if params.top_p < 1:
+            self._add(lib.llama_sampler_init_top_p(params.top_p, 1))
+        if params.min_p > 0:
+            self._add(lib.llama_sampler_init_min_p(params.min_p, 1))
+        self._add(lib.llama_sampler_init_dist(seed & 0xFFFFFFFF))
+
+    def _add(self, sampler: Any) -> None:
+        self._lib.llama_sampler_chain_add(self._chain, sampler)
+
+
+def logits_of(context: LlamaContext, row: int, tokens: Sequence[int]) -> list[float]:
+    """Return the logits of `tokens` in `row` of the last batch, untouched by any sampler."""
+    import llama_cpp
+
+    logits = llama_cpp.llama_get_logits_ith(context.handle, row)
+    return [float(logits[token]) for token in tokens]
+
+
+class RunningSequence:
+    """The state of one job in sequence `slot` of the context. `close` frees its sampler."""
+
+    def __init__(self, context: LlamaContext, job: Job, request: Request, slot: int, *, cached_tokens: int) -> None:
+        self.job = job
+        self.slot = slot
+        self.position = len(job.prefix)
+        """Tokens of this sequence that are in the context."""
+        self.row = -1
+        """The row of the current batch that holds its logits, -1 for none."""
+        self._context = context
+        self._model = context.model
+        self._cached_tokens = cached_tokens
+        self._params = request.params
+        self._sampler = None if job.choices else Sampler(context, request.params, request.seed)
+        self._stream = TextStream(request.params.stop)
+        self._watch = RepeatWatch(request.params.stop_on_repeat, request.suffix)
+        self._tokens: list[int] = []
+        self._text: list[str] = []
+        self._began = time.perf_counter()
+        self.finished = False
+
+    @property
+    def decodes(self) -> bool:
+        """Whether its prompt is evaluated and it adds a token each step."""
+        return bool(self._tokens)
+
+    @property
+    def prompt_left(self) -> int:
+        """Tokens of the prompt still to be evaluated."""
+        return 0 if self.decodes else len(self.job.tokens) - self.position
+
+    def next_rows(self, share: int) -> tuple[int, ...]:
+        """Return the tokens it puts into the next batch: its last drawn one, or at most `share` of its prompt."""
+        if self.decodes:
+            return (self._tokens[-1],)
+        return self.job.tokens[self.position : self.position + share]
+
+    def draw(self) -> Iterator[EngineEvent]:
+        """Draw a token from the logits of `row`, or choose by them; yield the text it makes certain, and the end when it comes."""
+        if self._sampler is None:
+            yield from self._choose()
+            return
+        token = self._sampler.sample(self.row)
+        self.row = -1
+        ends = self._model.ends(token)
+        piece = ""
+        if not ends:
+            self._tokens.append(token)
+            piece = self._stream.feed(self._model.piece(token))
+        full = len(self._tokens) >= self.job.room
+        if ends or full:
+            piece += self._stream.finish()
+        piece = self._watch.feed(piece)
+        if piece:
+            self._text.append(piece)
+            yield TextPiece(self.job.index, piece)
+        if self._watch.fired:
+            yield self._end(FinishReason.REPEAT)
+        elif ends or self._stream.stopped is not None:
+            yield self._end(FinishReason.STOP, self._stream.stopped or "")
+        elif full:
+            yield self._end(FinishReason.LENGTH)
+
+    def cancelled(self) -> Finished:
+        """Return the end of a sequence that is not run any further."""
+        return Finished(self.job.index, self._completion(FinishReason.CANCELLED))
+
+    def close(self) -> None:
+        """Free the sampler. Safe to call twice."""
+        if self._sampler is not None:
+            self._sampler.close()
+
+    def _choose(self) -> Iterator[EngineEvent]:
+        place, probability = choose(logits_of(self._context, self.row, self.job.choices))
+        self.row = -1
+        self._text.append(self._params.choices[place])
+        if self._text[0]:
+            yield TextPiece(self.job.index, self._text[0])
+        yield self._end(FinishReason.STOP, probability=probability)
+
+    def _end(self, reason: FinishReason, detail: str = "", probability: float | None = None) -> Finished:
+        self.finished = True
+        return Finished(self.job.index, self._completion(reason, detail, probability))
+
+    def _completion(self, reason: FinishReason, detail: str = "", probability: float | None = None) -> Completion:
+        return Completion(
+            text="".join(self._text),
+            finish_reason=reason,
+            prompt_tokens=len(self.job.tokens),
+            completion_tokens=len(self._tokens),
+            cached_tokens=self._cached_tokens,
+            seconds=time.perf_counter() - self._began,
+            detail=detail,
+            probability=probability,
+        )
+
+
+class WaveRun:
+    """One wave in one context, whose prefixes have these `states`. The jobs at the indexes `uncached` had theirs evaluated for them."""
+
+    def __init__(
+        self,
+        context: LlamaContext,
+        batch: BatchRows,
+        wave: Wave,
+        requests: Sequence[Request],
+        states: Mapping[Tokens, State],
+        uncached: Collection[int],
+    ) -> None:
+        import llama_cpp
+
+        self._lib: Any = llama_cpp
+        self._context = context
+        self._batch = batch
+        self._wave = wave
+        self._requests = requests
+        self._states = [states[prefix] for prefix in wave.prefixes]
+        self._uncached = uncached
+        self._slots = Slots(wave.jobs, parallel=context.parallel, cells=context.cells - sum(map(len, wave.prefixes)))
+        self._running: list[RunningSequence] = []
+
+    @property
+    def waiting(self) -> tuple[Job, ...]:
+        """Jobs that have not begun."""
+        return self._slots.waiting
+
+    def run(self, cancel: CancelToken) -> Iterator[EngineEvent]:
+        """Yield the events of all jobs; after a cancellation, of those begun. Raises ModelError when llama.cpp fails."""
+        try:
+            place_prefixes(self._context, self._states)
+            self._begin()
+            while self._running and not cancel.cancelled:
+                if not self._evaluate():
+                    break
+                yield from self._draw()
+                self._begin()
+            yield from [sequence.cancelled() for sequence in self._running]
+        finally:
+            for sequence in self._running:
+                sequence.close()
+            self._running.clear()
+
+    def _begin(self) -> None:
+        for slot, job in self._slots.admit():
+            cached = 0 if job.index in self._uncached else len(job.prefix)
+            self._running.append(RunningSequence(self._context, job, self._requests[job.index], slot, cached_tokens=cached))
+            if job.prefix:
+                copy_prefix(self._context, self._wave.prefixes.index(job.prefix), slot)
+
+    def _evaluate(self) -> bool:
+        """Evaluate the next batch; False when that was aborted."""
+        decoding = [sequence for sequence in self._running if sequence.decodes]
+        prompts = [sequence for sequence in self._running if not sequence.decodes]
+        shares = share_rows(len(decoding), [sequence.prompt_left for sequence in prompts], self._batch.capacity)
+        for sequence, share in [*((sequence, 1) for sequence in decoding), *zip(prompts, shares, strict=True)]:
+            rows = sequence.next_rows(share)
+            if not rows:
+                continue
+            complete = sequence.decodes or len(rows) == sequence.prompt_left
+            last = self._batch.add(rows, sequence.position, sequence.slot, wants_logits=complete)
+            sequence.position += len(rows)
+            sequence.row = last if complete else -1
+        return self._batch.evaluate()
+
+    def _draw(self) -> Iterator[EngineEvent]:
+        for sequence in [sequence for sequence in self._running if sequence.row >= 0]:
+            yield from sequence.draw()
+            if sequence.finished:
+                sequence.close()
+                self._running.remove(sequence)
+                self._lib.llama_memory_seq_rm(self._context.memory, sequence.slot, -1, -1)
+                self._slots.release(sequence.slot, sequence.job)
