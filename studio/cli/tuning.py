@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from studio.tuning.evaluating import EvaluationRequest, TasksOverlap
-    from studio.tuning.events import Finished
+    from studio.tuning.job import Finished
 
 
 @click.command(
@@ -60,10 +60,8 @@ def finetune_command(pool: Path, as_json: bool, **options: Any) -> None:
     from studio.engine.api import CancelToken
     from studio.errors import Interrupted
     from studio.headless import cancelled_by_signals
-    from studio.tuning.events import Ended, Finished
-    from studio.tuning.finetune import Wish, check, finetune
-    from studio.tuning.progress import TrainingProgress
-    from studio.tuning.settings import training_settings
+    from studio.tuning.finetune import TrainingProgress, Wish, check, finetune
+    from studio.tuning.job import Ended, Finished, training_settings
 
     place = {key: options.pop(key) for key in ("model", "weights", "name", "output", "threads")}
     settings = training_settings({key: value for key, value in options.items() if value is not None})
@@ -200,7 +198,7 @@ def _report(source: Path, seed: str, as_json: bool) -> None:
 
 def _print(result: Any) -> None:
 
-    from studio.tuning.result_tables import result_tables
+    from studio.tuning.results import result_tables
 
     print_tables(result_tables(result), soft_wrap=True)
 

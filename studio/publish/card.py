@@ -22,7 +22,7 @@ from studio.pool.exchange.formats import Source
 from studio.pool.exchange.outputs import writing
 from studio.pool.pool import Queries
 from studio.publish.markdown import fenced, inline, table, yaml_string
-from studio.publish.provenance import Provenance, RunFacts, provenance
+from studio.publish.publication import Provenance, RunFacts, provenance
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 _LARGEST = "n>10M"

@@ -1,23 +1,152 @@
-"""Everything that is told of a pool when it is published, gathered in one state of it."""
+"""Everything that is told of a pool when it is published, gathered in one state of it: figures, examples, evaluations, origins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
 
 from studio.insight.diversity.figures import Diversity, diversity
 from studio.insight.diversity.parser import Parser
+from studio.insight.lineage.story import Story, story_of
 from studio.insight.progress import Report, silent
 from studio.insight.statistics.figures import Statistics, statistics
+from studio.insight.studies.comparison_report import GradingReport, grading_report
 from studio.insight.studies.judge_report import JudgeFigures, judge_report
 from studio.insight.studies.review_report import ReviewReport, review_report
 from studio.pool.pool import Queries
-from studio.pool.studies.evaluations import HoldOutRecord
+from studio.pool.records import PoolCounts, RunRecord
+from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord, HoldOutRecord
 from studio.pool.studies.trainings import LossPoint, Side, TrainingRecord
-from studio.publish.evaluations import EvaluationFacts, evaluation_facts
-from studio.publish.examples import Examples, examples
-from studio.publish.provenance import Provenance, provenance
-from studio.records import Origin
+from studio.records import ModelIdentity, Origin
+from studio.tuning.results import EvaluationResult, evaluation_result
+
+ACCEPTED = 12
+PER_REASON = 3
+ANSWERED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredExample:
+    """An item of an evaluation and what each contestant wrote, in the order of the contestants; None where there is no answer."""
+
+    item: EvaluationItem
+    answers: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """A random but repeatable choice: equal pools and seeds give equal examples."""
+
+    seed: str
+    accepted: tuple[Story, ...]
+    rejected: tuple[Story, ...]
+
+
+def examples(pool: Queries, seed: str) -> Examples:
+    """Choose `ACCEPTED` active generated tasks with instances, and `PER_REASON` rejected candidates for each reason. Raises PoolError."""
+    rng = random.Random(f"{seed}/examples")
+    frame = pool.task_ids(origin=Origin.GENERATED, with_instances=True)
+    chosen = sorted(rng.sample(frame, min(ACCEPTED, len(frame))))
+    rejected = pool.rejected_by_reason(PER_REASON)
+    return Examples(seed, tuple(story_of(pool, f"t{found}") for found in chosen), tuple(story_of(pool, f"c{found}") for found in rejected))
+
+
+def answered(pool: Queries, evaluation_id: int, contestants: tuple[ContestantRecord, ...], seed: str) -> tuple[AnsweredExample, ...]:
+    """Choose `ANSWERED` items of an evaluation with the answers of `contestants`. Raises PoolError."""
+    items = pool.evaluation_items(evaluation_id)
+    chosen = sorted(random.Random(f"{seed}/answers").sample(range(len(items)), min(ANSWERED, len(items))))
+    sheets = [pool.contestant_answers(each.id) for each in contestants]
+    found = []
+    for place in chosen:
+        told = [sheet.get(items[place].position) for sheet in sheets]
+        found.append(AnsweredExample(items[place], tuple(None if each is None else each.completion.text for each in told)))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFacts:
+    """One evaluation of the pool with its contestants in the order they came."""
+
+    evaluation: EvaluationRecord
+    contestants: tuple[ContestantRecord, ...]
+    result: EvaluationResult
+    comparisons: tuple[GradingReport, ...]
+    examples: tuple[AnsweredExample, ...]
+
+
+def evaluation_facts(pool: Queries, evaluation: EvaluationRecord, seed: str) -> EvaluationFacts:
+    """Gather what the pool knows of an evaluation; `seed` decides which answers are shown. Raises PoolError."""
+    contestants = tuple(pool.contestants(evaluation.id))
+    ids = {each.id for each in contestants}
+    comparisons = [grading_report(pool, each) for each in pool.comparisons() if each.plan.first in ids]
+    shown = answered(pool, evaluation.id, contestants, seed)
+    return EvaluationFacts(evaluation, contestants, evaluation_result(pool, evaluation.id), tuple(comparisons), shown)
+
+
+_OF_THE_MACHINE = frozenset({"engine.model", "engine.notices"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """A run, what came of it, and its settings by dotted key; of prompt texts the sha256 only."""
+
+    run: RunRecord
+    counts: PoolCounts
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Runs in their order, models without repetition, and until when the pool was written to, an ISO 8601 time in UTC or empty.
+
+    `by_hand` counts the candidates that a person has the last word on.
+    """
+
+    runs: tuple[RunFacts, ...]
+    models: tuple[ModelIdentity, ...]
+    written_until: str
+    by_hand: int
+
+
+def provenance(pool: Queries) -> Provenance:
+    """Read where the data of `pool` comes from. Raises PoolError."""
+    runs = tuple(RunFacts(run, pool.counts(run.id), readable(run.settings)) for run in pool.runs())
+    models = {(each.run.model.sha256, each.run.model.name): each.run.model for each in runs}
+    return Provenance(runs, tuple(models.values()), pool.written_until(), pool.decided_by_hand())
+
+
+def readable(settings: str) -> dict[str, str]:
+    """Return settings, canonical JSON, as words by dotted key, fit to be shown to others.
+
+    Texts of prompts stand there by their sha256. Where a model lies and what an engine said is of one machine alone and left out; any other
+    absolute path is cut to its last name.
+    """
+    return {key: words for key, words in _flat(json.loads(settings), "") if key not in _OF_THE_MACHINE}
+
+
+def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}" if key else name)
+    elif isinstance(value, str):
+        is_prompt = "prompts" in key.split(".")[:-1]
+        yield key, f"sha256 {sha256(value.encode()).hexdigest()}" if is_prompt else public(value)
+    else:
+        yield key, json.dumps(value, ensure_ascii=False)
+
+
+def public(path: str) -> str:
+    """Return the last name of an absolute path, and any other text as it is: folders tell of their owner."""
+    for kind in (PurePosixPath, PureWindowsPath):
+        if kind(path).is_absolute():
+            return kind(path).name
+    return path
+
 
 SEED = "0"
 """Decides which examples are shown."""

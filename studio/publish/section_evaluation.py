@@ -10,13 +10,10 @@ from studio.insight.studies.comparison_report import GradingReport
 from studio.pool.studies.comparisons import GRADES
 from studio.publish.charts import Stack, stacks
 from studio.publish.elements import Html, facts, figure, joined, missing, table, tag
-from studio.publish.evaluations import EvaluationFacts
-from studio.publish.examples import AnsweredExample
-from studio.publish.publication import Publication
+from studio.publish.publication import AnsweredExample, EvaluationFacts, Publication
 from studio.publish.section_examples import quoted, shortened
 from studio.publish.section_quality import agreement_table, numbered
-from studio.tuning.result_tables import estimate_words, p_words
-from studio.tuning.results import EvaluationResult
+from studio.tuning.results import EvaluationResult, estimate_words, p_words
 
 
 def evaluation_section(found: Publication) -> Iterator[Html]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from studio.publish.elements import Html, facts, joined, missing, table, tag
-from studio.publish.provenance import RunFacts
-from studio.publish.publication import Publication
+from studio.publish.publication import Publication, RunFacts
 from studio.records import ModelIdentity
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from studio.pool.studies.trainings import Side, TrainingState
 from studio.publish.charts import Series, curves
 from studio.publish.elements import Html, facts, figure, joined, missing, tag
-from studio.publish.provenance import public, readable
-from studio.publish.publication import Publication, TrainingFacts
+from studio.publish.publication import Publication, TrainingFacts, public, readable
 from studio.publish.section_data import POINTS
 
 _NAMES = {Side.TRAIN: "training loss", Side.VALIDATION: "validation loss"}

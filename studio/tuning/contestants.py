@@ -16,9 +16,8 @@ from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
 from studio.errors import ModelError, UsageError, nearest_name
 from studio.paths import user_path
 from studio.records import ModelIdentity
-from studio.tuning.chat_template import around_the_prompt, has_chat_template
-from studio.tuning.formats import VARIED
-from studio.tuning.prompt_format import AUTO, CHAT, FIXED, NAMES, PLAIN, PromptFormat, chat_format
+from studio.tuning.data import VARIED
+from studio.tuning.prompt_format import AUTO, CHAT, FIXED, NAMES, PLAIN, PromptFormat, around_the_prompt, chat_format, has_chat_template
 
 ADAPTER_FILE = "adapter.gguf"
 SETTINGS_FILE = "training.json"

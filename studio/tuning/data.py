@@ -1,21 +1,147 @@
-"""The data of a training: which instances, how they are written, and which of them are only measured by."""
+"""The data of a training: which instances, which of them are only measured by, and how each becomes a prompt and a completion.
+
+The format `varied` is the method's own: one of seven patterns for an instance with an input and one of six without, drawn for each, so that
+the tuned model does not depend on one wording (Wang et al. 2022, section 2.3). The others are fixed templates.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from studio.errors import PoolError
+from studio.errors import PoolError, UsageError, nearest_name
 from studio.pool.exchange.export import Split, encode_line, plan_split
 from studio.pool.exchange.formats import Record
 from studio.pool.pool import Queries
 from studio.pool.records import ExportTask
 from studio.pool.studies.judges import digest_of
 from studio.pool.studies.trainings import Side, TrainingItem
-from studio.records import Origin
-from studio.tuning.formats import Around, Written, write
-from studio.tuning.settings import TrainingSettings
+from studio.records import Instance, Origin
+from studio.tuning.job import TrainingSettings
+from studio.tuning.prompt_format import ALPACA, CHAT, PLAIN, PromptFormat, chat_format
+
+WITH_INPUT = (
+    "{instruction}\nInput: {input}\nOutput:",
+    "{instruction}\n\nInput: {input}\n\nOutput:",
+    "Task: {instruction}\nInput: {input}\nOutput:",
+    "{instruction}\n\n{input}\n\nOutput:",
+    "{instruction}\n\n{input}\n\n",
+    "{instruction}\n{input}\n\n",
+    "Task: {instruction}\n\n{input}\n\n",
+)
+WITHOUT_INPUT = (
+    "{instruction} Output:",
+    "{instruction}\nOutput:",
+    "{instruction}\n\nOutput:",
+    "{instruction}\n",
+    "{instruction}\n\n",
+    "Task: {instruction}\n\n",
+)
+_COLON_WORD = re.compile(r"(\w+):")
+_FIELD = re.compile(r"[^\W\d]\w*(?:[ '’-]\w+){0,3}:(?=\s|$)")
+"""A field's name, where an input begins with one: up to four words."""
+
+VARIED = "varied"
+
+Around = tuple[str, str, str]
+"""What a model's chat template puts before and behind the user's text, and behind the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A prompt and its completion.
+
+    For a chat template `parts` are control text, user's text and control text, which make the prompt, and the control text that ends the
+    answer.
+    """
+
+    prompt: str
+    completion: str
+    parts: tuple[str, str, str, str] | None = None
+
+
+Writer = Callable[[str, Instance, random.Random, Around | None], Written]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFormat:
+    """A way to write instances. `write` gets instruction, instance, the instance's own random numbers and what is around a chat prompt."""
+
+    name: str
+    summary: str
+    write: Writer
+
+
+def _varied(instruction: str, instance: Instance, rng: random.Random, _around: Around | None) -> Written:
+    given = instance.input.strip()
+    if given and rng.random() < 0.5:
+        given = _plainer(given)
+    pattern = rng.choice(WITH_INPUT) if given else rng.choice(WITHOUT_INPUT)
+    return _filled(pattern, instruction, given, instance.output)
+
+
+def _plainer(given: str) -> str:
+    """Return an input without the name of its only field, and without blank lines.
+
+    The released rule takes an input in which one word alone has a colon for one field, and drops all up to the first colon. Where that is
+    no name, it would drop the text itself: `https` of an address, the hour of a time, a whole sentence. Here it stays.
+    """
+    if len(set(_COLON_WORD.findall(given))) == 1 and (field := _FIELD.match(given)):
+        given = given[field.end() :].strip()
+    return given.replace("\n\n", "\n")
+
+
+def _filled(pattern: str, instruction: str, given: str, output: str) -> Written:
+    return _answered(pattern.format(instruction=instruction.strip(), input=given), output)
+
+
+def _answered(prompt: str, output: str) -> Written:
+    # After a cue the answer follows on the same line, elsewhere it begins one.
+    return Written(prompt, output.strip() if prompt.endswith("\n") else f" {output.strip()}")
+
+
+def _fixed(form: PromptFormat) -> Writer:
+    def written(instruction: str, instance: Instance, _rng: random.Random, _around: Around | None) -> Written:
+        return _answered(form.prompt(instruction, instance.input), instance.output)
+
+    return written
+
+
+def _chat(instruction: str, instance: Instance, _rng: random.Random, around: Around | None) -> Written:
+    if around is None:
+        raise UsageError("this model has no chat template", "choose another --format")
+    before, behind, end = around
+    content = chat_format(before, behind).prompt(instruction, instance.input)
+    return Written(before + content + behind, instance.output.strip(), (before, content, behind, end))
+
+
+FORMATS: Mapping[str, TrainingFormat] = {
+    each.name: each
+    for each in (
+        TrainingFormat(VARIED, "the method's: one of thirteen, drawn for each instance", _varied),
+        TrainingFormat(PLAIN.name, "one of them for all: instruction, input, Output:", _fixed(PLAIN)),
+        TrainingFormat(ALPACA.name, "Stanford Alpaca's template", _fixed(ALPACA)),
+        TrainingFormat(CHAT, "the model's own chat template", _chat),
+    )
+}
+
+
+def find_format(name: str) -> TrainingFormat:
+    """Return the format called `name`. Raises UsageError with the nearest name."""
+    if name not in FORMATS:
+        raise UsageError(f"unknown prompt format {name!r}", nearest_name(name, FORMATS))
+    return FORMATS[name]
+
+
+def write(name: str, instruction: str, instance: Instance, key: str, around: Around | None = None) -> Written:
+    """Return how the format `name` writes an instance. Equal `key`s draw equally: the seed and what identifies the instance.
+
+    Raises UsageError for an unknown format, and for `chat` without `around`.
+    """
+    return find_format(name).write(instruction, instance, random.Random(key), around)
 
 
 @dataclass(frozen=True, slots=True)

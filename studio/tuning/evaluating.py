@@ -1,4 +1,7 @@
-"""One evaluation: tasks, overlap check, answers, result. Whatever can be wrong is found before a model is loaded."""
+"""One evaluation: tasks, overlap check, answers, result.
+
+Whatever can be wrong is found before a model is loaded, and each answer is kept as it comes.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,73 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studio.engine.api import CancelToken, Engine
+from studio.engine.api import CancelToken, Engine, Finished, FinishReason, Request, SamplingParams
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
-from studio.errors import PoolError, UsageError
+from studio.errors import Interrupted, ModelError, PoolError, UsageError
 from studio.insight.overlap.corpus import PoolSource, is_pool
 from studio.pool.pool import Pool
-from studio.pool.studies.evaluations import Contestant, EvaluationPlan
+from studio.pool.studies.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.records import ModelIdentity
 from studio.seeds.inputs import is_regular
-from studio.tuning.answering import answer_items
 from studio.tuning.contestants import ContestantSpec, Entrant, look_up
-from studio.tuning.overlap_check import ItemOverlap, Training, overlapping, training_files
+from studio.tuning.prompt_format import PromptFormat
 from studio.tuning.results import EvaluationResult, evaluation_result
-from studio.tuning.task_sets import TaskSet, file_tasks, held_out_tasks, sampled
+from studio.tuning.task_sets import ItemOverlap, TaskSet, Training, file_tasks, held_out_tasks, overlapping, sampled, training_files
+
+BATCH = 32
+"""Items that go to the engine together. What is computed together may shape an answer's last bits, so batches are the same ones always: one
+that was interrupted is asked again as a whole, and only what is missing of it is kept."""
+
+
+def answer_items(
+    pool: Pool,
+    engine: Engine,
+    contestant_id: int,
+    style: PromptFormat,
+    items: Sequence[EvaluationItem],
+    max_tokens: int,
+    cancel: CancelToken,
+    progress: Callable[[int, int], None],
+) -> int:
+    """Ask a contestant what it has not answered, greedily, and return the number of answers that are new.
+
+    `progress` is told how many items are answered, of how many.
+
+    Raises Interrupted after `cancel`, ModelError when the engine fails; what was answered before is kept.
+    """
+    known = set(pool.reader.contestant_answers(contestant_id))
+    new = 0
+    progress(len(known), len(items))
+    for start in range(0, len(items), BATCH):
+        batch = items[start : start + BATCH]
+        if all(item.position in known for item in batch):
+            continue
+        requests = [request_for(style, item, max_tokens) for item in batch]
+        for event in engine.stream(requests, cancel):
+            # After a restart of the engine all of a batch comes again: an answer that was kept is the same.
+            if not isinstance(event, Finished) or event.completion.finish_reason is FinishReason.CANCELLED:
+                continue
+            position = batch[event.index].position
+            if position not in known:
+                request = requests[event.index]
+                prompt = request.opening + request.suffix + request.closing
+                pool.evaluations.add(contestant_id, [Answer(position, prompt, event.completion)])
+                known.add(position)
+                new += 1
+                progress(len(known), len(items))
+        if cancel.cancelled and len(known) < len(items):
+            raise Interrupted(f"stopped; {new} answers of this contestant are new and kept", "the same command goes on where it was")
+        if any(item.position not in known for item in batch):
+            raise ModelError("the engine left items unanswered", "try again: what was answered is kept")
+    return new
+
+
+def request_for(style: PromptFormat, item: EvaluationItem, max_tokens: int) -> Request:
+    """Return the request that puts an item to a model: zero-shot and greedy, without stop strings, as the paper's evaluation."""
+    params = SamplingParams(temperature=0.0, max_tokens=max_tokens)
+    return Request("", style.prompt(item.instruction, item.input), params, 0, style.opening, style.closing)
+
 
 EngineOpener = Callable[[str, EngineOptions], Engine]
 Progress = Callable[[str, int, int], None]

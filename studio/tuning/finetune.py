@@ -1,4 +1,4 @@
-"""A whole training as its user sees it: checks, data, the process that trains, the pool's record, the adapter."""
+"""A whole training as its user sees it: checks, data, the process that trains, the pool's record, the adapter; and how it is shown."""
 
 from __future__ import annotations
 
@@ -7,33 +7,52 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 from studio import __version__
 from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
 from studio.engine.catalog import find_model, identify
 from studio.engine.gguf import Gguf
+from studio.engine.llama.setup import gigabytes
 from studio.engine.model_file import read_model
 from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, UsageError
 from studio.pool.exchange.outputs import complete_files, writing
 from studio.pool.pool import Pool
 from studio.pool.studies.trainings import LossPoint
-from studio.tuning import checkpoint
-from studio.tuning.adapter_gguf import check_architecture
-from studio.tuning.chat_template import chat_texts, has_chat_template
-from studio.tuning.events import Ended, Event, Finished, Opened, Prepared, Resumed, Saved, Step, Validated, Waiting
-from studio.tuning.formats import VARIED
-from studio.tuning.lora import ADAPTER
-from studio.tuning.opening import RECORD, Asked, OpenTraining, open_training, place_in_pool
-from studio.tuning.process import training_events
-from studio.tuning.prompt_format import AUTO, CHAT
-from studio.tuning.recording import Recorder
-from studio.tuning.requirements import require_extra
-from studio.tuning.settings import TrainingSettings
+from studio.text import display_line
+from studio.tuning.data import VARIED
+from studio.tuning.job import Ended, Event, Finished, Loading, Opened, Prepared, Resumed, Saved, Step, TrainingSettings, Validated, Waiting
+from studio.tuning.lora import ADAPTER, check_architecture
+from studio.tuning.prompt_format import AUTO, CHAT, chat_texts, has_chat_template
+from studio.tuning.trainer import CHECKPOINT
+from studio.tuning.training import RECORD, Asked, OpenTraining, Recorder, open_training, place_in_pool
 from studio.tuning.weights import check_folder
+from studio.tuning.worker import training_events
+
+PACKAGES = ("torch", "transformers", "peft", "gguf", "safetensors")
+EXTRA = "self-instruct-studio[train]"
+
+
+def require_extra() -> None:
+    """Raise UsageError, with how to install it, when a package of the extra is missing."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"finetuning needs packages that are not installed: {', '.join(missing)}",
+            f"pip install '{EXTRA}'; in a checkout: uv sync --extra train",
+        )
+
 
 _WAIT_S = 1.0
 
@@ -78,7 +97,8 @@ def _with_format(settings: TrainingSettings, base: Gguf) -> TrainingSettings:
 def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
     """Begin the training or go on with it; ends with `Finished`, or with `Ended("interrupted")` after `cancel`.
 
-    The pool is held for moments only, see `recording`. Raises StudioError subclasses; everything up to the last checkpoint is kept then.
+    The pool is held for moments only, see `training.Recorder`. Raises StudioError subclasses; everything up to the last checkpoint is kept
+    then.
     """
     around = chat_texts(asked.base) if asked.settings.format == CHAT else None
     with Pool.open(asked.pool) as pool:
@@ -137,7 +157,7 @@ class _Session:
                 yield Waiting(busy)
             said = True
             time.sleep(_WAIT_S)
-        (self._folder / checkpoint.NAME).unlink(missing_ok=True)
+        (self._folder / CHECKPOINT).unlink(missing_ok=True)
         losses = self._points()
         seconds = max((each.seconds for each in losses), default=0.0)
         ended, size = self._ended, adapter.stat().st_size
@@ -176,3 +196,87 @@ class _Session:
         path = self._folder / RECORD
         with complete_files([path]) as (file,), writing(path):
             file.write(json.dumps(about, ensure_ascii=False, indent=1).encode("utf-8", "replace"))
+
+
+_LINE_EVERY_S = 15.0
+
+
+class TrainingProgress:
+    """Shows step of steps, losses, tokens a second, time left and memory."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self._step: Step | None = None
+        self._validation = ""
+        self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, event: Event) -> None:
+        """Take in an event."""
+        match event:
+            case Opened(name, folder, resumed):
+                self._note(f"{'going on with' if resumed else 'starting'} the training {name} in {folder}")
+            case Prepared():
+                self._note(_prepared(event))
+            case Loading(seldom):
+                self._note("taking the weights out of the GGUF file ..." if seldom else "loading the weights ...")
+            case Resumed(step, _):
+                self._note(f"going on after step {step}")
+            case Validated(point, best):
+                self._validation = f"{point.loss:.3f}{' (best)' if best else ''}"
+                self._note(f"step {point.step}: validation loss {self._validation}")
+            case Step():
+                self._step = event
+                if self._live is None and time.monotonic() - self._said >= _LINE_EVERY_S:
+                    self._note(self._figures(event))
+            case Waiting(cause):
+                self._note(f"the adapter is made; waiting to record it: {cause}")
+            case Finished():
+                self._note(_finished(event))
+            case _:
+                return
+        if self._live and self._step:
+            self._live.update(self._view(self._step))
+
+    def _note(self, line: str) -> None:
+        self._said = time.monotonic()
+        self._console.print(display_line(line), markup=False, highlight=False, soft_wrap=True)
+
+    def _view(self, step: Step) -> Group:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True)
+        grid.add_column(no_wrap=True)
+        grid.add_row(ProgressBar(total=step.steps, completed=step.point.step, width=30), Text(f"step {step.point.step} of {step.steps}"))
+        return Group(grid, Text(self._figures(step)))
+
+    def _figures(self, step: Step) -> str:
+        minutes, seconds = divmod(round(step.seconds_left), 60)
+        left = f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left"
+        losses = f"loss {step.point.loss:.3f}" + (f", validation {self._validation}" if self._validation else "")
+        speed = f"{step.tokens_per_s:.0f} tokens/s"
+        return f"step {step.point.step} of {step.steps} · {losses} · {speed} · {left} · {gigabytes(step.memory)} of memory"
+
+
+def _prepared(event: Prepared) -> str:
+    too_long = f", {event.too_long} left out as too long" if event.too_long else ""
+    return (
+        f"{event.train} examples to train on, {event.validation} to validate{too_long}: {event.tokens:,} tokens, {event.steps} steps on "
+        f"{event.device} in {event.precision}, about {gigabytes(event.memory)} of memory at most"
+    )
+
+
+def _finished(event: Finished) -> str:
+    validation = [each.loss for each in event.losses if each.side == "validation"]
+    change = f"validation loss {validation[0]:.3f} -> {min(validation):.3f}, " if validation else ""
+    early = ", stopped early" if event.ended == "early_stop" else ""
+    size = f"{event.adapter_bytes / 1e6:.1f} MB"
+    return f"{event.name}: {change}weights of step {event.step}{early}, {event.seconds:.0f} s; adapter {event.adapter} ({size})"

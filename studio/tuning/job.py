@@ -1,4 +1,4 @@
-"""A training as its process is told of it."""
+"""A training as its process is told of it, the parameters that decide which adapter comes of it, and what the process tells of it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,51 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from studio.pool.studies.trainings import Side
-from studio.tuning.settings import TrainingSettings
+from pydantic import Field
+
+from studio.config import validated
+from studio.loop.settings import Parameters
+from studio.pool.studies.trainings import LossPoint, Side
+from studio.tuning.prompt_format import AUTO
+
+Data = Literal["all", "generated", "seeds"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+class TrainingSettings(Parameters):
+    """LoRA on all seven linear layers of each block, AdamW, linear decay after a short warm-up, loss on completions only.
+
+    `batch` counts examples of an optimiser step; how many pass through the model at once follows from the device.
+    """
+
+    format: str = Field(AUTO, description="how examples are written, see `formats.FORMATS`; auto is chat where the model has a template")
+    data: Data = Field("all", description="generated and imported tasks with the seeds, without them, or the seeds alone")
+    seed: str = Field("0", description="decides split, formats, order and first weights")
+    validation: float = Field(0.1, ge=0.0, lt=1.0, description="share of instructions that are only measured by; 0 is none")
+    epochs: int = Field(1, ge=1, le=1000, description="passes over the data at most")
+    learning_rate: float = Field(5e-4, gt=0.0, le=1.0, description="highest learning rate")
+    rank: int = Field(16, ge=1, le=1024, description="rank of the adapter")
+    alpha: int = Field(32, ge=1, le=4096, description="scale of the adapter: alpha / rank")
+    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="share of the adapter's inputs that are left out in training")
+    batch: int = Field(8, ge=1, le=1024, description="examples of an optimiser step")
+    max_tokens: int = Field(512, ge=16, le=131_072, description="longer examples are left out")
+    evaluations: int = Field(4, ge=1, le=1000, description="times the validation loss is taken in an epoch")
+    patience: int = Field(3, ge=1, le=1000, description="validations without a better loss before it stops")
+    precision: Precision = Field("auto", description="of the frozen weights; auto is bfloat16 on a GPU and float32 elsewhere")
+    device: Device = Field("auto", description="where it runs; auto is a GPU that PyTorch sees, else the CPU")
+
+
+def training_settings(values: Mapping[str, Any]) -> TrainingSettings:
+    """Return the settings with `values` in their places. Raises UsageError for an unknown format or a value that does not fit."""
+    from studio.tuning.data import find_format
+
+    settings = validated(TrainingSettings, values, "setting")
+    if settings.format != AUTO:
+        find_format(settings.format)
+    return settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +90,127 @@ def job_of(message: Mapping[str, Any]) -> Job:
 def data_file(folder: Path, side: Side) -> Path:
     """Where the examples of a side are: one JSON object a line, see `data.Example.record`."""
     return folder / f"{side.value}.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The data is tokenised and the machine looked at; nothing long has begun. Counts of examples; `memory` in bytes is an estimate."""
+
+    device: str
+    precision: str
+    train: int
+    validation: int
+    too_long: int
+    tokens: int
+    steps: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The weights are loaded; `seldom` when they have to be taken out of the GGUF file first."""
+
+    seldom: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The training goes on after `step`; `losses` are those so far."""
+
+    step: int
+    losses: tuple[LossPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An optimiser step is done. `rate` is the learning rate, `tokens_per_s` counts this session's training tokens.
+
+    `memory` is what the process holds, in bytes; on a GPU the most that was allocated there.
+    """
+
+    point: LossPoint
+    steps: int
+    epoch: float
+    rate: float
+    tokens_per_s: float
+    seconds_left: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """The validation loss was taken; `best` when none was lower before."""
+
+    point: LossPoint
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """All up to `step` is on the disk."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """No more steps: `reason` is `epochs`, `early_stop` or `interrupted`; `step` is the one whose weights the adapter has."""
+
+    reason: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The training's data is on the disk, under `name` in `folder`; `resumed` when it was there before."""
+
+    name: str
+    folder: str
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """All is done but the pool's record, which another process keeps from being written; `cause` says who."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The training is over and recorded. `adapter` is the GGUF file."""
+
+    name: str
+    folder: str
+    adapter: str
+    adapter_sha256: str
+    adapter_bytes: int
+    ended: str
+    step: int
+    seconds: float
+    losses: tuple[LossPoint, ...]
+
+
+Event = Prepared | Loading | Resumed | Step | Validated | Saved | Ended | Opened | Waiting | Finished
+_KINDS = {kind.__name__: kind for kind in (Prepared, Loading, Resumed, Step, Validated, Saved, Ended)}
+
+
+def message_of(event: Event) -> dict[str, Any]:
+    """Return an event as a message between processes."""
+    return {"kind": "event", "name": type(event).__name__, "fields": asdict(event)}
+
+
+def event_of(message: Mapping[str, Any]) -> Event:
+    """Return the event that `message_of` described."""
+    fields = dict(message["fields"])
+    if "point" in fields:
+        fields["point"] = point_of(fields["point"])
+    if "losses" in fields:
+        fields["losses"] = tuple(point_of(each) for each in fields["losses"])
+    event: Event = _KINDS[message["name"]](**fields)
+    return event
+
+
+def point_of(fields: Mapping[str, Any]) -> LossPoint:
+    """Return a loss from its fields."""
+    return LossPoint(**{**fields, "side": Side(fields["side"])})

@@ -1,19 +1,118 @@
-"""The model with its adapter, as PyTorch sees them."""
+"""The model with its adapter, as PyTorch sees them, and the adapter as the GGUF file that llama.cpp loads.
+
+That file has the layout of llama.cpp's `convert_lora_to_gguf.py`: for a weight W of (out, in) under its GGUF name, `lora_a` is peft's A of
+(r, in) and `lora_b` its B of (out, r). The rows of B follow those of W, so where the base file has the rows of Q and K in another order, so
+must B. That order is checked for the architectures in `ARCHITECTURES` only; others are refused.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from studio.engine.gguf import Gguf
-from studio.pool.exchange.outputs import writing
-from studio.tuning.adapter_gguf import write_adapter
-from studio.tuning.checkpoint import replacing
-from studio.tuning.settings import TrainingSettings
-from studio.tuning.tokens import Tokens
+from studio.errors import ModelError
+from studio.pool.exchange.outputs import complete_files, writing
+from studio.tuning.job import TrainingSettings
+from studio.tuning.plan import Tokens
+
+ARCHITECTURES = ("llama", "gemma3")
+"""What the conversion is proven for, by comparing logits."""
+_GEMMA_HEAD = 256
+"""Another size of head comes with another scale of attention, which transformers does not read out of a GGUF file."""
+_PREFIX = "base_model.model."
+_UNSUPPORTED = (
+    ("use_dora", "DoRA"),
+    ("modules_to_save", "whole modules beside the LoRA"),
+    ("rank_pattern", "ranks by module"),
+    ("alpha_pattern", "alphas by module"),
+    ("lora_bias", "biases"),
+    ("trainable_token_indices", "trained tokens"),
+)
+
+
+def check_architecture(header: Gguf) -> None:
+    """Raise ModelError unless adapters can be made for the model with this header."""
+    known = ", ".join(ARCHITECTURES)
+    if header.architecture not in ARCHITECTURES:
+        raise ModelError(
+            f"{header.path}: finetuning is not proven for the architecture {header.architecture!r}", f"choose a model of one of: {known}"
+        )
+    if header.number(f"{header.architecture}.expert_count"):
+        raise ModelError(f"{header.path}: a mixture of experts cannot be finetuned here", f"choose a dense model of one of: {known}")
+    if header.architecture == "gemma3" and header.number("gemma3.attention.key_length") != _GEMMA_HEAD:
+        raise ModelError(f"{header.path}: finetuning is not proven for this size of Gemma 3", "choose a size of up to 12B")
+
+
+def write_adapter(folder: Path, base: Gguf, target: Path) -> None:
+    """Write the adapter in peft's `folder`, made for the model with the header `base`, to the file `target`; not atomic.
+
+    Raises ModelError for an architecture or a kind of adapter whose conversion is not proven.
+    """
+    import gguf
+    from safetensors.numpy import load_file
+
+    check_architecture(base)
+    config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+    _check_config(folder, config)
+    tensors = load_file(folder / "adapter_model.safetensors")
+    writer = gguf.GGUFWriter(target, base.architecture)
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    scale = config["r"] ** 0.5 if config.get("use_rslora") else 1.0
+    writer.add_float32("adapter.lora.alpha", float(config["lora_alpha"]) * scale)
+    writer.add_name(target.parent.name)
+    for name, values in _renamed(tensors, base).items():
+        writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _check_config(folder: Path, config: dict[str, Any]) -> None:
+    if config.get("peft_type") != "LORA":
+        raise ModelError(f"{folder}: an adapter of the type {config.get('peft_type')}, not a LoRA", "only LoRA can be converted")
+    for key, what in _UNSUPPORTED:
+        if config.get(key):
+            raise ModelError(f"{folder}: the adapter has {what}, whose conversion is not proven", "train it without")
+    if config.get("bias", "none") != "none":
+        raise ModelError(f"{folder}: the adapter has biases, whose conversion is not proven", "train it without")
+
+
+def _renamed(tensors: dict[str, Any], base: Gguf) -> dict[str, Any]:
+    """Return peft's matrices under their GGUF names, 16 bits wide, the rows in the base file's order."""
+    import gguf
+    import numpy as np
+
+    numbers = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
+    names = gguf.get_tensor_name_map(numbers[base.architecture], base.number(f"{base.architecture}.block_count"))
+    found = {}
+    for key, values in tensors.items():
+        module, _, matrix = key.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".")
+        name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
+        if name is None or matrix not in ("lora_A", "lora_B") or f"{name}" not in base.tensors:
+            raise ModelError(f"{base.path}: the model has no weight for the adapter's {key}", "the adapter is for another model")
+        if matrix == "lora_B" and base.architecture == "llama":
+            values = _rotary_rows(values, name, base)
+        found[f"{name}.{matrix.lower()}"] = np.ascontiguousarray(values, dtype=np.float16)
+    return found
+
+
+def _rotary_rows(values: Any, name: str, base: Gguf) -> Any:
+    """Return the rows of Q and K as llama.cpp's `llama` models have them: the halves of each head interleaved."""
+    heads = base.number("llama.attention.head_count")
+    if name.endswith("attn_k.weight"):
+        heads = base.number("llama.attention.head_count_kv") or heads
+    elif not name.endswith("attn_q.weight"):
+        return values
+    rows, rank = values.shape
+    return values.reshape(heads, 2, rows // heads // 2, rank).swapaxes(1, 2).reshape(rows, rank)
+
 
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 ADAPTER = "adapter.gguf"
@@ -89,8 +188,9 @@ class TunedModel:
             (draft / "README.md").unlink(missing_ok=True)
             shutil.rmtree(target, ignore_errors=True)
             draft.rename(target)
-        with writing(folder / ADAPTER), replacing(folder / ADAPTER) as file:
-            write_adapter(target, base, file)
+        with complete_files([folder / ADAPTER]) as (file,), writing(folder / ADAPTER):
+            # The writer opens its file itself.
+            write_adapter(target, base, Path(file.name))
 
 
 def _padded(piece: Sequence[Tokens], device: str) -> tuple[Any, Any]:

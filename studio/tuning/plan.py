@@ -1,21 +1,162 @@
-"""What is looked at in the training's process before anything long begins: tokens, device, memory."""
+"""What the training's process looks at before anything long begins: examples as tokens and in batches, device, memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from studio.engine.gguf import Gguf
+from studio.engine.llama.setup import gigabytes
 from studio.engine.llama.vocab import Vocabulary
 from studio.engine.model_file import read_whole
 from studio.errors import ModelError, PoolError
 from studio.pool.studies.trainings import Side
-from studio.tuning.events import Prepared
-from studio.tuning.job import Job
-from studio.tuning.memory import Load, check_memory, estimate
-from studio.tuning.tokens import Tokens, pieces, steps_of_epoch, tokenise
+from studio.tuning.job import Job, Prepared
+
+_LIBRARIES = 700_000_000
+"""PyTorch and what it brings, loaded."""
+_LOGITS = 16
+"""Bytes a logit: itself, its log-softmax, its gradient, all 32 bits wide, and one temporary."""
+_SPARE = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What passes through the model at once at most: `tokens` with padding, `labels` of them with a loss."""
+
+    tokens: int
+    labels: int
+
+
+def estimate(base: Gguf, load: Load, rank: int, weight_bytes: int) -> int:
+    """Return about how many bytes a training of the model with the header `base` takes in all.
+
+    The frozen weights, the adapter with gradient and AdamW's two moments, what each block keeps of a token for the way back, and the
+    logits of the tokens that count. An upper bound: 5.5 GB where a model of 135 million peaked at 4.8 GB with 1,024 tokens at once.
+    """
+    family = base.architecture
+    layers, width = base.number(f"{family}.block_count"), base.number(f"{family}.embedding_length")
+    inner = base.number(f"{family}.feed_forward_length")
+    vocabulary = base.array_lengths.get("tokenizer.ggml.tokens", 0)
+    adapter = 16 * adapter_parameters(base, rank)
+    # A block keeps its inputs to norms, attention, projections and activation, and those of the adapter's branches beside them.
+    kept = load.tokens * layers * (22 * width + 8 * inner) * 4
+    return int(_SPARE * (_LIBRARIES + base.parameters * weight_bytes + adapter + kept + load.labels * vocabulary * _LOGITS))
+
+
+def adapter_parameters(base: Gguf, rank: int) -> int:
+    """Return how many numbers the adapter has: rank times (in + out) of every linear weight of the blocks."""
+    return sum(rank * sum(shape) for name, shape in base.tensors.items() if name.startswith("blk.") and len(shape) == 2)
+
+
+def check_memory(needed: int, available: int, where: str) -> None:
+    """Raise ModelError when a training needs more bytes than there are."""
+    if needed > available:
+        raise ModelError(
+            f"this training needs about {gigabytes(needed)} of memory, {where} has {gigabytes(available)} available",
+            "close other programs, or try a smaller --max-tokens or --rank, or a smaller model",
+        )
+
+
+class Tokeniser(Protocol):
+    """What is asked of a vocabulary; `studio.engine.llama.vocab.Vocabulary` is one."""
+
+    @property
+    def end_of_text(self) -> int: ...
+    @property
+    def end_of_turn(self) -> int: ...
+    def ends(self, token: int) -> bool: ...
+    def tokenise(self, text: str, *, begin: bool = False, control: bool = False) -> list[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """An example: its tokens, the first `prompt` of them without a loss."""
+
+    ids: tuple[int, ...]
+    prompt: int
+
+    @property
+    def labels(self) -> int:
+        """How many tokens the loss counts."""
+        return len(self.ids) - self.prompt
+
+
+def tokenise(record: Mapping[str, Any], vocabulary: Tokeniser) -> Tokens:
+    """Return the tokens of a line of `train.jsonl`, with the token that ends the answer.
+
+    The prompt is tokenised alone, as it is when the model is asked: what is trained is what will be seen. The completion goes on with the
+    whole text's tokens where the prompt's are their beginning, and with its own elsewhere.
+    """
+    completion = str(record["completion"])
+    if parts := record.get("parts"):
+        # Only the template's own control words take effect, never those that a user's text happens to hold.
+        # A training that an earlier version began has no fourth part.
+        before, content, after, *behind = parts
+        prompt = vocabulary.tokenise(before, begin=True, control=True) + vocabulary.tokenise(content)
+        prompt += vocabulary.tokenise(after, control=True)
+        return _joined(prompt, vocabulary.tokenise(completion), _end_of_answer("".join(behind), vocabulary))
+    prompt = vocabulary.tokenise(str(record["prompt"]), begin=True)
+    whole = vocabulary.tokenise(f"{record['prompt']}{completion}", begin=True)
+    answer = whole[len(prompt) :] if whole[: len(prompt)] == prompt else vocabulary.tokenise(completion)
+    return _joined(prompt, answer, vocabulary.end_of_text)
+
+
+def _end_of_answer(behind: str, vocabulary: Tokeniser) -> int:
+    """Return the token by which the chat template ends an answer, as the model has learned; the vocabulary's own may be another."""
+    return next(filter(vocabulary.ends, vocabulary.tokenise(behind, control=True)), vocabulary.end_of_turn)
+
+
+def _joined(prompt: list[int], answer: list[int], end: int) -> Tokens:
+    return Tokens((*prompt, *answer, *((end,) if end >= 0 else ())), len(prompt))
+
+
+def epoch_order(lengths: Sequence[int], batch: int, seed: str, epoch: int) -> list[list[int]]:
+    """Return the batches of an epoch, as places in `lengths`: examples of like length together, batches in random order.
+
+    Little is padded that way. Equal arguments give equal batches.
+    """
+    rng = random.Random(f"{seed}/order/{epoch}")
+    places = list(range(len(lengths)))
+    rng.shuffle(places)
+    places.sort(key=lambda place: lengths[place])
+    batches = [places[start : start + batch] for start in range(0, len(places), batch)]
+    rng.shuffle(batches)
+    return batches
+
+
+def pieces(batch: Sequence[Tokens], room: int) -> list[list[Tokens]]:
+    """Part a batch into pieces that, padded to their longest, hold at most `room` tokens; a longer example is a piece of its own."""
+    found: list[list[Tokens]] = []
+    for example in sorted(batch, key=lambda each: len(each.ids)):
+        if found and len(example.ids) * (len(found[-1]) + 1) <= room:
+            found[-1].append(example)
+        else:
+            found.append([example])
+    return found
+
+
+def steps_of_epoch(examples: int, batch: int) -> int:
+    """How many optimiser steps an epoch has."""
+    return -(-examples // batch)
+
+
+def evaluation_steps(per_epoch: int, epochs: int, evaluations: int) -> frozenset[int]:
+    """Return the steps after which the validation loss is taken, evenly spread, the last of each epoch among them."""
+    times = min(evaluations, per_epoch)
+    return frozenset(epoch * per_epoch + round(per_epoch * part / times) for epoch in range(epochs) for part in range(1, times + 1))
+
+
+def learning_rate(step: int, steps: int, highest: float) -> float:
+    """Return the rate of step 1 to `steps`: linear warm-up over a twentieth of them, then linear decay to a twentieth of `highest`."""
+    warm = max(1, steps // 20)
+    if step <= warm:
+        return highest * step / warm
+    return highest * max(0.05, (steps - step + 1) / (steps - warm + 1))
+
 
 _ROOM = {"cpu": 1024, "cuda": 16_384, "mps": 4096}
 """Padded tokens that pass through the model at once, by device."""

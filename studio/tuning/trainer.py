@@ -2,32 +2,105 @@
 
 Each random draw comes from the seed and the step, so a training that was killed and gone on with makes the adapter that an undisturbed one
 makes, bit for bit on the same machine.
+
+Its state lies on the disk in one file that is replaced whole: a kill at any moment leaves the last complete one. It is a safetensors file:
+adapter, AdamW's moments and the best adapter so far as tensors, everything else as JSON in its header. Nothing in it is code, whoever wrote
+it. No random state is kept, since every draw comes from the seed and the step.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from studio.errors import ModelError
+from studio.pool.exchange.outputs import complete_files, writing
 from studio.pool.studies.trainings import LossPoint, Side
-from studio.tuning import checkpoint
-from studio.tuning.checkpoint import Progress, State
-from studio.tuning.events import Ended, Event, Loading, Resumed, Saved, Step, Validated
+from studio.tuning.job import Ended, Event, Loading, Resumed, Saved, Step, Validated, point_of
 from studio.tuning.lora import TunedModel
-from studio.tuning.plan import Plan
-from studio.tuning.tokens import Tokens, epoch_order, evaluation_steps, learning_rate, pieces, steps_of_epoch
+from studio.tuning.plan import Plan, Tokens, epoch_order, evaluation_steps, learning_rate, pieces, steps_of_epoch
 from studio.tuning.weights import is_cached, load_weights
 
+CHECKPOINT = "checkpoint.safetensors"
+_FORMAT = "1"
 SAVE_EVERY_S = 30.0
 _LARGEST_GRADIENT = 1.0
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 Cancelled = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is. `job` stands for settings, data and model; `stale` counts validations since the best one."""
+
+    job: str
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    best_step: int = -1
+    best_loss: float = float("inf")
+    stale: int = 0
+    ended: str = ""
+    losses: tuple[LossPoint, ...] = ()
+
+    def after(self, *points: LossPoint, **changes: Any) -> Progress:
+        """Return the progress with more losses and other fields."""
+        return replace(self, losses=(*self.losses, *points), **changes)
+
+
+@dataclass(slots=True)
+class State:
+    """Tensors by name: the adapter, the optimiser's moments (`NAME/exp_avg`, ...), the best adapter."""
+
+    adapter: Mapping[str, Any]
+    moments: Mapping[str, Any]
+    best: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(folder: Path, progress: Progress, state: State) -> None:
+    """Replace the checkpoint in `folder`. Raises PoolError when the disk refuses; the former one is whole then."""
+    from safetensors.torch import save as to_bytes
+
+    parts = (("adapter", state.adapter), ("moments", state.moments), ("best", state.best))
+    tensors = {f"{part}/{name}": value.detach().cpu().contiguous() for part, values in parts for name, value in values.items()}
+    header = {"format": _FORMAT, "progress": json.dumps(asdict(progress))}
+    path = folder / CHECKPOINT
+    with complete_files([path]) as (file,), writing(path):
+        file.write(to_bytes(tensors, header))
+
+
+def load_checkpoint(folder: Path, job: str) -> tuple[Progress, State] | None:
+    """Return the checkpoint in `folder`, None when there is none.
+
+    Raises ModelError when it is damaged, or of other settings, data or another model.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / CHECKPOINT
+    if not path.exists():
+        return None
+    parts: dict[str, dict[str, Any]] = {"adapter": {}, "moments": {}, "best": {}}
+    try:
+        with safe_open(path, framework="pt") as file:
+            fields = json.loads(file.metadata()["progress"])
+            for key in file.keys():  # noqa: SIM118  (not a mapping)
+                part, _, name = key.partition("/")
+                parts[part][name] = file.get_tensor(key)
+        progress = Progress(**{**fields, "losses": tuple(point_of(each) for each in fields["losses"])})
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: the checkpoint is damaged: {error}", "delete it to train from the beginning") from error
+    if progress.job != job:
+        raise ModelError(
+            f"{path}: the checkpoint is of another training", "delete it to train from the beginning, or choose another --name"
+        )
+    return progress, State(parts["adapter"], parts["moments"], parts["best"])
 
 
 class Interrupted(Exception):
@@ -55,7 +128,7 @@ class Trainer:
 
         Raises ModelError for weights that cannot be read, a damaged checkpoint and a loss that is no number, PoolError for a full disk.
         """
-        job, found = self._plan.job, checkpoint.load(self._folder, self._plan.job.key)
+        job, found = self._plan.job, load_checkpoint(self._folder, self._plan.job.key)
         yield Loading(seldom=not (job.weights or is_cached(job.sha256)))
         self._open(found)
         if found is not None:
@@ -181,7 +254,7 @@ class Trainer:
     def _save(self) -> Saved:
         states = {name: self._optimiser.state.get(each, {}) for name, each in self._model.parameters().items()}
         moments = {f"{name}/{moment}": state[moment] for name, state in states.items() for moment in _MOMENTS if state}
-        checkpoint.save(self._folder, self._progress, State(self._model.parameters(), moments, self._best))
+        save_checkpoint(self._folder, self._progress, State(self._model.parameters(), moments, self._best))
         return Saved(self._progress.step)
 
     def _told(self, point: LossPoint, rate: float, speed: float) -> Step:

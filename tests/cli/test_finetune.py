@@ -17,10 +17,10 @@ from studio.engine.gguf import read_gguf
 from studio.errors import Interrupted, ModelError, StudioError, UsageError
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import Side, TrainingState
-from studio.tuning import opening, process, requirements
-from studio.tuning.events import Ended, Event, Finished, Opened, Resumed, Step, Waiting
+from studio.tuning import finetune as tuning
+from studio.tuning import training, worker
 from studio.tuning.finetune import Wish, check, finetune
-from studio.tuning.settings import training_settings
+from studio.tuning.job import Ended, Event, Finished, Opened, Resumed, Step, Waiting, training_settings
 from support import warm
 from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.extra import needs_extra
@@ -34,7 +34,7 @@ pytestmark = needs_extra
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(process, "COMMAND", warm.training_command())
+    monkeypatch.setattr(worker, "COMMAND", warm.training_command())
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_places_that_cannot_be_used(place: Path, monkeypatch: pytest.MonkeyPatch
     (taken / "thesis.tex").touch()
     with pytest.raises(UsageError, match="holds something else already"):
         run(place, output=taken)
-    monkeypatch.setattr(opening, "_TENSORS", 10**12)
+    monkeypatch.setattr(training, "_TENSORS", 10**12)
     with pytest.raises(StudioError, match="no room for checkpoints and adapter"):
         run(place)
     with Queries.open(place / "pool.db") as reader:
@@ -234,7 +234,7 @@ def test_pools_and_settings_that_do_not_do(place: Path) -> None:
 
 
 def test_without_the_extra_it_says_how_to_get_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requirements, "find_spec", lambda name: None if name in ("torch", "peft") else object())
+    monkeypatch.setattr(tuning, "find_spec", lambda name: None if name in ("torch", "peft") else object())
     with pytest.raises(UsageError, match="not installed: torch, peft") as error:
         check(wish(place))
     assert "pip install 'self-instruct-studio[train]'" in error.value.hint

@@ -14,7 +14,7 @@ from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.engine.process.pipe import request_message, request_of
 from studio.errors import ModelError
-from studio.tuning.chat_template import around_the_prompt
+from studio.tuning.prompt_format import around_the_prompt
 from support.completions_server import CompletionsServer, serving
 from support.engines import bundled_identity, complete
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from studio.errors import UsageError
-from studio.tuning.requirements import require_extra
+from studio.tuning.finetune import require_extra
 
 
 def _missing() -> str:

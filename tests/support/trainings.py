@@ -11,12 +11,10 @@ from studio.engine.gguf import read_gguf
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import Side
 from studio.records import Instance, SeedTask
-from studio.tuning.chat_template import chat_texts
 from studio.tuning.data import collect
-from studio.tuning.events import Event
-from studio.tuning.job import Job, data_file
+from studio.tuning.job import Event, Job, TrainingSettings, data_file, training_settings
 from studio.tuning.plan import prepare
-from studio.tuning.settings import TrainingSettings, training_settings
+from studio.tuning.prompt_format import chat_texts
 from studio.tuning.trainer import Trainer
 from support.tiny_models import tiny_model
 

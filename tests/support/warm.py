@@ -108,7 +108,7 @@ def run_and_read(
         folder=str(folder),
         environment=environment,
         libraries=LIBRARIES.get(command, ()),
-        replaced={"studio.tuning.process.COMMAND": training_command()} if command == "finetune" else None,
+        replaced={"studio.tuning.worker.COMMAND": training_command()} if command == "finetune" else None,
     )
     for reader in readers:
         reader.join()
@@ -116,5 +116,5 @@ def run_and_read(
 
 
 def training_command() -> tuple[str, ...]:
-    """The command line of a process that trains, in place of `studio.tuning.process.COMMAND`: it has PyTorch from the server."""
+    """The command line of a process that trains, in place of `studio.tuning.worker.COMMAND`: it has PyTorch from the server."""
     return (sys.executable, "-S", str(CHILD), server().address)

@@ -1,4 +1,7 @@
-"""The data of a training: which instances it has, on which side, and what stands for them."""
+"""The data of a training: which instances it has, on which side, what stands for them, and how they are written.
+
+Prompt formats: the method's thirteen, drawn alike for alike keys, and templates that hostile text cannot break.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from studio.errors import PoolError
+from loop import released_code
+from loop.nasty import any_text
+from studio.errors import PoolError, UsageError
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import Side
 from studio.records import Instance, Origin, SeedTask
-from studio.tuning.data import TrainingData, collect
-from studio.tuning.settings import TrainingSettings
+from studio.tuning.data import _FIELD, FORMATS, WITH_INPUT, WITHOUT_INPUT, TrainingData, _plainer, collect, write
+from studio.tuning.job import TrainingSettings
 from support.generated_pool import build_pool
 from support.trainings import lesson_pool
 
@@ -79,3 +86,75 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
     with pytest.raises(PoolError, match="two different instructions"):
         collected(lesson_pool(tmp_path / "one.db", 1))
     assert collected(tmp_path / "one.db", validation=0).examples
+
+
+AROUND = ("<|user|>", "<|end|><|assistant|>", "<|end|>")
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+def prompts(instance: Instance, number: int = 400) -> set[str]:
+    return {write("varied", "Add them.", instance, str(key)).prompt for key in range(number)}
+
+
+def test_all_thirteen_formats_are_drawn() -> None:
+    assert (len(WITH_INPUT), len(WITHOUT_INPUT)) == (7, 6)
+    assert prompts(Instance("", "x")) == {pattern.format(instruction="Add them.") for pattern in WITHOUT_INPUT}
+    assert prompts(Instance("2 and 3", "5")) == {pattern.format(instruction="Add them.", input="2 and 3") for pattern in WITH_INPUT}
+
+
+def test_half_of_the_inputs_lose_their_only_field_name() -> None:
+    found = [write("varied", "Add them.", Instance("Numbers: 2\n\n3", "5"), str(key)).prompt for key in range(1000)]
+    plainer = [prompt for prompt in found if "2\n3" in prompt]
+    assert 400 < len(plainer) < 600
+    assert not any("Numbers:" in prompt for prompt in plainer)
+    assert all("Numbers: 2\n\n3" in prompt for prompt in found if prompt not in plainer)
+    assert all("A: 1" in prompt and "B: 2" in prompt for prompt in prompts(Instance("A: 1 B: 2", "x")))
+
+
+@given(st.from_regex(r"[A-Za-z]\w*( \w+){0,3}", fullmatch=True), TEXTS)
+@example("Customer message", "my parcel\n\nis late")
+@example("Text", "meet at 10:30")
+def test_an_only_field_loses_its_name_as_in_the_released_code(name: str, text: str) -> None:
+    given_input = f"{name}: {text}".strip()
+    assert _plainer(given_input) == released_code.training_input(given_input)
+
+
+@given(any_text)
+@example("See https://example.org")
+@example("https://example.org/a")
+@example("10:30")
+@example("My parcel is late. Reason: strike")
+def test_where_no_name_begins_an_input_nothing_of_it_is_dropped(text: str) -> None:
+    text = text.strip()
+    kept = released_code.training_input(text) if _FIELD.match(text) else text.replace("\n\n", "\n")
+    assert _plainer(text) == kept
+
+
+def test_completions_fit_their_prompts() -> None:
+    for key in range(50):
+        written = write("varied", " Say it. ", Instance("", "  yes \n"), str(key))
+        assert written.completion == ("yes" if written.prompt.endswith("\n") else " yes")
+    assert write("plain", "Say it.", Instance("now", "yes"), "0").prompt == "Say it.\n\nnow\n\nOutput:"
+    assert write("alpaca", "Say it.", Instance("", "yes"), "0").prompt.endswith("### Instruction:\nSay it.\n\n### Response:\n")
+    assert "### Input:\nnow\n\n### Response:\n" in write("alpaca", "Say it.", Instance("now", "yes"), "0").prompt
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS, st.sampled_from(sorted(FORMATS)))
+def test_texts_stand_in_their_prompts_unchanged(instruction: str, given_input: str, output: str, key: str, name: str) -> None:
+    written = write(name, instruction, Instance(given_input, output), key, AROUND)
+    assert write(name, instruction, Instance(given_input, output), key, AROUND) == written
+    assert instruction.strip() in written.prompt
+    assert written.completion.strip() == output.strip()
+    assert written.parts is None or "".join(written.parts[:3]) == written.prompt
+
+
+def test_a_chat_prompt_stands_within_the_models_own_template() -> None:
+    written = write("chat", "Say it.", Instance("now", "yes"), "0", AROUND)
+    assert written.parts == ("<|user|>", "Say it.\n\nnow", "<|end|><|assistant|>", "<|end|>")
+
+
+def test_unknown_formats_and_missing_templates() -> None:
+    with pytest.raises(UsageError, match="unknown prompt format 'chatt'"):
+        write("chatt", "Say it.", Instance("", "yes"), "0")
+    with pytest.raises(UsageError, match="no chat template"):
+        write("chat", "Say it.", Instance("", "yes"), "0")

@@ -11,10 +11,8 @@ from rich.console import Console
 
 from studio.insight.studies.agreement import wilson
 from studio.pool.pool import Pool
-from studio.tuning.bootstrap import estimate
-from studio.tuning.paired_tests import permutation_p
-from studio.tuning.result_tables import result_tables
-from studio.tuning.results import evaluation_result
+from studio.tuning.results import evaluation_result, result_tables
+from studio.tuning.statistics import estimate, permutation_p
 from support.evaluations import BASE, TUNED, answered, item
 from support.pools import make_pool
 

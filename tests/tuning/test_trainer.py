@@ -14,10 +14,10 @@ import pytest
 from studio.engine.gguf import read_gguf
 from studio.errors import ModelError, PoolError
 from studio.pool.studies.trainings import Side
-from studio.tuning import checkpoint, plan
-from studio.tuning.events import Ended, Event, Resumed, Saved, Step, Validated
-from studio.tuning.job import Job
+from studio.tuning import plan
+from studio.tuning.job import Ended, Event, Job, Resumed, Saved, Step, Validated
 from studio.tuning.plan import prepare
+from studio.tuning.trainer import CHECKPOINT
 from studio.tuning.weights import cache_folder, check_folder, is_cached
 from support.extra import needs_extra
 from support.trainings import quick_job, train
@@ -131,7 +131,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     other = replace(job, settings=job.settings.model_copy(update={"rank": 3}))
     with pytest.raises(ModelError, match="of another training"):
         list(train(other))
-    place = Path(job.folder) / checkpoint.NAME
+    place = Path(job.folder) / CHECKPOINT
     place.write_bytes(place.read_bytes()[:1000])
     with pytest.raises(ModelError, match="the checkpoint is damaged"):
         list(train(job))

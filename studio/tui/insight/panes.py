@@ -28,8 +28,7 @@ from studio.records import Origin
 from studio.text import display_line
 from studio.tui.base import start_latest
 from studio.tui.reader import PoolAccess
-from studio.tuning.result_tables import result_tables
-from studio.tuning.results import evaluation_result
+from studio.tuning.results import evaluation_result, result_tables
 
 
 class FiguresPane(VerticalScroll):

@@ -1,27 +1,31 @@
-"""Opening a training: a new one with its data written down, or the unfinished one that the same command began."""
+"""A training's places: its folder with the data, new or of the unfinished one that the same command began, and the pool's record of it.
+
+The record is kept without keeping the pool. The right to write a pool is one process's at a time, and a training takes minutes to hours.
+So it is taken for single transactions only: to begin, after checkpoints, and to finish. When another process has it in between, losses wait
+for the next occasion; a `studio run` can start at any time meanwhile. The training's own folder has all of it, so nothing depends on the
+record being up to date.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from studio.engine.gguf import Gguf
-from studio.errors import PoolError, UsageError
+from studio.errors import PoolError, PoolInUse, UsageError
 from studio.pool.exchange.outputs import complete_files, writing
 from studio.pool.pool import Pool
-from studio.pool.studies.trainings import Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
+from studio.pool.studies.trainings import LossPoint, Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
 from studio.records import ModelIdentity
 from studio.text import display_line
-from studio.tuning.data import collect
-from studio.tuning.formats import Around
-from studio.tuning.job import Job, data_file
-from studio.tuning.memory import adapter_parameters
-from studio.tuning.settings import TrainingSettings
+from studio.tuning.data import Around, collect
+from studio.tuning.job import Job, TrainingSettings, data_file
+from studio.tuning.plan import adapter_parameters
 
 RECORD = "training.json"
 _NAME = re.compile(r"[\w][\w.+-]{0,79}")
@@ -177,3 +181,41 @@ def _check_room(folder: Path, asked: Asked) -> None:
             f"{folder}: no room for checkpoints and adapter: {needed / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free",
             "free some space, or name a folder on another disk with -o",
         )
+
+
+class Recorder:
+    """The losses of training `number` of the pool at `path`, on their way there."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        self._path = path
+        self._number = number
+        self._pending: list[LossPoint] = []
+
+    def add(self, *points: LossPoint) -> None:
+        """Take losses in."""
+        self._pending.extend(points)
+
+    def flush(self) -> bool:
+        """Store what waits, unless another process writes the pool. Raises PoolError for any other reason why it cannot be written."""
+        if not self._pending:
+            return True
+        return self._write(lambda pool: pool.trainings.add_losses(self._number, self._pending))
+
+    def finish(self, ended: str, adapter: str, adapter_sha256: str) -> str:
+        """Store all that waits and the outcome; returns who writes the pool when that keeps it from being stored, else empty text."""
+        try:
+            with Pool.open(self._path) as pool:
+                pool.trainings.finish(self._number, self._pending, ended, adapter, adapter_sha256)
+        except PoolInUse as error:
+            return error.message
+        self._pending.clear()
+        return ""
+
+    def _write(self, change: Callable[[Pool], None]) -> bool:
+        try:
+            with Pool.open(self._path) as pool:
+                change(pool)
+        except PoolInUse:
+            return False
+        self._pending.clear()
+        return True

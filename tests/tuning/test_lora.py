@@ -12,9 +12,9 @@ import pytest
 from studio.engine.adapter import check_adapter
 from studio.engine.gguf import read_gguf
 from studio.errors import ModelError
-from studio.tuning import adapter_gguf
-from studio.tuning.adapter_gguf import ARCHITECTURES, write_adapter
-from studio.tuning.settings import TrainingSettings
+from studio.tuning import lora
+from studio.tuning.job import TrainingSettings
+from studio.tuning.lora import ARCHITECTURES, write_adapter
 from support.extra import needs_extra
 from support.logits import divergence, llama_logits
 from support.tiny_models import tiny_model
@@ -62,7 +62,7 @@ def test_llama_cpp_and_transformers_agree_with_the_adapter(tmp_path: Path, archi
 def test_the_rows_of_q_and_k_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without their permutation the proof above would fail, so it would notice."""
     path = tiny_model(tmp_path / "tiny.gguf")
-    monkeypatch.setattr(adapter_gguf, "_rotary_rows", lambda values, _name, _base: values)
+    monkeypatch.setattr(lora, "_rotary_rows", lambda values, _name, _base: values)
     _, after = tuned(path, tmp_path)
     assert divergence(after, llama_logits(str(path), TOKENS, str(tmp_path / "adapter.gguf"))) > 1000 * SAME
 
