@@ -1,0 +1,58 @@
+"""`studio help`: the guide in the terminal."""
+
+from __future__ import annotations
+
+import sys
+from io import StringIO
+
+import click
+
+from studio.guide import TOPICS, page, title
+
+_WIDTH = 100
+"""Columns of a page: longer lines are hard to read."""
+
+
+@click.command("help")
+@click.argument("topic", required=False)
+def help_command(topic: str | None) -> None:
+    """Show a page of the guide, or what the pages are; `studio help COMMAND` is `studio COMMAND --help`.
+
+    On a terminal a page is laid out and shown by your pager; into a pipe it goes as Markdown.
+    """
+    if topic is None:
+        click.echo("The guide, by `studio help TOPIC`:\n")
+        for name in TOPICS:
+            click.echo(f"  {name:<16} {title(name)}")
+        click.echo("\n`studio help COMMAND` tells the options of a command; `studio --help` lists the commands.")
+    elif topic in TOPICS:
+        _show(page(topic))
+    else:
+        _show_command(topic)
+
+
+def _show(text: str) -> None:
+    if not sys.stdout.isatty():
+        click.echo(text, nl=False)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+    from rich.theme import Theme
+
+    drawn = StringIO()
+    # On the terminal's own background, whether it is dark or light.
+    theme = Theme({"markdown.code": "bold cyan", "markdown.h2": "bold underline"})
+    Console(file=drawn, force_terminal=True, width=min(Console().width, _WIDTH), theme=theme).print(Markdown(text, code_theme="ansi_dark"))
+    click.echo_via_pager(drawn.getvalue(), color=True)
+
+
+def _show_command(name: str) -> None:
+    from studio.cli import COMMANDS, cli
+    from studio.errors import nearest_name
+
+    known = cli.get_command(click.Context(cli), name)
+    if known is None:
+        near = nearest_name(name, (*TOPICS, *COMMANDS))
+        raise click.BadParameter(f"there is no page and no command {name!r}; {near}", param_hint="TOPIC")
+    with click.Context(known, info_name=f"studio {name}") as context:
+        click.echo(known.get_help(context))

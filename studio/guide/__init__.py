@@ -1,0 +1,36 @@
+"""The guide: short pages that come with the program, read by `studio help`, by the terminal studio, and on the web as they are.
+
+>>> title("pool")
+'The pool and its SQL'
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+TOPICS = (
+    "keys",
+    "settings",
+    "models",
+    "servers",
+    "pool",
+    "know",
+    "export",
+    "finetune",
+    "reproducibility",
+    "troubleshooting",
+    "architecture",
+)
+"""The pages in the order in which a newcomer reads them. Each is `<topic>.md` beside this file."""
+
+
+def page(topic: str) -> str:
+    """Return a page as Markdown, its first line the title. Raises KeyError for what is no topic."""
+    if topic not in TOPICS:
+        raise KeyError(topic)
+    return files(__name__).joinpath(f"{topic}.md").read_text(encoding="utf-8")
+
+
+def title(topic: str) -> str:
+    """Return the title of a page. Raises KeyError for what is no topic."""
+    return page(topic).partition("\n")[0].removeprefix("# ")
