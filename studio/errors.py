@@ -21,6 +21,8 @@ class ExitCode(IntEnum):
     POOL = 4
     STALLED = 5
     INTERRUPTED = 130
+    CLOSED_PIPE = 141
+    """Whoever read stdout went away: what a shell says of a program that SIGPIPE ends."""
 
 
 class StudioError(Exception):

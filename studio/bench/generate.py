@@ -14,6 +14,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from studio.bench.worker import Machine, in_worker
 from studio.engine.api import CancelToken, EngineInfo, Finished, Request
 from studio.engine.catalog import find_model, identify
@@ -29,6 +32,7 @@ from studio.loop.settings import DEFAULT_PROFILE, LEAST_REQUESTS, profile
 from studio.pool.pool import Pool
 from studio.seeds.bundled import bundled_seeds
 from studio.seeds.reading import read_tasks
+from studio.text import display_line
 
 
 def instance_requests(count: int, tokens: int) -> list[Request]:
@@ -218,3 +222,42 @@ def _figures(speeds: dict[str, list[float]]) -> dict[str, Any]:
 def _ratio(mine: Sequence[float], theirs: Sequence[float]) -> float | None:
     """The median of the ratios within each repeat: what slows a whole repeat down does not count."""
     return median(a / b for a, b in zip(mine, theirs, strict=True)) if mine and theirs else None
+
+
+def print_generate(console: Console, figures: dict[str, Any]) -> None:
+    """The alternatives, and the rounds."""
+    engine = figures["engine"]
+    model = f"{display_line(figures['model']['name'])}, {display_line(figures['model']['quantisation'])}"
+    work = f"{figures['requests']} instance requests of {figures['tokens']} tokens"
+    setup = f"{engine['parallel']} sequences, {engine['threads']} threads, contexts of the engine: {engine['contexts']}"
+    title = f"{work}, {setup}: {model}"
+    console.print(title, markup=False, highlight=False, soft_wrap=True)
+    table = Table()
+    for name in ("", "tokens/s", "all runs"):
+        table.add_column(name, justify="left" if not name else "right")
+    words = {"sequential": "one after another (Llama)", "engine": "the studio's engine", "raw": "bare llama_decode loop"}
+    for name, label in words.items():
+        if (value := figures[f"{name}_tok_s"]) is not None:
+            table.add_row(label, f"{value:.1f}", "  ".join(f"{each:.1f}" for each in figures["tok_s"][name]))
+    if table.row_count:
+        console.print(table)
+    for name, label in (("engine_vs_sequential", "engine / one after another"), ("engine_vs_raw", "engine / bare loop")):
+        if figures[name] is not None:
+            console.print(f"{label}: {figures[name]:.3f}", highlight=False)
+    if figures["rounds"] is not None:
+        _print_rounds(console, figures["rounds"])
+
+
+def _print_rounds(console: Console, rounds: dict[str, Any]) -> None:
+    console.print(f"{rounds['rounds']} whole rounds from the seed tasks", highlight=False, soft_wrap=True)
+    table = Table()
+    for name in ("", "accepted", "seconds", "accepted a minute", "tokens/s", "instructions s", "classify s", "instances s"):
+        table.add_column(name, justify="left" if not name else "right")
+    for key, label in (("studio", "the studio"), ("port", "a straight port")):
+        each = rounds[key]
+        stages = [f"{each['stage_seconds'].get(stage, 0.0):.1f}" for stage in ("instructions", "classify", "instances")]
+        speed = each["completion_tokens"] / each["seconds"]
+        table.add_row(label, str(each["accepted"]), f"{each['seconds']:.1f}", f"{each['accepted_a_minute']:.2f}", f"{speed:.1f}", *stages)
+    console.print(table)
+    ratio = rounds["round_vs_port"]
+    console.print(f"rounds / port: {f'{ratio:.2f}' if ratio is not None else 'the port accepted nothing'}", highlight=False)

@@ -11,6 +11,8 @@ from statistics import median
 from typing import Any
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 from rouge_score.rouge_scorer import RougeScorer
 
 from studio.bench.texts import instructions
@@ -20,23 +22,22 @@ from studio.loop.tokens import ascii_tokens
 from studio.records import Neighbour, Novelty
 
 REPEATS = 5
+_WHOLE_POOL = 52_445
+"""`rouge_score` is run over at most this many instructions (the paper's number); a larger pool's time is scaled from them."""
+_ENOUGH_S = 0.2
+_MOST_REPEATS = 25
+_PAIRS = 2_000
+_MIB = 1 << 20
 
 
-def measure(sizes: Sequence[int], batch: int, machine: Machine, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def measure(sizes: Sequence[int], batch: int, machine: Machine, say: Callable[[str], None]) -> dict[str, Any]:
     """Return the figures of each size in turn."""
     figures = []
     for size in sizes:
         say(f"{size:,} tasks ...")
         with machine.watch():
             figures.append(in_worker("novelty", size=size, batch=batch, repeats=REPEATS))
-    return figures
-
-
-_WHOLE_POOL = 52_445
-"""`rouge_score` is run over at most this many instructions (the paper's number); a larger pool's time is scaled from them."""
-_ENOUGH_S = 2.0
-_MOST_REPEATS = 25
-_PAIRS = 2_000
+    return {"batch": batch, "novelty": figures}
 
 
 def measure_size(size: int, batch: int, repeats: int, seed: int = 0) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def _seconds(action: Callable[[], object], repeats: int) -> float:
     """The median time of `action`, repeated at least `repeats` times, more where it is short; the first run, which warms up, left out."""
     action()
     times: list[float] = []
-    while len(times) < repeats or (sum(times) < _ENOUGH_S / 10 and len(times) < _MOST_REPEATS):
+    while len(times) < repeats or (sum(times) < _ENOUGH_S and len(times) < _MOST_REPEATS):
         began = time.perf_counter()
         action()
         times.append(time.perf_counter() - began)
@@ -123,3 +124,24 @@ def _compare(
         pairs += 1
         mismatches += rouge_l(ascii_tokens(first), ascii_tokens(second)) != theirs(first, second)
     return mismatches, pairs
+
+
+def print_novelty(console: Console, figures: dict[str, Any]) -> None:
+    """One line a size."""
+    console.print(f"ROUGE-L of a candidate over the whole pool, in batches of {figures['batch']}", highlight=False, soft_wrap=True)
+    table = Table(padding=(0, 0))
+    for name in ("tasks", "ms", "alone ms", "rouge_score ms", "speedup", "mismatches", "index MiB", "load s"):
+        table.add_column(name, justify="right")
+    for each in figures["novelty"]:
+        scaled = "~" if each["rouge_score_sample"] < each["size"] else ""
+        table.add_row(
+            f"{each['size']:,}",
+            f"{each['ms_per_candidate']:.3f}",
+            f"{each['ms_alone']:.3f}",
+            f"{scaled}{each['rouge_score_ms']:,.0f}",
+            f"{scaled}{each['speedup']:,.0f}",
+            f"{each['mismatches']:,}",
+            f"{each['index_bytes'] / _MIB:.1f}",
+            f"{each['load_s']:.2f}",
+        )
+    console.print(table)

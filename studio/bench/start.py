@@ -1,4 +1,4 @@
-"""How long the studio takes to be there: its help, its first frame, and a pool of many tasks."""
+"""How long the studio takes to be there: its help, and a pool of many tasks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from statistics import median
 from typing import Any
 
 import psutil
+from rich.console import Console
+from rich.table import Table
 
-from studio.bench.first_frame import RUNS, measure_first_frame
-from studio.bench.pool_pages import measure_pages
 from studio.bench.texts import instructions
 from studio.bench.worker import Machine, in_worker
 from studio.errors import StudioError
@@ -26,6 +26,10 @@ from studio.pool.pool import Pool
 from studio.records import Instance, Origin, SeedTask
 from studio.seeds.bundled import bundled_seeds
 from studio.seeds.reading import read_tasks
+
+_HELP_RUNS = 9
+_HELP = (sys.executable, "-m", "studio", "--help")
+_MIB = 1 << 20
 
 
 def open_and_index(path: str) -> dict[str, Any]:
@@ -47,27 +51,16 @@ def _peak(now: int) -> int:
         import resource
     except ImportError:
         return now
-    import sys
-
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-_HELP_RUNS = 9
-_HELP = (sys.executable, "-m", "studio", "--help")
-
-
 def measure(tasks: int, machine: Machine, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure `studio --help`, the first frame, and opening a pool of `tasks` tasks beside the bundled seeds. Raises PoolError."""
+    """Measure `studio --help`, and opening a pool of `tasks` tasks beside the bundled seeds. Raises PoolError."""
     say("studio --help ...")
     with machine.watch():
         help_figures = _help()
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
-        say("the terminal studio ...")
-        seeds = Path(folder) / "seeds.db"
-        make_pool(seeds, 0)
-        with machine.watch():
-            first_frame = measure_first_frame(seeds)
         path = Path(folder) / "pool.db"
         say(f"making a pool of {tasks:,} tasks ...")
         with machine.watch():
@@ -76,15 +69,9 @@ def measure(tasks: int, machine: Machine, say: Callable[[str], None]) -> dict[st
         say("opening it ...")
         with machine.watch():
             opened = in_worker("open", path=str(path))
-        say("the pool screen on it ...")
-        with machine.watch():
-            pages = measure_pages(path)
     return {
         **help_figures,
-        "first_frame_s": first_frame,
-        "first_frame_runs": RUNS,
         "pool": {"asked_tasks": tasks, "make_s": fill_s, "file_bytes": size, **opened, "ready_s": opened["open_s"] + opened["index_s"]},
-        "pool_screen": pages,
     }
 
 
@@ -114,3 +101,16 @@ def _help() -> dict[str, Any]:
 def _children_cpu() -> float:
     times = os.times()
     return times.children_user + times.children_system
+
+
+def print_start(console: Console, figures: dict[str, Any]) -> None:
+    """One line a figure."""
+    pool = figures["pool"]
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("studio --help", f"{figures['help_cpu_s']:.3f} s of CPU, {figures['help_wall_s']:.3f} s")
+    table.add_row(f"pool of {pool['tasks']:,} tasks, {pool['file_bytes'] / _MIB:.0f} MiB", f"made in {pool['make_s']:.1f} s")
+    table.add_row("opened", f"{pool['open_s']:.3f} s")
+    table.add_row("ready: novelty index filled", f"{pool['ready_s']:.2f} s, {pool['memory_bytes'] / _MIB:.0f} MiB")
+    console.print(table)

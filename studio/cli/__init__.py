@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from studio import __version__
-from studio.cli.shared import OutputError, finish_output, give_up_output, is_terminal, prepare_streams
+from studio.cli.shared import OutputError, ReaderLeft, finish_output, give_up_output, is_terminal, prepare_streams
 from studio.errors import ExitCode, StudioError, nearest_name, unexpected
 from studio.text import display_line
 
@@ -90,10 +90,10 @@ def cli(ctx: click.Context) -> None:
     run_studio(None, load_configuration(None, os.environ, {}))
 
 
-def main() -> None:
+def main(command: click.Command = cli, name: str = "studio") -> None:
     """Entry point of the `studio` command: run it and turn every error a user can meet into one line and an exit code."""
     prepare_streams()
-    code = _exit_code(lambda: cli.main(prog_name="studio", standalone_mode=False))
+    code = _exit_code(lambda: command.main(prog_name=name, standalone_mode=False))
     finished = _exit_code(finish_output)
     sys.exit(code or finished)
 
@@ -112,15 +112,14 @@ def _exit_code(work: Callable[[], int | None]) -> int:
         return int(ExitCode.USAGE)
     except click.ClickException as error:
         return _report(error.format_message(), _help_hint(error), ExitCode.USAGE)
+    except ReaderLeft as error:
+        give_up_output()
+        return int(error.exit_code)
     except OutputError as error:
         give_up_output()
         return _report(error.message, error.hint, error.exit_code)
     except StudioError as error:
         return _report(error.message, error.hint, error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output went away: nobody is left to be told.
-        give_up_output()
-        return int(ExitCode.UNEXPECTED)
     except OSError as error:
         # What the system refuses is no fault of the studio's own: the place is enough, how it came there is not asked for.
         told = unexpected(error)

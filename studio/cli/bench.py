@@ -60,12 +60,8 @@ def novelty(sizes: tuple[int, ...], batch: int, as_json: bool) -> None:
     Over more than 52,445 tasks rouge_score's time is scaled from that many (marked ~). Mismatches are counted bit for bit.
     """
     from studio.bench import novelty as bench
-    from studio.bench import report
 
-    def measured(machine: Machine, say: Callable[[str], None]) -> dict[str, Any]:
-        return {"batch": batch, "novelty": bench.measure(sizes, batch, machine, say)}
-
-    _run(measured, lambda console, figures: report.print_novelty(console, figures["novelty"], batch), as_json)
+    run_bench(lambda machine, say: bench.measure(sizes, batch, machine, say), bench.print_novelty, as_json)
 
 
 @bench_command.command()
@@ -93,7 +89,6 @@ def generate(context: click.Context, /, quick: bool, parts: tuple[str, ...], as_
     Then play whole rounds with the studio and with a straight port of the method. On 2 cores all of it takes about 15 minutes.
     """
     from studio.bench import generate as bench
-    from studio.bench import report
     from studio.engine.options import EngineOptions
 
     if quick:
@@ -104,39 +99,20 @@ def generate(context: click.Context, /, quick: bool, parts: tuple[str, ...], as_
     asked = bench.GenerateBench(options=options, parts=parts, **values)
     if asked.model.startswith(("http://", "https://")):
         raise UsageError("--model: a server cannot be measured beside llama.cpp", "name a GGUF model; `studio models` lists them")
-    _run(lambda machine, say: bench.measure(asked, machine, say), report.print_generate, as_json)
+    run_bench(lambda machine, say: bench.measure(asked, machine, say), bench.print_generate, as_json)
 
 
 @bench_command.command()
 @click.option("--tasks", type=click.IntRange(min=1), default=1_000_000, show_default=True, metavar="N", help="Tasks of the pool.")
 @JSON
 def start(tasks: int, as_json: bool) -> None:
-    """Time `studio --help`, the terminal studio's first frame, and opening a pool of many tasks until a session could begin."""
-    from studio.bench import report
+    """Time `studio --help`, and opening a pool of many tasks until a session could begin."""
     from studio.bench import start as bench
 
-    _run(lambda machine, say: bench.measure(tasks, machine, say), report.print_start, as_json)
+    run_bench(lambda machine, say: bench.measure(tasks, machine, say), bench.print_start, as_json)
 
 
-@bench_command.command()
-@click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a GGUF model. [the bundled one]")
-@click.option("--prompts", type=click.IntRange(min=2), default=5, show_default=True, metavar="N", help="Instruction requests of a round.")
-@click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, metavar="K", help="Rounds each way.")
-@click.option("--keys", type=click.IntRange(min=0), default=30, show_default=True, metavar="N", help="Presses of each pair of keys.")
-@JSON
-def screen(model: str, prompts: int, repeats: int, keys: int, as_json: bool) -> None:
-    """Play the same round headless and in the terminal studio, in turn, and time its keys while the model writes.
-
-    The studio runs in a pseudo-terminal of 120x40. A key's time ends with the bytes that paint what it does. About 5 minutes on 2 cores.
-    """
-    from studio.bench import report_screen
-    from studio.bench import screen as bench
-
-    asked = bench.ScreenBench(model=model, prompts=prompts, repeats=repeats, keys=keys)
-    _run(lambda machine, say: bench.measure(asked, machine, say), report_screen.print_screen, as_json)
-
-
-def _run(
+def run_bench(
     measure: Callable[[Machine, Callable[[str], None]], dict[str, Any]], show: Callable[[Any, dict[str, Any]], None], as_json: bool
 ) -> None:
     """Look at the machine, measure, print, and warn where other programs were at work."""

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
-from studio.errors import PoolError, StudioError, UsageError
+from studio.errors import ExitCode, PoolError, StudioError, UsageError
 from studio.paths import user_path
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ _PLAIN = dict(zip(_DRAWN, _DRAWN_PLAINLY, strict=True)) | {"…": "...", "≤": 
 
 class OutputError(StudioError):
     """What a command prints cannot be written."""
+
+
+class ReaderLeft(StudioError):
+    """Whoever read what a command prints went away, as `head` does. No BrokenPipeError, of which click makes exit code 1."""
+
+    exit_code = ExitCode.CLOSED_PIPE
 
 
 def is_terminal() -> bool:
@@ -63,7 +69,7 @@ def prepare_streams() -> None:
 
 
 def finish_output() -> None:
-    """Write what is still held back for stdout. Raises OutputError, BrokenPipeError."""
+    """Write what is still held back for stdout. Raises OutputError, ReaderLeft."""
     sys.stdout.flush()
 
 
@@ -79,7 +85,10 @@ def text_stream(raw: io.RawIOBase, encoding: str, errors: str = _ERRORS) -> io.T
         # click takes a stream called ASCII for a mistake and writes UTF-8 on it; by another name it is left alone.
         codecs.register(_ascii)
         encoding = _ASCII
-    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=isinstance(raw, _Narration) or raw.isatty())
+    if isinstance(raw, _Narration):
+        # Without a buffer that, interrupted while it is written, would be written again.
+        return io.TextIOWrapper(cast("BinaryIO", raw), encoding, errors, line_buffering=True)
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=raw.isatty())
 
 
 def takes_unicode() -> bool:
@@ -91,8 +100,8 @@ class _Output(io.FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            raise ReaderLeft("stdout is closed") from error
         except OSError as error:
             reason = "it is closed" if error.errno == errno.EBADF else (error.strerror or str(error)).lower()
             raise OutputError(f"cannot write to stdout: {reason}", "what was printed is not complete") from error
@@ -104,8 +113,8 @@ class _Narration(io.FileIO):
     def write(self, data: ReadableBuffer, /) -> int:
         try:
             return super().write(data)
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            raise ReaderLeft("stderr is closed") from error
         except OSError:
             return memoryview(data).nbytes
 

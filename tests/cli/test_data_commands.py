@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -96,9 +97,10 @@ def test_a_reader_that_leaves_early_is_no_accident(tmp_path: Path) -> None:
     many = tuple((f"Task number {number}", False, (Instance("", "x" * 4000),)) for number in range(100))
     pool = build_pool(tmp_path / "many.db", many)
     command = f"{sys.executable} -c 'from studio.cli import main; main()' export {pool} -o - | head -n 1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""
+    assert done.returncode == ExitCode.CLOSED_PIPE == 128 + signal.SIGPIPE, "as of any program that SIGPIPE ends"
 
 
 def test_import_reports_on_stderr(studio: Studio, pool: Path, tmp_path: Path) -> None:

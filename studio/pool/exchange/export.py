@@ -126,8 +126,7 @@ class _Sink:
 def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, progress: Progress = lambda _: None) -> ExportSummary:
     """Write the tasks of `source` to `stream`.
 
-    Raises UsageError when the format or a split needs files, PoolError when there is nothing to export, BrokenPipeError when the reader has
-    left.
+    Raises UsageError when the format or a split needs files, and PoolError when there is nothing to export.
     """
     chosen = find_format(options.format)
     if chosen.files:
