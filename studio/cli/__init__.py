@@ -33,7 +33,7 @@ COMMANDS = {
     "seeds": ("task_files", "Check and locate seed task files."),
     "bench": ("bench", "Measure this machine, side by side with the plain way."),
     "doctor": ("doctor", "Check the installation, the model and the GPU."),
-    "help": ("help", "Read the guide: models, servers, settings, keys, SQL, export and more."),
+    "help": ("help", "Read the guide: models, settings, keys, SQL, export and more."),
 }
 """Command name -> (module of this package that has it as `NAME_command`, one-line help)."""
 
