@@ -181,8 +181,8 @@ def _without(reader: Queries, lints: Sequence[Lint], against: tuple[Path, ...], 
     from studio.insight.lint.api import LintOptions
     from studio.insight.lint.run import without_findings
 
-    with progress_bar() as show:
-        return without_findings(reader, lints, LintOptions(against=against), options, lambda done, steps: show("looking", done, steps))
+    with progress_bar() as progress:
+        return without_findings(reader, lints, LintOptions(against=against), options, progress)
 
 
 def _export_without(source: LeavingOut, output: str, options: ExportOptions, pool: Path) -> ExportSummary:

@@ -59,8 +59,8 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
         try:
             judge = opened.judgements.judge(name, engine.info.model, prompt_version())
             cancel = CancelToken()
-            with cancelled_by_signals(cancel, console), progress_bar() as show:
-                told = judge_items(opened, engine, judge, items, cancel, lambda done, count: show("judging", done, count))
+            with cancelled_by_signals(cancel, console), progress_bar() as progress:
+                told = judge_items(opened, engine, judge, items, cancel, progress)
         finally:
             engine.close()
     if as_json:

@@ -72,8 +72,8 @@ def _lint(pool: Path, codes: list[str], options: LintOptions, as_json: bool) -> 
     from studio.pool.pool import Queries
 
     lints = chosen_lints(codes, with_file=bool(options.against))
-    with Queries.open(pool) as reader, reader.one_state(), progress_bar() as show:
-        report = run_lints(reader, lints, options, lambda done, steps: show("looking", done, steps))
+    with Queries.open(pool) as reader, reader.one_state(), progress_bar() as progress:
+        report = run_lints(reader, lints, options, progress)
     if as_json:
         print_json({"pool": str(pool), **report.as_dict()})
         return

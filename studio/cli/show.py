@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from studio.insight.diversity.figures import Diversity
-    from studio.insight.progress import Report
+    from studio.insight.progress import Progress
     from studio.pool.pool import Queries
 
 
@@ -128,7 +128,7 @@ def stats_command(pool: Path, lineage: bool, as_json: bool) -> None:
     print_tables(tables())
 
 
-def _statistics(reader: Queries, progress: Report) -> Figures:
+def _statistics(reader: Queries, progress: Progress) -> Figures:
     from studio.insight.statistics.figures import statistics
     from studio.insight.statistics.report import report
 
@@ -136,7 +136,7 @@ def _statistics(reader: Queries, progress: Report) -> Figures:
     return figures.as_dict(), lambda: report(figures)
 
 
-def _lineage(reader: Queries, progress: Report) -> Figures:
+def _lineage(reader: Queries, progress: Progress) -> Figures:
     from studio.insight.lineage.lineage import lineage, lineage_report
 
     figures = lineage(reader, progress)
@@ -180,9 +180,7 @@ def diversity_command(
 
 
 def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample: int | None, seed: str) -> Diversity:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from studio.cli.shared import progress_bar
     from studio.insight.diversity.figures import diversity
     from studio.insight.diversity.parser import load_parser
     from studio.insight.diversity.words import SAMPLE
@@ -192,11 +190,8 @@ def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample
     wanted = None if origin == "all" else Origin(origin)
     with Queries.open(pool) as reader:
         parser = None if words else load_parser(pipeline)
-        console = Console(stderr=True)
-        columns = (TextColumn("instructions"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            bar = progress.add_task("", total=reader.count_active(wanted))
-            return diversity(reader, wanted, parser, sample=sample or SAMPLE, seed=seed, advance=lambda count: progress.advance(bar, count))
+        with progress_bar() as progress:
+            return diversity(reader, wanted, parser, sample=sample or SAMPLE, seed=seed, progress=progress)
 
 
 def _write(page: Path, figures: Diversity, pool: Path) -> None:

@@ -102,10 +102,10 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 
     Exits with 2 when a file has a fault; an instance or an input without an output is one here.
     """
-    from studio.insight.overlap.files import figures
+    from studio.insight.overlap.files import seed_figures
     from studio.seeds import inspect_file
 
-    checked = [(contents, figures(contents)) for contents in map(inspect_file, files)]
+    checked = [(contents, seed_figures(contents)) for contents in map(inspect_file, files)]
     if as_json:
         print_json({"files": [_as_object(*pair) for pair in checked]})
     else:
@@ -185,7 +185,7 @@ def overlap_command(ours: Path, theirs: Path, top: int, origin: str | None, toke
     set as OTHER that is the contamination check: studio overlap pool.db eval.jsonl --origin generated
     """
     from studio.cli.shared import progress_bar
-    from studio.insight.overlap.corpus import open_source
+    from studio.insight.overlap.corpus import open_corpus
     from studio.insight.overlap.files import compare_files
     from studio.records import Origin
     from studio.text import display_line
@@ -193,16 +193,16 @@ def overlap_command(ours: Path, theirs: Path, top: int, origin: str | None, toke
     if ours.resolve() == theirs.resolve():
         click.echo("both are the same file: each task meets itself", err=True)
     wanted = None if origin is None else Origin(origin)
-    one, other = open_source(ours, wanted), open_source(theirs, wanted)
+    one, other = open_corpus(ours, wanted), open_corpus(theirs, wanted)
     for path, source in ((ours, one), (theirs, other)):
         for note in source.notes:
             click.echo(display_line(f"{path}: {note}"), err=True)
-    with progress_bar() as report:
-        found = compare_files(one, other, top=top, tokenizer=tokenizer, report=report)
+    with progress_bar() as progress:
+        found = compare_files(one, other, top=top, tokenizer=tokenizer, progress=progress)
     if as_json:
         print_json({"file": str(ours), "other": str(theirs), **found.as_dict()})
         return
 
-    from studio.insight.overlap.files import comparison_report
+    from studio.insight.overlap.files import overlap_report
 
-    print_tables(comparison_report(found, str(ours), str(theirs)), soft_wrap=True)
+    print_tables(overlap_report(found, str(ours), str(theirs)), soft_wrap=True)

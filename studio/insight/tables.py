@@ -1,23 +1,40 @@
-"""What all reports for a terminal are made of: plain tables, and bars that need no colour."""
+"""What all reports for a terminal are made of: plain tables, rounds or generations summed up, and bars that need no colour."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from rich.table import Table
 from rich.text import Text
 
+WIDTH = 30
+GROUPS = 12
+"""Lines for the rounds or generations of a pool; of more of them, neighbours are summed up."""
+_EIGHTHS = " ▏▎▍▌▋▊▉"
 
-def plain_table(*headings: str) -> Table:
-    """A table without lines: the first column to the left, the others to the right. Headings are no markup."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+Row = TypeVar("Row")
+
+
+def plain_table(*headings: str, rows: Iterable[Sequence[str | Text]] = (), left: Collection[int] = (0,), caption: str = "") -> Table:
+    """Return a table without lines, its columns to the right but for those at the places `left`. None of its words are markup."""
+    table = Table(
+        box=None, pad_edge=False, header_style="bold", caption=Text(caption, "table.caption") if caption else None, caption_justify="left"
+    )
     for place, heading in enumerate(headings):
-        table.add_column(Text(heading), justify="left" if place == 0 else "right")
+        table.add_column(Text(heading), justify="left" if place in left else "right")
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     return table
 
 
-WIDTH = 30
-_EIGHTHS = " ▏▎▍▌▋▊▉"
+def grouped(rows: Sequence[Row], number: Callable[[Row], int], most: int = GROUPS) -> Iterator[tuple[str, Sequence[Row]]]:
+    """Yield at most `most` groups of neighbours, each under the numbers of its first and last row."""
+    size = max(-(-len(rows) // most), 1)
+    for start in range(0, len(rows), size):
+        group = rows[start : start + size]
+        first, last = number(group[0]), number(group[-1])
+        yield (f"{first:,}" if len(group) == 1 else f"{first:,} to {last:,}"), group
 
 
 def bar(share: float, width: int = WIDTH) -> str:
@@ -29,15 +46,13 @@ def bar(share: float, width: int = WIDTH) -> str:
 
 def counted_bins(counts: Sequence[int], width: int = WIDTH) -> Iterator[Text]:
     """Yield a line for each of some equal bins from 0 to 1: its edges, its count, its share of all, and a bar; the fullest is widest."""
-    labels = [f"{place / len(counts):.1f} to {(place + 1) / len(counts):.1f}" for place in range(len(counts))]
-    yield from labelled_bars(labels, counts, width)
-
-
-def labelled_bars(labels: Sequence[str], counts: Sequence[int], width: int = WIDTH) -> Iterator[Text]:
-    """Yield a line for each count: label, count, share of all, and a bar; the fullest is widest."""
     most, total = max(counts, default=0), sum(counts)
-    column = max(map(len, labels), default=0)
     figures = len(f"{most:,}")
-    for label, count in zip(labels, counts, strict=True):
+    for edges, count in zip(bin_edges(len(counts)), counts, strict=True):
         share = count / total if total else 0.0
-        yield Text(f"{label:>{column}}  {count:>{figures},}  {share:>6.1%}  {bar(count / most if most else 0.0, width)}")
+        yield Text(f"{edges}  {count:>{figures},}  {share:>6.1%}  {bar(count / most if most else 0.0, width)}")
+
+
+def bin_edges(number: int) -> list[str]:
+    """Return what that many equal bins from 0 to 1 are called."""
+    return [f"{place / number:.1f} to {(place + 1) / number:.1f}" for place in range(number)]

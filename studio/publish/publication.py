@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath, PureWindowsPath
@@ -13,7 +13,7 @@ from typing import Any
 from studio.insight.diversity.figures import Diversity, diversity
 from studio.insight.diversity.parser import Parser
 from studio.insight.lineage.story import Story, story_of
-from studio.insight.progress import Report, silent
+from studio.insight.progress import Progress, silent
 from studio.insight.statistics.figures import Statistics, statistics
 from studio.insight.studies.comparison_report import GradingReport, grading_report
 from studio.insight.studies.judge_report import JudgeFigures, judge_report
@@ -178,14 +178,13 @@ class Publication:
     provenance: Provenance
 
 
-def publication(pool: Queries, title: str, parser: Parser | None, report: Report = silent) -> Publication:
+def publication(pool: Queries, title: str, parser: Parser | None, progress: Progress = silent) -> Publication:
     """Gather all that `pool` has; without `parser` its diversity is of words only. Raises PoolError."""
     with pool.one_state():
-        figures = statistics(pool, report)
         return Publication(
             title=title,
-            statistics=figures,
-            diversity=diversity(pool, Origin.GENERATED, parser, advance=_advancing(report, figures.generated)),
+            statistics=statistics(pool, progress),
+            diversity=diversity(pool, Origin.GENERATED, parser, progress=progress),
             reviews=tuple(review_report(pool, each) for each in pool.reviews()),
             judges=judge_report(pool),
             trainings=tuple(_training(pool, each) for each in pool.trainings()),
@@ -199,14 +198,3 @@ def publication(pool: Queries, title: str, parser: Parser | None, report: Report
 def _training(pool: Queries, training: TrainingRecord) -> TrainingFacts:
     sides = [each.side for each in pool.training_items(training.id)]
     return TrainingFacts(training, sides.count(Side.TRAIN), sides.count(Side.VALIDATION), tuple(pool.training_losses(training.id)))
-
-
-def _advancing(report: Report, total: int) -> Callable[[int], None]:
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        report("measuring diversity", done, total)
-
-    return advance

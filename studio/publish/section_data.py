@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from studio.insight.statistics.distributions import Distribution
 from studio.insight.statistics.figures import BINS, Statistics
 from studio.insight.statistics.report import saturation_line, scorecard_rows
+from studio.insight.statistics.texts import Distribution
+from studio.insight.tables import bin_edges
 from studio.loop.filters import REASONS
 from studio.publish.charts import Bar, Series, bars, columns, curves
 from studio.publish.elements import Html, figure, missing, table, tag
@@ -77,7 +78,7 @@ def _rounds(figures: Statistics) -> Html:
 
 
 def _scores(figures: Statistics) -> Iterator[Html]:
-    names = [f"{place / BINS:.1f} to {(place + 1) / BINS:.1f}" for place in range(BINS)]
+    names = bin_edges(BINS)
     shown = (
         ("to a seed task", figures.seed_score_histogram, figures.mean_seed_score),
         ("to any task of the pool", figures.nearest_score_histogram, figures.mean_nearest_score),

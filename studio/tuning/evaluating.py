@@ -16,7 +16,7 @@ from studio.engine.api import CancelToken, Engine, Finished, FinishReason, Reque
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.errors import Interrupted, ModelError, PoolError, UsageError
-from studio.insight.overlap.corpus import PoolSource, is_pool
+from studio.insight.overlap.corpus import PoolTasks, is_pool
 from studio.pool.pool import Pool
 from studio.pool.studies.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.records import ModelIdentity
@@ -212,7 +212,7 @@ def _trainings(pool: Pool | None, entrants: Sequence[Entrant]) -> list[tuple[str
             found.update((str(file.path), file) for file in files)
             unknown = unknown or not files
     if unknown and pool is not None and (ids := pool.reader.task_ids()):
-        found[str(pool.path)] = PoolSource(pool.path, ids)
+        found[str(pool.path)] = PoolTasks(pool.path, ids)
     return list(found.items())
 
 

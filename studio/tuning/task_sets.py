@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from studio.errors import PoolError, UsageError
-from studio.insight.overlap.corpus import SourceTask
+from studio.insight.overlap.corpus import CorpusTask
 from studio.insight.overlap.measures import SIZE, KnownRuns, highest_overlaps, shared_ngrams
 from studio.loop.tokens import unicode_tokens
 from studio.pool.pool import Queries
@@ -109,7 +109,7 @@ TRAINED_ON = ("train.jsonl", "validation.jsonl")
 class Training(Protocol):
     """Tasks that a model was or may have been trained on, to be iterated as often as asked."""
 
-    def __iter__(self) -> Iterator[SourceTask]: ...
+    def __iter__(self) -> Iterator[CorpusTask]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class TrainingFile:
 
     path: Path
 
-    def __iter__(self) -> Iterator[SourceTask]:
+    def __iter__(self) -> Iterator[CorpusTask]:
         with readable(self.path), self.path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 label = f"line {number} of {self.path.name}"
@@ -128,7 +128,7 @@ class TrainingFile:
                 except (ValueError, LookupError, AttributeError, TypeError) as error:
                     raise UsageError(f"{self.path}, {label}: no record of a training", "name the adapter where it was trained") from error
                 instruction, given, completion = map(str, texts)
-                yield SourceTask(label, instruction, (Instance(given, completion),))
+                yield CorpusTask(label, instruction, (Instance(given, completion),))
 
 
 @dataclass(frozen=True, slots=True)

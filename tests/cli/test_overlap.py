@@ -12,7 +12,7 @@ from rouge_score import rouge_scorer
 
 from studio.cli.task_files import overlap_command
 from studio.errors import PoolError, UsageError
-from studio.insight.overlap.corpus import open_source
+from studio.insight.overlap.corpus import open_corpus
 from studio.records import Instance, Origin
 from support.generated_pool import build_pool
 
@@ -93,8 +93,8 @@ def test_a_table_as_a_reader_sees_it(pool: Path, tmp_path: Path) -> None:
 def test_a_source_can_be_read_twice_and_knows_its_size(pool: Path, tmp_path: Path) -> None:
     text = written(tmp_path / "a.txt", "One.", "", "Two.")
     for source, labels in (
-        (open_source(text), ["line 1", "line 3"]),
-        (open_source(pool, Origin.GENERATED), ["task 4", "task 5", "task 6"]),
+        (open_corpus(text), ["line 1", "line 3"]),
+        (open_corpus(pool, Origin.GENERATED), ["task 4", "task 5", "task 6"]),
     ):
         for _ in range(2):
             assert [each.label for each in source] == labels

@@ -7,8 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from studio.insight.statistics.distributions import Distribution, Lengths
-from studio.insight.statistics.figures import opening_word
+from studio.insight.statistics.texts import Distribution, Lengths, opening_word
 from studio.insight.tables import bar
 
 

@@ -105,9 +105,10 @@ def test_nothing_and_hostile_texts() -> None:
 @pytest.mark.parametrize(("origin", "words"), [(Origin.GENERATED, 6), (Origin.SEED, 12), (Origin.IMPORTED, 3), (None, 21)])
 def test_the_tasks_of_one_origin(tmp_path: Path, origin: Origin | None, words: int) -> None:
     tasks = (("Tell a joke.", False, (Instance("", "Ha."),)), ("Name a river.", False, (Instance("", "Rhine."),)))
-    read: list[int] = []
+    read: list[tuple[int, int]] = []
     with Queries.open(build_pool(tmp_path / "pool.db", tasks)) as reader:
-        figures = diversity(reader, origin, None, advance=read.append)
-        assert sum(read) == figures.words.instructions == reader.count_active(origin)
+        figures = diversity(reader, origin, None, progress=lambda _, done, total: read.append((done, total)))
+        assert read[-1] == (figures.words.instructions, reader.count_active(origin))
+        assert read[-1][0] == read[-1][1]
     assert figures.words.words == words
     assert figures.phrases is None

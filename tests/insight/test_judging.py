@@ -44,7 +44,7 @@ def engine_that(answers: Callable[[Request], Completion | str]) -> tuple[Scripte
 
 def run(pool: Pool, engine: ScriptedEngine, size: int = 40, cancel: CancelToken | None = None) -> tuple[JudgeRecord, int]:
     judge = pool.judgements.judge("judge", MODEL, prompt_version())
-    return judge, judge_items(pool, engine, judge, sample(pool.reader, ReviewPlan(size)), cancel or CancelToken(), lambda *_: None)
+    return judge, judge_items(pool, engine, judge, sample(pool.reader, ReviewPlan(size)), cancel or CancelToken())
 
 
 def test_the_questions_end_where_the_answer_begins_and_share_their_rubric() -> None:
@@ -129,10 +129,10 @@ def test_other_texts_and_other_models_are_judged_anew(path: Path) -> None:
         judge, _ = run(pool, engine, 2)
         first, second = sample(pool.reader, ReviewPlan(2))
         edited = [replace(first, output="edited"), second]
-        assert judge_items(pool, engine, judge, edited, CancelToken(), lambda *_: None) == 3
+        assert judge_items(pool, engine, judge, edited, CancelToken()) == 3
         other = pool.judgements.judge("judge", replace(MODEL, sha256="cd" * 32), prompt_version())
         assert other.id != judge.id
-        assert judge_items(pool, engine, other, edited, CancelToken(), lambda *_: None) == 6
+        assert judge_items(pool, engine, other, edited, CancelToken()) == 6
     assert len(asked) == 6 + 3 + 6
 
 
@@ -249,7 +249,7 @@ def test_the_bundled_model_judges_the_same_each_time(path: Path, tmp_path: Path)
             with Pool.open(place) as pool:
                 judge = pool.judgements.judge("judge", engine.info.model, prompt_version())
                 items = sample(pool.reader, ReviewPlan(3))
-                assert judge_items(pool, engine, judge, items, CancelToken(), lambda *_: None) == 9
+                assert judge_items(pool, engine, judge, items, CancelToken()) == 9
                 heard.append(list(pool.reader.opinions(judge.id)))
     finally:
         engine.close()

@@ -223,12 +223,14 @@ def test_a_file_to_compare_with_that_is_missing_or_empty_is_an_error(tmp_path: P
 
 def test_progress_ends_where_it_said() -> None:
     seen: list[tuple[int, int]] = []
-    found_by("near-duplicate", numbered_tasks(*(f"Task number {i} of many" for i in range(300))), progress=lambda *pair: seen.append(pair))
+    found_by(
+        "near-duplicate", numbered_tasks(*(f"Task number {i} of many" for i in range(300))), progress=lambda _, *pair: seen.append(pair)
+    )
     assert seen == [(200, 600), (400, 600), (600, 600)]
 
 
 def test_what_progress_raises_ends_the_work() -> None:
-    def stop(_done: int, _steps: int) -> None:
+    def stop(_what: str, _done: int, _steps: int) -> None:
         raise StudioError("stop")
 
     with pytest.raises(StudioError, match="stop"):

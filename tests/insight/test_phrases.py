@@ -12,7 +12,7 @@ import pytest
 
 from studio.insight.diversity.figures import diversity
 from studio.insight.diversity.parser import Parser
-from studio.insight.diversity.phrases import Branch, NewVerbs, Phrase, VerbRound, phrase_figures, phrase_of, summed
+from studio.insight.diversity.phrases import Branch, NewVerbs, Phrase, VerbRound, phrase_figures, phrase_of
 from studio.pool.pool import Queries
 from studio.records import Origin
 from support.generated_pool import build_pool
@@ -88,10 +88,7 @@ def test_new_verbs_by_hand() -> None:
     for number, verb in ((1, "write"), (1, "give"), (1, None), (3, "give"), (3, "tell"), (3, "tell")):
         verbs.add(number, None if verb is None else Phrase(verb, None))
     assert verbs.result() == (VerbRound(1, 3, 2, 1), VerbRound(3, 3, 3, 1))
-    assert summed(verbs.result()) == VerbRound(1, 6, 5, 2)
     assert NewVerbs().result() == ()
-    with pytest.raises(ValueError, match="no rounds"):
-        summed([])
 
 
 def test_they_are_those_of_a_plain_computation() -> None:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from studio.cli.task_files import seeds_command
-from studio.insight.overlap.files import figures
+from studio.insight.overlap.files import seed_figures
 from studio.seeds import bundled_seeds, inspect_file
 
 
@@ -31,7 +31,7 @@ def seeds(tmp_path: Path) -> Path:
 
 
 def test_figures(seeds: Path) -> None:
-    found = figures(inspect_file(seeds))
+    found = seed_figures(inspect_file(seeds))
     assert (found.tasks, found.classification, found.instances, found.empty_inputs) == (4, 1, 4, 3)
     assert found.classification_share == 0.25
     assert found.empty_input_share == 0.75
@@ -46,7 +46,7 @@ def test_figures(seeds: Path) -> None:
 def test_many_tasks_are_compared_across_chunks(tmp_path: Path) -> None:
     path = tmp_path / "seeds.txt"
     path.write_text("".join(f"Task{n} word{n} thing{n}\n" for n in range(400)) + "Task3 word3 thing3 more\n")
-    found = figures(inspect_file(path))
+    found = seed_figures(inspect_file(path))
     assert [(pair.line, pair.other) for pair in found.similar] == [(401, 4)]
 
 
@@ -83,7 +83,7 @@ def test_path_prints_where_the_bundled_seeds_are() -> None:
 
 
 def test_bundled_seeds_pass_their_own_check() -> None:
-    found = figures(inspect_file(bundled_seeds()))
+    found = seed_figures(inspect_file(bundled_seeds()))
     assert not found.similar
     assert 0.10 <= found.classification_share <= 0.20
     assert 0.20 <= found.empty_input_share <= 0.40

@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 from rouge_score import rouge_scorer
 
-from studio.insight.statistics.figures import _saturation, histogram, opening_word, statistics
+from studio.insight.statistics.figures import histogram, saturation, statistics
 from studio.insight.statistics.report import report
-from studio.insight.statistics.saturation import saturation
+from studio.insight.statistics.texts import opening_word
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.records import RoundYield
@@ -91,21 +91,11 @@ def test_each_round_against_plain_sql(played: Path) -> None:
         opened = {opening_word(text) for (text,) in ask(path, sql, row.round)}
         assert row.new_openings == len(opened - seen)
         seen |= opened
-    expected = saturation([], [(row.candidates, row.accepted) for row in figures.rounds])
+    expected = saturation([RoundYield(row.round, row.candidates, row.accepted, 1) for row in figures.rounds])
     assert figures.saturation == expected
     assert expected.expected is not None
     [(score,)] = ask(path, "SELECT avg(score) FROM tasks JOIN decisions USING (candidate_id)")
     assert figures.mean_nearest_score == pytest.approx(score)
-
-
-def test_only_the_latest_run_says_what_comes() -> None:
-    def rounds(run: int, accepted: int) -> list[RoundYield]:
-        return [RoundYield(number, 50, accepted, run) for number in range(9)]
-
-    found = _saturation([*rounds(1, 49), *rounds(2, 10)])
-    assert found.expected == pytest.approx(200)
-    assert (found.rounds, found.candidates) == (9, 450)
-    assert found.curve[-1] == (900, 9 * 59)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from studio.insight.lint.api import LintOptions
 from studio.insight.lint.registry import LINTS
-from studio.insight.lint.run import Found, Progress, run_lints
+from studio.insight.lint.run import Found, run_lints
+from studio.insight.progress import Progress, silent
 from studio.pool.stream import LintInstance, LintTask
 
 
@@ -42,7 +43,7 @@ def found_by(
     near: float = 0.8,
     overlap: float = 0.7,
     against: tuple[Path, ...] = (),
-    progress: Progress = lambda _done, _steps: None,
+    progress: Progress = silent,
 ) -> Found:
     """What one lint finds in `tasks`."""
     return run_lints(MemoryPool(tasks), [LINTS[code]], LintOptions(near, overlap, against), progress).found[0]

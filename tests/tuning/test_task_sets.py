@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError, UsageError
-from studio.insight.overlap.corpus import SourceTask
+from studio.insight.overlap.corpus import CorpusTask
 from studio.pool.pool import Pool
 from studio.records import HoldOut, Instance, SeedTask
 from studio.tuning.task_sets import TrainingFile, file_tasks, held_out_tasks, overlapping, sampled, training_files
@@ -101,9 +101,9 @@ ITEMS = [
     item(3, instruction="Name three mountains of Asia.", outputs=("K2",)),
 ]
 TRAINED = [
-    SourceTask("task 1", "List some colours.", (Instance("", "red"),)),
-    SourceTask("task 2", "Write a haiku about the sea in autumn.", ()),
-    SourceTask("task 3", "Describe the picture.", (Instance("", f"Here {LONG}!"),)),
+    CorpusTask("task 1", "List some colours.", (Instance("", "red"),)),
+    CorpusTask("task 2", "Write a haiku about the sea in autumn.", ()),
+    CorpusTask("task 3", "Describe the picture.", (Instance("", f"Here {LONG}!"),)),
 ]
 
 
@@ -117,9 +117,9 @@ def test_both_measures_find_what_they_are_for() -> None:
 
 
 def test_seven_words_are_no_overlap_and_nothing_trained_on_overlaps_nothing() -> None:
-    seven = SourceTask("task 1", "Say " + " ".join(LONG.split()[:7]), ())
+    seven = CorpusTask("task 1", "Say " + " ".join(LONG.split()[:7]), ())
     assert overlapping(ITEMS[1:2], [seven]) == []
-    nothing: Sequence[SourceTask] = []
+    nothing: Sequence[CorpusTask] = []
     assert overlapping(ITEMS, nothing) == []
     assert overlapping([], TRAINED) == []
 

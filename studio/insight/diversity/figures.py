@@ -6,7 +6,7 @@ Verbs and objects are a model's words: each passes through `display_line`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,14 +16,17 @@ from rich.text import Text
 
 from studio.insight import paper
 from studio.insight.diversity.parser import Parser
-from studio.insight.diversity.phrases import Branch, NewVerbs, Phrase, PhraseFigures, VerbRound, phrase_figures, summed
+from studio.insight.diversity.phrases import NewVerbs, Phrase, PhraseFigures, VerbRound, phrase_figures
 from studio.insight.diversity.words import SAMPLE, WINDOW, WordDiversity, WordMeasures
-from studio.insight.statistics.report import GROUPS
-from studio.insight.tables import bar, plain_table
+from studio.insight.progress import Progress, silent, told
+from studio.insight.tables import bar, grouped, plain_table
 from studio.pool.pool import Queries
 from studio.records import Origin
 from studio.text import display_line
 
+BAR_WIDTH = 30
+WORD_WIDTH = 24
+"""Characters of a verb or noun that are shown."""
 _STEP = 100
 """Tasks between two moves of the progress bar, whose drawing would otherwise cost more than the measuring."""
 
@@ -65,36 +68,20 @@ class Diversity:
 
 
 def diversity(
-    pool: Queries,
-    origin: Origin | None,
-    parser: Parser | None,
-    *,
-    sample: int = SAMPLE,
-    seed: str = "0",
-    advance: Callable[[int], object] = lambda _: None,
+    pool: Queries, origin: Origin | None, parser: Parser | None, *, sample: int = SAMPLE, seed: str = "0", progress: Progress = silent
 ) -> Diversity:
-    """Measure the active tasks of `origin`, None being all; without `parser` their words only.
-
-    `advance` is called with the number of tasks read since its last call.
-    """
+    """Measure the active tasks of `origin`, None being all; without `parser` their words only."""
     words = WordMeasures(sample=sample, seed=seed)
-    waiting: deque[int | None] = deque()
     verbs = NewVerbs()
+    waiting: deque[int | None] = deque()
 
     def instructions() -> Iterator[str]:
-        for task_id, instruction, number in pool.active_instructions(origin):
+        tasks = pool.active_instructions(origin)
+        for task_id, instruction, number in told(tasks, progress, "measuring diversity", pool.count_active(origin), every=_STEP):
             words.add(task_id, instruction)
             if parser is not None:
                 waiting.append(number)
             yield instruction
-            if words.instructions % _STEP == 0:
-                advance(_STEP)
-        advance(words.instructions % _STEP)
-
-    if parser is None:
-        for _ in instructions():
-            pass
-        return Diversity(origin, words.result(), None, "")
 
     def phrases(parser: Parser) -> Iterator[Phrase | None]:
         # Phrases come in the order of instructions, which the parser reads a batch ahead.
@@ -102,33 +89,26 @@ def diversity(
             verbs.add(waiting.popleft(), phrase)
             yield phrase
 
+    if parser is None:
+        deque(instructions(), maxlen=0)
+        return Diversity(origin, words.result(), None, "")
     found = phrase_figures(phrases(parser))
     return Diversity(origin, words.result(), found, parser.name, verbs.result())
-
-
-BAR_WIDTH = 30
-WORD_WIDTH = 24
-"""Characters of a verb or noun that are shown."""
 
 
 def diversity_report(figures: Diversity) -> Group:
     """The measures of the words and, where there was a parser, the tree of verbs and objects, beside the paper's figures."""
     which = f"{figures.origin} tasks" if figures.origin else "all tasks"
-    parts: list[Table | Text] = [_words(which, figures.words)]
-    if figures.phrases is not None:
-        parts += [Text(), _phrases(figures.phrases), Text(f"parsed by {display_line(figures.pipeline, 60)}", style="dim")]
-        if figures.phrases.branches:
-            parts += [Text(), _tree(figures.phrases)]
+    parts: list[Table | Text] = [plain_table(f"words of {which}", "", rows=word_rows(figures.words))]
+    if (found := figures.phrases) is not None:
+        phrases = plain_table("root verbs and direct objects", "this pool", "paper", rows=phrase_rows(found))
+        parts += [Text(), phrases, Text(f"parsed by {display_line(figures.pipeline, 60)}", style="dim")]
+        if found.branches:
+            parts += [Text(), plain_table("verb and its objects", "instructions", "share", "", rows=_tree_rows(found), left=(0, 3))]
         if figures.rounds:
-            parts += [Text(), _rounds(figures.rounds)]
+            headings = ("rounds", "tasks", "with a verb", "new verbs", "share new", "")
+            parts += [Text(), plain_table(*headings, rows=_round_rows(figures.rounds), left=(5,))]
     return Group(*parts)
-
-
-def _words(which: str, words: WordDiversity) -> Table:
-    table = plain_table(f"words of {which}", "")
-    for row in word_rows(words):
-        table.add_row(*row)
-    return table
 
 
 def word_rows(words: WordDiversity) -> tuple[tuple[str, str], ...]:
@@ -141,13 +121,6 @@ def word_rows(words: WordDiversity) -> tuple[tuple[str, str], ...]:
         (f"type-token ratio of {WINDOW} words (moving average)", f"{words.mattr:.4f}"),
         (f"self-ROUGE-L of {words.sampled:,} sampled instructions", f"{words.self_rouge_l:.4f}"),
     )
-
-
-def _phrases(found: PhraseFigures) -> Table:
-    table = plain_table("root verbs and direct objects", "this pool", "paper")
-    for row in phrase_rows(found):
-        table.add_row(*row)
-    return table
 
 
 def phrase_rows(found: PhraseFigures) -> tuple[tuple[str, str, str], ...]:
@@ -163,33 +136,17 @@ def phrase_rows(found: PhraseFigures) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def _tree(found: PhraseFigures) -> Table:
-    table = plain_table("verb and its objects", "instructions", "share", "")
-    table.columns[-1].justify = "left"
+def _tree_rows(found: PhraseFigures) -> Iterator[tuple[str, ...]]:
     most = found.branches[0].count
     for branch in found.branches:
-        for name, count in _lines(branch):
-            table.add_row(Text(name), f"{count:,}", f"{count / found.instructions:.1%}", bar(count / most, BAR_WIDTH))
-    return table
+        last = len(branch.objects) - 1
+        objects = ((f"{'└─' if place == last else '├─'} ", noun, count) for place, (noun, count) in enumerate(branch.objects))
+        for guide, word, count in (("", branch.verb, branch.count), *objects):
+            share = f"{count / found.instructions:.1%}"
+            yield f"{guide}{display_line(word, WORD_WIDTH)}", f"{count:,}", share, bar(count / most, BAR_WIDTH)
 
 
-def _rounds(rounds: tuple[VerbRound, ...]) -> Table:
-    table = plain_table("rounds", "tasks", "with a verb", "new verbs", "share new", "")
-    table.columns[0].justify = "right"
-    table.columns[-1].justify = "left"
-    size = -(-len(rounds) // GROUPS)
-    for start in range(0, len(rounds), size):
-        group = rounds[start : start + size]
-        whole = summed(group)
-        label = f"{group[0].round:,}" if len(group) == 1 else f"{group[0].round:,} to {group[-1].round:,}"
-        share = whole.new / whole.tasks
-        table.add_row(label, f"{whole.tasks:,}", f"{whole.with_verb:,}", f"{whole.new:,}", f"{share:.1%}", bar(share, 14))
-    return table
-
-
-def _lines(branch: Branch) -> list[tuple[str, int]]:
-    last = len(branch.objects) - 1
-    objects = [
-        (f"{'└─' if place == last else '├─'} {display_line(noun, WORD_WIDTH)}", count) for place, (noun, count) in enumerate(branch.objects)
-    ]
-    return [(display_line(branch.verb, WORD_WIDTH), branch.count), *objects]
+def _round_rows(rounds: tuple[VerbRound, ...]) -> Iterator[tuple[str, ...]]:
+    for label, group in grouped(rounds, lambda row: row.round):
+        tasks, with_verb, new = (sum(column) for column in zip(*((row.tasks, row.with_verb, row.new) for row in group), strict=True))
+        yield label, f"{tasks:,}", f"{with_verb:,}", f"{new:,}", f"{new / tasks:.1%}", bar(new / tasks, 14)

@@ -160,13 +160,3 @@ class NewVerbs:
     def result(self) -> tuple[VerbRound, ...]:
         """The rounds that have a task, in their order."""
         return tuple(VerbRound(number, *counts) for number, counts in sorted(self._rounds.items()))
-
-
-def summed(rounds: Iterable[VerbRound]) -> VerbRound:
-    """Return neighbouring rounds as one, under the number of the first. Raises ValueError when there is none."""
-    group = list(rounds)
-    if not group:
-        raise ValueError("no rounds to sum up")
-    return VerbRound(
-        group[0].round, sum(each.tasks for each in group), sum(each.with_verb for each in group), sum(each.new for each in group)
-    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.insight.progress import Report, told
+from studio.insight.progress import Progress, told
 from studio.pool.pool import Queries
 
 _MASKS = 1 << 26
@@ -79,16 +79,16 @@ class Ancestry:
                     credit[parent] += share
         return np.array(credit)
 
-    def descendants(self, roots: Sequence[int], report: Report) -> list[int]:
+    def descendants(self, roots: Sequence[int], progress: Progress) -> list[int]:
         """For each of some tasks that no model wrote: how many active tasks have it among their ancestors, each counted once."""
         width = min(_WIDEST, max(_MASKS * 8 // max(self.requests, 1), 64))
         weights = self.tasks_of_requests()
         counts: list[int] = []
         for start in range(0, len(roots), width):
-            report("counting descendants", start, len(roots))
+            progress("counting descendants", start, len(roots))
             some = roots[start : start + width]
             counts += self._among(some, weights)
-        report("counting descendants", len(roots), len(roots))
+        progress("counting descendants", len(roots), len(roots))
         return counts
 
     def _among(self, roots: Sequence[int], weights: Floats) -> list[int]:
@@ -122,16 +122,16 @@ class Ancestry:
         return array("q", self.request_of.tobytes())
 
 
-def read_ancestry(pool: Queries, report: Report) -> Ancestry:
+def read_ancestry(pool: Queries, progress: Progress) -> Ancestry:
     """Read the arrays in one pass over contexts and candidates. Raises PoolError when the pool cannot be read."""
     counts = pool.counts()
     edge_request, edge_parent = array("q"), array("q")
-    for request, parent in told(pool.context_edges(), report, "reading prompts", 0, every=10_000):
+    for request, parent in told(pool.context_edges(), progress, "reading prompts", 0, every=10_000):
         edge_request.append(request)
         edge_parent.append(parent)
     written_by, task_ids, active, accepted = array("q"), array("q"), array("b"), array("b")
     seed_scores, scores = array("d"), array("d")
-    rows = told(pool.decided_of_requests(), report, "reading candidates", counts.candidates, every=10_000)
+    rows = told(pool.decided_of_requests(), progress, "reading candidates", counts.candidates, every=10_000)
     for request, task_id, is_active, is_accepted, seed_score, score in rows:
         written_by.append(request)
         task_ids.append(task_id)

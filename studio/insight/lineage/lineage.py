@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight.lineage.ancestry import Ancestry, read_ancestry
-from studio.insight.progress import Report, silent
-from studio.insight.tables import bar, plain_table
+from studio.insight.progress import Progress, silent
+from studio.insight.tables import GROUPS, bar, grouped, plain_table
 from studio.pool.pool import Queries
 from studio.text import display_line
 
@@ -90,14 +90,14 @@ class Lineage:
         return values
 
 
-def lineage(pool: Queries, report: Report = silent) -> Lineage:
+def lineage(pool: Queries, progress: Progress = silent) -> Lineage:
     """Read who descends from whom in one pass over the pool; a million tasks take a few hundred megabytes at most.
 
     Raises PoolError when the pool cannot be read.
     """
     with pool.one_state():
-        found = read_ancestry(pool, report)
-        roots = _roots(pool, found, report)
+        found = read_ancestry(pool, progress)
+        roots = _roots(pool, found, progress)
     depths = _depths(found)
     tasks = sum(each.tasks for each in depths)
     return Lineage(
@@ -133,14 +133,14 @@ def _depths(found: Ancestry) -> tuple[Depth, ...]:
     )
 
 
-def _roots(pool: Queries, found: Ancestry, report: Report) -> tuple[Root, ...]:
+def _roots(pool: Queries, found: Ancestry, progress: Progress) -> tuple[Root, ...]:
     contexts = np.bincount(found.edge_parent, minlength=found.tasks)
     roots = [task_id for task_id, is_seed in found.outside if is_seed or contexts[task_id]]
     children, accepted, candidates = (
         np.bincount(found.edge_parent, weights=each[found.edge_request], minlength=found.tasks)
         for each in (found.tasks_of_requests(), found.accepted_of_requests(), found.candidates_of_requests())
     )
-    descendants = found.descendants(roots, report)
+    descendants = found.descendants(roots, progress)
     credit = found.credit()
     rows = pool.kin(roots)
     made = [
@@ -161,13 +161,11 @@ def _roots(pool: Queries, found: Ancestry, report: Report) -> tuple[Root, ...]:
 
 
 ROOTS_SHOWN = 15
-GROUPS = 12
-"""Lines for the generations; of more of them, neighbours are summed up."""
 _WIDTH = 60
 
 
 def lineage_report(found: Lineage) -> Group:
-    """Which seeds bear fruit and which do not, and what happens from generation to generation."""
+    """Which seeds bear fruit and which do not, and what happens from generation to generation, for a terminal."""
     if not found.generated:
         return Group(Text("no generated task yet: nothing descends from anything"))
     barren = found.barren
@@ -175,7 +173,9 @@ def lineage_report(found: Lineage) -> Group:
         f"{found.generated:,} generated tasks, on average {found.mean_depth:.1f} generations from the seeds, at most {found.deepest:,};"
         f" {len(barren):,} of {len(found.roots):,} seeds and imports have no descendant"
     )
-    parts: list[Table | Text] = [Text(head), Text(), _depth_table(found.depths), Text(), *_root_lines(found.roots)]
+    headings = ("generation", "candidates", "tasks", "accepted", "ROUGE-L to a seed", "to any task")
+    depths = plain_table(*headings, rows=_depth_rows(found.depths), left=(3,))
+    parts: list[Table | Text] = [Text(head), Text(), depths, Text(), *_root_lines(found.roots)]
     if barren:
         parts += [Text(), Text("without a descendant", style="bold"), *_barren_lines(barren)]
     return Group(*parts)
@@ -183,32 +183,18 @@ def lineage_report(found: Lineage) -> Group:
 
 def summed(depths: Sequence[Depth], most: int = GROUPS) -> Iterator[tuple[str, Depth]]:
     """Yield at most `most` lines, neighbouring generations summed up, each with its label."""
-    size = max(-(-len(depths) // most), 1)
-    for start in range(0, len(depths), size):
-        group = depths[start : start + size]
+    for label, group in grouped(depths, lambda each: each.depth, most):
         accepted = sum(each.accepted for each in group)
-        label = f"{group[0].depth:,}" if len(group) == 1 else f"{group[0].depth:,} to {group[-1].depth:,}"
-        yield (
-            label,
-            Depth(
-                depth=group[0].depth,
-                candidates=sum(each.candidates for each in group),
-                accepted=accepted,
-                tasks=sum(each.tasks for each in group),
-                mean_seed_score=sum(each.mean_seed_score * each.accepted for each in group) / (accepted or 1),
-                mean_score=sum(each.mean_score * each.accepted for each in group) / (accepted or 1),
-            ),
-        )
+        candidates, tasks = sum(each.candidates for each in group), sum(each.tasks for each in group)
+        seed_scores = sum(each.mean_seed_score * each.accepted for each in group)
+        scores = sum(each.mean_score * each.accepted for each in group)
+        yield label, Depth(group[0].depth, candidates, accepted, tasks, seed_scores / (accepted or 1), scores / (accepted or 1))
 
 
-def _depth_table(depths: Sequence[Depth]) -> Table:
-    table = plain_table("generation", "candidates", "tasks", "accepted", "ROUGE-L to a seed", "to any task")
-    table.columns[0].justify = "right"
-    table.columns[3].justify = "left"
+def _depth_rows(depths: Sequence[Depth]) -> Iterator[tuple[str, ...]]:
     for label, each in summed(depths):
         accepted = f"{bar(each.acceptance_rate, 10)} {each.acceptance_rate:.1%}"
-        table.add_row(label, f"{each.candidates:,}", f"{each.tasks:,}", accepted, f"{each.mean_seed_score:.3f}", f"{each.mean_score:.3f}")
-    return table
+        yield label, f"{each.candidates:,}", f"{each.tasks:,}", accepted, f"{each.mean_seed_score:.3f}", f"{each.mean_score:.3f}"
 
 
 def _root_lines(roots: Sequence[Root]) -> Iterator[Text]:

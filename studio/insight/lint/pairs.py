@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from studio.insight.lint.api import EXCERPT, Finding, Lint, LintOptions, Measured, Part, Tasks, texts_of
-from studio.insight.overlap.corpus import open_source
+from studio.insight.overlap.corpus import open_corpus
 from studio.insight.overlap.measures import SIZE, KnownRuns, highest_overlaps
 from studio.loop.tokens import unicode_tokens
 from studio.pool.stream import LintTask
@@ -187,7 +187,7 @@ def _contamination(tasks: Tasks, options: LintOptions) -> Iterator[Finding]:
 
     def their_texts() -> Iterator[Sequence[str]]:
         for path in options.against:
-            for task in open_source(path):
+            for task in open_corpus(path):
                 theirs.append(task.instruction)
                 yield task.texts
 

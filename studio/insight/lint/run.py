@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from studio.insight.lint.api import Finding, Lint, LintOptions
+from studio.insight.progress import Progress, silent
 from studio.pool.exchange.export import ExportOptions
 from studio.pool.pool import Queries
 from studio.pool.records import ExportTask
@@ -25,11 +26,8 @@ EXAMPLES = 3
 
 _STEP = 200
 
-Progress = Callable[[int, int], None]
-"""Told how many steps are done, of how many: one for each task and pass. What it raises ends the work."""
 
-
-class Source(Protocol):
+class LintedPool(Protocol):
     """What linting asks of a pool; `studio.pool.pool.Queries` is one."""
 
     def active_tasks(self) -> int: ...
@@ -84,10 +82,11 @@ class LintReport:
         return {"tasks": self.tasks, "lints": {each.lint.code: each.as_dict() for each in self.found}}
 
 
-def run_lints(pool: Source, lints: Sequence[Lint], options: LintOptions, progress: Progress = lambda _done, _all: None) -> LintReport:
+def run_lints(pool: LintedPool, lints: Sequence[Lint], options: LintOptions, progress: Progress = silent) -> LintReport:
     """Look for the faults of `lints` in the active tasks of a pool.
 
-    Raises UsageError when a file of `options.against` cannot be read, PoolError as reading does, and what `progress` raises.
+    `progress` is told of a step for each task and pass. Raises UsageError when a file of `options.against` cannot be read, PoolError as
+    reading does, and what `progress` raises.
     """
     tasks = pool.active_tasks()
     checks = [lint for lint in lints if lint.check is not None]
@@ -114,7 +113,7 @@ def _check_all(work: _Work, found: Sequence[Found]) -> None:
 class _Work:
     """The pool as the lints see it, and how far the work has come."""
 
-    def __init__(self, pool: Source, steps: int, progress: Progress) -> None:
+    def __init__(self, pool: LintedPool, steps: int, progress: Progress) -> None:
         self._pool = pool
         self._steps = steps
         self._progress = progress
@@ -130,7 +129,7 @@ class _Work:
         self._done += 1
         if self._done % _STEP == 0:
             # Tasks that joined meanwhile make it more than was thought.
-            self._progress(min(self._done, self._steps), self._steps)
+            self._progress("looking", min(self._done, self._steps), self._steps)
 
 
 _WIDTH = 100

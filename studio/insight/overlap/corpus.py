@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from studio.errors import UsageError
@@ -19,7 +20,7 @@ _AT_A_TIME = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class SourceTask:
+class CorpusTask:
     """A task and where it stands: `task 176` of a pool, `line 12` or `entry 3` of a file."""
 
     label: str
@@ -39,7 +40,7 @@ class TaskFile:
     Iterating goes through it anew, in constant memory for formats with a task a line; it was opened once.
     """
 
-    source: Input
+    file: Input
     format: str
     tasks: int
     notes: tuple[str, ...]
@@ -47,16 +48,16 @@ class TaskFile:
     def __len__(self) -> int:
         return self.tasks
 
-    def __iter__(self) -> Iterator[SourceTask]:
-        for parsed in parse(self.source):
+    def __iter__(self) -> Iterator[CorpusTask]:
+        for parsed in parse(self.file):
             if parsed.task is None:
-                raise faulty_file(self.source.path, parsed.faults, "correct the file")
+                raise faulty_file(self.file.path, parsed.faults, "correct the file")
             label = f"line {parsed.line}" if parsed.index is None else f"entry {parsed.index + 1}"
-            yield SourceTask(label, parsed.task.instruction, parsed.task.instances)
+            yield CorpusTask(label, parsed.task.instruction, parsed.task.instances)
 
 
 @dataclass(frozen=True, slots=True)
-class PoolSource:
+class PoolTasks:
     """The active tasks of a pool as it was when it was opened. Iterating reads them anew, some thousands at a time."""
 
     path: Path
@@ -67,17 +68,17 @@ class PoolSource:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __iter__(self) -> Iterator[SourceTask]:
+    def __iter__(self) -> Iterator[CorpusTask]:
         with Queries.open(self.path) as reader:
             for start in range(0, len(self.ids), _AT_A_TIME):
                 for task in reader.tasks(self.ids[start : start + _AT_A_TIME]):
-                    yield SourceTask(f"task {task.id}", task.instruction, task.instances)
+                    yield CorpusTask(f"task {task.id}", task.instruction, task.instances)
 
 
-Source = TaskFile | PoolSource
+Corpus = TaskFile | PoolTasks
 
 
-def open_source(path: Path, origin: Origin | None = None) -> Source:
+def open_corpus(path: Path, origin: Origin | None = None) -> Corpus:
     """Look at `path` once, to its end, and return it as something to iterate.
 
     `origin` leaves out a pool's tasks of other origins, and says nothing about files. Raises UsageError, naming the first fault, for a file
@@ -90,7 +91,7 @@ def open_source(path: Path, origin: Origin | None = None) -> Source:
     if not ids:
         kind = f"{origin} task" if origin else "task"
         raise UsageError(f"pool {path} has no {kind}", "leave --origin out, or generate some first")
-    return PoolSource(path, ids)
+    return PoolTasks(path, ids)
 
 
 def is_pool(path: Path) -> bool:
@@ -119,14 +120,8 @@ def _file(path: Path) -> TaskFile:
     return TaskFile(source, tally.format, tally.tasks, notes)
 
 
-def at_places(source: Iterable[SourceTask], places: Iterable[int]) -> dict[int, SourceTask]:
-    """Return the tasks at some places of `source`, counted from 0; it is read until the last of them."""
+def at_places(corpus: Iterable[CorpusTask], places: Iterable[int]) -> dict[int, CorpusTask]:
+    """Return the tasks at some places of `corpus`, counted from 0; it is read until the last of them."""
     wanted = set(places)
-    found: dict[int, SourceTask] = {}
-    if wanted:
-        for place, task in enumerate(source):
-            if place in wanted:
-                found[place] = task
-                if len(found) == len(wanted):
-                    break
-    return found
+    end = max(wanted, default=-1) + 1
+    return {place: task for place, task in enumerate(islice(corpus, end)) if place in wanted}

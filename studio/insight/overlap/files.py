@@ -11,9 +11,9 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from studio.insight.overlap.corpus import Source, SourceTask, at_places
+from studio.insight.overlap.corpus import Corpus, at_places
 from studio.insight.overlap.measures import SIZE, highest_overlaps, shared_ngrams
-from studio.insight.progress import Report, silent, told
+from studio.insight.progress import Progress, silent, told
 from studio.insight.statistics.figures import histogram
 from studio.insight.tables import counted_bins
 from studio.loop.novelty import NoveltyIndex
@@ -22,8 +22,7 @@ from studio.seeds.reading import SeedFile
 from studio.text import display_line
 
 TOP = 10
-_LABEL_ROUGE = "comparing by ROUGE-L"
-_LABEL_NGRAMS = "comparing by 8-grams"
+_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +65,15 @@ class FileOverlap:
         return {**asdict(self), "contaminated_share": self.contaminated_share}
 
 
-def compare_files(ours: Source, theirs: Source, *, top: int = TOP, tokenizer: str = "unicode", report: Report = silent) -> FileOverlap:
+def compare_files(ours: Corpus, theirs: Corpus, *, top: int = TOP, tokenizer: str = "unicode", progress: Progress = silent) -> FileOverlap:
     """Compare every task of `ours` with every task of `theirs`; both are read three times at most, and only theirs is held, encoded.
 
-    Raises UsageError or PoolError when a source changes into something unreadable meanwhile.
+    Raises UsageError or PoolError when a corpus changes into something unreadable meanwhile.
     """
     scores: list[float] = []
     best: list[tuple[float, int, int]] = []
-    overlaps = highest_overlaps(_instructions(ours), _instructions(theirs), tokenizer)
-    for found in told(overlaps, report, _LABEL_ROUGE, len(ours), every=32):
+    overlaps = highest_overlaps((task.instruction for task in ours), (task.instruction for task in theirs), tokenizer)
+    for found in told(overlaps, progress, "comparing by ROUGE-L", len(ours), every=32):
         scores.append(found.score)
         if found.nearest is not None:
             # The negative place lets the earlier of two equal pairs win.
@@ -83,7 +82,7 @@ def compare_files(ours: Source, theirs: Source, *, top: int = TOP, tokenizer: st
                 heapq.heappop(best)
     shared = shared_ngrams((task.texts for task in ours), (task.texts for task in theirs), SIZE, tokenizer)
     contaminated = comparable = 0
-    for each in told(shared, report, _LABEL_NGRAMS, len(ours)):
+    for each in told(shared, progress, "comparing by 8-grams", len(ours)):
         contaminated += each.shared > 0
         comparable += each.runs > 0
     return FileOverlap(
@@ -95,29 +94,20 @@ def compare_files(ours: Source, theirs: Source, *, top: int = TOP, tokenizer: st
         ngram=SIZE,
         contaminated=contaminated,
         comparable=comparable,
-        pairs=_pairs(best, ours, theirs),
+        pairs=tuple(_pairs(best, ours, theirs)),
     )
 
 
-def _instructions(source: Source) -> Iterator[str]:
-    return (task.instruction for task in source)
-
-
-def _pairs(best: list[tuple[float, int, int]], ours: Source, theirs: Source) -> tuple[SimilarTasks, ...]:
+def _pairs(best: list[tuple[float, int, int]], ours: Corpus, theirs: Corpus) -> Iterator[SimilarTasks]:
     left = at_places(ours, (-place for _, place, _ in best))
     right = at_places(theirs, (nearest for _, _, nearest in best))
-    return tuple(_pair(score, left[-place], right[nearest]) for score, place, nearest in sorted(best, reverse=True))
+    for score, place, nearest in sorted(best, reverse=True):
+        one, other = left[-place], right[nearest]
+        yield SimilarTasks(score, one.label, other.label, one.instruction, other.instruction)
 
 
-def _pair(score: float, one: SourceTask, other: SourceTask) -> SimilarTasks:
-    return SimilarTasks(score, one.label, other.label, one.instruction, other.instruction)
-
-
-_WIDTH = 100
-
-
-def comparison_report(found: FileOverlap, ours: str, theirs: str) -> Group:
-    """Mean, histogram, shared runs of tokens and the most similar pairs."""
+def overlap_report(found: FileOverlap, ours: str, theirs: str) -> Group:
+    """Mean, histogram, shared runs of tokens and the most similar pairs, for a terminal. Instructions are harmless there, and no markup."""
     names = f"{display_line(ours)} ({found.tasks:,} tasks) to {display_line(theirs)} ({found.other_tasks:,})"
     mean = f"highest ROUGE-L of an instruction: mean {found.mean:.4f}, median {found.median:.4f}"
     shared = (
@@ -188,7 +178,7 @@ class SeedFigures:
         return self.empty_inputs / self.instances if self.instances else 0.0
 
 
-def figures(contents: SeedFile) -> SeedFigures:
+def seed_figures(contents: SeedFile) -> SeedFigures:
     """Return the figures of `contents`. Each pair of tasks is compared once; a task keeps its ten most similar earlier ones."""
     tasks = contents.tasks
     instances = [instance for task in tasks for instance in task.instances]

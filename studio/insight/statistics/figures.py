@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import dropwhile
 from typing import Any
 
-from studio.insight.progress import Report, silent, told
-from studio.insight.statistics.distributions import Distribution, Lengths
-from studio.insight.statistics.saturation import Saturation, saturation
-from studio.loop.tokens import unicode_tokens
+from studio.insight.progress import Progress, silent, told
+from studio.insight.statistics.texts import Distribution, Lengths, opening_word
+from studio.insight.studies.agreement import wilson
 from studio.pool.pool import Queries
 from studio.pool.records import PoolCounts, RoundYield
 
-_COURTESIES = frozenset({"please", "kindly", "now", "then", "first", "next", "just"})
-_REQUESTS = frozenset({"can", "could", "will", "would"})
-_LOOKED_AT = 120
-"""Characters; what opens an instruction stands at its beginning."""
-
-
-def opening_word(instruction: str) -> str:
-    """Return the first word, lower-case, after any "please" and "could you"; empty when there is no word at all."""
-    tokens = unicode_tokens(instruction[:_LOOKED_AT])
-    rest = list(dropwhile(_COURTESIES.__contains__, tokens))
-    if len(rest) > 2 and rest[0] in _REQUESTS and rest[1] == "you":
-        rest = list(dropwhile(_COURTESIES.__contains__, rest[2:]))
-    return (rest or tokens or [""])[0]
-
-
 BINS = 10
 """Bins of the histograms, each 0.1 wide; a score of 1 falls into the last."""
+
+
+AHEAD = 1_000
+"""Candidates to come that are spoken of."""
+WINDOW = 200
+"""Candidates whose acceptance stands for that of those to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +31,28 @@ class RoundRow:
     candidates: int
     accepted: int
     new_openings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """What the next `ahead` candidates bring if they are accepted at the `rate` of the latest; None where `refused` says why nobody knows.
+
+    The latest `candidates` are those of the last `rounds` of the latest run that hold `WINDOW` of them at least, as its settings hold for
+    those to come. `earlier_rate` is the one of as many just before them, None where that run had not so many: a pool fills up, and where
+    the rate falls, `expected` is too much. `low` and `high` bound in 95 of 100 cases what chance makes of both numbers, the latest and
+    those to come (Wilson's interval, for the number of observations that a difference of two shares has); another model, threshold or
+    prompt has another rate, and rounds that depend on each other make the interval too narrow.
+    """
+
+    ahead: int
+    expected: float | None
+    low: float | None
+    high: float | None
+    rate: float | None
+    earlier_rate: float | None
+    rounds: int
+    candidates: int
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +110,17 @@ class Statistics:
         return asdict(self)
 
 
-def statistics(pool: Queries, report: Report = silent) -> Statistics:
+def statistics(pool: Queries, progress: Progress = silent) -> Statistics:
     """Compute the figures of `pool` in one pass over its tasks and one over its instances, in memory that does not grow with them.
 
     All of them are of one state of the pool. Raises PoolError when it cannot be read.
     """
     with pool.one_state():
-        return _statistics(pool, report)
+        return _statistics(pool, progress)
 
 
-def _statistics(pool: Queries, report: Report) -> Statistics:
-    report("counting", 0, 0)
+def _statistics(pool: Queries, progress: Progress) -> Statistics:
+    progress("counting", 0, 0)
     counts = pool.counts()
     yields = pool.yields()
     busy = pool.busy_seconds()
@@ -124,7 +135,7 @@ def _statistics(pool: Queries, report: Report) -> Statistics:
         acceptance_rate=_ratio(counts.accepted, counts.candidates),
         rejected=dict(sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))),
         rejected_instances=pool.instance_reasons(),
-        saturation=_saturation(yields),
+        saturation=saturation(yields),
         prompt_tokens=counts.prompt_tokens,
         cached_tokens=counts.cached_tokens,
         completion_tokens=counts.completion_tokens,
@@ -133,9 +144,9 @@ def _statistics(pool: Queries, report: Report) -> Statistics:
         written_tokens_per_task=_ratio(counts.completion_tokens, generated),
         read_tokens_per_task=_ratio(counts.prompt_tokens - counts.cached_tokens, generated),
         seconds_per_task=_ratio(busy, generated),
-        **_of_instructions(pool, counts, yields, report),
-        **_of_instances(pool, counts, report),
-        **_of_scores(pool, counts, report),
+        **_of_instructions(pool, counts, yields, progress),
+        **_of_instances(pool, counts, progress),
+        **_of_scores(pool, counts, progress),
     )
 
 
@@ -147,14 +158,14 @@ def histogram(scores: Iterable[float]) -> tuple[int, ...]:
     return tuple(bins)
 
 
-def _of_instructions(pool: Queries, counts: PoolCounts, yields: list[RoundYield], report: Report) -> dict[str, Any]:
+def _of_instructions(pool: Queries, counts: PoolCounts, yields: list[RoundYield], progress: Progress) -> dict[str, Any]:
     words = Lengths()
     classification = 0
     seen: set[str] = set()
     opened: set[str] = set()
     new: Counter[int] = Counter()
     total = counts.seeds + counts.generated + counts.imported
-    for number, instruction, flag in told(pool.instructions_by_round(), report, "reading instructions", total):
+    for number, instruction, flag in told(pool.instructions_by_round(), progress, "reading instructions", total):
         opening = opening_word(instruction)
         if number is not None:
             words.add(instruction)
@@ -172,11 +183,11 @@ def _of_instructions(pool: Queries, counts: PoolCounts, yields: list[RoundYield]
     }
 
 
-def _of_instances(pool: Queries, counts: PoolCounts, report: Report) -> dict[str, Any]:
+def _of_instances(pool: Queries, counts: PoolCounts, progress: Progress) -> dict[str, Any]:
     inputs, outputs = Lengths(), Lengths()
     with_instances = empty = 0
     last_task = None
-    for task_id, given, output in told(pool.generated_instances(), report, "reading instances", counts.instances):
+    for task_id, given, output in told(pool.generated_instances(), progress, "reading instances", counts.instances):
         with_instances += task_id != last_task
         last_task = task_id
         outputs.add(output)
@@ -197,10 +208,10 @@ def _of_instances(pool: Queries, counts: PoolCounts, report: Report) -> dict[str
     }
 
 
-def _of_scores(pool: Queries, counts: PoolCounts, report: Report) -> dict[str, Any]:
+def _of_scores(pool: Queries, counts: PoolCounts, progress: Progress) -> dict[str, Any]:
     to_seed, to_any = [0] * BINS, [0] * BINS
     seed_total = any_total = 0.0
-    for seed_score, score in told(pool.decided_scores(), report, "reading scores", counts.generated):
+    for seed_score, score in told(pool.decided_scores(), progress, "reading scores", counts.generated):
         to_seed[_bin(seed_score)] += 1
         to_any[_bin(score)] += 1
         seed_total += seed_score
@@ -213,11 +224,33 @@ def _of_scores(pool: Queries, counts: PoolCounts, report: Report) -> dict[str, A
     }
 
 
-def _saturation(yields: list[RoundYield]) -> Saturation:
-    latest = yields[-1].run_id if yields else None
-    start = next((place for place, each in enumerate(yields) if each.run_id == latest), 0)
-    rounds = [(each.candidates, each.accepted) for each in yields]
-    return saturation(rounds[:start], rounds[start:])
+def saturation(rounds: Sequence[RoundYield], ahead: int = AHEAD) -> Saturation:
+    """Tell from a pool's `rounds`, oldest first, what `ahead` more candidates bring."""
+    run = [each for each in rounds if each.run_id == rounds[-1].run_id]
+    latest, before = _latest(run)
+    candidates, accepted = _summed(latest)
+    if candidates < WINDOW:
+        refused = f"an estimate takes {WINDOW} candidates of one run; the latest has {candidates}"
+        return Saturation(ahead, None, None, None, None, None, len(latest), candidates, refused)
+    rate = accepted / candidates
+    certain = candidates * ahead / (candidates + ahead)
+    low, high = wilson(rate * certain, certain)
+    earlier, accepted_earlier = _summed(_latest(before)[0])
+    earlier_rate = accepted_earlier / earlier if earlier >= WINDOW else None
+    return Saturation(ahead, rate * ahead, low * ahead, high * ahead, rate, earlier_rate, len(latest), candidates)
+
+
+def _latest(rounds: Sequence[RoundYield]) -> tuple[Sequence[RoundYield], Sequence[RoundYield]]:
+    """The last rounds that hold `WINDOW` candidates, or all where there are not so many, and those before them."""
+    start, candidates = len(rounds), 0
+    while start and candidates < WINDOW:
+        start -= 1
+        candidates += rounds[start].candidates
+    return rounds[start:], rounds[:start]
+
+
+def _summed(rounds: Sequence[RoundYield]) -> tuple[int, int]:
+    return sum(each.candidates for each in rounds), sum(each.accepted for each in rounds)
 
 
 def _bin(score: float) -> int:

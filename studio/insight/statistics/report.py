@@ -7,83 +7,39 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight import paper
-from studio.insight.statistics.distributions import Bin, Distribution
-from studio.insight.statistics.figures import BINS, RoundRow, Statistics
-from studio.insight.statistics.saturation import Saturation
-from studio.insight.tables import bar, plain_table
+from studio.insight.statistics.figures import RoundRow, Saturation, Statistics
+from studio.insight.statistics.texts import Bin, Distribution
+from studio.insight.tables import bar, bin_edges, grouped, plain_table
 from studio.loop.filters import REASONS
 
-_WIDTH = 10
+_WORDS_WIDTH = 10
 _SCORES_WIDTH = 16
 _QUANTILES = {"q05": "5 % up to", "q25": "25 % up to", "median": "median", "q75": "75 % up to", "q95": "95 % up to", "maximum": "longest"}
 
 
-def word_table(figures: Statistics) -> Table:
-    """Quantiles of the words of instructions, inputs that are not empty, and outputs, and a histogram of each below."""
-    table = plain_table("words", "instructions", "", "inputs", "", "outputs", "")
-    for place in (2, 4, 6):
-        table.columns[place].justify = "left"
-    columns = (figures.instruction_words, figures.input_words, figures.output_words)
-    for name, label in _QUANTILES.items():
-        cells = [cell for each in columns for cell in (f"{getattr(each, name):,}" if each.count else "-", "")]
-        table.add_row(label, *cells)
-    table.add_row()
-    for low, label in _labels(columns):
-        table.add_row(label, *(cell for each in columns for cell in _cells(each, low)))
-    return table
-
-
-def score_table(figures: Statistics) -> Table:
-    """Generated tasks by their highest ROUGE-L when they were decided."""
-    table = plain_table("highest ROUGE-L", "to a seed", "", "to any task", "")
-    for place in (2, 4):
-        table.columns[place].justify = "left"
-    seeds, tasks = figures.seed_score_histogram, figures.nearest_score_histogram
-    table.add_row("mean", f"{figures.mean_seed_score:.3f}", "", f"{figures.mean_nearest_score:.3f}", "")
-    for place, (seed, task) in enumerate(zip(seeds, tasks, strict=True)):
-        edges = f"{place / BINS:.1f} to {(place + 1) / BINS:.1f}"
-        table.add_row(
-            edges, f"{seed:,}", bar(seed / (max(seeds) or 1), _SCORES_WIDTH), f"{task:,}", bar(task / (max(tasks) or 1), _SCORES_WIDTH)
-        )
-    return table
-
-
-def _labels(columns: tuple[Distribution, ...]) -> list[tuple[int, str]]:
-    bins = {each.low: each for column in columns for each in column.bins}
-    return [(low, bins[low].label) for low in sorted(bins)]
-
-
-def _cells(column: Distribution, low: int) -> tuple[str, str]:
-    found = next((each for each in column.bins if each.low == low), Bin(low, low, 0))
-    most = max((each.count for each in column.bins), default=0) or 1
-    return f"{found.count:,}", bar(found.count / most, _WIDTH)
-
-
-GROUPS = 12
-"""Lines for the rounds; of more rounds, neighbours are summed up."""
-
-
 def report(figures: Statistics) -> Group:
     """All figures of a pool, beside the paper's."""
-    parts: list[Table | Text] = [_scorecard(figures), Text(), _origins(figures)]
+    scorecard = plain_table("generated data", "this pool", "paper", rows=scorecard_rows(figures))
+    parts: list[Table | Text] = [scorecard, Text(), _origins(figures)]
     if figures.generated:
-        parts += [Text(), word_table(figures)]
+        parts += [Text(), _words(figures)]
     if figures.candidates:
         parts += [Text(), _reasons(figures)]
     if figures.rounds:
         parts += [Text(), _rounds(figures.rounds), Text(saturation_line(figures.saturation))]
     if figures.generated:
-        parts += [Text(), score_table(figures)]
+        parts += [Text(), _scores(figures)]
     return Group(*parts)
 
 
 def saturation_line(found: Saturation) -> str:
-    """What the next candidates are expected to bring, or why nobody can say."""
+    """What the next candidates bring at the acceptance of the latest, or why nobody can say."""
     if found.expected is None or found.low is None or found.high is None:
         return f"no estimate of what more candidates would bring: {found.refused}"
+    before = "" if found.earlier_rate is None else f"; {found.earlier_rate:.1%} before"
     return (
         f"another {found.ahead:,} candidates: about {found.expected:,.0f} new tasks (95 % interval {found.low:,.0f} to {found.high:,.0f}),"
-        f" from {found.rounds:,} rounds of the latest run"
+        f" at the {found.rate:.1%} accepted of the latest {found.candidates:,}{before}"
     )
 
 
@@ -95,41 +51,18 @@ def cost_line(figures: Statistics) -> str:
     )
 
 
-def beside_the_paper(figures: Statistics) -> tuple[tuple[str, str], ...]:
-    """The figures of the paper's table 1, each as this pool's and the paper's, in its order: instructions, classification tasks, instances,
-    instances a task, empty inputs, words of instructions, inputs and outputs."""
-    return (
-        (f"{figures.generated:,}", f"{paper.INSTRUCTIONS:,}"),
-        (f"{figures.classification_share:.1%}", f"{paper.CLASSIFICATION_SHARE:.1%}"),
-        (f"{figures.instances:,}", f"{paper.INSTANCES:,}"),
-        (f"{figures.instances_per_task:.2f}", f"{paper.INSTANCES_PER_TASK:.2f}"),
-        (f"{figures.empty_input_share:.1%}", f"{paper.EMPTY_INPUT_SHARE:.1%}"),
-        (f"{figures.mean_instruction_words:.1f}", f"{paper.MEAN_INSTRUCTION_WORDS:.1f}"),
-        (f"{figures.mean_input_words:.1f}", f"{paper.MEAN_INPUT_WORDS:.1f}"),
-        (f"{figures.mean_output_words:.1f}", f"{paper.MEAN_OUTPUT_WORDS:.1f}"),
-    )
-
-
-def _scorecard(figures: Statistics) -> Table:
-    table = plain_table("generated data", "this pool", "paper")
-    for row in scorecard_rows(figures):
-        table.add_row(*row)
-    return table
-
-
 def scorecard_rows(figures: Statistics) -> tuple[tuple[str, str, str], ...]:
     """Return the paper's table 1: what is counted, this pool's figure, and the paper's."""
-    names = (
-        "instructions",
-        "classification tasks",
-        "instances",
-        "instances a task",
-        "instances with empty input",
-        "mean words, instruction",
-        "mean words, input (not empty)",
-        "mean words, output",
+    return (
+        ("instructions", f"{figures.generated:,}", f"{paper.INSTRUCTIONS:,}"),
+        ("classification tasks", f"{figures.classification_share:.1%}", f"{paper.CLASSIFICATION_SHARE:.1%}"),
+        ("instances", f"{figures.instances:,}", f"{paper.INSTANCES:,}"),
+        ("instances a task", f"{figures.instances_per_task:.2f}", f"{paper.INSTANCES_PER_TASK:.2f}"),
+        ("instances with empty input", f"{figures.empty_input_share:.1%}", f"{paper.EMPTY_INPUT_SHARE:.1%}"),
+        ("mean words, instruction", f"{figures.mean_instruction_words:.1f}", f"{paper.MEAN_INSTRUCTION_WORDS:.1f}"),
+        ("mean words, input (not empty)", f"{figures.mean_input_words:.1f}", f"{paper.MEAN_INPUT_WORDS:.1f}"),
+        ("mean words, output", f"{figures.mean_output_words:.1f}", f"{paper.MEAN_OUTPUT_WORDS:.1f}"),
     )
-    return tuple((name, *values) for name, values in zip(names, beside_the_paper(figures), strict=True))
 
 
 def _origins(figures: Statistics) -> Text:
@@ -142,26 +75,48 @@ def _origins(figures: Statistics) -> Text:
     return Text("\n".join(lines))
 
 
+def _words(figures: Statistics) -> Table:
+    """Quantiles of the words of instructions, inputs that are not empty, and outputs, and a histogram of each below."""
+    columns = (figures.instruction_words, figures.input_words, figures.output_words)
+    rows = [
+        (label, *(cell for each in columns for cell in (f"{getattr(each, name):,}" if each.count else "-", "")))
+        for name, label in _QUANTILES.items()
+    ]
+    rows.append(())
+    labels = {each.low: each.label for column in columns for each in column.bins}
+    rows += [(labels[low], *(cell for each in columns for cell in _bin(each, low))) for low in sorted(labels)]
+    return plain_table("words", "instructions", "", "inputs", "", "outputs", "", rows=rows, left=(0, 2, 4, 6))
+
+
+def _bin(column: Distribution, low: int) -> tuple[str, str]:
+    found = next((each for each in column.bins if each.low == low), Bin(low, low, 0))
+    most = max((each.count for each in column.bins), default=0) or 1
+    return f"{found.count:,}", bar(found.count / most, _WORDS_WIDTH)
+
+
 def _reasons(figures: Statistics) -> Table:
-    table = plain_table(f"candidates ({figures.candidates:,})", "count", "share", "why")
-    table.columns[-1].justify = "left"
-    table.add_row("accepted", f"{figures.accepted:,}", f"{figures.acceptance_rate:.1%}", REASONS["novel"])
-    for reason, count in figures.rejected.items():
-        table.add_row(reason, f"{count:,}", f"{count / figures.candidates:.1%}", REASONS.get(reason, ""))
-    return table
+    rows = [("accepted", figures.accepted, "novel"), *((reason, count, reason) for reason, count in figures.rejected.items())]
+    cells = ((name, f"{count:,}", f"{count / figures.candidates:.1%}", REASONS.get(reason, "")) for name, count, reason in rows)
+    return plain_table(f"candidates ({figures.candidates:,})", "count", "share", "why", rows=cells, left=(0, 3))
 
 
 def _rounds(rounds: tuple[RoundRow, ...]) -> Table:
-    table = plain_table("rounds", "candidates", "accepted", "", "new opening words")
-    table.columns[0].justify = "right"
-    table.columns[3].justify = "left"
-    size = -(-len(rounds) // GROUPS)
-    for start in range(0, len(rounds), size):
-        group = rounds[start : start + size]
+    rows = []
+    for label, group in grouped(rounds, lambda row: row.round):
         candidates, accepted = sum(row.candidates for row in group), sum(row.accepted for row in group)
         new = sum(row.new_openings for row in group)
-        label = f"{group[0].round:,}" if len(group) == 1 else f"{group[0].round:,} to {group[-1].round:,}"
         share = accepted / candidates if candidates else 0.0
         opened = f"{new:,} ({new / accepted:.1%})" if accepted else "0"
-        table.add_row(label, f"{candidates:,}", f"{accepted:,}", f"{bar(share, 14)} {share:.1%}", opened)
-    return table
+        rows.append((label, f"{candidates:,}", f"{accepted:,}", f"{bar(share, 14)} {share:.1%}", opened))
+    return plain_table("rounds", "candidates", "accepted", "", "new opening words", rows=rows, left=(3,))
+
+
+def _scores(figures: Statistics) -> Table:
+    """Generated tasks by their highest ROUGE-L when they were decided."""
+    seeds, tasks = figures.seed_score_histogram, figures.nearest_score_histogram
+    rows = [("mean", f"{figures.mean_seed_score:.3f}", "", f"{figures.mean_nearest_score:.3f}", "")]
+    most_seeds, most_tasks = max(seeds) or 1, max(tasks) or 1
+    for edges, seed, task in zip(bin_edges(len(seeds)), seeds, tasks, strict=True):
+        bars = bar(seed / most_seeds, _SCORES_WIDTH), bar(task / most_tasks, _SCORES_WIDTH)
+        rows.append((edges, f"{seed:,}", bars[0], f"{task:,}", bars[1]))
+    return plain_table("highest ROUGE-L", "to a seed", "", "to any task", "", rows=rows, left=(0, 2, 4))

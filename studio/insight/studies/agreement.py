@@ -31,7 +31,7 @@ def share_of(answers: Sequence[bool]) -> Share:
     return Share(yes, count, yes / count, low, high)
 
 
-def wilson(yes: int, count: int) -> tuple[float, float]:
+def wilson(yes: float, count: float) -> tuple[float, float]:
     """Return the 95 % score interval of a share, without continuity correction (Wilson 1927, Journal of the ASA 22, p. 209).
 
     Unlike the normal interval it stays within 0 and 1 and holds for few answers. Raises ValueError unless 0 <= yes <= count and count > 0.

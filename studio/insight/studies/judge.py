@@ -6,12 +6,13 @@ The prompts are one text file a question, of a rubric, examples, and the task th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
 from studio.engine.api import CancelToken, Completion, Engine, Finished, FinishReason, Request, Restarted, SamplingParams
 from studio.errors import Interrupted, ModelError
+from studio.insight.progress import Progress, silent
 from studio.insight.studies.review import draw
 from studio.loop.parsing import CHOICES
 from studio.loop.prompts import one_line
@@ -56,9 +57,6 @@ def _cut(text: str) -> str:
 BATCH = 16
 """Items that go to the model together, three requests each; as many are lost at most when the process is killed."""
 
-Progress = Callable[[int, int], None]
-"""Told how many items are done, of how many."""
-
 _YES, _NO = (choice.strip().lower() for choice in CHOICES)
 
 Asked = tuple[ReviewItem, Question]
@@ -74,7 +72,7 @@ def sample(pool: Queries, plan: ReviewPlan) -> list[ReviewItem]:
 
 
 def judge_items(
-    pool: Pool, engine: Engine, judge: JudgeRecord, items: Sequence[ReviewItem], cancel: CancelToken, progress: Progress
+    pool: Pool, engine: Engine, judge: JudgeRecord, items: Sequence[ReviewItem], cancel: CancelToken, progress: Progress = silent
 ) -> int:
     """Ask about every item what the judge has not said yet, a batch at a time, and return the number of opinions that are new.
 
@@ -94,7 +92,7 @@ def judge_items(
                 raise failure
             if cancel.cancelled and len(opinions) < len(asked):
                 raise Interrupted(f"stopped; {told} opinions of this call are kept", "the same command goes on where it was")
-        progress(start + len(batch), len(items))
+        progress("judging", start + len(batch), len(items))
     return told
 
 

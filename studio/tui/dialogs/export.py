@@ -72,7 +72,7 @@ def write_export(pool: Queries, asked: Asked, target: Path, path: Path, progress
     if not asked.lints:
         return export_to_files(pool, target, asked.options, path, progress)
     with pool.one_state():
-        source = without_findings(pool, asked.lints, LintOptions(), asked.options, lambda _done, _steps: progress(0))
+        source = without_findings(pool, asked.lints, LintOptions(), asked.options, lambda *_: progress(0))
         try:
             return export_to_files(source, target, asked.options, path, progress)
         except PoolError as error:

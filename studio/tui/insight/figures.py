@@ -11,9 +11,9 @@ from textual.content import Content
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
-from studio.insight.statistics.distributions import Distribution
 from studio.insight.statistics.figures import BINS, RoundRow, Statistics
-from studio.insight.statistics.report import beside_the_paper
+from studio.insight.statistics.report import scorecard_rows
+from studio.insight.statistics.texts import Distribution
 from studio.text import spoken
 from studio.tui.cells import fit
 
@@ -193,7 +193,7 @@ def _paper(figures: Statistics) -> Content:
         "words, output",
     )
     parts: list[str | tuple[str, str]] = [(f"{'':{_ROW}}{'pool':>10}{'paper':>10}", "$text-muted")]
-    for name, (here, there) in zip(names, beside_the_paper(figures), strict=True):
+    for name, (_, here, there) in zip(names, scorecard_rows(figures), strict=True):
         parts += [f"\n{name:{_ROW}}", (f"{here:>10}", "bold"), (f"{there:>10}", "$text-muted")]
     return Content.assemble(*parts)
 
@@ -227,7 +227,7 @@ def _outlook(figures: Statistics) -> Content:
     else:
         lines = [
             f"{found.ahead:,} more candidates: about {found.expected:,.0f} new tasks",
-            f"95 % interval {found.low:,.0f} to {found.high:,.0f}, from {found.rounds:,} rounds of the latest run",
+            f"95 % interval {found.low:,.0f} to {found.high:,.0f}, at the {found.rate:.1%} accepted of the latest {found.candidates:,}",
         ]
     if figures.generated:
         lines.append(

@@ -77,7 +77,7 @@ class InsightScreen(InsightSteering):
 
 How the pool grows: what each round brought, why candidates fell, how far the tasks are from the seeds, and the figures of the paper beside
 them. It follows a running session. A new opening word is a first word that no instruction before had; what more candidates bring is read
-off the curve of the latest run's rounds. **w** turns to *what if*: another threshold or other filters, and which candidates that would
+off the acceptance of the latest ones. **w** turns to *what if*: another threshold or other filters, and which candidates that would
 flip. **d** turns to *diversity*: root verbs with their objects, new verbs by round, and measures of words. **o** turns to *opinions*:
 what raters said beside the paper's table 2, and how far a judge agrees with them. **e** turns to *evaluation*: base and tuned model on
 the tasks held out, and the grades people gave their answers blind.

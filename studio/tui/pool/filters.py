@@ -72,7 +72,7 @@ class LintSearch:
         return array("q", (task_id for task_id in found if all(task_id in each for each in flagged)))
 
     def _tasks(self, pool: Queries, lint: Lint, tell: Tell) -> frozenset[int]:
-        def progress(done: int, steps: int) -> None:
+        def progress(_what: str, done: int, steps: int) -> None:
             if not tell(done, steps):
                 raise PoolError("given up")
 

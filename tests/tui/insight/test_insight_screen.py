@@ -9,10 +9,10 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Static
 
-from studio.insight.statistics.figures import statistics
-from studio.insight.statistics.saturation import saturation
+from studio.insight.statistics.figures import saturation, statistics
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
+from studio.pool.records import RoundYield
 from studio.records import Instance, SeedTask
 from studio.tui.insight.figures import Scorecard
 from studio.tui.insight.screen import InsightScreen
@@ -100,7 +100,7 @@ async def test_what_comes_and_what_it_costs(played: Path, rounds: int) -> None:
     with Queries.open(played) as pool:
         figures = statistics(pool)
     if rounds == 12:
-        found = saturation([], [(40, 38 - 2 * number) for number in range(12)])
+        found = saturation([RoundYield(number, 40, 38 - 2 * number, 1) for number in range(12)])
         figures = replace(figures, saturation=found)
     screen = screen_of(played)
     async with Host(screen).run_test(size=SIZE) as pilot:

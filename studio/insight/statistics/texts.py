@@ -1,10 +1,18 @@
-"""How long many texts are, in words: exact quantiles and a histogram, in memory that does not grow with the number of texts."""
+"""What is counted of texts: how long many of them are, in words, and the word that an instruction opens with."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import dropwhile
+
+from studio.loop.tokens import unicode_tokens
+
+_COURTESIES = frozenset({"please", "kindly", "now", "then", "first", "next", "just"})
+_REQUESTS = frozenset({"can", "could", "will", "would"})
+_LOOKED_AT = 120
+"""Characters; what opens an instruction stands at its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,7 @@ class Distribution:
 
 
 class Lengths:
-    """Takes in texts one after another; one number is kept for each different length."""
+    """Takes in texts one after another: exact quantiles, in memory that does not grow with them; a number for each different length."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
@@ -77,3 +85,16 @@ class Lengths:
             digits[length.bit_length()] += number
         for place in range(min(digits), max(digits) + 1):
             yield Bin(1 << place - 1 if place else 0, (1 << place) - 1, digits[place])
+
+
+def opening_word(instruction: str) -> str:
+    """Return the first word, lower-case, after any "please" and "could you"; empty when there is no word at all.
+
+    In most instructions of English it is the verb, found without a parser. It is a stand-in: "what" and "given" are opening words, too, and
+    in languages that put the verb last it says little. For verbs and their objects see the diversity figures, which parse.
+    """
+    tokens = unicode_tokens(instruction[:_LOOKED_AT])
+    rest = list(dropwhile(_COURTESIES.__contains__, tokens))
+    if len(rest) > 2 and rest[0] in _REQUESTS and rest[1] == "you":
+        rest = list(dropwhile(_COURTESIES.__contains__, rest[2:]))
+    return (rest or tokens or [""])[0]
