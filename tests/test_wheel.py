@@ -21,10 +21,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def test_the_wheel_carries_seeds_prompts_tables_and_licence(wheel: Path) -> None:
+def test_the_wheel_carries_seeds_prompts_tables_templates_and_licence(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {"studio/seeds/seed_tasks.jsonl", "studio/pool/schema.sql"} <= set(names)
     assert {f"studio/loop/prompts/{path.name}" for path in (ROOT / "studio/loop/prompts").iterdir()} <= set(names)
+    assert {f"studio/publish/{name}" for name in ("page.html", "parts.html", "page.css", "card.md")} <= set(names)
     assert any(name.endswith("/LICENSE") for name in names)
     assert not any(name.startswith("tests") or "__pycache__" in name for name in names)
 

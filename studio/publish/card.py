@@ -1,34 +1,41 @@
 """The card of an exported dataset for the Hugging Face hub: `README.md` with a YAML header.
 
-The header's fields are those of https://github.com/huggingface/hub-docs/blob/main/datasetcard.md
+What it says stands in `card.md`. The header's fields are those of https://github.com/huggingface/hub-docs/blob/main/datasetcard.md
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from studio import __version__
 from studio.errors import UsageError
-from studio.insight.statistics.figures import Statistics, statistics
+from studio.insight.statistics.figures import statistics
 from studio.insight.statistics.report import scorecard_rows
 from studio.paths import shown
 from studio.pool.exchange.export import ExportOptions, ExportSummary
 from studio.pool.exchange.formats import Source
 from studio.pool.exchange.outputs import writing
 from studio.pool.pool import Queries
-from studio.publish.markdown import fenced, inline, table, yaml_string
-from studio.publish.publication import Provenance, RunFacts, provenance
+from studio.publish.publication import licence, provenance
+from studio.text import display, display_line
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 _LARGEST = "n>10M"
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.-]{0,59}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_BYTES = 1 << 20
+_SPECIAL = re.compile(r"([!-+.:-@\[-`{-~])")
+# Not printable to YAML 1.2 (section 5.1): noncharacters, and whatever `display_line` leaves of the like.
+_UNPRINTABLE = re.compile("[\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,126 +94,72 @@ class Exported:
 
 def dataset_card(pool: Queries, options: CardOptions, exported: Exported) -> str:
     """Return the card. Equal pools and exports give equal cards. Raises PoolError."""
-    header = "\n".join(_header(options, exported))
-    parts = "\n\n".join(_parts(pool, options, exported))
-    return f"---\n{header}\n---\n\n{parts}\n"
+    tasks = exported.source.export_tasks(exported.options.include_seeds, exported.options.keep)
+    return _template().render(
+        options=options,
+        exported=exported,
+        size=size_category(exported.records),
+        facts=provenance(pool),
+        figures=statistics(pool),
+        example=next(iter(tasks), None),
+        version=__version__,
+        licence=licence,
+        scorecard_rows=scorecard_rows,
+    )
 
 
-def _header(options: CardOptions, exported: Exported) -> Iterator[str]:
-    yield f"pretty_name: {yaml_string(options.title)}"
-    yield f"license: {yaml_string(options.licence)}"
-    if options.languages:
-        yield "language:"
-        yield from (f"  - {yaml_string(each)}" for each in options.languages)
-    yield "task_categories:\n  - text-generation"
-    yield f"size_categories:\n  - {yaml_string(size_category(exported.records))}"
-    yield "annotations_creators:\n  - machine-generated\nlanguage_creators:\n  - machine-generated"
-    yield "tags:\n  - synthetic\n  - self-instruct\n  - instruction-tuning"
-    yield "configs:\n  - config_name: default\n    data_files:"
-    for split, paths in _by_split(exported.files).items():
-        yield f"      - split: {split}\n        path:"
-        yield from (f"          - {yaml_string(path)}" for path in paths)
+@cache
+def _template() -> Template:
+    """Return the card's template. Whatever is put into it is anybody's text, unless it is `Markdown`."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("studio", "publish"),
+        # Jinja's own escaping is of HTML.
+        autoescape=False,
+        finalize=lambda value: value if isinstance(value, Markdown) else inline(str(value)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"comma": "{:,}".format, "written": Markdown, "fenced": fenced, "yaml": yaml_string}
+    return environment.get_template("card.md")
+
+
+class Markdown(str):
+    """Markdown or YAML that is safe as it stands: the studio's own words, or a text that was made safe."""
+
+    __slots__ = ()
+
+
+def inline(text: str) -> Markdown:
+    """Return anybody's text as one line of Markdown that says just that: punctuation that could be markup within a line is escaped.
+
+    CommonMark 0.31, section 2.4: any ASCII punctuation character may be backslash-escaped, and then is no markup. Points and colons are,
+    too, since some readers make links of bare addresses.
+    """
+    return Markdown(_SPECIAL.sub(r"\\\1", display_line(text)))
+
+
+def fenced(text: str, language: str = "") -> Markdown:
+    """Return text as a code block whose fence is longer than any run of backticks in it (CommonMark 0.31, section 4.5)."""
+    shown = display(text)
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    return Markdown(f"{fence}{language}\n{shown}\n{fence}")
+
+
+def yaml_string(text: str) -> Markdown:
+    """Return anybody's text as a double-quoted YAML scalar on one line: JSON's strings are such (YAML 1.2, section 1.3).
+
+    Other than in JSON, control characters are shown and not escaped, since a reader would put them back.
+    """
+    return Markdown(json.dumps(_UNPRINTABLE.sub("\ufffd", display_line(text)), ensure_ascii=False))
 
 
 def size_category(records: int) -> str:
     """Return the hub's word for so many records."""
     return next((name for limit, name in _SIZES if records < limit), _LARGEST)
-
-
-def _by_split(files: Sequence[DataFile]) -> Mapping[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for each in files:
-        found.setdefault(each.split, []).append(each.path)
-    return found
-
-
-def _parts(pool: Queries, options: CardOptions, exported: Exported) -> Iterator[str]:
-    facts, figures = provenance(pool), statistics(pool)
-    yield f"# {inline(options.title)}"
-    yield (
-        f"{exported.records:,} records in the format `{exported.options.format}`, written by a language model in the Self-Instruct loop of"
-        f" [Wang et al. 2022](https://arxiv.org/abs/2212.10560) with Self-Instruct Studio {__version__}."
-        " No person has checked every record."
-    )
-    yield "## Files"
-    yield table(("file", "split", "records", "sha256"), (_file(each) for each in exported.files))
-    if narrowed := _narrowed(exported):
-        yield f"Exported were only {narrowed}."
-    yield "## How it was made"
-    yield _method(figures, facts, exported)
-    yield "\n".join(_run(each) for each in facts.runs)
-    yield "## Figures"
-    yield "Of all generated tasks of the pool, beside the paper's:"
-    yield table(("", "this pool", "Wang et al. 2022"), scorecard_rows(figures))
-    yield from _example(exported)
-    yield "## Limits"
-    yield (
-        "The texts are a language model's: they may be wrong, biased, unsafe, or repeat what the model was trained on. Being novel by"
-        " ROUGE-L says nothing of being right. The studio's commands `lint`, `review` and `overlap` look for faults, rate a sample, and"
-        " check for contamination."
-    )
-    yield "## Licence"
-    yield from _licence(options, facts)
-
-
-def _file(found: DataFile) -> tuple[str, ...]:
-    return inline(found.path), found.split, f"{found.records:,}", f"`{found.sha256}`"
-
-
-def _method(figures: Statistics, facts: Provenance, exported: Exported) -> str:
-    part = "which are" if exported.options.include_seeds else "which are not"
-    by_hand = f"; a person has the last word on {facts.by_hand:,} of them" if facts.by_hand else ""
-    return (
-        f"From {figures.seeds:,} seed tasks, {part} part of the data. Tasks of the pool stand as examples in the prompt for new ones;"
-        " malformed candidates and those too similar to the pool by ROUGE-L are rejected; classification tasks are told apart; instances"
-        f" are written for each accepted instruction. Of {figures.candidates:,} candidates {figures.accepted:,} were accepted{by_hand}."
-    )
-
-
-def _narrowed(exported: Exported) -> str:
-    keep, words = exported.options.keep, []
-    if keep.min_quality is not None:
-        unrated = ", or that nobody rated" if keep.unrated else ""
-        words.append(f"tasks of which at least {keep.min_quality:.0%} of the raters' answers are yes{unrated}")
-    if keep.tags:
-        words.append(f"tasks with a tag of {', '.join(inline(each) for each in keep.tags)}")
-    if keep.noted:
-        words.append("tasks with a note")
-    if exported.lints:
-        words.append(f"tasks and instances that these lints find nothing wrong with: {', '.join(exported.lints)}")
-    return " and ".join(words)
-
-
-def _run(found: RunFacts) -> str:
-    run, counts = found.run, found.counts
-    profile = found.settings.get("method.profile", "")
-    model = f"{inline(run.model.name)} (sha256 `{run.model.sha256}`, licence {inline(run.model.licence or 'not stated in the file')})"
-    return (
-        f"- Run {run.id}: model {model}, seed {inline(run.seed)}{f', profile {inline(profile)}' if profile else ''}, studio"
-        f" {inline(run.studio_version)}, {counts.rounds:,} rounds, {counts.accepted:,} of {counts.candidates:,} candidates accepted."
-    )
-
-
-def _example(exported: Exported) -> Iterator[str]:
-    tasks = exported.source.export_tasks(exported.options.include_seeds, exported.options.keep)
-    task = next(iter(tasks), None)
-    if task is not None and task.instances:
-        yield "## An example"
-        instance = task.instances[0]
-        for name, text in (("Instruction", task.instruction), ("Input", instance.input), ("Output", instance.output)):
-            if text:
-                yield f"{name}:\n\n{fenced(text, 'text')}"
-
-
-def _licence(options: CardOptions, facts: Provenance) -> Iterator[str]:
-    named = ", ".join(f"{inline(each.name)}: {inline(each.licence or 'not stated in the file')}" for each in facts.models)
-    if options.licence == "unknown":
-        yield "The publisher has not stated a licence for this dataset."
-    yield (
-        "What a model writes comes under whatever its licence says of outputs."
-        + (f" The models' licences, as their files state them: {named}." if named else "")
-        + " Seed tasks come under the licence of their own source."
-    )
 
 
 def _split(path: Path) -> str:
@@ -222,8 +175,5 @@ def _relative(card: Path, path: Path) -> str:
 
 
 def _digest(path: Path) -> str:
-    found = hashlib.sha256()
     with writing(path), path.open("rb") as file:
-        while piece := file.read(_BYTES):
-            found.update(piece)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

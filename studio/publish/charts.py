@@ -1,15 +1,19 @@
-"""Charts as SVG. Each figure that a chart shows stands in it, or in a table beside it, as text too; colour is never its only carrier."""
+"""Charts as shapes, which a template draws as SVG.
+
+Each figure that a chart shows stands in it, or in a table beside it, as text too; colour is never its only carrier.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from studio.publish.elements import Html, tag
 from studio.text import display_line
 
 WIDTH = 720
 """Of every chart, in units of its view box; the page scales it."""
+HEADING = "heading"
+"""The kind of a line that names the bars below it."""
 _LABEL = 190
 """Units kept for the labels at the left of bars."""
 _LABEL_CHARACTERS = 28
@@ -23,27 +27,42 @@ _COUNT = 120
 """Units kept for the figures at the right of bars."""
 
 
-def _svg(height: float, title: str, *parts: Html) -> Html:
-    return tag("svg", tag("title", title), *parts, viewBox=f"0 0 {WIDTH} {height:g}", role="img", class_="chart")
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An element of a drawing: its name in SVG, its attributes, which are all of our own making, and the text in it."""
+
+    name: str
+    attributes: Mapping[str, str]
+    words: str = ""
 
 
-def label(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Html:
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawing of `WIDTH` times `height` units."""
+
+    title: str
+    height: float
+    shapes: Sequence[Shape]
+    width: int = WIDTH
+
+
+def label(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Shape:
     """Return one line of text at a point."""
-    return tag("text", display_line(words, 80), x=f"{x:.1f}", y=f"{y:.1f}", class_=kind, text_anchor=anchor)
+    return Shape("text", _at(x=x, y=y) | {"class": kind, "text-anchor": anchor}, display_line(words, 80))
 
 
-def box(x: float, y: float, width: float, height: float, kind: str) -> Html:
+def box(x: float, y: float, width: float, height: float, kind: str) -> Shape:
     """Return a rectangle."""
-    return tag("rect", x=f"{x:.1f}", y=f"{y:.1f}", width=f"{max(width, 0):.1f}", height=f"{height:.1f}", class_=kind)
+    return Shape("rect", _at(x=x, y=y, width=max(width, 0), height=height) | {"class": kind})
 
 
-def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Html:
+def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Shape:
     """Return a straight line."""
-    return tag("line", x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}", class_=kind)
+    return Shape("line", _at(x1=x1, y1=y1, x2=x2, y2=y2) | {"class": kind})
 
 
-HEADING = "heading"
-"""The kind of a line that names the bars below it."""
+def _at(**places: float) -> dict[str, str]:
+    return {name: f"{value:.1f}" for name, value in places.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +77,7 @@ class Bar:
     kind: str = "bar"
 
 
-def bars(title: str, rows: Sequence[Bar]) -> Html:
+def bars(title: str, rows: Sequence[Bar]) -> Chart:
     """Return horizontal bars, one a line, with intervals where rows have them; of a heading the name only."""
     label_width = _LABEL
     room = WIDTH - label_width - _COUNT
@@ -77,10 +96,10 @@ def bars(title: str, rows: Sequence[Bar]) -> Html:
             left, right, middle = label_width + row.low * room, label_width + row.high * room, top + _LINE / 2
             parts += [line(left, middle, right, middle, "interval")]
             parts += [line(end, middle - 4, end, middle + 4, "interval") for end in (left, right)]
-    return _svg(len(rows) * _LINE + 2, title, *parts)
+    return Chart(title, len(rows) * _LINE + 2, parts)
 
 
-def columns(title: str, names: Sequence[str], counts: Sequence[int], height: int = 150) -> Html:
+def columns(title: str, names: Sequence[str], counts: Sequence[int], height: int = 150) -> Chart:
     """Return upright bars of counts, each with its count above and its name below; the highest fills the height."""
     most = max(counts, default=0) or 1
     step = WIDTH / max(len(counts), 1)
@@ -93,7 +112,7 @@ def columns(title: str, names: Sequence[str], counts: Sequence[int], height: int
             label(middle, height + 12 - tall, f"{count:,}", "quiet", "middle"),
             label(middle, height + 35, name, "", "middle"),
         ]
-    return _svg(height + 42, title, *parts)
+    return Chart(title, height + 42, parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +123,7 @@ class Stack:
     counts: tuple[int, ...]
 
 
-def stacks(title: str, names: Sequence[str], rows: Sequence[Stack]) -> Html:
+def stacks(title: str, names: Sequence[str], rows: Sequence[Stack]) -> Chart:
     """Return stacked bars of full width, one a line, each part with its share; parts have the classes part0, part1 and so on."""
     label_width, room, tall = _STACK_LABEL, WIDTH - _STACK_LABEL - 60, 30
     parts = []
@@ -120,7 +139,7 @@ def stacks(title: str, names: Sequence[str], rows: Sequence[Stack]) -> Html:
             elif wide > 14:
                 parts.append(label(left + wide / 2, top + 19, names[number], f"on{number}", "middle"))
             left += wide
-    return _svg(len(rows) * tall + 2, title, *parts)
+    return Chart(title, len(rows) * tall + 2, parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +151,7 @@ class Series:
     kind: str
 
 
-def curves(title: str, series: Sequence[Series], across: str, *, height: int = 220, figures: str = "{:.2f}") -> Html:
+def curves(title: str, series: Sequence[Series], across: str, *, height: int = 220, figures: str = "{:.2f}") -> Chart:
     """Return curves over one axis from the least to the greatest abscissa, the ordinate from 0; a legend names each.
 
     `figures` is the format of the numbers at the ordinate.
@@ -148,16 +167,16 @@ def curves(title: str, series: Sequence[Series], across: str, *, height: int = 2
     parts = [*_grid(left, bottom, height, top, figures), *_across(left, bottom + 18, low, high, across)]
     for number, each in enumerate(series):
         corners = [at(*point) for point in each.points]
-        parts.append(tag("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in corners), class_=each.kind))
+        parts.append(Shape("polyline", {"points": " ".join(f"{x:.1f},{y:.1f}" for x, y in corners), "class": each.kind}))
         if len(corners) <= _DOTS:
-            parts += [tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r="3", class_=each.kind) for x, y in corners]
+            parts += [Shape("circle", _at(cx=x, cy=y, r=3) | {"class": each.kind}) for x, y in corners]
         # Below right, where a curve that rises or falls leaves room.
         y = bottom - 14 - 18 * (len(series) - 1 - number)
         parts += [line(WIDTH - 200, y, WIDTH - 176, y, each.kind), label(WIDTH - 170, y + 4, each.name)]
-    return _svg(bottom + 26, title, *parts)
+    return Chart(title, bottom + 26, parts)
 
 
-def _grid(left: float, bottom: float, height: float, top: float, figures: str) -> list[Html]:
+def _grid(left: float, bottom: float, height: float, top: float, figures: str) -> list[Shape]:
     parts = []
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = bottom - share * height
@@ -165,6 +184,6 @@ def _grid(left: float, bottom: float, height: float, top: float, figures: str) -
     return parts
 
 
-def _across(left: float, y: float, low: float, high: float, words: str) -> list[Html]:
+def _across(left: float, y: float, low: float, high: float, words: str) -> list[Shape]:
     ends = [label(left, y, f"{low:,.10g}", "quiet", "middle"), label(WIDTH - 12, y, f"{high:,.10g}", "quiet", "end")]
     return [*ends, label((left + WIDTH) / 2, y, words, "quiet", "middle")]

@@ -1,81 +1,261 @@
-"""The whole page: one HTML file that loads nothing and runs no script, for screens light and dark, and for paper."""
+"""The whole page: one HTML file that loads nothing and runs no script, for screens light and dark, and for paper.
+
+What it says stands in `page.html`, its pieces in `parts.html`; here are the rows and charts that these ask for. Any text that comes into a
+template is cleaned of control characters and escaped where it is put in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from importlib.resources import files
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from studio import __version__
-from studio.insight.diversity.sunburst import SUNBURST_STYLE
-from studio.publish.elements import Html, joined, tag, text
-from studio.publish.publication import Publication
-from studio.publish.section_data import decisions, scorecard
-from studio.publish.section_diversity import diversity_section
-from studio.publish.section_evaluation import evaluation_section
-from studio.publish.section_examples import examples_section
-from studio.publish.section_provenance import licence_words, provenance_section
-from studio.publish.section_quality import quality_section
-from studio.publish.section_training import training_section
-from studio.text import display_line
+from studio.insight import paper
+from studio.insight.diversity.figures import phrase_rows, word_rows
+from studio.insight.diversity.sunburst import SUNBURST_STYLE, sunburst_chart, sunburst_words
+from studio.insight.lineage.story import Story
+from studio.insight.lineage.story_report import Line, answer_line, story_sections
+from studio.insight.statistics.figures import BINS, Statistics
+from studio.insight.statistics.report import saturation_line, scorecard_rows
+from studio.insight.statistics.texts import Distribution
+from studio.insight.studies.agreement import Agreement
+from studio.insight.studies.comparison import MEANING
+from studio.insight.studies.comparison_report import GradingReport
+from studio.insight.studies.judge_report import JudgeFigures
+from studio.insight.studies.review_report import ReviewReport, agreement_words, sample_words, share_words
+from studio.insight.tables import bin_edges
+from studio.loop.filters import REASONS
+from studio.pool.studies.comparisons import GRADES
+from studio.pool.studies.trainings import Side, TrainingRecord, TrainingState
+from studio.publish.charts import HEADING, Bar, Chart, Series, Stack, bars, columns, curves, stacks
+from studio.publish.publication import Publication, TrainingFacts, licence, public, readable
+from studio.text import display, display_line, spoken
+from studio.tuning.results import EvaluationResult, PairFigures, estimate_words, p_words
 
-Section = Callable[[Publication], Iterator[Html]]
+if TYPE_CHECKING:
+    from jinja2 import Template
 
-SECTIONS: tuple[tuple[str, str, Section], ...] = (
-    ("scorecard", "Scorecard", scorecard),
-    ("decisions", "Candidates and decisions", decisions),
-    ("diversity", "Diversity", diversity_section),
-    ("quality", "Quality", quality_section),
-    ("training", "Training", training_section),
-    ("evaluation", "Evaluation", evaluation_section),
-    ("examples", "Examples", examples_section),
-    ("provenance", "Provenance", provenance_section),
-)
-"""Name, heading and contents of each section, in their order. A section that has nothing says which command would bring something."""
-
+SECTIONS: Mapping[str, str] = {
+    "scorecard": "Scorecard",
+    "decisions": "Candidates and decisions",
+    "diversity": "Diversity",
+    "quality": "Quality",
+    "training": "Training",
+    "evaluation": "Evaluation",
+    "examples": "Examples",
+    "provenance": "Provenance",
+}
+"""Name and heading of each section, in their order. A section that has nothing says which command would bring something."""
+POINTS = 200
+"""Of a curve at most, or about as many."""
+LONGEST = 1500
+"""Characters of an example that are shown."""
 _TITLE = 120
+
+Row = tuple[str, ...]
 
 
 def page(found: Publication) -> str:
     """Return the page. Equal pools give equal pages: it does not tell when it was made."""
-    title = display_line(found.title, _TITLE)
-    head = (
-        '<meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{text(title)}</title><style>{_style()}</style>"
-    )
-    contents = tag("nav", *(tag("a", heading, href=f"#{name}") for name, heading, _ in SECTIONS), aria_label="Sections")
-    sections = (tag("section", tag("h2", heading), *section(found), id=name) for name, heading, section in SECTIONS)
-    body = joined((tag("header", tag("h1", title), *_summary(found)), contents, tag("main", *sections), _footer()))
-    return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{body}\n</body>\n</html>\n'
+    return template("page.html").render(found=found, title=display_line(found.title, _TITLE))
 
 
-def _summary(found: Publication) -> Iterator[Html]:
-    figures = found.statistics
-    models = ", ".join(f"{each.name} (licence: {licence_words(each)})" for each in found.provenance.models)
-    by = f" by {models}" if models else ""
-    yield tag(
-        "p",
-        f"An instruction dataset written{by} in the Self-Instruct loop of Wang et al. 2022 (arXiv 2212.10560)"
-        f" from {figures.seeds:,} seed tasks.",
+@cache
+def template(name: str) -> Template:
+    """Return a template of this folder. Whatever is put into it is text, unless a template says `safe` or made it."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("studio", "publish"),
+        autoescape=True,
+        finalize=lambda value: value if hasattr(value, "__html__") else display(str(value)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    tiles = [
-        (f"{figures.generated:,}", "generated instructions"),
-        (f"{figures.instances:,}", "instances"),
-        (f"{figures.acceptance_rate:.0%}" if figures.candidates else "-", f"of {figures.candidates:,} candidates accepted"),
-        (f"{figures.mean_seed_score:.2f}" if figures.generated else "-", "mean highest ROUGE-L to a seed"),
+    environment.filters |= {"comma": "{:,}".format, "shortened": shortened}
+    environment.globals |= {each.__name__: each for each in _ASKED_FOR}
+    environment.globals |= {
+        "sections": SECTIONS,
+        "paper": paper,
+        "grades": GRADES,
+        "meaning": MEANING,
+        "sunburst_style": SUNBURST_STYLE,
+        "version": __version__,
+    }
+    return environment.get_template(name)
+
+
+def shortened(words: str) -> str:
+    """Return an example's text, cut with a mark where it is very long."""
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]}… ({len(words) - LONGEST:,} more characters)"
+
+
+def length_chart(words: Distribution, name: str) -> Chart:
+    """Texts by their length."""
+    return columns(f"Words of an {name}", [each.label for each in words.bins], [each.count for each in words.bins])
+
+
+def decision_chart(figures: Statistics) -> Chart:
+    """Candidates by what was decided of them."""
+    rows = [("accepted", figures.accepted, "good"), *((reason, count, "bar") for reason, count in figures.rejected.items())]
+    total = figures.candidates
+    return bars(
+        "Candidates by decision",
+        [Bar(spoken(name), count / total, f"{count:,} ({count / total:.1%})", kind=kind) for name, count, kind in rows],
+    )
+
+
+def reason_rows(figures: Statistics) -> list[Row]:
+    """Why candidates were rejected, and what that means."""
+    return [(spoken(name), REASONS.get(name, "")) for name in figures.rejected]
+
+
+def rounds_chart(figures: Statistics) -> Chart:
+    """Accepted tasks over candidates, round by round."""
+    candidates = accepted = 0
+    points = []
+    for row in figures.rounds:
+        candidates, accepted = candidates + row.candidates, accepted + row.accepted
+        points.append((float(candidates), float(accepted)))
+    shown = Series("accepted", _thinned(points), "curve0")
+    return curves("Accepted tasks by candidates", [shown], "candidates", figures="{:,.0f}")
+
+
+def _thinned(points: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    return (*points[: -1 : max(len(points) // POINTS, 1)], points[-1])
+
+
+def saturation(figures: Statistics) -> str:
+    """How much is still new, as a sentence."""
+    words = saturation_line(figures.saturation)
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def score_chart(counts: Sequence[int], title: str) -> Chart:
+    """Tasks by a ROUGE-L of 0 to 1."""
+    return columns(title, bin_edges(BINS), counts)
+
+
+def review_chart(review: ReviewReport) -> Chart:
+    """The paper's table 2 for every rater."""
+    names = _numbered(review)
+    rows = []
+    for row in review.table:
+        rows += [Bar(row.words, kind=HEADING), Bar("Wang et al. 2022", row.paper, f"{row.paper:.0%}", kind="quiet-bar")]
+        rows += [Bar(names[rater], each.share or 0.0, share_words(each), each.low, each.high, "good") for rater, each in row.raters.items()]
+    return bars("Quality as people rated it", rows)
+
+
+def _numbered(report: ReviewReport | GradingReport) -> Mapping[str, str]:
+    """Return what each rater is called in public: raters have not agreed to be named."""
+    return {each.rater: f"rater {place}" for place, each in enumerate(report.progress, 1)}
+
+
+def _agreement(who: str, what: str, figures: Agreement) -> Row:
+    return who, what, *agreement_words(figures)
+
+
+def rater_agreement(review: ReviewReport) -> list[Row]:
+    """How far two raters agree, question by question."""
+    names = _numbered(review)
+    return [_agreement(" and ".join(names[rater] for rater in each.raters), spoken(each.row), each.figures) for each in review.agreement]
+
+
+def judge_rows(judge: JudgeFigures) -> list[Row]:
+    """What a model said of the pool's instances."""
+    return [(row.words, share_words(row.share)) for row in judge.table]
+
+
+def judge_agreement(judge: JudgeFigures) -> list[Row]:
+    """How far a model agrees with people."""
+    return [_agreement("people and judge", spoken(each.row), each.figures) for each in judge.beside_people]
+
+
+def training_state(training: TrainingRecord) -> str:
+    """Whether and how a training ended."""
+    if training.state is TrainingState.STARTED:
+        return "not finished"
+    ended = {"epochs": "all epochs were trained", "early_stop": "stopped early by the validation loss"}.get(training.ended, training.ended)
+    return f"finished {training.finished_at}: {ended}"
+
+
+def training_settings(training: TrainingRecord) -> Mapping[str, str]:
+    """The settings of a training by dotted key."""
+    return readable(json.dumps(training.plan.settings))
+
+
+def training_curve(found: TrainingFacts) -> Chart:
+    """Both losses over optimiser steps."""
+    series = []
+    for place, (side, name) in enumerate(((Side.TRAIN, "training loss"), (Side.VALIDATION, "validation loss"))):
+        if points := [(float(each.step), each.loss) for each in found.losses if each.side is side]:
+            series.append(Series(name, _thinned(points), f"curve{place}"))
+    return curves("Training curve", series, "optimiser steps")
+
+
+def contestant_rows(result: EvaluationResult) -> list[Row]:
+    """The figures of everyone who answered."""
+    rows: list[Row] = []
+    for each in result.contestants:
+        exact = "-" if each.exact_match is None else f"{estimate_words(each.exact_match)} of {each.exact_items}"
+        counts = (f"{each.mean_words:.1f}", f"{each.cut:,}", f"{each.refusals:,}", f"{each.empty:,}")
+        rows.append((each.label, estimate_words(each.rouge_l), exact, *counts))
+    return rows
+
+
+def pair_rows(pair: PairFigures) -> list[Row]:
+    """How two contestants differ."""
+    return [
+        (name, f"{100 * each.first:.1f}", f"{100 * each.second:.1f}", estimate_words(each.difference, "+"), p_words(each.p))
+        for name, each in (("ROUGE-L", pair.rouge_l), ("ROUGE-L at equal length", pair.equal_length))
     ]
-    yield tag("div", *(tag("div", tag("strong", value), tag("span", words)) for value, words in tiles), class_="tiles")
-    if found.provenance.written_until:
-        yield tag("p", f"State of the pool: {found.provenance.written_until}.", class_="note")
 
 
-def _footer() -> Html:
-    return tag(
-        "footer",
-        tag("p", f"Made by Self-Instruct Studio {__version__} from the pool's own records."),
-    )
+def grade_stacks(report: GradingReport) -> list[Stack]:
+    """The grades that people gave to each contestant, and those of the paper."""
+    rows = [Stack(each.label, each.counts) for each in report.contestants]
+    return rows + [Stack(f"{name} (Wang et al.)", counts) for name, counts in paper.GRADES.items()]
 
 
-def _style() -> str:
-    return files("studio.publish").joinpath("page.css").read_text(encoding="utf-8") + SUNBURST_STYLE
+def grade_chart(rows: Sequence[Stack]) -> Chart:
+    """Grades as shares."""
+    return stacks("Grades of answers", GRADES, rows)
+
+
+def stack_rows(rows: Sequence[Stack]) -> list[Row]:
+    """Grades as counts."""
+    return [(each.name, *(f"{count:,}" for count in each.counts)) for each in rows]
+
+
+def grade_agreement(report: GradingReport) -> list[Row]:
+    """How far two raters agree on grades."""
+    names = _numbered(report)
+    rows = []
+    for each in report.agreement:
+        who = " and ".join(names[rater] for rater in each.raters)
+        rows += [_agreement(who, "grades A to D", each.grades), _agreement(who, "acceptable (A or B)", each.acceptable)]
+    return rows
+
+
+def told(story: Story) -> tuple[str, str, list[str]]:
+    """Return whether an example is in the data, what it is, and what was edited in it and done with it, by whom and when."""
+    sections = {each.title: each.lines for each in story_sections(story, most=LONGEST)}
+    (what, _, *hung), lines = sections[""], [*sections.get("Instances", ()), *sections.get("History", ())]
+    return _plain(answer_line(story)), _plain(what), [_plain(each) for each in (*hung, *lines)]
+
+
+def _plain(line: Line) -> str:
+    return "".join(words for words, _ in line)
+
+
+_ASKED_FOR: tuple[Any, ...] = (
+    length_chart, decision_chart, reason_rows, rounds_chart, saturation, score_chart, scorecard_rows, word_rows, phrase_rows,
+    sunburst_chart, sunburst_words, review_chart, rater_agreement, sample_words, judge_rows, judge_agreement, training_state,
+    training_settings, training_curve, public, licence, contestant_rows, pair_rows, grade_stacks, grade_chart, stack_rows,
+    grade_agreement, told,
+)  # fmt: skip
+"""What the templates ask for by name."""

@@ -140,6 +140,11 @@ def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
         yield key, json.dumps(value, ensure_ascii=False)
 
 
+def licence(model: ModelIdentity) -> str:
+    """Return the licence that the model's file states."""
+    return model.licence or "not stated in the file"
+
+
 def public(path: str) -> str:
     """Return the last name of an absolute path, and any other text as it is: folders tell of their owner."""
     for kind in (PurePosixPath, PureWindowsPath):

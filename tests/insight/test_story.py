@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -15,7 +16,7 @@ from studio.insight.lineage.story import Story, parse_reference, story_of
 from studio.insight.lineage.story_report import story_report
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
-from studio.publish.section_examples import examples_of
+from studio.publish.page import template
 from studio.records import HoldOut, Instance, Origin, SeedTask, Stage, Verdict
 from studio.tui.pool.detail import story_text
 from support.html_page import Page
@@ -152,11 +153,12 @@ def test_every_rendering_of_a_story_tells_the_same_facts(told: dict[str, tuple[S
     def squeezed(text: str) -> str:
         return " ".join(text.split())
 
+    parts: Any = template("parts.html").module
     renderings = {
         "text": shown(story, width=9999),
         "screen": story_text(story).plain,
         "json": " ".join(_texts(json.loads(json.dumps(story.as_dict())))),
-        "page": Page("".join(examples_of((story,)))).text,
+        "page": Page(str(parts.article(story))).text,
     }
     for rendering, text in renderings.items():
         for fact in facts:

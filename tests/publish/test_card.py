@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.errors import ExitCode
-from studio.publish.card import size_category
-from studio.publish.markdown import fenced, inline, yaml_string
+from studio.publish.card import fenced, inline, size_category, yaml_string
 from studio.text import display_line
 from support.command import assert_fails, studio
 from support.pools import digest

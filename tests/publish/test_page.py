@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given as for_any
+from hypothesis import strategies as st
 
 from studio.insight.studies.comparison import open_comparison, paired, plan_for
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.judges import Opinion, digest_of
 from studio.pool.studies.reviews import Question, ReviewPlan
-from studio.publish.page import SECTIONS, page
+from studio.publish.charts import Bar, bars
+from studio.publish.page import LONGEST, SECTIONS, page, template
 from studio.publish.publication import publication
+from studio.text import display
 from support.comparisons import graded, grades
 from support.html_page import Page
 from support.pools import MODEL, make_pool
 from support.publications import HOSTILE, published_pool
 from support.reviews import reviewed, sheet
+
+CHART = {"viewbox", "role", "x", "y", "width", "height", "text-anchor"}
+"""The attributes of a chart with a bar."""
 
 
 def page_of(path: Path, title: str = "pool") -> str:
@@ -39,6 +47,25 @@ def test_hostile_texts_stay_texts(hostile: str, tmp_path: Path) -> None:
     assert {name for _, given in found.tags for name in given} == {name for _, given in plain.tags for name in given}
     assert "<script>alert(1)</script>" in found.text
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u200b\ufeff]", hostile)
+
+
+@for_any(st.text(min_size=1))
+def test_any_text_in_any_piece_of_the_page_is_only_text(text: str) -> None:
+    parts: Any = template("parts.html").module
+    chart = bars(text, [Bar(text, 0.5, text)])
+    pieces = [
+        (parts.missing(text, text), ["p", "code"]),
+        (parts.table((text,), [(text,)]), ["div", "table", "thead", "tr", "th", "tbody", "tr", "td"]),
+        (parts.facts([(text, text), (text, parts.digest(text, text))]), ["dl", "dt", "dd", "dt", "dd", "code"]),
+        (parts.field(text, text), ["p", "pre"]),
+        (parts.figure(chart, caller=lambda: "below"), ["figure", "svg", "title", "text", "rect", "text", "figcaption"]),
+    ]
+    for piece, tags in pieces:
+        found = Page(str(piece))
+        assert [tag for tag, _ in found.tags] == tags and found.faults == []
+        assert {name for _, given in found.tags for name in given} <= CHART | {"class"}
+        assert display(text)[:LONGEST].strip() in found.text or tags[0] == "figure"
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\u200b\ufeff]", str(piece))
 
 
 def test_the_page_loads_nothing_and_runs_nothing(hostile: str) -> None:
@@ -65,8 +92,8 @@ def test_drawings_are_well_formed(hostile: str) -> None:
 
 def test_every_section_has_its_place_and_a_link(hostile: str) -> None:
     found = Page(hostile)
-    assert [given["id"] for tag, given in found.tags if tag == "section"] == [name for name, _, _ in SECTIONS]
-    assert {given["href"] for tag, given in found.tags if tag == "a"} == {f"#{name}" for name, _, _ in SECTIONS}
+    assert [given["id"] for tag, given in found.tags if tag == "section"] == list(SECTIONS)
+    assert {given["href"] for tag, given in found.tags if tag == "a"} == {f"#{name}" for name in SECTIONS}
 
 
 def test_what_is_missing_names_the_command_that_adds_it(tmp_path: Path) -> None:
