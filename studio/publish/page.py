@@ -24,7 +24,7 @@ from studio.insight.studies.agreement import Agreement
 from studio.insight.studies.comparison import MEANING
 from studio.insight.studies.comparison_report import GradingReport
 from studio.insight.studies.judge_report import JudgeFigures
-from studio.insight.studies.review_report import ReviewReport, agreement_words, sample_words, share_words
+from studio.insight.studies.review_report import ReviewReport, sample_words
 from studio.insight.tables import bin_edges
 from studio.loop.filters import REASONS
 from studio.pool.studies.comparisons import GRADES
@@ -146,7 +146,7 @@ def review_chart(review: ReviewReport) -> Chart:
     rows = []
     for row in review.table:
         rows += [Bar(row.words, kind=HEADING), Bar("Wang et al. 2022", row.paper, f"{row.paper:.0%}", kind="quiet-bar")]
-        rows += [Bar(names[rater], each.share or 0.0, share_words(each), each.low, each.high, "good") for rater, each in row.raters.items()]
+        rows += [Bar(names[rater], each.share or 0.0, each.words, each.low, each.high, "good") for rater, each in row.raters.items()]
     return bars("Quality as people rated it", rows)
 
 
@@ -156,7 +156,7 @@ def _numbered(report: ReviewReport | GradingReport) -> Mapping[str, str]:
 
 
 def _agreement(who: str, what: str, figures: Agreement) -> Row:
-    return who, what, *agreement_words(figures)
+    return who, what, *figures.words
 
 
 def rater_agreement(review: ReviewReport) -> list[Row]:
@@ -167,7 +167,7 @@ def rater_agreement(review: ReviewReport) -> list[Row]:
 
 def judge_rows(judge: JudgeFigures) -> list[Row]:
     """What a model said of the pool's instances."""
-    return [(row.words, share_words(row.share)) for row in judge.table]
+    return [(row.words, row.share.words) for row in judge.table]
 
 
 def judge_agreement(judge: JudgeFigures) -> list[Row]:

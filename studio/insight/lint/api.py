@@ -104,6 +104,17 @@ def texts_of(task: LintTask) -> Iterator[tuple[Part, int | None, str]]:
         yield Part.OUTPUT, instance.id, instance.output
 
 
+def in_texts(find: Callable[[str], str]) -> Check:
+    """Return a check that reports every text of a task in which `find` finds words at fault; it returns those, empty for none."""
+
+    def check(task: LintTask) -> Iterator[Finding]:
+        for part, instance_id, text in texts_of(task):
+            if words := find(text):
+                yield Finding(task.id, instance_id, part, words[:EXCERPT])
+
+    return check
+
+
 def matches(task: LintTask, pattern: re.Pattern[str], *parts: Part) -> Iterator[Finding]:
     """Yield the first match of `pattern` in each text of a task; only in those of `parts` when there are any."""
     for part, instance_id, text in texts_of(task):

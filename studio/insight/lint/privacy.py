@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from studio.insight.lint.api import EXCERPT, Finding, Lint, Measured, texts_of
-from studio.pool.stream import LintTask
+from studio.insight.lint.api import Lint, Measured, in_texts
 
 # Bounded repetitions: a megabyte of dots must not take a megabyte's square of steps.
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@((?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24})\b")
 _RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|org|net|edu)|example|test|invalid|localhost)$", re.IGNORECASE)
 
 
-def _email(task: LintTask) -> Iterator[Finding]:
-    for part, instance_id, text in texts_of(task):
-        if "@" not in text:
-            continue
-        found = next((each for each in _EMAIL.finditer(text) if not _RESERVED.search(each[1])), None)
-        if found is not None:
-            yield Finding(task.id, instance_id, part, found[0][:EXCERPT])
+def _email(text: str) -> str:
+    return next((each[0] for each in _EMAIL.finditer(text) if not _RESERVED.search(each[1])), "") if "@" in text else ""
 
 
 EMAIL = Lint(
@@ -35,7 +28,7 @@ EMAIL = Lint(
     measured=Measured(4, 5, 1, 6),
     faulty=("→ Write to jane.doe@somewhere.org for tickets.",),
     sound=("→ Write to jane@example.com for tickets.", "→ Follow us: @studio"),
-    check=_email,
+    check=in_texts(_email),
 )
 
 
@@ -50,13 +43,8 @@ _FICTION = re.compile(r"55501\d\d$|(?:2079460|1[1-6]\d4960|163296\d|7700900|2920
 _DIGIT = re.compile(r"\d")
 
 
-def _phone(task: LintTask) -> Iterator[Finding]:
-    for part, instance_id, text in texts_of(task):
-        if not _DIGIT.search(text):
-            continue
-        found = next((each for each in _PHONE.finditer(text) if _is_number(each[1] or each[0])), None)
-        if found is not None:
-            yield Finding(task.id, instance_id, part, found[0])
+def _phone(text: str) -> str:
+    return next((each[0] for each in _PHONE.finditer(text) if _is_number(each[1] or each[0])), "") if _DIGIT.search(text) else ""
 
 
 def _is_number(written: str) -> bool:
@@ -80,7 +68,7 @@ PHONE = Lint(
     measured=Measured(5, 6, 1, 8),
     faulty=("→ Call (202) 456-1111 or +49 30 1234567.",),
     sound=("→ From 1990 to 2005, in 2020-01-15.", "→ Call (202) 555-0143."),
-    check=_phone,
+    check=in_texts(_phone),
 )
 
 
@@ -103,14 +91,12 @@ _NAMED = re.compile(
 )
 
 
-def _secret(task: LintTask) -> Iterator[Finding]:
-    for part, instance_id, text in texts_of(task):
-        if not _LONG.search(text):
-            continue
-        found = _KNOWN.search(text)
-        key = found[0] if found else next((each[1] for each in _NAMED.finditer(text) if _is_mixed(each[1])), "")
-        if key:
-            yield Finding(task.id, instance_id, part, f"{key[:_KEY_SHOWN]}…")
+def _secret(text: str) -> str:
+    if not _LONG.search(text):
+        return ""
+    found = _KNOWN.search(text)
+    key = found[0] if found else next((each[1] for each in _NAMED.finditer(text) if _is_mixed(each[1])), "")
+    return f"{key[:_KEY_SHOWN]}…" if key else ""
 
 
 def _is_mixed(key: str) -> bool:
@@ -132,7 +118,7 @@ SECRET = Lint(
     measured=Measured(6, 7, 1, 6),
     faulty=("→ Set API_KEY=… to sixteen or more letters and digits.",),
     sound=("→ Your password should have twelve characters.", "→ The secret is: practice."),
-    check=_secret,
+    check=in_texts(_secret),
 )
 
 
@@ -142,14 +128,13 @@ _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-
 _CARD = re.compile(r"(?<![\w.-])(?<![A-Z]{2}\d\d )[3-6]\d{3}(?:[ -]?\d){9,15}(?![\w-])")
 
 
-def _account(task: LintTask) -> Iterator[Finding]:
-    for part, instance_id, text in texts_of(task):
-        if not _DIGIT.search(text):
-            continue
-        number = next((each[0] for each in _IBAN.finditer(text) if is_iban(each[0])), "")
-        number = number or next((each[0] for each in _CARD.finditer(text) if is_card(each[0])), "")
-        if number:
-            yield Finding(task.id, instance_id, part, f"{number[:_ACCOUNT_SHOWN]}…")
+def _account(text: str) -> str:
+    if not _DIGIT.search(text):
+        return ""
+    ibans = (each[0] for each in _IBAN.finditer(text) if is_iban(each[0]))
+    cards = (each[0] for each in _CARD.finditer(text) if is_card(each[0]))
+    number = next(ibans, "") or next(cards, "")
+    return f"{number[:_ACCOUNT_SHOWN]}…" if number else ""
 
 
 def is_iban(text: str) -> bool:
@@ -181,5 +166,5 @@ ACCOUNT = Lint(
     measured=Measured(4, 5, 1, 6),
     faulty=("→ Transfer it to the account DE89 3704 … with valid check digits.",),
     sound=("→ The ISBN is 978-0-306-40615-7.", "→ 4111 1111 1111 1112 (its check digit is wrong)"),
-    check=_account,
+    check=in_texts(_account),
 )

@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight import paper
-from studio.insight.studies.agreement import Agreement, Share, cohen, share_of
+from studio.insight.studies.agreement import NAME_WIDTH, Agreement, RaterProgress, Share, agreement_table, cohen, progress_of, share_of
 from studio.insight.studies.comparison import MEANING
-from studio.insight.studies.review_report import RaterProgress, agreement_words, progress_of, progress_words, share_words
 from studio.insight.tables import plain_table
 from studio.pool.pool import Queries
 from studio.pool.studies.comparisons import GRADES, UNGRADED, ComparisonItem, ComparisonRecord, Grade, Grading
@@ -177,26 +176,22 @@ def _preference(rater: str, sheet: Sheet) -> Preference:
 
 
 def _agreements(sheets: Mapping[str, Sheet], items: int) -> Iterator[GradeAgreement]:
+    graded = {rater: _grades(sheet, items) for rater, sheet in sheets.items()}
+    fine = {rater: [None if grade is None else grade in ACCEPTABLE for grade in grades] for rater, grades in graded.items()}
     for first, second in combinations(sheets, 2):
-        both: list[tuple[Grade, Grade]] = []
-        for position in range(items):
-            one, other = sheets[first].get(position, UNGRADED), sheets[second].get(position, UNGRADED)
-            if one.complete and other.complete:
-                both += [(a, b) for a, b in zip(one.answers, other.answers, strict=True) if a is not None and b is not None]
-        acceptable = cohen([one in ACCEPTABLE for one, _ in both], [other in ACCEPTABLE for _, other in both])
-        yield GradeAgreement((first, second), cohen([one for one, _ in both], [other for _, other in both]), acceptable)
+        yield GradeAgreement((first, second), cohen(graded[first], graded[second]), cohen(fine[first], fine[second]))
+
+
+def _grades(sheet: Sheet, items: int) -> list[Grade | None]:
+    """The grades of both answers of every item, None of those that are not complete."""
+    gradings = (sheet.get(position, UNGRADED) for position in range(items))
+    return [grade if grading.complete else None for grading in gradings for grade in grading.answers]
 
 
 WIDTH = 26
 """With names and counts it fits 80 cells."""
-_NAME = 20
 _LABEL = 28
 _STYLES = ("black on green", "black on bright_green", "black on yellow", "white on red")
-
-
-def grading_tables(report: GradingReport) -> Group:
-    """All figures of a comparison, beside the paper's. Names are cleaned, none of it is markup."""
-    return Group(*_parts(report))
 
 
 def stacked_bar(counts: Sequence[int], width: int = WIDTH) -> Text:
@@ -210,52 +205,39 @@ def stacked_bar(counts: Sequence[int], width: int = WIDTH) -> Text:
     return line
 
 
-def _parts(report: GradingReport) -> Iterator[Text | Table]:
+def grading_tables(report: GradingReport) -> Group:
+    """All figures of a comparison, beside the paper's, for a terminal. Names are cleaned, none of it is markup."""
     plan = report.comparison.plan
     what, seed = display_line(report.evaluation, 60), display_line(plan.seed, 40)
-    yield Text(f"comparison {report.comparison.id}: {report.items:,} items of {what}, seed {seed}")
-    for each in report.progress:
-        yield Text(progress_words(each, report.items))
+    parts: list[Text | Table] = [Text(f"comparison {report.comparison.id}: {report.items:,} items of {what}, seed {seed}")]
+    parts += [Text(each.words(report.items)) for each in report.progress]
     if report.blind:
-        yield Text("still blind: not every rater who began is done; --unblind tells the grades of each contestant all the same")
+        parts.append(Text("still blind: not every rater who began is done; --unblind tells the grades of each contestant all the same"))
     elif report.progress:
-        yield Text()
-        yield _grades(report)
-        yield Text("; ".join(f"{grade} {words}" for grade, words in MEANING.items()), style="dim")
-        yield Text()
-        yield _raters(report)
+        grades = plain_table("grades", *(grade.value for grade in GRADES), "", rows=_grade_rows(report), left=(0, 5))
+        meaning = Text("; ".join(f"{grade} {words}" for grade, words in MEANING.items()), style="dim")
+        parts += [Text(), grades, meaning, Text(), _raters(report)]
     if report.agreement:
-        yield Text()
-        yield _agreement(report)
+        rows = [
+            row
+            for pair in report.agreement
+            for row in ((pair.raters, "grades A to D", pair.grades), (pair.raters, "acceptable or not", pair.acceptable))
+        ]
+        parts += [Text(), agreement_table("answers", rows)]
+    return Group(*parts)
 
 
-def _grades(report: GradingReport) -> Table:
-    table = plain_table("grades", *(grade.value for grade in GRADES), "")
-    table.columns[-1].justify = "left"
-    rows = [(each.label, each.counts) for each in report.contestants]
-    rows += [(f"paper: {name}", counts) for name, counts in paper.GRADES.items()]
-    for name, counts in rows:
-        table.add_row(Text(display_line(name, _LABEL)), *(f"{count:,}" for count in counts), stacked_bar(counts))
-    return table
+def _grade_rows(report: GradingReport) -> Iterator[tuple[str | Text, ...]]:
+    papers = ((f"paper: {name}", counts) for name, counts in paper.GRADES.items())
+    for name, counts in (*((each.label, each.counts) for each in report.contestants), *papers):
+        yield display_line(name, _LABEL), *(f"{count:,}" for count in counts), stacked_bar(counts)
 
 
 def _raters(report: GradingReport) -> Table:
-    table = plain_table("by rater", "1: A or B", "2: A or B", "1 better", "equal", "2 better")
-    for place, preference in enumerate(report.preferences):
-        shares = [share_words(each.raters[place].acceptable) for each in report.contestants]
-        counts = (f"{preference.first:,}", f"{preference.equal:,}", f"{preference.second:,}")
-        table.add_row(Text(display_line(preference.rater, _NAME)), *shares, *counts)
+    rows = []
+    for place, each in enumerate(report.preferences):
+        shares = (contestant.raters[place].acceptable.words for contestant in report.contestants)
+        rows.append((display_line(each.rater, NAME_WIDTH), *shares, f"{each.first:,}", f"{each.equal:,}", f"{each.second:,}"))
     first, second = (display_line(each.label, _LABEL) for each in report.contestants)
-    table.caption = Text(f"1 is {first}, 2 is {second}; shares with 95 % Wilson intervals")
-    table.caption_justify = "left"
-    return table
-
-
-def _agreement(report: GradingReport) -> Table:
-    table = plain_table("agreement of two raters", "", "answers", "equal", "Cohen's kappa")
-    table.columns[1].justify = "left"
-    for pair in report.agreement:
-        names = " and ".join(display_line(rater, _NAME) for rater in pair.raters)
-        for what, figures in (("grades A to D", pair.grades), ("acceptable or not", pair.acceptable)):
-            table.add_row(Text(names), what, *agreement_words(figures))
-    return table
+    caption = f"1 is {first}, 2 is {second}; shares with 95 % Wilson intervals"
+    return plain_table("by rater", "1: A or B", "2: A or B", "1 better", "equal", "2 better", rows=rows, caption=caption)

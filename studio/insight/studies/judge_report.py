@@ -11,13 +11,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from studio.insight.studies.agreement import Agreement, Share, cohen, share_of
-from studio.insight.studies.review_report import ALL_FIELDS, ROWS, WORDS, answer, share_words
+from studio.insight.studies.agreement import NAME_WIDTH, Agreement, Share, cohen, share_of
+from studio.insight.studies.review_report import ROWS, WORDS, counted_answer
 from studio.insight.tables import plain_table
 from studio.pool.pool import Queries
 from studio.pool.studies.judges import JudgeRecord, Opinion
-from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating
+from studio.pool.studies.reviews import BLANK, QUESTIONS, Rating
 from studio.text import display_line
+
+_NAME = 40
 
 Answers = Mapping[tuple[int, str], Rating]
 """What somebody says, by instance and the digest of the texts that were seen."""
@@ -34,7 +36,7 @@ class JudgeRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class JudgeAgreement:
     """A judge beside a rater, or beside all of them together (`rater` None), on what both answered. The first word is the person's."""
 
     rater: str | None
@@ -54,10 +56,10 @@ class JudgeFigures:
     instances: int
     unanswered: int
     table: tuple[JudgeRow, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[JudgeAgreement, ...]
 
     @property
-    def beside_people(self) -> tuple[Comparison, ...]:
+    def beside_people(self) -> tuple[JudgeAgreement, ...]:
         """The judge beside everybody who rated the same instances, row by row; empty when nobody did."""
         raters = {each.rater for each in self.comparisons}
         together = self.comparisons if len(raters) == 1 else (each for each in self.comparisons if each.rater is None)
@@ -96,45 +98,32 @@ def _figures(judge: JudgeRecord, opinions: Sequence[Opinion], people: Mapping[st
 
 
 def _row(row: str, ratings: Answers, opinions: Sequence[Opinion]) -> JudgeRow:
-    answers = [found for rating in ratings.values() if (found := _answer(rating, row)) is not None]
-    chances = [
-        each.probability for each in opinions if row != ALL_FIELDS and each.question is Question(row) and each.probability is not None
-    ]
-    return JudgeRow(row, WORDS[row], share_of(answers), sum(chances) / len(chances) if chances else None)
+    # No question is called as the row of all fields is.
+    chances = [each.probability for each in opinions if each.question == row and each.probability is not None]
+    share = share_of(counted_answer(rating, row) for rating in ratings.values())
+    return JudgeRow(row, WORDS[row], share, sum(chances) / len(chances) if chances else None)
 
 
-def _comparisons(judge: Answers, people: Mapping[str, Answers]) -> Iterator[Comparison]:
+def _comparisons(judge: Answers, people: Mapping[str, Answers]) -> Iterator[JudgeAgreement]:
     for row in ROWS:
         together: list[tuple[bool, bool]] = []
         for rater, ratings in people.items():
-            pairs = [
-                (theirs, ours)
-                for place, rating in ratings.items()
-                if place in judge and (theirs := _answer(rating, row)) is not None and (ours := _answer(judge[place], row)) is not None
-            ]
+            both = ((counted_answer(ratings[place], row), counted_answer(judge[place], row)) for place in ratings if place in judge)
+            pairs = [(theirs, ours) for theirs, ours in both if theirs is not None and ours is not None]
             together += pairs
             yield _comparison(rater, row, pairs)
         if len(people) > 1:
             yield _comparison(None, row, together)
 
 
-def _comparison(rater: str | None, row: str, pairs: Sequence[tuple[bool, bool]]) -> Comparison:
+def _comparison(rater: str | None, row: str, pairs: Sequence[tuple[bool, bool]]) -> JudgeAgreement:
     counts = [sum(pair == each for pair in pairs) for each in ((True, True), (True, False), (False, True), (False, False))]
     figures = cohen([theirs for theirs, _ in pairs], [ours for _, ours in pairs])
-    return Comparison(rater, row, counts[0], counts[1], counts[2], counts[3], figures)
-
-
-def _answer(rating: Rating, row: str) -> bool | None:
-    """For all fields only of complete ratings, so that its share is of the same instances as the questions'."""
-    return answer(rating, row) if row != ALL_FIELDS or rating.complete else None
-
-
-_NAME = 40
-_RATER = 20
+    return JudgeAgreement(rater, row, counts[0], counts[1], counts[2], counts[3], figures)
 
 
 def judge_tables(judges: Sequence[JudgeFigures]) -> Group:
-    """All figures of all judges. Names are cleaned, none of it is markup."""
+    """All figures of all judges, for a terminal. Names are cleaned, none of it is markup."""
     return Group(*(part for each in judges for part in _parts(each)))
 
 
@@ -144,31 +133,21 @@ def _parts(figures: JudgeFigures) -> Iterator[Text | Table]:
     yield Text(f"{display_line(judge.name, _NAME)}: {display_line(judge.model.name, _NAME)}, prompts {judge.prompt_version}", style="bold")
     yield Text(f"{figures.instances:,} instances judged{missing}")
     yield Text()
-    table = plain_table("share of yes, with 95 % Wilson interval", "judge", "mean probability of yes")
-    for row in figures.table:
-        table.add_row(row.words, share_words(row.share), "" if row.probability is None else f"{row.probability:.2f}")
-    yield table
+    rows = ((row.words, row.share.words, "" if row.probability is None else f"{row.probability:.2f}") for row in figures.table)
+    yield plain_table("share of yes, with 95 % Wilson interval", "judge", "mean probability of yes", rows=rows)
     yield Text()
-    if not any(each.figures.count for each in figures.comparisons):
-        yield Text("Nobody has rated any of these instances: studio review POOL. Until then nothing is known of what the judge is worth.")
+    if any(each.figures.count for each in figures.comparisons):
+        caption = "Kappa is 0 for what chance gives. Of y/n the first is the person's answer, the second the judge's."
+        headings = ("rater", "question", "both", "agree", "kappa", "y/y", "y/n", "n/y", "n/n")
+        yield plain_table(*headings, rows=map(_agreement_row, figures.comparisons), left=(0, 1), caption=caption)
     else:
-        yield _agreement(figures.comparisons)
+        yield Text("Nobody has rated any of these instances: studio review POOL. Until then nothing is known of what the judge is worth.")
     yield Text()
 
 
-def _agreement(comparisons: Sequence[Comparison]) -> Table:
-    table = plain_table("rater", "question", "both", "agree", "kappa", "y/y", "y/n", "n/y", "n/n")
-    table.columns[1].justify = "left"
-    for each in comparisons:
-        found = each.figures
-        table.add_row(
-            Text("all together" if each.rater is None else display_line(each.rater, _RATER)),
-            each.row.partition("_")[0],
-            str(found.count),
-            "" if found.agreement is None else f"{found.agreement:.0%}",
-            "" if found.kappa is None else f"{found.kappa:.2f}",
-            *(str(count) for count in (each.yes_yes, each.yes_no, each.no_yes, each.no_no)),
-        )
-    table.caption = "Kappa is 0 for what chance gives. Of y/n the first is the person's answer, the second the judge's."
-    table.caption_justify = "left"
-    return table
+def _agreement_row(each: JudgeAgreement) -> tuple[str, ...]:
+    rater = "all together" if each.rater is None else display_line(each.rater, NAME_WIDTH)
+    agreement = "" if each.figures.agreement is None else f"{each.figures.agreement:.0%}"
+    kappa = "" if each.figures.kappa is None else f"{each.figures.kappa:.2f}"
+    counts = map(str, (each.figures.count, each.yes_yes, each.yes_no, each.no_yes, each.no_no))
+    return rater, each.row.partition("_")[0], next(counts), agreement, kappa, *counts

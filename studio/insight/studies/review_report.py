@@ -12,12 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight import paper
-from studio.insight.studies.agreement import Agreement, Share, cohen, share_of
+from studio.insight.studies.agreement import NAME_WIDTH, Agreement, RaterProgress, Share, agreement_table, cohen, progress_of, share_of
 from studio.insight.studies.review import positions_of
 from studio.insight.tables import plain_table
 from studio.pool.pool import Queries
 from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewRecord, Strata
-from studio.pool.studies.sheets import Said
 from studio.text import display_line, spoken
 
 ALL_FIELDS = "all_fields_valid"
@@ -35,16 +34,6 @@ ROWS: tuple[str, ...] = tuple(WORDS)
 
 Sheet = Mapping[int, Rating]
 """One rater's ratings by position."""
-
-
-@dataclass(frozen=True, slots=True)
-class RaterProgress:
-    """How far a rater is: items with all questions answered, skipped ones, and those begun but neither."""
-
-    rater: str
-    complete: int
-    skipped: int
-    begun: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +83,18 @@ class ReviewReport:
 def review_report(pool: Queries, review: ReviewRecord) -> ReviewReport:
     """Compute the figures of a review from what its raters have said so far."""
     items = pool.review_items(review.id)
+    everywhere = range(len(items))
     sheets = {rater: pool.ratings(review.id, rater) for rater in pool.raters(review.id)}
     return ReviewReport(
         review=review,
         items=len(items),
         progress=tuple(progress_of(rater, sheet) for rater, sheet in sheets.items()),
-        table=tuple(Row(row, WORDS[row], paper.QUALITY[row], _shares(row, sheets, range(len(items)))) for row in ROWS),
-        agreement=tuple(_agreements(sheets, len(items))),
+        table=tuple(Row(row, WORDS[row], paper.QUALITY[row], _shares(row, sheets, everywhere)) for row in ROWS),
+        agreement=tuple(
+            PairAgreement(row, (first, second), cohen(_answers(row, sheets[first], everywhere), _answers(row, sheets[second], everywhere)))
+            for row in ROWS
+            for first, second in combinations(sheets, 2)
+        ),
         strata=tuple(
             StratumRow(stratum, len(positions), _shares(ALL_FIELDS, sheets, positions))
             for stratum, positions in positions_of(items).items()
@@ -120,6 +114,11 @@ def answer(rating: Rating, row: str) -> bool | None:
     if False in rating.answers:
         return False
     return None if None in rating.answers else True
+
+
+def counted_answer(rating: Rating, row: str) -> bool | None:
+    """Return the answer that the figures count: for all fields only of complete ratings, so that the share is of the questions' items."""
+    return answer(rating, row) if row != ALL_FIELDS or rating.complete else None
 
 
 def rating_lines(pool: Queries, review: ReviewRecord) -> Iterator[dict[str, Any]]:
@@ -151,44 +150,27 @@ def _line(review: ReviewRecord, item: ReviewItem, rater: str, rating: Rating) ->
     }
 
 
-def progress_of(rater: str, sheet: Mapping[int, Said[Any]]) -> RaterProgress:
-    """Return how far a rater is, from what was said of each item by position."""
-    complete = sum(rating.complete for rating in sheet.values())
-    skipped = sum(rating.skipped for rating in sheet.values())
-    begun = sum(not rating.settled and any(each is not None for each in rating.answers) for rating in sheet.values())
-    return RaterProgress(rater, complete, skipped, begun)
-
-
 def _shares(row: str, sheets: Mapping[str, Sheet], positions: Sequence[int]) -> dict[str, Share]:
-    return {rater: share_of([each for each in _answers(row, sheet, positions) if each is not None]) for rater, sheet in sheets.items()}
+    return {rater: share_of(_answers(row, sheet, positions)) for rater, sheet in sheets.items()}
 
 
 def _answers(row: str, sheet: Sheet, positions: Sequence[int]) -> list[bool | None]:
-    """One answer a position; for all fields only of complete ratings, so that its share is of the same items as the questions'."""
-    answers = []
-    for position in positions:
-        rating = sheet.get(position, BLANK)
-        answers.append(answer(rating, row) if row != ALL_FIELDS or rating.complete else None)
-    return answers
-
-
-def _agreements(sheets: Mapping[str, Sheet], items: int) -> Iterator[PairAgreement]:
-    for row in ROWS:
-        for first, second in combinations(sheets, 2):
-            both = [
-                (one, other)
-                for one, other in zip(_answers(row, sheets[first], range(items)), _answers(row, sheets[second], range(items)), strict=True)
-                if one is not None and other is not None
-            ]
-            yield PairAgreement(row, (first, second), cohen([one for one, _ in both], [other for _, other in both]))
-
-
-_NAME = 20
+    return [counted_answer(sheet.get(position, BLANK), row) for position in positions]
 
 
 def review_tables(report: ReviewReport) -> Group:
-    """All figures of a review, beside the paper's. Names of raters are cleaned, none of it is markup."""
-    return Group(*_parts(report))
+    """All figures of a review, beside the paper's, for a terminal. Names of raters are cleaned, none of it is markup."""
+    raters = [each.rater for each in report.progress]
+    names = [display_line(rater, NAME_WIDTH) for rater in raters]
+    parts: list[Text | Table] = [Text(sample_words(report)), *(Text(each.words(report.items)) for each in report.progress), Text()]
+    table_2 = ((row.words, *(row.raters[rater].words for rater in raters), f"{row.paper:.0%}") for row in report.table)
+    parts.append(plain_table("share of yes, with 95 % Wilson interval", *names, f"paper ({paper.QUALITY_TASKS})", rows=table_2))
+    if report.strata:
+        rows = ((row.stratum, str(row.items), *(row.raters[rater].words for rater in raters)) for row in report.strata)
+        parts += [Text(), plain_table("all fields valid, by stratum", "tasks", *names, rows=rows)]
+    if report.agreement:
+        parts += [Text(), agreement_table("items", ((pair.raters, spoken(pair.row), pair.figures) for pair in report.agreement))]
+    return Group(*parts)
 
 
 def sample_words(report: ReviewReport) -> str:
@@ -197,64 +179,3 @@ def sample_words(report: ReviewReport) -> str:
     strata = "" if plan.strata is Strata.NONE else f", stratified by {plan.strata}"
     fewer = f" of {plan.size:,} asked for" if report.items < plan.size else ""
     return f"review {report.review.id}: {report.items:,} tasks{fewer}, seed {display_line(plan.seed, 40)}{strata}"
-
-
-def progress_words(progress: RaterProgress, items: int) -> str:
-    """Return how far a rater is in a study of that many items."""
-    begun = f", {progress.begun} begun" if progress.begun else ""
-    left = items - progress.complete - progress.skipped
-    return f"  {display_line(progress.rater, _NAME)}: {progress.complete} complete, {progress.skipped} skipped{begun}, {left} to go"
-
-
-def _parts(report: ReviewReport) -> Iterator[Text | Table]:
-    yield Text(sample_words(report))
-    for each in report.progress:
-        yield Text(progress_words(each, report.items))
-    yield Text()
-    yield _table_2(report)
-    if report.strata:
-        yield Text()
-        yield _strata(report)
-    if report.agreement:
-        yield Text()
-        yield _kappa(report)
-
-
-def _raters(report: ReviewReport) -> list[str]:
-    return [each.rater for each in report.progress]
-
-
-def _table_2(report: ReviewReport) -> Table:
-    names = [display_line(rater, _NAME) for rater in _raters(report)]
-    table = plain_table("share of yes, with 95 % Wilson interval", *names, f"paper ({paper.QUALITY_TASKS})")
-    for row in report.table:
-        table.add_row(row.words, *(share_words(row.raters[rater]) for rater in _raters(report)), f"{row.paper:.0%}")
-    return table
-
-
-def _strata(report: ReviewReport) -> Table:
-    table = plain_table("all fields valid, by stratum", "tasks", *(display_line(rater, _NAME) for rater in _raters(report)))
-    for row in report.strata:
-        table.add_row(row.stratum, str(row.items), *(share_words(row.raters[rater]) for rater in _raters(report)))
-    return table
-
-
-def _kappa(report: ReviewReport) -> Table:
-    table = plain_table("agreement of two raters", "", "items", "equal", "Cohen's kappa")
-    for pair in report.agreement:
-        names = " and ".join(display_line(rater, _NAME) for rater in pair.raters)
-        table.add_row(Text(names), spoken(pair.row), *agreement_words(pair.figures))
-    return table
-
-
-def share_words(share: Share) -> str:
-    """Return a share as a line shows it: `58% (51-65) of 200`, or a dash without answers."""
-    if share.share is None or share.low is None or share.high is None:
-        return "-"
-    return f"{share.share:.0%} ({100 * share.low:.0f}-{100 * share.high:.0f}) of {share.count}"
-
-
-def agreement_words(figures: Agreement) -> tuple[str, str, str]:
-    """Return an agreement as a line shows it: how many, the share of equal ones, kappa."""
-    equal = "" if figures.agreement is None else f"{figures.agreement:.0%}"
-    return f"{figures.count:,}", equal, "undefined" if figures.kappa is None else f"{figures.kappa:.2f}"
