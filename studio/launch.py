@@ -22,9 +22,8 @@ from studio.loop.session import Session
 from studio.paths import user_path
 from studio.pool.pool import Pool
 from studio.records import HoldOut, SeedTask
-from studio.seeds.bundled import bundled_seeds
 from studio.seeds.hold_out import draw_hold_out
-from studio.seeds.reading import join_tasks, read_seeds
+from studio.seeds.reading import bundled_seeds, join_tasks, read_seeds
 
 EngineOpener = Callable[[str, EngineOptions], Engine]
 """Loads the model of that name; `open_engine` unless a test or a demo brings its own."""

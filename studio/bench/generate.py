@@ -30,8 +30,7 @@ from studio.loop.runs import Configuration, RunOptions, begin, intent
 from studio.loop.session import Goal, Session
 from studio.loop.settings import DEFAULT_PROFILE, LEAST_REQUESTS, profile
 from studio.pool.pool import Pool
-from studio.seeds.bundled import bundled_seeds
-from studio.seeds.reading import read_tasks
+from studio.seeds.reading import bundled_seeds, read_tasks
 from studio.text import display_line
 
 

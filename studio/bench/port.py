@@ -19,8 +19,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from studio.bench.loops import open_llama
 from studio.loop.prompts import builtin_prompt
 from studio.records import SeedTask
-from studio.seeds.bundled import bundled_seeds
-from studio.seeds.reading import read_tasks
+from studio.seeds.reading import bundled_seeds, read_tasks
 
 Complete = Callable[..., Any]
 """`Llama.create_completion`."""

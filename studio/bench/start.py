@@ -24,8 +24,7 @@ from studio.loop.settings import DEFAULT_PROFILE, profile
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.pool import Pool
 from studio.records import Instance, Origin, SeedTask
-from studio.seeds.bundled import bundled_seeds
-from studio.seeds.reading import read_tasks
+from studio.seeds.reading import bundled_seeds, read_tasks
 
 _HELP_RUNS = 9
 _HELP = (sys.executable, "-m", "studio", "--help")

@@ -9,8 +9,7 @@ from functools import cache
 import numpy as np
 
 from studio.engine import scripted_words as words
-from studio.seeds.bundled import bundled_seeds
-from studio.seeds.reading import read_tasks
+from studio.seeds.reading import bundled_seeds, read_tasks
 
 _VOCABULARY = 40_000
 """Distinct words of a pool of about 50,000 instructions, by the order of magnitude."""

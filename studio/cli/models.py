@@ -57,8 +57,7 @@ def optimize(model: str, to: str, output: Path | None, force: bool, threads: int
 
 def seed_text() -> str:
     """Return the text that perplexity is measured on."""
-    from studio.seeds.bundled import bundled_seeds
-    from studio.seeds.reading import read_tasks
+    from studio.seeds.reading import bundled_seeds, read_tasks
 
     parts = ((task.instruction, task.instances[0].input, task.instances[0].output) for task in read_tasks(bundled_seeds()))
     return "\n\n".join("\n".join(text for text in part if text) for part in parts)

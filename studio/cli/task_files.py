@@ -14,7 +14,7 @@ from studio.errors import ExitCode
 if TYPE_CHECKING:
     from studio.insight.overlap.files import SeedFigures
     from studio.pool.exchange.importing import FileReport
-    from studio.seeds import SeedFile
+    from studio.seeds.reading import SeedFile
 
 
 _ORIGINS = ("imported", "seed")
@@ -51,7 +51,7 @@ def import_command(
     from studio.pool.exchange.importing import ImportOptions, import_files
     from studio.pool.pool import Pool
     from studio.records import Origin
-    from studio.seeds.faults import FaultyFile
+    from studio.seeds.inputs import FaultyFile
     from studio.seeds.reading import find_format
 
     options = ImportOptions(find_format(format_name), Origin(origin), instructions_only, skip_invalid)
@@ -103,7 +103,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
     Exits with 2 when a file has a fault; an instance or an input without an output is one here.
     """
     from studio.insight.overlap.files import seed_figures
-    from studio.seeds import inspect_file
+    from studio.seeds.reading import inspect_file
 
     checked = [(contents, seed_figures(contents)) for contents in map(inspect_file, files)]
     if as_json:
@@ -118,7 +118,7 @@ def check(files: tuple[Path, ...], as_json: bool) -> None:
 @seeds_command.command()
 def path() -> None:
     """Print where the bundled seeds are."""
-    from studio.seeds import bundled_seeds
+    from studio.seeds.reading import bundled_seeds
 
     click.echo(bundled_seeds())
 

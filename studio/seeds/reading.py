@@ -1,4 +1,4 @@
-"""Reading a file of tasks of any format: what it is, its tasks, every fault in it, and what of it is not taken."""
+"""Reading a file of tasks of any format: what it is, its tasks, every fault in it, and what of it is not taken. And the bundled file."""
 
 from __future__ import annotations
 
@@ -10,10 +10,28 @@ from pathlib import Path
 from studio.errors import UsageError, nearest_name
 from studio.records import Instance, SeedTask
 from studio.seeds.csv_file import is_table, parse_csv, parse_text
-from studio.seeds.faults import FileFault, ParsedTask, faulty_file
-from studio.seeds.inputs import Input
+from studio.seeds.inputs import FileFault, Input, ParsedTask, faulty_file
 from studio.seeds.json_file import is_json, parse_json
 from studio.seeds.shapes import SHAPES, Shape, instruction_alone, parsed_task
+
+_NAME = "seed_tasks.jsonl"
+
+
+def bundled_seeds() -> Path:
+    """Return the path of the bundled seed file.
+
+    An installed wheel carries it beside this module, a checkout in the repository's `seeds` folder. Raises UsageError when neither is
+    there.
+    """
+    here = Path(__file__).resolve().parent
+    for path in (here / _NAME, here.parents[1] / "seeds" / _NAME):
+        if path.is_file():
+            return path
+    raise UsageError(
+        f"the bundled seeds are missing: no {_NAME} in {here}",
+        "reinstall self-instruct-studio, or name a seed file of your own",
+    )
+
 
 AUTO = "auto"
 _READERS = {"json": parse_json, "csv": parse_csv, "text": parse_text}

@@ -19,7 +19,7 @@ from studio.loop.tokens import unicode_tokens
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import EvaluationItem
 from studio.records import Instance
-from studio.seeds.faults import readable
+from studio.seeds.inputs import readable
 from studio.seeds.reading import read_tasks
 from studio.text import display_line
 

@@ -10,8 +10,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from studio.bench.port import REQUESTS, Port, keep_pairs, parse_examples, parse_labels, parse_list, passes
 from studio.engine import scripted_writer
-from studio.seeds.bundled import bundled_seeds
-from studio.seeds.reading import read_tasks
+from studio.seeds.reading import bundled_seeds, read_tasks
 from support.sessions import all_seeds
 
 

@@ -13,8 +13,7 @@ from studio.insight.lint.api import Measured
 from studio.insight.lint.registry import LINTS
 from studio.loop.tokens import unicode_tokens
 from studio.pool.stream import LintInstance, LintTask
-from studio.seeds.bundled import bundled_seeds
-from studio.seeds.reading import read_tasks
+from studio.seeds.reading import bundled_seeds, read_tasks
 from support.lint_pools import found_by, numbered_tasks
 from support.lint_tables import FAULTY, SOUND, Row
 

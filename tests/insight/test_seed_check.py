@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from studio.cli.task_files import seeds_command
 from studio.insight.overlap.files import seed_figures
-from studio.seeds import bundled_seeds, inspect_file
+from studio.seeds.reading import bundled_seeds, inspect_file
 
 
 def seed(instruction: str, *, classification: bool = False, given: str = "") -> str:

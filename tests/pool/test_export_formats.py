@@ -14,7 +14,7 @@ from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.formats import FORMATS, find_format
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
-from studio.seeds import read_tasks
+from studio.seeds.reading import read_tasks
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS
 

@@ -19,8 +19,7 @@ from studio.pool.exchange.formats import FORMATS, question
 from studio.pool.exchange.importing import FileReport, ImportOptions, import_files
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, Task
-from studio.seeds.faults import FaultyFile
-from studio.seeds.inputs import Input
+from studio.seeds.inputs import FaultyFile, Input
 from studio.seeds.reading import find_format, parse
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS

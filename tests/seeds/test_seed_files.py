@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from studio.errors import ExitCode, UsageError
 from studio.records import Instance, SeedTask
-from studio.seeds import bundled_seeds, inspect_file, read_tasks
+from studio.seeds.reading import bundled_seeds, inspect_file, read_tasks
 from support.nasty_text import NASTY_TEXTS
 
 GOOD = {

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.records import Instance
-from studio.seeds.faults import ParsedTask
 from studio.seeds.fields import Number
+from studio.seeds.inputs import ParsedTask
 from studio.seeds.shapes import parsed_task
 
 USER = {"role": "user", "content": "Q"}

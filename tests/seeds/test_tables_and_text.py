@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.records import Instance
-from studio.seeds import inspect_file, read_tasks
+from studio.seeds.reading import inspect_file, read_tasks
 
 
 def csv_file(tmp_path: Path, text: str, name: str = "seeds.csv") -> Path:

@@ -15,8 +15,7 @@ from studio.loop.runs import Configuration, RunOptions, begin, intent
 from studio.loop.session import Goal, Session
 from studio.pool.pool import Pool, Queries
 from studio.records import SeedTask
-from studio.seeds.bundled import bundled_seeds
-from studio.seeds.reading import read_tasks
+from studio.seeds.reading import bundled_seeds, read_tasks
 
 
 def all_seeds() -> list[SeedTask]:

@@ -11,8 +11,7 @@ from pathlib import Path
 from studio.errors import UsageError
 from studio.pool.pool import Queries
 from studio.records import Instance, Origin
-from studio.seeds.faults import FaultyFile, FileFault, faulty_file, readable
-from studio.seeds.inputs import Input, is_regular
+from studio.seeds.inputs import FaultyFile, FileFault, Input, faulty_file, is_regular, readable
 from studio.seeds.reading import Tally, parse
 
 _SQLITE = b"SQLite format 3\0"

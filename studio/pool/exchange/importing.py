@@ -14,9 +14,8 @@ from studio.errors import UsageError
 from studio.pool.exchange.outputs import complete_files
 from studio.pool.tasks import TaskImport
 from studio.records import Origin
-from studio.seeds.faults import FaultyFile, FileFault, ParsedTask, readable
 from studio.seeds.fields import written
-from studio.seeds.inputs import STDIN, Input, is_regular
+from studio.seeds.inputs import STDIN, FaultyFile, FileFault, Input, ParsedTask, is_regular, readable
 from studio.seeds.reading import AUTO, Tally, counted, find_format, parse
 
 _PROGRESS = 500
