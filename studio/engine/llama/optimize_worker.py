@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ import numpy as np
 from studio.engine.llama.log import LOG, install_log, last_words
 from studio.engine.llama.model import LlamaModel
 from studio.engine.options import EngineOptions
-from studio.engine.process.child import Inbox, Outbox
+from studio.engine.process.child import connect
 from studio.engine.process.pipe import Message
 from studio.errors import ModelError, StudioError
 
@@ -33,10 +32,8 @@ _PROMPT_TOKENS = 16
 
 
 def main() -> None:
-    """Serve the studio on standard input and output. Whatever else writes to standard output lands in the log (standard error)."""
-    outbox = Outbox(os.dup(1))
-    os.dup2(2, 1)
-    inbox = Inbox(0)
+    """Do the studio's jobs."""
+    inbox, outbox = connect()
     LOG.sink = sys.stderr
     while True:
         message = inbox.next()
