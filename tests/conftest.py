@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ["STUDIO_PREFIX_CACHE"] = "off"
 """Tests neither read nor fill the cache of whoever runs them; those of the cache itself name a folder of their own."""
@@ -25,6 +26,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs so, and every process of the tests would inherit it; some are to be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
+"""A machine with other work takes longer over an example, which is no fault."""
 
 MOST_WORKERS = 4
 """Each has a few libraries in memory that are heavy."""
@@ -50,7 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.markexpr = "not slow"
 
 
-_LONGEST_FIRST = ("tui", "cli", "bench", "tests")
+_TESTS = Path(__file__).parent
+_LONGEST_FIRST = ("tui", "cli", "bench", "test_kill.py")
 
 
 @pytest.hookimpl(trylast=True)
@@ -61,7 +67,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> tuple[int, int]:
         if item.get_closest_marker("real_model") is not None:
             return -1, 0
-        folder = item.path.parent.name
+        folder = item.path.relative_to(_TESTS).parts[0]
         return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST), -sizes[item.path]
 
     items.sort(key=place)

@@ -14,7 +14,14 @@ from support.pools import ask, assert_sound
 from support.sessions import exported
 
 pytestmark = pytest.mark.real_model
-SMALL = ("--threads", "1", "--set", "requests_per_round=1", "--set", "sampling.instructions.max_tokens=48")
+TOKENS = {"instructions": 48, "input_first": 16, "output_first": 16}
+SMALL = (
+    "--threads",
+    "1",
+    "--set",
+    "requests_per_round=1",
+    *(f"--set=sampling.{name}.max_tokens={number}" for name, number in TOKENS.items()),
+)
 
 
 @pytest.fixture(scope="module")

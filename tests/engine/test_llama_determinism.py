@@ -11,7 +11,7 @@ from support.engines import TEMPLATE, animal_requests, bundled_identity, complet
 
 pytestmark = pytest.mark.real_model
 
-SAMPLED = {"temperature": 1.0, "top_p": 0.95, "presence_penalty": 1.5, "max_tokens": 16}
+SAMPLED = {"temperature": 1.0, "top_p": 0.95, "presence_penalty": 1.5, "max_tokens": 6}
 OTHER = "Colours and moods, one for each line.\n\n" + "red: anger\ngreen: hope\nblue: calm\n" * 6
 BATCH = [
     *animal_requests(5, **SAMPLED),
@@ -30,8 +30,8 @@ def test_cold_and_warm_templates_give_equal_completions(llama: LlamaEngine) -> N
 
 def test_what_ran_before_does_not_matter(llama: LlamaEngine) -> None:
     expected = outcome(complete(llama, BATCH))
-    complete(llama, [request("Anything", f"{OTHER}{n}" * 2, max_tokens=3) for n in range(3)])
-    complete(llama, [request("word " * 300, max_tokens=2), *animal_requests(7, max_tokens=9, temperature=2.0)])
+    complete(llama, [request("Anything", f"{OTHER}{n}", max_tokens=3) for n in range(2)])
+    complete(llama, [request("word " * 100, max_tokens=2), *animal_requests(5, max_tokens=4, temperature=2.0)])
     assert outcome(complete(llama, BATCH)) == expected
 
 

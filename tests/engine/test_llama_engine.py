@@ -55,7 +55,7 @@ def test_greedy_is_what_the_high_level_api_writes(llama: LlamaEngine, reference:
 
 
 def test_batching_and_sharing_give_greedy_completions_too(llama: LlamaEngine, reference: Any) -> None:
-    requests = [*animal_requests(6, max_tokens=6), request(STORY, max_tokens=12)]
+    requests = [*animal_requests(3, max_tokens=6), request(STORY, max_tokens=12)]
     for asked, completion in zip(requests, complete(llama, requests), strict=True):
         assert_greedy(reference, asked, completion)
 
@@ -148,9 +148,9 @@ def test_control_words_in_a_prompt_are_plain_text(llama: LlamaEngine) -> None:
 
 
 def test_many_requests_over_four_sequences(llama: LlamaEngine) -> None:
-    requests = [request(f"{n} and {n + 1} make", max_tokens=1 + n % 3, seed=n) for n in range(60)]
+    requests = [request(f"{n} and {n + 1} make", max_tokens=1 + n % 3, seed=n) for n in range(24)]
     completions = complete(llama, requests)
-    assert [c.completion_tokens for c in completions] == [1 + n % 3 for n in range(60)]
+    assert [c.completion_tokens for c in completions] == [1 + n % 3 for n in range(24)]
 
 
 def test_events_of_sequences_interleave(llama: LlamaEngine) -> None:

@@ -18,7 +18,7 @@ from studio.errors import ModelError
 from support.engines import animal_requests, bundled_identity, complete, outcome
 
 SAME = EngineOptions(context=6144, threads=1, parallel=4)
-SAMPLED = {"temperature": 0.9, "max_tokens": 12}
+SAMPLED = {"temperature": 0.9, "max_tokens": 6}
 
 
 def test_scripted_is_a_model_name() -> None:

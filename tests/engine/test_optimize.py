@@ -16,7 +16,7 @@ import pytest
 import studio.engine.llama.optimize_worker as optimize_worker
 from studio.engine import optimize as module
 from studio.engine.gguf import read_gguf
-from studio.engine.llama.optimize_worker import FILE_TYPE_NUMBERS, open_for_measuring, quantise, speeds
+from studio.engine.llama.optimize_worker import FILE_TYPE_NUMBERS, MeasuredModel, quantise
 from studio.engine.optimize import BITS, Comparison, Figures, default_target, optimize
 from studio.errors import ModelError, UsageError
 from support.engines import bundled_identity
@@ -148,42 +148,51 @@ def test_the_change_is_in_per_cent_of_the_original() -> None:
     assert Comparison(before, after, 1, 0.0).change("size") == pytest.approx(-25)
 
 
-def surprises(path: Path, text: str, windows: int) -> Sequence[float]:
-    model = open_for_measuring(str(path), 1)
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Windows of a quarter of their length, which is returned: they are evaluated and scored in the same way."""
+    monkeypatch.setattr(optimize_worker, "WINDOW", 128)
+    return 128
+
+
+def surprises(path: Path, text: str) -> Sequence[float]:
+    """The surprises of the first window."""
+    model = MeasuredModel(str(path), 1)
     try:
-        return optimize_worker.surprises(model, model.vocabulary.tokenise(text)[: 512 * windows])
+        return model.surprises(model.tokenise(text)[: optimize_worker.WINDOW])
     finally:
         model.close()
 
 
 @pytest.mark.real_model
-def test_perplexity_agrees_with_the_high_level_api() -> None:
+def test_perplexity_agrees_with_the_high_level_api(short: int) -> None:
     import llama_cpp
     import numpy as np
 
     from studio.engine.llama.log import install_log
 
-    found = surprises(SOURCE, TEXT, 1)
-    assert len(found) == 255
-    reference = llama_cpp.Llama(str(SOURCE), n_ctx=512, n_threads=1, logits_all=True, verbose=False)
+    found = surprises(SOURCE, TEXT)
+    half = short // 2
+    assert len(found) == half - 1
+    reference = llama_cpp.Llama(str(SOURCE), n_ctx=short, n_threads=1, logits_all=True, verbose=False)
     install_log()
-    tokens = reference.tokenize(TEXT.encode(), add_bos=False, special=False)[:512]
+    tokens = reference.tokenize(TEXT.encode(), add_bos=False, special=False)[:short]
     reference.eval(tokens)
-    scores = np.asarray(reference.scores[256:511], dtype=np.float64)
+    scores = np.asarray(reference.scores[half : short - 1], dtype=np.float64)
     top = scores.max(axis=1)
-    expected = top + np.log(np.exp(scores - top[:, None]).sum(axis=1)) - scores[np.arange(255), tokens[257:512]]
+    expected = top + np.log(np.exp(scores - top[:, None]).sum(axis=1)) - scores[np.arange(half - 1), tokens[half + 1 :]]
     reference.close()
-    assert abs(float(np.mean(expected)) - sum(found) / 255) < 0.01
+    assert abs(float(np.mean(expected)) - sum(found) / len(found)) < 0.01
 
 
 @pytest.mark.real_model
-def test_a_copy_in_q8_0(tmp_path: Path) -> None:
+def test_a_copy_in_q8_0(tmp_path: Path, short: int) -> None:
     """Eight bits keep what four bits held: the perplexity hardly moves. In a clean process, where nothing may reach the terminal."""
     code = f"from studio.engine.llama.optimize_worker import quantise; quantise({str(SOURCE)!r}, {str(tmp_path / 'copy')!r}, 'Q8_0', 1)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
     assert read_gguf(tmp_path / "copy").quantisation == "Q8_0"
-    before, after = (sum(surprises(path, TEXT, 1)) / 255 for path in (SOURCE, tmp_path / "copy"))
+    before, after = (sum(surprises(path, TEXT)) / (short // 2 - 1) for path in (SOURCE, tmp_path / "copy"))
     assert abs(after - before) < 0.02
 
 
@@ -198,9 +207,9 @@ def test_llama_cpp_says_what_it_cannot_quantise(tmp_path: Path) -> None:
 @pytest.mark.real_model
 def test_speeds_of_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optimize_worker, "_STEPS", 2)
-    model = open_for_measuring(str(SOURCE), 1)
+    model = MeasuredModel(str(SOURCE), 1)
     try:
-        found = speeds(model, model.vocabulary.tokenise("One two three."))
+        found = model.speeds(model.tokenise("One two three."))
     finally:
         model.close()
         model.close()
@@ -210,4 +219,4 @@ def test_speeds_of_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.real_model
 def test_too_short_a_text() -> None:
     with pytest.raises(ModelError, match="a whole window is 512"):
-        surprises(SOURCE, "too short", 1)
+        surprises(SOURCE, "too short")

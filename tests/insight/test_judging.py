@@ -11,6 +11,7 @@ import pytest
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, FinishReason, Request
 from studio.engine.opening import open_engine
+from studio.engine.options import EngineOptions
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import Interrupted, ModelError, PoolError
 from studio.insight.studies.judge import BATCH, MOST, judge_items, prompt_version, request_for, sample
@@ -242,14 +243,14 @@ def test_nothing_to_judge_is_an_error_and_decides_nothing(tmp_path: Path, path: 
 
 @pytest.mark.real_model
 def test_the_bundled_model_judges_the_same_each_time(path: Path, tmp_path: Path) -> None:
-    engine = open_engine("")
+    engine = open_engine("", EngineOptions(threads=1))
     try:
         heard = []
         for place in (path, bulk_pool(tmp_path / "again.db", 120)):
             with Pool.open(place) as pool:
                 judge = pool.judgements.judge("judge", engine.info.model, prompt_version())
-                items = sample(pool.reader, ReviewPlan(3))
-                assert judge_items(pool, engine, judge, items, CancelToken()) == 9
+                items = sample(pool.reader, ReviewPlan(2))
+                assert judge_items(pool, engine, judge, items, CancelToken()) == 6
                 heard.append(list(pool.reader.opinions(judge.id)))
     finally:
         engine.close()

@@ -119,7 +119,7 @@ def test_no_text_makes_a_parser_raise(text: str) -> None:
 @pytest.mark.parametrize("lead", ["", "Output", "Output:Input", "Example"])
 def test_long_texts_stay_affordable(lead: str, filler: str) -> None:
     # Patterns that give back would need some 10^10 steps here.
-    text = f"{lead}{filler * 200_000}x"
+    text = f"{lead}{(filler * 200_000)[:200_000]}x"
     assert len(parse_input_first(text)) <= 200_001
     assert len(parse_input_first(text, line_markers=True)) <= 200_001
     assert len(parse_output_first(text)) <= 200_000

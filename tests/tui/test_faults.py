@@ -31,6 +31,7 @@ from studio.tui.base import ErrorDialog
 from studio.tui.insight.screen import InsightScreen
 from studio.tui.pool.screen import PoolScreen
 from studio.tui.runner import RunnerState
+from support.command import clean_environment
 from support.pools import assert_sound, make_pool
 from support.sessions import configuration
 from support.studio_app import Driven, HeldEngine, screen_text, studio
@@ -218,7 +219,12 @@ async def test_a_storm_of_sizes_while_the_model_writes(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_model
-async def test_a_model_file_deleted_under_the_studio_is_said_once_it_is_needed_again(tmp_path: Path) -> None:
+async def test_a_model_file_deleted_under_the_studio_is_said_once_it_is_needed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The templates are those of other tests' rounds: evaluated once, they are read from their cache.
+    monkeypatch.delenv("STUDIO_PREFIX_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", clean_environment()["XDG_CACHE_HOME"])
     file = tmp_path / "mine.gguf"
     shutil.copy(find_model(), file)
     given = configuration()

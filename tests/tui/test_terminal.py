@@ -13,6 +13,7 @@ from support.terminal import Terminal
 pytestmark = pytest.mark.real_model
 
 SMALL = {
+    "STUDIO_THREADS": "1",
     "STUDIO_REQUESTS_PER_ROUND": "1",
     "STUDIO_SAMPLING__INSTRUCTIONS__MAX_TOKENS": "48",
     "STUDIO_SAMPLING__INPUT_FIRST__MAX_TOKENS": "16",
