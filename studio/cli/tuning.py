@@ -60,12 +60,12 @@ def finetune_command(pool: Path, as_json: bool, **options: Any) -> None:
     from studio.engine.api import CancelToken
     from studio.errors import Interrupted
     from studio.headless import cancelled_by_signals
-    from studio.tuning.finetune import TrainingProgress, Wish, check, finetune
+    from studio.tuning.finetune import TrainingProgress, check, finetune
     from studio.tuning.job import Ended, Finished, training_settings
 
     place = {key: options.pop(key) for key in ("model", "weights", "name", "output", "threads")}
     settings = training_settings({key: value for key, value in options.items() if value is not None})
-    asked = check(Wish(pool, settings, **place))
+    asked = check(pool, settings, **place)
     console, cancel = Console(stderr=True), CancelToken()
     with cancelled_by_signals(cancel, console), TrainingProgress(console) as progress:
         for event in finetune(asked, cancel):

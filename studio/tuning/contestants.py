@@ -17,10 +17,9 @@ from studio.errors import ModelError, UsageError, nearest_name
 from studio.paths import user_path
 from studio.records import ModelIdentity
 from studio.tuning.data import VARIED
+from studio.tuning.job import ADAPTER, RECORD
 from studio.tuning.prompt_format import AUTO, CHAT, FIXED, NAMES, PLAIN, PromptFormat, around_the_prompt, chat_format, has_chat_template
 
-ADAPTER_FILE = "adapter.gguf"
-SETTINGS_FILE = "training.json"
 _KEYS = ("adapter", "format")
 
 
@@ -106,7 +105,7 @@ def _without_file(spec: ContestantSpec) -> Entrant:
 def _adapter(name: str, base: Gguf) -> Path:
     path = user_path(name)
     if path.is_dir():
-        path = path / ADAPTER_FILE
+        path = path / ADAPTER
     if not path.is_file():
         raise UsageError(f"there is no adapter at {path}", "name the adapter's GGUF file, or the folder that `studio finetune` filled")
     check_adapter(path, base)
@@ -125,7 +124,7 @@ def _format(spec: ContestantSpec, header: Gguf, adapter: Path | None) -> PromptF
 def _trained_format(adapter: Path) -> str:
     """Return the format that the adapter was trained with; AUTO where nothing beside it says so."""
     try:
-        trained = json.loads((adapter.parent / SETTINGS_FILE).read_text("utf-8"))["prompt_format"]
+        trained = json.loads((adapter.parent / RECORD).read_text("utf-8"))["prompt_format"]
     except (OSError, ValueError, LookupError, TypeError):
         return AUTO
     # The varied formats are the method's thirteen, and plain is one of them.

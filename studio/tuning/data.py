@@ -64,15 +64,7 @@ class Written:
 
 
 Writer = Callable[[str, Instance, random.Random, Around | None], Written]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingFormat:
-    """A way to write instances. `write` gets instruction, instance, the instance's own random numbers and what is around a chat prompt."""
-
-    name: str
-    summary: str
-    write: Writer
+"""Gets instruction, instance, the instance's own random numbers and what is around a chat prompt."""
 
 
 def _varied(instruction: str, instance: Instance, rng: random.Random, _around: Around | None) -> Written:
@@ -80,7 +72,7 @@ def _varied(instruction: str, instance: Instance, rng: random.Random, _around: A
     if given and rng.random() < 0.5:
         given = _plainer(given)
     pattern = rng.choice(WITH_INPUT) if given else rng.choice(WITHOUT_INPUT)
-    return _filled(pattern, instruction, given, instance.output)
+    return _answered(pattern.format(instruction=instruction.strip(), input=given), instance.output)
 
 
 def _plainer(given: str) -> str:
@@ -92,10 +84,6 @@ def _plainer(given: str) -> str:
     if len(set(_COLON_WORD.findall(given))) == 1 and (field := _FIELD.match(given)):
         given = given[field.end() :].strip()
     return given.replace("\n\n", "\n")
-
-
-def _filled(pattern: str, instruction: str, given: str, output: str) -> Written:
-    return _answered(pattern.format(instruction=instruction.strip(), input=given), output)
 
 
 def _answered(prompt: str, output: str) -> Written:
@@ -118,22 +106,14 @@ def _chat(instruction: str, instance: Instance, _rng: random.Random, around: Aro
     return Written(before + content + behind, instance.output.strip(), (before, content, behind, end))
 
 
-FORMATS: Mapping[str, TrainingFormat] = {
-    each.name: each
-    for each in (
-        TrainingFormat(VARIED, "the method's: one of thirteen, drawn for each instance", _varied),
-        TrainingFormat(PLAIN.name, "one of them for all: instruction, input, Output:", _fixed(PLAIN)),
-        TrainingFormat(ALPACA.name, "Stanford Alpaca's template", _fixed(ALPACA)),
-        TrainingFormat(CHAT, "the model's own chat template", _chat),
-    )
-}
+FORMATS: Mapping[str, Writer] = {VARIED: _varied, PLAIN.name: _fixed(PLAIN), ALPACA.name: _fixed(ALPACA), CHAT: _chat}
+"""How examples can be written: as the method does, drawn for each; all in one of its formats; as Stanford Alpaca; in the chat template."""
 
 
-def find_format(name: str) -> TrainingFormat:
-    """Return the format called `name`. Raises UsageError with the nearest name."""
+def check_format(name: str) -> None:
+    """Raise UsageError with the nearest name unless there is a format called `name`."""
     if name not in FORMATS:
         raise UsageError(f"unknown prompt format {name!r}", nearest_name(name, FORMATS))
-    return FORMATS[name]
 
 
 def write(name: str, instruction: str, instance: Instance, key: str, around: Around | None = None) -> Written:
@@ -141,7 +121,8 @@ def write(name: str, instruction: str, instance: Instance, key: str, around: Aro
 
     Raises UsageError for an unknown format, and for `chat` without `around`.
     """
-    return find_format(name).write(instruction, instance, random.Random(key), around)
+    check_format(name)
+    return FORMATS[name](instruction, instance, random.Random(key), around)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,15 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from studio import __version__
 from studio.engine.adapter import check_adapter
@@ -32,14 +30,31 @@ from studio.pool.pool import Pool
 from studio.pool.studies.trainings import LossPoint
 from studio.text import display_line
 from studio.tuning.data import VARIED
-from studio.tuning.job import Ended, Event, Finished, Loading, Opened, Prepared, Resumed, Saved, Step, TrainingSettings, Validated, Waiting
-from studio.tuning.lora import ADAPTER, check_architecture
+from studio.tuning.job import (
+    ADAPTER,
+    RECORD,
+    Ended,
+    Event,
+    Finished,
+    Loading,
+    Opened,
+    Prepared,
+    Resumed,
+    Saved,
+    Step,
+    TrainingSettings,
+    Validated,
+    Waiting,
+)
+from studio.tuning.lora import check_architecture
 from studio.tuning.prompt_format import AUTO, CHAT, chat_texts, has_chat_template
 from studio.tuning.trainer import CHECKPOINT
-from studio.tuning.training import RECORD, Asked, OpenTraining, Recorder, open_training, place_in_pool
+from studio.tuning.training import Asked, OpenTraining, Recorder, open_training, place_in_pool
 from studio.tuning.weights import check_folder
 from studio.tuning.worker import training_events
 
+_WAIT_S = 1.0
+_LINE_EVERY_S = 15.0
 PACKAGES = ("torch", "transformers", "peft", "gguf", "safetensors")
 EXTRA = "self-instruct-studio[train]"
 
@@ -54,37 +69,33 @@ def require_extra() -> None:
         )
 
 
-_WAIT_S = 1.0
+def check(
+    pool: Path,
+    settings: TrainingSettings,
+    *,
+    model: str = "",
+    weights: Path | None = None,
+    name: str = "",
+    output: Path | None = None,
+    threads: int = 0,
+) -> Asked:
+    """Return what is asked for, resolved; `model` is a name or path as everywhere, `weights` a Hugging Face folder of the same model.
 
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a user asks for. `model` is a name or path as everywhere, `weights` a Hugging Face folder of the same model or None."""
-
-    pool: Path
-    settings: TrainingSettings
-    model: str = ""
-    weights: Path | None = None
-    name: str = ""
-    output: Path | None = None
-    threads: int = 0
-
-
-def check(wish: Wish) -> Asked:
-    """Return what was asked for, resolved. Raises UsageError and ModelError for what can never be trained, before anything is read."""
+    Raises UsageError and ModelError for what can never be trained, before anything is read.
+    """
     require_extra()
-    if is_address(wish.model):
+    if is_address(model):
         raise UsageError("a model on another machine cannot be finetuned here", "name a GGUF file with --model")
-    path = find_model(wish.model)
+    path = find_model(model)
     base = read_model(path)
     check_architecture(base)
-    if base.shards and wish.weights is None:
+    if base.shards and weights is None:
         merged = f"llama-gguf-split --merge {base.path} WHOLE.gguf"
         raise ModelError(f"{path}: weights cannot be taken out of a split model", f"merge it first: {merged}; or name its --weights folder")
-    if wish.weights is not None:
-        check_folder(wish.weights, base)
-    weights = str(wish.weights.absolute()) if wish.weights is not None else ""
-    return Asked(wish.pool, path, identify(path), base, _with_format(wish.settings, base), weights, wish.name, wish.output, wish.threads)
+    if weights is not None:
+        check_folder(weights, base)
+    settings = _with_format(settings, base)
+    return Asked(pool, path, identify(path), base, settings, str(weights.absolute()) if weights else "", name, output, threads)
 
 
 def _with_format(settings: TrainingSettings, base: Gguf) -> TrainingSettings:
@@ -198,27 +209,22 @@ class _Session:
             file.write(json.dumps(about, ensure_ascii=False, indent=1).encode("utf-8", "replace"))
 
 
-_LINE_EVERY_S = 15.0
-
-
 class TrainingProgress:
-    """Shows step of steps, losses, tokens a second, time left and memory."""
+    """Shows step of steps, losses, tokens a second, time left and memory: a live bar on a terminal, lines elsewhere."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        self._step: Step | None = None
+        columns = (BarColumn(30), TextColumn("{task.description}", markup=False))
+        self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._bar: TaskID | None = None
         self._validation = ""
         self._said = time.monotonic()
 
     def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
+        self._bars.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._live:
-            self._live.stop()
+        self._bars.stop()
 
     def show(self, event: Event) -> None:
         """Take in an event."""
@@ -235,35 +241,28 @@ class TrainingProgress:
                 self._validation = f"{point.loss:.3f}{' (best)' if best else ''}"
                 self._note(f"step {point.step}: validation loss {self._validation}")
             case Step():
-                self._step = event
-                if self._live is None and time.monotonic() - self._said >= _LINE_EVERY_S:
-                    self._note(self._figures(event))
+                self._step(event)
             case Waiting(cause):
                 self._note(f"the adapter is made; waiting to record it: {cause}")
             case Finished():
                 self._note(_finished(event))
-            case _:
-                return
-        if self._live and self._step:
-            self._live.update(self._view(self._step))
 
     def _note(self, line: str) -> None:
         self._said = time.monotonic()
-        self._console.print(display_line(line), markup=False, highlight=False, soft_wrap=True)
+        self._bars.console.print(display_line(line), markup=False, highlight=False, soft_wrap=True)
 
-    def _view(self, step: Step) -> Group:
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True)
-        grid.add_row(ProgressBar(total=step.steps, completed=step.point.step, width=30), Text(f"step {step.point.step} of {step.steps}"))
-        return Group(grid, Text(self._figures(step)))
-
-    def _figures(self, step: Step) -> str:
-        minutes, seconds = divmod(round(step.seconds_left), 60)
-        left = f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left"
-        losses = f"loss {step.point.loss:.3f}" + (f", validation {self._validation}" if self._validation else "")
-        speed = f"{step.tokens_per_s:.0f} tokens/s"
-        return f"step {step.point.step} of {step.steps} · {losses} · {speed} · {left} · {gigabytes(step.memory)} of memory"
+    def _step(self, step: Step) -> None:
+        validation = f", validation {self._validation}" if self._validation else ""
+        left = timedelta(seconds=round(step.seconds_left))
+        lines = (
+            f"step {step.point.step} of {step.steps} · loss {step.point.loss:.3f}{validation}",
+            f"{step.tokens_per_s:.0f} tokens/s · {left} left · {gigabytes(step.memory)} of memory",
+        )
+        if self._bar is None:
+            self._bar = self._bars.add_task("", total=step.steps)
+        self._bars.update(self._bar, completed=step.point.step, description="\n".join(lines))
+        if self._bars.disable and time.monotonic() - self._said >= _LINE_EVERY_S:
+            self._note(" · ".join(lines))
 
 
 def _prepared(event: Prepared) -> str:

@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from studio.config import validated
 from studio.loop.settings import Parameters
@@ -18,6 +18,7 @@ from studio.tuning.prompt_format import AUTO
 
 Data = Literal["all", "generated", "seeds"]
 Precision = Literal["auto", "float32", "bfloat16"]
+T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -46,12 +47,17 @@ class TrainingSettings(Parameters):
 
 def training_settings(values: Mapping[str, Any]) -> TrainingSettings:
     """Return the settings with `values` in their places. Raises UsageError for an unknown format or a value that does not fit."""
-    from studio.tuning.data import find_format
+    from studio.tuning.data import check_format
 
     settings = validated(TrainingSettings, values, "setting")
     if settings.format != AUTO:
-        find_format(settings.format)
+        check_format(settings.format)
     return settings
+
+
+ADAPTER = "adapter.gguf"
+RECORD = "training.json"
+"""What a training's folder holds in the end, beside its data and the adapter in peft's format; the record tells what all came from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +82,6 @@ class Job:
         """Return the lines of a side's file."""
         lines = data_file(Path(self.folder), side).read_text("utf-8").split("\n")
         return [json.loads(line) for line in lines if line]
-
-    def message(self) -> dict[str, Any]:
-        """Return the job as a message to its process."""
-        return {**asdict(self), "settings": self.settings.model_dump()}
-
-
-def job_of(message: Mapping[str, Any]) -> Job:
-    """Return the job that `Job.message` described."""
-    return Job(**{**message, "settings": TrainingSettings.model_validate(message["settings"])})
 
 
 def data_file(folder: Path, side: Side) -> Path:
@@ -192,7 +189,7 @@ class Finished:
 
 
 Event = Prepared | Loading | Resumed | Step | Validated | Saved | Ended | Opened | Waiting | Finished
-_KINDS = {kind.__name__: kind for kind in (Prepared, Loading, Resumed, Step, Validated, Saved, Ended)}
+_KINDS: Mapping[str, type[Any]] = {kind.__name__: kind for kind in (Prepared, Loading, Resumed, Step, Validated, Saved, Ended)}
 
 
 def message_of(event: Event) -> dict[str, Any]:
@@ -202,15 +199,10 @@ def message_of(event: Event) -> dict[str, Any]:
 
 def event_of(message: Mapping[str, Any]) -> Event:
     """Return the event that `message_of` described."""
-    fields = dict(message["fields"])
-    if "point" in fields:
-        fields["point"] = point_of(fields["point"])
-    if "losses" in fields:
-        fields["losses"] = tuple(point_of(each) for each in fields["losses"])
-    event: Event = _KINDS[message["name"]](**fields)
+    event: Event = read_record(_KINDS[message["name"]], message["fields"])
     return event
 
 
-def point_of(fields: Mapping[str, Any]) -> LossPoint:
-    """Return a loss from its fields."""
-    return LossPoint(**{**fields, "side": Side(fields["side"])})
+def read_record(kind: type[T], fields: Mapping[str, Any]) -> T:
+    """Return a dataclass from what `asdict` and JSON made of it. Raises ValueError when it is none."""
+    return TypeAdapter(kind).validate_python(fields)

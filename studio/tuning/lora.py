@@ -17,7 +17,7 @@ from typing import Any
 from studio.engine.gguf import Gguf
 from studio.errors import ModelError
 from studio.pool.exchange.outputs import complete_files, writing
-from studio.tuning.job import TrainingSettings
+from studio.tuning.job import ADAPTER, TrainingSettings
 from studio.tuning.plan import Tokens
 
 ARCHITECTURES = ("llama", "gemma3")
@@ -115,7 +115,6 @@ def _rotary_rows(values: Any, name: str, base: Gguf) -> Any:
 
 
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-ADAPTER = "adapter.gguf"
 PEFT = "peft"
 _IGNORED = -100
 

@@ -18,10 +18,12 @@ from studio.insight.overlap.measures import SIZE, KnownRuns, highest_overlaps, s
 from studio.loop.tokens import unicode_tokens
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import EvaluationItem
+from studio.pool.studies.trainings import Side
 from studio.records import Instance
 from studio.seeds.inputs import readable
 from studio.seeds.reading import read_tasks
 from studio.text import display_line
+from studio.tuning.job import data_file
 
 HELD_OUT = "held-out seeds"
 
@@ -102,8 +104,6 @@ THRESHOLD = 0.7
 """ROUGE-L F1 from which on two instructions count as one: what the method itself calls too similar."""
 _AT_A_TIME = 256
 """Training texts that are looked up together."""
-TRAINED_ON = ("train.jsonl", "validation.jsonl")
-"""What `studio finetune` leaves beside an adapter: the data it learned from, and the data it chose the best step by."""
 
 
 class Training(Protocol):
@@ -157,8 +157,11 @@ class ItemOverlap:
 
 
 def training_files(adapter: Path) -> list[TrainingFile]:
-    """Return the files of training data beside an adapter; none where the first of them is missing."""
-    files = [TrainingFile(adapter.parent / name) for name in TRAINED_ON]
+    """Return the files that `studio finetune` left beside an adapter: the data it learned from, and that which it chose the best step by.
+
+    None where the first of them is missing.
+    """
+    files = [TrainingFile(data_file(adapter.parent, side)) for side in (Side.TRAIN, Side.VALIDATION)]
     return [file for file in files if file.path.is_file()] if files[0].path.is_file() else []
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from studio.errors import ModelError
 from studio.pool.exchange.outputs import complete_files, writing
 from studio.pool.studies.trainings import LossPoint, Side
-from studio.tuning.job import Ended, Event, Loading, Resumed, Saved, Step, Validated, point_of
+from studio.tuning.job import Ended, Event, Loading, Resumed, Saved, Step, Validated, read_record
 from studio.tuning.lora import TunedModel
 from studio.tuning.plan import Plan, Tokens, epoch_order, evaluation_steps, learning_rate, pieces, steps_of_epoch
 from studio.tuning.weights import is_cached, load_weights
@@ -89,11 +89,10 @@ def load_checkpoint(folder: Path, job: str) -> tuple[Progress, State] | None:
     parts: dict[str, dict[str, Any]] = {"adapter": {}, "moments": {}, "best": {}}
     try:
         with safe_open(path, framework="pt") as file:
-            fields = json.loads(file.metadata()["progress"])
+            progress = read_record(Progress, json.loads(file.metadata()["progress"]))
             for key in file.keys():  # noqa: SIM118  (not a mapping)
                 part, _, name = key.partition("/")
                 parts[part][name] = file.get_tensor(key)
-        progress = Progress(**{**fields, "losses": tuple(point_of(each) for each in fields["losses"])})
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: the checkpoint is damaged: {error}", "delete it to train from the beginning") from error
     if progress.job != job:

@@ -27,7 +27,6 @@ from studio.tuning.data import Around, collect
 from studio.tuning.job import Job, TrainingSettings, data_file
 from studio.tuning.plan import adapter_parameters
 
-RECORD = "training.json"
 _NAME = re.compile(r"[\w][\w.+-]{0,79}")
 _CHECKPOINTS = 2
 _TENSORS = 4
@@ -195,27 +194,20 @@ class Recorder:
         """Take losses in."""
         self._pending.extend(points)
 
-    def flush(self) -> bool:
+    def flush(self) -> None:
         """Store what waits, unless another process writes the pool. Raises PoolError for any other reason why it cannot be written."""
-        if not self._pending:
-            return True
-        return self._write(lambda pool: pool.trainings.add_losses(self._number, self._pending))
+        if self._pending:
+            self._write(lambda pool: pool.trainings.add_losses(self._number, self._pending))
 
     def finish(self, ended: str, adapter: str, adapter_sha256: str) -> str:
         """Store all that waits and the outcome; returns who writes the pool when that keeps it from being stored, else empty text."""
+        return self._write(lambda pool: pool.trainings.finish(self._number, self._pending, ended, adapter, adapter_sha256))
+
+    def _write(self, change: Callable[[Pool], None]) -> str:
         try:
             with Pool.open(self._path) as pool:
-                pool.trainings.finish(self._number, self._pending, ended, adapter, adapter_sha256)
+                change(pool)
         except PoolInUse as error:
             return error.message
         self._pending.clear()
         return ""
-
-    def _write(self, change: Callable[[Pool], None]) -> bool:
-        try:
-            with Pool.open(self._path) as pool:
-                change(pool)
-        except PoolInUse:
-            return False
-        self._pending.clear()
-        return True

@@ -11,13 +11,14 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from studio.engine.api import CancelToken
 from studio.engine.llama.log import LOG
 from studio.engine.process.child import Inbox, Outbox
 from studio.engine.process.pipe import ChildDied, ChildProcess
 from studio.errors import ModelError, PoolError, StudioError, UsageError
-from studio.tuning.job import Ended, Event, Job, Prepared, Resumed, Step, Validated, event_of, job_of, message_of
+from studio.tuning.job import Ended, Event, Job, Prepared, Resumed, Step, Validated, event_of, message_of, read_record
 
 COMMAND = (sys.executable, "-P", "-m", "studio.tuning.worker")
 _BATCH = 1
@@ -51,7 +52,7 @@ def _serve(inbox: Inbox, outbox: Outbox) -> None:
     from studio.tuning.plan import prepare
     from studio.tuning.trainer import Trainer
 
-    plan = prepare(job_of(inbox.next()["job"]))
+    plan = prepare(read_record(Job, inbox.next()["job"]))
     outbox.send(message_of(plan.prepared))
     inbox.next()
     cancel = inbox.cancel_token(_BATCH)
@@ -69,7 +70,7 @@ def training_events(job: Job, cancel: CancelToken) -> Iterator[Event]:
     child = ChildProcess(COMMAND)
     keep_log = True
     try:
-        child.send({"kind": "job", "job": job.message()})
+        child.send({"kind": "job", "job": {**asdict(job), "settings": job.settings.model_dump()}})
         yield from _events(child, cancel)
         keep_log = False
     except ChildDied as death:

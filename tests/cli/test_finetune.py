@@ -19,8 +19,9 @@ from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import Side, TrainingState
 from studio.tuning import finetune as tuning
 from studio.tuning import training, worker
-from studio.tuning.finetune import Wish, check, finetune
+from studio.tuning.finetune import check, finetune
 from studio.tuning.job import Ended, Event, Finished, Opened, Resumed, Step, Waiting, training_settings
+from studio.tuning.training import Asked
 from support import warm
 from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.extra import needs_extra
@@ -53,17 +54,17 @@ def command(place: Path, *more: str, **changes: Any) -> list[str]:
     return ["finetune", str(place / "pool.db"), "--model", str(place / "tiny.gguf"), "--threads", "1", *flags(**changes), *more]
 
 
-def wish(place: Path, **changes: Any) -> Wish:
+def asked(place: Path, **changes: Any) -> Asked:
     model = str(place / "tiny.gguf")
     settings = training_settings(
         QUICK | {key: value for key, value in changes.items() if key not in ("name", "output", "weights", "model")}
     )
     others = {key: value for key, value in changes.items() if key in ("name", "output", "weights", "model")}
-    return Wish(place / "pool.db", settings, **{"model": model, "threads": 1, **others})
+    return check(place / "pool.db", settings, **{"model": model, "threads": 1, **others})
 
 
 def run(place: Path, **changes: Any) -> list[Event]:
-    return list(finetune(check(wish(place, **changes)), CancelToken()))
+    return list(finetune(asked(place, **changes), CancelToken()))
 
 
 def test_from_pool_to_adapter(place: Path) -> None:
@@ -122,7 +123,7 @@ def test_a_run_may_write_the_pool_meanwhile(place: Path) -> None:
     """While another process has the pool, losses wait; at the end so does the training, and says for whom."""
     events: list[Event] = []
     held: list[Pool] = []
-    for event in finetune(check(wish(place)), CancelToken()):
+    for event in finetune(asked(place), CancelToken()):
         events.append(event)
         if isinstance(event, Step) and event.point.step == 1:
             held.append(Pool.open(place / "pool.db"))
@@ -138,9 +139,9 @@ def test_a_run_may_write_the_pool_meanwhile(place: Path) -> None:
 
 
 def test_nobody_has_to_wait_for_a_busy_pool(place: Path) -> None:
-    cancel, asked = CancelToken(), check(wish(place))
+    cancel, job = CancelToken(), asked(place)
     with pytest.raises(Interrupted, match="is made, but not on record"):
-        for event in finetune(asked, cancel):
+        for event in finetune(job, cancel):
             if isinstance(event, Step) and event.point.step == 1:
                 pool = Pool.open(place / "pool.db")
             if isinstance(event, Waiting):
@@ -153,12 +154,12 @@ def test_nobody_has_to_wait_for_a_busy_pool(place: Path) -> None:
 def test_cancelled_and_gone_on_with(place: Path) -> None:
     cancel = CancelToken()
     events = []
-    for event in finetune(check(wish(place, epochs=50, patience=999)), cancel):
+    for event in finetune(asked(place, epochs=50, patience=999), cancel):
         events.append(event)
         if isinstance(event, Step):
             cancel.cancel()
     assert isinstance(events[-1], Ended) and events[-1].reason == "interrupted"
-    again = finetune(check(wish(place, epochs=50, patience=999)), CancelToken())
+    again = finetune(asked(place, epochs=50, patience=999), CancelToken())
     opened = next(again)
     assert isinstance(opened, Opened) and opened.resumed and opened.name == "tuned-1"
     assert any(isinstance(event, Resumed) and event.step >= 1 for event in again)
@@ -167,7 +168,7 @@ def test_cancelled_and_gone_on_with(place: Path) -> None:
 def test_other_settings_are_another_training(place: Path) -> None:
     run(place, epochs=1)
     cancel = CancelToken()
-    for event in finetune(check(wish(place, name="mine")), cancel):
+    for event in finetune(asked(place, name="mine"), cancel):
         if isinstance(event, Step):
             cancel.cancel()
     with pytest.raises(UsageError, match="the unfinished training mine was begun otherwise: rank: 2 there, 3 asked for"):
@@ -204,8 +205,8 @@ def test_places_that_cannot_be_used(place: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(("template", "expected"), [(CHAT_TEMPLATE, "chat"), ("", "varied")])
 def test_a_model_goes_on_in_its_own_template_where_it_has_one(place: Path, template: str, expected: str) -> None:
     tiny_model(place / "tiny.gguf", template=template)
-    assert check(wish(place)).settings.format == expected
-    assert check(wish(place, format="plain")).settings.format == "plain"
+    assert asked(place).settings.format == expected
+    assert asked(place, format="plain").settings.format == "plain"
 
 
 def test_models_that_cannot_be_trained(place: Path) -> None:
@@ -215,13 +216,13 @@ def test_models_that_cannot_be_trained(place: Path) -> None:
     other.write_bytes(other.read_bytes().replace(b"llama", b"bloom", 1))
     assert_fails(studio("finetune", place / "pool.db", "--model", other), 3, "not proven for the architecture 'bloom'")
     with pytest.raises(ModelError, match="not the folder of a Hugging Face model"):
-        check(wish(place, weights=place))
+        asked(place, weights=place)
     (place / "config.json").write_text(json.dumps({"model_type": "gpt2"}))
     with pytest.raises(ModelError, match="weights of the architecture 'gpt2'"):
-        check(wish(place, weights=place))
+        asked(place, weights=place)
     (place / "config.json").write_text(json.dumps({"model_type": "llama", "num_hidden_layers": 9}))
     with pytest.raises(ModelError, match="num_hidden_layers is 9, the model has 2"):
-        check(wish(place, weights=place))
+        asked(place, weights=place)
 
 
 def test_pools_and_settings_that_do_not_do(place: Path) -> None:
@@ -236,5 +237,5 @@ def test_pools_and_settings_that_do_not_do(place: Path) -> None:
 def test_without_the_extra_it_says_how_to_get_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "find_spec", lambda name: None if name in ("torch", "peft") else object())
     with pytest.raises(UsageError, match="not installed: torch, peft") as error:
-        check(wish(place))
+        asked(place)
     assert "pip install 'self-instruct-studio[train]'" in error.value.hint
