@@ -80,7 +80,7 @@ def _plan(reader: Queries, size: int | None, seed: str | None) -> ReviewPlan:
 
 def _report(pool: Path, as_json: bool) -> None:
     from studio.errors import PoolError
-    from studio.insight.studies.judge_report import judge_report, judge_tables
+    from studio.insight.studies.judge import judge_report, judge_tables
     from studio.pool.pool import Queries
 
     with Queries.open(pool) as reader, reader.one_state():

@@ -112,14 +112,14 @@ def _stored_review(reader: Queries, plan: ReviewPlan | None) -> ReviewRecord:
 
 
 def _review_report(reader: Queries, review: ReviewRecord, as_json: bool) -> None:
-    from studio.insight.studies.review_report import review_report, review_tables
+    from studio.insight.studies.review import review_report, review_tables
 
     figures = review_report(reader, review)
     print_figures(figures.as_dict(), lambda: review_tables(figures), as_json)
 
 
 def _export_review(reader: Queries, review: ReviewRecord, target: str) -> None:
-    from studio.insight.studies.review_report import rating_lines
+    from studio.insight.studies.review import rating_lines
 
     export_study(rating_lines(reader, review), target, f"ratings of review {review.id}")
 

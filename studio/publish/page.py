@@ -23,8 +23,8 @@ from studio.insight.statistics.texts import Distribution
 from studio.insight.studies.agreement import Agreement
 from studio.insight.studies.comparison import MEANING
 from studio.insight.studies.comparison_report import GradingReport
-from studio.insight.studies.judge_report import JudgeFigures
-from studio.insight.studies.review_report import ReviewReport, sample_words
+from studio.insight.studies.judge import JudgeFigures
+from studio.insight.studies.review import ReviewReport, sample_words
 from studio.insight.tables import bin_edges
 from studio.loop.filters import REASONS
 from studio.pool.studies.comparisons import GRADES

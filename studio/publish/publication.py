@@ -16,8 +16,8 @@ from studio.insight.lineage.story import Story, story_of
 from studio.insight.progress import Progress, silent
 from studio.insight.statistics.figures import Statistics, statistics
 from studio.insight.studies.comparison_report import GradingReport, grading_report
-from studio.insight.studies.judge_report import JudgeFigures, judge_report
-from studio.insight.studies.review_report import ReviewReport, review_report
+from studio.insight.studies.judge import JudgeFigures, judge_report
+from studio.insight.studies.review import ReviewReport, review_report
 from studio.pool.pool import Queries
 from studio.pool.records import PoolCounts, RunRecord
 from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord, HoldOutRecord

@@ -25,6 +25,33 @@ from studio.errors import UsageError
 from studio.records import SeedTask
 from studio.text import display_line, utf16_of
 
+STDIN = ("-", "/dev/stdin")
+"""The names of standard input."""
+HEAD = 1 << 16
+"""Bytes at the beginning from which format and encoding are told."""
+_BUFFER = 1 << 18
+_PACKED: Mapping[bytes, Callable[[BinaryIO], object]] = {
+    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lzma.LZMAFile,
+}
+_FOREIGN = (
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
+    (b"PAR1", "a Parquet file", "write it as JSON lines first, with pandas: read_parquet(...).to_json(..., orient='records', lines=True)"),
+    (b"ARROW1", "an Arrow file", "write it as JSON lines first"),
+    (b"SQLite format 3\0", "an SQLite database", "a pool is exported first: studio export POOL -o data.jsonl --format raw"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it on the way: zstdcat FILE | studio import POOL -"),
+    (b"GGUF", "a model", "name a file of tasks"),
+    (b"%PDF", "a PDF file", "name a file of tasks"),
+    (b"version https://git-lfs", "a Git LFS pointer in the place of the file", "fetch the file itself: git lfs pull"),
+    (b"<!doctype html", "a web page", "download the file itself, not the page about it"),
+    (b"<?xml", "XML", "write it as JSON lines or CSV first"),
+    (b"<html", "a web page", "download the file itself, not the page about it"),
+)
+_ESCAPED = re.compile("[\udc80-\udcff]")
+_TAKEN: weakref.WeakSet[object] = weakref.WeakSet()
+"""The standard input that has been read."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileFault:
@@ -115,36 +142,6 @@ def readable(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or errno.errorcode.get(error.errno or 0, "unknown reason")
         raise UsageError(f"{path} cannot be read: {reason}") from error
-
-
-STDIN = ("-", "/dev/stdin")
-"""The names of standard input."""
-
-HEAD = 1 << 16
-"""Bytes at the beginning from which format and encoding are told."""
-
-_BUFFER = 1 << 18
-_PACKED: Mapping[bytes, Callable[[BinaryIO], object]] = {
-    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\0": lzma.LZMAFile,
-}
-_FOREIGN = (
-    (b"PK\x03\x04", "a ZIP archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
-    (b"PAR1", "a Parquet file", "write it as JSON lines first, with pandas: read_parquet(...).to_json(..., orient='records', lines=True)"),
-    (b"ARROW1", "an Arrow file", "write it as JSON lines first"),
-    (b"SQLite format 3\0", "an SQLite database", "a pool is exported first: studio export POOL -o data.jsonl --format raw"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it on the way: zstdcat FILE | studio import POOL -"),
-    (b"GGUF", "a model", "name a file of tasks"),
-    (b"%PDF", "a PDF file", "name a file of tasks"),
-    (b"version https://git-lfs", "a Git LFS pointer in the place of the file", "fetch the file itself: git lfs pull"),
-    (b"<!doctype html", "a web page", "download the file itself, not the page about it"),
-    (b"<?xml", "XML", "write it as JSON lines or CSV first"),
-    (b"<html", "a web page", "download the file itself, not the page about it"),
-)
-_ESCAPED = re.compile("[\udc80-\udcff]")
-_TAKEN: weakref.WeakSet[object] = weakref.WeakSet()
-"""The standard input that has been read."""
 
 
 @dataclass(frozen=True, slots=True)

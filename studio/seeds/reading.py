@@ -15,24 +15,6 @@ from studio.seeds.json_file import is_json, parse_json
 from studio.seeds.shapes import SHAPES, Shape, instruction_alone, parsed_task
 
 _NAME = "seed_tasks.jsonl"
-
-
-def bundled_seeds() -> Path:
-    """Return the path of the bundled seed file.
-
-    An installed wheel carries it beside this module, a checkout in the repository's `seeds` folder. Raises UsageError when neither is
-    there.
-    """
-    here = Path(__file__).resolve().parent
-    for path in (here / _NAME, here.parents[1] / "seeds" / _NAME):
-        if path.is_file():
-            return path
-    raise UsageError(
-        f"the bundled seeds are missing: no {_NAME} in {here}",
-        "reinstall self-instruct-studio, or name a seed file of your own",
-    )
-
-
 AUTO = "auto"
 _READERS = {"json": parse_json, "csv": parse_csv, "text": parse_text}
 _SHAPES: Mapping[str, Shape | None] = {
@@ -49,6 +31,22 @@ _OTHERS = {".yaml", ".yml", ".toml", ".xml", ".html", ".md", ".parquet", ".arrow
 _PACKED = {".gz", ".bz2", ".xz"}
 _KEYS = 200
 """Keys that are counted by name; a table turned on its side has as many as it has rows."""
+
+
+def bundled_seeds() -> Path:
+    """Return the path of the bundled seed file.
+
+    An installed wheel carries it beside this module, a checkout in the repository's `seeds` folder. Raises UsageError when neither is
+    there.
+    """
+    here = Path(__file__).resolve().parent
+    for path in (here / _NAME, here.parents[1] / "seeds" / _NAME):
+        if path.is_file():
+            return path
+    raise UsageError(
+        f"the bundled seeds are missing: no {_NAME} in {here}",
+        "reinstall self-instruct-studio, or name a seed file of your own",
+    )
 
 
 def find_format(name: str) -> str:

@@ -27,6 +27,16 @@ _ROLES = ("role", "from", "speaker")
 _MARKED = re.compile(r"(?:^|\n\n)(Human|Assistant):")
 """What begins the turns of a conversation that is one text, as Anthropic's preference pairs have them."""
 _CONTENTS = ("content", "value", "text", "message", "parts")
+_MACHINE = {"most_similar", "avg_similarity_score", "most_similar_instructions", "raw_instances", "request_idx", "instruction_metadata"}
+_DESCRIBING = """
+metadata meta instance_metadata category source lang language topic domain tags tag difficulty level model score rating date url author
+annotator status split type task_type cluster origin license licence idx index created created_at timestamp uuid hash motivation_app
+title system system_prompt history round parents neighbours request decided_by id name key input context inputs
+"""
+_ABOUT = _MACHINE - {"raw_instances"} | set(_DESCRIBING.split())
+"""Keys that are no answer, whatever they hold."""
+_CUE = "\n\nOutput:"
+"""What the studio's own prompt-completion export ends its prompts with."""
 
 
 def are_turns(value: object) -> bool:
@@ -163,16 +173,6 @@ def _content(nested: Fields) -> str:
     return "\n".join(texts)
 
 
-_MACHINE = {"most_similar", "avg_similarity_score", "most_similar_instructions", "raw_instances", "request_idx", "instruction_metadata"}
-_DESCRIBING = """
-metadata meta instance_metadata category source lang language topic domain tags tag difficulty level model score rating date url author
-annotator status split type task_type cluster origin license licence idx index created created_at timestamp uuid hash motivation_app
-title system system_prompt history round parents neighbours request decided_by id name key input context inputs
-"""
-_ABOUT = _MACHINE - {"raw_instances"} | set(_DESCRIBING.split())
-"""Keys that are no answer, whatever they hold."""
-
-
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a record may look like. `take` returns instruction and instances, and notes in the fields what it found wrong."""
@@ -254,10 +254,6 @@ def _flat(fields: Fields) -> Taken:
     if asked == "prompt" and instruction.endswith(_CUE) and output.startswith(" "):
         instruction, output = instruction.removesuffix(_CUE), output[1:]
     return instruction, (Instance(source, output),)
-
-
-_CUE = "\n\nOutput:"
-"""What the studio's own prompt-completion export ends its prompts with."""
 
 
 def _instruction(fields: Fields, name: str | None) -> str:

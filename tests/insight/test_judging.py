@@ -14,8 +14,7 @@ from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import Interrupted, ModelError, PoolError
-from studio.insight.studies.judge import BATCH, MOST, judge_items, prompt_version, request_for, sample
-from studio.insight.studies.judge_report import judge_report
+from studio.insight.studies.judge import BATCH, MOST, judge_items, judge_report, prompt_version, request_for, sample
 from studio.insight.studies.review import open_review
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.judges import JudgeRecord, Opinion, digest_of

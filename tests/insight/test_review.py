@@ -11,8 +11,7 @@ import pytest
 
 from studio.errors import PoolError
 from studio.insight.studies.agreement import wilson
-from studio.insight.studies.review import depths, draw, positions_of
-from studio.insight.studies.review_report import ALL_FIELDS, ROWS, rating_lines, review_report
+from studio.insight.studies.review import ALL_FIELDS, ROWS, depths, draw, positions_of, rating_lines, review_report
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.reviews import BLANK, Rating, ReviewPlan, Strata

@@ -23,6 +23,7 @@ LIMIT = 200
 
 Next = Callable[[Sequence[int], int], tuple[dict[int, list[int]], dict[int, int]]]
 """Takes some tasks and how many of their kin are wanted; gives the kin of each in their order, and how many more it has."""
+_WIDTH = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,6 @@ def _collected(pool: Queries, first: Sequence[int], following: Next, limit: int)
         shown = tuple(each for each in kin.get(task_id, ()) if each in taken)
         found[task_id] = Branch(row, shown, len(kin.get(task_id, ())) - len(shown) + more.get(task_id, 0))
     return found
-
-
-_WIDTH = 90
 
 
 def family_report(family: Family) -> Group:

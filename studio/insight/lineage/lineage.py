@@ -21,6 +21,9 @@ from studio.insight.tables import GROUPS, bar, grouped, plain_table
 from studio.pool.pool import Queries
 from studio.text import display_line
 
+ROOTS_SHOWN = 15
+_WIDTH = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Root:
@@ -158,10 +161,6 @@ def _roots(pool: Queries, found: Ancestry, progress: Progress) -> tuple[Root, ..
         for task_id, number in zip(roots, descendants, strict=True)
     ]
     return tuple(sorted(made, key=lambda root: (-root.descendants, -root.credit, root.id)))
-
-
-ROOTS_SHOWN = 15
-_WIDTH = 60
 
 
 def lineage_report(found: Lineage) -> Group:

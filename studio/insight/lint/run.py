@@ -25,6 +25,7 @@ EXAMPLES = 3
 """Findings of a lint that are kept whole; of the others the ids are kept, 16 bytes a finding."""
 
 _STEP = 200
+_WIDTH = 100
 
 
 class LintedPool(Protocol):
@@ -130,9 +131,6 @@ class _Work:
         if self._done % _STEP == 0:
             # Tasks that joined meanwhile make it more than was thought.
             self._progress("looking", min(self._done, self._steps), self._steps)
-
-
-_WIDTH = 100
 
 
 def report_lines(report: LintReport) -> Iterator[str]:

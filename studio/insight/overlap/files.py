@@ -23,6 +23,11 @@ from studio.text import display_line
 
 TOP = 10
 _WIDTH = 100
+SIMILAR = 0.5
+"""Seeds above this ROUGE-L to each other make for monotonous prompts."""
+NOT_NOVEL = 0.7
+"""Above this the method itself would reject the later of the two."""
+_CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +132,6 @@ def _pair_lines(pair: SimilarTasks) -> tuple[Text, Text]:
         Text(f"{pair.score:.4f}  {pair.ours:>{width}}  {display_line(pair.instruction, _WIDTH)}"),
         Text(f"{'':6}  {pair.theirs:>{width}}  {display_line(pair.other, _WIDTH)}"),
     )
-
-
-SIMILAR = 0.5
-"""Seeds above this ROUGE-L to each other make for monotonous prompts."""
-NOT_NOVEL = 0.7
-"""Above this the method itself would reject the later of the two."""
-_CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True)

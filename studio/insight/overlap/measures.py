@@ -20,6 +20,11 @@ from studio.loop.tokens import BREAK, TOKENIZERS, Tokenizer, WordTable, joined_t
 
 _TEXTS_AT_A_TIME = 32
 """Texts compared together: the cost of going through the index is shared, and an answer still comes every fraction of a second."""
+SIZE = 8
+"""Tokens of a run, where nothing else is asked for."""
+_TASKS_AT_A_TIME = 1024
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +55,6 @@ def highest_overlaps(ours: Iterable[str], theirs: Iterable[str], tokenizer: str 
             found = batch.novelty(offset)
             yield Overlap(first + offset, found.score, found.nearest)
         first += len(texts)
-
-
-SIZE = 8
-"""Tokens of a run, where nothing else is asked for."""
-
-_TASKS_AT_A_TIME = 1024
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-
-Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,13 @@ from studio.pool.studies.evaluations import ContestantRecord, EvaluationRecord
 from studio.text import storable
 
 Pair = tuple[ContestantRecord, ContestantRecord]
+MEANING: Mapping[Grade, str] = {
+    Grade.A: "correct and satisfying",
+    Grade.B: "acceptable, with minor faults",
+    Grade.C: "relevant, with major faults",
+    Grade.D: "irrelevant or invalid",
+}
+"""The four grades of Wang et al. 2022, section 4.4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +89,6 @@ def plan_for(pool: Queries, pair: Pair, seed: str, size: int | None) -> Comparis
                 f"{each.contestant.label} has answered {each.answered} of {total} items", "let it finish: studio evaluate, as before"
             )
     return ComparisonPlan(pair[0].id, pair[1].id, storable(seed), min(size or total, total))
-
-
-MEANING: Mapping[Grade, str] = {
-    Grade.A: "correct and satisfying",
-    Grade.B: "acceptable, with minor faults",
-    Grade.C: "relevant, with major faults",
-    Grade.D: "irrelevant or invalid",
-}
-"""The four grades of Wang et al. 2022, section 4.4."""
 
 
 class GradingWalk(Walk[ComparisonItem, Grading]):

@@ -24,6 +24,10 @@ ACCEPTABLE = frozenset({Grade.A, Grade.B})
 
 Sheet = Mapping[int, Grading]
 """One rater's gradings by position."""
+WIDTH = 26
+"""With names and counts it fits 80 cells."""
+_LABEL = 28
+_STYLES = ("black on green", "black on bright_green", "black on yellow", "white on red")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +190,6 @@ def _grades(sheet: Sheet, items: int) -> list[Grade | None]:
     """The grades of both answers of every item, None of those that are not complete."""
     gradings = (sheet.get(position, UNGRADED) for position in range(items))
     return [grade if grading.complete else None for grading in gradings for grade in grading.answers]
-
-
-WIDTH = 26
-"""With names and counts it fits 80 cells."""
-_LABEL = 28
-_STYLES = ("black on green", "black on bright_green", "black on yellow", "white on red")
 
 
 def stacked_bar(counts: Sequence[int], width: int = WIDTH) -> Text:

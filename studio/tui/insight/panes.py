@@ -21,8 +21,8 @@ from studio.errors import StudioError, UsageError
 from studio.insight.diversity.figures import diversity, diversity_report
 from studio.insight.diversity.parser import Parser, load_parser
 from studio.insight.studies.comparison_report import grading_report, grading_tables
-from studio.insight.studies.judge_report import judge_report, judge_tables
-from studio.insight.studies.review_report import review_report, review_tables
+from studio.insight.studies.judge import judge_report, judge_tables
+from studio.insight.studies.review import review_report, review_tables
 from studio.pool.pool import Queries
 from studio.records import Origin
 from studio.text import display_line
