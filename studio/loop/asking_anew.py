@@ -8,23 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from studio.config import keys_of, require_known
-from studio.engine.api import Completion, Finished, FinishReason, Noted, Request, Restarted, Retried, TextPiece
+from studio.engine.api import FinishReason
 from studio.errors import ModelError, UsageError
-from studio.loop.events import (
-    EngineRestarted,
-    Event,
-    InstanceDecided,
-    RequestFinished,
-    RequestRetried,
-    RequestsSent,
-    TaskClassified,
-    TextStreamed,
-)
-from studio.loop.filters import BY_HAND, CONTRADICTORY, DUPLICATE, EDITED
+from studio.loop.events import Event, InstanceDecided, TaskClassified
+from studio.loop.filters import CONTRADICTORY, DUPLICATE
 from studio.loop.runs import overridden
 from studio.loop.sampling import engine_seed, generator
 from studio.loop.settings import Method
-from studio.loop.stages.asking import StageCancelled, StageContext
+from studio.loop.stages.asking import StageCancelled, StageContext, send
 from studio.loop.stages.instances import answered, classification_request, decided_instances, instances_request
 from studio.loop.stages.instructions import draw_parents, instruction_request, may_stand, plan_instructions, to_draw_from
 from studio.pool.actions.records import Effect, HandRequest, MoreInstances, Note
@@ -36,6 +27,9 @@ FIXED = frozenset({"profile", "variant", "tokenizer", "stall_rounds"})
 
 DRAWN = frozenset({"in_context_tasks", "generated_in_context", "requests_per_round", "classification_only"})
 """Parameters that decide which in-context tasks are drawn."""
+
+TEMPERATURE = 0.7
+"""At least this for more instances: greedy decoding would only write those that are there."""
 
 
 def resample(context: StageContext, ordinal: int) -> Effect:
@@ -169,31 +163,6 @@ def _json(overrides: Mapping[str, Any]) -> str | None:
     return json.dumps(overrides, ensure_ascii=False, sort_keys=True) if overrides else None
 
 
-TEMPERATURE = 0.7
-"""At least this for more instances: greedy decoding would only write those that are there."""
-
-
-def edit_instance(context: StageContext, instance_id: int, given: str, output: str) -> Effect:
-    """Give an instance another input and output, to the letter, and accept it."""
-    instance = context.pool.reader.instance(instance_id)
-    if not output.strip():
-        raise UsageError("an instance needs an output", "drop the instance instead")
-    values = {"input": given, "output": output, "verdict": Verdict.ACCEPTED.value, "reason": EDITED}
-    return context.pool.ledger.change_instance(
-        Note("edit instance", f"changed {_words(instance_id, instance.task_id)}"), instance_id, values
-    )
-
-
-def decide_instance(context: StageContext, instance_id: int, verdict: Verdict) -> Effect:
-    """Accept or reject an instance."""
-    instance = context.pool.reader.instance(instance_id)
-    if instance.verdict is verdict:
-        raise UsageError(f"instance {instance_id} is {verdict} already")
-    done = "brought back" if verdict is Verdict.ACCEPTED else "dropped"
-    note = Note("restore instance" if verdict is Verdict.ACCEPTED else "drop instance", f"{done} {_words(instance_id, instance.task_id)}")
-    return context.pool.ledger.change_instance(note, instance_id, {"verdict": verdict.value, "reason": BY_HAND})
-
-
 def more_instances(context: StageContext, run_id: int, task_id: int) -> Generator[Event, None, Effect]:
     """Ask for more instances of a task, store them, and return the effect; the requests belong to the run's newest round."""
     pool = context.pool
@@ -235,23 +204,7 @@ def _require_written(task: Task, current: RoundRecord, finished: bool) -> None:
 
 
 def _ask(context: StageContext, stage: Stage, ordinal: int, planned: PlannedRequest) -> Generator[Event, None, HandRequest]:
-    yield RequestsSent(stage, 1)
-    found: Completion | None = None
-    request = Request(planned.prefix, planned.suffix, planned.params, planned.seed)
-    for event in context.engine.stream([request], context.cancel):
-        match event:
-            case TextPiece(_, text):
-                yield TextStreamed(stage, ordinal, text)
-            case Finished(_, completion):
-                found = completion
-                yield RequestFinished(stage, ordinal, completion)
-            case Restarted(attempt, cause):
-                found = None
-                yield EngineRestarted(stage, attempt, cause)
-            case Retried(_, attempt, cause, wait):
-                yield RequestRetried(stage, ordinal, attempt, cause, wait)
-            case Noted(text):
-                yield from context.note(text)
+    found = (yield from send(context, stage, [(ordinal, planned)])).get(0)
     if context.cancel.cancelled and (found is None or found.finish_reason is FinishReason.CANCELLED):
         raise StageCancelled
     if found is None:
@@ -273,7 +226,3 @@ def _beside(present: Sequence[Instance], decided: Sequence[DecidedInstance]) -> 
             reason = CONTRADICTORY
         result.append(each if reason == each.reason else replace(each, verdict=Verdict.REJECTED, reason=reason))
     return result
-
-
-def _words(instance_id: int, task_id: int) -> str:
-    return f"instance {instance_id} of task {task_id}"

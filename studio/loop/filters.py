@@ -10,41 +10,32 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from studio.errors import UsageError, nearest_name
+from studio.loop.settings import Method
 from studio.loop.thoughts import THINKING, first_mark
-from studio.loop.tokens import Tokenizer
+from studio.loop.tokens import unicode_tokens
 from studio.records import Instance, Verdict
 
 _PROGRAM = "Write a program"
 _OPENING_MARKS = "¿¡"
 
 
-@dataclass(frozen=True, slots=True)
-class FilterSettings:
-    """What the filters need to know: how many words an instruction may have, which ones it must not have, and what counts as a word."""
-
-    min_words: int
-    max_words: int
-    blocked: tuple[str, ...]
-    words: Tokenizer
-
-
-Filter = Callable[[str, FilterSettings], str]
+Filter = Callable[[str, Method], str]
 """Returns the reason code where the instruction has to go, or an empty string."""
 
 
-def _empty(text: str, _: FilterSettings) -> str:
+def _empty(text: str, _: Method) -> str:
     return "" if text else "empty"
 
 
-def _length(text: str, settings: FilterSettings) -> str:
-    count = len(settings.words(text))
-    if count < settings.min_words:
+def _length(text: str, method: Method) -> str:
+    """Where the tokeniser knows other scripts, so does the count of words."""
+    count = len(unicode_tokens(text) if method.tokenizer == "unicode" else text.split())
+    if count < method.min_words:
         return "too_short"
-    return "too_long" if count > settings.max_words else ""
+    return "too_long" if count > method.max_words else ""
 
 
 @lru_cache(maxsize=16)
@@ -53,32 +44,32 @@ def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, words))})(?!\w)", re.IGNORECASE)
 
 
-def _blocked_words(text: str, settings: FilterSettings) -> str:
-    return "blocked_word" if settings.blocked and _any_of(settings.blocked).search(text) else ""
+def _blocked_words(text: str, method: Method) -> str:
+    return "blocked_word" if method.blocked_words and _any_of(method.blocked_words).search(text) else ""
 
 
-def _write_a_program(text: str, _: FilterSettings) -> str:
+def _write_a_program(text: str, _: Method) -> str:
     """Ignores case; on capitalised text, which is what the released code looks at, that decides as an exact comparison does."""
     return "write_a_program" if text[: len(_PROGRAM)].lower() == _PROGRAM.lower() else ""
 
 
-def _write_a_program_exact(text: str, _: FilterSettings) -> str:
+def _write_a_program_exact(text: str, _: Method) -> str:
     """Alpaca's variant, which does not capitalise and looks for the exact phrase."""
     return "write_a_program" if text.startswith(_PROGRAM) else ""
 
 
-def _ascii_punctuation(text: str, _: FilterSettings) -> str:
+def _ascii_punctuation(text: str, _: Method) -> str:
     return "starts_with_punctuation" if text and text[0] in string.punctuation else ""
 
 
-def _unicode_punctuation(text: str, settings: FilterSettings) -> str:
+def _unicode_punctuation(text: str, method: Method) -> str:
     """Punctuation and symbols of every script, except the Spanish opening marks: ordinary sentences begin with them."""
     if text and unicodedata.category(text[0])[0] in "PS" and text[0] not in _OPENING_MARKS:
         return "starts_with_punctuation"
-    return _ascii_punctuation(text, settings)
+    return _ascii_punctuation(text, method)
 
 
-def _non_ascii(text: str, _: FilterSettings) -> str:
+def _non_ascii(text: str, _: Method) -> str:
     return "" if text[:1].isascii() else "starts_with_non_ascii"
 
 
@@ -95,17 +86,22 @@ FILTERS: dict[str, Filter] = {
 """All filters by the name that settings use. The order in which a profile names them decides which reason a candidate is given."""
 
 
-def first_failure(text: str, names: Sequence[str], settings: FilterSettings) -> str:
-    """Return the reason code of the first of the filters in `names` that `text` fails, or an empty string when it passes them all.
+def first_failure(text: str, method: Method) -> str:
+    """Return the reason code of the first of the method's filters that `text` fails, or an empty string when it passes them all.
 
     Raises UsageError for a name that is no filter.
     """
-    for name in names:
+    for name in method.filters:
         if name not in FILTERS:
             raise UsageError(f"there is no filter {name!r}", nearest_name(name, FILTERS))
-        if reason := FILTERS[name](text, settings):
+        if reason := FILTERS[name](text, method):
             return reason
     return ""
+
+
+def rule_reason(text: str, score: float, method: Method) -> str:
+    """Return the reason code with which the rule decides an instruction: `novel` accepts it. `score` is its highest ROUGE-L F1."""
+    return first_failure(text, method) or ("novel" if method.is_novel(score) else "not_novel")
 
 
 DecidedPair = tuple[Instance, Verdict, str]
@@ -140,31 +136,24 @@ INSTANCE_RULES: tuple[str, ...] = (*_SINGLE, CONTRADICTORY, DUPLICATE)
 
 
 def decide_instances(
-    parsed: Sequence[Instance],
-    *,
-    truncated: bool,
-    max_instances: int,
-    rng: random.Random,
-    rules: Sequence[str] = INSTANCE_RULES,
-    raw_text: str = "",
-    unparsed: str = UNPARSED,
-    keep_thoughts: bool = True,
+    parsed: Sequence[Instance], method: Method, *, truncated: bool, rng: random.Random, raw_text: str = "", unparsed: str = UNPARSED
 ) -> list[DecidedPair]:
     """Decide about all instances that one completion yielded for a task; the result has them in their order.
 
-    Of a `truncated` completion the last instance goes. Then come the `rules` about single instances; then, if one non-empty input is left
-    with two different outputs, all that is left goes as `contradictory`; then exact duplicates, of which the first stays. More than
+    Of a `truncated` completion the last instance goes. Then come the method's rules about single instances; then, if one non-empty input is
+    left with two different outputs, all that is left goes as `contradictory`; then exact duplicates, of which the first stays. More than
     `max_instances` are sampled with `rng`, which is drawn from only in that case. When nothing was parsed, the result is one rejected
     instance with `raw_text` as its output and `unparsed` as its reason. Unless `keep_thoughts`, instances with a mark of a model's thoughts
     go first of all. Inputs and outputs are taken to be stripped, as the parsers give them.
-    Raises UsageError for a name in `rules` that is no rule.
+    Raises UsageError for the name of a rule that is none.
     """
+    rules, max_instances = method.instance_rules, method.max_instances
     for name in rules:
         if name not in INSTANCE_RULES:
             raise UsageError(f"there is no instance rule {name!r}", nearest_name(name, INSTANCE_RULES))
     if not parsed:
         return [(Instance("", raw_text.strip()), Verdict.REJECTED, unparsed)]
-    reasons = [THINKING if not keep_thoughts and _has_thoughts(each) else _own_fault(each, rules) for each in parsed]
+    reasons = [THINKING if not method.keep_thoughts and _has_thoughts(each) else _own_fault(each, rules) for each in parsed]
     if truncated:
         reasons[-1] = "truncated"
     if CONTRADICTORY in rules and _contradict([instance for instance, reason in zip(parsed, reasons, strict=True) if not reason]):

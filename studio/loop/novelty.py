@@ -88,16 +88,6 @@ class _Standing:
     seed_score: float = 0.0
 
 
-def is_novel(score: float, threshold: float, *, at_threshold: bool) -> bool:
-    """Return whether a candidate whose highest ROUGE-L F1 over the pool is `score` may join it.
-
-    With `at_threshold` a score equal to the threshold passes, as in the released code, which rejects only above 0.7; without, the
-    score must be below it, as the paper says. Floats are compared: many pairs that are 0.7 in mathematics are
-    0.7000000000000001 here as in `rouge_score`.
-    """
-    return score <= threshold if at_threshold else score < threshold
-
-
 class NoveltyIndex:
     """The instructions of a pool, in pool order, ready to be compared with candidates."""
 

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from studio.engine.api import SamplingParams
 from studio.errors import UsageError, nearest_name
-from studio.loop.filters import INSTANCE_RULES
 from studio.loop.prompts import PLACEHOLDERS, builtin_prompt
 
 LEAST_REQUESTS, MOST_REQUESTS = 5, 64
@@ -105,6 +104,15 @@ class Method(Parameters):
     sampling: Sampling
     prompts: Prompts
 
+    def is_novel(self, score: float) -> bool:
+        """Return whether an instruction whose highest ROUGE-L F1 over the pool is `score` may join it.
+
+        With `accept_at_threshold` a score equal to the threshold passes, as in the released code, which rejects only above 0.7; without,
+        the score must be below it, as the paper says. Floats are compared: many pairs that are 0.7 in mathematics are
+        0.7000000000000001 here as in `rouge_score`.
+        """
+        return score <= self.threshold if self.accept_at_threshold else score < self.threshold
+
     def filled(self, text: str) -> str:
         """A stop string or a prompt with what follows from other parameters in it.
 
@@ -175,7 +183,7 @@ def _code() -> Method:
         blocked_words=BLOCKED_WORDS,
         tokenizer="ascii",
         accept_at_threshold=True,
-        instance_rules=INSTANCE_RULES,
+        instance_rules=("same_as_input", "empty_output", "ends_with_colon", "contradictory", "duplicate"),
         line_markers=False,
         early_stop=False,
         stall_rounds=10,

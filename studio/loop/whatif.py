@@ -15,40 +15,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import Protocol
 
 from studio.errors import UsageError
 from studio.loop.filters import FILTERS, OTHER_RULES, first_failure
-from studio.loop.novelty import NoveltyBatch, NoveltyIndex, is_novel
+from studio.loop.novelty import NoveltyBatch, NoveltyIndex
 from studio.loop.runs import overridden, stored_method
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext
-from studio.loop.stages.instructions import filter_settings
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.actions.records import ComparedTask, Effect, HandDecision, Note
 from studio.pool.candidates import RuleDecision
-from studio.pool.records import RunRecord
-from studio.records import Neighbour, Novelty, Verdict
+from studio.pool.pool import Queries
+from studio.records import Novelty, Verdict
 
 PARSER_REASONS = ("truncated", "thinking", "preamble", "unmarked", "malformed_item")
 """Reasons that come before any filter; no other rule could have accepted these candidates."""
 
 _AT_A_TIME = 64
 Progress = Callable[[int], None]
-
-
-class Source(Protocol):
-    """What deciding again asks of a pool; `studio.pool.pool.Queries` is one."""
-
-    def runs(self) -> list[RunRecord]: ...
-    def rule_decisions(self) -> Generator[RuleDecision, None, None]: ...
-    def instructions(self) -> Iterator[tuple[int, str, bool]]: ...
-    def neighbours(self, candidate_id: int) -> tuple[Neighbour, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +94,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Comparison:
+class _Indexes:
     """The texts of one tokeniser that may have to be compared: what was added, and, once needed, all that was there."""
 
     added: NoveltyIndex
@@ -132,12 +121,12 @@ class _Additions:
 
 
 class _Replay:
-    def __init__(self, source: Source, change: Change) -> None:
-        self._source = source
+    def __init__(self, reader: Queries, change: Change) -> None:
+        self._reader = reader
         self._change = change
-        self._runs = {run.id: stored_method(run) for run in source.runs()}
+        self._runs = {run.id: stored_method(run) for run in reader.runs()}
         self._methods: dict[tuple[int, str], tuple[Method, Method]] = {}
-        self._comparisons: dict[str, _Comparison] = {}
+        self._indexes: dict[str, _Indexes] = {}
         self._added: list[tuple[int, str]] = []
         self._removed: set[int] = set()
         self._last_task = 0
@@ -151,7 +140,7 @@ class _Replay:
         method, changed = self._rules(piece[0])
         failures = [self._failure(each, method, changed) for each in piece]
         compared = {place: piece[place].text for place, failure in enumerate(failures) if not failure and piece[place].pinned is None}
-        additions = _Additions(self._comparison(changed.tokenizer).added, compared)
+        additions = _Additions(self._indexes_of(changed.tokenizer).added, compared)
         for place, each in enumerate(piece):
             if each.pinned is not None:
                 self._keep(each, each.pinned)
@@ -173,7 +162,7 @@ class _Replay:
             if score == each.score and changed.threshold == method.threshold and each.reason in ("novel", "not_novel"):
                 # As it was decided; a person may have set the round's threshold afterwards, for the next one.
                 return each.reason
-            return "novel" if is_novel(score, changed.threshold, at_threshold=changed.accept_at_threshold) else "not_novel"
+            return "novel" if changed.is_novel(score) else "not_novel"
 
         score = self._score(each, changed, bound)
         if reason(score) == "not_novel" and each.reason != "novel":
@@ -203,8 +192,8 @@ class _Replay:
         """Let a task with `text` be there for the candidates that follow, or be gone."""
         if accepted:
             self._added.append((-each.candidate_id, text))
-            for comparison in self._comparisons.values():
-                comparison.added.add(-each.candidate_id, text, is_seed=False)
+            for indexes in self._indexes.values():
+                indexes.added.add(-each.candidate_id, text, is_seed=False)
         elif each.task_id is not None:
             self._removed.add(each.task_id)
 
@@ -222,40 +211,40 @@ class _Replay:
             return each.reason
         if changed.filters == method.filters:
             return "" if each.reason in ("novel", "not_novel") else each.reason
-        return first_failure(each.text, changed.filters, filter_settings(changed))
+        return first_failure(each.text, changed)
 
     def _score(self, each: RuleDecision, changed: Method, bound: int) -> float:
         """The highest score over the tasks there were then, without those removed."""
         if each.nearest is None or each.nearest not in self._removed:
             return each.score
         if each.verdict is Verdict.ACCEPTED:
-            for neighbour in self._source.neighbours(each.candidate_id):
+            for neighbour in self._reader.neighbours(each.candidate_id):
                 if neighbour.task_id not in self._removed:
                     return neighbour.score
-        comparison = self._comparison(changed.tokenizer)
-        self._fill(comparison, bound)
-        return comparison.there.batch([each.text]).novelty(0).score
+        indexes = self._indexes_of(changed.tokenizer)
+        self._fill(indexes, bound)
+        return indexes.there.batch([each.text]).novelty(0).score
 
-    def _comparison(self, tokenizer: str) -> _Comparison:
-        if tokenizer not in self._comparisons:
+    def _indexes_of(self, tokenizer: str) -> _Indexes:
+        if tokenizer not in self._indexes:
             split = TOKENIZERS[tokenizer]
-            made = _Comparison(NoveltyIndex(split), NoveltyIndex(split), self._source.instructions())
+            made = _Indexes(NoveltyIndex(split), NoveltyIndex(split), self._reader.instructions())
             made.added.extend((task_id, text, False) for task_id, text in self._added)
-            self._comparisons[tokenizer] = made
-        return self._comparisons[tokenizer]
+            self._indexes[tokenizer] = made
+        return self._indexes[tokenizer]
 
-    def _fill(self, comparison: _Comparison, bound: int) -> None:
+    def _fill(self, indexes: _Indexes, bound: int) -> None:
         """Let `there` hold all tasks below `bound` that are not removed. Those removed later than this have higher ids."""
 
         def until_bound() -> Iterator[tuple[int, str, bool]]:
-            while (row := comparison.waiting or next(comparison.instructions, None)) is not None:
-                comparison.waiting = row if row[0] >= bound else None
-                if comparison.waiting is not None:
+            while (row := indexes.waiting or next(indexes.instructions, None)) is not None:
+                indexes.waiting = row if row[0] >= bound else None
+                if indexes.waiting is not None:
                     return
                 if row[0] not in self._removed:
                     yield row
 
-        comparison.there.extend(until_bound())
+        indexes.there.extend(until_bound())
 
     def _bound(self, piece: list[RuleDecision], place: int) -> int:
         """Tasks with lower ids were there when the candidate was decided: a round's own follow it without a gap."""
@@ -263,14 +252,14 @@ class _Replay:
         return next(following, max(self._last_task, piece[place].nearest or 0) + 1)
 
 
-def what_if(source: Source, change: Change, progress: Progress = lambda _: None) -> Outcome:
+def what_if(reader: Queries, change: Change, progress: Progress = lambda _: None) -> Outcome:
     """Decide all stored candidates again under `change`. `progress` is told how many are done, and may raise to give up.
 
     Without a change the outcome equals what is stored, and there are no flips. Raises PoolError as reading does.
     """
-    replay = _Replay(source, change)
+    replay = _Replay(reader, change)
     done = 0
-    with closing(source.rule_decisions()) as decisions:
+    with closing(reader.rule_decisions()) as decisions:
         for piece in _pieces(decisions):
             replay.decide(piece)
             done += len(piece)

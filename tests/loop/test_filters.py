@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 
 from loop.nasty import any_text
 from studio.errors import UsageError
-from studio.loop.filters import FILTERS, REASONS, FilterSettings, first_failure
-from studio.loop.tokens import TOKENIZERS
+from studio.loop.filters import FILTERS, REASONS, first_failure
+from studio.loop.settings import Method, profile
 
 WORDS = ("image", "go to", "C++")
-PLAIN = FilterSettings(4, 150, WORDS, str.split)
-SCRIPTS = FilterSettings(4, 150, WORDS, TOKENIZERS["unicode"])
+PLAIN = profile("code").model_copy(update={"blocked_words": WORDS})
+SCRIPTS = profile("studio").model_copy(update={"blocked_words": WORDS})
+
+
+def failure(text: str, names: Sequence[str], method: Method = PLAIN) -> str:
+    return first_failure(text, method.model_copy(update={"filters": tuple(names)}))
 
 
 @pytest.mark.parametrize(
@@ -47,29 +53,29 @@ SCRIPTS = FilterSettings(4, 150, WORDS, TOKENIZERS["unicode"])
     ],
 )
 def test_filter(name: str, text: str, reason: str) -> None:
-    assert first_failure(text, [name], PLAIN) == reason
+    assert failure(text, [name]) == reason
 
 
 def test_other_scripts_have_words() -> None:
     chinese = "请把下面的句子翻译成英文"
-    assert first_failure(chinese, ["length"], PLAIN) == "too_short"
-    assert first_failure(chinese, ["length"], SCRIPTS) == ""
-    assert first_failure("翻译", ["length"], SCRIPTS) == "too_short"
+    assert failure(chinese, ["length"]) == "too_short"
+    assert failure(chinese, ["length"], SCRIPTS) == ""
+    assert failure("翻译", ["length"], SCRIPTS) == "too_short"
 
 
 def test_the_first_of_the_named_filters_gives_the_reason() -> None:
-    assert first_failure("(image", ["ascii_punctuation", "length"], PLAIN) == "starts_with_punctuation"
-    assert first_failure("(image", ["length", "ascii_punctuation"], PLAIN) == "too_short"
-    assert first_failure("(image", [], PLAIN) == ""
+    assert failure("(image", ["ascii_punctuation", "length"]) == "starts_with_punctuation"
+    assert failure("(image", ["length", "ascii_punctuation"]) == "too_short"
+    assert failure("(image", []) == ""
 
 
 def test_no_blocked_words() -> None:
-    assert first_failure("an image", ["blocked_words"], FilterSettings(0, 9, (), str.split)) == ""
+    assert failure("an image", ["blocked_words"], PLAIN.model_copy(update={"blocked_words": ()})) == ""
 
 
 def test_unknown_filter() -> None:
     with pytest.raises(UsageError, match="lenght") as caught:
-        first_failure("text", ["lenght"], PLAIN)
+        failure("text", ["lenght"])
     assert "length" in caught.value.hint
 
 
@@ -77,4 +83,4 @@ def test_unknown_filter() -> None:
 def test_every_discard_has_a_reason(text: str) -> None:
     for name in FILTERS:
         for settings in (PLAIN, SCRIPTS):
-            assert first_failure(text, [name], settings) in ("", *REASONS)
+            assert failure(text, [name], settings) in ("", *REASONS)

@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 
 from studio.errors import UsageError
 from studio.loop.filters import INSTANCE_REASONS, INSTANCE_RULES, decide_instances
+from studio.loop.settings import Method, profile
 from studio.records import Instance, Verdict
+
+
+def method(limit: int = 5, rules: tuple[str, ...] = INSTANCE_RULES) -> Method:
+    return profile("code").model_copy(update={"max_instances": limit, "instance_rules": rules})
 
 
 def reasons(*pairs: tuple[str, str], truncated: bool = False, limit: int = 5, rules: tuple[str, ...] = INSTANCE_RULES) -> list[str]:
     parsed = [Instance(*pair) for pair in pairs]
-    decided = decide_instances(parsed, truncated=truncated, max_instances=limit, rng=random.Random(7), rules=rules)
+    decided = decide_instances(parsed, method(limit, rules), truncated=truncated, rng=random.Random(7))
     assert [instance for instance, _, _ in decided] == parsed
     return [reason for _, _, reason in decided]
 
@@ -57,7 +62,7 @@ def test_limit_draws_a_sample() -> None:
 
 def test_generator_is_left_alone_without_need() -> None:
     rng = random.Random(3)
-    decide_instances([Instance("", "a")], truncated=False, max_instances=1, rng=rng)
+    decide_instances([Instance("", "a")], method(1), truncated=False, rng=rng)
     assert rng.getstate() == random.Random(3).getstate()
 
 
@@ -72,7 +77,7 @@ def test_unknown_rule() -> None:
 
 
 def test_nothing_parsed_is_on_record() -> None:
-    decided = decide_instances([], truncated=True, max_instances=5, rng=random.Random(0), raw_text=" what it wrote\n")
+    decided = decide_instances([], method(), truncated=True, rng=random.Random(0), raw_text=" what it wrote\n")
     assert decided == [(Instance("", "what it wrote"), Verdict.REJECTED, "unparsed")]
 
 
@@ -82,7 +87,7 @@ pairs = st.tuples(st.sampled_from(["", "a", "b", "a:"]), st.sampled_from(["", "a
 @given(st.lists(pairs, min_size=1, max_size=12), st.booleans(), st.integers(1, 5), st.sets(st.sampled_from(INSTANCE_RULES)))
 def test_every_decision_has_its_reason(found: list[tuple[str, str]], truncated: bool, limit: int, rules: set[str]) -> None:
     parsed = [Instance(*pair) for pair in found]
-    decided = decide_instances(parsed, truncated=truncated, max_instances=limit, rng=random.Random(1), rules=tuple(rules))
+    decided = decide_instances(parsed, method(limit, tuple(rules)), truncated=truncated, rng=random.Random(1))
     assert [instance for instance, _, _ in decided] == parsed
     kept = [reason for _, verdict, reason in decided if verdict is Verdict.ACCEPTED]
     assert set(kept) <= {"valid"}

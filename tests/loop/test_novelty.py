@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from studio.loop import novelty as module
-from studio.loop.novelty import NoveltyIndex, is_novel
+from studio.loop.novelty import NoveltyIndex
 from studio.loop.tokens import TOKENIZERS, Tokenizer, Vocabulary, ascii_tokens, unicode_tokens
 from studio.records import Neighbour, Novelty
 
@@ -46,7 +46,7 @@ def check(pool: Pool, batches: Sequence[Sequence[str]], threshold: float = 0.7) 
             assert found.seed_score == expected.seed_score
             assert found.mean == pytest.approx(expected.mean, abs=1e-12)
             assert batch.novelty(place) == found
-            if is_novel(found.score, threshold, at_threshold=True):
+            if found.score <= threshold:
                 task_id = 1000 + len(pool)
                 batch.accept(place, task_id)
                 pool.append((task_id, text, False))
@@ -160,11 +160,3 @@ def test_long_texts(length: int) -> None:
     found = index.batch([text, "w1"])
     assert found.novelty(0).score == 1.0
     assert found.novelty(1).neighbours[0] == Neighbour(2, 1.0)
-
-
-def test_threshold() -> None:
-    assert is_novel(0.7, 0.7, at_threshold=True)
-    assert not is_novel(0.7, 0.7, at_threshold=False)
-    assert not is_novel(0.7000000000000001, 0.7, at_threshold=True)
-    assert is_novel(0.6999999999999998, 0.7, at_threshold=False)
-    assert not is_novel(0.71, 0.7, at_threshold=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from studio.errors import UsageError
+from studio.loop.filters import FILTERS, INSTANCE_RULES
 from studio.loop.settings import PROFILES, Decoding, Method, profile
 
 
@@ -102,3 +103,16 @@ def test_an_unknown_profile_names_the_nearest() -> None:
     with pytest.raises(UsageError) as raised:
         profile("papper")
     assert "'paper'" in raised.value.hint
+
+
+def test_threshold() -> None:
+    code, paper = profile("code"), profile("paper")
+    assert code.is_novel(0.7) and not paper.is_novel(0.7)
+    assert not code.is_novel(0.7000000000000001)
+    assert paper.is_novel(0.6999999999999998)
+    assert not code.is_novel(0.71)
+
+
+def test_the_rules_that_settings_name_are_there() -> None:
+    assert profile("code").instance_rules == INSTANCE_RULES
+    assert all(set(profile(name).filters) <= set(FILTERS) for name in PROFILES)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loop import released_code
 from loop.nasty import any_text
 from studio.engine.scripted import ScriptedEngine
-from studio.loop.filters import INSTANCE_REASONS, INSTRUCTION_REASONS, FilterSettings, decide_instances, first_failure
+from studio.loop.filters import INSTANCE_REASONS, INSTRUCTION_REASONS, decide_instances, first_failure
 from studio.loop.parsing import parse_input_first, parse_instructions, parse_output_first, parse_triples
 from studio.loop.sampling import in_context_tasks
 from studio.loop.session import Goal, Session
@@ -31,10 +31,9 @@ many = settings(max_examples=500, deadline=None)
 
 
 def kept_instructions(text: str, truncated: bool) -> list[str]:
-    heuristics = FilterSettings(CODE.min_words, CODE.max_words, CODE.blocked_words, str.split)
     kept = []
     for candidate in parse_instructions(text, truncated=truncated, keep_complete=CODE.keep_complete, capitalize=CODE.capitalize):
-        reason = candidate.discard or first_failure(candidate.text, CODE.filters, heuristics)
+        reason = candidate.discard or first_failure(candidate.text, CODE)
         assert not reason or reason in INSTRUCTION_REASONS
         if not reason:
             kept.append(candidate.text)
@@ -42,10 +41,9 @@ def kept_instructions(text: str, truncated: bool) -> list[str]:
 
 
 def kept_triples(text: str, truncated: bool) -> list[tuple[str, str | None, str | None]]:
-    heuristics = FilterSettings(ALPACA.min_words, ALPACA.max_words, ALPACA.blocked_words, str.split)
     kept = []
     for candidate in parse_triples(text, first_number=4, truncated=truncated):
-        reason = candidate.discard or first_failure(candidate.text, ALPACA.filters, heuristics)
+        reason = candidate.discard or first_failure(candidate.text, ALPACA)
         assert not reason or reason in INSTRUCTION_REASONS
         if not reason:
             kept.append((candidate.text, candidate.input, candidate.output))
@@ -54,7 +52,11 @@ def kept_triples(text: str, truncated: bool) -> list[tuple[str, str | None, str 
 
 def kept_pairs(parsed: list[Instance], text: str, truncated: bool) -> list[tuple[str, str]]:
     decided = decide_instances(
-        parsed, truncated=truncated, max_instances=10**6, rng=random.Random(0), rules=CODE.instance_rules, raw_text=text
+        parsed,
+        CODE.model_copy(update={"max_instances": 10**6, "keep_thoughts": True}),
+        truncated=truncated,
+        rng=random.Random(0),
+        raw_text=text,
     )
     assert [instance for instance, _, _ in decided] == parsed or [reason for _, _, reason in decided] == ["unparsed"]
     assert {reason for _, _, reason in decided} <= set(INSTANCE_REASONS)

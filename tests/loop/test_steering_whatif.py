@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError, UsageError
-from studio.loop.novelty import NoveltyIndex, is_novel
+from studio.loop.novelty import NoveltyIndex
 from studio.loop.runs import stored_method
 from studio.loop.session import Goal, Session
 from studio.loop.tokens import TOKENIZERS
@@ -118,7 +118,7 @@ def one_by_one(pool: Queries, change: Change) -> dict[int, str]:
     index.extend(row for row in pool.instructions() if pool.task_candidate(row[0]) is None)
     flips = {}
     for each in pool.rule_decisions():
-        novel = is_novel(index.batch([each.text]).novelty(0).score, method.threshold, at_threshold=method.accept_at_threshold)
+        novel = method.is_novel(index.batch([each.text]).novelty(0).score)
         reason = each.reason if each.reason not in ("novel", "not_novel") else "novel" if novel else "not_novel"
         if each.pinned is None and (reason == "novel") != (each.reason == "novel"):
             flips[each.candidate_id] = reason

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from studio.engine.scripted import ScriptedEngine
-from studio.loop.filters import FILTERS, first_failure
-from studio.loop.novelty import NoveltyIndex, is_novel
+from studio.loop.filters import FILTERS, rule_reason
+from studio.loop.novelty import NoveltyIndex
 from studio.loop.runs import stored_method
 from studio.loop.session import Goal
-from studio.loop.stages.instructions import filter_settings
 from studio.loop.tokens import TOKENIZERS
 from studio.loop.whatif import PARSER_REASONS, Change, what_if
 from studio.pool.pool import Pool, Queries
@@ -49,9 +48,7 @@ def naive(pool: Queries, change: Change) -> dict[int, tuple[str, float]]:
             task_id, text, seed = outside.pop(0)
             index.add(task_id, text, is_seed=seed)
         score = index.batch([each.text]).novelty(0).score
-        reason = each.reason if each.reason in PARSER_REASONS else first_failure(each.text, method.filters, filter_settings(method))
-        if not reason:
-            reason = "novel" if is_novel(score, method.threshold, at_threshold=method.accept_at_threshold) else "not_novel"
+        reason = each.reason if each.reason in PARSER_REASONS else rule_reason(each.text, score, method)
         if reason == "novel":
             index.add(each.task_id or 10**6 + each.candidate_id, each.text, is_seed=False)
         found[each.candidate_id] = (reason, score)

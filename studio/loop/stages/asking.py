@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -109,48 +109,61 @@ def complete(context: StageContext, current: RoundRecord, stage: Stage, next_sta
     """Complete the requests planned for `stage`, all in one batch, and store the completions.
 
     Those of a model on this machine are stored in one transaction; a server's each as it finishes, because it was paid for. Those answered
-    already are not asked again: an earlier session got that far; nor those about tasks that a person has retired since. What had come when
-    the user cancelled is kept, apart from the completions.
+    already are not asked again: an earlier session got that far; nor those about tasks that a person has retired since.
     Raises StageCancelled when the user cancelled first, and ModelError when the engine failed or refused every request.
     """
     planned = _open_requests(context, current, stage)
     if not planned and next_stage is None:
         return
-    yield RequestsSent(stage, len(planned))
-    paid_for = context.engine.info.is_server
-    open_answers: dict[int, Completion] = {}
     stored: set[int] = set()
-    requests = [Request(each.prefix, each.suffix, each.params, each.seed) for each in planned]
-    for event in context.engine.stream(requests, context.cancel) if requests else ():
-        match event:
-            case TextPiece(index, text):
-                yield TextStreamed(stage, planned[index].ordinal, text)
-            case Finished(index, completion):
-                if paid_for and completion.finish_reason not in _NO_ANSWER:
-                    context.pool.store_answers(current.id, [(planned[index].id, completion)], None)
-                    stored.add(index)
-                else:
-                    open_answers[index] = completion
-                yield RequestFinished(stage, planned[index].ordinal, completion)
-            case Restarted(attempt, cause):
-                open_answers.clear()
-                yield EngineRestarted(stage, attempt, cause)
-            case Retried(index, attempt, cause, wait):
-                yield RequestRetried(stage, planned[index].ordinal, attempt, cause, wait)
-            case EngineNoted(text):
-                yield from context.note(text)
-    answers = [(planned[index].id, completion) for index, completion in sorted(open_answers.items())]
-    if context.cancel.cancelled and (len(answers) + len(stored) < len(planned) or _any_cancelled(open_answers)):
+
+    def store(index: int, completion: Completion) -> None:
+        if context.engine.info.is_server and completion.finish_reason not in _NO_ANSWER:
+            context.pool.store_answers(current.id, [(planned[index].id, completion)], None)
+            stored.add(index)
+
+    come = yield from send(context, stage, [(each.ordinal, each) for each in planned], store)
+    answers = [(planned[index].id, completion) for index, completion in sorted(come.items()) if index not in stored]
+    missing = len(planned) - len(stored) - len(answers)
+    if context.cancel.cancelled and (missing or any(each.finish_reason is FinishReason.CANCELLED for _, each in answers)):
         raise StageCancelled
-    if len(answers) + len(stored) < len(planned):
-        raise ModelError(f"the engine answered {len(answers) + len(stored)} of {len(planned)} requests", "run the same command to go on")
+    if missing:
+        raise ModelError(f"the engine answered {len(planned) - missing} of {len(planned)} requests", "run the same command to go on")
     if answers and not stored and all(each.finish_reason is FinishReason.REFUSED for _, each in answers):
         _require_answers(context, current, stage, answers[0][1])
     context.pool.store_answers(current.id, answers, next_stage)
 
 
-def _any_cancelled(completions: Mapping[int, Completion]) -> bool:
-    return any(each.finish_reason is FinishReason.CANCELLED for each in completions.values())
+def send(
+    context: StageContext,
+    stage: Stage,
+    planned: Sequence[tuple[int, PlannedRequest | StoredRequest]],
+    finished: Callable[[int, Completion], None] = lambda _index, _completion: None,
+) -> Generator[Event, None, dict[int, Completion]]:
+    """Hand (ordinal, request) pairs to the engine together and tell how they go; return the completions by their place in `planned`.
+
+    `finished` is called as each is there, before it is told of. Where the engine was started again, what it had said before is void.
+    """
+    ordinals = [ordinal for ordinal, _ in planned]
+    yield RequestsSent(stage, len(planned))
+    come: dict[int, Completion] = {}
+    requests = [Request(each.prefix, each.suffix, each.params, each.seed) for _, each in planned]
+    for event in context.engine.stream(requests, context.cancel) if requests else ():
+        match event:
+            case TextPiece(index, text):
+                yield TextStreamed(stage, ordinals[index], text)
+            case Finished(index, completion):
+                come[index] = completion
+                finished(index, completion)
+                yield RequestFinished(stage, ordinals[index], completion)
+            case Restarted(attempt, cause):
+                come.clear()
+                yield EngineRestarted(stage, attempt, cause)
+            case Retried(index, attempt, cause, wait):
+                yield RequestRetried(stage, ordinals[index], attempt, cause, wait)
+            case EngineNoted(text):
+                yield from context.note(text)
+    return come
 
 
 def _require_answers(context: StageContext, current: RoundRecord, stage: Stage, refused: Completion) -> None:

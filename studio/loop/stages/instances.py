@@ -130,13 +130,11 @@ def _decide_instances(
     current, ordinal = place
     decisions = decide_instances(
         parsed,
-        raw_text=answer.text,
+        context.method,
         truncated=answer.truncated,
-        unparsed=THINKING if answer.missing else UNPARSED,
-        keep_thoughts=context.method.keep_thoughts,
-        rules=context.method.instance_rules,
-        max_instances=context.method.max_instances,
         rng=generator(context.seed, current.number, Stage.INSTANCES, ordinal),
+        raw_text=answer.text,
+        unparsed=THINKING if answer.missing else UNPARSED,
     )
     return [
         DecidedInstance(task_id, request_id, instance.input, instance.output, verdict, reason) for instance, verdict, reason in decisions

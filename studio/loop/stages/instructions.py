@@ -10,16 +10,14 @@ from dataclasses import dataclass, replace
 
 from studio.engine.api import RepeatRule
 from studio.loop.events import CandidateDecided, Event
-from studio.loop.filters import FilterSettings, first_failure
+from studio.loop.filters import rule_reason
 from studio.loop.lists import split_list
-from studio.loop.novelty import is_novel
 from studio.loop.parsing import ParsedCandidate, parse_instructions, parse_triples
 from studio.loop.prompts import numbered, numbered_triples
 from studio.loop.sampling import generator, in_context_tasks
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, answer_of, first_mark
-from studio.loop.tokens import unicode_tokens
 from studio.pool.records import DecidedCandidate, PlannedRequest, RoundRecord
 from studio.records import Origin, Stage, Task, TaskState, Verdict
 
@@ -146,16 +144,12 @@ def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[E
 
 
 def _decide_candidates(context: StageContext, candidates: Sequence[_Candidate], decided: list[DecidedCandidate]) -> Iterator[Event]:
-    heuristics = filter_settings(context.method)
     batch = context.index.batch([candidate.parsed.text for candidate in candidates])
     next_id = context.pool.next_task_id()
     for position, candidate in enumerate(candidates):
         parsed = candidate.parsed
         novelty = batch.novelty(position)
-        reason = parsed.discard or first_failure(parsed.text, context.method.filters, heuristics)
-        if not reason:
-            novel = is_novel(novelty.score, context.method.threshold, at_threshold=context.method.accept_at_threshold)
-            reason = "novel" if novel else "not_novel"
+        reason = parsed.discard or rule_reason(parsed.text, novelty.score, context.method)
         accepted = reason == "novel"
         task_id = next_id if accepted else None
         verdict = Verdict.ACCEPTED if accepted else Verdict.REJECTED
@@ -192,9 +186,3 @@ def parse_candidates(method: Method, answer: Answer, first_number: int) -> list[
     if method.keep_thoughts:
         return parsed
     return [replace(each, discard=THINKING) if not each.discard and first_mark(each.text) else each for each in parsed]
-
-
-def filter_settings(method: Method) -> FilterSettings:
-    """The parameters of the heuristics; where the tokeniser knows other scripts, so does the count of words."""
-    words = unicode_tokens if method.tokenizer == "unicode" else str.split
-    return FilterSettings(method.min_words, method.max_words, method.blocked_words, words)

@@ -16,7 +16,6 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
-from studio.loop.novelty import is_novel
 from studio.loop.session import Session
 from studio.loop.settings import Method
 from studio.pool.pool import Queries
@@ -104,7 +103,7 @@ class EditDialog(Dialog[None]):
         if number != self._asked:
             return
         threshold = method.threshold
-        novel = is_novel(novelty.score, threshold, at_threshold=method.accept_at_threshold)
+        novel = method.is_novel(novelty.score)
         words = (f" new, below {threshold:g}", "$success") if novel else (f" not new, the threshold is {threshold:g}", "$error")
         width = max(self.query_one("#score").content_size.width, 20)
         self._say(
