@@ -12,13 +12,13 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
+import rich.progress
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, TextColumn
 from rich.text import Text
 
 from studio.engine.api import CancelToken, EngineInfo
+from studio.engine.opening import bytes_to_hash
 from studio.errors import Interrupted, Stalled, StudioError, UsageError
 from studio.launch import Opening, RunRequest
 from studio.loop.events import (
@@ -43,6 +43,18 @@ from studio.pool.pool import Pool
 from studio.text import display_line
 
 REASONS_SHOWN = 4
+_LONG_TO_HASH = 1_000_000_000
+"""Bytes of a model from which on hashing it takes seconds, which are announced."""
+
+
+class _Bars(rich.progress.Progress):
+    """A bar with words beside it, and lines of text below."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """The bar, and what is said below it."""
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            yield Text(task.fields["below"])
 
 
 class Progress:
@@ -61,16 +73,16 @@ class Progress:
         self._drafts = 0
         self._falling: Counter[str] = Counter()
         self._retried: dict[str, float] = {}
-        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        words = TextColumn("{task.description}", markup=False)
+        self._bars = _Bars(BarColumn(30), words, console=console, refresh_per_second=4, transient=True, disable=not console.is_terminal)
+        self._bar = self._bars.add_task("", total=target, completed=generated, below="")
 
     def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
+        self._bars.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._live:
-            self._live.stop()
+        self._bars.stop()
 
     def show(self, event: Event, summary: Summary) -> None:
         """Take in `event`; `summary` has it already."""
@@ -108,24 +120,17 @@ class Progress:
                 self._generated = event.generated
                 self._drafts = 0
                 self._falling.clear()
-                if self._live is None:
+                if self._bars.disable:
                     self._note(f"{self._counts()} · {self._rates(summary)} · {self._reasons(summary)}")
             case _:
                 return
-        if self._live:
-            self._live.update(self._view(summary))
+        if not self._bars.disable:
+            work = f"{self._stage} {self._done}/{self._sent}" if self._sent else self._stage
+            below = f"{self._rates(summary)}\n{self._reasons(summary)}"
+            self._bars.update(self._bar, completed=self._generated, description=f"{self._counts()} · {work}", below=below)
 
     def _note(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    def _view(self, summary: Summary) -> Group:
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True)
-        bar = ProgressBar(total=self._target, completed=self._generated, width=30, pulse=self._target is None)
-        work = f"{self._stage} {self._done}/{self._sent}" if self._sent else self._stage
-        grid.add_row(bar, Text(f"{self._counts()} · {work}"))
-        return Group(grid, Text(self._rates(summary)), Text(self._reasons(summary)))
 
     def _counts(self) -> str:
         of_target = f"{self._generated} of {self._target}" if self._target else f"{self._generated}"
@@ -165,6 +170,8 @@ def run_headless(asked: RunRequest, console: Console) -> Summary:
         for note in opening.notes:
             console.print(f"note: {display_line(note)}", markup=False, highlight=False, soft_wrap=True)
         console.print(f"loading {display_line(opening.model) or 'the bundled model'} ...", markup=False, highlight=False, soft_wrap=True)
+        if (unread := bytes_to_hash(opening.model)) >= _LONG_TO_HASH:
+            console.print(f"reading all {unread / 1e9:.1f} GB of it, once, for its sha256 ...", highlight=False)
         started = opening.start()
         session = started.session()
         _announce(console, started.pool, started.run, started.engine.info)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from studio.engine.api import EngineInfo
 from studio.engine.options import MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
-from studio.headless import Progress
-from studio.launch import engine_options, model_of
-from studio.loop.events import EngineRestarted, Summary
-from studio.loop.runs import Intent, RunOptions, begin, intent, stored_engine
+from studio.headless import Progress, run_headless
+from studio.launch import RunRequest, engine_options, model_of
+from studio.loop.events import EngineRestarted, RequestsSent, Summary
+from studio.loop.runs import Configuration, Intent, RunOptions, begin, intent, stored_engine
 from studio.loop.session import Goal
 from studio.pool.pool import Pool
 from studio.records import Stage
@@ -111,9 +113,25 @@ def test_progress_on_a_terminal_counts_drafts_as_they_come(tmp_path: Path) -> No
         for event in play(tmp_path / "pool.db", Goal(rounds=1)):
             summary.add(event)
             progress.show(event, summary)
-            view = progress._view(summary)
             out.truncate(0)
-            console.print(view)
+            progress._bars.refresh()
             if "in this round" in out.getvalue():
                 break
     assert "accepted 0 of 30 (+1 in this round)" in out.getvalue()
+
+
+def test_what_is_shown_on_a_terminal_is_never_markup() -> None:
+    out = StringIO()
+    summary = Summary("pool.db", 1, rejected=Counter({"[red]reason[/red]": 1}), candidates=1)
+    with Progress(Console(file=out, width=120, force_terminal=True), generated=0, target=None) as progress:
+        progress.show(RequestsSent(Stage.INSTRUCTIONS, 2), summary)
+        progress.show(EngineRestarted(Stage.INSTRUCTIONS, 1, "[bold]gone[/]"), summary)
+        progress._bars.refresh()
+    assert "rejected: [red]reason[/red] 1" in out.getvalue() and "([bold]gone[/])" in out.getvalue()
+
+
+def test_a_large_model_that_is_to_be_hashed_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = StringIO()
+    monkeypatch.setattr("studio.headless.bytes_to_hash", lambda _: 42_300_000_000)
+    run_headless(RunRequest(tmp_path / "pool.db", Configuration(RunOptions(model="scripted", rounds=1))), Console(file=out, width=200))
+    assert "reading all 42.3 GB of it, once, for its sha256 ..." in out.getvalue()

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from studio.engine.adapter import check_adapter, refuse_adapter
 from studio.engine.api import Engine
-from studio.engine.catalog import find_model, identify
+from studio.engine.catalog import find_model, identify, known_sha256
 from studio.engine.model_file import read_model
 from studio.engine.not_gguf import refuse_downloads
 from studio.engine.options import MAX_PARALLEL, EngineOptions
 from studio.engine.remote.address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
+from studio.errors import ModelError
 
 
 def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine:
@@ -40,3 +41,14 @@ def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine
     from studio.engine.process.client import ProcessEngine
 
     return ProcessEngine(identity, options)
+
+
+def bytes_to_hash(model: str) -> int:
+    """How many bytes of model files `open_engine` has to read whole first, for their sha256; 0 where it is known or nothing is read."""
+    if model == SCRIPTED_MODEL or is_address(model):
+        return 0
+    try:
+        header = read_model(find_model(model))
+    except ModelError:
+        return 0
+    return 0 if known_sha256(header) else header.file_size

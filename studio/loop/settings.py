@@ -83,7 +83,9 @@ class Method(Parameters):
     requests_per_round: int = Field(
         5, ge=0, le=1024, description="instruction requests a round; 0: as many as run at once and --target needs, 5 to 64"
     )
-    classification_only: bool = Field(False, description="ask for classification tasks only, from classification seeds")
+    classification_only: bool = Field(
+        False, description="ask for classification tasks only, from tasks that are; of unknown ones where those do not fill a prompt"
+    )
     keep_complete: bool = Field(description="a truncated list loses its last item only, not all of them")
     capitalize: bool = Field(description="upper-case the first letter and lower-case the rest, as the released code does")
     filters: tuple[str, ...] = Field(description="heuristic filters, in order")

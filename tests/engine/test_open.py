@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from studio.engine.api import CancelToken, EngineEvent, FinishReason, Restarted, TextPiece
+from studio.engine.catalog import file_sha256
 from studio.engine.llama.engine import LlamaEngine
-from studio.engine.opening import open_engine
+from studio.engine.opening import bytes_to_hash, open_engine
 from studio.engine.options import EngineOptions
 from studio.engine.process.client import ProcessEngine
 from studio.engine.scripted import ScriptedEngine
@@ -34,6 +35,14 @@ def test_a_text_file_and_a_truncated_model_are_refused_before_anything_is_loaded
         (tmp_path / "half.gguf").write_bytes(source.read(3_000_000))
     with pytest.raises(ModelError, match="truncated: 95,362,432 bytes"):
         open_engine(str(tmp_path / "half.gguf"))
+
+
+def test_what_is_to_be_hashed_is_known_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(bundled_identity().path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert bytes_to_hash(str(path)) == path.stat().st_size
+    file_sha256(path)
+    assert [bytes_to_hash(model) for model in (str(path), "scripted", "http://127.0.0.1:9/v1#m", "nowhere.gguf")] == [0] * 4
 
 
 @pytest.mark.real_model

@@ -116,3 +116,7 @@ def test_threshold() -> None:
 def test_the_rules_that_settings_name_are_there() -> None:
     assert profile("code").instance_rules == INSTANCE_RULES
     assert all(set(profile(name).filters) <= set(FILTERS) for name in PROFILES)
+
+
+def test_what_classification_only_draws_is_said() -> None:
+    assert "unknown" in (Method.model_fields["classification_only"].description or "")
