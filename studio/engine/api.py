@@ -149,6 +149,30 @@ class Noted:
 EngineEvent = TextPiece | Finished | Restarted | Retried | Noted
 
 
+class OpenRequests:
+    """The requests of a batch that have not ended, and their texts as far as they have been told."""
+
+    def __init__(self, count: int) -> None:
+        self._texts = dict.fromkeys(range(count), "")
+
+    def note(self, event: EngineEvent) -> EngineEvent:
+        """Take note of an event and return it."""
+        match event:
+            case TextPiece(index, text):
+                self._texts[index] += text
+            case Retried(index):
+                self._texts[index] = ""
+            case Finished(index):
+                del self._texts[index]
+        return event
+
+    def cancelled(self) -> Iterator[Finished]:
+        """End every request that has not ended, with the text that was told; its token counts are not known."""
+        for index, text in self._texts.items():
+            yield Finished(index, Completion(text, FinishReason.CANCELLED, 0, 0))
+        self._texts.clear()
+
+
 class CancelToken:
     """Asks a running batch to stop; safe to set from another thread or a signal handler."""
 

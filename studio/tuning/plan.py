@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from studio.engine.gguf import Gguf
 from studio.engine.llama.setup import gigabytes
-from studio.engine.llama.vocab import Vocabulary
+from studio.engine.llama.vocab import open_vocabulary
 from studio.engine.model_file import read_whole
 from studio.errors import ModelError, PoolError
 from studio.pool.studies.trainings import Side
@@ -198,7 +198,7 @@ def prepare(job: Job) -> Plan:
 
 def _tokens(job: Job) -> tuple[list[Tokens], list[Tokens], int]:
     """Return the examples of both sides that are short enough, and how many are not."""
-    vocabulary = Vocabulary(Path(job.model))
+    vocabulary = open_vocabulary(Path(job.model))
     try:
         sides = {side: [tokenise(record, vocabulary) for record in job.records(side)] for side in Side}
     finally:

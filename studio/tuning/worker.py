@@ -15,7 +15,7 @@ from dataclasses import asdict
 
 from studio.engine.api import CancelToken
 from studio.engine.llama.log import LOG
-from studio.engine.process.child import Inbox, Outbox
+from studio.engine.process.child import Inbox, Outbox, connect
 from studio.engine.process.pipe import ChildDied, ChildProcess
 from studio.errors import ModelError, PoolError, StudioError, UsageError
 from studio.tuning.job import Ended, Event, Job, Prepared, Resumed, Step, Validated, event_of, message_of, read_record
@@ -29,14 +29,12 @@ _ERRORS: dict[str, type[StudioError]] = {"ModelError": ModelError, "PoolError": 
 
 
 def main() -> None:
-    """Serve the studio on standard input and output. Whatever else writes to standard output lands in the log (standard error)."""
+    """Prepare and train what the studio asks for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
     # Everything is on this machine; a library that looks elsewhere would only wait for a network that may not be there.
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
-    outbox = Outbox(os.dup(1))
-    os.dup2(2, 1)
-    inbox = Inbox(0)
+    inbox, outbox = connect()
     LOG.sink = sys.stderr
     try:
         _serve(inbox, outbox)

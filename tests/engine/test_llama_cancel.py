@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from studio.engine.api import CancelToken, EngineEvent, Finished, FinishReason
-from studio.engine.llama.context import BatchRows
+from studio.engine.llama.context import LlamaContext
 from studio.engine.llama.engine import LlamaEngine
 from support.engines import TEMPLATE, animal_requests, complete, request
 
@@ -21,27 +21,27 @@ LONG = "The quick brown fox jumps over the lazy dog. " * 400
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """How each call of llama_decode ended: True evaluated, False aborted."""
     results: list[bool] = []
-    original = BatchRows.evaluate
+    original = LlamaContext.evaluate
 
-    def evaluate(self: BatchRows) -> bool:
+    def evaluate(self: LlamaContext) -> bool:
         results.append(original(self))
         return results[-1]
 
-    monkeypatch.setattr(BatchRows, "evaluate", evaluate)
+    monkeypatch.setattr(LlamaContext, "evaluate", evaluate)
     return results
 
 
 def cancel_during_evaluation(cancel: CancelToken, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Cancel from another thread once call `number` of llama_decode has begun."""
-    original: Callable[[BatchRows], bool] = BatchRows.evaluate
+    original: Callable[[LlamaContext], bool] = LlamaContext.evaluate
     calls = iter(range(1, 1000))
 
-    def evaluate(self: BatchRows) -> bool:
+    def evaluate(self: LlamaContext) -> bool:
         if next(calls) == number:
             threading.Thread(target=cancel.cancel).start()
         return original(self)
 
-    monkeypatch.setattr(BatchRows, "evaluate", evaluate)
+    monkeypatch.setattr(LlamaContext, "evaluate", evaluate)
 
 
 @pytest.mark.parametrize("prefix", ["", LONG], ids=["prompt", "prefix"])

@@ -11,7 +11,6 @@ from typing import Any
 import llama_cpp
 import pytest
 
-import studio.engine.llama.model as llama_load
 import studio.engine.llama.model as llama_model
 from studio.engine.catalog import identify
 from studio.engine.llama.engine import LlamaEngine
@@ -142,13 +141,13 @@ def test_weights_that_do_not_fit_a_gpu_leave_layers_behind(monkeypatch: pytest.M
     gpu = Device("CUDA0", "fake", DeviceKind.GPU, 10**11, 10**11)
     monkeypatch.setattr(llama_model, "list_devices", lambda: (gpu,))
     asked: list[int] = []
-    original = llama_load.load_model
+    original = llama_model.load_model
 
-    def load(lib: Any, path: str, gpu_layers: int, *, plain: bool) -> Any:
+    def load(path: str, gpu_layers: int, *, plain: bool) -> Any:
         asked.append(gpu_layers)
         if gpu_layers < 0 or gpu_layers > 20:
             raise OutOfMemory("no memory for the weights")
-        return original(lib, path, gpu_layers, plain=plain)
+        return original(path, gpu_layers, plain=plain)
 
     monkeypatch.setattr(llama_model, "load_model", load)
     engine = LlamaEngine(bundled_identity(), EngineOptions(threads=1))

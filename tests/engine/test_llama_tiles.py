@@ -9,7 +9,7 @@ import llama_cpp
 import numpy as np
 import pytest
 
-from studio.engine.llama.context import PLAIN_NOTICE, BatchRows, try_tiles
+from studio.engine.llama.context import PLAIN_NOTICE, Cores, LlamaContext, try_tiles
 from studio.engine.llama.model import LlamaModel
 from studio.engine.options import EngineOptions
 from support.engines import bundled_identity
@@ -24,8 +24,13 @@ class _Lib:
         self.logits: list[bool] = []
         self.steps: list[str] = []
         monkeypatch.setattr(llama_cpp, "llama_print_system_info", lambda: described)
-        for name in ("llama_batch_init", "llama_decode", "llama_batch_free", "llama_memory_clear"):
+        for name in ("llama_batch_init", "llama_decode", "llama_memory_clear"):
             monkeypatch.setattr(llama_cpp, name, getattr(self, name))
+        monkeypatch.setattr(llama_cpp, "llama_n_ctx", lambda _: 8)
+        monkeypatch.setattr(llama_cpp, "llama_get_memory", lambda handle: f"memory of {handle}")
+        monkeypatch.setattr(llama_cpp, "llama_set_n_threads", lambda *_: None)
+        vocabulary: Any = None
+        self.context = LlamaContext("it", vocabulary, parallel=1, rows=8, cores=Cores(1))
 
     def llama_batch_init(self, rows: int, _embedding: int, _sequences: int) -> Any:
         return SimpleNamespace(
@@ -38,27 +43,21 @@ class _Lib:
         self.steps.append(f"decode {context}")
         return 0
 
-    def llama_batch_free(self, _batch: Any) -> None:
-        self.steps.append("free")
-
     def llama_memory_clear(self, memory: str, _data: bool) -> None:
         self.steps.append(f"clear {memory}")
 
 
-CONTEXT: Any = SimpleNamespace(handle="it", memory="memory of it", take_cores=lambda: None)
-
-
 def test_two_rows_are_computed_and_forgotten_where_tiles_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     lib = _Lib(monkeypatch, b"CPU : AVX2 = 1 | AMX_INT8 = 1 | REPACK = 1 | ")
-    try_tiles(CONTEXT)
-    assert lib.rows == [(0, 0, 0), (0, 1, 0)] and lib.logits == [False, True]
-    assert lib.steps == ["decode it", "free", "clear memory of it"]
+    try_tiles(lib.context)
+    assert lib.rows == [(0, 0, 0), (0, 1, 0)] and lib.logits[:2] == [False, True]
+    assert lib.steps == ["decode it", "clear memory of it"]
 
 
 @pytest.mark.parametrize("described", [b"CPU : AVX2 = 1 | REPACK = 1 | ", b"CPU : AMX_INT8 = 0 | ", b""])
 def test_nothing_is_computed_elsewhere(monkeypatch: pytest.MonkeyPatch, described: bytes) -> None:
     lib = _Lib(monkeypatch, described)
-    try_tiles(CONTEXT)
+    try_tiles(lib.context)
     assert not lib.steps
 
 
@@ -67,13 +66,12 @@ def test_without_them_the_model_predicts_the_same_and_says_that_it_is_slower() -
     predicted = []
     for plain in (False, True):
         model = LlamaModel(bundled_identity().path, EngineOptions(context=512, threads=1, parallel=1, contexts=1), plain=plain)
-        assert model.shape.notices == ((PLAIN_NOTICE,) if plain else ())
-        batch = BatchRows(model.contexts[0], model.shape.batch)
-        batch.add(model.tokenise("Name three rivers that flow through Germany, and the seas they reach."), 0, 0, wants_logits=True)
-        assert batch.evaluate()
-        row = llama_cpp.llama_get_logits_ith(model.contexts[0].handle, -1)
-        predicted.append(np.ctypeslib.as_array(row, (1, model.vocab_size)).astype(np.float64))
-        batch.close()
+        assert model.notices == ((PLAIN_NOTICE,) if plain else ())
+        [context] = model.contexts
+        tokens = model.vocabulary.tokenise("Name three rivers that flow through Germany, and the seas they reach.", begin=True)
+        row = context.add(tokens, 0, 0, wants_logits=True)
+        assert context.evaluate()
+        predicted.append(context.logits(row)[None].astype(np.float64))
         model.close()
     # Sums over the same products in another order, and inputs rounded to 8 bits in other blocks.
     assert divergence(*predicted) < 0.02

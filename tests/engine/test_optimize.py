@@ -16,7 +16,7 @@ import pytest
 import studio.engine.llama.optimize_worker as optimize_worker
 from studio.engine import optimize as module
 from studio.engine.gguf import read_gguf
-from studio.engine.llama.optimize_worker import FILE_TYPE_NUMBERS, MeasuredModel, quantise
+from studio.engine.llama.optimize_worker import FILE_TYPE_NUMBERS, open_for_measuring, quantise, speeds
 from studio.engine.optimize import BITS, Comparison, Figures, default_target, optimize
 from studio.errors import ModelError, UsageError
 from support.engines import bundled_identity
@@ -157,9 +157,9 @@ def short(monkeypatch: pytest.MonkeyPatch) -> int:
 
 def surprises(path: Path, text: str) -> Sequence[float]:
     """The surprises of the first window."""
-    model = MeasuredModel(str(path), 1)
+    model = open_for_measuring(str(path), 1)
     try:
-        return model.surprises(model.tokenise(text)[: optimize_worker.WINDOW])
+        return optimize_worker.surprises(model, model.vocabulary.tokenise(text)[: optimize_worker.WINDOW])
     finally:
         model.close()
 
@@ -207,9 +207,9 @@ def test_llama_cpp_says_what_it_cannot_quantise(tmp_path: Path) -> None:
 @pytest.mark.real_model
 def test_speeds_of_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(optimize_worker, "_STEPS", 2)
-    model = MeasuredModel(str(SOURCE), 1)
+    model = open_for_measuring(str(SOURCE), 1)
     try:
-        found = model.speeds(model.tokenise("One two three."))
+        found = speeds(model, model.vocabulary.tokenise("One two three."))
     finally:
         model.close()
         model.close()

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import studio.engine.llama.prefixes as prefixes
-from studio.engine.llama.prefixes import PrefixStore, State, open_store, state_key, worth_storing
+from studio.engine.llama.context import State
+from studio.engine.llama.prefixes import PrefixStore, open_store, state_key, worth_storing
 
 KEY, OTHER, THIRD = (state_key("model", (number,)) for number in (1, 2, 3))
 

@@ -203,6 +203,20 @@ def test_cancelling_works_even_if_the_process_hangs_and_the_next_batch_gets_a_ne
     assert engine.pid != hung and gone(hung)
 
 
+@pytest.mark.parametrize(
+    "written", [b"\x00\x00\x00\x03ab]", b"\x7f\xff\xff\xff[]", b"\xff\xff\xff\xff\x7f\xff\xff\xff\xff\xff\xff\xff", b"\x00\x00\x00\x09[]"]
+)
+def test_bytes_that_are_no_message_are_a_death(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: bytes) -> None:
+    monkeypatch.setattr(pipe, "log_folder", lambda: tmp_path / "logs")
+    child = pipe.ChildProcess((sys.executable, "-c", f"import os; os.write(0, {written!r})"))
+    with pytest.raises(pipe.ChildDied):
+        while child.receive(0.1) is None:
+            pass
+    child.close()
+    with pytest.raises(pipe.ChildDied, match="it was closed"):
+        child.receive(0.1)
+
+
 def test_cancelled_when_the_process_has_died(opened: Opener) -> None:
     engine = opened("slow")
     cancel = CancelToken()

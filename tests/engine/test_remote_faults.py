@@ -139,6 +139,39 @@ def test_a_server_that_stays_broken_is_given_up(client: Client) -> None:
     assert 540 < sum(client.slept) <= 600
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (500, "model requires more system memory (5.6 GiB) than is available (3.1 GiB)"),
+        (500, "llama runner process has terminated: cudaMalloc failed: out of memory"),
+        (500, "CUDA out of memory. Tried to allocate 20.00 MiB"),
+        (503, "The model `m` is not loaded."),
+        (503, "No models are currently loaded."),
+        (500, "Failed to load model"),
+    ],
+)
+def test_what_seldom_gets_better_is_not_waited_for_long(client: Client, status: int, said: str) -> None:
+    client.server.always = fault = Fault(status=status, body={"error": said})
+    error = client.failure()
+    assert error.message == f"{client.server.url}: status {status}: {said} (tried 3 times)"
+    assert "memory for it" in error.hint
+    assert client.slept == [0.5, 1.0]
+    client.server.probe = fault
+    with pytest.raises(ModelError) as caught:
+        client.engine()
+    assert said in caught.value.message and client.slept == [0.5, 1.0], "before a run it is said at once"
+
+
+def test_a_server_that_loads_its_model_is_waited_for(client: Client, expected: list[Completion]) -> None:
+    client.server.faults.extend([Fault(status=503, body={"error": {"message": "Loading model"}})] * 6)
+    assert client.complete(3) == expected and len(client.slept) == 6
+
+
+def test_memory_that_is_short_for_a_moment(client: Client, expected: list[Completion]) -> None:
+    client.server.faults.extend([Fault(status=500, body={"error": "out of memory"})] * 2)
+    assert client.complete(3) == expected
+
+
 def test_a_server_that_goes_away_for_good() -> None:
     with serving(CompletionsServer(wait_for=1)) as server:
         engine = Client(server, {"total": 3.0}, parallel=2).engine()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 import pytest
+from anyio import wait_all_tasks_blocked
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.api import FinishReason, Request, SamplingParams
+from studio.engine.api import Completion, Finished, FinishReason, Request, SamplingParams, TextPiece
 from studio.engine.remote.address import Address, api_key, is_address, parse_address
-from studio.engine.remote.engine import Channel
+from studio.engine.remote.engine import Handover
 from studio.engine.remote.errors import BrokenStream, Patience, Waiting, failure_of, retry_after
-from studio.engine.remote.request import Reading, ServerKind, kind_of, request_body
+from studio.engine.remote.request import Reading, request_body
 from studio.engine.remote.server import remote_sha256, served_model
 from studio.errors import ModelError, UsageError
 from support.engines import request
@@ -86,13 +87,13 @@ def test_keys_that_no_header_can_carry() -> None:
     assert "cret" not in caught.value.message.replace("characters", "")
 
 
-PATIENCE = Patience(asyncio.sleep, lambda: 0.0)
+PATIENCE = Patience(anyio.sleep, lambda: 0.0)
 
 
 @given(st.floats(0, 1, exclude_max=True))
 def test_waits_grow_until_patience_ends_after_minutes(draw: float) -> None:
     waiting = Waiting(replace(PATIENCE, draw=lambda: draw))
-    waits = list(iter(lambda: waiting.after(0.1, None, torn=False), None))
+    waits = list(iter(lambda: waiting.after(0.1, None), None))
     assert all(0 < wait <= PATIENCE.longest for wait in waits)
     assert waits == sorted(waits)
     assert PATIENCE.total - 2 * PATIENCE.longest < sum(waits) <= PATIENCE.total
@@ -102,14 +103,14 @@ def test_waits_grow_until_patience_ends_after_minutes(draw: float) -> None:
 def test_what_a_server_asks_for_is_never_undercut_but_not_for_ever(asked: list[float]) -> None:
     waiting = Waiting(PATIENCE)
     for place, seconds in enumerate(asked):
-        wait = waiting.after(0.1, seconds, torn=False)
+        wait = waiting.after(0.1, seconds)
         assert (wait is None) == (sum(asked[: place + 1]) > PATIENCE.asked)
         assert wait is None or wait >= seconds
 
 
 def test_patience_with_the_slow_and_with_what_costs() -> None:
     slow = Waiting(PATIENCE)
-    assert [slow.after(700.0, None, torn=False) is None for _ in range(3)] == [False, False, True]
+    assert [slow.after(700.0, None) is None for _ in range(3)] == [False, False, True]
     torn = Waiting(PATIENCE)
     assert [torn.after(1.0, None, torn=True) is None for _ in range(3)] == [False, False, True]
 
@@ -144,7 +145,7 @@ def test_retry_after(text: str, seconds: float | None) -> None:
     ],
 )
 def test_each_kind_of_server_gets_what_it_knows(owned_by: str, extra: dict[str, Any] | None, stops: int) -> None:
-    body = request_body(Request("pre", "fix", PARAMS, 9), "m", kind_of(owned_by))
+    body = request_body(Request("pre", "fix", PARAMS, 9), "m", owned_by)
     openai = {"model", "prompt", "max_tokens", "temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stream", "stop"}
     assert {name: value for name, value in body.items() if name not in openai | {"stream_options"}} == extra
     assert len(body["stop"]) == stops
@@ -155,14 +156,14 @@ def test_what_is_asked_for_is_passed_on() -> None:
     params = replace(PARAMS, top_k=40, min_p=0.1, repeat_penalty=1.2, ignore_eos=True, grammar="", stop=())
     asked = Request("", "x", params, 1)
     expected = {"top_k": 40, "min_p": 0.1, "repetition_penalty": 1.2, "ignore_eos": True}
-    assert request_body(asked, "m", ServerKind.VLLM).items() >= expected.items()
-    assert request_body(asked, "m", ServerKind.LLAMA_SERVER)["repeat_penalty"] == 1.2
-    assert "stop" not in request_body(asked, "m", ServerKind.OTHER)
+    assert request_body(asked, "m", "vllm").items() >= expected.items()
+    assert request_body(asked, "m", "llamacpp")["repeat_penalty"] == 1.2
+    assert "stop" not in request_body(asked, "m", "")
 
 
 def test_the_only_model_of_a_server() -> None:
     served = served_model(HERE, [{"id": "Qwen/Q 3", "owned_by": "vllm", "max_model_len": 4096}])
-    assert (served.kind, served.context_tokens) == (ServerKind.VLLM, 4096)
+    assert (served.owner, served.context_tokens) == ("vllm", 4096)
     identity = served.identity
     assert (identity.name, identity.context_length) == ("Qwen/Q 3", 4096)
     assert identity.path == "http://127.0.0.1:8000/v1#Qwen/Q%203"
@@ -267,26 +268,49 @@ def test_mistakes_of_our_own_are_not_taken_for_the_server_s() -> None:
         failure_of(ZeroDivisionError(), HERE, "")
 
 
-def test_a_full_channel_holds_the_writer_back() -> None:
-    async def run() -> list[int]:
-        channel: Channel[int] = Channel(asyncio.get_running_loop(), 2)
-        written: list[int] = []
+def piece(number: int) -> TextPiece:
+    return TextPiece(0, str(number))
 
-        async def write() -> None:
-            for number in range(5):
-                await channel.put(number)
-                written.append(number)
 
-        writer = asyncio.create_task(write())
-        for _ in range(10):
-            await asyncio.sleep(0)
+async def test_a_full_handover_holds_the_writers_back() -> None:
+    handover = Handover(2)
+    written: list[int] = []
+
+    async def write() -> None:
+        for number in range(5):
+            await handover.put(piece(number))
+            written.append(number)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(write)
+        await wait_all_tasks_blocked()
         assert written == [0, 1]
-        got: list[int] = []
+        got: list[Any] = []
         while len(got) < 5:
-            item = channel.get(0)
-            got += [] if item is None else [item]
-            await asyncio.sleep(0)
-        await writer
-        return got
+            got += await handover.take(0)
+            await wait_all_tasks_blocked()
+    assert got == [piece(number) for number in range(5)]
+    assert await handover.take(0) == []
 
-    assert asyncio.run(run()) == [0, 1, 2, 3, 4]
+
+async def test_who_ends_a_request_goes_on_once_its_completion_has_been_dealt_with() -> None:
+    handover = Handover(8)
+    written: list[int] = []
+    ends = [Finished(number, Completion("", FinishReason.STOP, 1, 1)) for number in range(2)]
+
+    async def write() -> None:
+        for number, end in enumerate(ends):
+            await handover.put(end)
+            written.append(number)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(write)
+        await wait_all_tasks_blocked()
+        assert await handover.take(0) == ends[:1]
+        await wait_all_tasks_blocked()
+        assert written == [], "the reader has it, but may not have stored it"
+        await handover.take(0)
+        await wait_all_tasks_blocked()
+        assert written == [0]
+        assert await handover.take(0) == ends[1:]
+        assert await handover.take(0) == []

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.api import Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, SamplingParams, TextPiece
-from studio.engine.process.pipe import Decoder, encode, event_message, event_of, info_message, info_of, request_message, request_of
+from studio.engine.process.pipe import event_message, event_of, info_message, info_of, pack, request_message, request_of, unpack
 from studio.records import ModelIdentity
 
 TEXT = st.text(st.characters(codec=None))
@@ -17,24 +17,20 @@ def test_a_request_survives(prefix: str, suffix: str, stops: list[str], temperat
     request = Request(
         prefix, suffix, SamplingParams(temperature=temperature, stop=tuple(stops), grammar=suffix, choices=tuple(stops)), seed
     )
-    [message] = Decoder().feed(encode(request_message(request)))
+    [message] = unpack(pack([request_message(request)]))
     assert request_of(message) == request
 
 
-@given(st.lists(TEXT, max_size=6), st.integers(1, 9))
-def test_events_survive_any_splitting(texts: list[str], step: int) -> None:
+@given(st.lists(TEXT, max_size=6))
+def test_events_survive(texts: list[str]) -> None:
     events: list[EngineEvent] = [TextPiece(n, text) for n, text in enumerate(texts)]
-    ends: list[EngineEvent] = [
-        Finished(n, Completion(text, FinishReason.LENGTH, 3, 2, 1, 0.25, "why", 0.1 + n)) for n, text in enumerate(texts)
-    ]
-    data = b"".join(encode(event_message(7, event)) for event in [*events, *ends])
-    decoder = Decoder()
-    messages = [message for at in range(0, len(data), step) for message in decoder.feed(data[at : at + step])]
-    assert [event_of(message) for message in messages] == [*events, *ends]
+    events += [Finished(n, Completion(text, FinishReason.LENGTH, 3, 2, 1, 0.25, "why", 0.1 + n)) for n, text in enumerate(texts)]
+    messages = unpack(pack([event_message(7, event) for event in events]))
+    assert [event_of(message) for message in messages] == events
     assert all(message["batch"] == 7 for message in messages)
 
 
 def test_the_description_survives() -> None:
     info = EngineInfo(ModelIdentity("m", "ff", path="/x"), "llama.cpp (CPU)", 100, 2, 16, 0, 30)
-    [message] = Decoder().feed(encode(info_message(info)))
+    [message] = unpack(pack([info_message(info)]))
     assert info_of(message) == info

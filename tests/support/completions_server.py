@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from studio.engine.api import CancelToken, Completion, Engine, Finished, Request, SamplingParams, TextPiece
-from studio.engine.remote.sender import PROBE
+from studio.engine.remote.engine import PROBE
 from studio.engine.scripted import ScriptedEngine
 
 

@@ -7,27 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from studio.engine.llama.context import BatchRows
 from studio.engine.llama.model import LlamaModel
 from studio.engine.options import EngineOptions
 
 
 def llama_logits(path: str, tokens: Sequence[int], adapter: str = "") -> Any:
     """Return the logits after each of `tokens`, (tokens, vocabulary), of llama.cpp with the model and the adapter."""
-    import llama_cpp
-
     model = LlamaModel(path, EngineOptions(context=512, threads=1, parallel=1, contexts=1, adapter=adapter))
     [context] = model.contexts
-    batch = BatchRows(context, model.shape.batch)
     found = []
     try:
         for position, token in enumerate(tokens):
-            batch.add([token], position, 0, wants_logits=True)
-            assert batch.evaluate()
-            row = llama_cpp.llama_get_logits_ith(context.handle, 0)
-            found.append(np.ctypeslib.as_array(row, (model.vocab_size,)).copy())
+            context.add([token], position, 0, wants_logits=True)
+            assert context.evaluate()
+            found.append(context.logits(0).copy())
     finally:
-        batch.close()
         model.close()
     return np.array(found, dtype=np.float64)
 

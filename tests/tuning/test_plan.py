@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from studio.engine.catalog import bundled_model
 from studio.engine.gguf import read_gguf
-from studio.engine.llama.vocab import Vocabulary
+from studio.engine.llama.vocab import Vocabulary, open_vocabulary
 from studio.errors import ModelError
 from studio.tuning.plan import Tokens, epoch_order, evaluation_steps, learning_rate, pieces, steps_of_epoch, tokenise
 from studio.tuning.prompt_format import chat_texts
@@ -22,7 +22,7 @@ LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=80)
 
 @pytest.fixture
 def vocabulary(tmp_path: Path) -> Vocabulary:
-    return Vocabulary(tiny_model(tmp_path / "tiny.gguf"))
+    return open_vocabulary(tiny_model(tmp_path / "tiny.gguf"))
 
 
 def test_the_completion_counts_and_the_end_is_part_of_it(vocabulary: Vocabulary) -> None:
@@ -46,7 +46,7 @@ def test_control_words_of_a_text_are_text(vocabulary: Vocabulary) -> None:
 def test_the_bundled_models_prompt_is_tokenised_as_when_it_is_asked() -> None:
     path = bundled_model()
     assert path is not None
-    vocabulary = Vocabulary(path)
+    vocabulary = open_vocabulary(path)
     for prompt, completion in (("Name a river.\n\nOutput:", " Elbe"), ("Name a river.\n\n", "Elbe"), ("Name a river.\n", "\nElbe")):
         tokens = tokenise({"prompt": prompt, "completion": completion}, vocabulary)
         assert tokens.ids[: tokens.prompt] == tuple(vocabulary.tokenise(prompt, begin=True))
@@ -58,7 +58,7 @@ def test_an_answer_ends_as_the_models_own_template_ends_it() -> None:
     """The vocabulary of the bundled model names another word: trained on that, the model forgets how to end."""
     path = bundled_model()
     assert path is not None
-    vocabulary = Vocabulary(path)
+    vocabulary = open_vocabulary(path)
     before, behind, end = chat_texts(read_gguf(path))
     record = {"prompt": "", "completion": "Elbe", "parts": [before, "Name a river.", behind, end]}
     [word] = vocabulary.tokenise("<|im_end|>", control=True)
@@ -71,7 +71,7 @@ def test_a_file_without_a_vocabulary(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF and nothing more")
     with pytest.raises(ModelError, match="cannot read this model's vocabulary"):
-        Vocabulary(broken)
+        open_vocabulary(broken)
 
 
 @given(LENGTHS, st.integers(1, 16), st.text(max_size=5), st.integers(0, 3))

@@ -1,4 +1,4 @@
-"""One llama.cpp context of a loaded model: the cores it computes on, the rows of a call of `llama_decode`, and how one is stopped.
+"""One llama.cpp context of a loaded model: its batch of rows, the states of its sequences, its share of the cores, and how it is stopped.
 
 The CPU's matrix instructions (AMX) are tried in it: a build of llama.cpp may use them wrongly, which ends the process at the first
 computation. GCC 12 removes the stores that fill the tiles' configuration, which it takes for dead, and the first tile instruction is then
@@ -12,16 +12,34 @@ import ctypes
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from studio.engine.api import CancelToken
 from studio.engine.llama.build import features
 from studio.engine.llama.log import LOG, last_words
 from studio.engine.llama.setup import OutOfMemory, speaks_of_memory
+from studio.engine.llama.vocab import Vocabulary
 from studio.errors import ModelError
 
-if TYPE_CHECKING:
-    from studio.engine.llama.model import LlamaModel
+State = ctypes.Array[ctypes.c_uint8]
+"""What llama.cpp knows of a sequence's tokens: their keys and values."""
+
+_ABORTED = 2
+_NO_ROOM = 1
+_NO_MEMORY = -2
+_LINES_OF_A_FAILURE = 10
+_TILES = "AMX_INT8"
+_TILE_ROWS = 2
+"""A single row takes another way, without tiles."""
+_POLL_S = 0.02
+
+PLAIN_NOTICE = (
+    "the CPU's matrix instructions (AMX) crash the installed llama.cpp: it runs without them, which takes two to three times as long; "
+    "build it again with `uv sync --reinstall-package llama-cpp-python`"
+)
 
 
 class Cores:
@@ -53,56 +71,28 @@ class Cores:
 
 
 class LlamaContext:
-    """Cells and sequences of `model`. Sequences 0 to `parallel - 1` are for requests, those after them for templates.
+    """Cells and sequences of a model, and a batch of at most `rows` rows that is filled by hand and evaluated.
 
-    Not safe for use from several threads at once; several contexts of one model may compute at the same time.
+    Sequences 0 to `parallel - 1` are for requests, those after them for templates. Not safe for use from several threads at once; several
+    contexts of one model may compute at the same time.
     """
 
-    def __init__(self, model: LlamaModel, handle: Any, parallel: int, cores: Cores) -> None:
+    def __init__(self, handle: Any, vocabulary: Vocabulary, *, parallel: int, rows: int, cores: Cores) -> None:
         import llama_cpp
 
         self._lib: Any = llama_cpp
-        self.model = model
         self.handle: Any = handle
-        self.memory: Any = llama_cpp.llama_get_memory(handle)
+        self.vocabulary = vocabulary
         self.parallel = parallel
-        self.cells = int(llama_cpp.llama_n_ctx(handle))
+        self.rows = rows
         self.cores = cores
+        self.cells = int(llama_cpp.llama_n_ctx(handle))
+        self._memory: Any = llama_cpp.llama_get_memory(handle)
+        self._batch: Any = llama_cpp.llama_batch_init(rows, 0, 1)
         self._threads = 0
 
-    def take_cores(self) -> None:
-        """Let the next computation use the context's share of the cores."""
-        threads = self.cores.share(self)
-        if threads != self._threads:
-            self._threads = threads
-            self._lib.llama_set_n_threads(self.handle, threads, threads)
-
-    def close(self) -> None:
-        """Free it. Safe to call twice."""
-        if self.handle is not None:
-            self._lib.llama_free(self.handle)
-            self.handle = None
-
-
-_ABORTED = 2
-_NO_ROOM = 1
-_NO_MEMORY = -2
-_LINES_OF_A_FAILURE = 10
-
-
-class BatchRows:
-    """A batch that is filled by hand, row by row, and evaluated. Holds at most `capacity` rows."""
-
-    def __init__(self, context: LlamaContext, capacity: int) -> None:
-        import llama_cpp
-
-        self._lib: Any = llama_cpp
-        self._context = context
-        self.capacity = capacity
-        self._batch: Any = llama_cpp.llama_batch_init(capacity, 0, 1)
-
     def add(self, tokens: Sequence[int], position: int, sequence: int, *, wants_logits: bool) -> int:
-        """Append `tokens` of `sequence` from `position` on; logits, if wanted, of the last one. Returns that last row's number."""
+        """Append `tokens` of `sequence` from `position` on to the batch; logits, if wanted, of the last one. Returns that one's row."""
         batch = self._batch
         row = batch.n_tokens
         token, pos, n_seq_id, seq_id, logits = batch.token, batch.pos, batch.n_seq_id, batch.seq_id, batch.logits
@@ -118,39 +108,61 @@ class BatchRows:
         return int(row - 1)
 
     def evaluate(self) -> bool:
-        """Evaluate the rows and empty the batch; False when the computation was aborted.
+        """Evaluate the rows, on the context's share of the cores, and empty the batch; False when the computation was aborted.
 
         Raises OutOfMemory when a device has none left, and ModelError when llama.cpp fails otherwise. That it finds no room in the
         context cannot be as long as `scheduler.Slots` hands out no more cells than there are.
         """
-        self._context.take_cores()
-        status = int(self._lib.llama_decode(self._context.handle, self._batch))
+        threads = self.cores.share(self)
+        if threads != self._threads:
+            self._threads = threads
+            self._lib.llama_set_n_threads(self.handle, threads, threads)
+        status = int(self._lib.llama_decode(self.handle, self._batch))
         rows, self._batch.n_tokens = self._batch.n_tokens, 0
         if status == 0:
             return True
         if status == _ABORTED:
             return False
         if status == _NO_ROOM:
-            raise ModelError(f"the context of {self._context.cells} tokens has no room for {rows} more", "give it more with --context")
+            raise ModelError(f"the context of {self.cells} tokens has no room for {rows} more", "give it more with --context")
         if status == _NO_MEMORY or speaks_of_memory(LOG.last(_LINES_OF_A_FAILURE)):
             raise OutOfMemory(f"no memory left to evaluate a batch of {rows} tokens", last_words())
         raise ModelError(f"llama.cpp failed to evaluate a batch of {rows} tokens (status {status})", last_words())
 
+    def logits(self, row: int) -> NDArray[np.float32]:
+        """Return the logits of a row of the last batch, one for each token, in llama.cpp's own memory: good until the next batch."""
+        return np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self.handle, row), (self.vocabulary.size,))
+
+    def clear(self, *, data: bool = False) -> None:
+        """Forget all sequences; with `data` the contents of their cells, too."""
+        self._lib.llama_memory_clear(self._memory, data)
+
+    def forget(self, sequence: int) -> None:
+        """Free the cells of a sequence."""
+        self._lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def copy(self, sequence: int, target: int) -> None:
+        """Let the sequence `target` begin as `sequence` is; no data moves."""
+        self._lib.llama_memory_seq_cp(self._memory, sequence, target, -1, -1)
+
+    def state(self, sequence: int) -> State:
+        """Return the state of a sequence. Raises ModelError."""
+        size = int(self._lib.llama_state_seq_get_size(self.handle, sequence))
+        state = (ctypes.c_uint8 * size)()
+        if self._lib.llama_state_seq_get_data(self.handle, state, size, sequence) != size:
+            raise ModelError("llama.cpp cannot save the state of a prompt template")
+        return state
+
+    def put_state(self, state: State, sequence: int) -> bool:
+        """Fill a sequence with a saved state; whether llama.cpp took it."""
+        return bool(self._lib.llama_state_seq_set_data(self.handle, state, len(state), sequence))
+
     def close(self) -> None:
-        """Free the batch. Safe to call twice."""
-        if self._batch is not None:
+        """Free it. Safe to call twice."""
+        if self.handle is not None:
             self._lib.llama_batch_free(self._batch)
-            self._batch = None
-
-
-_TILES = "AMX_INT8"
-_ROWS = 2
-"""A single row takes another way, without tiles."""
-
-PLAIN_NOTICE = (
-    "the CPU's matrix instructions (AMX) crash the installed llama.cpp: it runs without them, which takes two to three times as long; "
-    "build it again with `uv sync --reinstall-package llama-cpp-python`"
-)
+            self._lib.llama_free(self.handle)
+            self.handle = None
 
 
 def try_tiles(context: LlamaContext) -> None:
@@ -160,22 +172,14 @@ def try_tiles(context: LlamaContext) -> None:
     """
     import llama_cpp
 
-    if _TILES not in features(llama_cpp.llama_print_system_info().decode("utf-8", "replace")):
-        return
-    batch = BatchRows(context, _ROWS)
-    try:
-        batch.add([0] * _ROWS, 0, 0, wants_logits=True)
-        batch.evaluate()
-    finally:
-        batch.close()
-    llama_cpp.llama_memory_clear(context.memory, True)
-
-
-_POLL_S = 0.02
+    if _TILES in features(llama_cpp.llama_print_system_info().decode("utf-8", "replace")):
+        context.add([0] * _TILE_ROWS, 0, 0, wants_logits=True)
+        context.evaluate()
+        context.clear(data=True)
 
 
 class AbortFlag:
-    """An abort callback for llama.cpp that fires while this flag is raised.
+    """Stops llama.cpp in the middle of a computation: an abort callback that fires while this flag is raised.
 
     llama.cpp asks `bool callback(void *data)` once for every node of its graph, hundreds of times a token. A Python callback would need
     the interpreter's lock each time and slow decoding down whenever another thread holds it. So the callback is C's own `strlen` and the
@@ -185,43 +189,30 @@ class AbortFlag:
     def __init__(self) -> None:
         self._text = ctypes.create_string_buffer(2)
 
-    def attach(self, context: Any) -> None:
+    def attach(self, context: LlamaContext) -> None:
         """Let `context` ask this flag. CPU backends ask; others finish the step they are in."""
         import llama_cpp
 
         self._function = ctypes.cast(ctypes.CDLL(None).strlen, llama_cpp.ggml_abort_callback)
-        llama_cpp.llama_set_abort_callback(context, self._function, ctypes.cast(self._text, ctypes.c_void_p))
+        llama_cpp.llama_set_abort_callback(context.handle, self._function, ctypes.cast(self._text, ctypes.c_void_p))
 
-    def raise_flag(self) -> None:
-        """Abort what is being computed, and everything after it until `lower`."""
-        self._text[0] = b"!"
+    @contextmanager
+    def raised_by(self, cancel: CancelToken) -> Iterator[None]:
+        """While entered, abort within 0.02 s of the token's cancellation what is computed, and everything after it."""
+        done = threading.Event()
 
-    def lower(self) -> None:
-        """Let computations run again."""
+        def watch() -> None:
+            while not done.wait(_POLL_S):
+                if cancel.cancelled:
+                    self._text[0] = b"!"
+                    return
+
         self._text[0] = b"\0"
-
-
-class AbortOnCancel:
-    """While entered, raises the flag within 0.02 s of the token's cancellation."""
-
-    def __init__(self, flag: AbortFlag, cancel: CancelToken) -> None:
-        self._flag = flag
-        self._cancel = cancel
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="abort-on-cancel", daemon=True)
-
-    def __enter__(self) -> AbortOnCancel:
-        self._flag.lower()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self._flag.lower()
-
-    def _watch(self) -> None:
-        while not self._done.wait(_POLL_S):
-            if self._cancel.cancelled:
-                self._flag.raise_flag()
-                return
+        watching = threading.Thread(target=watch, name="abort-on-cancel", daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watching.join()
+            self._text[0] = b"\0"

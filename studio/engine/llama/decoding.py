@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, FinishReason, Request, SamplingParams, TextPiece
-from studio.engine.llama.context import BatchRows, LlamaContext
-from studio.engine.llama.model import LlamaModel
-from studio.engine.llama.prefixes import State, Tokens, common_prefix, copy_prefix, place_prefixes
+from studio.engine.llama.context import LlamaContext, State
+from studio.engine.llama.prefixes import Tokens, common_prefix, place_prefixes
 from studio.engine.llama.scheduler import Job, Slots, Wave, share_rows
+from studio.engine.llama.vocab import Vocabulary
 from studio.engine.text_stream import RepeatWatch, TextStream
 from studio.errors import ModelError
 
@@ -97,17 +97,15 @@ class Sampler:
         import llama_cpp
 
         self._lib: Any = llama_cpp
-        model = context.model
-        self._context = context.handle
-        self._vocab_size = model.vocab_size
+        self._context = context
         self._chain: Any = None
         self._greedy: Greedy | None = None
         if params.temperature <= 0 and not params.grammar:
-            self._greedy = Greedy(params, model.ending_tokens if params.ignore_eos else ())
+            self._greedy = Greedy(params, context.vocabulary.ending_tokens if params.ignore_eos else ())
             return
         self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         try:
-            self._fill(model, params, seed)
+            self._fill(context.vocabulary, params, seed)
         except BaseException:
             self.close()
             raise
@@ -115,8 +113,8 @@ class Sampler:
     def sample(self, row: int) -> int:
         """Return the token drawn from the logits of `row` of the last batch."""
         if self._greedy is not None:
-            return self._greedy.draw(self._logits(row))
-        return int(self._lib.llama_sampler_sample(self._chain, self._context, row))
+            return self._greedy.draw(self._context.logits(row))
+        return int(self._lib.llama_sampler_sample(self._chain, self._context.handle, row))
 
     def close(self) -> None:
         """Free the chain. Safe to call twice."""
@@ -124,17 +122,13 @@ class Sampler:
             self._lib.llama_sampler_free(self._chain)
             self._chain = None
 
-    def _logits(self, row: int) -> NDArray[np.float32]:
-        """The logits of a row, in llama.cpp's own memory: good until the next batch."""
-        return np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self._context, row), (self._vocab_size,))
-
-    def _fill(self, model: LlamaModel, params: SamplingParams, seed: int) -> None:
+    def _fill(self, vocabulary: Vocabulary, params: SamplingParams, seed: int) -> None:
         lib = self._lib
         if params.ignore_eos:
-            never = [lib.llama_logit_bias(token=token, bias=-math.inf) for token in model.ending_tokens]
-            self._add(lib.llama_sampler_init_logit_bias(model.vocab_size, len(never), (lib.llama_logit_bias * len(never))(*never)))
+            never = [lib.llama_logit_bias(token=token, bias=-math.inf) for token in vocabulary.ending_tokens]
+            self._add(lib.llama_sampler_init_logit_bias(vocabulary.size, len(never), (lib.llama_logit_bias * len(never))(*never)))
         if params.grammar:
-            grammar = lib.llama_sampler_init_grammar(model.vocab, params.grammar.encode(), b"root")
+            grammar = lib.llama_sampler_init_grammar(vocabulary.handle, params.grammar.encode(), b"root")
             if not grammar:
                 raise ModelError("the grammar cannot be read", "it must be GBNF with a rule named root")
             self._add(grammar)
@@ -142,7 +136,7 @@ class Sampler:
             window = max(params.max_tokens, 1)
             self._add(
                 lib.llama_sampler_init_penalties(
-                    model.vocab_size, window, params.repeat_penalty, params.frequency_penalty, params.presence_penalty
+                    vocabulary.size, window, params.repeat_penalty, params.frequency_penalty, params.presence_penalty
                 )
             )
         if params.temperature <= 0:
@@ -162,14 +156,6 @@ class Sampler:
         self._lib.llama_sampler_chain_add(self._chain, sampler)
 
 
-def logits_of(context: LlamaContext, row: int, tokens: Sequence[int]) -> list[float]:
-    """Return the logits of `tokens` in `row` of the last batch, untouched by any sampler."""
-    import llama_cpp
-
-    logits = llama_cpp.llama_get_logits_ith(context.handle, row)
-    return [float(logits[token]) for token in tokens]
-
-
 class RunningSequence:
     """The state of one job in sequence `slot` of the context. `close` frees its sampler."""
 
@@ -181,7 +167,6 @@ class RunningSequence:
         self.row = -1
         """The row of the current batch that holds its logits, -1 for none."""
         self._context = context
-        self._model = context.model
         self._cached_tokens = cached_tokens
         self._params = request.params
         self._sampler = None if job.choices else Sampler(context, request.params, request.seed)
@@ -215,11 +200,11 @@ class RunningSequence:
             return
         token = self._sampler.sample(self.row)
         self.row = -1
-        ends = self._model.ends(token)
+        ends = self._context.vocabulary.ends(token)
         piece = ""
         if not ends:
             self._tokens.append(token)
-            piece = self._stream.feed(self._model.piece(token))
+            piece = self._stream.feed(self._context.vocabulary.piece(token))
         full = len(self._tokens) >= self.job.room
         if ends or full:
             piece += self._stream.finish()
@@ -244,7 +229,7 @@ class RunningSequence:
             self._sampler.close()
 
     def _choose(self) -> Iterator[EngineEvent]:
-        place, probability = choose(logits_of(self._context, self.row, self.job.choices))
+        place, probability = choose([float(self._context.logits(self.row)[token]) for token in self.job.choices])
         self.row = -1
         self._text.append(self._params.choices[place])
         if self._text[0]:
@@ -274,17 +259,12 @@ class WaveRun:
     def __init__(
         self,
         context: LlamaContext,
-        batch: BatchRows,
         wave: Wave,
         requests: Sequence[Request],
         states: Mapping[Tokens, State],
         uncached: Collection[int],
     ) -> None:
-        import llama_cpp
-
-        self._lib: Any = llama_cpp
         self._context = context
-        self._batch = batch
         self._wave = wave
         self._requests = requests
         self._states = [states[prefix] for prefix in wave.prefixes]
@@ -318,22 +298,22 @@ class WaveRun:
             cached = 0 if job.index in self._uncached else len(job.prefix)
             self._running.append(RunningSequence(self._context, job, self._requests[job.index], slot, cached_tokens=cached))
             if job.prefix:
-                copy_prefix(self._context, self._wave.prefixes.index(job.prefix), slot)
+                self._context.copy(self._context.parallel + self._wave.prefixes.index(job.prefix), slot)
 
     def _evaluate(self) -> bool:
         """Evaluate the next batch; False when that was aborted."""
         decoding = [sequence for sequence in self._running if sequence.decodes]
         prompts = [sequence for sequence in self._running if not sequence.decodes]
-        shares = share_rows(len(decoding), [sequence.prompt_left for sequence in prompts], self._batch.capacity)
+        shares = share_rows(len(decoding), [sequence.prompt_left for sequence in prompts], self._context.rows)
         for sequence, share in [*((sequence, 1) for sequence in decoding), *zip(prompts, shares, strict=True)]:
             rows = sequence.next_rows(share)
             if not rows:
                 continue
             complete = sequence.decodes or len(rows) == sequence.prompt_left
-            last = self._batch.add(rows, sequence.position, sequence.slot, wants_logits=complete)
+            last = self._context.add(rows, sequence.position, sequence.slot, wants_logits=complete)
             sequence.position += len(rows)
             sequence.row = last if complete else -1
-        return self._batch.evaluate()
+        return self._context.evaluate()
 
     def _draw(self) -> Iterator[EngineEvent]:
         for sequence in [sequence for sequence in self._running if sequence.row >= 0]:
@@ -341,5 +321,5 @@ class WaveRun:
             if sequence.finished:
                 sequence.close()
                 self._running.remove(sequence)
-                self._lib.llama_memory_seq_rm(self._context.memory, sequence.slot, -1, -1)
+                self._context.forget(sequence.slot)
                 self._slots.release(sequence.slot, sequence.job)

@@ -11,15 +11,15 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import TypeVar
 
 from studio.engine.adapter import tuned_name
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, LinkedToken, Request
 from studio.engine.catalog import file_sha256
-from studio.engine.llama.context import AbortFlag, AbortOnCancel, BatchRows, LlamaContext
+from studio.engine.llama.context import AbortFlag, LlamaContext, State
 from studio.engine.llama.decoding import Fork, WaveRun, fork
 from studio.engine.llama.model import LlamaModel
-from studio.engine.llama.prefixes import Prefixes, PrefixStore, State, Tokens, common_prefix, fingerprint
+from studio.engine.llama.prefixes import Prefixes, PrefixStore, Tokens, common_prefix, fingerprint
 from studio.engine.llama.scheduler import Job, deal, first_jobs, plan_waves
 from studio.engine.options import PREFIX_SEQUENCES, EngineOptions
 from studio.errors import ModelError
@@ -27,64 +27,8 @@ from studio.records import ModelIdentity
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True)
-class _Item(Generic[T]):
-    value: T
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    error: BaseException | None
-
-
-def side_by_side(streams: Sequence[Iterator[T]], stop: Callable[[], None]) -> Iterator[T]:
-    """Yield what the streams give, as it comes; a single one is run on the caller's own thread.
-
-    When one raises, or the caller closes this generator, `stop` is called, which must bring the others to their end soon; what they give
-    until then is dropped. Raises the first error.
-    """
-    if len(streams) == 1:
-        yield from streams[0]
-        return
-    given: queue.SimpleQueue[_Item[T] | _End] = queue.SimpleQueue()
-    threads = [threading.Thread(target=_drain, args=(stream, given), name="side-by-side", daemon=True) for stream in streams]
-    for thread in threads:
-        thread.start()
-    running = len(threads)
-    try:
-        while running:
-            item = given.get()
-            if isinstance(item, _Item):
-                yield item.value
-                continue
-            running -= 1
-            if item.error is not None:
-                raise item.error
-    finally:
-        if running:
-            stop()
-        for thread in threads:
-            thread.join()
-
-
-def _drain(stream: Iterator[T], given: queue.SimpleQueue[_Item[T] | _End]) -> None:
-    error: BaseException | None = None
-    try:
-        for value in stream:
-            given.put(_Item(value))
-    except BaseException as raised:
-        error = raised
-    given.put(_End(error))
-
-
 _LEAST_SHARED_TOKENS = 16
 """A shorter prefix is not worth a batch of its own."""
-
-
-class _Lane(NamedTuple):
-    context: LlamaContext
-    batch: BatchRows
 
 
 class LlamaEngine:
@@ -104,35 +48,28 @@ class LlamaEngine:
         `shrink` is the number of set-ups to leave out because memory was short with them before, see `setup.setups_to_try`;
         `plain` leaves out what this build of llama.cpp died of, see `context`.
         """
-        self._identity = replace(identity, name=tuned_name(identity.name, options.adapter))
-        self._adapter = options.adapter
-        self._model = LlamaModel(identity.path, options, shrink=shrink, plain=plain)
-        self._adapter_sha256 = file_sha256(Path(options.adapter)) if options.adapter else ""
-        self._lanes = [_Lane(context, BatchRows(context, self._model.shape.batch)) for context in self._model.contexts]
-        key = fingerprint(identity.sha256, self._model, self._adapter_sha256) if store else ""
-        self._prefixes = Prefixes(*self._lanes[0], store, key)
-        self._abort = AbortFlag()
-        for context in self._model.contexts:
-            self._abort.attach(context.handle)
-        self._busy = False
-
-    @property
-    def info(self) -> EngineInfo:
-        """What is running."""
-        shape = self._model.shape
-        return EngineInfo(
-            model=self._identity,
-            backend=f"llama.cpp ({shape.backend})",
-            context_tokens=shape.context,
-            threads=shape.threads,
-            parallel=shape.parallel,
-            contexts=shape.contexts,
-            layers_offloaded=shape.layers_offloaded,
-            layers=shape.layers,
-            adapter=self._adapter,
-            adapter_sha256=self._adapter_sha256,
-            notices=shape.notices,
+        self._model = model = LlamaModel(identity.path, options, shrink=shrink, plain=plain)
+        adapter_sha256 = file_sha256(Path(options.adapter)) if options.adapter else ""
+        self.info = EngineInfo(
+            model=replace(identity, name=tuned_name(identity.name, options.adapter)),
+            backend=f"llama.cpp ({model.backend})",
+            context_tokens=sum(context.cells for context in model.contexts),
+            threads=model.setup.threads,
+            parallel=model.setup.parallel,
+            contexts=len(model.contexts),
+            layers_offloaded=model.layers_offloaded,
+            layers=model.layers,
+            adapter=options.adapter,
+            adapter_sha256=adapter_sha256,
+            notices=model.notices,
         )
+        """What is running."""
+        key = fingerprint(identity.sha256, model, adapter_sha256) if store else ""
+        self._prefixes = Prefixes(model.contexts[0], store, key)
+        self._abort = AbortFlag()
+        for context in model.contexts:
+            self._abort.attach(context)
+        self._busy = False
 
     def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
         """See `Engine.stream`. Raises ModelError when a batch is still running."""
@@ -141,7 +78,7 @@ class LlamaEngine:
         self._busy = True
         try:
             halt = LinkedToken(cancel)
-            with AbortOnCancel(self._abort, halt):
+            with self._abort.raised_by(halt):
                 yield from self._run(requests, halt)
         finally:
             self._busy = False
@@ -153,8 +90,6 @@ class LlamaEngine:
     def close(self) -> None:
         """Free the model. Safe to call twice."""
         self._prefixes.forget()
-        for lane in self._lanes:
-            lane.batch.close()
         self._model.close()
 
     def _run(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
@@ -170,27 +105,27 @@ class LlamaEngine:
             return
         uncached = first_jobs(jobs, self._prefixes.evaluated)
         lanes = [
-            self._run_on(lane, share, requests, states, uncached, cancel)
-            for lane, share in zip(self._lanes, deal(jobs, len(self._lanes)), strict=True)
+            self._run_on(context, share, requests, states, uncached, cancel)
+            for context, share in zip(self._model.contexts, deal(jobs, len(self._model.contexts)), strict=True)
             if share
         ]
         yield from side_by_side(lanes, cancel.cancel)
 
     def _run_on(
         self,
-        lane: _Lane,
+        context: LlamaContext,
         jobs: Sequence[Job],
         requests: Sequence[Request],
         states: Mapping[Tokens, State],
         uncached: Collection[int],
         cancel: CancelToken,
     ) -> Iterator[EngineEvent]:
-        with lane.context.cores.computing(lane.context):
-            for wave in plan_waves(jobs, context=lane.context.cells, max_prefixes=PREFIX_SEQUENCES):
+        with context.cores.computing(context):
+            for wave in plan_waves(jobs, context=context.cells, max_prefixes=PREFIX_SEQUENCES):
                 if cancel.cancelled:
                     yield from map(_not_begun, wave.jobs)
                     continue
-                run = WaveRun(lane.context, lane.batch, wave, requests, states, uncached)
+                run = WaveRun(context, wave, requests, states, uncached)
                 yield from run.run(cancel)
                 yield from map(_not_begun, run.waiting)
 
@@ -216,7 +151,7 @@ class LlamaEngine:
             shared = self._shared(prefix, [prompts[index].shared for index in members])
             for index in members:
                 tokens, choices = prompts[index].shared, prompts[index].branches
-                room = 0 if choices else min(requests[index].params.max_tokens, self._model.shape.per_sequence - len(tokens))
+                room = 0 if choices else min(requests[index].params.max_tokens, self._model.per_sequence - len(tokens))
                 yield Job(index, tokens, tokens[:shared], room, choices)
 
     def _prompt(self, request: Request) -> Fork | None:
@@ -228,11 +163,11 @@ class LlamaEngine:
 
     def _tokens(self, request: Request, text: str, choice: str = "") -> list[int]:
         if not (request.opening or request.closing):
-            return self._model.tokenise(text + choice)
-        return self._model.tokenise_turn(request.opening, text, request.closing + choice)
+            return self._model.vocabulary.tokenise(text + choice, begin=True)
+        return self._model.vocabulary.tokenise_turn(request.opening, text, request.closing + choice)
 
     def _refusal(self, tokens: Sequence[int]) -> str:
-        limit = self._model.shape.per_sequence
+        limit = self._model.per_sequence
         if not tokens:
             return "the prompt is empty"
         if len(tokens) >= limit:
@@ -247,7 +182,7 @@ class LlamaEngine:
         """
         if not self._model.shares_prefixes or not prefix:
             return 0
-        shared = max(0, len(self._model.tokenise(prefix)) - 1)
+        shared = max(0, len(self._model.vocabulary.tokenise(prefix, begin=True)) - 1)
         first = prompts[0][:shared]
         shared = min(common_prefix(first, prompts), *(len(prompt) - 1 for prompt in prompts), len(first))
         return shared if shared >= _LEAST_SHARED_TOKENS else 0
@@ -259,3 +194,50 @@ def _not_begun(job: Job) -> Finished:
 
 def _unstarted(index: int, prompt_tokens: int, reason: FinishReason, detail: str = "") -> Finished:
     return Finished(index, Completion("", reason, prompt_tokens, 0, detail=detail))
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """A stream is over; of `error`, if there was one."""
+
+    error: BaseException | None
+
+
+def side_by_side(streams: Sequence[Iterator[T]], stop: Callable[[], None]) -> Iterator[T]:
+    """Yield what the streams give, as it comes, each run on a thread of its own; a single one is run on the caller's.
+
+    When one raises, or the caller closes this generator, `stop` is called, which must bring the others to their end soon; what they give
+    until then is dropped. Raises the first error.
+    """
+    if len(streams) == 1:
+        yield from streams[0]
+        return
+    given: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+
+    def drain(stream: Iterator[T]) -> None:
+        error: BaseException | None = None
+        try:
+            for value in stream:
+                given.put(value)
+        except BaseException as raised:
+            error = raised
+        given.put(_End(error))
+
+    threads = [threading.Thread(target=drain, args=(stream,), name="side-by-side", daemon=True) for stream in streams]
+    for thread in threads:
+        thread.start()
+    running = len(threads)
+    try:
+        while running:
+            item = given.get()
+            if not isinstance(item, _End):
+                yield item
+                continue
+            running -= 1
+            if item.error is not None:
+                raise item.error
+    finally:
+        if running:
+            stop()
+        for thread in threads:
+            thread.join()

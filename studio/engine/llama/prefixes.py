@@ -16,49 +16,45 @@ import os
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from studio.engine.llama.build import build_words
-from studio.engine.llama.context import BatchRows, LlamaContext
+from studio.engine.llama.context import LlamaContext, State
 from studio.engine.llama.model import LlamaModel
 from studio.errors import ModelError
 from studio.paths import app_folder
 
-
-class Sized(Protocol):
-    """Anything with a size in bytes."""
-
-    def __len__(self) -> int: ...
-
-
+Tokens = tuple[int, ...]
+_BUDGET_BYTES = 1 << 30
+"""For the states that are kept in memory."""
 S = TypeVar("S", bound=Sized)
 
 
 class PrefixCache(Generic[S]):
-    """States by their tokens, least recently used dropped first once they hold more than `budget` bytes together.
+    """States by their tokens, their lengths bytes, least recently used dropped first once they hold more than `budget` bytes together.
 
     A state larger than the whole budget is not kept.
     """
 
     def __init__(self, budget: int) -> None:
         self._budget = budget
-        self._states: OrderedDict[tuple[int, ...], S] = OrderedDict()
+        self._states: OrderedDict[Tokens, S] = OrderedDict()
         self._held = 0
 
     def __len__(self) -> int:
         return len(self._states)
 
-    def get(self, tokens: tuple[int, ...]) -> S | None:
+    def get(self, tokens: Tokens) -> S | None:
         """Return the state of exactly these tokens, and count it as used now."""
         state = self._states.get(tokens)
         if state is not None:
             self._states.move_to_end(tokens)
         return state
 
-    def put(self, tokens: tuple[int, ...], state: S) -> None:
+    def put(self, tokens: Tokens, state: S) -> None:
         """Keep a state, dropping others to make room."""
         if len(state) > self._budget:
             return
@@ -87,8 +83,6 @@ def common_prefix(first: Sequence[int], others: Iterable[Sequence[int]]) -> int:
                 break
     return length
 
-
-State = ctypes.Array[ctypes.c_uint8]
 
 SWITCH = "STUDIO_PREFIX_CACHE"
 """The environment variable that turns the cache off."""
@@ -240,19 +234,15 @@ def _read(path: Path, key: str) -> State | None:
     return state if not view and _digest(key, state) == digest else None
 
 
-_BUDGET_BYTES = 1 << 30
-
-Tokens = tuple[int, ...]
-
-
 def fingerprint(sha256: str, model: LlamaModel, adapter_sha256: str = "") -> str:
     """Return all that a prefix's state depends on beside its tokens: model file, adapter, library, devices, the context's shape.
 
     The context's size is in it because some models choose their rotary embedding by it, the batch's because sums are taken over batches.
     Left out is what changes no bit of a state: the number of threads, and of sequences in the unified cache.
     """
-    setup, shape = model.setup, model.shape
-    context = f"context {shape.context_each} batch {setup.batch} {setup.ubatch} flash {setup.flash_attention} gpu {shape.layers_offloaded}"
+    setup = model.setup
+    context = f"context {model.contexts[0].cells} batch {setup.batch} {setup.ubatch} flash {setup.flash_attention}"
+    context += f" gpu {model.layers_offloaded}"
     adapter = f" adapter {adapter_sha256}" if adapter_sha256 else ""
     plain = " plain" if model.plain else ""
     return f"{sha256}{adapter}\n{context}{plain}\n{build_words()}"
@@ -264,12 +254,8 @@ class Prefixes:
     With a `store`, states that took long to evaluate are kept there and taken from there; `key` is the contexts' fingerprint.
     """
 
-    def __init__(self, context: LlamaContext, batch: BatchRows, store: PrefixStore | None = None, key: str = "") -> None:
-        import llama_cpp
-
-        self._lib: Any = llama_cpp
+    def __init__(self, context: LlamaContext, store: PrefixStore | None = None, key: str = "") -> None:
         self._context = context
-        self._batch = batch
         self._store = store
         self._key = key
         self._cache: PrefixCache[State] = PrefixCache(_BUDGET_BYTES)
@@ -305,47 +291,28 @@ class Prefixes:
         state = self._store.load(key)
         if state is None:
             return None
-        self._lib.llama_memory_clear(self._context.memory, False)
-        if put_state(self._context, state, 0):
+        self._context.clear()
+        if self._context.put_state(state, 0):
             return state
         self._store.remove(key)
         return None
 
     def _evaluate(self, prefix: Tokens) -> State | None:
         began = time.perf_counter()
-        self._lib.llama_memory_clear(self._context.memory, False)
-        for start in range(0, len(prefix), self._batch.capacity):
-            self._batch.add(prefix[start : start + self._batch.capacity], start, 0, wants_logits=False)
-            if not self._batch.evaluate():
+        self._context.clear()
+        for start in range(0, len(prefix), self._context.rows):
+            self._context.add(prefix[start : start + self._context.rows], start, 0, wants_logits=False)
+            if not self._context.evaluate():
                 return None
-        size = int(self._lib.llama_state_seq_get_size(self._context.handle, 0))
-        state = (ctypes.c_uint8 * size)()
-        if self._lib.llama_state_seq_get_data(self._context.handle, state, size, 0) != size:
-            raise ModelError("llama.cpp cannot save the state of a prompt template")
-        if self._store is not None and worth_storing(time.perf_counter() - began, size):
+        state = self._context.state(0)
+        if self._store is not None and worth_storing(time.perf_counter() - began, len(state)):
             self._store.save(state_key(self._key, prefix), state)
         return state
 
 
 def place_prefixes(context: LlamaContext, states: Sequence[State]) -> None:
     """Empty the context and put `states` into it: number `n` into sequence `context.parallel + n`. Raises ModelError without room."""
-    import llama_cpp
-
-    llama_cpp.llama_memory_clear(context.memory, False)
+    context.clear()
     for number, state in enumerate(states):
-        if not put_state(context, state, context.parallel + number):
+        if not context.put_state(state, context.parallel + number):
             raise ModelError("llama.cpp cannot put a prompt template back into its context", "give it more room with --context")
-
-
-def copy_prefix(context: LlamaContext, number: int, sequence: int) -> None:
-    """Let `sequence` begin with the prefix placed as `number`; no data moves."""
-    import llama_cpp
-
-    llama_cpp.llama_memory_seq_cp(context.memory, context.parallel + number, sequence, -1, -1)
-
-
-def put_state(context: LlamaContext, state: State, sequence: int) -> bool:
-    """Fill `sequence` with a saved state; whether llama.cpp took it."""
-    import llama_cpp
-
-    return bool(llama_cpp.llama_state_seq_set_data(context.handle, state, len(state), sequence))

@@ -1,7 +1,9 @@
-"""A model's vocabulary without its weights: llama.cpp's own tokeniser."""
+"""A model's vocabulary: llama.cpp's own tokeniser, and the bytes of its tokens."""
 
 from __future__ import annotations
 
+import ctypes
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +12,53 @@ from studio.errors import ModelError
 from studio.text import storable
 
 
-class Vocabulary:
-    """The tokeniser of the GGUF file at `path`, loaded in well under a second."""
+def open_vocabulary(path: Path) -> Vocabulary:
+    """Return the vocabulary of the GGUF file at `path`, loaded without its weights in well under a second. Raises ModelError."""
+    import llama_cpp
 
-    def __init__(self, path: Path) -> None:
-        """Load it. Raises ModelError when llama.cpp cannot."""
+    install_log()
+    LOG.clear()
+    llama_cpp.llama_backend_init()
+    params = llama_cpp.llama_model_default_params()
+    params.vocab_only = True
+    params.n_gpu_layers = 0
+    model = llama_cpp.llama_model_load_from_file(str(path).encode("utf-8", "surrogateescape"), params)
+    if not model:
+        raise ModelError(f"{path}: llama.cpp cannot read this model's vocabulary", last_words())
+    return Vocabulary(model)
+
+
+class Vocabulary:
+    """The vocabulary of a model that llama.cpp has loaded. Safe for use from several threads."""
+
+    def __init__(self, model: Any) -> None:
         import llama_cpp
 
         self._lib: Any = llama_cpp
-        install_log()
-        LOG.clear()
-        llama_cpp.llama_backend_init()
-        params = llama_cpp.llama_model_default_params()
-        params.vocab_only = True
-        params.n_gpu_layers = 0
-        self._model: Any = llama_cpp.llama_model_load_from_file(str(path).encode("utf-8", "surrogateescape"), params)
-        if not self._model:
-            raise ModelError(f"{path}: llama.cpp cannot read this model's vocabulary", last_words())
-        self._vocab: Any = llama_cpp.llama_model_get_vocab(self._model)
+        self._model = model
+        self.handle: Any = llama_cpp.llama_model_get_vocab(model)
+        self.size = int(llama_cpp.llama_vocab_n_tokens(self.handle))
+        self._pieces: dict[int, bytes] = {}
 
     @property
     def end_of_text(self) -> int:
         """The token that ends a text, -1 for none."""
-        return int(self._lib.llama_vocab_eos(self._vocab))
+        return int(self._lib.llama_vocab_eos(self.handle))
 
     @property
     def end_of_turn(self) -> int:
         """The token that ends a chat model's answer; that of the text where there is no other."""
-        token = int(self._lib.llama_vocab_eot(self._vocab))
+        token = int(self._lib.llama_vocab_eot(self.handle))
         return token if token >= 0 else self.end_of_text
 
     def ends(self, token: int) -> bool:
         """Whether generation stops at `token`."""
-        return bool(self._lib.llama_vocab_is_eog(self._vocab, token))
+        return bool(self._lib.llama_vocab_is_eog(self.handle, token))
+
+    @cached_property
+    def ending_tokens(self) -> tuple[int, ...]:
+        """All tokens at which generation stops."""
+        return tuple(token for token in range(self.size) if self.ends(token))
 
     def tokenise(self, text: str, *, begin: bool = False, control: bool = False) -> list[int]:
         """Return the tokens of `text`; `begin` puts the beginning-of-text token before it where the model wants one.
@@ -53,17 +69,44 @@ class Vocabulary:
         capacity = len(data) + 8
         while True:
             tokens = (self._lib.llama_token * capacity)()
-            count = int(self._lib.llama_tokenize(self._vocab, data, len(data), tokens, capacity, begin, control))
+            count = int(self._lib.llama_tokenize(self.handle, data, len(data), tokens, capacity, begin, control))
             if count >= 0:
                 break
             capacity = -count
-        found = [int(token) for token in tokens[:count]]
-        if begin and found and self._lib.llama_vocab_get_add_eos(self._vocab) and found[-1] == self.end_of_text:
+        found = list(tokens[:count])
+        if begin and found and self._lib.llama_vocab_get_add_eos(self.handle) and found[-1] == self.end_of_text:
             found.pop()
         return found
 
+    def tokenise_turn(self, opening: str, text: str, closing: str) -> list[int]:
+        """Return the tokens of a prompt within a chat template: control words count in `opening` and `closing`, not in `text`."""
+        if self.tokenise(text, control=True) == self.tokenise(text):
+            # All at once, as the model saw it in its training: tokens may reach from the template into the text.
+            tokens = self.tokenise(opening + text + closing, begin=True, control=True)
+        else:
+            tokens = self.tokenise(opening, begin=True, control=True) + self.tokenise(text) + self.tokenise(closing, control=True)
+        # A template that writes the beginning of text itself, for a model that wants one anyway.
+        bos = self._lib.llama_vocab_bos(self.handle)
+        return tokens[1:] if tokens[:2] == [bos, bos] else tokens
+
+    def piece(self, token: int) -> bytes:
+        """Return the bytes of `token`; a control token has none."""
+        known = self._pieces.get(token)
+        if known is None:
+            known = self._pieces[token] = self._read_piece(token)
+        return known
+
     def close(self) -> None:
-        """Free it. Safe to call twice."""
+        """Free the model. Safe to call twice."""
         if self._model is not None:
             model, self._model = self._model, None
             self._lib.llama_model_free(model)
+
+    def _read_piece(self, token: int) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count = int(self._lib.llama_token_to_piece(self.handle, token, buffer, size, 0, False))
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count

@@ -1,7 +1,8 @@
-"""The model's process: loads the model, answers batches from standard input, and ends when that closes."""
+"""The model's process: loads the model, answers batches, and ends when the pipe to the studio closes."""
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import queue
@@ -9,23 +10,31 @@ import signal
 import sys
 import threading
 import time
+from multiprocessing.connection import Connection
 
 from studio.engine.api import CancelToken, Engine
 from studio.engine.llama.setup import OutOfMemory
 from studio.engine.options import EngineOptions
-from studio.engine.process.pipe import READY_LINE, Decoder, Message, encode, event_message, info_message, request_of
+from studio.engine.process.pipe import READY_LINE, Message, event_message, info_message, pack, request_of, unpack
 from studio.errors import StudioError
 from studio.records import ModelIdentity
 
-_READ_BYTES = 1 << 16
 _GATHER_S = 0.1
+
+
+def connect() -> tuple[Inbox, Outbox]:
+    """Return both directions of the pipe to the studio, which is standard input; from now on nothing else can read from it."""
+    connection: Connection = Connection(os.dup(0))
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 0)
+    return Inbox(connection), Outbox(connection)
 
 
 class Inbox:
     """Reads messages on a thread of its own, so that a cancellation is seen while the model computes."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._cancels: dict[int, CancelToken] = {}
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
@@ -43,13 +52,13 @@ class Inbox:
         self._cancels.pop(batch, None)
 
     def _read(self) -> None:
-        decoder = Decoder()
-        while data := os.read(self._descriptor, _READ_BYTES):
-            for message in decoder.feed(data):
-                if message["kind"] == "cancel":
-                    self.cancel_token(message["batch"]).cancel()
-                else:
-                    self._messages.put(message)
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                for message in unpack(self._connection.recv_bytes()):
+                    if message["kind"] == "cancel":
+                        self.cancel_token(message["batch"]).cancel()
+                    else:
+                        self._messages.put(message)
         # The studio has closed the pipe or died: nobody needs the model any more, in whatever state it is.
         os._exit(0)
 
@@ -61,9 +70,9 @@ class Outbox:
     cost several percent. So the tokens of 0.1 s travel together.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._waiting: list[bytes] = []
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: list[Message] = []
         self._lock = threading.Lock()
         self._posted = threading.Event()
         threading.Thread(target=self._deliver, name="outbox", daemon=True).start()
@@ -71,13 +80,13 @@ class Outbox:
     def post(self, message: Message) -> None:
         """Write the message within 0.1 s, together with those that come meanwhile."""
         with self._lock:
-            self._waiting.append(encode(message))
+            self._waiting.append(message)
         self._posted.set()
 
     def send(self, message: Message) -> None:
         """Write the message, and all that wait, now."""
         with self._lock:
-            self._waiting.append(encode(message))
+            self._waiting.append(message)
             self._flush()
 
     def _deliver(self) -> None:
@@ -88,19 +97,16 @@ class Outbox:
                 self._flush()
 
     def _flush(self) -> None:
-        data = memoryview(b"".join(self._waiting))
-        self._waiting.clear()
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+        if self._waiting:
+            self._connection.send_bytes(pack(self._waiting))
+            self._waiting.clear()
 
 
 def main() -> None:
-    """Serve the studio on standard input and output. Whatever else writes to standard output lands in the log (standard error)."""
+    """Load the model that the studio names and answer its batches."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
-    outbox = Outbox(os.dup(1))
-    os.dup2(2, 1)
-    inbox = Inbox(0)
+    inbox, outbox = connect()
     try:
         engine = load_engine(inbox.next())
     except StudioError as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, Restarted, TextPiece
+from studio.engine.api import CancelToken, EngineEvent, EngineInfo, OpenRequests, Request, Restarted
 from studio.engine.options import EngineOptions
-from studio.engine.process.pipe import CHILD_COMMAND, ChildDied, ChildProcess, Message, event_of, info_of, request_message
+from studio.engine.process.pipe import CHILD_COMMAND, ChildDied, ChildProcess, event_of, info_of, request_message
 from studio.errors import ModelError
 from studio.records import ModelIdentity
 
@@ -19,6 +20,8 @@ _GRACE_S = 0.1
 _STALE_S = 10.0
 """How long a cancelled batch may keep the process from the next one, before the process counts as hung."""
 _LOG_LINES_IN_HINT = 4
+_ENDS = ("done", "error")
+"""The messages that end a batch."""
 _MOST_SHRINKS = 16
 """More than there are set-ups to fall back to."""
 
@@ -60,7 +63,7 @@ class ProcessEngine:
         if self._closed:
             raise ModelError("the engine is closed")
         self._end_stale()
-        batch = _Batch(0, requests)
+        still_open = OpenRequests(len(requests))
         reason = ""
         for attempt in range(MAX_RESTARTS + 1):
             try:
@@ -69,15 +72,14 @@ class ProcessEngine:
                     self._restart(cancel)
                     news = [notice for notice in self._info.notices if notice not in before]
                     yield Restarted(attempt, "; ".join([reason, *news]))
-                self._batch += 1
-                batch = _Batch(self._batch, requests)
-                yield from self._run(batch, cancel)
+                    still_open = OpenRequests(len(requests))
+                yield from self._run(requests, still_open, cancel)
                 return
             except ChildDied as death:
                 reason = str(death)
                 self._give_way_after(death)
             if cancel.cancelled:
-                yield from batch.cancel_open()
+                yield from still_open.cancelled()
                 return
         hint = self._child.last_lines(_LOG_LINES_IN_HINT)
         raise ModelError(f"{self._identity.name}: the model's process died {MAX_RESTARTS + 1} times over one batch; last, {reason}", hint)
@@ -103,10 +105,9 @@ class ProcessEngine:
 
     def _load(self, cancel: CancelToken | None = None) -> EngineInfo:
         """Have the process load the model. Raises ChildDied, after a cancellation as well, and ModelError as the process does."""
-        message = {"kind": "load", "identity": asdict(self._identity), "options": asdict(self._options), "shrink": self._shrink}
-        message["plain"] = self._plain
+        model = {"identity": asdict(self._identity), "options": asdict(self._options), "shrink": self._shrink, "plain": self._plain}
         try:
-            self._child.send(message)
+            self._child.send({"kind": "load", **model})
             while (answer := self._child.receive(_POLL_S)) is None:
                 if cancel is not None and cancel.cancelled:
                     # A load cannot be interrupted otherwise; the next batch finds the process gone and starts another.
@@ -136,78 +137,45 @@ class ProcessEngine:
         self._child = ChildProcess(self._command)
         self._info = self._load(cancel)
 
-    def _run(self, batch: _Batch, cancel: CancelToken) -> Iterator[EngineEvent]:
+    def _run(self, requests: Sequence[Request], still_open: OpenRequests, cancel: CancelToken) -> Iterator[EngineEvent]:
         """Yield the events of one attempt. Raises ChildDied, and ModelError as the engine in the process does."""
-        complete = False
-        self._child.send(batch.message())
+        self._batch = number = self._batch + 1
+        self._child.send({"kind": "batch", "batch": number, "requests": [request_message(request) for request in requests]})
+        self._stale = number  # until its end has come
+        deadline = float("inf")
         try:
-            deadline = float("inf")
-            while not complete:
+            while self._stale:
                 if cancel.cancelled and deadline == float("inf"):
-                    self._child.send({"kind": "cancel", "batch": batch.number})
+                    self._child.send({"kind": "cancel", "batch": number})
                     deadline = time.monotonic() + _GRACE_S
                 message = self._child.receive(_POLL_S)
-                if message is not None and message.get("batch") == batch.number:
-                    complete = message["kind"] == "done"
-                    yield from batch.take(message)
+                if message is not None and message.get("batch") == number:
+                    if message["kind"] in _ENDS:
+                        self._stale = 0
+                    if message["kind"] == "error":
+                        raise ModelError(message["message"], message["hint"])
+                    if message["kind"] != "done":
+                        yield still_open.note(event_of(message))
                 elif time.monotonic() >= deadline:
-                    self._stale = batch.number
-                    yield from batch.cancel_open()
+                    yield from still_open.cancelled()
                     return
+        except ChildDied:
+            self._stale = 0
+            raise
         except GeneratorExit:
-            if not complete:
-                self._abandon(batch)
+            # Nobody listens to the batch any more: the process should not go on computing it.
+            with contextlib.suppress(ChildDied):  # The next batch will find that out and start a new process.
+                self._child.send({"kind": "cancel", "batch": number})
             raise
 
-    def _abandon(self, batch: _Batch) -> None:
-        """Nobody listens to `batch` any more: the process should not go on computing it."""
-        self._stale = batch.number
-        try:
-            self._child.send({"kind": "cancel", "batch": batch.number})
-        except ChildDied:
-            self._stale = 0  # the next batch will find that out and start a new process
-
     def _end_stale(self) -> None:
-        """Wait for the end of a batch that was given up; a process that does not come to it is replaced."""
+        """Wait for the end of a batch that was given up; a process that does not come to it is ended."""
         deadline = time.monotonic() + _STALE_S
-        try:
-            while self._stale and time.monotonic() < deadline:
+        with contextlib.suppress(ChildDied):  # The next batch will find that out and start another.
+            while self._stale:
+                if time.monotonic() >= deadline:
+                    self._child.kill()
+                    return
                 message = self._child.receive(_POLL_S)
-                if message is not None and message.get("batch") == self._stale and message["kind"] in ("done", "error"):
+                if message is not None and message.get("batch") == self._stale and message["kind"] in _ENDS:
                     self._stale = 0
-        except ChildDied:
-            self._stale = 0  # the next batch will find that out, too
-        if self._stale:
-            self._stale = 0
-            self._child.kill()  # which the next batch finds out
-
-
-class _Batch:
-    """What is known of one attempt at a batch; messages of other batches are none of its."""
-
-    def __init__(self, number: int, requests: Sequence[Request]) -> None:
-        self.number = number
-        self._requests = requests
-        self._open = dict.fromkeys(range(len(requests)), "")
-
-    def message(self) -> Message:
-        return {"kind": "batch", "batch": self.number, "requests": [request_message(request) for request in self._requests]}
-
-    def take(self, message: Message) -> Iterator[EngineEvent]:
-        """Yield the event in `message`, if it has one. Raises ModelError for an error."""
-        if message["kind"] == "error":
-            raise ModelError(message["message"], message["hint"])
-        if message["kind"] == "done":
-            return
-        event = event_of(message)
-        if isinstance(event, TextPiece):
-            self._open[event.index] += event.text
-        elif isinstance(event, Finished):
-            del self._open[event.index]
-        yield event
-
-    def cancel_open(self) -> Iterator[EngineEvent]:
-        """End every request that has not ended, with the text that has come; its token counts are not known."""
-        for index, text in self._open.items():
-            yield Finished(index, Completion(text, FinishReason.CANCELLED, 0, 0))
-        self._open.clear()

@@ -1,20 +1,21 @@
-"""Starts the model's process and exchanges messages with it, JSON after its length in four bytes; knows nothing of batches."""
+"""Starts the model's process and exchanges messages with it: lists of JSON objects over one pipe. Knows nothing of batches."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict
+from multiprocessing.connection import Pipe
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from studio.engine.api import Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, SamplingParams, TextPiece
 from studio.engine.llama.setup import number_tried, speaks_of_memory
@@ -22,32 +23,17 @@ from studio.paths import app_folder
 from studio.records import ModelIdentity
 
 Message = dict[str, Any]
-_LENGTH_BYTES = 4
 
 
-def encode(message: Mapping[str, Any]) -> bytes:
-    """Return the bytes of one message. Lone surrogates travel as JSON escapes."""
-    body = json.dumps(message, separators=(",", ":")).encode("ascii")
-    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+def pack(messages: Sequence[Message]) -> bytes:
+    """Return the bytes of messages that travel together. Lone surrogates travel as JSON escapes."""
+    return json.dumps(messages, separators=(",", ":")).encode("ascii")
 
 
-class Decoder:
-    """Puts messages together from bytes, however they are split."""
-
-    def __init__(self) -> None:
-        self._held = bytearray()
-
-    def feed(self, data: bytes) -> Iterator[Message]:
-        """Take more bytes and yield the messages they complete."""
-        self._held += data
-        while len(self._held) >= _LENGTH_BYTES:
-            end = _LENGTH_BYTES + int.from_bytes(self._held[:_LENGTH_BYTES], "big")
-            if len(self._held) < end:
-                return
-            body = bytes(self._held[_LENGTH_BYTES:end])
-            del self._held[:end]
-            message: Message = json.loads(body)
-            yield message
+def unpack(data: bytes) -> list[Message]:
+    """Return the messages that `pack` put together. Raises ValueError."""
+    messages: list[Message] = json.loads(data)
+    return messages
 
 
 def request_message(request: Request) -> Message:
@@ -97,7 +83,8 @@ def info_of(message: Message) -> EngineInfo:
 
 CHILD_COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "studio.engine.process.child")
 """`-P` keeps files of the working folder from being imported in place of the studio's."""
-_READ_BYTES = 1 << 16
+_LONGEST_BYTES = 1 << 30
+"""Of what is read at once: more is not meant to be a message."""
 _CLOSE_S = 2.0
 _KEEP_LOGS_S = 7 * 24 * 3600.0
 _LINES_OF_A_DEATH = 60
@@ -124,24 +111,26 @@ class ChildDied(Exception):
 
 
 class ChildProcess:
-    """One running process of the model. Its chatter goes to the file `log`, never to the terminal; Ctrl-C does not reach it."""
+    """One running process of the model, the pipe to the studio its standard input.
+
+    What it prints goes to the file `log`, never to the terminal; Ctrl-C does not reach it.
+    """
 
     def __init__(self, command: Sequence[str] = CHILD_COMMAND) -> None:
         self.log = _new_log()
         self._kills_before = machine_memory_kills()
-        with self.log.open("wb") as sink:
+        self._ready: deque[Message] = deque()
+        self._pipe, theirs = Pipe()
+        with self.log.open("wb") as sink, theirs:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=theirs.fileno(),
+                stdout=sink,
                 stderr=sink,
                 start_new_session=True,
                 # A crash should end the process at once, not start a debugger on it.
                 env={**os.environ, "GGML_NO_BACKTRACE": "1", "PYTHONUNBUFFERED": "1"},
-                bufsize=0,
             )
-        self._decoder = Decoder()
-        self._ready: list[Message] = []
 
     @property
     def pid(self) -> int:
@@ -150,25 +139,26 @@ class ChildProcess:
 
     def send(self, message: Message) -> None:
         """Write one message. Raises ChildDied."""
-        pipe = _pipe(self._process.stdin)
-        data = memoryview(encode(message))
+        self._require_open()
         try:
-            while data:
-                data = data[os.write(pipe, data) :]
+            self._pipe.send_bytes(pack([message]))
         except OSError as error:
             raise self._death() from error
 
     def receive(self, timeout_s: float) -> Message | None:
         """Return the next message, or None when none has come in time. Raises ChildDied once the process is gone and all is read."""
         if not self._ready:
-            pipe = _pipe(self._process.stdout)
-            if not select.select([pipe], [], [], timeout_s)[0]:
-                return None
-            data = os.read(pipe, _READ_BYTES)
-            if not data:
-                raise self._death()
-            self._ready.extend(self._decoder.feed(data))
-        return self._ready.pop(0) if self._ready else None
+            self._require_open()
+            try:
+                if not self._pipe.poll(timeout_s):
+                    return None
+                self._ready.extend(unpack(self._pipe.recv_bytes(_LONGEST_BYTES)))
+            except (EOFError, OSError) as error:
+                raise self._death() from error
+            except ValueError as error:
+                self.kill()
+                raise ChildDied("it sent what is no message") from error
+        return self._ready.popleft()
 
     def last_lines(self, count: int) -> str:
         """Return the last lines of the log on one line, for an error's hint."""
@@ -184,9 +174,7 @@ class ChildProcess:
 
     def close(self, *, keep_log: bool = False) -> None:
         """End the process and free its pipes. Safe to call twice."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._pipe.close()
         try:
             self._process.wait(_CLOSE_S)
         except subprocess.TimeoutExpired:
@@ -195,6 +183,10 @@ class ChildProcess:
         if not keep_log:
             with contextlib.suppress(OSError):
                 self.log.unlink(missing_ok=True)
+
+    def _require_open(self) -> None:
+        if self._pipe.closed:
+            raise ChildDied("it was closed")
 
     def _death(self) -> ChildDied:
         """Return how the process ended, waiting for it."""
@@ -223,12 +215,6 @@ class ChildProcess:
         with contextlib.suppress(OSError):
             return self.log.read_text("utf-8", "replace")
         return ""
-
-
-def _pipe(stream: IO[bytes] | None) -> int:
-    if stream is None or stream.closed:
-        raise ChildDied("it was closed")
-    return stream.fileno()
 
 
 def machine_memory_kills(counters: Path = Path("/proc/vmstat")) -> int:

@@ -1,35 +1,65 @@
-"""The engine on the other side of the network: any server that speaks OpenAI's completions protocol."""
+"""The engine on the other side of the network: any server that speaks OpenAI's completions protocol.
+
+An event loop in a thread of its own talks to the server; the thread that asks takes the events from it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import queue
 import random
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
 
-from studio.engine.api import SERVER, CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, Retried, TextPiece
+import anyio
+from anyio.from_thread import start_blocking_portal
+
+from studio.engine.api import (
+    SERVER,
+    CancelToken,
+    Completion,
+    EngineEvent,
+    EngineInfo,
+    Finished,
+    FinishReason,
+    Noted,
+    OpenRequests,
+    Request,
+    Retried,
+    SamplingParams,
+    TextPiece,
+)
 from studio.engine.options import EngineOptions
 from studio.engine.remote.address import Address, api_key, parse_address
 from studio.engine.remote.client import Client
-from studio.engine.remote.errors import Patience
-from studio.engine.remote.sender import Sender
-from studio.engine.remote.server import Moved, find_server, served_model
+from studio.engine.remote.errors import Answered, BrokenStream, Consequence, EndUnsaid, Failure, Patience, Waiting, failure_of, given_up
+from studio.engine.remote.request import PromptWatch, Reading, fields_refused, request_body, without
+from studio.engine.remote.server import Moved, ServedModel, find_server, served_model
 from studio.errors import ModelError
 
 PARALLEL = 16
 """Requests in flight unless the user says otherwise; a server that batches gains from more, one with fewer slots lets them queue."""
 _POLL_S = 0.05
 _JOIN_S = 5.0
-_EVENTS_HELD = 1024
+"""How long to wait for the loop's end: a name that is being looked up cannot be given up."""
+_EVENTS_HELD = 64
 
-Result = TypeVar("Result")
-Item = TypeVar("Item")
+PROBE = Request("", "The first word of a sentence is", SamplingParams(max_tokens=1, stop=("\n",)), seed=1)
+"""Asks whether the server completes at all."""
+
+_NO_COUNTS = "the server tells no token counts: they stand as 0"
+_NO_REASON = "the server does not say why a text ended: its ends are on record as `unknown` and count as whole texts"
+_CUT = (
+    "the server seems to cut prompts off: different ones count {count} tokens. Give it a larger context (Ollama: OLLAMA_CONTEXT_LENGTH, "
+    "llama-server: -c, divided by -np)"
+)
+
+Put = Callable[[EngineEvent], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +91,14 @@ class RemoteEngine:
         """
         self._parallel = options.parallel or PARALLEL
         self._closed = False
-        self._patience = patience or Patience(asyncio.sleep, random.random)
-        self._thread = LoopThread("studio-server")
+        self._patience = patience or Patience(anyio.sleep, random.random)
+        self._running: Future[None] | None = None
+        self._loop = contextlib.ExitStack()
+        self._portal = self._loop.enter_context(start_blocking_portal(name="studio-server"))
         try:
-            self._sender = self._thread.call(_open(address, self._parallel, self._patience))
+            self._sender = self._portal.call(_open, address, self._parallel, self._patience)
         except BaseException:
-            self._thread.close()
+            self._end_loop()
             raise
 
     @property
@@ -83,25 +115,22 @@ class RemoteEngine:
             raise ModelError("the engine is closed")
         if any(request.opening or request.closing for request in requests):
             raise ModelError("a server cannot be asked within a chat template: it does not tell control words from text")
-        channel: Channel[EngineEvent | _End] = Channel(self._thread.loop, _EVENTS_HELD)
-        texts = _OpenTexts(len(requests))
-        running = self._thread.start(self._run(requests, channel))
+        handover = Handover(_EVENTS_HELD)
+        still_open = OpenRequests(len(requests))
+        self._running = running = self._portal.start_task_soon(self._run, requests, handover)
         try:
             while not cancel.cancelled:
-                item = channel.get(_POLL_S)
-                if isinstance(item, _End):
-                    if item.error is not None:
+                for item in self._taken(handover, _POLL_S):
+                    if not isinstance(item, _End):
+                        yield still_open.note(item)
+                    elif item.error is not None:
                         raise item.error
-                    return
-                if item is not None:
-                    yield texts.note(item)
-                elif running.done():
-                    raise ModelError("the engine was closed while it worked")
+                    else:
+                        return
             running.cancel()
-            while (item := channel.get(0)) is not None:
-                if not isinstance(item, _End):
-                    yield texts.note(item)
-            yield from texts.cancelled()
+            while items := self._taken(handover, 0.0):
+                yield from (still_open.note(item) for item in items if not isinstance(item, _End))
+            yield from still_open.cancelled()
         finally:
             running.cancel()
 
@@ -109,11 +138,32 @@ class RemoteEngine:
         """Close all connections. Safe to call twice."""
         if not self._closed:
             self._closed = True
-            self._thread.call(_close(self._sender))
-            self._thread.close()
+            # What still runs is ended before its connections are: the other way round it would be sent again.
+            if self._running is not None:
+                self._running.cancel()
+            self._portal.call(self._sender.client.close)
+            self._end_loop()
 
-    async def _run(self, requests: Sequence[Request], channel: Channel[EngineEvent | _End]) -> None:
-        """Complete `requests`, started in their order; the last item of `channel` is `_End`.
+    def _end_loop(self) -> None:
+        with contextlib.suppress(RuntimeError):  # It has ended already.
+            self._portal.call(self._portal.stop, True)
+        ending = threading.Thread(target=self._loop.close, name="studio-server-end", daemon=True)
+        ending.start()
+        ending.join(_JOIN_S)
+
+    def _taken(self, handover: Handover, seconds: float) -> list[EngineEvent | _End]:
+        try:
+            items = self._portal.call(handover.take, seconds)
+            if not items and seconds and self._running is not None and self._running.done():
+                self._running.result()  # Raises what ended it without a last word.
+            return items
+        except (CancelledError, RuntimeError) as error:
+            if self._closed:
+                raise ModelError("the engine was closed while it worked") from error
+            raise
+
+    async def _run(self, requests: Sequence[Request], handover: Handover) -> None:
+        """Complete `requests`, started in their order; the last item handed over is `_End`.
 
         Once one has failed for good no other is started, but those in flight may end: they are paid for.
         """
@@ -123,46 +173,50 @@ class RemoteEngine:
         async def work() -> None:
             try:
                 for index, request in waiting:
-                    await self._sender.complete(index, request, channel.put)
+                    await self._sender.complete(index, request, handover.put)
                     if failed:
                         return
             except Exception as error:
+                if not failed:
+                    working.cancel_scope.deadline = anyio.current_time() + self._patience.grace
                 failed.append(error)
 
-        working = {asyncio.create_task(work()) for _ in range(min(self._parallel, len(requests)))}
-        try:
-            while working and not failed:
-                _, working = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
-            if working:
-                await asyncio.wait(working, timeout=self._patience.grace)
-        finally:
-            for task in working:
-                task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
-        channel.put_last(_End(failed[0] if failed else None))
+        async with anyio.create_task_group() as working:
+            for _ in range(min(self._parallel, len(requests))):
+                working.start_soon(work)
+        await handover.put(_End(failed[0] if failed else None))
 
 
-class _OpenTexts:
-    """The texts of the requests that have not ended, as far as they have been told."""
+class Handover:
+    """Events on their way from the coroutines to the thread that reads, at most `size`: who reads slowly slows the writers down.
 
-    def __init__(self, count: int) -> None:
-        self._texts = dict.fromkeys(range(count), "")
+    Who has put the end of a request goes on once the reader has come back for more: it has then dealt with that completion, which cost
+    money, so that whenever the studio is killed no more completions are lost than are in flight.
+    """
 
-    def note(self, event: EngineEvent) -> EngineEvent:
-        """Take note of an event and return it."""
-        match event:
-            case TextPiece(index, text):
-                self._texts[index] += text
-            case Retried(index):
-                self._texts[index] = ""
-            case Finished(index):
-                del self._texts[index]
-        return event
+    def __init__(self, size: int) -> None:
+        self._put, self._take = anyio.create_memory_object_stream[tuple[EngineEvent | _End, anyio.Event | None]](size)
+        self._size = size
+        self._taken: list[anyio.Event] = []
 
-    def cancelled(self) -> Iterator[EngineEvent]:
-        """End every request that has not ended, with the text that was told; its token counts are not known."""
-        for index, text in self._texts.items():
-            yield Finished(index, Completion(text, FinishReason.CANCELLED, 0, 0))
+    async def put(self, item: EngineEvent | _End) -> None:
+        """Add an item, once there is room."""
+        dealt_with = anyio.Event() if isinstance(item, Finished) else None
+        await self._put.send((item, dealt_with))
+        if dealt_with is not None:
+            await dealt_with.wait()
+
+    async def take(self, seconds: float) -> list[EngineEvent | _End]:
+        """Return what is there, none if nothing came for `seconds`; what was taken before has been dealt with."""
+        for dealt_with in self._taken:
+            dealt_with.set()
+        found = []
+        with anyio.move_on_after(seconds), contextlib.suppress(anyio.WouldBlock):
+            found.append(self._take.receive_nowait() if seconds <= 0 else await self._take.receive())
+            while len(found) < self._size:
+                found.append(self._take.receive_nowait())
+        self._taken = [dealt_with for _, dealt_with in found if dealt_with is not None]
+        return [item for item, _ in found]
 
 
 async def _open(address: Address, parallel: int, patience: Patience) -> Sender:
@@ -174,76 +228,141 @@ async def _open(address: Address, parallel: int, patience: Patience) -> Sender:
             sender = Sender(client, served_model(found, cards), patience)
             await sender.probe()
             return sender
-        except Moved as moved:
+        except BaseException as error:
             await client.close()
-            address = moved.address
-        except BaseException:
-            await client.close()
-            raise
+            if not isinstance(error, Moved):
+                raise
+            address = error.address
     raise ModelError(f"{address.url}: it redirects again and again", "name the address that it redirects to")
 
 
-async def _close(sender: Sender) -> None:
-    """End what still runs, then close the connections: the other way round it would be sent again."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    await sender.client.close()
+class Sender:
+    """Sends requests to one model of one server, and remembers what the server does not take or tell. For one event loop."""
 
+    def __init__(self, client: Client, served: ServedModel, patience: Patience) -> None:
+        self.client = client
+        self.served = served
+        self._patience = patience
+        self._left_out: set[str] = set()
+        self._ends_unsaid = False
+        self._answered = 0
+        self._prompts = PromptWatch()
+        self._notes: dict[str, None] = {}
 
-class LoopThread:
-    """An event loop in a thread of its own: runs coroutines for threads that have none."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of this server, in sentences."""
+        return tuple(self._notes)
 
-    def __init__(self, name: str) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
-
-    def start(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
-        """Start a coroutine; cancelling the future cancels it."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop)
-
-    def call(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run a coroutine to its end and return its result."""
-        return self.start(work).result()
-
-    def close(self) -> None:
-        """Cancel what runs and end the thread. Safe to call twice."""
-        if not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self.loop.stop)
-            self._thread.join(_JOIN_S)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
-            # The runner's close cancels all tasks, lets them end, and closes the loop.
-            runner.get_loop().run_forever()
-
-
-class Channel(Generic[Item]):
-    """A bounded queue from the coroutines of `loop` to a thread that reads: whoever reads slowly slows the writers down."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, size: int) -> None:
-        self._loop = loop
-        self._items: queue.SimpleQueue[Item] = queue.SimpleQueue()
-        self._room = asyncio.Semaphore(size)
-
-    async def put(self, item: Item) -> None:
-        """Add an item, once there is room."""
-        await self._room.acquire()
-        self._items.put(item)
-
-    def put_last(self, item: Item) -> None:
-        """Add an item, room or not: for the end of it all."""
-        self._items.put(item)
-
-    def get(self, timeout: float) -> Item | None:
-        """Return the next item, or None when none came for `timeout` seconds."""
+    async def probe(self) -> None:
+        """Ask for one token. Raises ModelError when the server will never complete; one that is busy may be waited for later."""
         try:
-            item = self._items.get(timeout=timeout) if timeout > 0 else self._items.get_nowait()
-        except queue.Empty:
-            return None
-        # Once the loop is closed there is nobody left to make room for.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._room.release)
-        return item
+            await self._answer(0, PROBE, Reading(PROBE), _nobody)
+        except Exception as error:
+            failure = self._failure(error)
+            if failure.consequence is Consequence.FAIL or failure.stuck:
+                raise given_up(failure, self.client.address) from error
+
+    async def complete(self, index: int, request: Request, put: Put) -> None:
+        """Put the events of one request, up to its end. Raises ModelError when the server fails it for good.
+
+        A request that fails alone, while the server answers others, is refused alone.
+        """
+        waiting = Waiting(self._patience)
+        answered_before, unsaid, attempt = self._answered, False, 1
+        while True:
+            reading = Reading(request, end_unsaid=unsaid or self._ends_unsaid)
+            began = time.monotonic()
+            try:
+                await self._answer(index, request, reading, put)
+            except Exception as error:
+                failure = self._failure(error)
+                unsaid = unsaid or isinstance(error, EndUnsaid)
+            else:
+                self._answered += 1
+                self._ends_unsaid = self._ends_unsaid or unsaid
+                await put(Finished(index, reading.completion(time.monotonic() - began)))
+                return
+            seconds = time.monotonic() - began
+            if failure.consequence is Consequence.REFUSE or (failure.own and self._answered):
+                await put(Finished(index, _refused(reading, failure.cause, seconds)))
+                return
+            wait = None
+            if failure.consequence is Consequence.RETRY:
+                wait = waiting.after(seconds, failure.wait, torn=bool(reading.text), stuck=failure.stuck)
+                if wait is None and self._answered > answered_before:
+                    await put(Finished(index, _refused(reading, f"{failure.cause} (tried {attempt} times)", seconds)))
+                    return
+            if wait is None:
+                raise given_up(failure, self.client.address, attempt)
+            attempt += 1
+            await put(Retried(index, attempt, failure.cause, wait))
+            await self._patience.sleep(wait)
+
+    async def _answer(self, index: int, request: Request, reading: Reading, put: Put) -> None:
+        """Read one answer into `reading`, without what the server names as fields that it does not take. Raises what `failure_of` reads."""
+        refused: set[str] = set()
+        while True:
+            body = request_body(request, self.served.identity.name, self.served.owner, self._left_out | refused)
+            try:
+                async with self.client.post("/completions", body) as values:
+                    await self._read(index, reading, values, put)
+                break
+            except Answered as error:
+                named = fields_refused(error, body)
+                if not named:
+                    raise
+                refused |= named
+        if refused:
+            self._left_out |= refused
+            await self._note(without(refused), put)
+        if not reading.stopped:
+            completion = reading.completion(0.0)
+            if completion.finish_reason is FinishReason.UNKNOWN:
+                await self._note(_NO_REASON, put)
+            if not reading.counted and "stream_options" not in self._left_out:
+                await self._note(_NO_COUNTS, put)
+            if self._prompts.is_cut(request, completion.prompt_tokens):
+                self._prompts = PromptWatch()
+                await self._note(_CUT.format(count=completion.prompt_tokens), put)
+
+    async def _read(self, index: int, reading: Reading, values: AsyncGenerator[Any, None], put: Put) -> None:
+        limit = self._patience.first
+        async with aclosing(values) as incoming:
+            while not reading.stopped:
+                try:
+                    with anyio.fail_after(self._patience.tail if reading.ended else limit):
+                        value = await anext(incoming)
+                except Exception as error:
+                    if reading.ended:
+                        return  # The text is whole; only the token counts are missing.
+                    if isinstance(error, StopAsyncIteration):
+                        if piece := reading.close():
+                            await put(TextPiece(index, piece))
+                        return
+                    if isinstance(error, TimeoutError):
+                        raise BrokenStream(f"no text for {limit:g} s") from error
+                    raise
+                if piece := reading.take(value):
+                    await put(TextPiece(index, piece))
+                limit = self._patience.between
+
+    def _failure(self, error: Exception) -> Failure:
+        client = self.client
+        return failure_of(error, client.address, client.key, client.proxy.variable if client.proxy else "")
+
+    async def _note(self, text: str, put: Put) -> None:
+        if text not in self._notes:
+            self._notes[text] = None
+            await put(Noted(text))
+
+
+async def _nobody(_event: EngineEvent) -> None:
+    """Takes what nobody needs."""
+
+
+def _refused(reading: Reading, cause: str, seconds: float) -> Completion:
+    """A prompt that the server does not take; where text had come, the context is full after it."""
+    if not reading.text:
+        return Completion("", FinishReason.REFUSED, 0, 0, seconds=seconds, detail=cause)
+    return replace(reading.completion(seconds), finish_reason=FinishReason.LENGTH, detail=cause)

@@ -30,6 +30,14 @@ _NO_MODEL = re.compile(
 _NO_PATH = re.compile(r"unexpected endpoint|(endpoint|path|route|url|page) (was )?not found|not found: /|no (such )?(route|endpoint)", re.I)
 _NO_TEXT = re.compile(r"(does|do) ?(n.t| not) (support|have|allow) .{0,30}(generat|completion)|embedding model|reranker", re.I)
 """Ollama: "does not support generate"; vLLM: "The model does not support Completions API"."""
+_STUCK = re.compile(
+    r"out of memory|(not enough|insufficient) memory|(requires|needs) more (\w+ )?memory|(unable|failed) to allocate|malloc failed"
+    r"|(fail(ed|ure)?|unable|not|n.t) (to )?load (the )?model|no models? .{0,20}loaded|model.{0,60} (is )?not loaded",
+    re.I,
+)
+"""What seldom gets better by itself. Ollama: "model requires more system memory (5.6 GiB) than is available", "cudaMalloc failed: out of
+memory"; LM Studio: "No models loaded", "Failed to load model"; vLLM: "CUDA out of memory"."""
+_STUCK_HINT = "see that the server has its model loaded, and memory for it: a smaller model or context, or fewer requests (--parallel)"
 _WANTS_TLS = re.compile(r"HTTP request (was sent )?to (an )?HTTPS", re.I)
 
 CHAT_HINT = (
@@ -50,7 +58,8 @@ class Consequence(Enum):
 class Failure:
     """A request that did not come to its end. `wait` is what the server asked for, in seconds.
 
-    `own` tells that it lies in this request alone, as far as the server says; `missing`, that the server does not know the path.
+    `own` tells that it lies in this request alone, as far as the server says; `missing`, that the server does not know the path; `stuck`,
+    that it seldom gets better by itself.
     """
 
     consequence: Consequence
@@ -59,6 +68,7 @@ class Failure:
     wait: float | None = None
     own: bool = False
     missing: bool = False
+    stuck: bool = False
 
 
 class BrokenStream(Exception):
@@ -176,14 +186,13 @@ def _of_answer(answer: Answered, address: Address, key: str) -> Failure:
         if _NO_MODEL.search(said):
             return Failure(Consequence.FAIL, cause, "check the model's name after # in the address")
         return no_completions(cause)
-    if status in (408, 425) or status >= 500:
-        return Failure(Consequence.RETRY, cause, wait=retry_after(answer.headers))
+    if status in (408, 425) or status >= 500 or status < 300:
+        stuck = _STUCK.search(said) is not None
+        return Failure(Consequence.RETRY, cause, _STUCK_HINT if stuck else "", retry_after(answer.headers), stuck=stuck)
     if 300 <= status < 400:
         place = clean(answer.headers.get("location", "").split("?")[0], key)
         to = f" to {place}" if place else " elsewhere"
         return Failure(Consequence.FAIL, f"status {status}, it redirects{to}", "name the address that it redirects to")
-    if status < 300:
-        return Failure(Consequence.RETRY, cause)
     if _NO_TEXT.search(said) or ("chat" in said.lower() and "completions" in said.lower()):
         return no_completions(cause)
     if status == 402:
@@ -244,7 +253,8 @@ class Patience:
 
     Failed requests are sent again after waits that double from `shortest` to `longest`, each shortened by up to `jitter` of itself, so
     that those that failed together do not come back together. A request is given up after `total` in vain, after the server itself asked
-    for more than `asked`, or when its answer broke off `torn` times with text, which costs money each time. `sleep` and `draw` (of a number
+    for more than `asked`, when its answer broke off `torn` times with text, which costs money each time, or when the server was `stuck` as
+    often. `sleep` and `draw` (of a number
     in [0, 1)) are replaced in tests.
     """
 
@@ -262,6 +272,7 @@ class Patience:
     total: float = 600.0
     asked: float = 3600.0
     torn: int = 3
+    stuck: int = 3
 
 
 class Waiting:
@@ -270,14 +281,15 @@ class Waiting:
     def __init__(self, patience: Patience, total: float | None = None) -> None:
         self._patience = patience
         self._total = patience.total if total is None else total
-        self._failures = self._torn = 0
+        self._failures = self._torn = self._stuck = 0
         self._spent = self._asked = 0.0
 
-    def after(self, seconds: float, asked: float | None, *, torn: bool) -> float | None:
+    def after(self, seconds: float, asked: float | None, *, torn: bool = False, stuck: bool = False) -> float | None:
         """Return the wait after a failure that took `seconds`, None when patience is at its end. What was `asked` for is never undercut."""
         patience = self._patience
         self._failures += 1
         self._torn += torn
+        self._stuck += stuck
         if asked is not None:
             self._asked += asked
             wait = asked * (1 + patience.jitter * patience.draw())
@@ -288,7 +300,8 @@ class Waiting:
             self._spent += seconds + wait
         # However long an attempt takes, one is not enough.
         late = self._spent > self._total and (self._failures > 2 or seconds < self._total)
-        return None if late or self._asked > patience.asked or self._torn >= patience.torn else wait
+        over = late or self._asked > patience.asked or self._torn >= patience.torn or self._stuck >= patience.stuck
+        return None if over else wait
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

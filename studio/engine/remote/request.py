@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from studio.engine.api import Completion, FinishReason, Request, SamplingParams
@@ -23,24 +21,11 @@ MAX_STOPS = 4
 """OpenAI's limit; what is more is watched for on this side alone."""
 
 
-class ServerKind(StrEnum):
-    """The servers whose extensions to the protocol are known, named as they sign their model list (`owned_by`)."""
+def request_body(request: Request, model: str, owner: str, left_out: Collection[str] = ()) -> dict[str, Any]:
+    """Return the JSON of one streamed request, without the fields that are to be left out.
 
-    VLLM = "vllm"
-    SGLANG = "sglang"
-    LLAMA_SERVER = "llamacpp"
-    OLLAMA = "library"
-    """Takes OpenAI's fields alone; its own defaults for top_k and others stay in force."""
-    OTHER = ""
-
-
-def kind_of(owned_by: str) -> ServerKind:
-    """Return the kind of server that signs with `owned_by`."""
-    return ServerKind(owned_by) if owned_by in set(ServerKind) else ServerKind.OTHER
-
-
-def request_body(request: Request, model: str, kind: ServerKind, left_out: Collection[str] = ()) -> dict[str, Any]:
-    """Return the JSON of one streamed request, without the fields that are to be left out."""
+    `owner` is what the server signs its list of models with (`owned_by`), which tells the kind of server.
+    """
     params = request.params
     stops = [stop for stop in params.stop if stop]
     body: dict[str, Any] = {
@@ -56,9 +41,9 @@ def request_body(request: Request, model: str, kind: ServerKind, left_out: Colle
         "stream_options": {"include_usage": True},
     }
     if stops:
-        body["stop"] = stops if kind in _EXTENSIONS else stops[:MAX_STOPS]
-    if kind in _EXTENSIONS:
-        body |= _EXTENSIONS[kind](params)
+        body["stop"] = stops if owner in _EXTENSIONS else stops[:MAX_STOPS]
+    if owner in _EXTENSIONS:
+        body |= _EXTENSIONS[owner](params)
     if "stream" in left_out:
         left_out = {*left_out, "stream_options"}
     return {name: value for name, value in body.items() if name not in left_out}
@@ -79,9 +64,8 @@ def _llama_server(params: SamplingParams) -> dict[str, Any]:
     return extra
 
 
-_EXTENSIONS: Mapping[ServerKind, Callable[[SamplingParams], dict[str, Any]]] = MappingProxyType(
-    {ServerKind.VLLM: _vllm, ServerKind.SGLANG: _vllm, ServerKind.LLAMA_SERVER: _llama_server}
-)
+_EXTENSIONS: Mapping[str, Callable[[SamplingParams], dict[str, Any]]] = {"vllm": _vllm, "sglang": _vllm, "llamacpp": _llama_server}
+"""The servers whose extensions to the protocol are known. Ollama (`library`) takes OpenAI's fields alone."""
 
 _WITHOUT = {
     "stream_options": "it may not tell token counts",

@@ -21,7 +21,6 @@ from studio.engine.remote.errors import (
     given_up,
     no_completions,
 )
-from studio.engine.remote.request import ServerKind, kind_of
 from studio.errors import ModelError, nearest_name
 from studio.records import ModelIdentity
 from studio.text import display_line
@@ -35,10 +34,10 @@ Card = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model on a server. `context_tokens` is what one request may hold, 0 where the server does not say."""
+    """A model on a server that signs its list with `owner`. `context_tokens` is what one request may hold, 0 where it does not say."""
 
     identity: ModelIdentity
-    kind: ServerKind
+    owner: str
     context_tokens: int
 
 
@@ -131,7 +130,7 @@ async def _list_of(client: Client, patience: Patience) -> Any:
             if failure.consequence is not Consequence.RETRY or error.status < 300:
                 raise
             seconds = time.monotonic() - began
-            wait = None if (failure.wait or 0.0) > patience.opening else waiting.after(seconds, failure.wait, torn=False)
+            wait = None if (failure.wait or 0.0) > patience.opening else waiting.after(seconds, failure.wait, stuck=failure.stuck)
             if wait is None:
                 hint = "the server is not ready yet or has too much to do: try again in a moment"
                 raise given_up(replace(failure, hint=failure.hint or hint), client.address) from error
@@ -189,7 +188,7 @@ def _described(address: Address, name: str, card: Card) -> ServedModel:
         file_size=_number(meta.get("size")),
         path=f"{address.url}#{quote(name, safe='/:@')}",
     )
-    return ServedModel(identity, kind_of(str(card.get("owned_by", ""))), context)
+    return ServedModel(identity, str(card.get("owned_by", "")), context)
 
 
 def _number(value: Any) -> int:
