@@ -26,6 +26,10 @@ def test_the_wheel_carries_seeds_prompts_tables_templates_and_licence(wheel: Pat
     assert {"studio/seeds/seed_tasks.jsonl", "studio/pool/schema.sql"} <= set(names)
     assert {f"studio/loop/prompts/{path.name}" for path in (ROOT / "studio/loop/prompts").iterdir()} <= set(names)
     assert {f"studio/publish/{name}" for name in ("page.html", "parts.html", "page.css", "card.md")} <= set(names)
+    assert "studio/insight/diversity/sunburst.html" in names
+    assert {
+        f"studio/insight/studies/judge_prompts/{path.name}" for path in (ROOT / "studio/insight/studies/judge_prompts").iterdir()
+    } <= set(names)
     assert any(name.endswith("/LICENSE") for name in names)
     assert not any(name.startswith("tests") or "__pycache__" in name for name in names)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from studio import __version__
 from studio.insight import paper
 from studio.insight.diversity.figures import phrase_rows, word_rows
-from studio.insight.diversity.sunburst import SUNBURST_STYLE, sunburst_chart, sunburst_words
+from studio.insight.diversity.sunburst import sunburst_chart, sunburst_style, sunburst_words
 from studio.insight.lineage.story import Story
 from studio.insight.lineage.story_report import Line, answer_line, story_sections
 from studio.insight.statistics.figures import BINS, Statistics
@@ -83,7 +83,6 @@ def template(name: str) -> Template:
         "paper": paper,
         "grades": GRADES,
         "meaning": MEANING,
-        "sunburst_style": SUNBURST_STYLE,
         "version": __version__,
     }
     return environment.get_template(name)
@@ -254,8 +253,8 @@ def _plain(line: Line) -> str:
 
 _ASKED_FOR: tuple[Any, ...] = (
     length_chart, decision_chart, reason_rows, rounds_chart, saturation, score_chart, scorecard_rows, word_rows, phrase_rows,
-    sunburst_chart, sunburst_words, review_chart, rater_agreement, sample_words, judge_rows, judge_agreement, training_state,
-    training_settings, training_curve, public, licence, contestant_rows, pair_rows, grade_stacks, grade_chart, stack_rows,
+    sunburst_chart, sunburst_style, sunburst_words, review_chart, rater_agreement, sample_words, judge_rows, judge_agreement,
+    training_state, training_settings, training_curve, public, licence, contestant_rows, pair_rows, grade_stacks, grade_chart, stack_rows,
     grade_agreement, told,
 )  # fmt: skip
 """What the templates ask for by name."""

@@ -1,14 +1,21 @@
-"""Verbs and their objects as a sunburst, as in figure 3 of the paper: one HTML file that loads nothing and runs no script."""
+"""Verbs and their objects as a sunburst, as in figure 3 of the paper: one HTML file that loads nothing and runs no script.
+
+Its markup stands in `sunburst.html`, which escapes whatever is put into it; here is the geometry.
+"""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from studio.insight.diversity.phrases import PhraseFigures
 from studio.text import display_line
+
+if TYPE_CHECKING:
+    from jinja2.environment import TemplateModule
 
 _SIZE = 900
 _HOLE, _VERBS, _OBJECTS = 105, 260, 430
@@ -18,61 +25,6 @@ _LETTER = 14
 """A label is left out where its sector is narrower than this at its middle."""
 _WORD_WIDTH = 22
 
-SUNBURST_STYLE = """\
-.sunburst path { stroke: var(--page); stroke-width: 1.5 }
-.sunburst text { text-anchor: middle; dominant-baseline: central; pointer-events: none }
-.label { fill: #16181d }
-.verb { font-weight: 600 }
-.about { visibility: hidden; fill: var(--ink); font-size: 17px }
-.about circle { fill: var(--page) }
-.sector:hover .about, .sector:focus .about { visibility: visible }
-.sector:hover path, .sector:focus path { filter: brightness(1.12); stroke: var(--ink) }
-.sector:focus { outline: none }
-.still { fill: var(--ink); font-size: 17px }
-"""
-"""What `sunburst_chart` needs of a page, besides the colours --page and --ink."""
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --page: light-dark(#fff, #16181d); --ink: light-dark(#1a1c20, #e8eaee) }}
-body {{ margin: 2rem auto; max-width: 60rem; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif }}
-body {{ background: var(--page); color: var(--ink) }}
-svg {{ display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif }}
-{style}table {{ border-collapse: collapse }}
-td, th {{ padding: .15rem 1rem .15rem 0; text-align: left; vertical-align: top }}
-td:nth-child(2) {{ text-align: right; font-variant-numeric: tabular-nums }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{summary}</p>
-{chart}
-<table><thead><tr><th>verb</th><th>instructions</th><th>objects</th></tr></thead><tbody>
-{rows}
-</tbody></table>
-</body>
-</html>
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sector:
-    """A part of a ring, angles in radians from the top, clockwise. `words` are as the model wrote them."""
-
-    words: tuple[str, ...]
-    count: int
-    inner: int
-    outer: int
-    start: float
-    end: float
-    colour: str
-
 
 def sunburst(figures: PhraseFigures, source: str) -> str:
     """Return the page. `source` names the pool.
@@ -80,14 +32,8 @@ def sunburst(figures: PhraseFigures, source: str) -> str:
     The inner ring has the verbs of `figures`, as wide as the instructions that have them with an object; the outer ring their most common
     objects, and a gap for all others. Pointing at a sector, or reaching it by the tab key, tells its count.
     """
-    title = f"Verbs and their objects in {_safe(source, 80)}"
-    return _PAGE.format(
-        title=title,
-        summary=sunburst_words(figures),
-        style=SUNBURST_STYLE,
-        chart=sunburst_chart(figures, title),
-        rows="\n".join(_rows(figures)),
-    )
+    title = f"Verbs and their objects in {display_line(source, 80)}"
+    return str(_markup().page(figures, sunburst_chart(figures, title), title, sunburst_words(figures)))
 
 
 def sunburst_words(figures: PhraseFigures) -> str:
@@ -99,15 +45,84 @@ def sunburst_words(figures: PhraseFigures) -> str:
     )
 
 
-def sunburst_chart(figures: PhraseFigures, title: str) -> str:
-    """Return the chart alone, an SVG; `title` is markup already."""
-    low = -_SIZE // 2
-    sectors = "\n".join(_drawn(sector, figures.instructions) for sector in _sectors(figures))
-    return (
-        f'<svg class="sunburst" viewBox="{low} {low} {_SIZE} {_SIZE}" role="group" aria-label="{title}">\n'
-        f'<text class="still" y="-10">{figures.with_pair:,} instructions</text><text class="still" y="14">with a verb and object</text>\n'
-        f"{sectors}\n</svg>"
+def sunburst_chart(figures: PhraseFigures, title: str) -> Any:
+    """Return the chart alone, an SVG, as markup that templates take as it is. It needs `sunburst_style`."""
+    return _markup().chart(figures, _sectors(figures), title, _SIZE, _HOLE)
+
+
+def sunburst_style() -> Any:
+    """Return the style of the chart, for a page that has the colours --page and --ink."""
+    return _markup().style()
+
+
+@cache
+def _markup() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("studio.insight", "diversity"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.filters |= {"comma": "{:,}".format, "word": _word}
+    module: TemplateModule = environment.get_template("sunburst.html").module
+    return module
+
+
+@dataclass(frozen=True, slots=True)
+class _Sector:
+    """A part of a ring, angles in radians from the top, clockwise. `words` are the verb and perhaps its object, as the model wrote them."""
+
+    words: tuple[str, ...]
+    count: int
+    instructions: int
+    inner: int
+    outer: int
+    start: float
+    end: float
+    colour: str
+
+    @property
+    def about(self) -> str:
+        return " ".join(map(_word, self.words))
+
+    @property
+    def word(self) -> str:
+        return _word(self.words[-1])
+
+    @property
+    def share(self) -> str:
+        return f"{self.count:,} ({self.count / self.instructions:.1%})"
+
+    @property
+    def kind(self) -> str:
+        return "label verb" if len(self.words) == 1 else "label"
+
+    @property
+    def path(self) -> str:
+        """The outline, as SVG has it."""
+        # An arc from a point to itself draws nothing: a whole ring ends just before its start.
+        end = min(self.end, self.start + _TURN - 1e-4)
+        large = int(end - self.start > math.pi)
+        (ax, ay), (bx, by) = _point(self.outer, self.start), _point(self.outer, end)
+        (cx, cy), (dx, dy) = _point(self.inner, end), _point(self.inner, self.start)
+        return (
+            f"M{ax:.2f} {ay:.2f}A{self.outer} {self.outer} 0 {large} 1 {bx:.2f} {by:.2f}"
+            f"L{cx:.2f} {cy:.2f}A{self.inner} {self.inner} 0 {large} 0 {dx:.2f} {dy:.2f}Z"
+        )
+
+    @property
+    def label(self) -> str:
+        """Where the word stands and how it is turned, as SVG has it; empty where there is no room for it."""
+        middle, radius = (self.start + self.end) / 2, (self.inner + self.outer) / 2
+        if (self.end - self.start) * radius < _LETTER:
+            return ""
+        # Along the radius, and never upside down: on the left half the text is turned round.
+        turn = math.degrees(middle) - 90 + (180 if middle > math.pi else 0)
+        x, y = _point(radius, middle)
+        return f"translate({x:.2f} {y:.2f}) rotate({turn:.2f})"
 
 
 def _sectors(figures: PhraseFigures) -> Iterator[_Sector]:
@@ -116,56 +131,19 @@ def _sectors(figures: PhraseFigures) -> Iterator[_Sector]:
     for place, branch in enumerate(figures.branches):
         hue = round(360 * place / len(figures.branches))
         end = start + _TURN * branch.count / whole
-        yield _Sector((branch.verb,), branch.count, _HOLE, _VERBS, start, end, f"hsl({hue} 62% 66%)")
+        yield _Sector((branch.verb,), branch.count, figures.instructions, _HOLE, _VERBS, start, end, f"hsl({hue} 62% 66%)")
         inside = start
         for noun, count in branch.objects:
             outside = inside + _TURN * count / whole
-            yield _Sector((branch.verb, noun), count, _VERBS, _OBJECTS, inside, outside, f"hsl({hue} 62% 80%)")
+            words = (branch.verb, noun)
+            yield _Sector(words, count, figures.instructions, _VERBS, _OBJECTS, inside, outside, f"hsl({hue} 62% 80%)")
             inside = outside
         start = end
-
-
-def _drawn(sector: _Sector, instructions: int) -> str:
-    about = " ".join(_safe(word) for word in sector.words)
-    count = f"{sector.count:,} ({sector.count / instructions:.1%})"
-    return (
-        f'<g class="sector" tabindex="0"><title>{about}: {count}</title><path d="{_path(sector)}" fill="{sector.colour}"/>{_label(sector)}'
-        f'<g class="about"><circle r="{_HOLE - 3}"/><text y="-10">{about}</text><text y="14">{count}</text></g></g>'
-    )
-
-
-def _path(sector: _Sector) -> str:
-    # An arc from a point to itself draws nothing: a whole ring ends just before its start.
-    end = min(sector.end, sector.start + _TURN - 1e-4)
-    large = int(end - sector.start > math.pi)
-    (ax, ay), (bx, by) = _point(sector.outer, sector.start), _point(sector.outer, end)
-    (cx, cy), (dx, dy) = _point(sector.inner, end), _point(sector.inner, sector.start)
-    return (
-        f"M{ax:.2f} {ay:.2f}A{sector.outer} {sector.outer} 0 {large} 1 {bx:.2f} {by:.2f}"
-        f"L{cx:.2f} {cy:.2f}A{sector.inner} {sector.inner} 0 {large} 0 {dx:.2f} {dy:.2f}Z"
-    )
-
-
-def _label(sector: _Sector) -> str:
-    middle, radius = (sector.start + sector.end) / 2, (sector.inner + sector.outer) / 2
-    if (sector.end - sector.start) * radius < _LETTER:
-        return ""
-    # Along the radius, and never upside down: on the left half the text is turned round.
-    turn = math.degrees(middle) - 90 + (180 if middle > math.pi else 0)
-    x, y = _point(radius, middle)
-    kind = "label verb" if len(sector.words) == 1 else "label"
-    return f'<text class="{kind}" transform="translate({x:.2f} {y:.2f}) rotate({turn:.2f})">{_safe(sector.words[-1])}</text>'
 
 
 def _point(radius: float, angle: float) -> tuple[float, float]:
     return radius * math.sin(angle), -radius * math.cos(angle)
 
 
-def _rows(figures: PhraseFigures) -> Iterator[str]:
-    for branch in figures.branches:
-        objects = ", ".join(f"{_safe(noun)} {count:,}" for noun, count in branch.objects)
-        yield f"<tr><td>{_safe(branch.verb)}</td><td>{branch.count:,}</td><td>{objects}</td></tr>"
-
-
-def _safe(text: str, width: int = _WORD_WIDTH) -> str:
-    return html.escape(display_line(text, width))
+def _word(text: str) -> str:
+    return display_line(text, _WORD_WIDTH)
