@@ -116,7 +116,7 @@ def reason_rows(figures: Statistics) -> list[Row]:
 def rounds_chart(figures: Statistics) -> Chart:
     """Accepted tasks over candidates, round by round."""
     candidates = accepted = 0
-    points = []
+    points = [(0.0, 0.0)]
     for row in figures.rounds:
         candidates, accepted = candidates + row.candidates, accepted + row.accepted
         points.append((float(candidates), float(accepted)))

@@ -12,18 +12,22 @@ from hypothesis import given as for_any
 from hypothesis import strategies as st
 
 from studio.insight.studies.comparison import open_comparison, paired, plan_for
+from studio.pool.exchange.export import ExportOptions
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.judges import Opinion, digest_of
 from studio.pool.studies.reviews import Question, ReviewPlan
+from studio.publish.card import CardOptions, Exported, dataset_card
 from studio.publish.charts import Bar, bars
 from studio.publish.page import LONGEST, SECTIONS, page, template
 from studio.publish.publication import publication
+from studio.seeds.hold_out import draw_hold_out
 from studio.text import display
 from support.comparisons import graded, grades
 from support.html_page import Page
 from support.pools import MODEL, make_pool
 from support.publications import HOSTILE, published_pool
 from support.reviews import reviewed, sheet
+from support.sessions import all_seeds
 
 CHART = {"viewbox", "role", "x", "y", "width", "height", "text-anchor"}
 """The attributes of a chart with a bar."""
@@ -148,6 +152,15 @@ def test_an_evaluation_has_its_figures_and_blind_grades_stay_blind(tmp_path: Pat
     found = Page(page_of(path))
     assert "n = 252" in found.text and "n = 4" in found.text and found.faults == []
     assert sum(given.get("class") == "part3" for _, given in found.tags) == 5
+
+
+def test_held_out_seeds_are_not_what_the_data_was_made_from(tmp_path: Path) -> None:
+    seeds = all_seeds()
+    Pool.create(tmp_path / "pool.db", seeds, draw_hold_out(seeds, 30, "0")).close()
+    assert "from 145 seed tasks" in page_of(tmp_path / "pool.db")
+    with Queries.open(tmp_path / "pool.db") as reader:
+        card = dataset_card(reader, CardOptions("pool"), Exported(reader, ExportOptions(), (), ()))
+    assert "From 145 seed tasks, which are not part of the data; 30 more were held out for evaluation." in card
 
 
 def test_raters_and_folders_are_not_told(tmp_path: Path) -> None:
