@@ -195,9 +195,9 @@ def verdict_of(summary: Summary, asked: RunRequest) -> StudioError | None:
 
 
 def _require_open_target(path: Path, pool: Pool | None, options: RunOptions) -> None:
-    if pool is None or options.target is None or pool.reader.open_round() is not None:
+    if pool is None or options.target is None or pool.rounds.unfinished() is not None:
         return
-    generated = pool.reader.generated()
+    generated = pool.figures.generated()
     if generated >= options.target:
         raise UsageError(
             f"{path} has {generated} generated tasks, the target of {options.target} is reached already", "name a higher --target"
@@ -214,7 +214,7 @@ def _announce(console: Console, pool: Pool, run: Run, engine: EngineInfo) -> Non
         highlight=False,
         soft_wrap=True,
     )
-    if held := pool.reader.hold_out():
+    if held := pool.evaluations.hold_out():
         console.print(f"{held.held} seeds are held out for evaluation", markup=False, highlight=False)
     for notice in engine.notices:
         console.print(f"note: {display_line(notice)}", markup=False, highlight=False, soft_wrap=True)
@@ -223,7 +223,7 @@ def _announce(console: Console, pool: Pool, run: Run, engine: EngineInfo) -> Non
 def _drain(session: Session, asked: RunRequest, run: Run, pool: Pool, console: Console) -> Summary:
     options = asked.configuration.options
     summary = Summary(str(asked.pool), run.id)
-    generated = pool.reader.generated()
+    generated = pool.figures.generated()
     started = time.monotonic()
     with cancelled_by_signals(session.cancel, console), Progress(console, generated=generated, target=options.target) as progress:
         for event in session.run(Goal(options.target, options.rounds)):

@@ -178,7 +178,7 @@ def _hold_out(asked: RunRequest, pool: Pool | None, seeds: Sequence[SeedTask], s
         return None
     if pool is None:
         return draw_hold_out(seeds, wanted, seed)
-    held = pool.reader.hold_out()
+    held = pool.evaluations.hold_out()
     if held is None or held.asked != f"{wanted:g}":
         there = f"holds out {held.held} seeds since it was made (--hold-out {held.asked})" if held else "was made without --hold-out"
         raise UsageError(f"{asked.pool} {there}", "leave --hold-out out to go on with it, or name a new pool")

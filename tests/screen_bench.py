@@ -143,7 +143,7 @@ def measure_pages(pool: Path) -> dict[str, Any]:
     `jumps_ms` tells of keys whose rows were not in sight before. Raises StudioError when the studio does not answer.
     """
     with Queries.open(pool) as reader:
-        first, count = reader.tasks([1])[0].instruction, sum(1 for _ in reader.instructions())
+        first, count = reader.tasks.many([1])[0].instruction, sum(1 for _ in reader.tasks.instructions())
     command = (sys.executable, "-m", "studio", "run", str(pool), "--model", "scripted")
     begins, ends = first.split()[0].encode() + b" ", str(count).encode()
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as state, in_terminal(command, screen_environment(state)) as terminal:
@@ -251,7 +251,7 @@ def _on_screen(asked: ScreenBench, pool: Path) -> Played:
         spent = _cpu(process) - before
         terminal.leave()
     with Queries.open(pool) as reader:
-        return Played(seconds, reader.counts().completion_tokens, spent)
+        return Played(seconds, reader.figures.counts().completion_tokens, spent)
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -77,7 +77,7 @@ def test_another_set_up_goes_on_as_a_run_of_its_own(tmp_path: Path) -> None:
         again = intent(pool, configuration(), force=False)
         assert again.stored is not None and stored_engine(again.stored)["parallel"] == 16
         assert begin(pool, again, here, force=False).id == other.id
-        pool.begin_round(other.id)
+        pool.rounds.begin(other.id)
         assert begin(pool, again, replace(here, parallel=8), force=False).id == other.id, "an unfinished round is finished first"
 
 

@@ -41,18 +41,18 @@ def test_held_out_seeds_are_never_sampled_or_exported_but_always_compared(tmp_pa
     lines = [json.loads(line) for line in exported(path).splitlines()]
     assert {line["id"] for line in lines if line["origin"] == "seed"} == set(range(1, 176)) - held
     with Queries.open(path) as reader:
-        assert {task_id for task_id, _, _ in reader.instructions()} >= held
-        assert set(reader.task_ids(held_out=True)) == held
-        assert not set(reader.task_ids()) & held
-        assert not {task.id for task in reader.lint_tasks()} & held
-        assert reader.counts().held_out == 60
+        assert {task_id for task_id, _, _ in reader.tasks.instructions()} >= held
+        assert set(reader.tasks.ids(held_out=True)) == held
+        assert not set(reader.tasks.ids()) & held
+        assert not {task.id for task in reader.stream.lint_tasks()} & held
+        assert reader.figures.counts().held_out == 60
 
 
 def test_a_candidate_that_repeats_a_held_out_seed_is_rejected(tmp_path: Path) -> None:
     path = _pool_with_hold_out(tmp_path / "pool.db")
     copied = max(_held(path))
     with Queries.open(path) as reader:
-        instruction = reader.task(copied).instruction
+        instruction = reader.tasks.get(copied).instruction
     play(path, Goal(rounds=1), ScriptedEngine(lambda _: f" {instruction}\n"))
     assert set(ask(path, "SELECT reason, score, nearest_task_id FROM decisions")) == {("not_novel", 1.0, copied)}
 

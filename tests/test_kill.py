@@ -11,7 +11,7 @@ import pytest
 
 from studio.loop.session import Goal
 from studio.pool.core.database import Database
-from studio.pool.pool import Pool
+from studio.pool.pool import Pool, Queries
 from support.command import STUDIO, clean_environment, new_studio
 from support.pools import assert_sound
 from support.sessions import all_seeds, configuration, exported, play, session_in
@@ -77,5 +77,5 @@ def test_death_at_every_single_transaction(tmp_path: Path, monkeypatch: pytest.M
 
 
 def _two_rounds(path: Path) -> bool:
-    with Pool.open(path, writable=False) as pool:
-        return pool.reader.counts().rounds >= 2
+    with Queries.open(path) as pool:
+        return pool.figures.counts().rounds >= 2

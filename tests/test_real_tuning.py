@@ -27,7 +27,7 @@ def test_the_bundled_model_learns_what_the_pool_teaches(tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     assert 5e6 < told["adapter_bytes"] < 15e6
     with Queries.open(pool) as reader:
-        losses = [each.loss for each in reader.training_losses(1) if each.side is Side.VALIDATION]
+        losses = [each.loss for each in reader.trainings.losses(1) if each.side is Side.VALIDATION]
     assert losses[-1] < 0.2 * losses[0]
     asked = [
         request("Say yes to question 1001!\n\nOutput:", max_tokens=6),

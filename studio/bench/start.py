@@ -38,7 +38,7 @@ def open_and_index(path: str) -> dict[str, Any]:
     with Pool.open(Path(path)) as pool:
         open_s = time.perf_counter() - began
         index = NoveltyIndex(TOKENIZERS[profile(DEFAULT_PROFILE).tokenizer])
-        index.extend(pool.reader.instructions())
+        index.extend(pool.tasks.instructions())
         index_s = time.perf_counter() - began - open_s
         memory = psutil.Process().memory_info().rss
         return {"tasks": len(index), "open_s": open_s, "index_s": index_s, "memory_bytes": memory - before, "peak_rss_bytes": _peak(memory)}
@@ -79,7 +79,7 @@ def make_pool(path: Path, tasks: int) -> float:
     began = time.perf_counter()
     with Pool.create(path, read_tasks(bundled_seeds())) as pool:
         made = enumerate(instructions(tasks))
-        pool.add_tasks((SeedTask(f"t{n}", "", text, (Instance("", "An answer."),), False) for n, text in made), Origin.IMPORTED)
+        pool.tasks.add((SeedTask(f"t{n}", "", text, (Instance("", "An answer."),), False) for n, text in made), Origin.IMPORTED)
     return time.perf_counter() - began
 
 

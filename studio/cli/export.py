@@ -112,12 +112,12 @@ def export_command(
     lints = _chosen(excluded, against)
     described = _described(card, said, output, pool, options)
     with Queries.open(pool) as reader, reader.one_state():
-        source: Source = reader
+        source: Source = reader.stream
         if lints:
             source = without = _without(reader, lints, against, options)
             summary = _export_without(without, output, options, pool)
         else:
-            summary = _export(reader, output, options, pool)
+            summary = _export(reader.stream, output, options, pool)
         if card is not None and described is not None:
             _write_card(reader, card, described, summary, (source, options, tuple(each.code for each in lints)))
     _tell(summary, format_name)

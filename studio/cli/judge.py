@@ -53,11 +53,11 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
 
     console = Console(stderr=True)
     with Pool.open(pool) as opened:
-        items = sample(opened.reader, _plan(opened.reader, *wanted))
+        items = sample(opened, _plan(opened, *wanted))
         console.print(f"loading {display_line(model) or 'the bundled model'} ...", markup=False, highlight=False, soft_wrap=True)
         engine = open_engine(model)
         try:
-            judge = opened.judgements.judge(name, engine.info.model, prompt_version())
+            judge = opened.judges.enter(name, engine.info.model, prompt_version())
             cancel = CancelToken()
             with cancelled_by_signals(cancel, console), progress_bar() as progress:
                 told = judge_items(opened, engine, judge, items, cancel, progress)
@@ -72,7 +72,7 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
 def _plan(reader: Queries, size: int | None, seed: str | None) -> ReviewPlan:
     from studio.pool.studies.reviews import ReviewPlan
 
-    if size is None and seed is None and (reviews := reader.reviews()):
+    if size is None and seed is None and (reviews := reader.reviews.all()):
         return reviews[0].plan
     default = ReviewPlan()
     return ReviewPlan(size or default.size, default.seed if seed is None else seed)

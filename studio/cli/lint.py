@@ -73,7 +73,7 @@ def _lint(pool: Path, codes: list[str], options: LintOptions, as_json: bool) -> 
 
     lints = chosen_lints(codes, with_file=bool(options.against))
     with Queries.open(pool) as reader, reader.one_state(), progress_bar() as progress:
-        report = run_lints(reader, lints, options, progress)
+        report = run_lints(reader.stream, lints, options, progress)
     if as_json:
         print_json({"pool": str(pool), **report.as_dict()})
         return

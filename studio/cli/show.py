@@ -85,12 +85,12 @@ def _tree(reader: Queries, reference: str, limit: int | None, as_json: bool) -> 
 def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_json: bool) -> None:
     rows: list[dict[str, str]]
     if rejected:
-        rows = [{"id": f"c{each.id}", "kind": each.reason, "text": each.text} for each in reader.rejected_candidates(limit, search)]
+        rows = [{"id": f"c{each.id}", "kind": each.reason, "text": each.text} for each in reader.candidates.rejected(limit, search)]
     else:
-        ids = reader.search(search, limit) if search is not None else reader.newest_tasks(limit)
+        ids = reader.tasks.search(search, limit) if search is not None else reader.tasks.newest(limit)
         rows = [
             {"id": str(task.id), "kind": "held out" if task.held_out else str(task.origin), "text": task.instruction}
-            for task in reader.tasks(ids)
+            for task in reader.tasks.many(ids)
         ]
     if as_json:
         print_json(rows)

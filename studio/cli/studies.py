@@ -102,13 +102,13 @@ def _plan(sample: int | None, seed: str | None, stratify: str | None) -> ReviewP
 
 
 def _stored_review(reader: Queries, plan: ReviewPlan | None) -> ReviewRecord:
-    reviews = reader.reviews()
+    reviews = reader.reviews.all()
     known = "; ".join(
         f"--sample {each.plan.size} --seed {display_line(each.plan.seed, 40)} --stratify {each.plan.strata}" for each in reviews[:5]
     )
     nothing = PoolError("nobody has begun a review of this pool yet", "rate a sample first: studio review POOL, in a terminal")
     other = UsageError("the pool has no review with this sample, seed and strata", f"there are: {known}")
-    return stored_study(reviews, plan, reader.find_review, nothing, other)
+    return stored_study(reviews, plan, reader.reviews.find, nothing, other)
 
 
 def _review_report(reader: Queries, review: ReviewRecord, as_json: bool) -> None:
@@ -132,7 +132,7 @@ def _rate(pool: Path, rater: str | None, plan: ReviewPlan | None) -> None:
 
     name = check_rater(rater)
     with Pool.open(pool) as opened:
-        review = open_review(opened.reader, opened.reviews, plan or newest_plan(opened.reader))
+        review = open_review(opened, opened.reviews, plan or newest_plan(opened))
         rate(opened, review, name)
 
 
@@ -233,13 +233,13 @@ def _stored_comparison(reader: Queries, plan: ComparisonPlan | None) -> Comparis
     nothing = PoolError("nobody has begun a comparison in this pool yet", "grade some answers first: studio compare POOL, in a terminal")
     hint = "leave the options out for the newest, or begin this one in a terminal"
     other = UsageError("the pool has no comparison of these contestants, sample and seed", hint)
-    return stored_study(reader.comparisons(), plan, reader.find_comparison, nothing, other)
+    return stored_study(reader.comparisons.all(), plan, reader.comparisons.find, nothing, other)
 
 
 def _list(reader: Queries) -> None:
-    for record in reader.evaluations():
+    for record in reader.evaluations.all():
         click.echo(f"evaluation {record.id}: {display_line(record.name, 60)}, {record.items} items, {record.created_at}")
-        for number, each in enumerate(reader.contestants(record.id), 1):
+        for number, each in enumerate(reader.evaluations.contestants(record.id), 1):
             click.echo(f"  {number}  {display_line(each.contestant.label, 90)}, {each.answered} answered")
 
 
@@ -267,9 +267,7 @@ def _grade(pool: Path, rater: str | None, choice: Choice) -> None:
 
     name = check_rater(rater)
     with Pool.open(pool) as opened:
-        there = opened.reader.comparisons()
-        if there and not choice.made:
-            comparison = there[0]
-        else:
-            comparison = open_comparison(opened.reader, opened.comparisons, choice.plan(opened.reader))
+        there = opened.comparisons.all()
+        go_on = there and not choice.made
+        comparison = there[0] if go_on else open_comparison(opened, opened.comparisons, choice.plan(opened))
         grade(opened, comparison, name)

@@ -64,7 +64,7 @@ def import_command(
 
     try:
         with Pool.open(pool) as opened, bar:
-            reports = import_files(opened, files, options, tell, bar.enter_context(progress_bar()))
+            reports = import_files(opened.tasks, files, options, tell, bar.enter_context(progress_bar()))
     except FaultyFile as error:
         for line in error.listing():
             click.echo(line, err=True)

@@ -184,7 +184,7 @@ def _report(source: Path, seed: str, as_json: bool) -> None:
     from studio.tuning.results import evaluation_result
 
     with Queries.open(source) as reader, reader.one_state():
-        results = [evaluation_result(reader, each.id, seed=seed) for each in reader.evaluations()]
+        results = [evaluation_result(reader, each.id, seed=seed) for each in reader.evaluations.all()]
     if not results:
         raise PoolError("the pool has no evaluation yet", "studio evaluate POOL")
     if as_json:

@@ -19,7 +19,9 @@ from studio.loop.stages.asking import StageCancelled, StageContext, send
 from studio.loop.stages.instances import answered, classification_request, decided_instances, instances_request
 from studio.loop.stages.instructions import draw_parents, instruction_request, may_stand, plan_instructions, to_draw_from
 from studio.pool.actions.records import Effect, HandRequest, MoreInstances, Note
-from studio.pool.records import DecidedInstance, PlannedRequest, RoundRecord, StoredCompletion, StoredRequest
+from studio.pool.instances import DecidedInstance
+from studio.pool.requests import PlannedRequest, StoredCompletion, StoredRequest
+from studio.pool.rounds import RoundRecord
 from studio.records import STAGES, Instance, Origin, Stage, Task, TaskState, Verdict
 
 FIXED = frozenset({"profile", "variant", "tokenizer", "stall_rounds"})
@@ -36,7 +38,7 @@ def resample(context: StageContext, ordinal: int) -> Effect:
     """Draw the in-context tasks of one prompt anew."""
     current = _sampled_round(context)
     request = _request(context, current, ordinal)
-    (parents,) = draw_parents(context.for_round(current), current, [ordinal], context.pool.reader.next_action_id())
+    (parents,) = draw_parents(context.for_round(current), current, [ordinal], context.pool.ledger.next_action_id())
     return _rewrite(context, current, request, parents, Note("resample", f"drew other in-context tasks for prompt {ordinal + 1}"))
 
 
@@ -64,7 +66,7 @@ def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[
     """Set parameters for one round; see `Steering.set_round_parameters`."""
     require_known(overrides, {key for key, _ in keys_of(Method)} - FIXED, "this round")
     pool = context.pool
-    current = pool.reader.open_round() or pool.begin_round(run_id)
+    current = pool.rounds.unfinished() or pool.rounds.begin(run_id)
     before = context.for_round(current)
     wanted = overridden(before.method, overrides).resolved(context.engine.info.parallel)
     own, new, old = (_flat(method.model_dump(mode="json")) for method in (context.method, wanted, before.method))
@@ -82,17 +84,17 @@ def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[
 
 def regenerate(context: StageContext) -> Effect:
     """Ask the round's prompts once more, with new seeds."""
-    reader = context.pool.reader
-    current = reader.open_round()
+    reader = context.pool
+    current = reader.rounds.unfinished()
     if current is None or STAGES.index(current.stage) <= STAGES.index(Stage.INSTRUCTIONS):
         raise UsageError("no round has completions that could be drawn anew", "play the stage `instructions` first")
-    action = reader.next_action_id()
+    action = reader.ledger.next_action_id()
     requests = [
         replace(planned, seed=engine_seed(context.seed, current.number, Stage.INSTRUCTIONS, ordinal, action))
         for ordinal, planned in enumerate(_replanned(context.for_round(current), current, redraw=False))
     ]
     note = Note("regenerate", f"asked for round {current.number} once more")
-    return context.pool.ledger.supersede(note, current.id, requests, _json(reader.round_overrides(current.id)))
+    return context.pool.ledger.supersede(note, current.id, requests, _json(reader.rounds.overrides(current.id)))
 
 
 def _replanned(context: StageContext, current: RoundRecord, *, redraw: bool) -> list[PlannedRequest]:
@@ -102,9 +104,9 @@ def _replanned(context: StageContext, current: RoundRecord, *, redraw: bool) -> 
     """
     if redraw:
         return plan_instructions(context, current)
-    action = context.pool.reader.next_action_id()
+    action = context.pool.ledger.next_action_id()
     planned = []
-    for request in context.pool.reader.requests(current.id, Stage.INSTRUCTIONS):
+    for request in context.pool.requests.planned(current.id, Stage.INSTRUCTIONS):
         parents = request.parents
         if _not_standing(context, parents):
             (parents,) = draw_parents(context, current, [request.ordinal], action)
@@ -114,7 +116,7 @@ def _replanned(context: StageContext, current: RoundRecord, *, redraw: bool) -> 
 
 def _not_standing(context: StageContext, parents: Sequence[int]) -> list[int]:
     """Return those of `parents` that no prompt may hold now."""
-    return [task.id for task in context.pool.reader.tasks(parents) if not may_stand(context, task)]
+    return [task.id for task in context.pool.tasks.many(parents) if not may_stand(context, task)]
 
 
 def _rewrite(context: StageContext, current: RoundRecord, request: StoredRequest, parents: tuple[int, ...], note: Note) -> Effect:
@@ -125,8 +127,8 @@ def _rewrite(context: StageContext, current: RoundRecord, request: StoredRequest
 def _another(context: StageContext, current: RoundRecord, request: StoredRequest, position: int) -> int:
     """Draw a task of the same origin as the one at `position`: a seed for a seed; of the others where that origin has none left."""
     seeds, others = to_draw_from(context.for_round(current))
-    is_seed = context.pool.reader.task(request.parents[position]).origin is Origin.SEED
-    rng = generator(context.seed, current.number, Stage.SAMPLE, request.ordinal, context.pool.reader.next_action_id())
+    is_seed = context.pool.tasks.get(request.parents[position]).origin is Origin.SEED
+    rng = generator(context.seed, current.number, Stage.SAMPLE, request.ordinal, context.pool.ledger.next_action_id())
     for ids in (seeds, others) if is_seed else (others, seeds):
         left = [task_id for task_id in ids if task_id not in request.parents]
         if left:
@@ -135,7 +137,7 @@ def _another(context: StageContext, current: RoundRecord, request: StoredRequest
 
 
 def _sampled_round(context: StageContext) -> RoundRecord:
-    current = context.pool.reader.open_round()
+    current = context.pool.rounds.unfinished()
     if current is None or current.stage is not Stage.INSTRUCTIONS:
         raise UsageError(
             "no round has prompts that were not sent yet", "play the stage `sample` first; its prompts can be changed until they are sent"
@@ -144,10 +146,10 @@ def _sampled_round(context: StageContext) -> RoundRecord:
 
 
 def _request(context: StageContext, current: RoundRecord, ordinal: int) -> StoredRequest:
-    requests = context.pool.reader.requests(current.id, Stage.INSTRUCTIONS)
+    requests = context.pool.requests.planned(current.id, Stage.INSTRUCTIONS)
     if not 0 <= ordinal < len(requests):
         raise UsageError(f"round {current.number} has {len(requests)} prompts, none with number {ordinal + 1}")
-    if requests[ordinal].id in {each.request_id for each in context.pool.reader.completions(current.id, Stage.INSTRUCTIONS)}:
+    if requests[ordinal].id in {each.request_id for each in context.pool.requests.completions(current.id, Stage.INSTRUCTIONS)}:
         raise UsageError(f"prompt {ordinal + 1} was answered already, its answer is kept", "play the stage to its end, then ask once more")
     return requests[ordinal]
 
@@ -166,8 +168,8 @@ def _json(overrides: Mapping[str, Any]) -> str | None:
 def more_instances(context: StageContext, run_id: int, task_id: int) -> Generator[Event, None, Effect]:
     """Ask for more instances of a task, store them, and return the effect; the requests belong to the run's newest round."""
     pool = context.pool
-    task = pool.reader.task(task_id)
-    current, finished = pool.reader.newest_round(run_id) or (pool.begin_round(run_id), False)
+    task = pool.tasks.get(task_id)
+    current, finished = pool.rounds.newest(run_id) or (pool.rounds.begin(run_id), False)
     _require_written(task, current, finished)
     context = context if finished else context.for_round(current)
     asked: list[HandRequest] = []
@@ -175,12 +177,12 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
     if task.is_classification is None:
         answer = False
         if context.method.variant != "alpaca":
-            ordinal = pool.reader.next_hand_ordinal(current.id, Stage.CLASSIFY)
+            ordinal = pool.requests.next_hand_ordinal(current.id, Stage.CLASSIFY)
             planned = classification_request(context, current, ordinal, task)
             asked.append((yield from _ask(context, Stage.CLASSIFY, ordinal, planned)))
             answer = answered(context, asked[-1].completion)
         task = replace(task, is_classification=answer)
-    ordinal = pool.reader.next_hand_ordinal(current.id, Stage.INSTANCES)
+    ordinal = pool.requests.next_hand_ordinal(current.id, Stage.INSTANCES)
     planned = instances_request(context, current, ordinal, task)
     planned = replace(planned, params=replace(planned.params, temperature=max(planned.params.temperature, TEMPERATURE)))
     asked.append((yield from _ask(context, Stage.INSTANCES, ordinal, planned)))

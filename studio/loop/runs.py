@@ -21,7 +21,7 @@ from studio.loop.filters import FILTERS, INSTANCE_RULES
 from studio.loop.prompts import Template
 from studio.loop.settings import DEFAULT_PROFILE, Method, Parameters, profile
 from studio.pool.pool import Pool
-from studio.pool.records import RunRecord
+from studio.pool.rounds import RunRecord
 from studio.text import display_line
 
 
@@ -167,7 +167,7 @@ def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> I
 
     Raises UsageError, unless `force`, when what was asked for contradicts what the pool was made with.
     """
-    stored = pool.reader.latest_run() if pool is not None else None
+    stored = pool.runs.latest() if pool is not None else None
     if stored is None:
         return Intent(configuration.method(), configuration.options.seed or DEFAULT_SEED, None, (), configuration.options.target)
     before = _readable_method(stored, force=force)
@@ -199,7 +199,7 @@ def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run
     same_model = stored is not None and is_model(engine.model, stored.model.sha256)
     same = same_model and adapter == engine.adapter_sha256
     resumed = stored is not None and not wanted.differences and same
-    unfinished = pool.reader.open_round()
+    unfinished = pool.rounds.unfinished()
     if stored is not None and resumed and (unfinished is not None or _same_setup(stored_engine(stored), engine)):
         return Run(stored.id, wanted.method, wanted.seed, resumed=True)
     if stored is not None and not same_model and not force:
@@ -214,11 +214,11 @@ def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run
             "name the pool's adapter with --adapter, or use --force to start a new run in this pool",
         )
     if unfinished is not None:
-        pool.abandon_round(unfinished.id)
+        pool.rounds.abandon(unfinished.id)
     method = wanted.method.resolved(engine.parallel, wanted.target)
     settings = {"method": method.model_dump(mode="json"), "engine": _engine_settings(engine)}
     text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
-    return Run(pool.start_run(text, wanted.seed, __version__, engine.model), method, wanted.seed, resumed)
+    return Run(pool.runs.start(text, wanted.seed, __version__, engine.model), method, wanted.seed, resumed)
 
 
 def _same_setup(before: dict[str, Any], engine: EngineInfo) -> bool:

@@ -16,7 +16,7 @@ from studio.loop.stages.instructions import filter_candidates, sample, write_ins
 from studio.loop.steering import Steering
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.pool import Pool
-from studio.pool.records import RoundRecord
+from studio.pool.rounds import RoundRecord
 from studio.records import STAGES, Stage
 
 StageRunner = Callable[[StageContext, RoundRecord], Iterator[Event]]
@@ -46,7 +46,7 @@ class Session:
 
     def __init__(self, pool: Pool, engine: Engine, method: Method, seed: str, run_id: int) -> None:
         index = NoveltyIndex(TOKENIZERS[method.tokenizer])
-        index.extend(pool.reader.instructions())
+        index.extend(pool.tasks.instructions())
         self._context = StageContext(pool, engine, method, seed, index)
         self._run_id = run_id
         self._steering = Steering(self._context, run_id)
@@ -88,7 +88,7 @@ class Session:
         Between two stages, after `StageFinished`, a person may steer: which stage is next is read anew each time.
         """
         pool = self._context.pool
-        current = pool.begin_round(self._run_id)
+        current = pool.rounds.begin(self._run_id)
         yield RoundStarted(current.number, current.stage)
         while True:
             if self.cancel.cancelled:
@@ -98,17 +98,17 @@ class Session:
             yield from RUNNERS[stage](self._context.for_round(current), current)
             following = STAGES[STAGES.index(stage) + 1 :]
             yield StageFinished(current.number, stage, following[0] if following else None)
-            standing = pool.reader.open_round()
+            standing = pool.rounds.unfinished()
             if standing is None or standing.id != current.id:
                 return
             current = standing
 
     def _reached(self, goal: Goal, played: int) -> StopReason | None:
-        reader = self._context.pool.reader
-        unfinished = reader.open_round() is not None
+        reader = self._context.pool
+        unfinished = reader.rounds.unfinished() is not None
         if self.cancel.cancelled:
             return StopReason.CANCELLED
-        if not unfinished and goal.target is not None and reader.generated() >= goal.target:
+        if not unfinished and goal.target is not None and reader.figures.generated() >= goal.target:
             return StopReason.TARGET
         if goal.rounds is not None and played >= goal.rounds:
             return StopReason.ROUNDS
@@ -116,5 +116,5 @@ class Session:
         return StopReason.STALLED if played and self._stalled() else None
 
     def _stalled(self) -> bool:
-        last = self._context.pool.reader.round_yields(self._run_id, self._context.method.stall_rounds)
+        last = self._context.pool.rounds.newest_yields(self._run_id, self._context.method.stall_rounds)
         return len(last) == self._context.method.stall_rounds and not any(last)

@@ -12,10 +12,11 @@ from studio.loop.filters import BY_HAND, EDITED, rule_reason
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext
 from studio.pool.actions.records import Effect, HandDecision, Note
+from studio.pool.candidates import DecisionRecord
 from studio.pool.pool import Queries
-from studio.pool.records import DecisionRecord
 from studio.pool.studies.comparisons import Comparisons
-from studio.pool.studies.reviews import Annotation, Reviews
+from studio.pool.studies.reviews import Reviews
+from studio.pool.tasks import Annotation
 from studio.records import Neighbour, Novelty, TaskState, Verdict
 
 
@@ -35,7 +36,7 @@ class Steering:
     @property
     def reader(self) -> Queries:
         """The pool's read side, as it stands between two actions."""
-        return self._context.pool.reader
+        return self._context.pool
 
     def resample(self, request_ordinal: int) -> str:
         """Draw the in-context tasks of one prompt anew. Between `sample` and `instructions`."""
@@ -67,7 +68,7 @@ class Steering:
         after that it becomes an active task at once, still without class and instances: see `more_instances`. An accepted one is scored
         anew. The task of a rejected one retires, and new candidates are not compared with it.
         """
-        candidate, held = self.reader.candidate(candidate_id), self._held(candidate_id)
+        candidate, held = self.reader.candidates.get(candidate_id), self._held(candidate_id)
         if held.verdict is verdict:
             raise UsageError(f"candidate {candidate_id} is {verdict} already")
         text = candidate.text if held.edited is None else held.edited
@@ -80,7 +81,7 @@ class Steering:
 
         Without a `verdict` an accepted one stays accepted, and a rejected one is accepted if its new text passes the rule.
         """
-        candidate, held = self.reader.candidate(candidate_id), self._held(candidate_id)
+        candidate, held = self.reader.candidates.get(candidate_id), self._held(candidate_id)
         if not text.strip():
             raise UsageError("an instruction needs a text", "reject the candidate instead")
         novelty = self.score(text, candidate_id)
@@ -96,7 +97,7 @@ class Steering:
 
     def edit_instance(self, instance_id: int, input: str, output: str) -> str:
         """Change an instance, to the letter, which is accepted then; what the model wrote stays on record."""
-        instance = self.reader.instance(instance_id)
+        instance = self.reader.instances.get(instance_id)
         if not output.strip():
             raise UsageError("an instance needs an output", "drop the instance instead")
         note = Note("edit instance", f"changed instance {instance_id} of task {instance.task_id}")
@@ -112,7 +113,7 @@ class Steering:
         return self._decide_instance(instance_id, Verdict.ACCEPTED, "restore instance", "brought back")
 
     def _decide_instance(self, instance_id: int, verdict: Verdict, kind: str, done: str) -> str:
-        instance = self.reader.instance(instance_id)
+        instance = self.reader.instances.get(instance_id)
         if instance.verdict is verdict:
             raise UsageError(f"instance {instance_id} is {verdict} already")
         note = Note(kind, f"{done} instance {instance_id} of task {instance.task_id}")
@@ -128,28 +129,28 @@ class Steering:
 
     def retire(self, task_id: int) -> str:
         """Keep a task out of prompts and exports. New candidates are still compared with it, so that it does not come back."""
-        if self.reader.task(task_id).state is TaskState.RETIRED:
+        if self.reader.tasks.get(task_id).state is TaskState.RETIRED:
             raise UsageError(f"task {task_id} is retired already")
         return self._done(self._pool.ledger.set_retired(Note("retire", f"retired task {task_id}"), task_id, retired=True))
 
     def restore(self, task_id: int) -> str:
         """Bring a retired task back; one whose candidate was rejected, by accepting that."""
-        if self.reader.task(task_id).state is not TaskState.RETIRED:
+        if self.reader.tasks.get(task_id).state is not TaskState.RETIRED:
             raise UsageError(f"task {task_id} is not retired")
-        candidate = self.reader.task_candidate(task_id)
+        candidate = self.reader.candidates.of_task(task_id)
         if candidate is not None and self._held(candidate.id).verdict is Verdict.REJECTED:
             return self.override(candidate.id, Verdict.ACCEPTED)
         return self._done(self._pool.ledger.set_retired(Note("restore", f"brought task {task_id} back"), task_id, retired=False))
 
     def mark(self, task_id: int, marked: bool) -> str:
         """Mark a task for review, or take the mark away."""
-        self.reader.task(task_id)
+        self.reader.tasks.get(task_id)
         words = f"marked task {task_id} for review" if marked else f"took the mark from task {task_id}"
         return self._done(self._pool.ledger.set_marked(Note("mark", words), task_id, marked=marked))
 
     def annotate(self, task_id: int, tags: Sequence[str], note: str) -> str:
         """Hang tags and a note on a task, in the place of those it has. Spaces around tags and tags given twice count for nothing."""
-        self.reader.task(task_id)
+        self.reader.tasks.get(task_id)
         kept = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
         annotation = Annotation(kept, note.strip())
         return self._done(self._pool.ledger.annotate(Note("annotate", f"annotated task {task_id}"), task_id, annotation))
@@ -188,18 +189,18 @@ class Steering:
     @property
     def next_undo(self) -> str | None:
         """What `undo` would take back, in words."""
-        return self.reader.next_undo()
+        return self.reader.ledger.next_undo()
 
     @property
     def next_redo(self) -> str | None:
         """What `redo` would do again, in words."""
-        return self.reader.next_redo()
+        return self.reader.ledger.next_redo()
 
     def score(self, text: str, candidate_id: int | None = None) -> Novelty:
         """Compare a text with the index as a candidate would be, recording nothing; `candidate_id` leaves out that candidate's own task."""
         index = self._context.index
-        task_id = self.reader.candidate(candidate_id).task_id if candidate_id is not None else None
-        own = [task for task in self.reader.compared_tasks([task_id]) if task.compared] if task_id is not None else []
+        task_id = self.reader.candidates.get(candidate_id).task_id if candidate_id is not None else None
+        own = [task for task in self.reader.tasks.compared([task_id]) if task.compared] if task_id is not None else []
         for task in own:
             index.remove(task.id)
         try:
@@ -210,17 +211,17 @@ class Steering:
 
     def method_of(self, candidate_id: int) -> Method:
         """The method whose rule holds for a candidate: that of its round while it is open, else the run's."""
-        current = self.reader.open_round()
-        request = self.reader.candidate_request(candidate_id)
+        current = self.reader.rounds.unfinished()
+        request = self.reader.candidates.request(candidate_id)
         open_still = current is not None and current.number == request.round
         return self._context.for_round(current).method if current is not None and open_still else self._context.method
 
     def _held(self, candidate_id: int) -> DecisionRecord:
-        return self.reader.decisions(candidate_id)[-1]
+        return self.reader.candidates.decisions(candidate_id)[-1]
 
     def _done(self, effect: Effect) -> str:
         """Bring the novelty index to where the pool is now."""
-        for task in self.reader.compared_tasks(effect.tasks):
+        for task in self.reader.tasks.compared(effect.tasks):
             if task.compared:
                 self._context.index.put(task.id, task.instruction, is_seed=task.is_seed)
             else:

@@ -28,9 +28,10 @@ from studio.loop.runs import overridden, stored_method
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext
 from studio.loop.tokens import TOKENIZERS
-from studio.pool.actions.records import ComparedTask, Effect, HandDecision, Note
+from studio.pool.actions.records import Effect, HandDecision, Note
 from studio.pool.candidates import RuleDecision
 from studio.pool.pool import Queries
+from studio.pool.tasks import ComparedTask
 from studio.records import Novelty, Verdict
 
 PARSER_REASONS = ("truncated", "thinking", "preamble", "unmarked", "malformed_item")
@@ -124,7 +125,7 @@ class _Replay:
     def __init__(self, reader: Queries, change: Change) -> None:
         self._reader = reader
         self._change = change
-        self._runs = {run.id: stored_method(run) for run in reader.runs()}
+        self._runs = {run.id: stored_method(run) for run in reader.runs.all()}
         self._methods: dict[tuple[int, str], tuple[Method, Method]] = {}
         self._indexes: dict[str, _Indexes] = {}
         self._added: list[tuple[int, str]] = []
@@ -218,7 +219,7 @@ class _Replay:
         if each.nearest is None or each.nearest not in self._removed:
             return each.score
         if each.verdict is Verdict.ACCEPTED:
-            for neighbour in self._reader.neighbours(each.candidate_id):
+            for neighbour in self._reader.candidates.neighbours(each.candidate_id):
                 if neighbour.task_id not in self._removed:
                     return neighbour.score
         indexes = self._indexes_of(changed.tokenizer)
@@ -228,7 +229,7 @@ class _Replay:
     def _indexes_of(self, tokenizer: str) -> _Indexes:
         if tokenizer not in self._indexes:
             split = TOKENIZERS[tokenizer]
-            made = _Indexes(NoveltyIndex(split), NoveltyIndex(split), self._reader.instructions())
+            made = _Indexes(NoveltyIndex(split), NoveltyIndex(split), self._reader.tasks.instructions())
             made.added.extend((task_id, text, False) for task_id, text in self._added)
             self._indexes[tokenizer] = made
         return self._indexes[tokenizer]
@@ -259,7 +260,7 @@ def what_if(reader: Queries, change: Change, progress: Progress = lambda _: None
     """
     replay = _Replay(reader, change)
     done = 0
-    with closing(reader.rule_decisions()) as decisions:
+    with closing(reader.candidates.rule_decisions()) as decisions:
         for piece in _pieces(decisions):
             replay.decide(piece)
             done += len(piece)
@@ -280,7 +281,7 @@ Decisions = list[tuple[int, HandDecision]]
 
 def apply(context: StageContext, change: Change, expected: Collection[int] | None) -> Effect:
     """Decide the candidates that flip under `change` as it decides them; see `Steering.apply_what_if`."""
-    flips = what_if(context.pool.reader, change).flips
+    flips = what_if(context.pool, change).flips
     if not flips:
         raise UsageError("no candidate would be decided otherwise", "move the threshold or switch a filter first")
     if expected is not None and set(expected) != {flip.candidate_id for flip in flips}:
@@ -306,7 +307,7 @@ def _decisions(context: StageContext, flips: Sequence[Flip]) -> Decisions:
     # Tasks of candidates that a person accepted once and then did not have ids already; the others get the next ones.
     known = [flip for flip in flips if flip.accepted and flip.task_id is not None]
     new = [flip for flip in flips if flip.accepted and flip.task_id is None]
-    next_id = context.pool.next_task_id()
+    next_id = context.pool.tasks.next_id()
     with _borrowed(context, [flip.task_id for flip in flips if flip.task_id is not None]) as (index, added):
         decisions: Decisions = []
         for flip in known:
@@ -338,7 +339,7 @@ def _joining(flip: Flip, novelty: Novelty) -> tuple[int, HandDecision]:
 def _borrowed(context: StageContext, without: Sequence[int]) -> Iterator[tuple[NoveltyIndex, list[int]]]:
     """The index without the tasks `without`; what is noted in the list is taken out of it again, and they come back."""
     index = context.index
-    held: list[ComparedTask] = [task for task in context.pool.reader.compared_tasks(without) if task.compared]
+    held: list[ComparedTask] = [task for task in context.pool.tasks.compared(without) if task.compared]
     added: list[int] = []
     try:
         for task in held:

@@ -1,104 +1,121 @@
-"""Runs and rounds: where a run stands, what its open round has stored, and what its rounds brought."""
+"""Runs and rounds: whose settings generated here, where the open round stands, and what rounds brought."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from studio.pool.core.database import Reader, Row
-from studio.pool.core.rows import COMPLETION_COLUMNS, MODEL_COLUMNS, completion_of, model_of, sampling_of
-from studio.pool.records import DraftTask, RoundRecord, RoundResult, RunRecord, StoredCompletion, StoredRequest
-from studio.records import Origin, Stage, Task, TaskState
+from studio.errors import PoolError
+from studio.paths import shown
+from studio.pool.core.database import Database, Entity, Row, record_of
+from studio.pool.core.files import now
+from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
+from studio.records import ModelIdentity, Stage, TaskState
+from studio.text import storable
 
 _RUN = f"SELECT runs.id, settings, seed, studio_version, started_at, {MODEL_COLUMNS} FROM runs JOIN models ON models.id = model_id"
 
 
-class RoundQueries(Reader):
-    """What a session needs to go on where it was."""
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One set of settings that generated here. `settings` is canonical JSON, `started_at` an ISO 8601 time in UTC."""
 
-    def latest_run(self) -> RunRecord | None:
+    id: int
+    settings: str
+    seed: str
+    studio_version: str
+    model: ModelIdentity
+    started_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """An unfinished round; `stage` is the next stage to do. `number` counts from 1 through the whole pool."""
+
+    id: int
+    run_id: int
+    number: int
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class LastRound:
+    """The newest round of a pool; `stage` is the next stage to do, None when the round is finished."""
+
+    id: int
+    run_id: int
+    number: int
+    stage: Stage | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """What one round brought: candidates accepted, candidates rejected by reason, and accepted instances."""
+
+    accepted: int
+    rejected: dict[str, int]
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundYield:
+    """A finished round's candidates, and how many of them were accepted; and the run whose settings it had."""
+
+    number: int
+    candidates: int
+    accepted: int
+    run_id: int
+
+
+class Runs(Entity):
+    """The runs of a pool."""
+
+    def latest(self) -> RunRecord | None:
         """Return the run begun last, or None in a pool that never ran."""
         row = self._database.row(f"{_RUN} ORDER BY runs.id DESC LIMIT 1")
-        return None if row is None else _run_of(row)
+        return None if row is None else _run(row)
 
-    def runs(self) -> list[RunRecord]:
+    def all(self) -> list[RunRecord]:
         """Return all runs, the first one first."""
-        return [_run_of(row) for row in self._database.rows(f"{_RUN} ORDER BY runs.id")]
+        return [_run(row) for row in self._database.rows(f"{_RUN} ORDER BY runs.id")]
 
-    def open_round(self) -> RoundRecord | None:
+    def start(self, settings: str, seed: str, studio_version: str, model: ModelIdentity) -> int:
+        """Store a new run and return its id. `settings` is canonical JSON."""
+        with self._database.transaction():
+            values = (storable(settings), storable(seed), studio_version, model_id(self._database, model), now())
+            sql = "INSERT INTO runs (settings, seed, studio_version, model_id, started_at) VALUES (?, ?, ?, ?, ?) RETURNING id"
+            return int(self._database.execute(sql, values).fetchone()[0])
+
+
+class Rounds(Entity):
+    """The rounds of a pool, without superseded attempts."""
+
+    def unfinished(self) -> RoundRecord | None:
         """Return the round that is not finished; there is one at most."""
-        row = self._database.row("SELECT id, run_id, number, stage FROM rounds WHERE stage NOT IN ('done', 'superseded')")
-        return None if row is None else RoundRecord(row[0], row[1], row[2], Stage(row[3]))
+        return self._database.record(RoundRecord, "SELECT id, run_id, number, stage FROM open_round")
 
-    def requests(self, round_id: int, stage: Stage) -> list[StoredRequest]:
-        """Return the requests that a stage planned, in their order; not those that a person asked for besides."""
-        parents: defaultdict[int, list[int]] = defaultdict(list)
-        sql = (
-            "SELECT request_id, request_parents.task_id FROM requests JOIN request_parents ON request_id = requests.id"
-            " WHERE round_id = ? AND stage = ? AND ordinal >= 0 ORDER BY ordinal, position"
-        )
-        for request_id, parent in self._database.rows(sql, (round_id, stage.value)):
-            parents[request_id].append(parent)
-        sql = (
-            "SELECT requests.id, ordinal, task_id, prompts.text, suffix, params, seed FROM requests"
-            " JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id"
-            " WHERE round_id = ? AND stage = ? AND ordinal >= 0 ORDER BY ordinal"
-        )
-        return [
-            StoredRequest(found, ordinal, task_id, prefix, suffix, sampling_of(params), seed, tuple(parents[found]))
-            for found, ordinal, task_id, prefix, suffix, params, seed in self._database.rows(sql, (round_id, stage.value))
-        ]
+    def last(self) -> LastRound | None:
+        """Return the newest round, or None in a pool that never ran."""
+        sql = "SELECT id, run_id, number, nullif(stage, 'done') AS stage FROM standing_rounds ORDER BY number DESC LIMIT 1"
+        return self._database.record(LastRound, sql)
 
-    def completions(self, round_id: int, stage: Stage) -> list[StoredCompletion]:
-        """Return what came back for a stage, in the order of its requests."""
-        sql = (
-            f"SELECT requests.id, ordinal, task_id, {COMPLETION_COLUMNS} FROM requests JOIN completions ON request_id = requests.id"
-            " WHERE round_id = ? AND stage = ? AND ordinal >= 0 ORDER BY ordinal"
-        )
-        return [
-            StoredCompletion(request_id, ordinal, task_id, completion_of(values))
-            for request_id, ordinal, task_id, *values in self._database.rows(sql, (round_id, stage.value))
-        ]
+    def newest(self, run_id: int) -> tuple[RoundRecord, bool] | None:
+        """Return the newest round of a run and whether it is finished; its stage counts only where it is not."""
+        sql = "SELECT id, number, stage FROM standing_rounds WHERE run_id = ? ORDER BY number DESC LIMIT 1"
+        row = self._database.row(sql, (run_id,))
+        if row is None:
+            return None
+        done = row["stage"] == "done"
+        return RoundRecord(row["id"], run_id, row["number"], Stage.COMMIT if done else Stage(row["stage"])), done
 
-    def drafts(self, round_id: int) -> list[DraftTask]:
-        """Return the draft tasks of a round in the order of their ids, without instances."""
-        sql = (
-            "SELECT tasks.id, name, instruction, is_classification, number, input, output, request_id FROM tasks"
-            " JOIN rounds ON rounds.id = round_id JOIN candidates ON candidates.id = candidate_id"
-            " WHERE round_id = ? AND state = 'draft' ORDER BY tasks.id"
-        )
-        return [
-            DraftTask(
-                task=Task(
-                    id=found,
-                    origin=Origin.GENERATED,
-                    state=TaskState.DRAFT,
-                    name=name,
-                    instruction=instruction,
-                    is_classification=None if answer is None else bool(answer),
-                    round=number,
-                ),
-                input=given_input,
-                output=given_output,
-                request_id=request_id,
-            )
-            for found, name, instruction, answer, number, given_input, given_output, request_id in self._database.rows(sql, (round_id,))
-        ]
+    def overrides(self, round_id: int) -> Mapping[str, Any]:
+        """Return the parameters, by dotted key, that hold for this round alone."""
+        text = self._database.value("SELECT overrides FROM rounds WHERE id = ?", (round_id,))
+        return {} if text is None else json.loads(text)
 
-
-def _run_of(row: Row) -> RunRecord:
-    found, settings, seed, studio_version, started_at, *model = row
-    return RunRecord(found, settings, seed, studio_version, model_of(model), started_at)
-
-
-class ProgressQueries(Reader):
-    """Small figures, asked after each round; each reads a round or an index, never the whole pool."""
-
-    def generated(self) -> int:
-        """Return the number of active generated tasks."""
-        row = self._database.row("SELECT count(*) FROM tasks WHERE state = 'active' AND origin = 'generated'")
-        return int(row[0]) if row else 0
-
-    def round_result(self, round_id: int) -> RoundResult:
+    def result(self, round_id: int) -> RoundResult:
         """Return what a round brought, by the decisions that hold now."""
         sql = (
             "SELECT verdict, reason, count(*) FROM requests JOIN candidates ON candidates.request_id = requests.id"
@@ -109,17 +126,77 @@ class ProgressQueries(Reader):
             "SELECT count(*) FROM tasks JOIN instances ON instances.task_id = tasks.id"
             " WHERE tasks.round_id = ? AND instances.verdict = 'accepted'"
         )
-        row = self._database.row(sql, (round_id,))
         return RoundResult(
             accepted=sum(number for verdict, _, number in decided if verdict == "accepted"),
             rejected={reason: number for verdict, reason, number in decided if verdict == "rejected"},
-            instances=int(row[0]) if row else 0,
+            instances=self._database.value(sql, (round_id,)),
         )
 
-    def round_yields(self, run_id: int, last: int) -> list[int]:
+    def newest_yields(self, run_id: int, last: int) -> list[int]:
         """Return how many tasks each of the `last` finished rounds of a run brought, the newest first."""
         sql = (
             "SELECT (SELECT count(*) FROM tasks WHERE tasks.round_id = rounds.id) FROM rounds"
             " WHERE run_id = ? AND stage = 'done' ORDER BY number DESC LIMIT ?"
         )
-        return [int(row[0]) for row in self._database.rows(sql, (run_id, last))]
+        return [number for (number,) in self._database.rows(sql, (run_id, last))]
+
+    def yields(self) -> list[RoundYield]:
+        """Return for each finished round how many candidates it had and how many were accepted."""
+        sql = (
+            "SELECT rounds.number, count(verdicts.id) AS candidates, coalesce(sum(verdict = 'accepted'), 0) AS accepted, run_id"
+            " FROM standing_rounds AS rounds LEFT JOIN requests ON requests.round_id = rounds.id AND requests.stage = 'instructions'"
+            " LEFT JOIN candidates ON candidates.request_id = requests.id LEFT JOIN verdicts ON verdicts.candidate_id = candidates.id"
+            " WHERE rounds.stage = 'done' GROUP BY rounds.number ORDER BY rounds.number"
+        )
+        return self._database.records(RoundYield, sql)
+
+    def begin(self, run_id: int) -> RoundRecord:
+        """Return the unfinished round of this run, or begin the next one at its first stage.
+
+        Raises PoolError when the unfinished round is of another run.
+        """
+        with self._database.transaction():
+            unfinished = self.unfinished()
+            if unfinished is not None:
+                if unfinished.run_id != run_id:
+                    raise PoolError(
+                        f"round {unfinished.number} of pool {shown(self._database.path)} belongs to run {unfinished.run_id}"
+                        " and is not finished",
+                        "go on with that run's settings until the round is done",
+                    )
+                return unfinished
+            sql = (
+                "INSERT INTO rounds (run_id, number, stage, started_at)"
+                " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM rounds), ?, ?) RETURNING id, run_id, number, stage"
+            )
+            return record_of(RoundRecord, self._database.execute(sql, (run_id, Stage.SAMPLE, now())).fetchone())
+
+    def commit(self, round_id: int) -> None:
+        """Finish a round: its drafts become active tasks of the pool."""
+        self._end(round_id, TaskState.ACTIVE)
+
+    def abandon(self, round_id: int) -> None:
+        """Finish a round that nobody will go on with: its drafts are kept, retired, and never sampled or exported."""
+        self._end(round_id, TaskState.RETIRED)
+
+    def _end(self, round_id: int, drafts: TaskState) -> None:
+        with self._database.transaction():
+            advance(self._database, round_id, None)
+            self._database.execute("UPDATE rounds SET stage = 'done', finished_at = ? WHERE id = ?", (now(), round_id))
+            self._database.execute("UPDATE tasks SET state = ? WHERE round_id = ? AND state = 'draft'", (drafts, round_id))
+
+
+def advance(database: Database, round_id: int, next_stage: Stage | None) -> None:
+    """Set the stage an unfinished round is at; None leaves it. Within a transaction.
+
+    Raises PoolError when there is no such unfinished round.
+    """
+    sql = "UPDATE rounds SET stage = coalesce(?, stage) WHERE id = ? AND stage NOT IN ('done', 'superseded')"
+    if database.execute(sql, (next_stage, round_id)).rowcount != 1:
+        raise PoolError(
+            f"pool {shown(database.path)} has no unfinished round with id {round_id}", "this is a fault of the studio: please report it"
+        )
+
+
+def _run(row: Row) -> RunRecord:
+    return record_of(RunRecord, row, model=model_of(row))

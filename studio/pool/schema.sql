@@ -96,7 +96,9 @@ CREATE TABLE instances (
         CHECK (original IS NULL OR json_valid(original)),
     UNIQUE (task_id, position)
 );
-CREATE INDEX instances_verdict ON instances (verdict, reason, task_id);
+-- Begins with the task: were it the verdict, SQLite would look for one task's instances among all that are accepted.
+CREATE INDEX instances_verdict ON instances (task_id, verdict, reason);
+CREATE INDEX instances_rejected ON instances (reason, task_id) WHERE verdict = 'rejected';
 
 -- What people hang on tasks, and one note on each at most.
 CREATE TABLE task_tags (
@@ -231,9 +233,11 @@ CREATE TABLE writer (
     since TEXT NOT NULL
 );
 
--- What a person did: undone and done again by its changes. The newest 'done' one is undone next, the oldest 'undone' one done again next.
+-- What a person did: undone and done again by its changes. In each scope the newest 'done' one is undone next, the oldest 'undone' one done
+-- again next.
 CREATE TABLE actions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
+    scope TEXT NOT NULL DEFAULT '',     -- empty for the pool itself; else the study and the rater, whose key presses are his own
     state TEXT NOT NULL                 -- 'settled': done for good, the run has built upon it; 'void': undone for good, something else was done
         CHECK (state IN ('done', 'undone', 'settled', 'void')),
     kind TEXT NOT NULL,                 -- a word for programs
@@ -242,7 +246,7 @@ CREATE TABLE actions (
     stage TEXT,
     changes TEXT NOT NULL CHECK (json_valid(changes))                           -- every value before and after
 );
-CREATE INDEX actions_state ON actions (state, id);
+CREATE INDEX actions_state ON actions (scope, state, id);
 
 -- When an action was done, undone and done again.
 CREATE TABLE action_steps (
@@ -308,21 +312,6 @@ CREATE TABLE ratings (
     PRIMARY KEY (review_id, position, rater_id),
     FOREIGN KEY (review_id, position) REFERENCES review_items (review_id, position)
 ) WITHOUT ROWID;
-
--- Every key press of a rater, with the rating before and after it. The newest 'done' one is undone next, the oldest 'undone' one done again
--- next. 'void': undone for good, something else was done since.
-CREATE TABLE rating_steps (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    review_id INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    rater_id INTEGER NOT NULL REFERENCES raters (id),
-    state TEXT NOT NULL CHECK (state IN ('done', 'undone', 'void')),
-    at TEXT NOT NULL,
-    before TEXT NOT NULL CHECK (json_valid(before)),
-    after TEXT NOT NULL CHECK (json_valid(after)),
-    FOREIGN KEY (review_id, position) REFERENCES review_items (review_id, position)
-);
-CREATE INDEX rating_steps_state ON rating_steps (review_id, rater_id, state, id);
 
 -- Judges ---------------------------------------------------------------------------------------------------------------------------------
 
@@ -501,26 +490,28 @@ CREATE TABLE grades (
     FOREIGN KEY (comparison_id, position) REFERENCES comparison_items (comparison_id, position)
 ) WITHOUT ROWID;
 
--- Every key press of a rater, as in `rating_steps`.
-CREATE TABLE grade_steps (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    comparison_id INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    rater_id INTEGER NOT NULL REFERENCES raters (id),
-    state TEXT NOT NULL CHECK (state IN ('done', 'undone', 'void')),
-    at TEXT NOT NULL,
-    before TEXT NOT NULL CHECK (json_valid(before)),
-    after TEXT NOT NULL CHECK (json_valid(after)),
-    FOREIGN KEY (comparison_id, position) REFERENCES comparison_items (comparison_id, position)
-);
-CREATE INDEX grade_steps_state ON grade_steps (comparison_id, rater_id, state, id);
-
 -- Views: what one would ask --------------------------------------------------------------------------------------------------------------
 
 -- The decisions that stand, one for each candidate that has a verdict: what every figure counts.
 CREATE VIEW verdicts AS
     SELECT id, candidate_id, verdict, reason, score, nearest_task_id, seed_score, mean_score, decided_by, decided_at, edited, action_id
     FROM decisions WHERE standing;
+
+-- How good a task is: the share of yes among all answers of all raters and reviews to it. An answer counts while the texts are what the rater
+-- saw, and where he did not skip the item.
+CREATE VIEW quality AS
+    SELECT task_id, CAST(sum(yes) AS REAL) / sum(answers) AS quality
+    FROM (
+        SELECT review_items.task_id,
+            coalesce(instruction_valid, 0) + coalesce(input_appropriate, 0) + coalesce(output_acceptable, 0) AS yes,
+            (instruction_valid IS NOT NULL) + (input_appropriate IS NOT NULL) + (output_acceptable IS NOT NULL) AS answers
+        FROM review_items JOIN ratings USING (review_id, position)
+            JOIN tasks ON tasks.id = review_items.task_id AND tasks.instruction = review_items.instruction
+            JOIN instances ON instances.id = review_items.instance_id AND instances.verdict = 'accepted'
+                AND instances.input = review_items.input AND instances.output = review_items.output
+        WHERE NOT skipped
+    )
+    WHERE answers > 0 GROUP BY task_id;
 
 -- What an export with seeds holds: a row for each accepted instance of each active task that is not held out.
 CREATE VIEW dataset AS

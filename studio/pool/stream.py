@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Generator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from studio.pool.core.database import CHUNK, Reader, Row
-from studio.pool.records import Exchange, ExportOrigin, ExportTask
+from studio.pool.core.database import CHUNK, Entity, record_of
+from studio.pool.figures import Figures
 from studio.pool.studies.reviews import ALL, Keep, keep_conditions
 from studio.records import Decider, Instance, Neighbour, Origin
 
 # One query a part and chunk, each over the ids from the chunk's first to its last task. The plus keeps SQLite from the index on states,
 # with which it would sort all that remains for each chunk; and from that on verdicts.
 _TASKS = """
-SELECT tasks.id, origin, key, tasks.name, instruction, is_classification, number,
-    CASE WHEN requests.id IS NULL THEN '' ELSE number || '/' || requests.stage || '/' || requests.ordinal END,
-    coalesce(models.sha256, ''), score, seed_score, nearest_task_id, decided_by
+SELECT tasks.id, origin, key, tasks.name, instruction, is_classification, number AS round,
+    CASE WHEN requests.id IS NULL THEN '' ELSE number || '/' || requests.stage || '/' || requests.ordinal END AS request,
+    coalesce(models.sha256, '') AS model, score, seed_score, nearest_task_id AS nearest, decided_by
 FROM tasks
     LEFT JOIN candidates ON candidates.id = tasks.candidate_id
     LEFT JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id
@@ -55,80 +54,56 @@ SELECT tasks.id, mean_score, neighbours.task_id, near.instruction FROM tasks
     CROSS JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id
     LEFT JOIN neighbours ON neighbours.candidate_id = tasks.candidate_id LEFT JOIN tasks AS near ON near.id = neighbours.task_id
 WHERE tasks.id BETWEEN ? AND ?"""
-
-
-class ExportQueries(Reader):
-    """The data, with its provenance."""
-
-    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Generator[ExportTask, None, None]:
-        """Yield the active tasks that have accepted instances and that `keep` wants, in the order of their ids and in constant memory.
-
-        Never those that are held out. With `made` each tells how it was written.
-
-        On a read-only connection all of it is one state of the pool, however long the reader takes.
-        """
-        conditions = list(keep_conditions(keep))
-        sql = _TASKS.format("".join(f" AND {condition}" for condition, _ in conditions))
-        values = [value for _, each in conditions for value in each]
-        with self._database.snapshot():
-            last = 0
-            while rows := self._database.rows(sql, (last, include_seeds, *values, CHUNK)):
-                first, last = rows[0][0], rows[-1][0]
-                instances = self._by_task(_INSTANCES, first, last)
-                parents = self._by_task(_PARENTS, first, last)
-                neighbours = self._by_task(_NEIGHBOURS, first, last)
-                origins = self._origins(first, last) if made else {}
-                for row in rows:
-                    task_id = row[0]
-                    yield _export_task(row, instances[task_id], parents[task_id], neighbours[task_id], origins.get(task_id))
-
-    def _origins(self, first: int, last: int) -> dict[int, ExportOrigin]:
-        asked, written, near = (self._by_task(sql, first, last) for sql in (_ASKED, _WRITTEN, _NEAR))
-        return {
-            task_id: ExportOrigin(
-                asked=Exchange(*asked[task_id][-1]) if asked[task_id] else None,
-                written=Exchange(*written[task_id][-1]) if written[task_id] else None,
-                mean_score=near[task_id][0][0] if near[task_id] else 0.0,
-                near={found: instruction for _, found, instruction in near[task_id] if found is not None},
-            )
-            for task_id in {*asked, *written, *near}
-        }
-
-    def _by_task(self, sql: str, first: int, last: int) -> defaultdict[int, list[Row]]:
-        grouped: defaultdict[int, list[Row]] = defaultdict(list)
-        for task_id, *values in self._database.rows(sql, (first, last)):
-            grouped[task_id].append(tuple(values))
-        return grouped
-
-
-def _export_task(
-    row: tuple[Any, ...], instances: list[Row], parents: list[Row], neighbours: list[Row], made: ExportOrigin | None
-) -> ExportTask:
-    task_id, origin, key, name, instruction, answer, number, request, model, score, seed_score, nearest, decider = row
-    return ExportTask(
-        id=task_id,
-        origin=Origin(origin),
-        key=key,
-        name=name,
-        instruction=instruction,
-        is_classification=None if answer is None else bool(answer),
-        instances=tuple(Instance(given, answer) for _, given, answer in instances),
-        round=number,
-        parents=tuple(parent for (parent,) in parents),
-        score=score,
-        seed_score=seed_score,
-        nearest=nearest,
-        neighbours=tuple(Neighbour(*values) for values in neighbours),
-        request=request,
-        model=model,
-        decided_by=None if decider is None else Decider(decider),
-        instance_ids=tuple(found for found, _, _ in instances),
-        made=made,
-    )
-
-
-# The plus keeps SQLite from the index on states, with which it would sort all that remains for each chunk; and from that on verdicts.
 _LINTED = "SELECT id, instruction, is_classification FROM tasks WHERE id > ? AND +state = 'active' AND NOT held_out ORDER BY id LIMIT ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A prompt and what came back; text and reason are None while nothing has."""
+
+    prompt: str
+    text: str | None
+    finish_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOrigin:
+    """How a task was written: the request that its instruction came from, the last one for its instances, both None where there was none;
+    its mean ROUGE-L, and the instructions of its neighbours by id."""
+
+    asked: Exchange | None
+    written: Exchange | None
+    mean_score: float
+    near: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportTask:
+    """An active task with its accepted instances and where it came from.
+
+    `request` reads `round/stage/ordinal`, `model` is a file's sha256; both are empty, and scores and decider None, for seeds and imports.
+    """
+
+    id: int
+    origin: Origin
+    key: str
+    name: str
+    instruction: str
+    is_classification: bool | None
+    instances: tuple[Instance, ...]
+    round: int | None = None
+    parents: tuple[int, ...] = ()
+    score: float | None = None
+    seed_score: float | None = None
+    nearest: int | None = None
+    neighbours: tuple[Neighbour, ...] = ()
+    request: str = ""
+    model: str = ""
+    decided_by: Decider | None = None
+    instance_ids: tuple[int, ...] = field(default=(), compare=False)
+    """The ids of `instances`, in their order."""
+    made: ExportOrigin | None = field(default=None, compare=False)
+    """Only where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,35 +125,65 @@ class LintTask:
     instances: tuple[LintInstance, ...] = ()
 
 
-class LintQueries(Reader):
-    """What a lint of the pool reads."""
+class Stream(Entity):
+    """Active tasks in the order of their ids, never those that are held out.
 
-    def one_state(self) -> AbstractContextManager[None]:
-        """Let all questions of a block be answered from one state of the pool. For read-only connections; the writer sees its own state."""
-        return self._database.snapshot()
+    On a read-only connection each stream is of one state of the pool, however long the reader takes.
+    """
+
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Generator[ExportTask, None, None]:
+        """Yield the tasks that have accepted instances and that `keep` wants. With `made` each tells how it was written."""
+        conditions = list(keep_conditions(keep))
+        sql = _TASKS.format("".join(f" AND {condition}" for condition, _ in conditions))
+        values = [value for _, each in conditions for value in each]
+        with self._database.snapshot():
+            last = 0
+            while rows := self._database.rows(sql, (last, include_seeds, *values, CHUNK)):
+                first, last = rows[0]["id"], rows[-1]["id"]
+                instances = self._by_task(_INSTANCES, first, last)
+                parents = self._by_task(_PARENTS, first, last)
+                neighbours = self._by_task(_NEIGHBOURS, first, last)
+                origins = self._origins(first, last) if made else {}
+                for row in rows:
+                    task_id = row["id"]
+                    yield record_of(
+                        ExportTask,
+                        row,
+                        instances=tuple(Instance(given, answer) for _, given, answer in instances[task_id]),
+                        parents=tuple(parent for (parent,) in parents[task_id]),
+                        neighbours=tuple(Neighbour(*values) for values in neighbours[task_id]),
+                        instance_ids=tuple(found for found, _, _ in instances[task_id]),
+                        made=origins.get(task_id),
+                    )
 
     def active_tasks(self) -> int:
-        """Return how many tasks are active, those without instances too, and those that are held out not."""
-        sql = (
-            "SELECT (SELECT count(*) FROM tasks WHERE state = 'active') - (SELECT count(*) FROM tasks WHERE held_out AND state = 'active')"
-        )
-        return int(self._database.rows(sql)[0][0])
+        """Return how many tasks are active, those without instances too."""
+        return Figures(self._database).active()
 
     def lint_tasks(self, *, with_instances: bool = True) -> Generator[LintTask, None, None]:
-        """Yield the active tasks, seeds and those without instances too, in the order of their ids and in constant memory.
-
-        None of those that are held out. On a read-only connection all of it is one state of the pool, however long the reader takes.
-        """
+        """Yield all active tasks, seeds and those without instances too."""
         with self._database.snapshot():
             last = 0
             while rows := self._database.rows(_LINTED, (last, CHUNK)):
-                first, last = rows[0][0], rows[-1][0]
-                instances = self._instances_between(first, last) if with_instances else {}
-                for task_id, instruction, answer in rows:
-                    yield LintTask(task_id, instruction, None if answer is None else bool(answer), tuple(instances.get(task_id, ())))
+                first, last = rows[0]["id"], rows[-1]["id"]
+                instances = self._by_task(_INSTANCES, first, last) if with_instances else defaultdict(list)
+                for row in rows:
+                    yield record_of(LintTask, row, instances=tuple(LintInstance(*values) for values in instances[row["id"]]))
 
-    def _instances_between(self, first: int, last: int) -> dict[int, list[LintInstance]]:
-        found: defaultdict[int, list[LintInstance]] = defaultdict(list)
-        for task_id, instance_id, given, answer in self._database.rows(_INSTANCES, (first, last)):
-            found[task_id].append(LintInstance(instance_id, given, answer))
-        return found
+    def _origins(self, first: int, last: int) -> dict[int, ExportOrigin]:
+        asked, written, near = (self._by_task(sql, first, last) for sql in (_ASKED, _WRITTEN, _NEAR))
+        return {
+            task_id: ExportOrigin(
+                asked=Exchange(*asked[task_id][-1]) if asked[task_id] else None,
+                written=Exchange(*written[task_id][-1]) if written[task_id] else None,
+                mean_score=near[task_id][0][0] if near[task_id] else 0.0,
+                near={found: instruction for _, found, instruction in near[task_id] if found is not None},
+            )
+            for task_id in {*asked, *written, *near}
+        }
+
+    def _by_task(self, sql: str, first: int, last: int) -> defaultdict[int, list[tuple[Any, ...]]]:
+        grouped: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+        for task_id, *values in self._database.rows(sql, (first, last)):
+            grouped[task_id].append(tuple(values))
+        return grouped

@@ -1,4 +1,4 @@
-"""Tasks: brought whole by seed files and imports, and read one by one or as the ids and instructions of all."""
+"""Tasks: brought whole by seed files and imports, drafted by rounds, and read one by one or as the ids and instructions of all."""
 
 from __future__ import annotations
 
@@ -14,45 +14,189 @@ from typing import Any
 
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool.core.database import Database, Reader, chunks, explained
-from studio.records import Decider, Instance, Origin, SeedTask, Task, TaskState, Verdict
+from studio.pool.core.database import Database, Entity, chunks, record_of
+from studio.pool.core.search import match_expression
+from studio.pool.rounds import advance
+from studio.records import Decider, Instance, Origin, SeedTask, Stage, Task, TaskState, Verdict
 from studio.text import storable
 
 GIVEN = "valid"
 """The reason code of instances that came with their task: nobody judged them, they count as valid."""
 
 _CHUNK = 1000
-_TASK = ("id", "origin", "state", "key", "name", "instruction", "is_classification")
-_INSTANCE = ("task_id", "position", "input", "output", "verdict", "reason", "decided_by")
-_JOIN = f"INSERT INTO instances ({', '.join(_INSTANCE)}) VALUES ({', '.join('?' * len(_INSTANCE))})"
+_INSTRUCTIONS_AT_A_TIME = 1000
 
 
-def next_task_id(database: Database) -> int:
-    """Return the id that the next task of the pool gets; ids are never used twice."""
-    row = database.row("SELECT seq FROM sqlite_sequence WHERE name = 'tasks'")
-    return int(row[0]) + 1 if row else 1
+@dataclass(frozen=True, slots=True)
+class DraftTask:
+    """A task whose round has not committed, with the input and output its candidate came with, if any, and that candidate's request."""
+
+    task: Task
+    input: str | None
+    output: str | None
+    request_id: int | None
 
 
-def insert_tasks(database: Database, tasks: Iterable[SeedTask], origin: Origin) -> int:
-    """Insert active tasks and their instances, in order and in constant memory; return how many. Within a transaction."""
-    task_id = next_task_id(database)
-    first = task_id
-    remaining = iter(tasks)
-    while chunk := list(islice(remaining, _CHUNK)):
-        _insert_numbered(database, list(enumerate(chunk, start=task_id)), origin)
-        task_id += len(chunk)
-    return task_id - first
+@dataclass(frozen=True, slots=True)
+class ComparedTask:
+    """What the novelty index has to know of a task; `compared` says whether it belongs there at all."""
+
+    id: int
+    instruction: str
+    is_seed: bool
+    compared: bool
 
 
-def _task_row(task_id: int, task: SeedTask, origin: Origin) -> tuple[Any, ...]:
-    texts = (storable(task.key), storable(task.name), storable(task.instruction))
-    return (task_id, origin.value, TaskState.ACTIVE.value, *texts, None if task.is_classification is None else int(task.is_classification))
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What people hung on a task: tags in the order they were given, and a note."""
+
+    tags: tuple[str, ...] = ()
+    note: str = ""
 
 
-def _instance_rows(task_id: int, task: SeedTask, first: int = 0) -> Iterator[tuple[Any, ...]]:
-    for position, instance in enumerate(task.instances, first):
-        texts = (storable(instance.input), storable(instance.output))
-        yield (task_id, position, *texts, Verdict.ACCEPTED.value, GIVEN, Decider.RULE.value)
+class Tasks(Entity):
+    """The tasks of a pool."""
+
+    def get(self, task_id: int) -> Task:
+        """Return a task with its accepted instances. Raises PoolError when there is none of that id."""
+        return self.many([task_id])[0]
+
+    def many(self, ids: Sequence[int]) -> list[Task]:
+        """Return tasks with their accepted instances, in the order of `ids`. Raises PoolError when an id is unknown."""
+        found: dict[int, Task] = {}
+        for piece, places in chunks(ids):
+            instances: defaultdict[int, list[Instance]] = defaultdict(list)
+            sql = (
+                f"SELECT task_id, input, output FROM instances WHERE task_id IN ({places}) AND +verdict = 'accepted'"
+                " ORDER BY task_id, position"
+            )
+            for task_id, given, answer in self._database.rows(sql, piece):
+                instances[task_id].append(Instance(given, answer))
+            sql = (
+                "SELECT tasks.id, origin, state, name, instruction, is_classification, number AS round, held_out, marked FROM tasks"
+                f" LEFT JOIN rounds ON rounds.id = round_id WHERE tasks.id IN ({places})"
+            )
+            for row in self._database.rows(sql, piece):
+                found[row["id"]] = record_of(Task, row, instances=tuple(instances[row["id"]]))
+        missing = next((task_id for task_id in ids if task_id not in found), None)
+        if missing is not None:
+            raise PoolError(f"pool {shown(self._database.path)} has no task {missing}", "`studio show POOL` lists what there is")
+        return [found[task_id] for task_id in ids]
+
+    def ids(
+        self,
+        *,
+        origin: Origin | None = None,
+        state: TaskState = TaskState.ACTIVE,
+        classification_only: bool = False,
+        classification_unknown: bool = False,
+        with_instances: bool = False,
+        held_out: bool = False,
+    ) -> array[int]:
+        """Return the ids of tasks in ascending order: 8 bytes each, so a million is no burden.
+
+        `classification_only` are the tasks known to be classification, `classification_unknown` those of which nobody has said. `origin`
+        None means all origins; `with_instances` leaves out tasks that have no accepted instance. Those that are held out are returned
+        alone, with `held_out`, or not at all.
+        """
+        # The plus keeps SQLite from the index on states, with which it would sort.
+        conditions = ["+state = ?" if origin is None else "state = ?", "held_out" if held_out else "NOT held_out"]
+        values: list[str] = [state]
+        if origin is not None:
+            conditions.append("origin = ?")
+            values.append(origin)
+        if classification_only:
+            conditions.append("is_classification = 1")
+        if classification_unknown:
+            conditions.append("is_classification IS NULL")
+        if with_instances:
+            conditions.append("EXISTS (SELECT 1 FROM instances WHERE task_id = tasks.id AND verdict = 'accepted')")
+        return self._database.ids(f"SELECT id FROM tasks WHERE {' AND '.join(conditions)} ORDER BY id", values)
+
+    def newest(self, limit: int) -> list[int]:
+        """Return the ids of the `limit` newest tasks, the newest first."""
+        return [task_id for (task_id,) in self._database.rows("SELECT id FROM tasks ORDER BY id DESC LIMIT ?", (limit,))]
+
+    def search(self, text: str, limit: int = 100) -> list[int]:
+        """Return the ids of the tasks whose instruction has all words of `text`, best match first, at most `limit`.
+
+        Text without words, and scripts without spaces, are looked for as they stand, in the order of ids.
+        """
+        if not text.strip() or limit <= 0:
+            return []
+        if expression := match_expression(text):
+            sql, value = "SELECT rowid FROM tasks_fts WHERE tasks_fts MATCH ? ORDER BY rank, rowid LIMIT ?", expression
+        else:
+            sql, value = "SELECT id FROM tasks WHERE instr(instruction, ?) ORDER BY id LIMIT ?", storable(text).strip()
+        return [task_id for (task_id,) in self._database.rows(sql, (value, limit))]
+
+    def instructions(self) -> Iterator[tuple[int, str, bool]]:
+        """Yield (id, instruction, is it a seed) of all tasks, drafts and retired ones too, in the order of ids and in constant memory.
+
+        Left out are those that new candidates are not compared with: a person rejected them, or had their round written anew.
+        """
+        last = 0
+        sql = "SELECT id, instruction, origin = 'seed' FROM tasks WHERE id > ? AND compared ORDER BY id LIMIT ?"
+        while rows := self._database.rows(sql, (last, _INSTRUCTIONS_AT_A_TIME)):
+            yield from ((task_id, instruction, is_seed == 1) for task_id, instruction, is_seed in rows)
+            last = rows[-1]["id"]
+
+    def compared(self, ids: Sequence[int]) -> list[ComparedTask]:
+        """Return what the novelty index has to know of these tasks, in the order of their ids."""
+        found: list[ComparedTask] = []
+        for piece, places in chunks(sorted(ids)):
+            sql = f"SELECT id, instruction, origin = 'seed' AS is_seed, compared FROM tasks WHERE id IN ({places}) ORDER BY id"
+            found += self._database.records(ComparedTask, sql, piece)
+        return found
+
+    def drafts(self, round_id: int) -> list[DraftTask]:
+        """Return the draft tasks of a round in the order of their ids, without instances."""
+        sql = (
+            "SELECT tasks.id, origin, state, name, instruction, is_classification, number AS round, input, output, request_id FROM tasks"
+            " JOIN rounds ON rounds.id = round_id JOIN candidates ON candidates.id = candidate_id"
+            " WHERE round_id = ? AND state = 'draft' ORDER BY tasks.id"
+        )
+        return [record_of(DraftTask, row, task=record_of(Task, row)) for row in self._database.rows(sql, (round_id,))]
+
+    def annotation(self, task_id: int) -> Annotation:
+        """Return the tags and the note of a task."""
+        tags = self._database.rows("SELECT tag FROM task_tags WHERE task_id = ? ORDER BY place", (task_id,))
+        note = self._database.value("SELECT note FROM task_notes WHERE task_id = ?", (task_id,))
+        return Annotation(tuple(tag for (tag,) in tags), note or "")
+
+    def tags(self) -> dict[str, int]:
+        """Return every tag in use and the number of tasks that have it, in the order of the alphabet."""
+        return dict(self._database.stream("SELECT tag, count(*) FROM task_tags GROUP BY tag ORDER BY tag"))
+
+    def next_id(self) -> int:
+        """Return the id of the next new task; accepted candidates of a batch are numbered from it, in order. No id is used twice."""
+        return next_task_id(self._database)
+
+    def add(self, tasks: Iterable[SeedTask], origin: Origin) -> int:
+        """Add active tasks from elsewhere and return how many; an error in the middle of `tasks` leaves none."""
+        with self._database.transaction():
+            return insert_tasks(self._database, tasks, origin)
+
+    @contextmanager
+    def importing(self, origin: Origin) -> Iterator[TaskImport]:
+        """Give a way to bring tasks from elsewhere one by one, each instruction once; they are all there after the block, or none."""
+        with self._database.transaction():
+            adding = TaskImport(self._database, origin)
+            yield adding
+            adding.finish()
+
+    def classify(self, round_id: int, answers: Sequence[tuple[int, bool]], next_stage: Stage) -> None:
+        """Store for each draft task of a round (its id, whether it is a classification task).
+
+        Raises ValueError when one of them is no draft of it.
+        """
+        with self._database.transaction():
+            for task_id, answer in answers:
+                sql = "UPDATE tasks SET is_classification = ? WHERE id = ? AND round_id = ? AND state = 'draft'"
+                if self._database.execute(sql, (answer, task_id, round_id)).rowcount != 1:
+                    raise ValueError(f"task {task_id} is no draft of round {round_id}")
+            advance(self._database, round_id, next_stage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +262,7 @@ class TaskImport:
         new = [each for each in dict.fromkeys(task.instances) if self._is_new(task_id, each, keep=bool(is_open))]
         if not is_open:
             return Added(refused=len(new))
-        for row in _instance_rows(task_id, replace(task, instances=tuple(new)), positions):
-            self._database.execute(_JOIN, row)
+        self._database.insert("instances", _instance_rows(task_id, new, positions))
         self._database.execute("UPDATE temp.import_tasks SET positions = ? WHERE digest = ?", (positions + len(new), digest))
         if task.is_classification is not None:
             sql = "UPDATE tasks SET is_classification = ? WHERE id = ? AND is_classification IS NULL"
@@ -154,110 +297,45 @@ class TaskImport:
         return self._database.execute("INSERT OR IGNORE INTO temp.import_instances VALUES (?)", (digest,)).rowcount > 0
 
 
-@contextmanager
-def importing(database: Database, origin: Origin) -> Iterator[TaskImport]:
-    """Give a `TaskImport`; all that it brought is in the pool when the block ends, or nothing of it when it ends in an error."""
-    with database.transaction():
-        adding = TaskImport(database, origin)
-        yield adding
-        adding.finish()
+def next_task_id(database: Database) -> int:
+    """Return the id that the next task of the pool gets; ids are never used twice."""
+    return int(database.value("SELECT seq FROM sqlite_sequence WHERE name = 'tasks'") or 0) + 1
+
+
+def insert_tasks(database: Database, tasks: Iterable[SeedTask], origin: Origin) -> int:
+    """Insert active tasks and their instances, in order and in constant memory; return how many. Within a transaction."""
+    task_id = next_task_id(database)
+    first = task_id
+    remaining = iter(tasks)
+    while chunk := list(islice(remaining, _CHUNK)):
+        _insert_numbered(database, list(enumerate(chunk, start=task_id)), origin)
+        task_id += len(chunk)
+    return task_id - first
 
 
 def _insert_numbered(database: Database, numbered: Sequence[tuple[int, SeedTask]], origin: Origin) -> None:
-    if numbered:
-        database.insert("tasks", _TASK, (_task_row(number, task, origin) for number, task in numbered))
-        database.insert("instances", _INSTANCE, (row for number, task in numbered for row in _instance_rows(number, task)))
+    tasks = (
+        {
+            "id": number,
+            "origin": origin,
+            "state": TaskState.ACTIVE,
+            "is_classification": task.is_classification,
+            "key": storable(task.key),
+            "name": storable(task.name),
+            "instruction": storable(task.instruction),
+        }
+        for number, task in numbered
+    )
+    database.insert("tasks", tasks)
+    database.insert("instances", (row for number, task in numbered for row in _instance_rows(number, task.instances)))
+
+
+def _instance_rows(task_id: int, instances: Sequence[Instance], first: int = 0) -> Iterator[dict[str, Any]]:
+    given = {"verdict": Verdict.ACCEPTED, "reason": GIVEN, "decided_by": Decider.RULE}
+    for position, instance in enumerate(instances, first):
+        texts = {"input": storable(instance.input), "output": storable(instance.output)}
+        yield {"task_id": task_id, "position": position, **given, **texts}
 
 
 def _digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).digest()
-
-
-_INSTRUCTIONS_AT_A_TIME = 1000
-
-
-class TaskQueries(Reader):
-    """What sampling, the novelty index and the screens need of tasks."""
-
-    def task(self, task_id: int) -> Task:
-        """Return a task with its accepted instances. Raises PoolError when there is none of that id."""
-        return self.tasks([task_id])[0]
-
-    def tasks(self, ids: Sequence[int]) -> list[Task]:
-        """Return tasks with their accepted instances, in the order of `ids`. Raises PoolError when an id is unknown."""
-        found: dict[int, Task] = {}
-        for piece, places in chunks(ids):
-            instances = self._accepted_instances(piece, places)
-            sql = (
-                "SELECT tasks.id, origin, state, name, instruction, is_classification, number, held_out, marked FROM tasks"
-                f" LEFT JOIN rounds ON rounds.id = round_id WHERE tasks.id IN ({places})"
-            )
-            for task_id, origin, state, name, instruction, answer, number, held_out, marked in self._database.rows(sql, piece):
-                found[task_id] = Task(
-                    id=task_id,
-                    origin=Origin(origin),
-                    state=TaskState(state),
-                    name=name,
-                    instruction=instruction,
-                    is_classification=None if answer is None else bool(answer),
-                    instances=tuple(instances[task_id]),
-                    round=number,
-                    held_out=bool(held_out),
-                    marked=bool(marked),
-                )
-        missing = next((task_id for task_id in ids if task_id not in found), None)
-        if missing is not None:
-            raise PoolError(f"pool {shown(self._database.path)} has no task {missing}", "`studio show POOL` lists what there is")
-        return [found[task_id] for task_id in ids]
-
-    def task_ids(
-        self,
-        *,
-        origin: Origin | None = None,
-        state: TaskState = TaskState.ACTIVE,
-        classification_only: bool = False,
-        classification_unknown: bool = False,
-        with_instances: bool = False,
-        held_out: bool = False,
-    ) -> array[int]:
-        """Return the ids of tasks in ascending order: 8 bytes each, so a million is no burden.
-
-        `classification_only` are the tasks known to be classification, `classification_unknown` those of which nobody has said. `origin`
-        None means all origins; `with_instances` leaves out tasks that have no accepted instance. Those that are held out are returned
-        alone, with `held_out`, or not at all.
-        """
-        # The plus keeps SQLite from the index on states, with which it would sort.
-        conditions = ["+state = ?" if origin is None else "state = ?", "held_out" if held_out else "NOT held_out"]
-        values = [state.value]
-        if origin is not None:
-            conditions.append("origin = ?")
-            values.append(origin.value)
-        if classification_only:
-            conditions.append("is_classification = 1")
-        if classification_unknown:
-            conditions.append("is_classification IS NULL")
-        if with_instances:
-            conditions.append("EXISTS (SELECT 1 FROM instances WHERE task_id = tasks.id AND verdict = 'accepted')")
-        sql = f"SELECT id FROM tasks WHERE {' AND '.join(conditions)} ORDER BY id"
-        with explained(self._database.path):
-            return array("q", (row[0] for row in self._database.connection.execute(sql, values)))
-
-    def instructions(self) -> Iterator[tuple[int, str, bool]]:
-        """Yield (id, instruction, is it a seed) of all tasks, drafts and retired ones too, in the order of ids and in constant memory.
-
-        Left out are those that new candidates are not compared with: a person rejected them, or had their round written anew.
-        """
-        last = 0
-        sql = "SELECT id, instruction, origin = 'seed' FROM tasks WHERE id > ? AND compared ORDER BY id LIMIT ?"
-        while rows := self._database.rows(sql, (last, _INSTRUCTIONS_AT_A_TIME)):
-            yield from ((task_id, instruction, is_seed == 1) for task_id, instruction, is_seed in rows)
-            last = rows[-1][0]
-
-    def _accepted_instances(self, ids: Sequence[int], places: str) -> defaultdict[int, list[Instance]]:
-        instances: defaultdict[int, list[Instance]] = defaultdict(list)
-        sql = (
-            f"SELECT task_id, input, output FROM instances WHERE task_id IN ({places}) AND +verdict = 'accepted' ORDER BY task_id, position"
-        )
-        for task_id, given, answer in self._database.rows(sql, ids):
-            instances[task_id].append(Instance(given, answer))
-        return instances

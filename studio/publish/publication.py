@@ -18,8 +18,9 @@ from studio.insight.statistics.figures import Statistics, statistics
 from studio.insight.studies.comparison_report import GradingReport, grading_report
 from studio.insight.studies.judge import JudgeFigures, judge_report
 from studio.insight.studies.review import ReviewReport, review_report
+from studio.pool.figures import PoolCounts
 from studio.pool.pool import Queries
-from studio.pool.records import PoolCounts, RunRecord
+from studio.pool.rounds import RunRecord
 from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord, HoldOutRecord
 from studio.pool.studies.trainings import LossPoint, Side, TrainingRecord
 from studio.records import ModelIdentity, Origin
@@ -50,17 +51,17 @@ class Examples:
 def examples(pool: Queries, seed: str) -> Examples:
     """Choose `ACCEPTED` active generated tasks with instances, and `PER_REASON` rejected candidates for each reason. Raises PoolError."""
     rng = random.Random(f"{seed}/examples")
-    frame = pool.task_ids(origin=Origin.GENERATED, with_instances=True)
+    frame = pool.tasks.ids(origin=Origin.GENERATED, with_instances=True)
     chosen = sorted(rng.sample(frame, min(ACCEPTED, len(frame))))
-    rejected = pool.rejected_by_reason(PER_REASON)
+    rejected = pool.candidates.rejected_by_reason(PER_REASON)
     return Examples(seed, tuple(story_of(pool, f"t{found}") for found in chosen), tuple(story_of(pool, f"c{found}") for found in rejected))
 
 
 def answered(pool: Queries, evaluation_id: int, contestants: tuple[ContestantRecord, ...], seed: str) -> tuple[AnsweredExample, ...]:
     """Choose `ANSWERED` items of an evaluation with the answers of `contestants`. Raises PoolError."""
-    items = pool.evaluation_items(evaluation_id)
+    items = pool.evaluations.items(evaluation_id)
     chosen = sorted(random.Random(f"{seed}/answers").sample(range(len(items)), min(ANSWERED, len(items))))
-    sheets = [pool.contestant_answers(each.id) for each in contestants]
+    sheets = [pool.evaluations.answers(each.id) for each in contestants]
     found = []
     for place in chosen:
         told = [sheet.get(items[place].position) for sheet in sheets]
@@ -81,9 +82,9 @@ class EvaluationFacts:
 
 def evaluation_facts(pool: Queries, evaluation: EvaluationRecord, seed: str) -> EvaluationFacts:
     """Gather what the pool knows of an evaluation; `seed` decides which answers are shown. Raises PoolError."""
-    contestants = tuple(pool.contestants(evaluation.id))
+    contestants = tuple(pool.evaluations.contestants(evaluation.id))
     ids = {each.id for each in contestants}
-    comparisons = [grading_report(pool, each) for each in pool.comparisons() if each.plan.first in ids]
+    comparisons = [grading_report(pool, each) for each in pool.comparisons.all() if each.plan.first in ids]
     shown = answered(pool, evaluation.id, contestants, seed)
     return EvaluationFacts(evaluation, contestants, evaluation_result(pool, evaluation.id), tuple(comparisons), shown)
 
@@ -115,9 +116,9 @@ class Provenance:
 
 def provenance(pool: Queries) -> Provenance:
     """Read where the data of `pool` comes from. Raises PoolError."""
-    runs = tuple(RunFacts(run, pool.counts(run.id), readable(run.settings)) for run in pool.runs())
+    runs = tuple(RunFacts(run, pool.figures.counts(run.id), readable(run.settings)) for run in pool.runs.all())
     models = {(each.run.model.sha256, each.run.model.name): each.run.model for each in runs}
-    return Provenance(runs, tuple(models.values()), pool.written_until(), pool.decided_by_hand())
+    return Provenance(runs, tuple(models.values()), pool.figures.written_until(), pool.figures.decided_by_hand())
 
 
 def readable(settings: str) -> dict[str, str]:
@@ -190,16 +191,16 @@ def publication(pool: Queries, title: str, parser: Parser | None, progress: Prog
             title=title,
             statistics=statistics(pool, progress),
             diversity=diversity(pool, Origin.GENERATED, parser, progress=progress),
-            reviews=tuple(review_report(pool, each) for each in pool.reviews()),
+            reviews=tuple(review_report(pool, each) for each in pool.reviews.all()),
             judges=judge_report(pool),
-            trainings=tuple(_training(pool, each) for each in pool.trainings()),
-            evaluations=tuple(evaluation_facts(pool, each, SEED) for each in pool.evaluations()),
-            hold_out=pool.hold_out(),
+            trainings=tuple(_training(pool, each) for each in pool.trainings.all()),
+            evaluations=tuple(evaluation_facts(pool, each, SEED) for each in pool.evaluations.all()),
+            hold_out=pool.evaluations.hold_out(),
             examples=examples(pool, SEED),
             provenance=provenance(pool),
         )
 
 
 def _training(pool: Queries, training: TrainingRecord) -> TrainingFacts:
-    sides = [each.side for each in pool.training_items(training.id)]
-    return TrainingFacts(training, sides.count(Side.TRAIN), sides.count(Side.VALIDATION), tuple(pool.training_losses(training.id)))
+    sides = [each.side for each in pool.trainings.items(training.id)]
+    return TrainingFacts(training, sides.count(Side.TRAIN), sides.count(Side.VALIDATION), tuple(pool.trainings.losses(training.id)))

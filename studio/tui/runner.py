@@ -255,11 +255,11 @@ class Runner:
 
     def _read(self, reader: Queries) -> None:
         view = read_round(reader)
-        self._tell(RoundRead(view, reader.generated(), reader.next_undo(), reader.next_redo()))
+        self._tell(RoundRead(view, reader.figures.generated(), reader.ledger.next_undo(), reader.ledger.next_redo()))
 
     def _reader(self) -> Queries:
         assert self._open is not None
-        return self._open.pool.reader
+        return self._open.pool
 
     def _main(self) -> None:
         ending = RunnerState.CLOSED
@@ -267,7 +267,7 @@ class Runner:
             with Opening(self.asked, self._opener) as opening:
                 self._tell(Loading(opening.model, tuple(opening.notes)))
                 if opening.pool is not None:
-                    self._read(opening.pool.reader)
+                    self._read(opening.pool)
                 self._open = opening.start()
                 run = self._open.run
                 self._session = self._open.session()

@@ -185,7 +185,7 @@ class SteeredScreen(KeptScreen):
 
 def overrule(steering: Steering, candidate_id: int) -> str:
     """Turn the verdict that stands of a candidate: accept what is rejected, or the reverse."""
-    accepted = steering.reader.decisions(candidate_id)[-1].verdict is Verdict.ACCEPTED
+    accepted = steering.reader.candidates.decisions(candidate_id)[-1].verdict is Verdict.ACCEPTED
     return steering.override(candidate_id, Verdict.REJECTED if accepted else Verdict.ACCEPTED)
 
 

@@ -16,7 +16,7 @@ from studio.errors import PoolError, UsageError, nearest_name
 from studio.pool.exchange.export import Split, encode_line, plan_split
 from studio.pool.exchange.formats import Record
 from studio.pool.pool import Queries
-from studio.pool.records import ExportTask
+from studio.pool.stream import ExportTask
 from studio.pool.studies.judges import digest_of
 from studio.pool.studies.trainings import Side, TrainingItem
 from studio.records import Instance, Origin
@@ -173,7 +173,7 @@ def collect(pool: Queries, settings: TrainingSettings, around: Around | None) ->
 
     Raises PoolError when there is nothing to train on, UsageError and ModelError as the format does.
     """
-    tasks = [task for task in pool.export_tasks(settings.data != "generated") if _wanted(task, settings)]
+    tasks = [task for task in pool.stream.export_tasks(settings.data != "generated") if _wanted(task, settings)]
     split = _split([task.instruction for task in tasks], settings)
     examples = list(_once(_examples(tasks, split, settings, around)))
     if not any(example.side is Side.TRAIN for example in examples):

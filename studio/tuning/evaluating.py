@@ -47,7 +47,7 @@ def answer_items(
 
     Raises Interrupted after `cancel`, ModelError when the engine fails; what was answered before is kept.
     """
-    known = set(pool.reader.contestant_answers(contestant_id))
+    known = set(pool.evaluations.answers(contestant_id))
     new = 0
     progress(len(known), len(items))
     for start in range(0, len(items), BATCH):
@@ -156,7 +156,7 @@ def evaluate(
         pool = there or stack.enter_context(Pool.create(path, []))
         evaluation = pool.evaluations.open(EvaluationPlan(tasks.name, tasks.items, asked.max_tokens))
         entered = [_answered(asked, pool, evaluation, entrant, cancel, progress, say, opener) for entrant in entrants]
-        result = evaluation_result(pool.reader, evaluation, entered, seed=asked.seed)
+        result = evaluation_result(pool, evaluation, entered, seed=asked.seed)
         pool.evaluations.conclude(evaluation, {**result.as_dict(), "overlap": checked.as_dict()})
     return result, checked
 
@@ -177,7 +177,7 @@ def _entrants(specs: Sequence[ContestantSpec]) -> list[Entrant]:
 
 
 def _tasks(asked: EvaluationRequest, pool: Pool | None, say: Say) -> TaskSet:
-    tasks = held_out_tasks(pool.reader) if pool is not None and is_pool(asked.source) else file_tasks(asked.source)
+    tasks = held_out_tasks(pool) if pool is not None and is_pool(asked.source) else file_tasks(asked.source)
     if tasks.skipped:
         say(f"{tasks.skipped} tasks have no output to compare an answer with and are left out")
     return tasks if asked.sample is None else sampled(tasks, asked.sample, asked.seed)
@@ -211,7 +211,7 @@ def _trainings(pool: Pool | None, entrants: Sequence[Entrant]) -> list[tuple[str
             files = training_files(entrant.adapter)
             found.update((str(file.path), file) for file in files)
             unknown = unknown or not files
-    if unknown and pool is not None and (ids := pool.reader.task_ids()):
+    if unknown and pool is not None and (ids := pool.tasks.ids()):
         found[str(pool.path)] = PoolTasks(pool.path, ids)
     return list(found.items())
 
@@ -227,10 +227,10 @@ def _answered(
     opener: EngineOpener,
 ) -> int:
     """Have one contestant answer what it has not answered; return its id. A model with nothing left to answer is not loaded."""
-    items = pool.reader.evaluation_items(evaluation)
+    items = pool.evaluations.items(evaluation)
     if entrant.identity is not None:
         wanted = _contestant(entrant, entrant.identity)
-        for known in pool.reader.contestants(evaluation):
+        for known in pool.evaluations.contestants(evaluation):
             if known.answered == len(items) and _same(known.contestant, wanted):
                 say(f"{known.contestant.label}: all {len(items)} answers are there already")
                 return known.id

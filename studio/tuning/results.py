@@ -189,10 +189,10 @@ def evaluation_result(
     `contestants` are the ids of those to tell of, the main one first; None means all, the one that came last with an adapter, or else the
     first, being the main one. Who has answered nothing is left out. Raises PoolError when there is no such evaluation.
     """
-    record = pool.evaluation(evaluation_id)
-    items = pool.evaluation_items(evaluation_id)
-    chosen = _chosen(pool.contestants(evaluation_id), contestants)
-    sheets = {each.id: score_sheet(items, pool.contestant_answers(each.id)) for each in chosen}
+    record = pool.evaluations.get(evaluation_id)
+    items = pool.evaluations.items(evaluation_id)
+    chosen = _chosen(pool.evaluations.contestants(evaluation_id), contestants)
+    sheets = {each.id: score_sheet(items, pool.evaluations.answers(each.id)) for each in chosen}
     figures = tuple(_figures(each, items, sheets[each.id].scores, seed, resamples) for each in chosen)
     main = figures[0] if figures else None
     pairs = [] if main is None else [compare(items, (main, sheets[main.id]), (other, sheets[other.id]), seed) for other in figures[1:]]

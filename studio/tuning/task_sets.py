@@ -44,10 +44,10 @@ class TaskSet:
 
 def held_out_tasks(pool: Queries) -> TaskSet:
     """Return the seeds that the pool holds out. Raises PoolError when it holds none out, or none that is left with an output."""
-    if pool.hold_out() is None:
+    if pool.evaluations.hold_out() is None:
         hint = "make a pool with `studio run POOL --hold-out 30`, or evaluate on a file: studio evaluate FILE --pool POOL"
         raise PoolError("the pool holds no tasks out for evaluation", hint)
-    tasks = pool.tasks(pool.task_ids(held_out=True))
+    tasks = pool.tasks.many(pool.tasks.ids(held_out=True))
     found = _items((task.id, str(task.id), task.instruction, bool(task.is_classification), task.instances) for task in tasks)
     if not found:
         raise PoolError("none of the held-out tasks has an output to compare an answer with", "evaluate on a file")

@@ -74,11 +74,11 @@ def open_training(pool: Pool, asked: Asked, around: Around | None) -> OpenTraini
     Raises UsageError for a name that is taken or settings that contradict its own, PoolError for no usable data, files that are gone and
     a disk that is full.
     """
-    found = _unfinished(pool.reader.trainings(), asked)
+    found = _unfinished(pool.trainings.all(), asked)
     if found is not None:
         return _again(pool, asked, found)
     name, folder = _place(pool, asked)
-    data = collect(pool.reader, asked.settings, around)
+    data = collect(pool, asked.settings, around)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     _check_room(folder, asked)
@@ -145,7 +145,7 @@ def _again(pool: Pool, asked: Asked, record: TrainingRecord) -> OpenTraining:
         raise PoolError(
             f"the data of the unfinished training {record.plan.name} in {folder} was changed", "choose another --name to begin anew"
         )
-    items = pool.reader.training_items(record.id)
+    items = pool.trainings.items(record.id)
     return OpenTraining(record.plan.name, _job(asked, folder, record.plan.fingerprint), items, record.id)
 
 
@@ -157,7 +157,7 @@ def _place(pool: Pool, asked: Asked) -> tuple[str, Path]:
             raise UsageError(f"--name {display_line(asked.name, 60)!r} cannot be a folder's name", "use letters, digits, - and _")
         name = asked.name
     else:
-        taken = {each.plan.name for each in pool.reader.trainings()}
+        taken = {each.plan.name for each in pool.trainings.all()}
         names = (f"tuned-{number}" for number in range(1, len(taken) + 10_000))
         name = next(each for each in names if each not in taken and (asked.output or not _in_use(beside / each)))
     folder = asked.output or beside / name

@@ -32,8 +32,8 @@ def test_the_pool_is_a_real_one(tmp_path: Path) -> None:
     make_pool(tmp_path / "pool.db", 30)
     assert_sound(tmp_path / "pool.db")
     with Queries.open(tmp_path / "pool.db") as reader:
-        assert reader.counts().imported == 30
-        assert sum(not is_seed for _, _, is_seed in reader.instructions()) == 30
+        assert reader.figures.counts().imported == 30
+        assert sum(not is_seed for _, _, is_seed in reader.tasks.instructions()) == 30
 
 
 def test_a_table_for_people() -> None:

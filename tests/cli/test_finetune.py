@@ -78,9 +78,9 @@ def test_from_pool_to_adapter(place: Path) -> None:
     about = json.loads((folder / "training.json").read_text())
     assert (about["state"], about["prompt_format"], about["base"]["name"], about["too_long"]) == ("finished", "chat", "tiny", 0)
     with Queries.open(place / "pool.db") as reader:
-        [record] = reader.trainings()
-        losses = reader.training_losses(record.id)
-        sides = [each.side for each in reader.training_items(record.id)]
+        [record] = reader.trainings.all()
+        losses = reader.trainings.losses(record.id)
+        sides = [each.side for each in reader.trainings.items(record.id)]
     assert (record.state, record.plan.folder) == (TrainingState.FINISHED, "pool.db.adapters/tuned-1")
     assert (record.adapter_sha256, record.plan.fingerprint) == (told["adapter_sha256"], about["fingerprint"])
     assert [each.step for each in losses if each.side is Side.TRAIN] == list(range(1, 13))
@@ -115,7 +115,7 @@ def test_killed_three_times_it_ends_as_if_it_had_not_been(place: Path, tmp_path:
     weights = [folder / "peft" / "adapter_model.safetensors" for folder in (calm, place / "pool.db.adapters" / "tuned-1")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     with Queries.open(place / "pool.db") as reader:
-        curves = [[(each.step, each.loss) for each in reader.training_losses(record.id)] for record in reader.trainings()]
+        curves = [[(each.step, each.loss) for each in reader.trainings.losses(record.id)] for record in reader.trainings.all()]
     assert len(curves) == 2 and curves[0] == curves[1]
 
 
@@ -130,12 +130,12 @@ def test_a_run_may_write_the_pool_meanwhile(place: Path) -> None:
         if isinstance(event, Waiting):
             assert "is being written by process" in event.cause
             with Queries.open(place / "pool.db") as reader:
-                assert reader.trainings()[0].state is TrainingState.STARTED
-                assert len(reader.training_losses(1)) < 5
+                assert reader.trainings.all()[0].state is TrainingState.STARTED
+                assert len(reader.trainings.losses(1)) < 5
             threading.Timer(0.1, held.pop().close).start()
     assert isinstance(events[-1], Finished) and any(isinstance(event, Waiting) for event in events)
     with Queries.open(place / "pool.db") as reader:
-        assert len(reader.training_losses(1)) == 17
+        assert len(reader.trainings.losses(1)) == 17
 
 
 def test_nobody_has_to_wait_for_a_busy_pool(place: Path) -> None:
@@ -199,7 +199,7 @@ def test_places_that_cannot_be_used(place: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(StudioError, match="no room for checkpoints and adapter"):
         run(place)
     with Queries.open(place / "pool.db") as reader:
-        assert reader.trainings() == []
+        assert reader.trainings.all() == []
 
 
 @pytest.mark.parametrize(("template", "expected"), [(CHAT_TEMPLATE, "chat"), ("", "varied")])

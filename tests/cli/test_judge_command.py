@@ -39,7 +39,7 @@ def test_it_takes_the_sample_of_the_newest_review(pool: Path) -> None:
     from studio.insight.studies.review import open_review
 
     with Pool.open(pool) as opened:
-        review = open_review(opened.reader, opened.reviews, ReviewPlan(4, "mine"))
+        review = open_review(opened, opened.reviews, ReviewPlan(4, "mine"))
         opened.reviews.put(review.id, "[b]Ann[/b]\x1b", 0, Rating((True, True, False)))
     done = studio("judge", pool, "--model", "scripted", "--rater-name", "second")
     assert "12 new opinions on 4 tasks" in done.stderr

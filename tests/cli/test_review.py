@@ -9,10 +9,11 @@ import pytest
 
 from studio.errors import ExitCode
 from studio.pool.actions.records import Note
-from studio.pool.pool import Pool, Queries
-from studio.pool.studies.reviews import Annotation, Keep, ReviewPlan, Strata
+from studio.pool.pool import Pool
+from studio.pool.studies.reviews import Keep, ReviewPlan, Strata
+from studio.pool.tasks import Annotation
 from support.command import assert_fails, studio
-from support.pools import make_pool
+from support.pools import ask, make_pool
 from support.reviews import reviewed, sheet
 
 PLAN = ReviewPlan(9, "x", Strata.CLASS)
@@ -86,8 +87,8 @@ def test_a_pool_nobody_has_rated_says_how_to_begin(tmp_path: Path) -> None:
 
 def test_export_keeps_what_people_chose(pool: Path) -> None:
     with Pool.open(pool) as opened:
-        good = [task.id for task in opened.reader.export_tasks(False, Keep(min_quality=1))]
-        every = [task.id for task in opened.reader.export_tasks(False)]
+        good = [task.id for task in opened.stream.export_tasks(False, Keep(min_quality=1))]
+        every = [task.id for task in opened.stream.export_tasks(False)]
         opened.ledger.annotate(Note("annotate", "annotated"), every[-1], Annotation(("mine",)))
         opened.ledger.annotate(Note("annotate", "annotated"), every[0], Annotation((), "look again"))
 
@@ -101,8 +102,7 @@ def test_export_keeps_what_people_chose(pool: Path) -> None:
     assert ids("--tag", "mine", "--tag", "none") == [every[-1]]
     assert ids("--noted") == [every[0]]
     assert_fails(studio("export", pool, "-o", "-", "--noted", "--tag", "mine"), ExitCode.POOL, "has these tags and a note")
-    with Queries.open(pool) as reader:
-        bad = [task for task, share in reader.quality(every).items() if share < 0.8]
+    bad = [task for task, share in ask(pool, "SELECT task_id, quality FROM quality") if share < 0.8]
     assert ids("--min-quality", "0.8", "--unrated") == [task for task in every if task not in bad]
     assert bad
     assert_fails(studio("export", pool, "-o", "-", "--unrated"), ExitCode.USAGE, "goes with --min-quality")

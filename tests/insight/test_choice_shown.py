@@ -19,7 +19,7 @@ from support.sessions import configuration, play
 
 def shown(path: Path) -> tuple[str, str]:
     with Queries.open(path) as reader:
-        story = story_of(reader, str(reader.task_ids(origin=Origin.GENERATED)[0]))
+        story = story_of(reader, str(reader.tasks.ids(origin=Origin.GENERATED)[0]))
     out = StringIO()
     Console(file=out, width=200, markup=False, emoji=False, highlight=False).print(story_report(story, prompts=False))
     return out.getvalue(), json.dumps(asdict(story)["task_requests"][0]["completion"])

@@ -108,7 +108,7 @@ def test_the_tasks_of_one_origin(tmp_path: Path, origin: Origin | None, words: i
     read: list[tuple[int, int]] = []
     with Queries.open(build_pool(tmp_path / "pool.db", tasks)) as reader:
         figures = diversity(reader, origin, None, progress=lambda _, done, total: read.append((done, total)))
-        assert read[-1] == (figures.words.instructions, reader.count_active(origin))
+        assert read[-1] == (figures.words.instructions, reader.figures.active(origin))
         assert read[-1][0] == read[-1][1]
     assert figures.words.words == words
     assert figures.phrases is None

@@ -27,7 +27,7 @@ def test_equal_seeds_give_equal_sides_and_other_seeds_others(tmp_path: Path) -> 
     with Queries.open(tmp_path / "pool.db") as reader:
         pair = paired(reader)
         items = draw(reader, plan_for(reader, pair, "x", None))
-        assert items == reader.comparison_items(1) == draw(reader, plan_for(reader, pair, "x", None))
+        assert items == reader.comparisons.items(1) == draw(reader, plan_for(reader, pair, "x", None))
         assert sorted(each.item for each in items) == list(range(40))
         assert [each.item for each in items] != list(range(40))
         assert 8 < sum(each.swapped for each in items) < 32
@@ -42,22 +42,22 @@ def test_equal_seeds_give_equal_sides_and_other_seeds_others(tmp_path: Path) -> 
 def test_the_two_are_base_and_tuned_or_those_that_were_named(tmp_path: Path) -> None:
     with Pool.open(make_pool(tmp_path / "pool.db")) as pool:
         with pytest.raises(PoolError, match="nothing has been evaluated"):
-            paired(pool.reader)
+            paired(pool)
         evaluate(pool, TEXTS)
-        base, tuned = paired(pool.reader)
+        base, tuned = paired(pool)
         assert (base.contestant.adapter, tuned.contestant.adapter) == ("", "adapter.gguf")
-        assert paired(pool.reader, 1, (2, 1)) == (tuned, base)
+        assert paired(pool, 1, (2, 1)) == (tuned, base)
         for wrong in ((1, 1), (1, 3), (0, 1)):
             with pytest.raises(UsageError, match="no two contestants"):
-                paired(pool.reader, None, wrong)
+                paired(pool, None, wrong)
         with pytest.raises(PoolError, match="no evaluation 7"):
-            paired(pool.reader, 7)
+            paired(pool, 7)
 
 
 def test_a_comparison_is_opened_again_and_not_drawn_twice(tmp_path: Path) -> None:
     comparison = compared(tmp_path / "pool.db")
     with Pool.open(tmp_path / "pool.db") as pool:
-        assert open_comparison(pool.reader, pool.comparisons, comparison.plan) == comparison
+        assert open_comparison(pool, pool.comparisons, comparison.plan) == comparison
         with pytest.raises(PoolError, match="drawn already"):
             pool.comparisons.add(comparison.plan, [])
 
@@ -65,7 +65,7 @@ def test_a_comparison_is_opened_again_and_not_drawn_twice(tmp_path: Path) -> Non
 def test_the_left_answer_is_graded_first_whosever_it_is(tmp_path: Path) -> None:
     comparison = compared(tmp_path / "pool.db")
     with Queries.open(tmp_path / "pool.db") as reader:
-        walk = GradingWalk(comparison, "anna", reader.comparison_items(1), {})
+        walk = GradingWalk(comparison, "anna", reader.comparisons.items(1), {})
     assert {item.swapped for item in walk.items} == {False, True}
     for item in walk.items:
         assert walk.item == item and walk.question == item.sides[0]

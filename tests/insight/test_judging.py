@@ -43,8 +43,8 @@ def engine_that(answers: Callable[[Request], Completion | str]) -> tuple[Scripte
 
 
 def run(pool: Pool, engine: ScriptedEngine, size: int = 40, cancel: CancelToken | None = None) -> tuple[JudgeRecord, int]:
-    judge = pool.judgements.judge("judge", MODEL, prompt_version())
-    return judge, judge_items(pool, engine, judge, sample(pool.reader, ReviewPlan(size)), cancel or CancelToken())
+    judge = pool.judges.enter("judge", MODEL, prompt_version())
+    return judge, judge_items(pool, engine, judge, sample(pool, ReviewPlan(size)), cancel or CancelToken())
 
 
 def test_the_questions_end_where_the_answer_begins_and_share_their_rubric() -> None:
@@ -78,8 +78,8 @@ def test_opinions_are_stored_with_model_version_and_probability(path: Path) -> N
     with Pool.open(path) as pool:
         judge, told = run(pool, engine, 10)
         assert told == len(asked) == 30
-        opinions = list(pool.reader.opinions(judge.id))
-        [known] = pool.reader.judges()
+        opinions = list(pool.judges.opinions(judge.id))
+        [known] = pool.judges.all()
     assert known == JudgeRecord(judge.id, "judge", MODEL, prompt_version())
     assert {(each.question, each.answer, each.probability) for each in opinions} == {
         (Question.INSTRUCTION, True, 0.875),
@@ -93,9 +93,9 @@ def test_opinions_are_stored_with_model_version_and_probability(path: Path) -> N
 def test_the_sample_is_that_of_the_review(path: Path) -> None:
     plan = ReviewPlan(12, "7")
     with Pool.open(path) as pool:
-        drawn = sample(pool.reader, plan)
-        review = open_review(pool.reader, pool.reviews, plan)
-        assert pool.reader.review_items(review.id) == drawn == sample(pool.reader, plan)
+        drawn = sample(pool, plan)
+        review = open_review(pool, pool.reviews, plan)
+        assert pool.reviews.items(review.id) == drawn == sample(pool, plan)
 
 
 def test_it_goes_on_where_it_was_interrupted(path: Path) -> None:
@@ -110,15 +110,15 @@ def test_it_goes_on_where_it_was_interrupted(path: Path) -> None:
     with Pool.open(path) as pool:
         with pytest.raises(Interrupted, match="opinions of this call are kept"):
             run(pool, stopping, cancel=cancel)
-        [judge] = pool.reader.judges()
-        before = list(pool.reader.opinions(judge.id))
+        [judge] = pool.judges.all()
+        before = list(pool.judges.opinions(judge.id))
         assert 3 * BATCH <= len(before) < 120
         engine, again = engine_that(lambda request: " Yes" if len(request.suffix) % 2 else " No")
         assert run(pool, engine) == (judge, 120 - len(before))
         assert len(again) == 120 - len(before)
         assert run(pool, engine) == (judge, 0)
         assert len(again) == 120 - len(before)
-        opinions = list(pool.reader.opinions(judge.id))
+        opinions = list(pool.judges.opinions(judge.id))
     assert opinions[: len(before)] == before
     assert len({(each.instance_id, each.question) for each in opinions}) == 120
 
@@ -127,10 +127,10 @@ def test_other_texts_and_other_models_are_judged_anew(path: Path) -> None:
     engine, asked = engine_that(lambda _: " Yes")
     with Pool.open(path) as pool:
         judge, _ = run(pool, engine, 2)
-        first, second = sample(pool.reader, ReviewPlan(2))
+        first, second = sample(pool, ReviewPlan(2))
         edited = [replace(first, output="edited"), second]
         assert judge_items(pool, engine, judge, edited, CancelToken()) == 3
-        other = pool.judgements.judge("judge", replace(MODEL, sha256="cd" * 32), prompt_version())
+        other = pool.judges.enter("judge", replace(MODEL, sha256="cd" * 32), prompt_version())
         assert other.id != judge.id
         assert judge_items(pool, engine, other, edited, CancelToken()) == 6
     assert len(asked) == 6 + 3 + 6
@@ -145,8 +145,8 @@ def test_an_answer_that_is_none_is_kept_as_such(path: Path) -> None:
     engine, _ = engine_that(answer)
     with Pool.open(path) as pool:
         judge, _ = run(pool, engine, 1)
-        opinions = list(pool.reader.opinions(judge.id))
-        [figures] = judge_report(pool.reader)
+        opinions = list(pool.judges.opinions(judge.id))
+        [figures] = judge_report(pool)
     assert [(each.answer, each.probability, each.detail) for each in opinions] == [
         (None, None, "too long"),
         (None, None, "neither yes nor no: Maybe"),
@@ -162,8 +162,8 @@ def test_figures_and_agreement_are_those_counted_by_hand(path: Path) -> None:
     machine = [True] * 5 + [False] * 3 + [True, False]
     with Pool.open(path) as pool:
         plan = ReviewPlan(10)
-        review = open_review(pool.reader, pool.reviews, plan)
-        items = pool.reader.review_items(review.id)
+        review = open_review(pool, pool.reviews, plan)
+        items = pool.reviews.items(review.id)
         verdicts = {item.instance_id: verdict for item, verdict in zip(items, machine, strict=True)}
         by_output = {f"Output: {item.output}\n": verdicts[item.instance_id] for item in items}
 
@@ -176,7 +176,7 @@ def test_figures_and_agreement_are_those_counted_by_hand(path: Path) -> None:
             pool.reviews.put(review.id, "Ann", item.position, Rating((True, True, verdict)))
         pool.reviews.put(review.id, "Bob", 0, Rating((True, None, False)))
         pool.reviews.put(review.id, "Bob", 1, Rating((False, False, False), skipped=True))
-        [figures] = judge_report(pool.reader)
+        [figures] = judge_report(pool)
     shares = {row.row: (row.share.yes, row.share.count, row.probability) for row in figures.table}
     assert shares == {
         "instruction_valid": (10, 10, 0.75),
@@ -200,12 +200,12 @@ def test_figures_and_agreement_are_those_counted_by_hand(path: Path) -> None:
 
 def test_what_people_said_of_other_texts_does_not_count(path: Path) -> None:
     with Pool.open(path) as pool:
-        review = open_review(pool.reader, pool.reviews, ReviewPlan(3))
-        judge = pool.judgements.judge("judge", MODEL, prompt_version())
-        item = pool.reader.review_items(review.id)[0]
-        pool.judgements.add(judge.id, [Opinion(item.task_id, item.instance_id, Question.OUTPUT, "other texts", True, 0.9)])
+        review = open_review(pool, pool.reviews, ReviewPlan(3))
+        judge = pool.judges.enter("judge", MODEL, prompt_version())
+        item = pool.reviews.items(review.id)[0]
+        pool.judges.add(judge.id, [Opinion(item.task_id, item.instance_id, Question.OUTPUT, "other texts", True, 0.9)])
         pool.reviews.put(review.id, "Ann", 0, Rating((True, True, True)))
-        [figures] = judge_report(pool.reader)
+        [figures] = judge_report(pool)
     assert [each.figures.count for each in figures.comparisons] == [0, 0, 0, 0]
 
 
@@ -214,16 +214,16 @@ def test_what_a_newer_review_leaves_open_takes_no_answer_away(path: Path, later:
     with Pool.open(path) as pool:
         places = []
         for seed in ("0", "1"):
-            review = open_review(pool.reader, pool.reviews, ReviewPlan(500, seed))
-            places += [(review.id, each) for each in pool.reader.review_items(review.id) if each.task_id == 11]
+            review = open_review(pool, pool.reviews, ReviewPlan(500, seed))
+            places += [(review.id, each) for each in pool.reviews.items(review.id) if each.task_id == 11]
         (older, item), (newer, again) = places
-        judge = pool.judgements.judge("judge", MODEL, prompt_version())
+        judge = pool.judges.enter("judge", MODEL, prompt_version())
         seen = digest_of(item.instruction, item.input, item.output)
-        pool.judgements.add(judge.id, [Opinion(11, item.instance_id, each, seen, True) for each in Question])
+        pool.judges.add(judge.id, [Opinion(11, item.instance_id, each, seen, True) for each in Question])
         pool.reviews.put(older, "Ann", item.position, Rating((True, True, True)))
         pool.reviews.put(newer, "Ann", again.position, Rating((False, False, False)))
         pool.reviews.put(newer, "Ann", again.position, later)
-        [figures] = judge_report(pool.reader)
+        [figures] = judge_report(pool)
     told = {each.row: (each.yes_yes, each.no_yes) for each in figures.beside_people}
     last = (0, 1) if later.answers[2] is False else (1, 0)
     assert told == {"instruction_valid": (1, 0), "input_appropriate": (1, 0), "output_acceptable": last, "all_fields_valid": last}
@@ -247,10 +247,10 @@ def test_the_bundled_model_judges_the_same_each_time(path: Path, tmp_path: Path)
         heard = []
         for place in (path, bulk_pool(tmp_path / "again.db", 120)):
             with Pool.open(place) as pool:
-                judge = pool.judgements.judge("judge", engine.info.model, prompt_version())
-                items = sample(pool.reader, ReviewPlan(2))
+                judge = pool.judges.enter("judge", engine.info.model, prompt_version())
+                items = sample(pool, ReviewPlan(2))
                 assert judge_items(pool, engine, judge, items, CancelToken()) == 6
-                heard.append(list(pool.reader.opinions(judge.id)))
+                heard.append(list(pool.judges.opinions(judge.id)))
     finally:
         engine.close()
     assert heard[0] == heard[1]

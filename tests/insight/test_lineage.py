@@ -120,7 +120,7 @@ def test_few_masks_at_a_time_give_the_same(played: Path, found: Lineage, monkeyp
 def test_seeds_without_a_descendant_and_imports(tmp_path: Path) -> None:
     path = make_pool(tmp_path / "pool.db")
     with Pool.open(path) as pool:
-        pool.add_tasks([SeedTask("", "", "Imported.", (Instance("", "x"),), False)], Origin.IMPORTED)
+        pool.tasks.add([SeedTask("", "", "Imported.", (Instance("", "x"),), False)], Origin.IMPORTED)
         walk_round(pool)
     with Queries.open(path) as reader:
         figures = lineage(reader)

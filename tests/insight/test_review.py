@@ -42,16 +42,16 @@ def test_a_sample_is_drawn_from_its_seed_alone(pool: Path, tmp_path: Path) -> No
         different = draw(one, ReviewPlan(30, "y"))
         assert [item.task_id for item in different] != [item.task_id for item in items]
         for item in items:
-            task = one.task(item.task_id)
+            task = one.tasks.get(item.task_id)
             assert (task.origin, task.state) == ("generated", TaskState.ACTIVE)
-            chosen = next(each for each in one.instances(item.task_id) if each.id == item.instance_id)
+            chosen = next(each for each in one.instances.of_task(item.task_id) if each.id == item.instance_id)
             assert (chosen.verdict, chosen.input, chosen.output) == (Verdict.ACCEPTED, item.input, item.output)
             assert item.instruction == task.instruction
 
 
 def test_every_task_is_as_likely_as_any_other(pool: Path) -> None:
     with Queries.open(pool) as reader:
-        frame = reader.task_ids(with_instances=True)
+        frame = reader.tasks.ids(with_instances=True)
         times = Counter(item.task_id for seed in range(150) for item in draw(reader, ReviewPlan(20, str(seed))))
     generated = [task for task in frame if task > 10]
     assert set(times) == set(generated)
@@ -64,7 +64,7 @@ def test_one_instance_of_several_is_drawn_for_the_task_alone(tmp_path: Path) -> 
     path = tmp_path / "pool.db"
     play(path, Goal(rounds=6), asked=configuration())
     with Queries.open(path) as reader:
-        several = {task for task in reader.task_ids(with_instances=True) if len(reader.task(task).instances) > 1}
+        several = {task for task in reader.tasks.ids(with_instances=True) if len(reader.tasks.get(task).instances) > 1}
         whole = {item.task_id: item.instance_id for item in draw(reader, ReviewPlan(10_000, "s"))}
         part = {item.task_id: item.instance_id for item in draw(reader, ReviewPlan(5, "s"))}
         assert part.items() <= whole.items()
@@ -72,7 +72,7 @@ def test_one_instance_of_several_is_drawn_for_the_task_alone(tmp_path: Path) -> 
         assert several & set(whole)
         for task in several & set(whole):
             assert {instance for each, instance in drawn if each == task} == {
-                each.id for each in reader.instances(task) if each.verdict is Verdict.ACCEPTED
+                each.id for each in reader.instances.of_task(task) if each.verdict is Verdict.ACCEPTED
             }
 
 
@@ -109,18 +109,18 @@ def test_depths_are_counted_by_walking_up(tmp_path: Path) -> None:
     with Queries.open(path) as reader:
 
         def depth(task: int) -> int:
-            parents = reader.parent_ids(task)
+            parents = reader.lineage.parents(task)
             return 1 + max(map(depth, parents)) if parents else 0
 
         found = depths(reader)
         assert max(found.values()) > 2
-        for task in reader.task_ids():
+        for task in reader.tasks.ids():
             assert found.get(task, 0) == depth(task)
 
 
 def test_a_pool_without_generated_tasks_has_nothing_to_review(tmp_path: Path) -> None:
     with Pool.open(make_pool(tmp_path / "pool.db")) as pool, pytest.raises(PoolError, match="nothing to review"):
-        draw(pool.reader, ReviewPlan())
+        draw(pool, ReviewPlan())
 
 
 def test_the_table_is_what_one_counts(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_the_table_is_what_one_counts(tmp_path: Path) -> None:
     review = reviewed(path, ReviewPlan(8, "x", Strata.CLASS), {"anna": ANNA, "bert": BERT})
     with Queries.open(path) as reader:
         report = review_report(reader, review)
-        items = reader.review_items(review.id)
+        items = reader.reviews.items(review.id)
     assert report.items == 8
     assert [(each.rater, each.complete, each.skipped, each.begun) for each in report.progress] == [("anna", 5, 1, 1), ("bert", 5, 1, 0)]
     counted = {row.row: [(row.raters[name].yes, row.raters[name].count) for name in ("anna", "bert")] for row in report.table}
@@ -176,7 +176,7 @@ def test_every_rating_is_a_line_with_what_was_rated(tmp_path: Path) -> None:
     review = reviewed(path, ReviewPlan(8, "x"), {"anna": noted, "bert": BERT})
     with Queries.open(path) as reader:
         lines = list(rating_lines(reader, review))
-        items = reader.review_items(review.id)
+        items = reader.reviews.items(review.id)
     assert [(line["rater"], line["position"]) for line in lines] == [("anna", place) for place in range(8)] + [
         ("bert", place) for place in range(6)
     ]

@@ -80,20 +80,20 @@ def test_every_place_counts_the_verdicts_that_stand(steered: Path, reader: Queri
     assert sum(each.counts.accepted for each in published.provenance.runs) == accepted
     assert sum((Counter(each.counts.rejected) for each in published.provenance.runs), Counter()) == reasons
     assert f"What became of {len(held):,} candidate instructions. A person has the last word on {by_hand:,}" in page(published)
-    card = dataset_card(reader, CardOptions("pool"), Exported(reader, ExportOptions(), (), ()))
+    card = dataset_card(reader, CardOptions("pool"), Exported(reader.stream, ExportOptions(), (), ()))
     assert f"Of {len(held):,} candidates {accepted:,} were accepted; a person has the last word on {by_hand:,}" in card
 
-    whole = Counter(each.reason for each in reader.rejected_candidates(10**6))
+    whole = Counter(each.reason for each in reader.candidates.rejected(10**6))
     assert whole == reasons
-    assert [held[each][1] for each in reader.rejected_by_reason(1)] == sorted(reasons)
+    assert [held[each][1] for each in reader.candidates.rejected_by_reason(1)] == sorted(reasons)
     for reason, count in reasons.items():
-        assert len(reader.browse_ids(Selection(kind=Kind.REJECTED, reason=reason))) == count
+        assert len(reader.browse.ids(Selection(kind=Kind.REJECTED, reason=reason))) == count
     assert what_if(reader, Change()).accepted_before == accepted
 
     finished = [verdict for verdict, *_, done in held.values() if done]
     rounds = [(each.candidates, each.accepted) for each in figures.rounds]
     assert (sum(all_ for all_, _ in rounds), sum(kept for _, kept in rounds)) == (len(finished), finished.count("accepted"))
-    results = [reader.round_result(found) for (found,) in ask(steered, "SELECT id FROM rounds")]
+    results = [reader.rounds.result(found) for (found,) in ask(steered, "SELECT id FROM rounds")]
     assert (sum(each.accepted for each in results), sum((Counter(each.rejected) for each in results), Counter())) == (accepted, reasons)
     depths = lineage(reader).depths
     assert (sum(each.candidates for each in depths), sum(each.accepted for each in depths)) == (len(held), accepted)

@@ -8,7 +8,7 @@ import pytest
 
 from studio.insight.statistics.figures import WINDOW, saturation
 from studio.insight.statistics.report import saturation_line
-from studio.pool.records import RoundYield
+from studio.pool.rounds import RoundYield
 
 
 def rounds(*yields: tuple[int, int], run: int = 1) -> list[RoundYield]:

@@ -16,7 +16,7 @@ from studio.insight.statistics.report import report
 from studio.insight.statistics.texts import opening_word
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
-from studio.pool.records import RoundYield
+from studio.pool.rounds import RoundYield
 from support.pools import ask, make_pool, walk_round
 from support.sessions import all_seeds, configuration, play
 

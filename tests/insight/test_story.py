@@ -93,12 +93,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Story, str
     with Pool.create(path, seeds, HoldOut("1", "0", frozenset({3}))) as pool:
         session = session_in(pool, asked=ASKED)
         list(session.run(Goal(rounds=1)))
-        reader, steering = pool.reader, session.steering
-        rejected = [each.id for each in reader.rejected_candidates(3)]
-        edited, overruled, retired, dropped = reader.task_ids(origin=Origin.GENERATED, with_instances=True)[:4]
-        candidates = {task: found.id for task in (edited, overruled) if (found := reader.task_candidate(task))}
+        reader, steering = pool, session.steering
+        rejected = [each.id for each in reader.candidates.rejected(3)]
+        edited, overruled, retired, dropped = reader.tasks.ids(origin=Origin.GENERATED, with_instances=True)[:4]
+        candidates = {task: found.id for task in (edited, overruled) if (found := reader.candidates.of_task(task))}
         steering.edit_candidate(candidates[edited], "Name every river of Asia, twice.", Verdict.ACCEPTED)
-        steering.edit_instance(reader.instances(edited)[0].id, "Which?", "All of them.")
+        steering.edit_instance(reader.instances.of_task(edited)[0].id, "Which?", "All of them.")
         steering.annotate(edited, ["water"], "see the map")
         steering.override(candidates[overruled], Verdict.REJECTED)
         steering.override(rejected[0], Verdict.ACCEPTED)
@@ -107,11 +107,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Story, str
         for step in (steering.retire, steering.restore, steering.retire):
             step(retired)
         steering.mark(retired, True)
-        for each in reader.instances(dropped):
+        for each in reader.instances.of_task(dropped):
             if each.verdict is Verdict.ACCEPTED:
                 steering.drop_instance(each.id)
         play_until(session, Stage.CLASSIFY)
-        aside = reader.judged_candidates(reader.open_round().id)[0].id  # type: ignore[union-attr]
+        aside = reader.candidates.judged(reader.rounds.unfinished().id)[0].id  # type: ignore[union-attr]
         steering.regenerate()
         references = {
             "edited": (
@@ -177,6 +177,6 @@ def _texts(value: object) -> Iterator[str]:
 def test_nasty_text_is_shown_harmless(tmp_path: Path, text: str) -> None:
     path = make_pool(tmp_path / "pool.db", 1)
     with Pool.open(path) as pool:
-        pool.add_tasks([SeedTask("", text, f"Say {text}", (Instance(text, f"x{text}"),), False)], Origin.IMPORTED)
+        pool.tasks.add([SeedTask("", text, f"Say {text}", (Instance(text, f"x{text}"),), False)], Origin.IMPORTED)
     out = shown(tell(path, "2"))
     assert not set(out) & {chr(code) for code in (*range(10), *range(11, 32), 127, *range(128, 160), 0x202E, 0x200B)}

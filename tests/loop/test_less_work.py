@@ -12,7 +12,7 @@ from studio.engine.scripted import ScriptedEngine
 from studio.loop.runs import stored_method
 from studio.loop.session import Goal
 from studio.loop.settings import PROFILES, profile
-from studio.pool.records import RunRecord
+from studio.pool.rounds import RunRecord
 from studio.records import ModelIdentity
 from support.pools import ask
 from support.sessions import configuration, play

@@ -19,7 +19,7 @@ from studio.loop.sampling import in_context_tasks
 from studio.loop.session import Goal, Session
 from studio.loop.settings import profile
 from studio.loop.stages.instances import classification_request
-from studio.pool.records import RoundRecord
+from studio.pool.rounds import RoundRecord
 from studio.records import Instance, Origin, SeedTask, Stage, Task, TaskState, Verdict
 from support.pools import ask
 from support.sessions import configuration, play

@@ -87,5 +87,5 @@ def test_tasks_of_which_it_is_unknown_stand_in_where_too_few_are_known_to_be_cla
     path = tmp_path / "pool.db"
     play(path, Goal(rounds=1), asked=configuration(classification_only=True), seeds=seeds)
     with Queries.open(path) as pool:
-        parents = {task for request in pool.requests(1, Stage.INSTRUCTIONS) for task in request.parents}
-        assert {task.is_classification for task in pool.tasks(sorted(parents)) if task.origin is Origin.SEED} == drawn
+        parents = {task for request in pool.requests.planned(1, Stage.INSTRUCTIONS) for task in request.parents}
+        assert {task.is_classification for task in pool.tasks.many(sorted(parents)) if task.origin is Origin.SEED} == drawn

@@ -175,7 +175,7 @@ def test_another_run_in_the_pool_works_the_requests_out_anew_if_asked(tmp_path: 
         again = session_in(pool, ScriptedEngine(parallel=9), configuration(requests_per_round=0), force=True)
         list(again.run(Goal(rounds=1)))
         again.steering.set_round_parameters({"requests_per_round": 0})
-        assert pool.reader.round_overrides(3) == {}
+        assert pool.rounds.overrides(3) == {}
     assert prompts_of(path) == [7, 9]
 
 

@@ -17,7 +17,7 @@ from studio.pool.actions.records import ActionState
 from studio.pool.browse import Selection
 from studio.pool.pool import Pool
 from studio.records import Decider, Stage, TaskState, Verdict
-from support.pools import ask
+from support.pools import actions, ask
 from support.sessions import all_seeds, exported, play
 from support.steering import ASKED, assert_index_follows, newest, play_until
 
@@ -29,7 +29,7 @@ def rows_of(path: Path) -> dict[int, Any]:
 
 
 def task_of(pool: Pool, candidate: int) -> int:
-    found = pool.reader.candidate(candidate).task_id
+    found = pool.candidates.get(candidate).task_id
     assert found is not None
     return found
 
@@ -40,15 +40,15 @@ def test_a_candidate_accepted_in_time_goes_the_way_of_the_others(pool: Pool, ses
     candidate = newest(pool, REJECTED)
     assert session.steering.override(candidate, ACCEPTED) == f"accepted candidate {candidate}"
     task = task_of(pool, candidate)
-    assert pool.reader.task(task).state is TaskState.DRAFT
+    assert pool.tasks.get(task).state is TaskState.DRAFT
     assert_index_follows(session, pool)
     list(session.play_round())
-    done = pool.reader.task(task)
+    done = pool.tasks.get(task)
     assert (done.state, done.is_classification in (True, False), bool(done.instances)) == (TaskState.ACTIVE, True, True)
     row = rows_of(pool.path)[task]
-    decision = pool.reader.decisions(candidate)[-1]
+    decision = pool.candidates.decisions(candidate)[-1]
     assert (row["decided_by"], row["score"], row["nearest"]) == ("human", decision.score, row["neighbours"][0]["task_id"])
-    assert [each.decided_by for each in pool.reader.decisions(candidate)] == [Decider.RULE, Decider.HUMAN]
+    assert [each.decided_by for each in pool.candidates.decisions(candidate)] == [Decider.RULE, Decider.HUMAN]
 
 
 def test_a_candidate_accepted_late_is_active_at_once_and_can_get_its_instances(pool: Pool, session: Session) -> None:
@@ -56,23 +56,23 @@ def test_a_candidate_accepted_late_is_active_at_once_and_can_get_its_instances(p
     candidate = newest(pool, REJECTED)
     session.steering.override(candidate, ACCEPTED)
     task = task_of(pool, candidate)
-    assert (pool.reader.task(task).state, pool.reader.task(task).is_classification) == (TaskState.ACTIVE, None)
+    assert (pool.tasks.get(task).state, pool.tasks.get(task).is_classification) == (TaskState.ACTIVE, None)
     assert task not in rows_of(pool.path)
     events = list(session.steering.more_instances(task))
     assert [event.stage for event in events if isinstance(event, RequestsSent)] == [Stage.CLASSIFY, Stage.INSTANCES]
     assert any(isinstance(event, TextStreamed) for event in events)
     assert next(type(event) for event in events if isinstance(event, (TaskClassified, InstanceDecided))) is TaskClassified
     assert rows_of(pool.path)[task]["instances"]
-    assert [(each.round, each.ordinal) for each in pool.reader.task_requests(task)] == [(1, -1), (1, -1)]
+    assert [(each.round, each.ordinal) for each in pool.requests.about(task)] == [(1, -1), (1, -1)]
     assert session.steering.undo() == f"asked for more instances of task {task}"
     assert task not in rows_of(pool.path)
-    assert pool.reader.task(task).is_classification is None
+    assert pool.tasks.get(task).is_classification is None
 
 
 def test_more_instances_given_up_leave_nothing_behind(pool: Pool, session: Session) -> None:
     list(session.run(Goal(rounds=1)))
     before = exported(pool.path)
-    task = next(iter(pool.reader.task_ids(with_instances=True)[40:]))
+    task = next(iter(pool.tasks.ids(with_instances=True)[40:]))
     with pytest.raises(StageCancelled):
         for event in session.steering.more_instances(task):
             if isinstance(event, TextStreamed):
@@ -80,16 +80,16 @@ def test_more_instances_given_up_leave_nothing_behind(pool: Pool, session: Sessi
     session.go_on()
     assert (exported(pool.path), session.steering.next_undo) == (before, None)
     list(session.steering.more_instances(task))
-    assert pool.reader.task_requests(task)[-1].ordinal == -1
+    assert pool.requests.about(task)[-1].ordinal == -1
 
 
 def test_more_instances_differ_from_those_that_are_there(pool: Pool, session: Session) -> None:
     list(session.run(Goal(rounds=1)))
-    task = next(iter(pool.reader.task_ids(with_instances=True, origin=None)[40:]))
-    before = pool.reader.task(task).instances
+    task = next(iter(pool.tasks.ids(with_instances=True, origin=None)[40:]))
+    before = pool.tasks.get(task).instances
     for _ in range(3):
         list(session.steering.more_instances(task))
-    after = pool.reader.task(task).instances
+    after = pool.tasks.get(task).instances
     assert after[: len(before)] == before
     assert len(set(after)) == len(after)
     seeds = ask(pool.path, "SELECT count(DISTINCT seed), count(*) FROM requests WHERE ordinal < 0")
@@ -100,13 +100,13 @@ def test_more_instances_differ_from_those_that_are_there(pool: Pool, session: Se
 def test_a_rejected_task_is_no_draft_and_nothing_is_asked_about_it(pool: Pool, session: Session) -> None:
     play_until(session, Stage.CLASSIFY)
     candidate = newest(pool, ACCEPTED)
-    text = pool.reader.candidate(candidate).text
+    text = pool.candidates.get(candidate).text
     session.steering.override(candidate, REJECTED)
     assert session.steering.score(text).score < 1.0
     assert_index_follows(session, pool)
     list(session.play_round())
-    assert pool.reader.task_requests(task_of(pool, candidate)) == []
-    assert pool.reader.task(task_of(pool, candidate)).state is TaskState.RETIRED
+    assert pool.requests.about(task_of(pool, candidate)) == []
+    assert pool.tasks.get(task_of(pool, candidate)).state is TaskState.RETIRED
     with pytest.raises(UsageError, match="rejected already"):
         session.steering.override(candidate, REJECTED)
 
@@ -119,19 +119,19 @@ def test_drafts_may_change_while_a_stage_given_up_is_still_planned(pool: Pool, s
             if isinstance(event, TextStreamed):
                 session.cancel.cancel()
     session.go_on()
-    planned = {request.task_id: request.suffix for request in pool.reader.requests(1, stage)}
+    planned = {request.task_id: request.suffix for request in pool.requests.planned(1, stage)}
     gone, come = newest(pool, ACCEPTED), newest(pool, REJECTED)
     changed = int(ask(pool.path, "SELECT min(candidate_id) FROM verdicts WHERE verdict = 'accepted'")[0][0])
     session.steering.override(gone, REJECTED)
     session.steering.override(come, ACCEPTED)
     session.steering.edit_candidate(changed, "Name the seven largest lakes of Africa.")
     list(session.play_round())
-    asked = {request.task_id: request for request in pool.reader.requests(1, stage)}
+    asked = {request.task_id: request for request in pool.requests.planned(1, stage)}
     assert list(asked) == [*planned, task_of(pool, come)]
     assert "largest lakes" in asked[task_of(pool, changed)].suffix
-    answered = {each.task_id for each in pool.reader.completions(1, stage)}
+    answered = {each.task_id for each in pool.requests.completions(1, stage)}
     assert answered == set(asked) - {task_of(pool, gone)}
-    assert pool.reader.task(task_of(pool, come)).is_classification is not None
+    assert pool.tasks.get(task_of(pool, come)).is_classification is not None
 
 
 def test_a_cancelled_stage_is_asked_again_as_if_it_had_not_begun(pool: Pool, session: Session) -> None:
@@ -142,7 +142,7 @@ def test_a_cancelled_stage_is_asked_again_as_if_it_had_not_begun(pool: Pool, ses
             streamed += isinstance(event, TextStreamed)
             if streamed == 30:
                 session.cancel.cancel()
-    assert pool.reader.completions(1, Stage.INSTRUCTIONS) == []
+    assert pool.requests.completions(1, Stage.INSTRUCTIONS) == []
     session.go_on()
     list(session.run(Goal(rounds=1)))
     play(pool.path.with_name("calm"), Goal(rounds=1), asked=ASKED, seeds=all_seeds()[:40])
@@ -165,26 +165,26 @@ def test_what_was_taken_back_leaves_no_trace_in_what_follows(pool: Pool, session
 def test_an_edited_candidate_is_decided_with_its_new_text(pool: Pool, session: Session) -> None:
     play_until(session, Stage.CLASSIFY)
     candidate = newest(pool, REJECTED)
-    own = pool.reader.candidate(candidate).text
+    own = pool.candidates.get(candidate).text
     session.steering.edit_candidate(candidate, "No.")
-    assert (pool.reader.decisions(candidate)[-1].verdict, pool.reader.decisions(candidate)[-1].reason) == (REJECTED, "too_short")
+    assert (pool.candidates.decisions(candidate)[-1].verdict, pool.candidates.decisions(candidate)[-1].reason) == (REJECTED, "too_short")
     session.steering.edit_candidate(candidate, all_seeds()[0].instruction)
-    assert (pool.reader.decisions(candidate)[-1].reason, pool.reader.decisions(candidate)[-1].score) == ("not_novel", 1.0)
+    assert (pool.candidates.decisions(candidate)[-1].reason, pool.candidates.decisions(candidate)[-1].score) == ("not_novel", 1.0)
     session.steering.edit_candidate(candidate, "  Name the seven largest lakes\tof Africa.\u200f ")
-    held = pool.reader.decisions(candidate)[-1]
+    held = pool.candidates.decisions(candidate)[-1]
     assert (held.verdict, held.reason, held.edited) == (ACCEPTED, "edited", "  Name the seven largest lakes\tof Africa.\u200f ")
     session.steering.edit_candidate(candidate, "Name the seven largest lakes of Africa.")
-    held = pool.reader.decisions(candidate)[-1]
+    held = pool.candidates.decisions(candidate)[-1]
     assert held.score == session.steering.score("Name the seven largest lakes of Africa.", candidate).score < 1.0
     assert session.steering.score("Name the seven largest lakes of Africa.").score == 1.0
     task = task_of(pool, candidate)
-    assert pool.reader.task(task).instruction == "Name the seven largest lakes of Africa."
-    assert pool.reader.candidate(candidate).text == own
+    assert pool.tasks.get(task).instruction == "Name the seven largest lakes of Africa."
+    assert pool.candidates.get(candidate).text == own
     session.steering.edit_candidate(candidate, "Name the seven smallest lakes of Africa.")
-    assert pool.reader.decisions(candidate)[-1].verdict is ACCEPTED
+    assert pool.candidates.decisions(candidate)[-1].verdict is ACCEPTED
     session.steering.override(candidate, REJECTED)
     session.steering.override(candidate, ACCEPTED)
-    assert pool.reader.task(task).instruction == "Name the seven smallest lakes of Africa."
+    assert pool.tasks.get(task).instruction == "Name the seven smallest lakes of Africa."
     with pytest.raises(UsageError, match="needs a text"):
         session.steering.edit_candidate(candidate, " \n")
     assert_index_follows(session, pool)
@@ -193,9 +193,9 @@ def test_an_edited_candidate_is_decided_with_its_new_text(pool: Pool, session: S
 def test_instances_are_changed_dropped_and_brought_back_with_the_first_words_kept(pool: Pool, session: Session) -> None:
     list(session.run(Goal(rounds=1)))
     task = int(ask(pool.path, "SELECT min(task_id) FROM instances WHERE request_id IS NOT NULL AND verdict = 'accepted'")[0][0])
-    instance = next(each for each in pool.reader.instances(task) if each.verdict is ACCEPTED)
+    instance = next(each for each in pool.instances.of_task(task) if each.verdict is ACCEPTED)
     session.steering.edit_instance(instance.id, " given ", " answer ")
-    changed = pool.reader.instance(instance.id)
+    changed = pool.instances.get(instance.id)
     assert (changed.input, changed.output, changed.reason, changed.decided_by) == (" given ", " answer ", "edited", Decider.HUMAN)
     assert changed.original is not None
     assert (changed.original.input, changed.original.output, changed.original.reason) == (instance.input, instance.output, "valid")
@@ -209,23 +209,23 @@ def test_instances_are_changed_dropped_and_brought_back_with_the_first_words_kep
         session.steering.edit_instance(instance.id, "x", " ")
     for _ in range(3):
         session.steering.undo()
-    assert pool.reader.instance(instance.id) == instance
+    assert pool.instances.get(instance.id) == instance
 
 
 def test_retired_tasks_stay_out_and_are_still_compared_with(pool: Pool, session: Session) -> None:
     session.steering.retire(3)
-    assert 3 not in pool.reader.task_ids()
+    assert 3 not in pool.tasks.ids()
     assert session.steering.score(all_seeds()[2].instruction).nearest == 3
     with pytest.raises(UsageError, match="retired already"):
         session.steering.retire(3)
     session.steering.restore(3)
-    assert 3 in pool.reader.task_ids()
+    assert 3 in pool.tasks.ids()
     with pytest.raises(UsageError, match="not retired"):
         session.steering.restore(3)
     session.steering.mark(3, True)
-    assert list(pool.reader.browse_ids(Selection(marked=True))) == [3]
+    assert list(pool.browse.ids(Selection(marked=True))) == [3]
     session.steering.undo()
-    assert list(pool.reader.browse_ids(Selection(marked=True))) == []
+    assert list(pool.browse.ids(Selection(marked=True))) == []
     with pytest.raises(PoolError, match="no task 999"):
         session.steering.mark(999, True)
 
@@ -235,8 +235,8 @@ def test_restoring_the_task_of_a_rejected_candidate_accepts_it(pool: Pool, sessi
     candidate = newest(pool, ACCEPTED)
     session.steering.override(candidate, REJECTED)
     session.steering.restore(task_of(pool, candidate))
-    assert pool.reader.decisions(candidate)[-1].verdict is ACCEPTED
-    assert pool.reader.task(task_of(pool, candidate)).state is TaskState.ACTIVE
+    assert pool.candidates.decisions(candidate)[-1].verdict is ACCEPTED
+    assert pool.tasks.get(task_of(pool, candidate)).state is TaskState.ACTIVE
 
 
 def test_undo_says_what_it_takes_back_and_a_new_action_ends_redo(pool: Pool, session: Session) -> None:
@@ -248,7 +248,7 @@ def test_undo_says_what_it_takes_back_and_a_new_action_ends_redo(pool: Pool, ses
     assert (session.steering.next_undo, session.steering.next_redo) == ("retired task 3", "marked task 4 for review")
     session.steering.mark(5, True)
     assert session.steering.next_redo is None
-    assert [(each.words, each.state) for each in pool.reader.actions(9)] == [
+    assert actions(pool) == [
         ("marked task 5 for review", ActionState.DONE),
         ("marked task 4 for review", ActionState.VOID),
         ("retired task 3", ActionState.DONE),

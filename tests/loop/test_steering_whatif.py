@@ -23,7 +23,7 @@ CHANGES = (Change(0.45), Change(0.25), Change(0.4, {"length": False}), Change(fi
 
 
 def counts(pool: Pool) -> tuple[int, int]:
-    return pool.reader.counts().accepted, pool.reader.counts().generated
+    return pool.figures.counts().accepted, pool.figures.counts().generated
 
 
 @pytest.fixture
@@ -34,14 +34,14 @@ def played(session: Session) -> Session:
 
 @pytest.mark.parametrize("change", CHANGES, ids=in_words)
 def test_what_was_previewed_holds_and_is_taken_back_whole(pool: Pool, played: Session, change: Change) -> None:
-    before, written, outcome = standing(pool.path), exported(pool.path), what_if(pool.reader, change)
+    before, written, outcome = standing(pool.path), exported(pool.path), what_if(pool, change)
     assert outcome.flips
     words = played.steering.apply_what_if(change, [flip.candidate_id for flip in outcome.flips])
     assert f"decided {len(outcome.flips)} candidates again under {in_words(change)}" in words
     assert counts(pool)[0] == outcome.accepted_after
     assert_index_follows(played, pool)
     for flip in outcome.flips:
-        decisions = pool.reader.decisions(flip.candidate_id)
+        decisions = pool.candidates.decisions(flip.candidate_id)
         assert [each.decided_by for each in decisions] == [Decider.RULE, Decider.HUMAN]
         assert [each.verdict is Verdict.ACCEPTED for each in decisions] == [not flip.accepted, flip.accepted]
         assert decisions[-1].reason == ("other_rules" if flip.accepted else flip.after)
@@ -72,7 +72,7 @@ def test_it_can_be_taken_back_after_reopening(pool: Pool, played: Session) -> No
 
 def test_it_is_what_overruling_one_after_another_does(pool: Pool, played: Session, tmp_path: Path) -> None:
     change = Change(0.45, {"length": False})
-    flips = what_if(pool.reader, change).flips
+    flips = what_if(pool, change).flips
     played.steering.apply_what_if(change)
     other = tmp_path / "other.db"
     play(other, Goal(rounds=3), asked=ASKED, seeds=all_seeds()[:40])
@@ -94,8 +94,8 @@ def test_it_is_what_overruling_one_after_another_does(pool: Pool, played: Sessio
 def test_applied_once_there_is_nothing_left_to_apply(pool: Pool, played: Session, change: Change) -> None:
     played.steering.override(newest(pool, Verdict.ACCEPTED), Verdict.REJECTED)
     played.steering.apply_what_if(change)
-    assert what_if(pool.reader, change).flips == ()
-    assert what_if(pool.reader, Change()).flips == ()
+    assert what_if(pool, change).flips == ()
+    assert what_if(pool, Change()).flips == ()
     with pytest.raises(UsageError, match="no candidate would be decided otherwise"):
         played.steering.apply_what_if(change)
 
@@ -103,21 +103,23 @@ def test_applied_once_there_is_nothing_left_to_apply(pool: Pool, played: Session
 @pytest.mark.parametrize("threshold", [0.2, 0.3, 0.45, 0.6])
 def test_deciding_again_counts_what_people_decided(pool: Pool, played: Session, threshold: float) -> None:
     played.steering.apply_what_if(Change(0.5))
-    played.steering.override(next(each.candidate_id for each in pool.reader.rule_decisions() if each.reason == "novel"), Verdict.REJECTED)
+    played.steering.override(
+        next(each.candidate_id for each in pool.candidates.rule_decisions() if each.reason == "novel"), Verdict.REJECTED
+    )
     list(played.run(Goal(rounds=1)))
     change = Change(threshold)
-    expected = one_by_one(pool.reader, change)
-    assert {flip.candidate_id: flip.after for flip in what_if(pool.reader, change).flips} == expected
+    expected = one_by_one(pool, change)
+    assert {flip.candidate_id: flip.after for flip in what_if(pool, change).flips} == expected
 
 
 def one_by_one(pool: Queries, change: Change) -> dict[int, str]:
     """What flips when each candidate is compared with everything before it."""
-    (run,) = pool.runs()
+    (run,) = pool.runs.all()
     method = change.apply(stored_method(run))
     index = NoveltyIndex(TOKENIZERS[method.tokenizer])
-    index.extend(row for row in pool.instructions() if pool.task_candidate(row[0]) is None)
+    index.extend(row for row in pool.tasks.instructions() if pool.candidates.of_task(row[0]) is None)
     flips = {}
-    for each in pool.rule_decisions():
+    for each in pool.candidates.rule_decisions():
         novel = method.is_novel(index.batch([each.text]).novelty(0).score)
         reason = each.reason if each.reason not in ("novel", "not_novel") else "novel" if novel else "not_novel"
         if each.pinned is None and (reason == "novel") != (each.reason == "novel"):
@@ -129,33 +131,33 @@ def one_by_one(pool: Queries, change: Change) -> dict[int, str]:
 
 def test_in_an_open_round_those_that_join_go_the_way_of_the_others(pool: Pool, session: Session) -> None:
     play_until(session, Stage.CLASSIFY)
-    outcome = what_if(pool.reader, Change(0.6))
+    outcome = what_if(pool, Change(0.6))
     session.steering.apply_what_if(Change(0.6))
-    joined = [pool.reader.candidate(flip.candidate_id).task_id for flip in outcome.flips if flip.accepted]
+    joined = [pool.candidates.get(flip.candidate_id).task_id for flip in outcome.flips if flip.accepted]
     assert joined
-    assert {pool.reader.task(task).state for task in joined if task} == {TaskState.DRAFT}
+    assert {pool.tasks.get(task).state for task in joined if task} == {TaskState.DRAFT}
     list(session.play_round())
-    assert all(pool.reader.task(task).is_classification is not None for task in joined if task)
+    assert all(pool.tasks.get(task).is_classification is not None for task in joined if task)
     rows = {row["id"] for row in map(json.loads, exported(pool.path).splitlines())}
-    assert {task for task in joined if task and pool.reader.task(task).instances} <= rows
+    assert {task for task in joined if task and pool.tasks.get(task).instances} <= rows
     assert session.steering.undo()
-    assert {pool.reader.task(task).state for task in joined if task} == {TaskState.RETIRED}
+    assert {pool.tasks.get(task).state for task in joined if task} == {TaskState.RETIRED}
 
 
 def test_one_that_was_taken_in_and_out_by_hand_joins_with_its_own_task(pool: Pool, played: Session) -> None:
-    flip = next(flip for flip in what_if(pool.reader, Change(0.6)).flips if flip.accepted)
+    flip = next(flip for flip in what_if(pool, Change(0.6)).flips if flip.accepted)
     played.steering.override(flip.candidate_id, Verdict.ACCEPTED)
-    task = pool.reader.candidate(flip.candidate_id).task_id
+    task = pool.candidates.get(flip.candidate_id).task_id
     played.steering.undo()
     played.steering.apply_what_if(Change(0.6))
-    assert pool.reader.candidate(flip.candidate_id).task_id == task
-    assert task is not None and pool.reader.task(task).state is TaskState.ACTIVE
+    assert pool.candidates.get(flip.candidate_id).task_id == task
+    assert task is not None and pool.tasks.get(task).state is TaskState.ACTIVE
     assert_index_follows(played, pool)
 
 
 def test_nothing_happens_when_other_candidates_flip_than_were_seen(pool: Pool, played: Session) -> None:
     before = standing(pool.path)
-    seen = [flip.candidate_id for flip in what_if(pool.reader, Change(0.45)).flips]
+    seen = [flip.candidate_id for flip in what_if(pool, Change(0.45)).flips]
     for expected in (seen[1:], [*seen, 10**6], []):
         with pytest.raises(UsageError, match="has changed"):
             played.steering.apply_what_if(Change(0.45), expected)

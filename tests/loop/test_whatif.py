@@ -29,19 +29,19 @@ def path(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     asked = configuration(request.param, threshold=0.4)
     play(place, Goal(rounds=4), asked=asked, seeds=all_seeds()[:60])
     with Pool.open(place) as pool:
-        pool.add_tasks(IMPORTS, Origin.IMPORTED)
+        pool.tasks.add(IMPORTS, Origin.IMPORTED)
     play(place, Goal(rounds=4), asked=asked)
     return place
 
 
 def naive(pool: Queries, change: Change) -> dict[int, tuple[str, float]]:
     """Reason and score of every candidate, each compared with all that would have been there."""
-    (run,) = pool.runs()
+    (run,) = pool.runs.all()
     method = change.apply(stored_method(run))
     index = NoveltyIndex(TOKENIZERS[method.tokenizer])
-    outside = [(task_id, text, seed) for task_id, text, seed in pool.instructions() if pool.task_candidate(task_id) is None]
+    outside = [(task_id, text, seed) for task_id, text, seed in pool.tasks.instructions() if pool.candidates.of_task(task_id) is None]
     found = {}
-    decisions = list(pool.rule_decisions())
+    decisions = list(pool.candidates.rule_decisions())
     for place, each in enumerate(decisions):
         following = next((later.task_id for later in decisions[place:] if later.task_id is not None), 10**9)
         while outside and outside[0][0] < following:
@@ -57,7 +57,7 @@ def naive(pool: Queries, change: Change) -> dict[int, tuple[str, float]]:
 
 def assert_equal(pool: Queries, change: Change) -> int:
     outcome, expected = what_if(pool, change), naive(pool, change)
-    stored = {each.candidate_id: each.reason for each in pool.rule_decisions()}
+    stored = {each.candidate_id: each.reason for each in pool.candidates.rule_decisions()}
     flipped = {each.candidate_id: each for each in outcome.flips}
     assert {found for found in expected if (expected[found][0] == "novel") != (stored[found] == "novel")} == set(flipped)
     for found, flip in flipped.items():
@@ -73,7 +73,7 @@ def assert_equal(pool: Queries, change: Change) -> int:
 
 def test_the_pool_has_what_it_takes(path: Path) -> None:
     with Queries.open(path) as pool:
-        counts = pool.counts()
+        counts = pool.figures.counts()
     assert counts.imported == 3
     assert counts.accepted > 20
     assert counts.rejected["not_novel"] > 5
@@ -82,7 +82,7 @@ def test_the_pool_has_what_it_takes(path: Path) -> None:
 def test_nothing_changed_gives_the_stored_decisions(path: Path) -> None:
     with Queries.open(path) as pool:
         assert assert_equal(pool, Change()) == 0
-        outcome, counts = what_if(pool, Change()), pool.counts()
+        outcome, counts = what_if(pool, Change()), pool.figures.counts()
     assert outcome.before == outcome.after
     assert outcome.accepted_after == outcome.accepted_before == counts.accepted
     assert {reason: count for reason, count in outcome.after.items() if reason != "novel"} == counts.rejected
@@ -118,7 +118,7 @@ def test_what_a_person_decided_stands(tmp_path: Path) -> None:
     play(path, Goal(rounds=2), asked=asked, seeds=all_seeds()[:60])
     with Pool.open(path) as pool:
         steering = session_in(pool, ScriptedEngine(), asked).steering
-        decisions = list(pool.reader.rule_decisions())
+        decisions = list(pool.candidates.rule_decisions())
         accepted = next(each for each in decisions if each.reason == "novel")
         rejected = next(each for each in decisions if each.reason == "not_novel")
         steering.override(accepted.candidate_id, Verdict.REJECTED)

@@ -10,7 +10,7 @@ import pytest
 
 from studio.engine.api import Completion, FinishReason
 from studio.pool.pool import Pool
-from studio.pool.records import PlannedRequest
+from studio.pool.requests import PlannedRequest
 from studio.records import Origin, Stage
 from support.dying import assert_all_or_nothing
 from support.pools import (
@@ -24,23 +24,23 @@ from support.pools import (
     decided_instances,
     make_pool,
     seed_tasks,
+    store_completions,
 )
 
 Change = Callable[[Pool], object]
 
+ANSWERED = Completion(RAW, FinishReason.STOP, 1, 2)
 PLAN = [PlannedRequest(PREFIX, "x", PARAMS, 1, (1, 2, 3))]
 CHANGES: dict[str, Change] = {
-    "start_run": lambda pool: pool.start_run("{}", "seed", "0.1.0", MODEL),
-    "begin_round": lambda pool: pool.begin_round(1),
-    "plan_requests": lambda pool: pool.plan_requests(1, Stage.INSTRUCTIONS, PLAN, Stage.INSTRUCTIONS),
-    "store_completions": lambda pool: pool.store_completions(
-        1, Stage.INSTRUCTIONS, [Completion(RAW, FinishReason.STOP, 1, 2)], Stage.FILTER
-    ),
-    "record_candidates": lambda pool: pool.record_candidates(1, decided_candidates(1, 11), Stage.CLASSIFY),
-    "record_classifications": lambda pool: pool.record_classifications(1, [(11, False), (12, True)], Stage.INSTANCES),
-    "record_instances": lambda pool: pool.record_instances(1, decided_instances(11, 1, None), Stage.COMMIT),
-    "commit_round": lambda pool: pool.commit_round(1),
-    "add_tasks": lambda pool: pool.add_tasks(seed_tasks(3), Origin.IMPORTED),
+    "start_run": lambda pool: pool.runs.start("{}", "seed", "0.1.0", MODEL),
+    "begin_round": lambda pool: pool.rounds.begin(1),
+    "plan_requests": lambda pool: pool.requests.plan(1, Stage.INSTRUCTIONS, PLAN, Stage.INSTRUCTIONS),
+    "store_completions": lambda pool: store_completions(pool, 1, Stage.INSTRUCTIONS, [ANSWERED], Stage.FILTER),
+    "record_candidates": lambda pool: pool.candidates.record(1, decided_candidates(1, 11), Stage.CLASSIFY),
+    "record_classifications": lambda pool: pool.tasks.classify(1, [(11, False), (12, True)], Stage.INSTANCES),
+    "record_instances": lambda pool: pool.instances.record(1, decided_instances(11, 1, None), Stage.COMMIT),
+    "commit_round": lambda pool: pool.rounds.commit(1),
+    "add_tasks": lambda pool: pool.tasks.add(seed_tasks(3), Origin.IMPORTED),
 }
 
 
@@ -103,9 +103,9 @@ def test_a_copy_taken_with_its_journal_is_the_pool(tmp_path: Path) -> None:
     copies = tmp_path / "copies"
     copies.mkdir()
     with Pool.open(path) as pool:
-        pool.add_tasks(seed_tasks(5), Origin.IMPORTED)
+        pool.tasks.add(seed_tasks(5), Origin.IMPORTED)
         for file in (path, tmp_path / "pool.db-wal"):
             shutil.copy(file, copies)
     with Pool.open(copies / "pool.db") as pool:
-        assert pool.reader.counts().imported == 5
+        assert pool.figures.counts().imported == 5
     assert_sound(copies / "pool.db")

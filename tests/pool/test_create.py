@@ -22,8 +22,8 @@ def test_a_new_pool_holds_its_seeds_and_no_other_file_but_the_lock(tmp_path: Pat
     path = tmp_path / "new pool.db"
     with Pool.create(path, seed_tasks(3)) as pool:
         assert pool.path == path
-        assert list(pool.reader.task_ids()) == [1, 2, 3]
-        first = pool.reader.task(1)
+        assert list(pool.tasks.ids()) == [1, 2, 3]
+        first = pool.tasks.get(1)
         assert (first.instruction, first.name, first.state) == ("Describe the animal with number 1.", "name 1", TaskState.ACTIVE)
         assert first.instances == seed_tasks(1)[0].instances
     assert sorted(file.name for file in tmp_path.iterdir()) == ["new pool.db", "new pool.db.lock"]
@@ -40,8 +40,8 @@ def test_a_new_pool_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
 
 def test_durability_and_foreign_keys_are_on(tmp_path: Path) -> None:
     with Pool.create(tmp_path / "pool.db", []) as pool:
-        settings = {name: pool._database.row(f"PRAGMA {name}") for name in ("synchronous", "foreign_keys", "journal_mode")}
-        assert settings == {"synchronous": (2,), "foreign_keys": (1,), "journal_mode": ("wal",)}
+        settings = {name: pool._database.value(f"PRAGMA {name}") for name in ("synchronous", "foreign_keys", "journal_mode")}
+        assert settings == {"synchronous": 2, "foreign_keys": 1, "journal_mode": "wal"}
 
 
 @pytest.mark.parametrize("there", ["file", "folder", "dangling link"])

@@ -17,6 +17,7 @@ import pytest
 from studio.errors import ExitCode, PoolError, StudioError, UsageError
 from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, export_to_stream
 from studio.pool.pool import Pool, Queries
+from studio.pool.stream import Stream
 from studio.records import Instance
 from support.generated_pool import build_pool
 
@@ -36,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 def export(pool: Path, target: Path, options: ExportOptions | None = None) -> ExportSummary:
     with Queries.open(pool) as source:
-        return export_to_files(source, target, options or ExportOptions(), pool)
+        return export_to_files(source.stream, target, options or ExportOptions(), pool)
 
 
 def instructions(path: Path) -> list[str]:
@@ -218,7 +219,7 @@ def test_interruption_leaves_nothing(pool: Path, folder: Path) -> None:
             raise KeyboardInterrupt
 
     with Queries.open(pool) as source, pytest.raises(KeyboardInterrupt):
-        export_to_files(source, folder / "data.jsonl", ExportOptions(split=0.5), pool, stop)
+        export_to_files(source.stream, folder / "data.jsonl", ExportOptions(split=0.5), pool, stop)
     assert not list(folder.iterdir())
 
 
@@ -233,7 +234,7 @@ def test_stream_gets_the_same_bytes_as_a_file(pool: Path, folder: Path) -> None:
     export(pool, folder / "data.jsonl")
     stream = io.BytesIO()
     with Queries.open(pool) as source:
-        summary = export_to_stream(source, stream, ExportOptions())
+        summary = export_to_stream(source.stream, stream, ExportOptions())
     assert stream.getvalue() == (folder / "data.jsonl").read_bytes()
     assert summary.total == 80
 
@@ -242,7 +243,7 @@ def test_stream_gets_the_same_bytes_as_a_file(pool: Path, folder: Path) -> None:
 def test_streams_refuse_what_needs_files(pool: Path, options: ExportOptions) -> None:
     stream = io.BytesIO()
     with Queries.open(pool) as source, pytest.raises(UsageError, match="stdout"):
-        export_to_stream(source, stream, options)
+        export_to_stream(source.stream, stream, options)
     assert not stream.getvalue()
 
 
@@ -254,14 +255,14 @@ def test_a_pool_may_be_exported_while_it_is_written(pool: Path, folder: Path) ->
 def test_tasks_are_streamed(pool: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No task is asked for before the one before it has been written."""
     order: list[str] = []
-    plain = Queries.export_tasks
+    plain = Stream.export_tasks
 
-    def noted(source: Queries, *arguments: Any, **named: Any) -> Iterator[object]:
+    def noted(source: Stream, *arguments: Any, **named: Any) -> Iterator[object]:
         for task in plain(source, *arguments, **named):
             order.append("read")
             yield task
 
-    monkeypatch.setattr(Queries, "export_tasks", noted)
+    monkeypatch.setattr(Stream, "export_tasks", noted)
     with Queries.open(pool) as source:
-        export_to_files(source, folder / "data.jsonl", ExportOptions(), pool, lambda _: order.append("written"))
+        export_to_files(source.stream, folder / "data.jsonl", ExportOptions(), pool, lambda _: order.append("written"))
     assert order == ["read", "written"] * 40

@@ -46,7 +46,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
 def export(pool: Path, name: str, *, include_seeds: bool = False) -> Path:
     target = pool.with_name("out" if find_format(name).files else "out.jsonl")
     with Queries.open(pool) as source:
-        export_to_files(source, target, ExportOptions(name, include_seeds), pool)
+        export_to_files(source.stream, target, ExportOptions(name, include_seeds), pool)
     return target
 
 
@@ -160,7 +160,7 @@ def test_what_nobody_has_said_stays_unknown_in_every_file(tmp_path: Path) -> Non
     unknown = SeedTask("", "", "Say hi.", (Instance("", "hi"),), None)
     Pool.create(tmp_path / "pool.db", [unknown]).close()
     with Pool.open(tmp_path / "pool.db") as made:
-        made.add_tasks([unknown], Origin.IMPORTED)
+        made.tasks.add([unknown], Origin.IMPORTED)
     assert [line["is_classification"] for line in lines(export(tmp_path / "pool.db", "raw", include_seeds=True))] == [None, None]
     folder = export(tmp_path / "pool.db", "self-instruct", include_seeds=True)
     assert lines(folder / "machine_generated_instances.jsonl")[0]["is_classification"] is None

@@ -81,7 +81,7 @@ def test_other_errors_pass() -> None:
 
 
 def test_a_number_that_no_pool_can_hold_is_told_as_one(walked: Pool) -> None:
-    assert len(walked.reader.rejected_candidates(2**63 - 1, "rivers")) == 1
-    for ask_for in (walked.reader.rejected_candidates, walked.reader.newest_tasks, lambda size: walked.reader.child_ids(1, size)):
+    assert len(walked.candidates.rejected(2**63 - 1, "rivers")) == 1
+    for ask_for in (walked.candidates.rejected, walked.tasks.newest, lambda size: walked.lineage.children(1, size)):
         with pytest.raises(UsageError, match="larger than a pool can hold"):
             ask_for(2**63)

@@ -32,12 +32,12 @@ def pool(tmp_path: Path) -> Path:
 
 def bring(pool: Path, *paths: Path, name: str = "auto", origin: Origin = Origin.IMPORTED, **options: bool) -> list[FileReport]:
     with Pool.open(pool) as opened:
-        return import_files(opened, paths, ImportOptions(name, origin, **options))
+        return import_files(opened.tasks, paths, ImportOptions(name, origin, **options))
 
 
 def imported(pool: Path, origin: Origin = Origin.IMPORTED) -> list[Task]:
     with Queries.open(pool) as source:
-        return source.tasks(list(source.task_ids(origin=origin)))
+        return source.tasks.many(list(source.tasks.ids(origin=origin)))
 
 
 def json_lines(path: Path, *records: object) -> Path:
@@ -231,8 +231,8 @@ def test_what_a_person_changed_or_rejected_does_not_come_back(pool: Path, tmp_pa
     path = json_lines(tmp_path / "mine.jsonl", row("Double it.", "1", "2"), row("Double it.", "2", "5"))
     bring(pool, path)
     with Pool.open(pool) as opened:
-        [task] = opened.reader.tasks(list(opened.reader.task_ids(origin=Origin.IMPORTED)))
-        first, second = opened.reader.instances(task.id)
+        [task] = opened.tasks.many(list(opened.tasks.ids(origin=Origin.IMPORTED)))
+        first, second = opened.instances.of_task(task.id)
         opened.ledger.change_instance(Note("edited", "ada"), first.id, {"output": "two"})
         opened.ledger.change_instance(Note("rejected", "ada"), second.id, {"verdict": "rejected", "reason": "wrong"})
     assert [(each.joined, each.duplicates) for each in bring(pool, path)] == [(0, 2)]
@@ -307,7 +307,7 @@ def test_what_is_not_taken_is_told_before_it_is_stored(pool: Path, tmp_path: Pat
         told.extend((note, len(imported(pool))) for note in report.notes())
 
     with Pool.open(pool) as opened:
-        import_files(opened, [path], ImportOptions(), hear)
+        import_files(opened.tasks, [path], ImportOptions(), hear)
     assert told == [("not taken: system (1 record)", 0)]
     assert len(imported(pool)) == 1
 
@@ -321,8 +321,8 @@ def test_an_interrupted_import_leaves_nothing(pool: Path, tmp_path: Path) -> Non
 
     with Pool.open(pool) as opened:
         with pytest.raises(KeyboardInterrupt):
-            import_files(opened, [path], ImportOptions(), progress=stop)
-        assert import_files(opened, [path], ImportOptions())[0].imported == 3000
+            import_files(opened.tasks, [path], ImportOptions(), progress=stop)
+        assert import_files(opened.tasks, [path], ImportOptions())[0].imported == 3000
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -340,7 +340,7 @@ def test_every_export_comes_back(tmp_path_factory: pytest.TempPathFactory, gener
     for name in FORMATS:
         path = folder / name
         with Queries.open(pool) as source:
-            export_to_files(source, path, ExportOptions(name), pool)
+            export_to_files(source.stream, path, ExportOptions(name), pool)
         back = [each.task for each in parse(Input(path / "machine_generated_instances.jsonl" if path.is_dir() else path))]
         assert Counter((task.instruction, each.input, each.output) for task in back if task for each in task.instances) == Counter(
             asked(name, task[0], each) for task in tasks for each in task[2]

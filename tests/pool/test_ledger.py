@@ -11,11 +11,12 @@ from studio.engine.api import Completion, FinishReason
 from studio.errors import UsageError
 from studio.pool.actions.changes import set_row
 from studio.pool.actions.records import HandDecision, HandRequest, MoreInstances, Note
+from studio.pool.instances import DecidedInstance
 from studio.pool.pool import Pool
-from studio.pool.records import DecidedInstance, PlannedRequest
+from studio.pool.requests import PlannedRequest
 from studio.records import Decider, Neighbour, Novelty, Stage, Verdict
 from support.dying import DIED, DONE, die_at
-from support.pools import PARAMS, PREFIX, RAW, ask, assert_sound, contents, decided_candidates, in_child
+from support.pools import PARAMS, PREFIX, RAW, ask, assert_sound, contents, decided_candidates, in_child, store_completions
 
 NOTE = Note("test", "did something")
 PLANNED = PlannedRequest(PREFIX, "another suffix", PARAMS, 99, (5, 4))
@@ -45,8 +46,8 @@ ACTIONS: dict[str, Callable[[Pool], object]] = {
 @pytest.fixture
 def planned(walked: Pool) -> Pool:
     """The pool after one round, the next one with one prompt that was not sent yet, and one action done."""
-    current = walked.begin_round(1)
-    walked.plan_requests(current.id, Stage.INSTRUCTIONS, [PlannedRequest(PREFIX, "", PARAMS, 1, (1, 2, 3))], Stage.INSTRUCTIONS)
+    current = walked.rounds.begin(1)
+    walked.requests.plan(current.id, Stage.INSTRUCTIONS, [PlannedRequest(PREFIX, "", PARAMS, 1, (1, 2, 3))], Stage.INSTRUCTIONS)
     walked.ledger.set_retired(Note("first", "retired task 2"), 2, retired=True)
     return walked
 
@@ -73,7 +74,7 @@ def test_a_kill_at_any_statement_leaves_the_old_state(planned: Pool, name: str) 
         assert code == DIED
         if name == "redo":
             with Pool.open(path) as pool:
-                assert pool.reader.next_redo() == "retired task 2"
+                assert pool.ledger.next_redo() == "retired task 2"
                 pool.ledger.redo()
         else:
             assert contents(path) == before
@@ -83,7 +84,7 @@ def test_a_kill_at_any_statement_leaves_the_old_state(planned: Pool, name: str) 
 @pytest.mark.parametrize("name", [name for name in ACTIONS if name not in ("undo", "redo")])
 def test_each_action_is_turned_and_turned_again(planned: Pool, name: str) -> None:
     def exported() -> list[object]:
-        return [*planned.reader.export_tasks(True), planned.reader.open_round(), planned.reader.requests(2, Stage.INSTRUCTIONS)]
+        return [*planned.stream.export_tasks(True), planned.rounds.unfinished(), planned.requests.planned(2, Stage.INSTRUCTIONS)]
 
     before = exported()
     ACTIONS[name](planned)
@@ -102,7 +103,7 @@ def test_each_action_is_turned_and_turned_again(planned: Pool, name: str) -> Non
 def test_an_undone_decision_is_one_more_entry_that_says_what_the_first_one_said(planned: Pool) -> None:
     ACTIONS["accept edited"](planned)
     planned.ledger.undo()
-    first, second, third = planned.reader.decisions(3)
+    first, second, third = planned.candidates.decisions(3)
     assert (second.decided_by, second.edited, second.action_id) == (Decider.HUMAN, "Name four rivers.", 2)
     assert (third.verdict, third.reason, third.score, third.decided_by, third.edited) == (
         first.verdict,
@@ -116,18 +117,18 @@ def test_an_undone_decision_is_one_more_entry_that_says_what_the_first_one_said(
 
 def test_a_task_never_leaves_and_its_id_is_never_used_twice(planned: Pool) -> None:
     ACTIONS["accept"](planned)
-    assert planned.next_task_id() == 14
+    assert planned.tasks.next_id() == 14
     planned.ledger.undo()
-    assert planned.next_task_id() == 14
-    assert 13 not in {task_id for task_id, _, _ in planned.reader.instructions()}
-    assert planned.reader.candidate(3).task_id == 13
+    assert planned.tasks.next_id() == 14
+    assert 13 not in {task_id for task_id, _, _ in planned.tasks.instructions()}
+    assert planned.candidates.get(3).task_id == 13
 
 
 def test_what_belongs_to_a_former_attempt_is_left_alone(planned: Pool) -> None:
-    planned.store_completions(2, Stage.INSTRUCTIONS, [Completion(RAW, FinishReason.STOP, 1, 2)], Stage.FILTER)
-    planned.record_candidates(2, decided_candidates(5, 13), Stage.CLASSIFY)
+    store_completions(planned, 2, Stage.INSTRUCTIONS, [Completion(RAW, FinishReason.STOP, 1, 2)], Stage.FILTER)
+    planned.candidates.record(2, decided_candidates(5, 13), Stage.CLASSIFY)
     ACTIONS["supersede"](planned)
-    assert [request.parents for request in planned.reader.requests(2, Stage.INSTRUCTIONS)] == [(5, 4), (5, 4)]
+    assert [request.parents for request in planned.requests.planned(2, Stage.INSTRUCTIONS)] == [(5, 4), (5, 4)]
     assert ask(planned.path, "SELECT id FROM rounds WHERE stage = 'superseded'") == [(3,)]
     rejected = HandDecision(Verdict.REJECTED, "by_hand", NOVELTY)
     refused: list[Callable[[], object]] = [
@@ -138,10 +139,10 @@ def test_what_belongs_to_a_former_attempt_is_left_alone(planned: Pool) -> None:
     for act in refused:
         with pytest.raises(UsageError, match="round 2 that was written anew"):
             act()
-    assert planned.reader.counts().candidates == 3
+    assert planned.figures.counts().candidates == 3
     planned.ledger.undo()
-    assert [draft.task.id for draft in planned.reader.drafts(2)] == [13, 14]
-    assert planned.reader.counts().candidates == 6
+    assert [draft.task.id for draft in planned.tasks.drafts(2)] == [13, 14]
+    assert planned.figures.counts().candidates == 6
 
 
 def test_changes_name_no_other_columns(planned: Pool) -> None:

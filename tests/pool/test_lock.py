@@ -15,7 +15,7 @@ from support.pools import ask, assert_sound, digest, in_child, make_pool, seed_t
 
 def test_a_second_writer_is_told_who_holds_the_pool(pool: Pool) -> None:
     before = digest(pool.path)
-    writer = pool.reader.writer()
+    writer = pool.writer()
     assert writer is not None
     assert (writer.pid, writer.host) == (os.getpid(), socket.gethostname())
 
@@ -51,10 +51,10 @@ def test_two_creations_at_once_do_not_meet(tmp_path: Path) -> None:
 
 
 def test_readers_look_on_beside_the_writer(pool: Pool) -> None:
-    with Queries.open(pool.path) as first, Pool.open(pool.path, writable=False) as second:
+    with Queries.open(pool.path) as first, Queries.open(pool.path) as second:
         walk_round(pool)
-        assert first.counts() == second.reader.counts() == pool.reader.counts()
-        assert first.counts().generated == 2
+        assert first.figures.counts() == second.figures.counts() == pool.figures.counts()
+        assert first.figures.counts().generated == 2
 
 
 def test_closing_gives_the_pool_free(tmp_path: Path) -> None:
@@ -78,13 +78,13 @@ def test_a_killed_writer_holds_nothing_and_loses_nothing(tmp_path: Path) -> None
         left = queries.writer()
         assert left is not None
         assert left.pid != os.getpid()
-        assert queries.counts().generated == 2
+        assert queries.figures.counts().generated == 2
     with Pool.open(path) as pool:
-        mine = pool.reader.writer()
+        mine = pool.writer()
         assert mine is not None
         assert mine.pid == os.getpid()
         walk_round(pool)
-        assert pool.reader.counts().rounds == 2
+        assert pool.figures.counts().rounds == 2
     assert_sound(path)
 
 

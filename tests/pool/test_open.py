@@ -66,7 +66,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-@pytest.mark.parametrize("way", ["write", "read", "query"])
+@pytest.mark.parametrize("way", ["write", "read"])
 def test_what_is_no_sound_pool_is_refused_and_left_as_it_was(tmp_path: Path, kind: str, way: str) -> None:
     path = tmp_path / "pool.db"
     make, message = BROKEN[kind]
@@ -74,8 +74,7 @@ def test_what_is_no_sound_pool_is_refused_and_left_as_it_was(tmp_path: Path, kin
     before, time = digest(path), path.stat().st_mtime_ns
     ways: dict[str, Callable[[], object]] = {
         "write": lambda: Pool.open(path),
-        "read": lambda: Pool.open(path, writable=False),
-        "query": lambda: Queries.open(path),
+        "read": lambda: Queries.open(path),
     }
     with pytest.raises(PoolError, match=message) as caught:
         ways[way]()
@@ -133,7 +132,7 @@ def test_a_write_lock_of_another_program_is_named(tmp_path: Path, monkeypatch: p
             Pool.open(path)
         assert digest(path) == before
         with Queries.open(path) as queries:
-            assert queries.counts().seeds == 10
+            assert queries.figures.counts().seeds == 10
     Pool.open(path).close()
 
 
@@ -143,9 +142,10 @@ def test_an_exclusive_lock_of_another_program_is_named(tmp_path: Path, monkeypat
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("DELETE FROM writer")
-        for attempt in (lambda: Pool.open(path), lambda: Queries.open(path)):
+        attempts: tuple[Callable[[Path], Queries], ...] = (Pool.open, Queries.open)
+        for attempt in attempts:
             with pytest.raises(PoolError, match="another program has it locked"):
-                attempt()
+                attempt(path)
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
@@ -163,10 +163,10 @@ def test_read_only_places_are_refused_for_writing_and_good_for_reading(open_fold
     def attempt() -> None:
         with pytest.raises(PoolError, match=f"the {what} is read-only"):
             Pool.open(path)
-        with Pool.open(path, writable=False) as pool:
-            assert pool.reader.counts().seeds == 10
+        with Queries.open(path) as pool:
+            assert pool.figures.counts().seeds == 10
             with pytest.raises(PoolError, match="for reading only"):
-                pool.begin_round(1)
+                pool.rounds.begin(1)
 
     assert in_child(attempt, ordinary_user=True) == 0
     assert digest(path) == before
@@ -201,7 +201,7 @@ def test_a_read_only_folder_with_unwritten_commits_is_not_read_past_them(open_fo
         # SQLite may serve them from memory or refuse; the state before them must not be shown.
         try:
             with Queries.open(path) as queries:
-                assert queries.counts().generated == 2
+                assert queries.figures.counts().generated == 2
         except PoolError as error:
             assert "cannot be" in error.message
 
@@ -224,7 +224,7 @@ def test_odd_names_are_no_trouble(tmp_path: Path) -> None:
         path = make_pool(tmp_path / name)
         with Pool.open(path) as pool, Queries.open(path) as queries:
             walk_round(pool)
-            assert queries.counts().generated == 2
+            assert queries.figures.counts().generated == 2
 
 
 def test_a_damaged_page_met_while_reading_is_a_pool_error(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_damaged_page_met_while_reading_is_a_pool_error(tmp_path: Path) -> Non
     content[start : start + 4096] = b"\xa5" * 4096
     path.write_bytes(content)
     with Queries.open(path) as queries, pytest.raises(PoolError, match="is damaged"):
-        list(queries.instructions())
+        list(queries.tasks.instructions())
 
 
 def _dbstat() -> bool:
@@ -251,6 +251,6 @@ def test_a_pool_that_another_tool_took_out_of_wal_is_put_back(tmp_path: Path) ->
     path = make_pool(tmp_path / "pool.db")
     assert ask(path, "PRAGMA journal_mode = DELETE") == [("delete",)]
     with Queries.open(path) as queries:
-        assert queries.counts().seeds == 10
+        assert queries.figures.counts().seeds == 10
     Pool.open(path).close()
     assert ask(path, "PRAGMA journal_mode") == [("wal",)]

@@ -15,6 +15,7 @@ import pytest
 
 from studio.errors import PoolError
 from studio.pool import pool as store
+from studio.pool.actions.ledger import Ledger
 from studio.pool.browse import Kind, Selection, Sort
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.comparisons import ComparisonPlan
@@ -27,7 +28,7 @@ BIG = ("tasks", "instances", "candidates", "decisions", "requests", "completions
 
 ASKED: dict[str, list[Any]] = {
     **{name: [1] for name in ("task_id", "candidate_id", "request_id", "instance_id", "round_id", "training_id", "judge_id")},
-    **{name: [1] for name in ("review_id", "comparison_id", "evaluation_id", "contestant_id", "last")},
+    **{name: [1] for name in ("review_id", "comparison_id", "evaluation_id", "contestant_id", "study_id", "last")},
     **{name: [[1, 2, 3]] for name in ("ids", "task_ids")},
     "run_id": [1],
     "limit": [5],
@@ -53,52 +54,72 @@ ASKED: dict[str, list[Any]] = {
     ],
 }
 """What the methods of the read side are asked with, by the name of the parameter; those with a default are asked with that, too."""
-BESIDES: dict[str, dict[str, list[Any]]] = {"find_comparison": {"plan": [ComparisonPlan(1, 2, "0", 5)]}, "counts": {"run_id": [None, 1]}}
-NOT_ASKED = {"open", "close", "interrupt", "one_state", "writer"}
+BESIDES: dict[str, dict[str, list[Any]]] = {
+    "comparisons.find": {"plan": [ComparisonPlan(1, 2, "0", 5)]},
+    "figures.counts": {"run_id": [None, 1]},
+}
+WRITING = {
+    "runs": {"start"},
+    "rounds": {"begin", "commit", "abandon"},
+    "tasks": {"add", "importing", "classify"},
+    "instances": {"record"},
+    "requests": {"plan", "replan", "answer"},
+    "candidates": {"record"},
+    "ledger": {name for name in vars(Ledger) if not name.startswith(("_", "next_")) and name != "steps"},
+    "reviews": {"add", "put", "undo", "redo", "as_values", "rating_of"},
+    "comparisons": {"add", "put", "undo", "redo", "as_values", "rating_of"},
+    "judges": {"enter", "add"},
+    "trainings": {"begin", "add_losses", "finish"},
+    "evaluations": {"open", "enter", "add", "conclude"},
+}
+"""What is no question."""
 
 READS_ALL = {
-    "instructions": "fills the index with every instruction",
-    "active_instructions": "measures every instruction",
-    "instructions_by_round": "counts the words of every instruction",
-    "lint_tasks": "looks at every task",
-    "export_tasks": "exports every task",
-    "rule_decisions": "decides every candidate again",
-    "decided_of_requests": "draws the whole family tree",
-    "context_edges": "draws the whole family tree",
-    "parents_of_all": "finds the depth of every task",
-    "outside_ids": "finds the roots of the whole family tree",
-    "strata_values": "tells every generated task's stratum",
-    "browse_ids": "lists the ids of every task",
-    "task_ids": "lists the ids of every task",
+    "tasks.instructions": "fills the index with every instruction",
+    "figures.active_instructions": "measures every instruction",
+    "figures.instructions_by_round": "counts the words of every instruction",
+    "stream.lint_tasks": "looks at every task",
+    "stream.export_tasks": "exports every task",
+    "candidates.rule_decisions": "decides every candidate again",
+    "lineage.decided": "draws the whole family tree",
+    "lineage.context_edges": "draws the whole family tree",
+    "lineage.parent_pairs": "finds the depth of every task",
+    "lineage.outside": "finds the roots of the whole family tree",
+    "reviews.strata_values": "tells every generated task's stratum",
+    "browse.ids": "lists the ids of every task",
+    "tasks.ids": "lists the ids of every task",
 }
 """What has to see a big table whole, row by row in its own order, and why. Nothing is sorted for these either."""
 FEW = {
-    "newest_tasks": "stops at the limit",
-    "search": "the matches of some words, by rank",
-    "rejected_candidates": "the matches of some words",
-    **dict.fromkeys(("judged_candidates", "round_result"), "what one round has"),
-    **dict.fromkeys(("child_ids", "steps"), "what one task has"),
-    **dict.fromkeys(("contestants", "human_answers", "training_losses", "opinions"), "what one study has"),
+    "tasks.newest": "stops at the limit",
+    "tasks.search": "the matches of some words, by rank",
+    "candidates.rejected": "the matches of some words",
+    **dict.fromkeys(("candidates.judged", "rounds.result"), "what one round has"),
+    **dict.fromkeys(("lineage.children", "ledger.steps"), "what one task has"),
+    **dict.fromkeys(("evaluations.contestants", "judges.human_answers", "trainings.losses", "judges.opinions"), "what one study has"),
 }
 """What sorts, or looks through, only what belongs to one thing."""
-PARTIAL = ("tasks_marked", "tasks_held_out", "decisions_rejected")
+PARTIAL = ("tasks_marked", "tasks_held_out", "decisions_rejected", "instances_rejected")
 """Indexes of few rows: to scan one is to read what was asked for."""
 SORTS = {
-    "counts": "a run's candidates are counted by reason: which run, no index of verdicts knows",
-    "rejected_by_reason": "candidates are scattered by a number made of their ids",
+    "figures.counts": "a run's candidates are counted by reason: which run, no index of verdicts knows",
+    "candidates.rejected_by_reason": "candidates are scattered by a number made of their ids",
 }
 """What sorts, and why no index serves."""
 
 
 def ask_everything(reader: Queries) -> dict[str, set[str]]:
-    """Call every method of the read side in every way that `ASKED` has; return what SQLite was asked, by method."""
+    """Call every method that reads in every way that `ASKED` has; return what SQLite was asked, by method."""
     asked: dict[str, set[str]] = {}
-    for name, method in inspect.getmembers(reader, inspect.ismethod):
-        if name.startswith("_") or name in NOT_ASKED:
+    entities = {name: entity for name, entity in vars(reader).items() if not name.startswith("_")}
+    for kind, name, method in (
+        (kind, *each) for kind, entity in entities.items() for each in inspect.getmembers(entity, inspect.isroutine)
+    ):
+        if name.startswith("_") or name in WRITING.get(kind, ()):
             continue
-        found = asked[name] = set()
+        found = asked[f"{kind}.{name}"] = set()
         reader._database.connection.set_trace_callback(found.add)
-        given = {**ASKED, **BESIDES.get(name, {})}
+        given = {**ASKED, **BESIDES.get(f"{kind}.{name}", {})}
         parameters = [key for key, each in inspect.signature(method).parameters.items() if each.default is each.empty or key in given]
         values = [given[key] for key in parameters]
         for chosen in product(*values):
@@ -124,7 +145,8 @@ def test_every_question_is_answered_by_an_index(tmp_path: Path) -> None:
                     if whole or ("TEMP B-TREE" in step and name not in SORTS | FEW):
                         faults.append(f"{name}: {step}: {' '.join(sql.split())}")
     assert not faults, "\n".join(faults)
-    assert sum(map(len, asked.values())) > 100
+    assert sum(map(len, asked.values())) > 90
+    assert all(asked.values())
 
 
 def test_sqlite_learns_the_size_of_a_large_pool_when_it_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +155,7 @@ def test_sqlite_learns_the_size_of_a_large_pool_when_it_is_closed(tmp_path: Path
     assert ask(path, known) == [(0,)]
     monkeypatch.setattr(store, "_ANALYSED_FROM", 5)
     with Pool.open(path) as pool:
-        assert pool.reader.task_ids(origin=Origin.SEED)
-        pool.reader.instances(1)
+        assert pool.tasks.ids(origin=Origin.SEED)
+        pool.instances.of_task(1)
     assert ask(path, known) == [(1,)]
     assert_sound(path)

@@ -47,20 +47,20 @@ def reader(tmp_path: Path) -> Queries:
     ],
 )
 def test_selections(reader: Queries, wanted: Selection, number: int) -> None:
-    ids = reader.browse_ids(wanted)
+    ids = reader.browse.ids(wanted)
     assert len(ids) == number
     assert len(set(ids)) == number
-    assert [row.id for row in reader.browse_rows(wanted.kind, ids)] == list(ids)
-    assert list(reader.browse_ids(wanted, 3)) == list(ids[:3])
+    assert [row.id for row in reader.browse.rows(wanted.kind, ids)] == list(ids)
+    assert list(reader.browse.ids(wanted, 3)) == list(ids[:3])
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 @pytest.mark.parametrize("sort", list(Sort))
 def test_orders(reader: Queries, kind: Kind, sort: Sort) -> None:
-    ups = reader.browse_ids(Selection(kind=kind, sort=sort))
-    downs = reader.browse_ids(Selection(kind=kind, sort=sort, descending=True))
+    ups = reader.browse.ids(Selection(kind=kind, sort=sort))
+    downs = reader.browse.ids(Selection(kind=kind, sort=sort, descending=True))
     assert sorted(ups) == sorted(downs)
-    rows = [row for row in reader.browse_rows(kind, ups) if sort is not Sort.SCORE or row.score is not None]
+    rows = [row for row in reader.browse.rows(kind, ups) if sort is not Sort.SCORE or row.score is not None]
     keys: dict[Sort, Callable[[BrowseRow], Any]] = {
         Sort.ID: lambda row: row.id,
         Sort.SCORE: lambda row: row.score,
@@ -69,51 +69,51 @@ def test_orders(reader: Queries, kind: Kind, sort: Sort) -> None:
     }
     values = [keys[sort](row) for row in rows]
     assert values == sorted(values)
-    backwards = [row for row in reader.browse_rows(kind, downs) if sort is not Sort.SCORE or row.score is not None]
+    backwards = [row for row in reader.browse.rows(kind, downs) if sort is not Sort.SCORE or row.score is not None]
     assert [keys[sort](row) for row in backwards] == values[::-1]
 
 
 def test_rows_say_what_a_list_needs(reader: Queries) -> None:
-    seed, task = reader.browse_rows(Kind.TASKS, [1, 101])
+    seed, task = reader.browse.rows(Kind.TASKS, [1, 101])
     assert (seed.origin, seed.round, seed.score, seed.reason, seed.instances) == (Origin.SEED, None, None, "", 1)
     assert (task.origin, task.round, task.score, task.reason, task.state) == (Origin.GENERATED, 101, 0.01, "novel", TaskState.ACTIVE)
-    (candidate,) = reader.browse_rows(Kind.REJECTED, [104, 10**9])
+    (candidate,) = reader.browse.rows(Kind.REJECTED, [104, 10**9])
     assert (candidate.state, candidate.reason, candidate.score, candidate.instances) == (None, "not_novel", 0.04, 0)
 
 
 def test_any_text_may_be_looked_for(reader: Queries) -> None:
     for text in NASTY_TEXTS:
         for kind in Kind:
-            assert len(reader.browse_ids(Selection(kind=kind, text=text))) == 0
+            assert len(reader.browse.ids(Selection(kind=kind, text=text))) == 0
 
 
 def test_human_decisions_count(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     play(path, Goal(rounds=1), asked=configuration(threshold=0.4), seeds=all_seeds()[:60])
     with Pool.open(path) as pool:
-        before = list(pool.reader.browse_ids(Selection(kind=Kind.REJECTED)))
+        before = list(pool.browse.ids(Selection(kind=Kind.REJECTED)))
         steering = session_in(pool, ScriptedEngine(), configuration(threshold=0.4)).steering
         steering.override(before[0], Verdict.ACCEPTED)
-        task = pool.reader.browse_ids(Selection(origin=Origin.GENERATED))[0]
+        task = pool.browse.ids(Selection(origin=Origin.GENERATED))[0]
         steering.mark(task, True)
-        assert list(pool.reader.browse_ids(Selection(kind=Kind.REJECTED))) == before[1:]
-        assert list(pool.reader.browse_ids(Selection(marked=True))) == [task]
-        assert pool.reader.browse_rows(Kind.TASKS, [task])[0].marked
+        assert list(pool.browse.ids(Selection(kind=Kind.REJECTED))) == before[1:]
+        assert list(pool.browse.ids(Selection(marked=True))) == [task]
+        assert pool.browse.rows(Kind.TASKS, [task])[0].marked
         steering.retire(task)
-        assert list(pool.reader.browse_ids(Selection(state=TaskState.RETIRED))) == [task]
+        assert list(pool.browse.ids(Selection(state=TaskState.RETIRED))) == [task]
 
 
 def test_lineage(reader: Queries) -> None:
-    assert reader.parent_ids(1) == []
-    assert reader.parent_ids(11) == [8, 7, 6, 5, 4, 3, 2, 1]
-    assert reader.parent_ids(102) == [1]
-    children = reader.child_ids(1, 1000)
+    assert reader.lineage.parents(1) == []
+    assert reader.lineage.parents(11) == [8, 7, 6, 5, 4, 3, 2, 1]
+    assert reader.lineage.parents(102) == [1]
+    children = reader.lineage.children(1, 1000)
     assert set(children) >= {11, 12, 101, 102, 103, 105}
-    assert reader.child_ids(1, 3) == children[:3]
-    one, task = reader.relatives([1, 102])
+    assert reader.lineage.children(1, 3) == children[:3]
+    one, task = reader.lineage.relatives([1, 102])
     assert (one.parents, one.children) == (0, len(children))
     assert (task.parents, task.children, task.round) == (1, 0, 101)
-    assert reader.relatives([10**9]) == []
+    assert reader.lineage.relatives([10**9]) == []
 
 
 def test_the_version_changes_when_another_writes(tmp_path: Path) -> None:
@@ -122,19 +122,19 @@ def test_the_version_changes_when_another_writes(tmp_path: Path) -> None:
         before = reader.version()
         assert reader.version() == before
         with Pool.open(path) as pool:
-            pool.add_tasks(all_seeds()[:1], Origin.IMPORTED)
+            pool.tasks.add(all_seeds()[:1], Origin.IMPORTED)
         assert reader.version() != before
 
 
 def test_what_was_interrupted_leaves_the_connection_usable(reader: Queries) -> None:
-    decisions = reader.rule_decisions()
+    decisions = reader.candidates.rule_decisions()
     next(decisions)
     reader.interrupt()
     decisions.close()
-    assert len(reader.browse_ids(Selection())) == 102
+    assert len(reader.browse.ids(Selection())) == 102
 
 
 def test_a_closed_pool_is_a_pool_error(reader: Queries) -> None:
     reader.close()
     with pytest.raises(PoolError):
-        reader.browse_ids(Selection())
+        reader.browse.ids(Selection())

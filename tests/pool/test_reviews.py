@@ -14,7 +14,8 @@ from studio.pool.actions.records import Note
 from studio.pool.browse import Selection
 from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.reviews import ALL, BLANK, Annotation, Keep, Rating, ReviewPlan, Strata
+from studio.pool.studies.reviews import ALL, BLANK, Keep, Rating, ReviewPlan, Strata
+from studio.pool.tasks import Annotation
 from support.bulk_pool import bulk_pool
 from support.dying import assert_all_or_nothing
 from support.pools import ask, assert_sound, contents, walk_round
@@ -30,7 +31,7 @@ def drawn(tmp_path: Path) -> Iterator[Pool]:
     """A pool with review 1 of twelve tasks, which anna has begun."""
     path = bulk_pool(tmp_path / "pool.db", 60)
     with Pool.open(path) as pool:
-        open_review(pool.reader, pool.reviews, PLAN)
+        open_review(pool, pool.reviews, PLAN)
         pool.reviews.put(1, "anna", 0, rated("y--"))
         pool.reviews.put(1, "anna", 0, rated("yn-"))
         yield pool
@@ -41,12 +42,12 @@ def test_what_a_rater_says_stays_and_is_his_alone(drawn: Pool) -> None:
     drawn.reviews.put(1, "bert", 3, rated("nnn"))
     drawn.close()
     with Queries.open(drawn.path) as reader:
-        assert reader.ratings(1, "anna") == {0: rated("yn-"), 3: replace(FULL, note="odd \ufffd one")}
-        assert reader.ratings(1, "bert") == {3: rated("nnn")}
-        assert reader.ratings(1, "nobody") == {}
-        assert reader.raters(1) == ["anna", "bert"]
-        assert [(each.id, each.plan) for each in reader.reviews()] == [(1, PLAN)]
-        assert reader.find_review(replace(PLAN, seed="y")) is None
+        assert reader.reviews.said(1, "anna") == {0: rated("yn-"), 3: replace(FULL, note="odd \ufffd one")}
+        assert reader.reviews.said(1, "bert") == {3: rated("nnn")}
+        assert reader.reviews.said(1, "nobody") == {}
+        assert reader.reviews.raters(1) == ["anna", "bert"]
+        assert [(each.id, each.plan) for each in reader.reviews.all()] == [(1, PLAN)]
+        assert reader.reviews.find(replace(PLAN, seed="y")) is None
     assert_sound(drawn.path)
 
 
@@ -56,10 +57,10 @@ def test_undo_goes_back_key_by_key_and_only_over_the_raters_own(drawn: Pool) -> 
     seen = []
     while (turn := drawn.reviews.undo(1, "anna")) is not None:
         seen.append((turn.position, turn.rating))
-        assert drawn.reader.ratings(1, "anna").get(turn.position, BLANK) == turn.rating
+        assert drawn.reviews.said(1, "anna").get(turn.position, BLANK) == turn.rating
     assert seen == [(7, BLANK), (0, rated("y--")), (0, BLANK)]
-    assert drawn.reader.ratings(1, "bert") == {5: rated("n--")}
-    assert drawn.reader.raters(1) == ["bert"]
+    assert drawn.reviews.said(1, "bert") == {5: rated("n--")}
+    assert drawn.reviews.raters(1) == ["bert"]
     assert ask(drawn.path, "SELECT name FROM ratings JOIN raters ON raters.id = rater_id") == [("bert",)]
     again = [drawn.reviews.redo(1, "anna") for _ in range(4)]
     assert [turn.rating if turn else None for turn in again] == [rated("y--"), rated("yn-"), Rating(skipped=True), None]
@@ -73,27 +74,27 @@ def test_an_item_that_is_not_there_and_a_sample_drawn_twice_are_refused(drawn: P
     with pytest.raises(PoolError, match="no item 12"):
         drawn.reviews.put(1, "carl", 12, FULL)
     with pytest.raises(PoolError, match="drawn already"):
-        drawn.reviews.add(PLAN, drawn.reader.review_items(1))
+        drawn.reviews.add(PLAN, drawn.reviews.items(1))
     assert contents(drawn.path) == before
 
 
 def test_a_seed_and_a_name_may_be_any_text(drawn: Pool) -> None:
     plan = ReviewPlan(3, "odd \udcff seed")
-    review = open_review(drawn.reader, drawn.reviews, plan)
-    assert open_review(drawn.reader, drawn.reviews, plan) == review
+    review = open_review(drawn, drawn.reviews, plan)
+    assert open_review(drawn, drawn.reviews, plan) == review
     drawn.reviews.put(review.id, "\udcff", 0, FULL)
-    assert drawn.reader.ratings(review.id, "\udcff")[0].answers == FULL.answers
+    assert drawn.reviews.said(review.id, "\udcff")[0].answers == FULL.answers
 
 
 def test_the_same_plan_is_the_same_sample_whatever_has_become_of_the_pool(drawn: Pool) -> None:
-    items = drawn.reader.review_items(1)
+    items = drawn.reviews.items(1)
     walk_round(drawn)
-    assert open_review(drawn.reader, drawn.reviews, PLAN).id == 1
-    assert drawn.reader.review_items(1) == items
+    assert open_review(drawn, drawn.reviews, PLAN).id == 1
+    assert drawn.reviews.items(1) == items
 
 
 CHANGES: dict[str, Callable[[Pool], object]] = {
-    "draw": lambda pool: pool.reviews.add(OTHER, draw(pool.reader, OTHER)),
+    "draw": lambda pool: pool.reviews.add(OTHER, draw(pool, OTHER)),
     "put": lambda pool: pool.reviews.put(1, "anna", 1, FULL),
     "put of a new rater": lambda pool: pool.reviews.put(1, "carl", 1, FULL),
     "undo": lambda pool: pool.reviews.undo(1, "anna"),
@@ -111,11 +112,15 @@ def _rate_all(pool: Pool, words: str) -> list[int]:
     """Let anna rate the sample from its beginning; return the tasks in the sample's order."""
     for position, rating in sheet(words).items():
         pool.reviews.put(1, "anna", position, rating)
-    return [item.task_id for item in pool.reader.review_items(1)]
+    return [item.task_id for item in pool.reviews.items(1)]
 
 
 def _kept(pool: Pool, keep: Keep) -> list[int]:
-    return [task.id for task in pool.reader.export_tasks(False, keep)]
+    return [task.id for task in pool.stream.export_tasks(False, keep)]
+
+
+def _quality(pool: Pool) -> dict[int, float]:
+    return dict(ask(pool.path, "SELECT task_id, quality FROM quality"))
 
 
 def test_quality_chooses_what_is_exported(drawn: Pool) -> None:
@@ -129,22 +134,22 @@ def test_quality_chooses_what_is_exported(drawn: Pool) -> None:
     everything = _kept(drawn, ALL)
     unrated = set(everything) - set(rated_ones)
     assert _kept(drawn, Keep(min_quality=1, unrated=True)) == sorted(unrated | {tasks[0], tasks[5]})
-    assert drawn.reader.quality(tasks) == {tasks[0]: 1, tasks[1]: 2 / 3, tasks[2]: 1 / 3, tasks[3]: 0, tasks[5]: 1, tasks[6]: 0}
+    assert _quality(drawn) == {tasks[0]: 1, tasks[1]: 2 / 3, tasks[2]: 1 / 3, tasks[3]: 0, tasks[5]: 1, tasks[6]: 0}
     # Another rater's answers weigh the same.
     drawn.reviews.put(1, "bert", 0, rated("nnn"))
-    assert drawn.reader.quality(tasks[:1]) == {tasks[0]: 0.5}
+    assert _quality(drawn)[tasks[0]] == 0.5
 
 
 def test_an_answer_counts_while_the_texts_are_what_was_rated(drawn: Pool) -> None:
     tasks = _rate_all(drawn, "yyy yyy yyy")
-    first, second, _ = drawn.reader.review_items(1)[:3]
+    first, second, _ = drawn.reviews.items(1)[:3]
     note = Note("test", "changed")
     drawn.ledger.change_instance(note, first.instance_id, {"output": "Another one."})
     drawn.ledger.change_instance(note, second.instance_id, {"verdict": "rejected"})
-    assert drawn.reader.quality(tasks) == {tasks[2]: 1}
+    assert _quality(drawn) == {tasks[2]: 1}
     drawn.ledger.undo()
     drawn.ledger.undo()
-    assert set(drawn.reader.quality(tasks)) == set(tasks[:3])
+    assert set(_quality(drawn)) == set(tasks[:3])
 
 
 def test_tags_and_notes_hang_on_a_task_and_are_taken_back(drawn: Pool) -> None:
@@ -153,22 +158,22 @@ def test_tags_and_notes_hang_on_a_task_and_are_taken_back(drawn: Pool) -> None:
     drawn.ledger.annotate(note, first, Annotation(("good", "check"), "see the date"))
     drawn.ledger.annotate(note, second, Annotation(("good",)))
     drawn.ledger.annotate(note, third, Annotation((), "only a note"))
-    assert drawn.reader.annotation(first) == Annotation(("good", "check"), "see the date")
-    assert drawn.reader.tags() == {"check": 1, "good": 2}
+    assert drawn.tasks.annotation(first) == Annotation(("good", "check"), "see the date")
+    assert drawn.tasks.tags() == {"check": 1, "good": 2}
     assert _kept(drawn, Keep(tags=("good",))) == [first, second]
     assert _kept(drawn, Keep(tags=("check", "none"))) == [first]
-    assert list(drawn.reader.browse_ids(Selection(keep=Keep(tags=("good",))))) == [first, second]
+    assert list(drawn.browse.ids(Selection(keep=Keep(tags=("good",))))) == [first, second]
     drawn.ledger.annotate(note, first, Annotation())
-    assert drawn.reader.annotation(first) == Annotation()
+    assert drawn.tasks.annotation(first) == Annotation()
     for _ in range(4):
         assert drawn.ledger.undo() is not None
-    assert drawn.reader.tags() == {}
+    assert drawn.tasks.tags() == {}
     assert drawn.ledger.redo() is not None
-    assert drawn.reader.annotation(first) == Annotation(("good", "check"), "see the date")
+    assert drawn.tasks.annotation(first) == Annotation(("good", "check"), "see the date")
     assert_sound(drawn.path)
 
 
 def test_an_export_that_keeps_nothing_says_so(drawn: Pool, tmp_path: Path) -> None:
     with pytest.raises(PoolError, match="no task with instances has these tags"):
-        export_to_files(drawn.reader, tmp_path / "data.jsonl", ExportOptions(keep=Keep(tags=("none",))), drawn.path)
+        export_to_files(drawn.stream, tmp_path / "data.jsonl", ExportOptions(keep=Keep(tags=("none",))), drawn.path)
     assert not (tmp_path / "data.jsonl").exists()

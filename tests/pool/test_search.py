@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.pool.browse import match_expression
+from studio.pool.core.search import match_expression
 from studio.pool.pool import Pool
 from studio.records import Origin, SeedTask
 from support.pools import seed_tasks, walk_round
@@ -30,7 +30,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
         "10% of 50?",
     ]
     with Pool.create(tmp_path_factory.mktemp("pool") / "pool.db", seed_tasks(0)) as made:
-        made.add_tasks((SeedTask("", "", text, (), False) for text in texts), Origin.IMPORTED)
+        made.tasks.add((SeedTask("", "", text, (), False) for text in texts), Origin.IMPORTED)
         yield made
 
 
@@ -60,18 +60,18 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
     ],
 )
 def test_words_are_found(library: Pool, text: str, found: list[int]) -> None:
-    assert sorted(library.reader.search(text)) == found
+    assert sorted(library.tasks.search(text)) == found
 
 
 def test_no_more_than_the_limit(library: Pool) -> None:
-    assert len(library.reader.search("write", 1)) == 1
-    assert library.reader.search("write", 0) == []
+    assert len(library.tasks.search("write", 1)) == 1
+    assert library.tasks.search("write", 0) == []
 
 
 @given(text=st.one_of(ANY_TEXT, SYNTAX.map(" ".join), SYNTAX.map("".join)))
 def test_nothing_typed_is_an_error(library: Pool, text: str) -> None:
-    assert all(isinstance(number, int) for number in library.reader.search(text))
-    assert library.reader.rejected_candidates(5, text) == []
+    assert all(isinstance(number, int) for number in library.tasks.search(text))
+    assert library.candidates.rejected(5, text) == []
 
 
 @given(words=st.lists(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1), min_size=1, max_size=5))
@@ -81,23 +81,23 @@ def test_a_text_is_found_by_its_words(words: list[str]) -> None:
 
 
 def test_changed_and_deleted_tasks_leave_the_index(pool: Pool) -> None:
-    assert pool.reader.search("animal", 99) != []
+    assert pool.tasks.search("animal", 99) != []
     with pool._database.transaction():
         pool._database.execute("UPDATE tasks SET instruction = 'Sing.' WHERE id = 1")
         pool._database.execute("DELETE FROM instances WHERE task_id = 2")
         pool._database.execute("DELETE FROM tasks WHERE id = 2")
-    assert sorted(pool.reader.search("animal", 99)) == list(range(3, 11))
-    assert pool.reader.search("sing") == [1]
+    assert sorted(pool.tasks.search("animal", 99)) == list(range(3, 11))
+    assert pool.tasks.search("sing") == [1]
 
 
 def test_rejected_candidates_are_found_however_many_others_match_better(walked: Pool) -> None:
-    assert walked.reader.search("rivers") == [11]
-    rounds = [walked.reader.rejected_candidates(1)[0].id, *(0 for _ in range(3))]
+    assert walked.tasks.search("rivers") == [11]
+    rounds = [walked.candidates.rejected(1)[0].id, *(0 for _ in range(3))]
     for place in range(1, 4):
         walk_round(walked)
-        rounds[place] = walked.reader.rejected_candidates(1)[0].id
+        rounds[place] = walked.candidates.rejected(1)[0].id
     # Two of three candidates of a round are accepted, and one of these has the same words.
     for words in ("rivers", "Name three riv", "", None):
-        assert [each.id for each in walked.reader.rejected_candidates(3, words)] == rounds[:0:-1]
-    assert walked.reader.rejected_candidates(9, "review") == []
-    assert len(walked.reader.rejected_candidates(300_000, "rivers")) == 4
+        assert [each.id for each in walked.candidates.rejected(3, words)] == rounds[:0:-1]
+    assert walked.candidates.rejected(9, "review") == []
+    assert len(walked.candidates.rejected(300_000, "rivers")) == 4

@@ -21,29 +21,29 @@ def test_a_training_is_read_back_as_it_was_written(walked: Pool) -> None:
     number = walked.trainings.begin(PLAN, ITEMS)
     walked.trainings.add_losses(number, LOSSES)
     with Queries.open(walked.path) as reader:
-        [record] = reader.trainings()
+        [record] = reader.trainings.all()
         assert (record.id, record.plan, record.state) == (number, PLAN, TrainingState.STARTED)
         assert (record.ended, record.adapter, record.adapter_sha256, record.finished_at) == ("", "", "", "")
-        assert reader.training_items(number) == ITEMS
-        assert reader.training_losses(number) == LOSSES
+        assert reader.trainings.items(number) == ITEMS
+        assert reader.trainings.losses(number) == LOSSES
     last = LossPoint(Side.VALIDATION, 2, 2.5, 800, 3.5)
     walked.trainings.finish(number, [last], "early_stop", "pool.db.adapters/tuned-1/adapter.gguf", "ef" * 32)
     with Queries.open(walked.path) as reader:
-        record = reader.trainings()[0]
+        record = reader.trainings.all()[0]
         assert record.state is TrainingState.FINISHED and record.finished_at >= record.started_at
         assert (record.ended, record.adapter) == ("early_stop", "pool.db.adapters/tuned-1/adapter.gguf")
         assert record.adapter_sha256 == "ef" * 32
-        assert reader.training_losses(number) == [*LOSSES[:2], last, LOSSES[2]]
+        assert reader.trainings.losses(number) == [*LOSSES[:2], last, LOSSES[2]]
     assert_sound(walked.path)
 
 
 def test_trainings_come_newest_first_and_by_name(walked: Pool) -> None:
     walked.trainings.begin(PLAN, ITEMS)
     walked.trainings.begin(replace(PLAN, name="other"), ITEMS[:1])
-    assert [each.plan.name for each in walked.reader.trainings()] == ["other", "tuned-1"]
-    found = walked.reader.training("tuned-1")
+    assert [each.plan.name for each in walked.trainings.all()] == ["other", "tuned-1"]
+    found = walked.trainings.named("tuned-1")
     assert found is not None and found.plan == PLAN
-    assert walked.reader.training("third") is None
+    assert walked.trainings.named("third") is None
 
 
 def test_a_name_is_given_once(walked: Pool) -> None:
@@ -60,7 +60,7 @@ def test_a_step_that_is_done_again_replaces_the_former_one(walked: Pool) -> None
     walked.trainings.add_losses(number, LOSSES)
     again = replace(LOSSES[2], loss=2.75)
     walked.trainings.add_losses(number, [again])
-    assert walked.reader.training_losses(number) == [*LOSSES[:2], again]
+    assert walked.trainings.losses(number) == [*LOSSES[:2], again]
 
 
 def test_a_kill_while_a_training_is_stored_leaves_nothing_of_it(walked: Pool) -> None:
@@ -82,6 +82,6 @@ def test_a_kill_while_a_training_is_stored_leaves_nothing_of_it(walked: Pool) ->
 
     assert in_child(begin_and_die) == 7
     with Pool.open(path) as pool:
-        assert pool.reader.trainings() == []
+        assert pool.trainings.all() == []
     assert ask(path, "SELECT count(*) FROM training_instances") == [(0,)]
     assert_sound(path)

@@ -129,10 +129,10 @@ def test_the_page_tells_how_far_a_judge_agrees_with_any_number_of_raters(tmp_pat
     path = tmp_path / "pool.db"
     reviewed(path, ReviewPlan(8), {rater: sheet("yyy nyy") for rater in raters})
     with Pool.open(path) as pool:
-        judge = pool.judgements.judge("judge", MODEL, "1")
-        for item in pool.reader.review_items(1):
+        judge = pool.judges.enter("judge", MODEL, "1")
+        for item in pool.reviews.items(1):
             seen = digest_of(item.instruction, item.input, item.output)
-            pool.judgements.add(judge.id, [Opinion(item.task_id, item.instance_id, each, seen, True) for each in Question])
+            pool.judges.add(judge.id, [Opinion(item.task_id, item.instance_id, each, seen, True) for each in Question])
     text = Page(page_of(path)).text
     assert ("nobody has rated these instances" in text) == (not raters)
     assert ("how far it agrees with people stands below" in text) == ("people and judge" in text) == bool(raters)
@@ -141,7 +141,7 @@ def test_the_page_tells_how_far_a_judge_agrees_with_any_number_of_raters(tmp_pat
 def test_an_evaluation_has_its_figures_and_blind_grades_stay_blind(tmp_path: Path) -> None:
     path = published_pool(tmp_path / "pool.db", ["one", "two", "three", "four"])
     with Pool.open(path) as pool:
-        comparison = open_comparison(pool.reader, pool.comparisons, plan_for(pool.reader, paired(pool.reader), "x", None))
+        comparison = open_comparison(pool, pool.comparisons, plan_for(pool, paired(pool), "x", None))
         for position, grading in grades("AB BB DA").items():
             pool.comparisons.put(comparison.id, "anna", position, grading)
     text = Page(page_of(path)).text

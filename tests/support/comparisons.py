@@ -20,7 +20,7 @@ def compared(
     """Make a pool at `path` whose base and tuned model answered `texts`, draw the comparison, and let raters say what stands there."""
     with Pool.open(make_pool(path)) as pool:
         evaluate(pool, texts)
-        comparison = open_comparison(pool.reader, pool.comparisons, plan_for(pool.reader, paired(pool.reader), seed, None))
+        comparison = open_comparison(pool, pool.comparisons, plan_for(pool, paired(pool), seed, None))
         for rater, sheet in (gradings or {}).items():
             for position, grading in sheet.items():
                 pool.comparisons.put(comparison.id, rater, position, grading)

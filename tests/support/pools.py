@@ -6,14 +6,16 @@ import hashlib
 import os
 import sqlite3
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from studio.engine.api import Completion, FinishReason, SamplingParams
-from studio.pool.pool import Pool
-from studio.pool.records import DecidedCandidate, DecidedInstance, PlannedRequest
+from studio.pool.candidates import DecidedCandidate
+from studio.pool.instances import DecidedInstance
+from studio.pool.pool import Pool, Queries
+from studio.pool.requests import PlannedRequest
 from studio.records import Instance, ModelIdentity, Neighbour, Novelty, SeedTask, Stage, Verdict
 
 MODEL = ModelIdentity(
@@ -58,28 +60,39 @@ def walk_round(pool: Pool) -> int:
     Two requests; the first yields three candidates, two of them accepted, the second none. The second accepted one is a classification
     task; the first has an accepted and a rejected instance.
     """
-    latest = pool.reader.latest_run()
-    run = pool.start_run('{"profile": "studio"}', "42", "0.1.0", MODEL) if latest is None else latest.id
-    current = pool.begin_round(run)
+    latest = pool.runs.latest()
+    run = pool.runs.start('{"profile": "studio"}', "42", "0.1.0", MODEL) if latest is None else latest.id
+    current = pool.rounds.begin(run)
     planned = [PlannedRequest(PREFIX, f"suffix {index}", PARAMS, 7 + index, tuple(range(8, 0, -1))) for index in range(2)]
-    pool.plan_requests(current.id, Stage.INSTRUCTIONS, planned, Stage.INSTRUCTIONS)
+    pool.requests.plan(current.id, Stage.INSTRUCTIONS, planned, Stage.INSTRUCTIONS)
     completions = [Completion(RAW, FinishReason.STOP, 100, 40, 90, 1.5, "\n16"), Completion("", FinishReason.LENGTH, 100, 1024, 95, 2.5)]
-    pool.store_completions(current.id, Stage.INSTRUCTIONS, completions, Stage.FILTER)
-    request = pool.reader.requests(current.id, Stage.INSTRUCTIONS)[0].id
-    first = pool.next_task_id()
-    pool.record_candidates(current.id, decided_candidates(request, first), Stage.CLASSIFY)
-    pool.record_classifications(current.id, [(first, False), (first + 1, True)], Stage.INSTANCES)
+    store_completions(pool, current.id, Stage.INSTRUCTIONS, completions, Stage.FILTER)
+    request = pool.requests.planned(current.id, Stage.INSTRUCTIONS)[0].id
+    first = pool.tasks.next_id()
+    pool.candidates.record(current.id, decided_candidates(request, first), Stage.CLASSIFY)
+    pool.tasks.classify(current.id, [(first, False), (first + 1, True)], Stage.INSTANCES)
     about = [
         PlannedRequest("Examples\n", "Task: rivers", PARAMS, 9, (), first),
         PlannedRequest("Examples\n", "Task: review", PARAMS, 10, (), first + 1),
     ]
-    pool.plan_requests(current.id, Stage.INSTANCES, about, None)
+    pool.requests.plan(current.id, Stage.INSTANCES, about, None)
     answers = [Completion("Output: Elbe", FinishReason.STOP, 50, 5), Completion("Class label: kind", FinishReason.STOP, 50, 6)]
-    pool.store_completions(current.id, Stage.INSTANCES, answers, None)
-    stored = pool.reader.requests(current.id, Stage.INSTANCES)
-    pool.record_instances(current.id, decided_instances(first, stored[0].id, stored[1].id), Stage.COMMIT)
-    pool.commit_round(current.id)
+    store_completions(pool, current.id, Stage.INSTANCES, answers, None)
+    stored = pool.requests.planned(current.id, Stage.INSTANCES)
+    pool.instances.record(current.id, decided_instances(first, stored[0].id, stored[1].id), Stage.COMMIT)
+    pool.rounds.commit(current.id)
     return current.id
+
+
+def store_completions(pool: Pool, round_id: int, stage: Stage, completions: Sequence[Completion], next_stage: Stage | None) -> None:
+    """Store what came back for a stage, one completion for each of its requests, in their order."""
+    requests = pool.requests.planned(round_id, stage)
+    pool.requests.answer(round_id, [(request.id, each) for request, each in zip(requests, completions, strict=True)], next_stage)
+
+
+def actions(pool: Queries) -> list[tuple[str, str]]:
+    """Return words and state of everything a person did, the newest first."""
+    return [(row["words"], row["state"]) for row in pool._database.rows("SELECT words, state FROM actions ORDER BY id DESC")]
 
 
 def decided_candidates(request: int, first: int) -> list[DecidedCandidate]:

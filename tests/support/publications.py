@@ -35,7 +35,7 @@ def published_pool(path: Path, texts: Sequence[str]) -> Path:
     """Make a pool at `path` with a generated task for each of `texts`, which stand wherever a model, a file or a person may write."""
     build_pool(path, [(f"{text} ({number})", number % 2 == 0, (Instance(text, f"{text}!"),)) for number, text in enumerate(texts)])
     with Pool.open(path) as pool:
-        review = open_review(pool.reader, pool.reviews, ReviewPlan(8))
+        review = open_review(pool, pool.reviews, ReviewPlan(8))
         for rater, words in (("anna", "yyy yyn nnn skip"), (texts[0], "yyy yny nnn yyy")):
             for position, rating in sheet(words).items():
                 pool.reviews.put(review.id, rater, position, rating)
@@ -61,8 +61,8 @@ def evaluate(pool: Pool, texts: Sequence[str], name: str = "held-out seeds") -> 
 
 def _train(pool: Pool, text: str) -> None:
     items = [
-        TrainingItem(task, pool.reader.instances(task)[0].id, Side.VALIDATION if place == 0 else Side.TRAIN, "")
-        for place, task in enumerate(pool.reader.newest_tasks(4))
+        TrainingItem(task, pool.instances.of_task(task)[0].id, Side.VALIDATION if place == 0 else Side.TRAIN, "")
+        for place, task in enumerate(pool.tasks.newest(4))
     ]
     model = ModelIdentity(text, "ef" * 32, licence=text)
     plan = TrainingPlan("first", model, {"lr": 5e-4, "base": "/home/anna/secret/model.gguf"}, "12" * 32, "/home/anna/secret", 3)

@@ -17,7 +17,7 @@ def reviewed(path: Path, plan: ReviewPlan, ratings: Mapping[str, Mapping[int, Ra
     """Make a pool at `path`, draw `plan`, and let every rater in `ratings` say what stands there by position."""
     bulk_pool(path, candidates)
     with Pool.open(path) as pool:
-        review = open_review(pool.reader, pool.reviews, plan)
+        review = open_review(pool, pool.reviews, plan)
         for rater, sheet in ratings.items():
             for position, rating in sheet.items():
                 if rating != BLANK:

@@ -47,4 +47,4 @@ def play(
 def exported(path: Path) -> str:
     """Everything of the pool that an export could hold, as text: equal runs have equal text."""
     with Queries.open(path) as reader:
-        return "\n".join(json.dumps(asdict(task), ensure_ascii=False) for task in reader.export_tasks(include_seeds=True))
+        return "\n".join(json.dumps(asdict(task), ensure_ascii=False) for task in reader.stream.export_tasks(include_seeds=True))

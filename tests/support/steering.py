@@ -59,7 +59,7 @@ def newest(pool: Pool, verdict: Verdict) -> int:
 
 
 def _any(pool: Pool, rng: random.Random, table: str) -> int:
-    ids = [found for (found,) in pool.reader._database.rows(f"SELECT id FROM {table} ORDER BY id")]
+    ids = [found for (found,) in pool._database.rows(f"SELECT id FROM {table} ORDER BY id")]
     if not ids:
         raise UsageError(f"there are no {table} yet")
     # Rather one of the newest: what just happened is what people steer.
@@ -131,7 +131,7 @@ def steered_pool(path: Path, seed: int) -> Path:
         steering.override(newest(pool, Verdict.REJECTED), Verdict.ACCEPTED)
         steering.override(newest(pool, Verdict.REJECTED), Verdict.ACCEPTED)
         steering.undo()
-        steering.retire(pool.reader.task_ids(origin=Origin.GENERATED)[0])
+        steering.retire(pool.tasks.ids(origin=Origin.GENERATED)[0])
     return path
 
 
@@ -139,7 +139,7 @@ def assert_index_follows(session: Session, pool: Pool) -> None:
     """Assert that the session's novelty index is the one that a session opened now would fill."""
     kept = session._context.index
     fresh = NoveltyIndex(TOKENIZERS[session._context.method.tokenizer])
-    fresh.extend(pool.reader.instructions())
+    fresh.extend(pool.tasks.instructions())
     assert (kept._task_ids, kept._lengths, kept._seeds) == (fresh._task_ids, fresh._lengths, fresh._seeds)
     for text in ("Name three rivers of Asia.", "Write a poem about the sea, is this review kind?"):
         assert kept.batch([text]).novelty(0) == fresh.batch([text]).novelty(0)

@@ -28,6 +28,7 @@ from studio.tui.round.screen import StudioScreen
 from studio.tui.steering import Steerer
 from studio.tui.study.dialogs import CompareDialog, ReviewDialog
 from studio.tui.study.review import ReviewScreen
+from support.pools import actions
 from support.reviews import rated
 from support.screens import AtOnce, Host, burst, seen, until
 from support.sessions import all_seeds, configuration, play, session_in
@@ -68,17 +69,17 @@ async def test_a_key_acts_on_the_row_under_the_cursor_not_on_the_story_beside_it
     async with host.run_test(size=SIZE) as pilot:
         before, after = await last_generated(pilot, screen)
         await burst(pilot, "k", "j", "r", "m", "t")
-        assert (reader.task(before).state, reader.task(after).state) == (TaskState.RETIRED, TaskState.ACTIVE)
-        candidate = reader.task_candidate(before)
-        assert candidate is not None and reader.decisions(candidate.id)[-1].verdict is Verdict.REJECTED
+        assert (reader.tasks.get(before).state, reader.tasks.get(after).state) == (TaskState.RETIRED, TaskState.ACTIVE)
+        candidate = reader.candidates.of_task(before)
+        assert candidate is not None and reader.candidates.decisions(candidate.id)[-1].verdict is Verdict.REJECTED
         for _ in range(3):
             session.steering.undo()
         await burst(pilot, "j", "r")
-        assert (reader.task(before).state, reader.task(after).state) == (TaskState.ACTIVE, TaskState.RETIRED)
+        assert (reader.tasks.get(before).state, reader.tasks.get(after).state) == (TaskState.ACTIVE, TaskState.RETIRED)
         await until(pilot, lambda: screen.query_one(TaskDetail).shown == f"t{after}")
         await burst(pilot, "r", "r", "r", "k", "y")
-        assert reader.task(after).state is TaskState.ACTIVE
-        await until(pilot, lambda: host.copied.startswith(reader.task(before).instruction))
+        assert reader.tasks.get(after).state is TaskState.ACTIVE
+        await until(pilot, lambda: host.copied.startswith(reader.tasks.get(before).instruction))
 
 
 @pytest.mark.parametrize(("key", "kind"), [("n", AnnotationDialog), ("e", EditDialog), ("i", InstancesDialog)])
@@ -86,7 +87,7 @@ async def test_a_window_is_opened_once_and_for_the_row_under_the_cursor(session:
     screen, reader = screen_of(session), session.steering.reader
     async with Host(screen).run_test(size=SIZE) as pilot:
         _, after = await last_generated(pilot, screen)
-        candidate = reader.task_candidate(after)
+        candidate = reader.candidates.of_task(after)
         assert candidate is not None
         await burst(pilot, "j", key, key)
         assert [type(each) for each in pilot.app.screen_stack[1:]] == [PoolScreen, kind]
@@ -103,7 +104,7 @@ async def test_a_verdict_is_turned_as_it_stands_when_the_key_is_pressed(session:
         await until(pilot, lambda: table.kind is Kind.REJECTED and len(table.ids) > 1)
         first, second = table.ids[:2]
         await burst(pilot, "j", "t", "t", "t")
-        assert [reader.decisions(each)[-1].verdict for each in (first, second)] == [Verdict.REJECTED, Verdict.ACCEPTED]
+        assert [reader.candidates.decisions(each)[-1].verdict for each in (first, second)] == [Verdict.REJECTED, Verdict.ACCEPTED]
 
 
 async def test_a_story_that_comes_late_is_dropped(session: Session) -> None:
@@ -137,9 +138,9 @@ async def test_back_in_the_list_keys_are_for_its_row_again_not_for_a_relative(se
         await until(pilot, lambda: screen.chosen != f"t{task}")
         relative = int(str(screen.chosen)[1:])
         await burst(pilot, "r")
-        assert reader.task(relative).state is TaskState.RETIRED
+        assert reader.tasks.get(relative).state is TaskState.RETIRED
         await burst(pilot, "escape", "r")
-        assert reader.task(task).state is TaskState.RETIRED
+        assert reader.tasks.get(task).state is TaskState.RETIRED
 
 
 async def test_only_what_is_shown_of_what_if_is_applied(tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ async def test_only_what_is_shown_of_what_if_is_applied(tmp_path: Path) -> None:
         await burst(driven.pilot, "left", "a")
         await driven.idle()
         with Queries.open(tmp_path / "pool.db") as reader:
-            assert reader.actions(5) == []
+            assert actions(reader) == []
 
 
 async def test_in_the_decision_table_each_key_turns_the_verdict_that_stands(tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ async def test_in_a_review_keys_wait_for_the_undo_before_them(tmp_path: Path) ->
         await driven.until(lambda: not screen._waiting and not screen._turning)
         await driven.idle()
         with Queries.open(tmp_path / "pool.db") as reader:
-            assert reader.ratings(1, screen.reviewing.rater) == {0: rated("yyn")}
+            assert reader.reviews.said(1, screen.reviewing.rater) == {0: rated("yyn")}
         # What comes when the screen has gone is drawn nowhere.
         await burst(driven.pilot, "u", "escape", "escape")
         await driven.idle()

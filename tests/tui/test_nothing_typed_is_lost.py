@@ -28,7 +28,7 @@ from studio.tui.study.dialogs import ReviewDialog
 from studio.tui.study.review import ReviewScreen
 from studio.tui.widgets.fields import SafeInput, SafeTextArea
 from studio.tui.widgets.table import IdTable
-from support.pools import assert_sound
+from support.pools import actions, assert_sound
 from support.screens import AtOnce, Host, seen, until
 from support.sessions import all_seeds, configuration, play, session_in
 from support.studio_app import Driven, HeldEngine, screen_text, studio
@@ -77,15 +77,15 @@ async def opened(pilot: Pilot[Any], runner: AtOnce, key: str, kind: type[Screen[
 async def refused_then_kept(pilot: Pilot[Any], runner: AtOnce, editor: object, *, says: str = "") -> None:
     """Ask for what is typed to be kept while a stage plays, and again when it is done."""
     reader = runner.session.steering.reader
-    before = len(reader.actions(9))
+    before = len(actions(reader))
     runner.state = RunnerState.RUNNING
     await pilot.press("ctrl+s")
-    assert pilot.app.screen is editor and len(reader.actions(9)) == before
+    assert pilot.app.screen is editor and len(actions(reader)) == before
     await until(pilot, lambda: BUSY in seen(pilot.app) + messages(pilot) and says in seen(pilot.app))
     runner.state = RunnerState.IDLE
     await pilot.press("ctrl+s")
     await until(pilot, lambda: pilot.app.screen is not editor)
-    assert len(reader.actions(9)) == before + 1
+    assert len(actions(reader)) == before + 1
 
 
 async def test_a_candidates_text_is_kept_in_its_editor(runner: AtOnce) -> None:
@@ -95,7 +95,7 @@ async def test_a_candidates_text_is_kept_in_its_editor(runner: AtOnce) -> None:
         await refused_then_kept(pilot, runner, editor, says="something")
         reader, screen = runner.session.steering.reader, pilot.app.screen
         assert isinstance(screen, PoolScreen) and screen.chosen is not None
-        assert reader.task(int(screen.chosen[1:])).instruction == "Say\tsomething\u200f else."
+        assert reader.tasks.get(int(screen.chosen[1:])).instruction == "Say\tsomething\u200f else."
         runner.state = RunnerState.RUNNING
         await pilot.press("e")
         assert isinstance(pilot.app.screen, PoolScreen)
@@ -120,17 +120,17 @@ async def test_tags_and_a_note_are_kept_and_what_was_not_touched_stays(runner: A
         screen = pilot.app.screen
         assert isinstance(screen, PoolScreen) and screen.chosen is not None
         reader, task = runner.session.steering.reader, int(screen.chosen[1:])
-        assert reader.annotation(task).note == "first\nthen\t\u200fthat"
+        assert reader.tasks.annotation(task).note == "first\nthen\t\u200fthat"
         undo = runner.session.steering.next_undo
         await pilot.press("n")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog) and bool(pilot.app.screen.query("#tags")))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: pilot.app.screen is screen)
-        assert runner.session.steering.next_undo == undo and len(reader.actions(10)) == 1
+        assert runner.session.steering.next_undo == undo and len(actions(reader)) == 1
         await pilot.press("n")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog) and bool(pilot.app.screen.query("#tags")))
         await pilot.press(*"good", "enter")
-        assert (reader.annotation(task).tags, reader.annotation(task).note) == (("good",), "first\nthen\t\u200fthat")
+        assert (reader.tasks.annotation(task).tags, reader.tasks.annotation(task).note) == (("good",), "first\nthen\t\u200fthat")
 
 
 async def test_an_instance_is_kept_in_its_editor_with_all_that_was_not_touched(runner: AtOnce) -> None:
@@ -145,13 +145,13 @@ async def test_an_instance_is_kept_in_its_editor_with_all_that_was_not_touched(r
         assert isinstance(editor, InstanceEditor)
         await until(pilot, lambda: bool(editor.query("#output")))
         await pilot.press("ctrl+s")
-        assert pilot.app.screen == dialog and len(reader.actions(10)) == 1
+        assert pilot.app.screen == dialog and len(actions(reader)) == 1
         await pilot.press("enter")
         editor = pilot.app.screen
         await until(pilot, lambda: bool(editor.query("#output")))
         await pilot.press("x")
         await refused_then_kept(pilot, runner, editor)
-        changed = reader.instance(dialog._instances[0].id)
+        changed = reader.instances.get(dialog._instances[0].id)
         assert (changed.input, changed.output) == (hostile, f"x{hostile}")
         runner.state = RunnerState.RUNNING
         for key in ("enter", "x", "m"):

@@ -54,11 +54,11 @@ async def test_a_fault_beside_the_screen_is_told_with_its_place_and_ends_nothing
 
 async def test_a_question_after_the_end_is_dropped(pool: Path) -> None:
     access = PoolAccess(pool)
-    assert await access.ask(lambda reader: reader.generated()) > 0
+    assert await access.ask(lambda reader: reader.figures.generated()) > 0
     access.close()
     access.close()
     with pytest.raises(asyncio.CancelledError):
-        await access.ask(lambda reader: reader.generated())
+        await access.ask(lambda reader: reader.figures.generated())
 
 
 async def test_the_screen_is_drawn_while_the_pool_is_closed(pool: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_a_megabyte_is_not_drawn_to_be_judged() -> None:
 
 def story(path: Path, *instances: Instance) -> Story:
     with Pool.create(path, [SeedTask("", "", MEGABYTE, instances, None)]) as pool:
-        return story_of(pool.reader, "1")
+        return story_of(pool, "1")
 
 
 def test_a_megabyte_is_not_drawn_in_a_story(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_calls_come_back_with_their_value(tmp_path: Path, watch: Callable[..., W
     watched = watch(tmp_path / "pool.db")
     watched.until(RunnerState.IDLE)
     got: list[int] = []
-    assert watched.runner.call(lambda _session, reader: len(reader.task_ids()), got.append)
+    assert watched.runner.call(lambda _session, reader: len(reader.tasks.ids()), got.append)
     watched.play(Work.STEP)
     (answer,) = watched.of(Answered)
     answer.then(answer.value)

@@ -70,7 +70,7 @@ def test_equal_data_have_equal_fingerprints(pool: Path) -> None:
     assert collected(pool).fingerprint == first and len(first) == 64
     assert collected(pool, seed="1").fingerprint != first
     with Pool.open(pool) as opened:
-        opened.add_tasks([SeedTask("", "", "Count to three.", (Instance("", "1 2 3"),), False)], Origin.IMPORTED)
+        opened.tasks.add([SeedTask("", "", "Count to three.", (Instance("", "1 2 3"),), False)], Origin.IMPORTED)
     assert collected(pool).fingerprint != first
 
 

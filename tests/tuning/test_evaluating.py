@@ -59,11 +59,11 @@ def test_held_out_seeds_are_asked_once_and_everything_is_stored(tmp_path: Path) 
     again, said = _play(asked)
     assert (again, sum("are there already" in line for line in said)) == (result, 2)
     with Queries.open(pool) as reader:
-        newest, older = reader.evaluation_results(result.evaluation.id)
+        newest, older = reader.evaluations.results(result.evaluation.id)
         assert newest == older == json.loads(json.dumps({**result.as_dict(), "overlap": newest["overlap"]}))
         assert newest["overlap"] == {"checked": HELD, "against": [str(pool)], "excluded": []}
-        held = set(reader.task_ids(held_out=True))
-        assert {item.task_id for item in reader.evaluation_items(result.evaluation.id)} == held
+        held = set(reader.tasks.ids(held_out=True))
+        assert {item.task_id for item in reader.evaluations.items(result.evaluation.id)} == held
     assert_sound(pool)
 
 
@@ -145,8 +145,8 @@ def test_tasks_that_the_pool_may_have_taught_are_refused_with_the_list(tmp_path:
     pool = _pool(tmp_path / "pool.db")
     seen, unseen = all_seeds()[0], "Name the colour that you get from mixing blue with yellow paint."
     with Queries.open(pool) as reader:
-        seen_id = min(reader.task_ids())
-        seen = next(task for task in all_seeds() if task.instruction == reader.task(seen_id).instruction)
+        seen_id = min(reader.tasks.ids())
+        seen = next(task for task in all_seeds() if task.instruction == reader.tasks.get(seen_id).instruction)
     tasks = tmp_path / "tasks.jsonl"
     lines = [
         {"id": "old", "instruction": seen.instruction, "instances": [{"input": "", "output": "x"}], "is_classification": False},

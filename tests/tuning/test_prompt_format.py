@@ -17,7 +17,7 @@ from studio.engine.catalog import bundled_model
 from studio.engine.gguf import Gguf, read_gguf, text_at
 from studio.errors import ModelError
 from studio.pool.exchange.formats import PROMPT_COMPLETION
-from studio.pool.records import ExportTask
+from studio.pool.stream import ExportTask
 from studio.records import Instance, Origin
 from studio.tuning.prompt_format import ALPACA, KEY, PLAIN, after_the_answer, around_the_prompt, chat_format, has_chat_template
 

@@ -35,7 +35,7 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 
 def test_figures_of_contestants_by_hand(pool: Pool) -> None:
     evaluation, (base, tuned) = answered(pool, ITEMS, {BASE: BASE_SAID, TUNED: TUNED_SAID})
-    result = evaluation_result(pool.reader, evaluation)
+    result = evaluation_result(pool, evaluation)
     assert result.unscorable == 1
     first, second = result.contestants
     assert (first.id, second.id) == (tuned, base)  # The one with an adapter is the main one.
@@ -50,7 +50,7 @@ def test_figures_of_contestants_by_hand(pool: Pool) -> None:
 
 def test_figures_of_a_pair_by_hand(pool: Pool) -> None:
     evaluation, _ = answered(pool, ITEMS, {BASE: BASE_SAID, TUNED: TUNED_SAID})
-    [pair] = evaluation_result(pool.reader, evaluation).pairs
+    [pair] = evaluation_result(pool, evaluation).pairs
     ours, theirs = [0.8, 1.0, 0.0, 1.0, 0.0], [6 / 15, 0.0, 1.0, 0.5, 0.0]
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]
     assert pair.rouge_l.first == pytest.approx(sum(ours) / 5)
@@ -71,7 +71,7 @@ def test_an_answer_that_rambles_on_loses_its_handicap_at_equal_length(pool: Pool
     short = [f"river number {place}" for place in range(20)]
     long = [f"river number {place} and then many other words that nobody asked for" for place in range(20)]
     evaluation, _ = answered(pool, items, {BASE: long, TUNED: short})
-    [pair] = evaluation_result(pool.reader, evaluation).pairs
+    [pair] = evaluation_result(pool, evaluation).pairs
     assert pair.rouge_l.difference.low > 0.3
     assert pair.rouge_l.p < 0.001
     assert (pair.equal_length.difference.value, pair.equal_length.p) == (0.0, 1.0)
@@ -80,12 +80,12 @@ def test_an_answer_that_rambles_on_loses_its_handicap_at_equal_length(pool: Pool
 def test_only_what_both_answered_is_compared_and_who_said_nothing_is_left_out(pool: Pool) -> None:
     silent = replace(BASE, format="alpaca", template="alpaca")
     evaluation, (base, tuned, _) = answered(pool, ITEMS, {BASE: BASE_SAID, TUNED: TUNED_SAID[:2], silent: []})
-    result = evaluation_result(pool.reader, evaluation, [base, tuned])
+    result = evaluation_result(pool, evaluation, [base, tuned])
     assert [each.answered for each in result.contestants] == [5, 2]
     assert [(pair.first_id, pair.items) for pair in result.pairs] == [(base, 2)]
-    assert len(evaluation_result(pool.reader, evaluation).contestants) == 2
+    assert len(evaluation_result(pool, evaluation).contestants) == 2
     empty, _ = answered(pool, ITEMS[:1], {BASE: []})
-    nothing = evaluation_result(pool.reader, empty)
+    nothing = evaluation_result(pool, empty)
     assert (nothing.contestants, nothing.pairs) == ((), ())
 
 
@@ -94,7 +94,7 @@ def test_tables_hold_the_figures_and_no_markup(pool: Pool) -> None:
     evaluation, _ = answered(pool, ITEMS, {BASE: BASE_SAID, hostile: TUNED_SAID})
     console = Console(width=100, record=True, file=None, markup=False, highlight=False, emoji=False)
     with console.capture() as captured:
-        console.print(result_tables(evaluation_result(pool.reader, evaluation)))
+        console.print(result_tables(evaluation_result(pool, evaluation)))
     text = captured.get()
     assert "\x1b[31m" not in text
     assert "[red]" in text

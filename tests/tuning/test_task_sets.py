@@ -76,14 +76,14 @@ def test_whole_tasks_are_left_out_and_drawn(tmp_path: Path) -> None:
 
 def test_held_out_seeds_are_the_pools_tasks(tmp_path: Path) -> None:
     with Pool.create(tmp_path / "pool.db", seed_tasks(10), HoldOut("2", "0", frozenset({4, 7}))) as pool:
-        found = held_out_tasks(pool.reader)
+        found = held_out_tasks(pool)
         assert [(item.task_id, item.key, item.outputs) for item in found.items] == [(5, "5", ("It is 5.",)), (8, "8", ("It is 8.",))]
         assert (found.items[0].is_classification, found.items[1].is_classification) == (True, False)
 
 
 def test_without_tasks_it_is_said_what_to_do(tmp_path: Path) -> None:
     with Pool.open(make_pool(tmp_path / "pool.db")) as pool, pytest.raises(PoolError, match="holds no tasks out") as caught:
-        held_out_tasks(pool.reader)
+        held_out_tasks(pool)
     assert "--hold-out" in caught.value.hint
     open_ended = tmp_path / "open.txt"
     open_ended.write_text("Think of nothing.\nThink of something.\n")

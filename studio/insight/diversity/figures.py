@@ -76,8 +76,8 @@ def diversity(
     waiting: deque[int | None] = deque()
 
     def instructions() -> Iterator[str]:
-        tasks = pool.active_instructions(origin)
-        for task_id, instruction, number in told(tasks, progress, "measuring diversity", pool.count_active(origin), every=_STEP):
+        tasks = pool.figures.active_instructions(origin)
+        for task_id, instruction, number in told(tasks, progress, "measuring diversity", pool.figures.active(origin), every=_STEP):
             words.add(task_id, instruction)
             if parser is not None:
                 waiting.append(number)

@@ -124,14 +124,14 @@ class Ancestry:
 
 def read_ancestry(pool: Queries, progress: Progress) -> Ancestry:
     """Read the arrays in one pass over contexts and candidates. Raises PoolError when the pool cannot be read."""
-    counts = pool.counts()
+    counts = pool.figures.counts()
     edge_request, edge_parent = array("q"), array("q")
-    for request, parent in told(pool.context_edges(), progress, "reading prompts", 0, every=10_000):
+    for request, parent in told(pool.lineage.context_edges(), progress, "reading prompts", 0, every=10_000):
         edge_request.append(request)
         edge_parent.append(parent)
     written_by, task_ids, active, accepted = array("q"), array("q"), array("b"), array("b")
     seed_scores, scores = array("d"), array("d")
-    rows = told(pool.decided_of_requests(), progress, "reading candidates", counts.candidates, every=10_000)
+    rows = told(pool.lineage.decided(), progress, "reading candidates", counts.candidates, every=10_000)
     for request, task_id, is_active, is_accepted, seed_score, score in rows:
         written_by.append(request)
         task_ids.append(task_id)
@@ -139,7 +139,7 @@ def read_ancestry(pool: Queries, progress: Progress) -> Ancestry:
         accepted.append(is_accepted)
         seed_scores.append(seed_score)
         scores.append(score)
-    outside = tuple(pool.outside_ids())
+    outside = tuple(pool.lineage.outside())
     edges, candidates, tasks = _integers(edge_request), _integers(written_by), _integers(task_ids)
     known = np.unique(np.concatenate([edges, candidates]))
     highest = max(int(tasks.max(initial=0)), int(_integers(edge_parent).max(initial=0)), max((each for each, _ in outside), default=0))

@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.text import Text
 
 from studio.insight.lineage.story import parse_reference
-from studio.pool.browse import Kin
+from studio.pool.lineage import Kin
 from studio.pool.pool import Queries
 from studio.records import TaskState
 from studio.text import display_line
@@ -77,21 +77,21 @@ def family_of(pool: Queries, reference: str, limit: int = LIMIT) -> Family:
     """
     kind, number = parse_reference(reference)
     if kind == "candidate":
-        candidate = pool.candidate(number)
-        request = pool.candidate_request(candidate.id)
+        candidate = pool.candidates.get(number)
+        request = pool.candidates.request(candidate.id)
         name, text, task_id = f"candidate c{number}", candidate.text, candidate.task_id
         parents = list(request.parents) if request else []
     else:
-        task = pool.task(number)
+        task = pool.tasks.get(number)
         name, text, task_id = f"task {number}", task.instruction, number
-        parents = pool.parents_of([number]).get(number, [])
+        parents = pool.lineage.parents_of([number]).get(number, [])
 
     def upwards(ids: Sequence[int], _: int) -> tuple[dict[int, list[int]], dict[int, int]]:
-        return pool.parents_of(ids), {}
+        return pool.lineage.parents_of(ids), {}
 
     def downwards(ids: Sequence[int], wanted: int) -> tuple[dict[int, list[int]], dict[int, int]]:
-        found = {each: pool.child_ids(each, wanted) for each in ids}
-        return found, {each: pool.child_count(each) - wanted for each, children in found.items() if len(children) == wanted}
+        found = {each: pool.lineage.children(each, wanted) for each in ids}
+        return found, {each: pool.lineage.child_count(each) - wanted for each, children in found.items() if len(children) == wanted}
 
     first = downwards([task_id], limit) if task_id is not None else ({}, {})
     children = first[0].get(task_id or 0, [])
@@ -123,7 +123,7 @@ def _collected(pool: Queries, first: Sequence[int], following: Next, limit: int)
         fresh = dict.fromkeys(each for task_id in generation for each in nearest.get(task_id, ()) if each not in taken)
         generation = list(fresh)[: limit - len(taken)]
         taken |= dict.fromkeys(generation)
-    for task_id, row in pool.kin(list(taken)).items():
+    for task_id, row in pool.lineage.kin(list(taken)).items():
         shown = tuple(each for each in kin.get(task_id, ()) if each in taken)
         found[task_id] = Branch(row, shown, len(kin.get(task_id, ())) - len(shown) + more.get(task_id, 0))
     return found

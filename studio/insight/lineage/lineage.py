@@ -145,7 +145,7 @@ def _roots(pool: Queries, found: Ancestry, progress: Progress) -> tuple[Root, ..
     )
     descendants = found.descendants(roots, progress)
     credit = found.credit()
-    rows = pool.kin(roots)
+    rows = pool.lineage.kin(roots)
     made = [
         Root(
             id=task_id,

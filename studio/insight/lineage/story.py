@@ -9,9 +9,11 @@ from typing import Any
 
 from studio.errors import UsageError
 from studio.pool.actions.records import ActionState, ActionStep
+from studio.pool.candidates import CandidateRecord, DecisionRecord
+from studio.pool.instances import InstanceRecord
 from studio.pool.pool import Queries
-from studio.pool.records import CandidateRecord, DecisionRecord, InstanceRecord, RequestRecord
-from studio.pool.studies.reviews import Annotation
+from studio.pool.requests import RequestRecord
+from studio.pool.tasks import Annotation
 from studio.records import Decider, Neighbour, Origin, Task, TaskState, Verdict
 
 _STEPS = {"do": "by human", "undo": "taken back by human", "redo": "done again by human"}
@@ -111,29 +113,30 @@ def story_of(pool: Queries, reference: str) -> Story:
     kind, number = parse_reference(reference)
     with pool.one_state():
         if kind == "task":
-            return _story(pool, pool.task(number), pool.task_candidate(number))
-        candidate = pool.candidate(number)
-        return _story(pool, pool.task(candidate.task_id) if candidate.task_id is not None else None, candidate)
+            return _story(pool, pool.tasks.get(number), pool.candidates.of_task(number))
+        candidate = pool.candidates.get(number)
+        return _story(pool, pool.tasks.get(candidate.task_id) if candidate.task_id is not None else None, candidate)
 
 
 def _story(pool: Queries, task: Task | None, candidate: CandidateRecord | None) -> Story:
-    request = pool.request(candidate.request_id) if candidate else None
-    decisions = tuple(pool.decisions(candidate.id)) if candidate else ()
-    neighbours = pool.neighbours(candidate.id) if candidate else ()
+    request = pool.requests.get(candidate.request_id) if candidate else None
+    decisions = tuple(pool.candidates.decisions(candidate.id)) if candidate else ()
+    neighbours = pool.candidates.neighbours(candidate.id) if candidate else ()
     near_ids = dict.fromkeys([each.task_id for each in neighbours] + [each.nearest for each in decisions if each.nearest is not None])
+    held = pool.evaluations.hold_out()
     return Story(
         task=task,
         candidate=candidate,
         request=request,
-        parents=tuple(pool.tasks(request.parents)) if request else (),
+        parents=tuple(pool.tasks.many(request.parents)) if request else (),
         decisions=decisions,
         neighbours=neighbours,
-        near={each.id: each.instruction for each in pool.tasks(list(near_ids))},
-        instances=tuple(pool.instances(task.id)) if task else (),
-        task_requests=tuple(pool.task_requests(task.id)) if task else (),
-        steps=tuple(pool.steps(task.id if task else None, candidate.id if candidate else None)),
-        annotation=pool.annotation(task.id) if task else Annotation(),
-        held_out_at=pool.held_out_at() if task and task.held_out else None,
+        near={each.id: each.instruction for each in pool.tasks.many(list(near_ids))},
+        instances=tuple(pool.instances.of_task(task.id)) if task else (),
+        task_requests=tuple(pool.requests.about(task.id)) if task else (),
+        steps=tuple(pool.ledger.steps(task.id if task else None, candidate.id if candidate else None)),
+        annotation=pool.tasks.annotation(task.id) if task else Annotation(),
+        held_out_at=held.created_at if held and task and task.held_out else None,
     )
 
 

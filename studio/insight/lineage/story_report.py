@@ -15,7 +15,9 @@ from rich.text import Text
 
 from studio.insight.lineage.story import Event, Story
 from studio.loop.filters import REASONS
-from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
+from studio.pool.candidates import DecisionRecord
+from studio.pool.instances import InstanceRecord
+from studio.pool.requests import RequestRecord
 from studio.records import TaskState, Verdict
 from studio.text import display, display_line
 

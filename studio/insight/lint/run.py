@@ -16,8 +16,7 @@ from studio.insight.lint.api import Finding, Lint, LintOptions
 from studio.insight.progress import Progress, silent
 from studio.pool.exchange.export import ExportOptions
 from studio.pool.pool import Queries
-from studio.pool.records import ExportTask
-from studio.pool.stream import LintTask
+from studio.pool.stream import ExportTask, LintTask
 from studio.pool.studies.reviews import ALL, Keep
 from studio.text import display_line
 
@@ -29,7 +28,7 @@ _WIDTH = 100
 
 
 class LintedPool(Protocol):
-    """What linting asks of a pool; `studio.pool.pool.Queries` is one."""
+    """What linting asks of a pool; `studio.pool.stream.Stream` is one."""
 
     def active_tasks(self) -> int: ...
     def lint_tasks(self, *, with_instances: bool = True) -> Generator[LintTask, None, None]: ...
@@ -182,7 +181,7 @@ def without_findings(pool: Queries, lints: Sequence[Lint], options: LintOptions,
     Only those tasks are looked at: a near-duplicate of one that is not exported stays. Lint and export see one state of the pool within
     `Queries.one_state`.
     """
-    ids = array("q", (task.id for task in pool.export_tasks(export.include_seeds, export.keep)))
+    ids = array("q", (task.id for task in pool.stream.export_tasks(export.include_seeds, export.keep)))
     return LeavingOut(pool, run_lints(_Only(pool, ids), lints, options, progress))
 
 
@@ -197,7 +196,7 @@ class _Only:
         return len(self._ids)
 
     def lint_tasks(self, *, with_instances: bool = True) -> Generator[LintTask, None, None]:
-        for task in self._pool.lint_tasks(with_instances=with_instances):
+        for task in self._pool.stream.lint_tasks(with_instances=with_instances):
             place = bisect_left(self._ids, task.id)
             if place < len(self._ids) and self._ids[place] == task.id:
                 yield task
@@ -219,7 +218,7 @@ class LeavingOut:
     def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Iterator[ExportTask]:
         """Yield what is to be exported, without the findings."""
         self.tasks_kept = self.tasks_left_out = self.instances_left_out = 0
-        for task in self._source.export_tasks(include_seeds, keep, made=made):
+        for task in self._source.stream.export_tasks(include_seeds, keep, made=made):
             places = [] if task.id in self._tasks else [n for n, each in enumerate(task.instance_ids) if each not in self._instances]
             if not places:
                 self.tasks_left_out += 1

@@ -70,7 +70,7 @@ class PoolTasks:
     def __iter__(self) -> Iterator[CorpusTask]:
         with Queries.open(self.path) as reader:
             for start in range(0, len(self.ids), _AT_A_TIME):
-                for task in reader.tasks(self.ids[start : start + _AT_A_TIME]):
+                for task in reader.tasks.many(self.ids[start : start + _AT_A_TIME]):
                     yield CorpusTask(f"task {task.id}", task.instruction, task.instances)
 
 
@@ -86,7 +86,7 @@ def open_corpus(path: Path, origin: Origin | None = None) -> Corpus:
     if not is_pool(path):
         return _file(path)
     with Queries.open(path) as reader:
-        ids = reader.task_ids(origin=origin)
+        ids = reader.tasks.ids(origin=origin)
     if not ids:
         kind = f"{origin} task" if origin else "task"
         raise UsageError(f"pool {path} has no {kind}", "leave --origin out, or generate some first")

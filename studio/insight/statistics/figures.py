@@ -10,8 +10,9 @@ from typing import Any
 from studio.insight.progress import Progress, silent, told
 from studio.insight.statistics.texts import Distribution, Lengths, opening_word
 from studio.insight.studies.agreement import wilson
+from studio.pool.figures import PoolCounts
 from studio.pool.pool import Queries
-from studio.pool.records import PoolCounts, RoundYield
+from studio.pool.rounds import RoundYield
 
 BINS = 10
 """Bins of the histograms, each 0.1 wide; a score of 1 falls into the last."""
@@ -121,9 +122,9 @@ def statistics(pool: Queries, progress: Progress = silent) -> Statistics:
 
 def _statistics(pool: Queries, progress: Progress) -> Statistics:
     progress("counting", 0, 0)
-    counts = pool.counts()
-    yields = pool.yields()
-    busy = pool.busy_seconds()
+    counts = pool.figures.counts()
+    yields = pool.rounds.yields()
+    busy = pool.figures.busy_seconds()
     generated = counts.generated
     return Statistics(
         seeds=counts.seeds,
@@ -134,7 +135,7 @@ def _statistics(pool: Queries, progress: Progress) -> Statistics:
         accepted=counts.accepted,
         acceptance_rate=_ratio(counts.accepted, counts.candidates),
         rejected=dict(sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))),
-        rejected_instances=pool.instance_reasons(),
+        rejected_instances=pool.figures.instance_reasons(),
         saturation=saturation(yields),
         prompt_tokens=counts.prompt_tokens,
         cached_tokens=counts.cached_tokens,
@@ -165,7 +166,7 @@ def _of_instructions(pool: Queries, counts: PoolCounts, yields: list[RoundYield]
     opened: set[str] = set()
     new: Counter[int] = Counter()
     total = counts.seeds + counts.generated + counts.imported
-    for number, instruction, flag in told(pool.instructions_by_round(), progress, "reading instructions", total):
+    for number, instruction, flag in told(pool.figures.instructions_by_round(), progress, "reading instructions", total):
         opening = opening_word(instruction)
         if number is not None:
             words.add(instruction)
@@ -187,7 +188,7 @@ def _of_instances(pool: Queries, counts: PoolCounts, progress: Progress) -> dict
     inputs, outputs = Lengths(), Lengths()
     with_instances = empty = 0
     last_task = None
-    for task_id, given, output in told(pool.generated_instances(), progress, "reading instances", counts.instances):
+    for task_id, given, output in told(pool.figures.generated_instances(), progress, "reading instances", counts.instances):
         with_instances += task_id != last_task
         last_task = task_id
         outputs.add(output)
@@ -211,7 +212,7 @@ def _of_instances(pool: Queries, counts: PoolCounts, progress: Progress) -> dict
 def _of_scores(pool: Queries, counts: PoolCounts, progress: Progress) -> dict[str, Any]:
     to_seed, to_any = [0] * BINS, [0] * BINS
     seed_total = any_total = 0.0
-    for seed_score, score in told(pool.decided_scores(), progress, "reading scores", counts.generated):
+    for seed_score, score in told(pool.figures.decided_scores(), progress, "reading scores", counts.generated):
         to_seed[_bin(seed_score)] += 1
         to_any[_bin(score)] += 1
         seed_total += seed_score

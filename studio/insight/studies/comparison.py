@@ -34,8 +34,8 @@ class Comparable:
 def comparable(pool: Queries) -> list[Comparable]:
     """Return the evaluations of which two contestants can be compared, the newest first."""
     found = []
-    for record in pool.evaluations():
-        done = tuple(each for each in pool.contestants(record.id) if each.answered >= record.items)
+    for record in pool.evaluations.all():
+        done = tuple(each for each in pool.evaluations.contestants(record.id) if each.answered >= record.items)
         if len(done) > 1:
             found.append(Comparable(record, done))
     return found
@@ -43,7 +43,7 @@ def comparable(pool: Queries) -> list[Comparable]:
 
 def newest_or_first(pool: Queries, there: Sequence[Comparable]) -> ComparisonPlan | None:
     """Return the plan of the newest comparison, or else of one of all items of the newest of `there`; None where there is neither."""
-    if comparisons := pool.comparisons():
+    if comparisons := pool.comparisons.all():
         return comparisons[0].plan
     if not there:
         return None
@@ -66,10 +66,10 @@ def paired(pool: Queries, evaluation: int | None = None, between: tuple[int, int
     `between` are their numbers in it, from 1 in the order they came; without it the `likely_pair`. Raises PoolError when there is no
     evaluation, UsageError when the choice is not clear.
     """
-    evaluations = pool.evaluations()
+    evaluations = pool.evaluations.all()
     if not evaluations:
         raise PoolError("nothing has been evaluated with this pool yet", "studio evaluate POOL --adapter FILE --against MODEL")
-    there = pool.contestants(pool.evaluation(evaluation).id if evaluation is not None else evaluations[0].id)
+    there = pool.evaluations.contestants(pool.evaluations.get(evaluation).id if evaluation is not None else evaluations[0].id)
     if between is not None:
         if between[0] == between[1] or not all(1 <= number <= len(there) for number in between):
             raise UsageError(f"there are no two contestants {between[0]} and {between[1]}", "studio compare POOL --list shows them")
@@ -82,7 +82,7 @@ def paired(pool: Queries, evaluation: int | None = None, between: tuple[int, int
 
 def plan_for(pool: Queries, pair: Pair, seed: str, size: int | None) -> ComparisonPlan:
     """Return the plan of a comparison of `size` items, None being all. Raises PoolError when one of the two is not done answering."""
-    total = pool.evaluation(pair[0].evaluation_id).items
+    total = pool.evaluations.get(pair[0].evaluation_id).items
     for each in pair:
         if each.answered < total:
             raise PoolError(
@@ -111,15 +111,15 @@ def begin_grading(pool: Queries, comparisons: Comparisons, plan: ComparisonPlan,
 
 def resume_grading(pool: Queries, comparison: ComparisonRecord, rater: str) -> GradingWalk:
     """Go on with a comparison. Of the other raters' grades nothing is read."""
-    return GradingWalk(comparison, rater, pool.comparison_items(comparison.id), pool.gradings(comparison.id, rater))
+    return GradingWalk(comparison, rater, pool.comparisons.items(comparison.id), pool.comparisons.said(comparison.id, rater))
 
 
 def open_comparison(pool: Queries, comparisons: Comparisons, plan: ComparisonPlan) -> ComparisonRecord:
     """Return the comparison of `plan`, drawn now if the pool has none. Raises PoolError."""
-    found = pool.find_comparison(plan)
+    found = pool.comparisons.find(plan)
     if found is None:
         comparisons.add(plan, draw(pool, plan))
-        found = pool.find_comparison(plan)
+        found = pool.comparisons.find(plan)
     assert found is not None
     return found
 
@@ -129,9 +129,9 @@ def draw(pool: Queries, plan: ComparisonPlan) -> list[ComparisonItem]:
 
     Equal answers and plans give equal comparisons. Raises PoolError when there is no such item.
     """
-    first, second = pool.contestant_answers(plan.first), pool.contestant_answers(plan.second)
+    first, second = pool.evaluations.answers(plan.first), pool.evaluations.answers(plan.second)
     both = first.keys() & second.keys()
-    items = [each for each in pool.evaluation_items(pool.contestant(plan.first).evaluation_id) if each.position in both]
+    items = [each for each in pool.evaluations.items(pool.evaluations.contestant(plan.first).evaluation_id) if each.position in both]
     if not items:
         raise PoolError("there is no item that both contestants have answered", "studio evaluate POOL lets them answer")
     chosen = random.Random(f"{plan.seed}/comparison/items").sample(items, min(plan.size, len(items)))

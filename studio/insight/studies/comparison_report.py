@@ -91,14 +91,14 @@ def grading_report(pool: Queries, comparison: ComparisonRecord, *, unblind: bool
 
     Which contestant got which grades is told when every rater who began is done, or with `unblind`. Raises PoolError.
     """
-    items = pool.comparison_items(comparison.id)
-    sheets = {rater: pool.gradings(comparison.id, rater) for rater in pool.graders(comparison.id)}
-    pair = (pool.contestant(comparison.plan.first), pool.contestant(comparison.plan.second))
+    items = pool.comparisons.items(comparison.id)
+    sheets = {rater: pool.comparisons.said(comparison.id, rater) for rater in pool.comparisons.raters(comparison.id)}
+    pair = (pool.evaluations.contestant(comparison.plan.first), pool.evaluations.contestant(comparison.plan.second))
     progress = tuple(progress_of(rater, sheet) for rater, sheet in sheets.items())
     blind = not unblind and is_blind(progress, len(items))
     return GradingReport(
         comparison=comparison,
-        evaluation=pool.evaluation(pair[0].evaluation_id).name,
+        evaluation=pool.evaluations.get(pair[0].evaluation_id).name,
         items=len(items),
         progress=progress,
         blind=blind,
@@ -115,10 +115,10 @@ def is_blind(progress: Sequence[RaterProgress], items: int) -> bool:
 
 def grading_lines(pool: Queries, comparison: ComparisonRecord) -> Iterator[dict[str, Any]]:
     """Yield every grading of a comparison as plain values, rater by rater, each with the item as it was graded."""
-    labels = [pool.contestant(each).contestant.label for each in (comparison.plan.first, comparison.plan.second)]
-    items = pool.comparison_items(comparison.id)
-    for rater in pool.graders(comparison.id):
-        sheet = pool.gradings(comparison.id, rater)
+    labels = [pool.evaluations.contestant(each).contestant.label for each in (comparison.plan.first, comparison.plan.second)]
+    items = pool.comparisons.items(comparison.id)
+    for rater in pool.comparisons.raters(comparison.id):
+        sheet = pool.comparisons.said(comparison.id, rater)
         for item in items:
             if (grading := sheet.get(item.position, UNGRADED)) != UNGRADED:
                 yield _line(comparison, labels, item, rater, grading)

@@ -77,8 +77,8 @@ def sample(pool: Queries, plan: ReviewPlan) -> list[ReviewItem]:
 
     Raises PoolError when there is nothing to draw from.
     """
-    review = pool.find_review(plan)
-    return draw(pool, plan) if review is None else pool.review_items(review.id)
+    review = pool.reviews.find(plan)
+    return draw(pool, plan) if review is None else pool.reviews.items(review.id)
 
 
 def judge_items(
@@ -88,7 +88,7 @@ def judge_items(
 
     Each batch is stored whole, or what came of it. Raises Interrupted after `cancel`, ModelError when the engine fails.
     """
-    known = {(each.instance_id, each.question, each.seen) for each in pool.reader.opinions(judge.id)}
+    known = {(each.instance_id, each.question, each.seen) for each in pool.judges.opinions(judge.id)}
     told = 0
     for start in range(0, len(items), BATCH):
         batch = items[start : start + BATCH]
@@ -96,7 +96,7 @@ def judge_items(
         asked = [(item, question) for question in QUESTIONS for item in batch if (item.instance_id, question, _seen(item)) not in known]
         if asked:
             opinions, failure = _ask(engine, asked, cancel)
-            pool.judgements.add(judge.id, opinions)
+            pool.judges.add(judge.id, opinions)
             told += len(opinions)
             if failure is not None:
                 raise failure
@@ -194,14 +194,14 @@ class JudgeFigures:
 def judge_report(pool: Queries) -> tuple[JudgeFigures, ...]:
     """Compute the figures of every judge of a pool."""
     people: dict[str, dict[tuple[int, str], Rating]] = defaultdict(dict)
-    for each in pool.human_answers():
+    for each in pool.judges.human_answers():
         sheet, place = people[each.rater], (each.instance_id, each.seen)
         # Of an instance that two reviews drew, the newer answer to a question counts; no answer takes none away.
         first, second, third = (
             older if newer is None else newer for newer, older in zip(each.answers, sheet.get(place, BLANK).answers, strict=True)
         )
         sheet[place] = Rating((first, second, third))
-    return tuple(_figures(judge, list(pool.opinions(judge.id)), people) for judge in pool.judges())
+    return tuple(_figures(judge, list(pool.judges.opinions(judge.id)), people) for judge in pool.judges.all())
 
 
 def _figures(judge: JudgeRecord, opinions: Sequence[Opinion], people: Mapping[str, Answers]) -> JudgeFigures:

@@ -52,10 +52,10 @@ def open_review(pool: Queries, reviews: Reviews, plan: ReviewPlan) -> ReviewReco
 
     Raises PoolError when there is nothing to draw from or the pool cannot be written.
     """
-    found = pool.find_review(plan)
+    found = pool.reviews.find(plan)
     if found is None:
         reviews.add(plan, draw(pool, plan))
-        found = pool.find_review(plan)
+        found = pool.reviews.find(plan)
     assert found is not None
     return found
 
@@ -66,7 +66,7 @@ def draw(pool: Queries, plan: ReviewPlan) -> list[ReviewItem]:
     Equal pools and plans give equal samples, in equal order. Each stratum gets its proportional share, so the plain share of answers is
     an estimate for the whole pool. Raises PoolError when there is no such task.
     """
-    frame = pool.task_ids(origin=Origin.GENERATED, with_instances=True)
+    frame = pool.tasks.ids(origin=Origin.GENERATED, with_instances=True)
     if not frame:
         raise PoolError("nothing to review: the pool has no generated tasks with instances yet", "generate some with studio run")
     rng = random.Random(f"{storable(plan.seed)}/review/tasks")
@@ -82,7 +82,7 @@ def strata_of(pool: Queries, strata: Strata) -> Mapping[int, str] | None:
     """Return the stratum of each task by id, in words; None where the sample is not stratified."""
     match strata:
         case Strata.CLASS:
-            return {task: "classification" if flag else "not classification" for task, flag in pool.strata_values(strata)}
+            return {task: "classification" if flag else "not classification" for task, flag in pool.reviews.strata_values(strata)}
         case Strata.ROUND:
             return _bands(pool)
         case Strata.DEPTH:
@@ -95,13 +95,13 @@ def depths(pool: Queries) -> dict[int, int]:
     """Return the generation depth of every task with parents: 1 for children of seeds and imports only, else one more than the deepest."""
     found: dict[int, int] = {}
     # In the order of ids: a parent was in the pool, with a lower id, before its child.
-    for task, parent in pool.parents_of_all():
+    for task, parent in pool.lineage.parent_pairs():
         found[task] = max(found.get(task, 1), found.get(parent, 0) + 1)
     return found
 
 
 def _bands(pool: Queries) -> dict[int, str]:
-    rounds = dict(pool.strata_values(Strata.ROUND))
+    rounds = dict(pool.reviews.strata_values(Strata.ROUND))
     last = max(rounds.values(), default=1)
     width = -(-last // ROUND_BANDS)
 
@@ -128,10 +128,10 @@ def _stratified(frame: array[int], named: Mapping[int, str], size: int, rng: ran
 
 
 def _item(pool: Queries, plan: ReviewPlan, position: int, task_id: int, stratum: str) -> ReviewItem:
-    accepted = [each for each in pool.instances(task_id) if each.verdict is Verdict.ACCEPTED]
+    accepted = [each for each in pool.instances.of_task(task_id) if each.verdict is Verdict.ACCEPTED]
     # Drawn for each task alone: which other tasks are in the sample changes nothing.
     instance = random.Random(f"{storable(plan.seed)}/review/instance/{task_id}").choice(accepted)
-    return ReviewItem(position, task_id, instance.id, stratum, pool.task(task_id).instruction, instance.input, instance.output)
+    return ReviewItem(position, task_id, instance.id, stratum, pool.tasks.get(task_id).instruction, instance.input, instance.output)
 
 
 def positions_of(items: Sequence[ReviewItem]) -> dict[str, list[int]]:
@@ -145,7 +145,7 @@ def positions_of(items: Sequence[ReviewItem]) -> dict[str, list[int]]:
 
 def newest_plan(pool: Queries) -> ReviewPlan:
     """Return the plan of the newest review, or the paper's when there is none yet: 200 tasks."""
-    reviews = pool.reviews()
+    reviews = pool.reviews.all()
     return reviews[0].plan if reviews else ReviewPlan()
 
 
@@ -164,7 +164,7 @@ def begin_reviewing(pool: Queries, reviews: Reviews, plan: ReviewPlan, rater: st
 
 def resume_reviewing(pool: Queries, review: ReviewRecord, rater: str) -> Reviewing:
     """Go on with a review. Of the other raters' answers nothing is read."""
-    return Reviewing(review, rater, pool.review_items(review.id), pool.ratings(review.id, rater))
+    return Reviewing(review, rater, pool.reviews.items(review.id), pool.reviews.said(review.id, rater))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +213,9 @@ class ReviewReport:
 
 def review_report(pool: Queries, review: ReviewRecord) -> ReviewReport:
     """Compute the figures of a review from what its raters have said so far."""
-    items = pool.review_items(review.id)
+    items = pool.reviews.items(review.id)
     everywhere = range(len(items))
-    sheets = {rater: pool.ratings(review.id, rater) for rater in pool.raters(review.id)}
+    sheets = {rater: pool.reviews.said(review.id, rater) for rater in pool.reviews.raters(review.id)}
     return ReviewReport(
         review=review,
         items=len(items),
@@ -254,9 +254,9 @@ def counted_answer(rating: Rating, row: str) -> bool | None:
 
 def rating_lines(pool: Queries, review: ReviewRecord) -> Iterator[dict[str, Any]]:
     """Yield every rating of a review as plain values, rater by rater, each with the item as it was rated."""
-    items = pool.review_items(review.id)
-    for rater in pool.raters(review.id):
-        sheet = pool.ratings(review.id, rater)
+    items = pool.reviews.items(review.id)
+    for rater in pool.reviews.raters(review.id):
+        sheet = pool.reviews.said(review.id, rater)
         for item in items:
             if (rating := sheet.get(item.position, BLANK)) != BLANK:
                 yield _line(review, item, rater, rating)

@@ -27,7 +27,9 @@ from studio.loop.runs import overridden
 from studio.loop.sampling import engine_seed
 from studio.loop.settings import Decoding, Method
 from studio.pool.pool import Pool
-from studio.pool.records import DraftTask, PlannedRequest, RoundRecord, StoredRequest
+from studio.pool.requests import PlannedRequest, StoredRequest
+from studio.pool.rounds import RoundRecord
+from studio.pool.tasks import DraftTask
 from studio.records import Stage
 
 
@@ -55,7 +57,7 @@ class StageContext:
 
     def for_round(self, current: RoundRecord) -> StageContext:
         """The same with the parameters that hold for this round alone, if there are any."""
-        overrides = self.pool.reader.round_overrides(current.id)
+        overrides = self.pool.rounds.overrides(current.id)
         return replace(self, method=overridden(self.method, overrides)) if overrides else self
 
     def note(self, text: str) -> Iterator[Noted]:
@@ -79,14 +81,14 @@ def plan_for_drafts(context: StageContext, current: RoundRecord, stage: Stage, p
     Where an earlier attempt at the stage has stored them already, a person may have added drafts since, or changed their text or the
     parameters: requests are added and, where they were not answered yet, brought up to date.
     """
-    reader = context.pool.reader
-    drafts = reader.drafts(current.id)
-    stored = reader.requests(current.id, stage)
+    reader = context.pool
+    drafts = reader.tasks.drafts(current.id)
+    stored = reader.requests.planned(current.id, stage)
     if not stored:
         requests = [planned(ordinal, draft) for ordinal, draft in enumerate(drafts)]
-        context.pool.plan_requests(current.id, stage, requests, None)
+        context.pool.requests.plan(current.id, stage, requests, None)
         return
-    answered = {each.request_id for each in reader.completions(current.id, stage)}
+    answered = {each.request_id for each in reader.requests.completions(current.id, stage)}
     known = {request.task_id: request for request in stored}
     changed: list[tuple[int, PlannedRequest]] = []
     more: list[PlannedRequest] = []
@@ -99,7 +101,7 @@ def plan_for_drafts(context: StageContext, current: RoundRecord, stage: Stage, p
             if (fresh.prefix, fresh.suffix, fresh.params) != (request.prefix, request.suffix, request.params):
                 changed.append((request.id, fresh))
     if changed or more:
-        context.pool.replan_requests(current.id, stage, changed, more)
+        context.pool.requests.replan(current.id, stage, changed, more)
 
 
 _NO_ANSWER = (FinishReason.CANCELLED, FinishReason.REFUSED)
@@ -119,7 +121,7 @@ def complete(context: StageContext, current: RoundRecord, stage: Stage, next_sta
 
     def store(index: int, completion: Completion) -> None:
         if context.engine.info.is_server and completion.finish_reason not in _NO_ANSWER:
-            context.pool.store_answers(current.id, [(planned[index].id, completion)], None)
+            context.pool.requests.answer(current.id, [(planned[index].id, completion)], None)
             stored.add(index)
 
     come = yield from send(context, stage, [(each.ordinal, each) for each in planned], store)
@@ -131,7 +133,7 @@ def complete(context: StageContext, current: RoundRecord, stage: Stage, next_sta
         raise ModelError(f"the engine answered {len(planned) - missing} of {len(planned)} requests", "run the same command to go on")
     if answers and not stored and all(each.finish_reason is FinishReason.REFUSED for _, each in answers):
         _require_answers(context, current, stage, answers[0][1])
-    context.pool.store_answers(current.id, answers, next_stage)
+    context.pool.requests.answer(current.id, answers, next_stage)
 
 
 def send(
@@ -168,14 +170,16 @@ def send(
 
 def _require_answers(context: StageContext, current: RoundRecord, stage: Stage, refused: Completion) -> None:
     """Raise ModelError unless an earlier session got some answer for the stage: it is not stored, so that it can be asked once more."""
-    if all(each.completion.finish_reason is FinishReason.REFUSED for each in context.pool.reader.completions(current.id, stage)):
+    if all(each.completion.finish_reason is FinishReason.REFUSED for each in context.pool.requests.completions(current.id, stage)):
         raise context.engine.info.no_room(refused.detail)
 
 
 def _open_requests(context: StageContext, current: RoundRecord, stage: Stage) -> list[StoredRequest]:
-    reader = context.pool.reader
-    answered = {each.request_id for each in reader.completions(current.id, stage)}
-    drafts = {draft.task.id for draft in reader.drafts(current.id)}
+    reader = context.pool
+    answered = {each.request_id for each in reader.requests.completions(current.id, stage)}
+    drafts = {draft.task.id for draft in reader.tasks.drafts(current.id)}
     return [
-        each for each in reader.requests(current.id, stage) if each.id not in answered and (each.task_id is None or each.task_id in drafts)
+        each
+        for each in reader.requests.planned(current.id, stage)
+        if each.id not in answered and (each.task_id is None or each.task_id in drafts)
     ]

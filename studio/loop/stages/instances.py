@@ -15,14 +15,17 @@ from studio.loop.parsing import CHOICES, parse_classification, parse_input_first
 from studio.loop.sampling import generator
 from studio.loop.stages.asking import StageContext, complete, plan_for_drafts
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, answer_of
-from studio.pool.records import DecidedInstance, DraftTask, PlannedRequest, RoundRecord, StoredCompletion
+from studio.pool.instances import DecidedInstance
+from studio.pool.requests import PlannedRequest, StoredCompletion
+from studio.pool.rounds import RoundRecord
+from studio.pool.tasks import DraftTask
 from studio.records import Instance, Stage, Task
 
 
 def classify(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Classify the round's drafts. Alpaca's variant has no such stage: nothing is asked and no task counts as classification."""
-    reader = context.pool.reader
-    unanswered = {draft.task.id for draft in reader.drafts(current.id) if draft.task.is_classification is None}
+    reader = context.pool
+    unanswered = {draft.task.id for draft in reader.tasks.drafts(current.id) if draft.task.is_classification is None}
     if context.method.variant == "alpaca":
         answers = [(task_id, False) for task_id in sorted(unanswered)]
     else:
@@ -32,12 +35,12 @@ def classify(context: StageContext, current: RoundRecord) -> Iterator[Event]:
         yield from complete(context, current, Stage.CLASSIFY)
         answers = [
             (stored.task_id, answered(context, stored.completion))
-            for stored in reader.completions(current.id, Stage.CLASSIFY)
+            for stored in reader.requests.completions(current.id, Stage.CLASSIFY)
             if stored.task_id in unanswered
         ]
     for task_id, is_classification in answers:
         yield TaskClassified(task_id, is_classification)
-    context.pool.record_classifications(current.id, answers, Stage.INSTANCES)
+    context.pool.tasks.classify(current.id, answers, Stage.INSTANCES)
 
 
 def answered(context: StageContext, completion: Completion) -> bool:
@@ -63,18 +66,18 @@ _FEW = 3
 
 def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Write and decide the instances of the round's drafts. A task left with none stays in the pool but not in the data."""
-    reader = context.pool.reader
-    drafts = reader.drafts(current.id)
+    reader = context.pool
+    drafts = reader.tasks.drafts(current.id)
     if any(draft.task.is_classification is None for draft in drafts):
         # A person accepted some of them after their round was classified.
         yield from classify(context, current)
-        drafts = reader.drafts(current.id)
+        drafts = reader.tasks.drafts(current.id)
     if context.method.variant == "alpaca":
         decided = [each for ordinal, draft in enumerate(drafts) for each in _of_triple(context, current, ordinal, draft)]
     else:
         plan_for_drafts(context, current, Stage.INSTANCES, lambda ordinal, draft: instances_request(context, current, ordinal, draft.task))
         yield from complete(context, current, Stage.INSTANCES)
-        completions = reader.completions(current.id, Stage.INSTANCES)
+        completions = reader.requests.completions(current.id, Stage.INSTANCES)
         if any(answer_of(each.completion, keep_thoughts=context.method.keep_thoughts).thought for each in completions):
             yield from context.note(MODEL_THINKS)
         labels_first = {draft.task.id: bool(draft.task.is_classification) for draft in drafts}
@@ -88,7 +91,7 @@ def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Eve
         yield from context.note(NO_INSTANCES)
     for each in decided:
         yield InstanceDecided(each.task_id, Instance(each.input, each.output), each.verdict, each.reason)
-    context.pool.record_instances(current.id, decided, Stage.COMMIT)
+    context.pool.instances.record(current.id, decided, Stage.COMMIT)
 
 
 def instances_request(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
@@ -143,7 +146,7 @@ def _decide_instances(
 
 def commit(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Commit the round and sum it up."""
-    context.pool.commit_round(current.id)
-    brought = context.pool.reader.round_result(current.id)
-    generated = context.pool.reader.generated()
+    context.pool.rounds.commit(current.id)
+    brought = context.pool.rounds.result(current.id)
+    generated = context.pool.figures.generated()
     yield RoundFinished(current.number, brought.accepted, brought.rejected, brought.instances, generated)

@@ -18,13 +18,15 @@ from studio.loop.sampling import generator, in_context_tasks
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, answer_of, first_mark
-from studio.pool.records import DecidedCandidate, PlannedRequest, RoundRecord
+from studio.pool.candidates import DecidedCandidate
+from studio.pool.requests import PlannedRequest
+from studio.pool.rounds import RoundRecord
 from studio.records import Origin, Stage, Task, TaskState, Verdict
 
 
 def sample(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Plan the round's instruction requests, each from its own draw of in-context tasks."""
-    context.pool.plan_requests(current.id, Stage.INSTRUCTIONS, plan_instructions(context, current), Stage.INSTRUCTIONS)
+    context.pool.requests.plan(current.id, Stage.INSTRUCTIONS, plan_instructions(context, current), Stage.INSTRUCTIONS)
     yield from ()
 
 
@@ -48,11 +50,11 @@ def to_draw_from(context: StageContext) -> tuple[array[int], array[int]]:
     With `classification_only` these are the tasks known to be classification. Tasks of which it is unknown, as imports often are, are
     drawn as well where those do not fill a prompt.
     """
-    method, reader = context.method, context.pool.reader
+    method, reader = context.method, context.pool
 
     def drawn_from(*, only: bool, unknown: bool = False) -> tuple[array[int], array[int]]:
         seeds, others, imported = (
-            reader.task_ids(
+            reader.tasks.ids(
                 origin=origin,
                 classification_only=only,
                 classification_unknown=unknown,
@@ -80,7 +82,7 @@ def may_stand(context: StageContext, task: Task) -> bool:
 def instruction_request(context: StageContext, current: RoundRecord, ordinal: int, parents: tuple[int, ...]) -> PlannedRequest:
     """The instruction request with these in-context tasks."""
     method = context.method
-    tasks = context.pool.reader.tasks(parents)
+    tasks = context.pool.tasks.many(parents)
     if method.variant == "alpaca":
         template, filling = "triples", numbered_triples(tasks)
     else:
@@ -119,10 +121,10 @@ class _Candidate:
 
 def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Decide all candidates of the round, in the order of the requests; an accepted one counts for those after it at once."""
-    reader = context.pool.reader
-    first = {request.id: len(request.parents) + 1 for request in reader.requests(current.id, Stage.INSTRUCTIONS)}
+    reader = context.pool
+    first = {request.id: len(request.parents) + 1 for request in reader.requests.planned(current.id, Stage.INSTRUCTIONS)}
     candidates: list[_Candidate] = []
-    for stored in reader.completions(current.id, Stage.INSTRUCTIONS):
+    for stored in reader.requests.completions(current.id, Stage.INSTRUCTIONS):
         answer = answer_of(stored.completion, keep_thoughts=context.method.keep_thoughts)
         if answer.thought:
             yield from context.note(MODEL_THINKS)
@@ -134,7 +136,7 @@ def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[E
     decided: list[DecidedCandidate] = []
     try:
         yield from _decide_candidates(context, candidates, decided)
-        context.pool.record_candidates(current.id, decided, Stage.CLASSIFY)
+        context.pool.candidates.record(current.id, decided, Stage.CLASSIFY)
     except BaseException:
         # Nothing of the stage is stored: it is done again, and no candidate may be compared with itself then.
         for each in decided:
@@ -145,7 +147,7 @@ def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[E
 
 def _decide_candidates(context: StageContext, candidates: Sequence[_Candidate], decided: list[DecidedCandidate]) -> Iterator[Event]:
     batch = context.index.batch([candidate.parsed.text for candidate in candidates])
-    next_id = context.pool.next_task_id()
+    next_id = context.pool.tasks.next_id()
     for position, candidate in enumerate(candidates):
         parsed = candidate.parsed
         novelty = batch.novelty(position)

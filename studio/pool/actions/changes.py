@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from studio.pool.core.database import Database
 from studio.pool.core.files import now
-from studio.pool.records import PlannedRequest
-from studio.pool.writes import insert_requests
+from studio.pool.requests import PlannedRequest, insert_requests
 from studio.records import Decider, Stage
 
 
@@ -35,10 +34,9 @@ def swap_attempts(database: Database, round_id: int, attempt: int) -> set[int]:
 
     What was asked for by hand, which has ordinals below 0, stays where it is: it is not part of the round's own walk.
     """
-    stage, overrides = database.execute("SELECT stage, overrides FROM rounds WHERE id = ?", (round_id,)).fetchone()
-    (text,) = database.execute("SELECT kept FROM rounds WHERE id = ? AND stage = 'superseded'", (attempt,)).fetchone()
-    coming: Mapping[str, Any] = json.loads(text)
-    rows = database.execute("SELECT id, state, compared FROM tasks WHERE round_id = ?", (round_id,)).fetchall()
+    [(stage, overrides)] = database.rows("SELECT stage, overrides FROM rounds WHERE id = ?", (round_id,))
+    coming: Mapping[str, Any] = json.loads(database.value("SELECT kept FROM rounds WHERE id = ? AND stage = 'superseded'", (attempt,)))
+    rows = database.rows("SELECT id, state, compared FROM tasks WHERE round_id = ?", (round_id,))
     going = {"stage": stage, "overrides": overrides, "tasks": {str(task_id): [state, compared] for task_id, state, compared in rows}}
     # Places are taken once: the requests of the one wait under a number that no round has, until those of the other have passed.
     for left, entered in ((round_id, -attempt), (attempt, round_id), (-attempt, attempt)):
@@ -51,6 +49,7 @@ def swap_attempts(database: Database, round_id: int, attempt: int) -> set[int]:
     return {int(task_id) for task_id in (*coming["tasks"], *going["tasks"])}
 
 
+_QUESTIONS = ("instruction_valid", "input_appropriate", "output_acceptable")
 LIVE = "live"
 """In changes, the state of a task that is not retired: a draft while its round is unfinished, active else."""
 
@@ -61,13 +60,24 @@ ROWS: Mapping[str, frozenset[str]] = {
 }
 """The tables and columns that changes may name; they go into SQL as they are."""
 
-LISTS: Mapping[str, tuple[str, ...]] = {
-    "neighbours": ("candidate_id", "rank", "task_id", "score"),
-    "request_parents": ("request_id", "position", "task_id"),
-    "task_tags": ("task_id", "place", "tag"),
-    "task_notes": ("task_id", "place", "note"),
+
+class OrderedList(NamedTuple):
+    """A table of lists: the columns that say whose list it is, that of the place within it, and the values."""
+
+    owner: tuple[str, ...]
+    place: str
+    values: tuple[str, ...]
+
+
+LISTS: Mapping[str, OrderedList] = {
+    "neighbours": OrderedList(("candidate_id",), "rank", ("task_id", "score")),
+    "request_parents": OrderedList(("request_id",), "position", ("task_id",)),
+    "task_tags": OrderedList(("task_id",), "place", ("tag",)),
+    "task_notes": OrderedList(("task_id",), "place", ("note",)),
+    "ratings": OrderedList(("review_id", "position", "rater_id"), "", (*_QUESTIONS, "skipped", "note")),
+    "grades": OrderedList(("comparison_id", "position", "rater_id"), "", ("first_grade", "second_grade", "skipped", "note")),
 }
-"""Tables of ordered lists: the column of the owner, the column of the place, and the values."""
+"""Without a place there is one entry at most."""
 
 _DECISION = "verdict, reason, score, nearest_task_id, seed_score, mean_score, decided_by, edited"
 
@@ -87,7 +97,7 @@ class ListChange:
     """The whole list of one owner, each entry without its place."""
 
     table: str
-    owner: int
+    owner: Sequence[int]
     before: Sequence[Sequence[Any]]
     after: Sequence[Sequence[Any]]
 
@@ -149,7 +159,7 @@ def targets(change: Change) -> list[tuple[str, int]]:
         case RowChange(table, row_id):
             return [(table, row_id)]
         case ListChange(table, owner):
-            return [(_TARGETS[table], owner)]
+            return [(_TARGETS[table], owner[0])] if table in _TARGETS else []
         case DecisionChange(candidate_id):
             return [("candidates", candidate_id)]
         case ParametersChange(round_id):
@@ -189,17 +199,23 @@ def set_row(database: Database, table: str, row_id: int, values: Mapping[str, An
         raise ValueError(f"{table} has no row {row_id}")
 
 
-def set_list(database: Database, table: str, owner: int, entries: Sequence[Sequence[Any]]) -> None:
+def set_list(database: Database, table: str, owner: Sequence[int], entries: Sequence[Sequence[Any]]) -> None:
     """Put `entries` in the place of the owner's list."""
     columns = LISTS[table]
-    database.execute(f"DELETE FROM {table} WHERE {columns[0]} = ?", (owner,))
-    database.insert(table, columns, ((owner, place, *entry) for place, entry in enumerate(entries)))
+    database.execute(f"DELETE FROM {table} WHERE {_of_owner(columns)}", owner)
+    whose = dict(zip(columns.owner, owner, strict=True))
+    places = ({columns.place: place} if columns.place else {} for place in range(len(entries)))
+    rows = ({**whose, **place, **dict(zip(columns.values, entry, strict=True))} for place, entry in zip(places, entries, strict=True))
+    database.insert(table, rows)
+
+
+def _of_owner(columns: OrderedList) -> str:
+    return " AND ".join(f"{column} = ?" for column in columns.owner)
 
 
 def live_state(database: Database, task_id: int) -> str:
     """Return the state of a task that is not retired."""
-    sql = "SELECT 1 FROM tasks JOIN rounds ON rounds.id = round_id WHERE tasks.id = ? AND rounds.stage NOT IN ('done', 'superseded')"
-    return "draft" if database.execute(sql, (task_id,)).fetchone() else "active"
+    return "draft" if _exists(database, "tasks JOIN open_round ON open_round.id = round_id WHERE tasks.id = ?", task_id) else "active"
 
 
 def blocked(database: Database, change: Change) -> bool:
@@ -208,20 +224,28 @@ def blocked(database: Database, change: Change) -> bool:
         case ParametersChange(round_id, stage):
             return not _exists(database, "rounds WHERE id = ? AND stage = ?", round_id, stage)
         case AttemptChange(round_id):
-            return not _exists(database, "rounds WHERE id = ? AND stage NOT IN ('done', 'superseded')", round_id)
-        case RowChange("requests", request_id) | ListChange("request_parents", request_id):
+            return not _exists(database, "open_round WHERE id = ?", round_id)
+        case RowChange("requests", request_id) | ListChange("request_parents", [request_id]):
             # A request that was answered stays what it was when it was asked.
             pending = "rounds.stage = 'instructions' AND requests.id NOT IN (SELECT request_id FROM completions)"
             return not _exists(database, f"requests JOIN rounds ON rounds.id = round_id WHERE requests.id = ? AND {pending}", request_id)
-        case RowChange("tasks", task_id):
-            return _exists(database, "tasks JOIN rounds ON rounds.id = round_id WHERE tasks.id = ? AND stage = 'superseded'", task_id)
-        case DecisionChange(candidate_id) | ListChange("neighbours", candidate_id):
-            origin = "candidates JOIN requests ON requests.id = request_id JOIN rounds ON rounds.id = round_id"
-            return _exists(database, f"{origin} WHERE candidates.id = ? AND rounds.stage = 'superseded'", candidate_id)
-        case RowChange("instances", instance_id):
-            origin = "instances JOIN tasks ON tasks.id = task_id JOIN rounds ON rounds.id = round_id"
-            return _exists(database, f"{origin} WHERE instances.id = ? AND stage = 'superseded'", instance_id)
+        case RowChange("tasks" | "instances", row_id):
+            return superseded(database, change.table, row_id) is not None
+        case DecisionChange(candidate_id) | ListChange("neighbours", [candidate_id]):
+            return superseded(database, "candidates", candidate_id) is not None
     return False
+
+
+def superseded(database: Database, table: str, row_id: int) -> int | None:
+    """Return the number of the round whose superseded attempt a task, candidate or instance belongs to, None where it stands."""
+    source = {
+        "tasks": "tasks",
+        "candidates": "candidates JOIN requests ON requests.id = request_id",
+        "instances": "instances JOIN tasks ON tasks.id = task_id",
+    }[table]
+    sql = f"SELECT number FROM {source} JOIN rounds ON rounds.id = round_id WHERE {table}.id = ? AND rounds.stage = 'superseded'"
+    number: int | None = database.value(sql, (row_id,))
+    return number
 
 
 def _exists(database: Database, source: str, *values: object) -> bool:
@@ -248,32 +272,29 @@ class Journal:
 
     def row(self, table: str, row_id: int, values: Mapping[str, Any]) -> None:
         """Set some values of a row. A task's state may be `LIVE`."""
-        columns = list(values)
-        found = self._database.execute(f"SELECT {', '.join(columns)} FROM {table} WHERE id = ?", (row_id,)).fetchone()
-        before = dict(zip(columns, found, strict=True))
+        before = dict(self._database.execute(f"SELECT {', '.join(values)} FROM {table} WHERE id = ?", (row_id,)).fetchone())
         if before.get("state") in ("draft", "active"):
             before["state"] = LIVE
         self._do(RowChange(table, row_id, before, dict(values)))
 
-    def list(self, table: str, owner: int, entries: Sequence[Sequence[Any]]) -> None:
+    def list(self, table: str, owner: Sequence[int], entries: Sequence[Sequence[Any]]) -> None:
         """Put `entries` in the place of the owner's list."""
-        key, place, *columns = LISTS[table]
-        sql = f"SELECT {', '.join(columns)} FROM {table} WHERE {key} = ? ORDER BY {place}"
-        before = [list(entry) for entry in self._database.execute(sql, (owner,))]
-        self._do(ListChange(table, owner, before, [list(entry) for entry in entries]))
+        columns = LISTS[table]
+        order = f" ORDER BY {columns.place}" if columns.place else ""
+        sql = f"SELECT {', '.join(columns.values)} FROM {table} WHERE {_of_owner(columns)}{order}"
+        before = [[*entry] for entry in self._database.execute(sql, owner)]
+        self._do(ListChange(table, owner, before, [[*entry] for entry in entries]))
 
     def decision(self, candidate_id: int, values: Mapping[str, Any]) -> None:
         """Append a person's decision of a candidate."""
-        (before,) = self._database.execute("SELECT max(id) FROM decisions WHERE candidate_id = ?", (candidate_id,)).fetchone()
-        row = {"candidate_id": candidate_id, **values, "decided_by": Decider.HUMAN.value, "decided_at": now(), "action_id": self.action_id}
-        places = ", ".join("?" * len(row))
-        sql = f"INSERT INTO decisions ({', '.join(row)}) VALUES ({places}) RETURNING id"
-        (after,) = self._database.execute(sql, tuple(row.values())).fetchone()
+        before = self._database.value("SELECT max(id) FROM decisions WHERE candidate_id = ?", (candidate_id,))
+        row = {"candidate_id": candidate_id, **values, "decided_by": Decider.HUMAN, "decided_at": now(), "action_id": self.action_id}
+        after = self._database.insert_row("decisions", row)
         self.changes.append(DecisionChange(candidate_id, before, after))
 
     def parameters(self, round_id: int, overrides: str | None) -> None:
         """Set the parameters that hold for one round."""
-        stage, before = self._database.execute("SELECT stage, overrides FROM rounds WHERE id = ?", (round_id,)).fetchone()
+        [(stage, before)] = self._database.rows("SELECT stage, overrides FROM rounds WHERE id = ?", (round_id,))
         self._do(ParametersChange(round_id, stage, before, overrides))
 
     def attempt(self, round_id: int, attempt: int) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from studio.engine.api import Completion
-from studio.pool.records import DecidedInstance, PlannedRequest
+from studio.pool.instances import DecidedInstance
+from studio.pool.requests import PlannedRequest
 from studio.records import Novelty, Stage, Verdict
 
 
@@ -35,19 +36,6 @@ class Effect:
 
     words: str
     tasks: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ActionRecord:
-    """One action. `round` is the number of the round that was open then, `stage` the stage it was at; `at` is an ISO 8601 time in UTC."""
-
-    id: int
-    kind: str
-    words: str
-    round: int | None
-    stage: str | None
-    state: ActionState
-    at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +80,3 @@ class MoreInstances:
     requests: tuple[HandRequest, ...]
     instances: tuple[DecidedInstance, ...]
     is_classification: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedTask:
-    """What the novelty index has to know of a task; `compared` says whether it belongs there at all."""
-
-    id: int
-    instruction: str
-    is_seed: bool
-    compared: bool

@@ -5,10 +5,14 @@ from __future__ import annotations
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
+from enum import Enum
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from studio.errors import PoolError, UsageError
 from studio.paths import shown
@@ -89,25 +93,38 @@ def explained(path: Path) -> Iterator[None]:
         raise explain(error, path) from error
 
 
-__all__ = ["SqliteUtils"]
-
-# sqlite-utils imports pandas where it finds it, which takes two seconds, only to recognise its types among inserted values.
-_hide = "pandas" not in sys.modules
-if _hide:
-    sys.modules["pandas"] = None  # type: ignore[assignment]
-try:
-    from sqlite_utils import Database as SqliteUtils
-finally:
-    if _hide:
-        del sys.modules["pandas"]
-
-
 BUSY_SECONDS = 5.0
 """How long SQLite waits for a lock of another program before it gives up."""
 
-Row = tuple[Any, ...]
+Row = sqlite3.Row
+"""A row whose values have names: `row["name"]`."""
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+T = TypeVar("T")
+_STREAMED = 10_000
 
 _NO_SHARED_MEMORY = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
+
+
+def record_of(kind: type[T], row: Row | Mapping[str, Any], **more: Any) -> T:
+    """Return a record whose fields are the columns of `row` of the same names, and what is given besides.
+
+    Enumerations and truth values become what the fields say; columns that are no fields are left alone.
+    """
+    return kind(**{name: convert(row[name]) for name, convert in _fields(cast(Any, kind), tuple(row.keys())) if name not in more}, **more)
+
+
+@cache
+def _fields(kind: Any, columns: tuple[str, ...]) -> list[tuple[str, Callable[[Any], Any]]]:
+    hints = get_type_hints(kind)
+    return [(each.name, _converter(hints[each.name])) for each in fields(kind) if each.name in columns]
+
+
+def _converter(hint: Any) -> Callable[[Any], Any]:
+    for each in get_args(hint) or (hint,):
+        if isinstance(each, type) and (each is bool or issubclass(each, Enum)):
+            return lambda value: None if value is None else each(value)
+    return lambda value: value
 
 
 class Database:
@@ -123,42 +140,82 @@ class Database:
         self.writable = writable
         self._lock = threading.RLock()
         self._connection = connection
-        # Plugins of other tools have no business in a pool.
-        self._tables = SqliteUtils(connection, execute_plugins=False)
+        connection.row_factory = sqlite3.Row
         self._file = _identity(path)
 
     @property
     def connection(self) -> sqlite3.Connection:
         return self._connection
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Return all rows of a query. Raises PoolError when the pool cannot be read."""
+    @cached_property
+    def _tables(self) -> Any:
+        # Only what writes waits for the import. Plugins of other tools have no business in a pool.
+        return _sqlite_utils().Database(self._connection, execute_plugins=False)
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Return all rows of a query. Raises PoolError when the pool cannot be read, as all that reads does."""
         with explained(self.path):
             return self._connection.execute(sql, parameters).fetchall()
 
-    def row(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        """Return the first row of a query, or None. Raises PoolError when the pool cannot be read."""
+    def row(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """Return the first row of a query, or None."""
         with explained(self.path):
             row: Row | None = self._connection.execute(sql, parameters).fetchone()
             return row
 
-    def insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Insert `rows` into `table`, many in a statement; only within `transaction`, which alone commits."""
-        if not self._connection.in_transaction:
-            raise RuntimeError("insert outside of a transaction")
+    def value(self, sql: str, parameters: Parameters = ()) -> Any:
+        """Return the first column of the first row of a query, or None."""
+        row = self.row(sql, parameters)
+        return None if row is None else row[0]
 
-        def with_header() -> Iterator[list[Any]]:
-            # sqlite-utils takes the column names as the first row.
-            yield list(columns)
-            for row in rows:
-                yield list(row)
+    def records(self, kind: type[T], sql: str, parameters: Parameters = ()) -> list[T]:
+        """Return the rows of a query as records, each field from the column of its name."""
+        return [record_of(kind, row) for row in self.rows(sql, parameters)]
 
-        self._tables.table(table).insert_all(with_header())
+    def record(self, kind: type[T], sql: str, parameters: Parameters = ()) -> T | None:
+        """Return the first row of a query as a record, or None."""
+        row = self.row(sql, parameters)
+        return None if row is None else record_of(kind, row)
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query as plain tuples, in constant memory."""
+        with explained(self.path):
+            cursor = self._connection.cursor()
+            cursor.row_factory = None
+            cursor.execute(sql, parameters)
+            while rows := cursor.fetchmany(_STREAMED):
+                yield from rows
+
+    def ids(self, sql: str, parameters: Parameters = ()) -> array[int]:
+        """Return the first column of a query: 8 bytes each, so a million is no burden."""
+        return array("q", (row[0] for row in self.stream(sql, parameters)))
+
+    def insert(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert `rows`, values by column, many in a statement; only within `transaction`, which alone commits."""
+        self._require_transaction()
+        self._tables.table(table).insert_all(rows)
+
+    def insert_row(self, table: str, values: Mapping[str, Any]) -> int:
+        """Insert one row and return its id; only within `transaction`."""
+        found = self.insert_new(table, values, "")
+        assert found is not None
+        return found
+
+    def insert_new(self, table: str, values: Mapping[str, Any], otherwise: str = "ON CONFLICT DO NOTHING") -> int | None:
+        """Insert one row and return its number; None where it is there already. Only within `transaction`."""
+        places = ", ".join("?" * len(values))
+        sql = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places}) {otherwise}"
+        cursor = self.execute(sql, tuple(values.values()))
+        return cursor.lastrowid if cursor.rowcount == 1 else None
+
+    def lookup(self, table: str, unique: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> int:
+        """Return the id of the row that has the values of `unique`, made with those of `more` when there is none; in a transaction."""
+        self._require_transaction()
+        return int(self._tables.table(table).lookup(dict(unique), dict(more or {})))
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Execute a writing statement; only within `transaction`."""
-        if not self._connection.in_transaction:
-            raise RuntimeError("write outside of a transaction")
+        self._require_transaction()
         return self._connection.execute(sql, parameters)
 
     @contextmanager
@@ -196,8 +253,7 @@ class Database:
 
     def use_wal(self) -> None:
         """Switch to the WAL journal where another tool has switched it off. Raises PoolError where the file system cannot do it."""
-        row = self.row("PRAGMA journal_mode = WAL")
-        if row != ("wal",):
+        if self.value("PRAGMA journal_mode = WAL") != "wal":
             raise PoolError(f"pool {shown(self.path)} cannot be switched to WAL", "keep the pool on a local disk")
 
     def optimize(self) -> None:
@@ -210,6 +266,10 @@ class Database:
         """Close the connection. Safe to call twice."""
         self._connection.close()
 
+    def _require_transaction(self) -> None:
+        if not self._connection.in_transaction:
+            raise RuntimeError("write outside of a transaction")
+
     def _check_writable(self) -> None:
         if self._connection.in_transaction:
             raise RuntimeError("a transaction within a transaction")
@@ -220,6 +280,19 @@ class Database:
                 f"pool {shown(self.path)} was moved, deleted or replaced while it was open",
                 "move it back together with its -wal file, then run the same command again",
             )
+
+
+def _sqlite_utils() -> Any:
+    """Return sqlite-utils, imported without pandas: it would import that where it finds it, for two seconds, to know its types."""
+    hide = "pandas" not in sys.modules
+    if hide:
+        sys.modules["pandas"] = None  # type: ignore[assignment]
+    try:
+        import sqlite_utils
+    finally:
+        if hide:
+            del sys.modules["pandas"]
+    return sqlite_utils
 
 
 def connect_writable(path: Path) -> Database:
@@ -289,8 +362,8 @@ CHUNK = 500
 """How many ids one query asks for; SQLite takes 999 parameters at least."""
 
 
-class Reader:
-    """Reads through one connection, its own or the writer's."""
+class Entity:
+    """One kind of thing in a pool: read through any connection, written through the writer's."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

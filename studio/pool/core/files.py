@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from filelock import FileLock, Timeout
 from studio.errors import PoolError, PoolInUse
 from studio.paths import shown
 from studio.pool.core.database import Database, connect_readable, connect_writable
-from studio.pool.records import WriterRecord
 
 APPLICATION_ID = 0x53495331
 """SQLite's `application_id` of a pool: the bytes `SIS1`."""
@@ -115,11 +115,20 @@ class WriterLock:
         self._lock.release()
 
 
+@dataclass(frozen=True, slots=True)
+class WriterRecord:
+    """Who has a pool open for writing; `since` is an ISO 8601 time in UTC."""
+
+    pid: int
+    host: str
+    since: str
+
+
 def sign(database: Database) -> None:
     """Write down that this process writes the pool; call with the lock held."""
     with database.transaction():
         database.execute("DELETE FROM writer")
-        database.insert("writer", ("id", "pid", "host", "since"), [(1, os.getpid(), socket.gethostname(), now())])
+        database.insert_row("writer", {"id": 1, "pid": os.getpid(), "host": socket.gethostname(), "since": now()})
 
 
 def sign_off(database: Database) -> None:
@@ -130,8 +139,7 @@ def sign_off(database: Database) -> None:
 
 def holder(database: Database) -> WriterRecord | None:
     """Return who signed last and has not signed off: the present writer, or one that was killed."""
-    row = database.row("SELECT pid, host, since FROM writer")
-    return WriterRecord(*row) if row else None
+    return database.record(WriterRecord, "SELECT pid, host, since FROM writer")
 
 
 def _held(path: Path) -> PoolInUse:
@@ -158,8 +166,7 @@ def checked(database: Database) -> Database:
     """
     path = database.path
     try:
-        row = database.row("PRAGMA user_version")
-        _check_version(path, int(row[0]) if row else 0)
+        _check_version(path, database.value("PRAGMA user_version"))
         if not database.row("SELECT 1 FROM sqlite_master WHERE name = 'tasks'"):
             raise PoolError(f"pool {shown(path)} is damaged: its tables are missing", "restore it from a copy, or name another file")
         database.row("SELECT count(*) FROM tasks WHERE id = 0")

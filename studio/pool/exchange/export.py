@@ -237,7 +237,7 @@ def sample_records(source: Queries, options: ExportOptions, count: int) -> list[
     """
     chosen = find_format(options.format)
     found: list[str] = []
-    with closing(source.export_tasks(options.include_seeds, options.keep, made=chosen.made)) as tasks:
+    with closing(source.stream.export_tasks(options.include_seeds, options.keep, made=chosen.made)) as tasks:
         for task in tasks:
             for file, record in chosen.records(task):
                 shown: dict[str, Any] = dict(record)

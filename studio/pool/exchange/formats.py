@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from studio.errors import UsageError, nearest_name
-from studio.pool.records import Exchange, ExportTask
+from studio.pool.stream import Exchange, ExportTask
 from studio.pool.studies.reviews import ALL, Keep
 from studio.records import Instance, Origin
 
@@ -16,7 +16,7 @@ Record = Mapping[str, object]
 
 
 class Source(Protocol):
-    """What an export asks of a pool; `studio.pool.pool.Queries` is one."""
+    """What an export asks of a pool; `studio.pool.stream.Stream` is one."""
 
     def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Iterator[ExportTask]: ...
 

@@ -23,7 +23,7 @@ _PROGRESS = 500
 
 
 class Writer(Protocol):
-    """What importing asks of a pool; `studio.pool.pool.Pool` is one."""
+    """What importing asks of a pool; `studio.pool.tasks.Tasks` is one."""
 
     def importing(self, origin: Origin) -> AbstractContextManager[TaskImport]: ...
 

@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from studio.errors import PoolError
-from studio.pool.core.database import Reader, Row
+from studio.pool.core.database import Row, record_of
 from studio.pool.core.files import now
-from studio.pool.studies.sheets import Said, Sheets, raters_of, said
+from studio.pool.studies.sheets import Said, Sheets
 from studio.text import storable
 
 
@@ -75,34 +75,62 @@ class Grading(Said[Grade]):
 UNGRADED = Grading()
 
 
+_COMPARISON = "SELECT *, first_contestant_id AS first, second_contestant_id AS second FROM comparisons"
+
+
 class Comparisons(Sheets[Grading]):
-    """The write side of the comparisons of one pool."""
+    """The blind comparisons of a pool."""
 
     study = "comparison"
-    items = "comparison_items"
-    ratings = "grades"
-    steps = "grade_steps"
+    item_table = "comparison_items"
+    rating_table = "grades"
     columns = ("first_grade", "second_grade", "skipped", "note")
+
+    def all(self) -> list[ComparisonRecord]:
+        """Return all comparisons, the newest first."""
+        return [_comparison(row) for row in self._database.rows(f"{_COMPARISON} ORDER BY id DESC")]
+
+    def find(self, plan: ComparisonPlan) -> ComparisonRecord | None:
+        """Return the comparison of this plan, None while it is not drawn."""
+        sql = f"{_COMPARISON} WHERE first_contestant_id = ? AND second_contestant_id = ? AND seed = ? AND size = ?"
+        row = self._database.row(sql, (plan.first, plan.second, storable(plan.seed), plan.size))
+        return None if row is None else _comparison(row)
+
+    def items(self, comparison_id: int) -> list[ComparisonItem]:
+        """Return the items of a comparison in their order; positions count from 0."""
+        sql = "SELECT * FROM comparison_items WHERE comparison_id = ? ORDER BY position"
+        rows = self._database.rows(sql, (comparison_id,))
+        return [record_of(ComparisonItem, row, answers=(row["first_answer"], row["second_answer"])) for row in rows]
 
     def add(self, plan: ComparisonPlan, items: Sequence[ComparisonItem]) -> int:
         """Store a comparison and return its id. Raises PoolError when the pool has it already."""
         database = self._database
         with database.transaction():
-            sql = (
-                "INSERT INTO comparisons (first_contestant_id, second_contestant_id, seed, size, created_at) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING RETURNING id"
-            )
-            row = database.execute(sql, (plan.first, plan.second, storable(plan.seed), plan.size, now())).fetchone()
-            if row is None:
+            contestants = {"first_contestant_id": plan.first, "second_contestant_id": plan.second}
+            values = {**contestants, "seed": storable(plan.seed), "size": plan.size, "created_at": now()}
+            comparison_id = database.insert_new("comparisons", values)
+            if comparison_id is None:
                 raise PoolError("this comparison has been drawn already", "go on with it, or choose another seed")
-            columns = ("comparison_id", "position", "item", "instruction", "input", "first_answer", "second_answer", "swapped")
-            database.insert("comparison_items", columns, ((row[0], *_item_values(item)) for item in items))
-        return int(row[0])
+            rows = (
+                {
+                    "comparison_id": comparison_id,
+                    "position": each.position,
+                    "item": each.item,
+                    "swapped": each.swapped,
+                    "instruction": storable(each.instruction),
+                    "input": storable(each.input),
+                    "first_answer": storable(each.answers[0]),
+                    "second_answer": storable(each.answers[1]),
+                }
+                for each in items
+            )
+            database.insert("comparison_items", rows)
+        return comparison_id
 
     @staticmethod
     def as_values(rating: Grading) -> list[Any]:
         """Return a grading as the values of `columns`."""
-        return [*(None if grade is None else grade.value for grade in rating.answers), int(rating.skipped), storable(rating.note)]
+        return [*rating.answers, rating.skipped, storable(rating.note)]
 
     @staticmethod
     def rating_of(values: Sequence[Any] | None) -> Grading:
@@ -113,49 +141,5 @@ class Comparisons(Sheets[Grading]):
         return Grading((first and Grade(first), second and Grade(second)), bool(skipped), note)
 
 
-def _item_values(item: ComparisonItem) -> tuple[Any, ...]:
-    texts = (storable(item.instruction), storable(item.input), *map(storable, item.answers))
-    return (item.position, item.item, *texts, int(item.swapped))
-
-
-_COMPARISON = "SELECT id, first_contestant_id, second_contestant_id, seed, size, created_at FROM comparisons"
-
-
-class ComparisonQueries(Reader):
-    """What the comparison screen and its report are made of."""
-
-    def comparisons(self) -> list[ComparisonRecord]:
-        """Return all comparisons, the newest first."""
-        return [_comparison(row) for row in self._database.rows(f"{_COMPARISON} ORDER BY id DESC")]
-
-    def find_comparison(self, plan: ComparisonPlan) -> ComparisonRecord | None:
-        """Return the comparison of this plan, None while it is not drawn."""
-        row = self._database.row(
-            f"{_COMPARISON} WHERE first_contestant_id = ? AND second_contestant_id = ? AND seed = ? AND size = ?",
-            (plan.first, plan.second, storable(plan.seed), plan.size),
-        )
-        return None if row is None else _comparison(row)
-
-    def comparison_items(self, comparison_id: int) -> list[ComparisonItem]:
-        """Return the items of a comparison in their order; positions count from 0."""
-        sql = (
-            "SELECT position, item, instruction, input, first_answer, second_answer, swapped"
-            " FROM comparison_items WHERE comparison_id = ? ORDER BY position"
-        )
-        return [
-            ComparisonItem(position, item, instruction, given, (first, second), bool(swapped))
-            for position, item, instruction, given, first, second, swapped in self._database.rows(sql, (comparison_id,))
-        ]
-
-    def graders(self, comparison_id: int) -> list[str]:
-        """Return who says anything of a comparison, in the order they came; not who took everything back."""
-        return raters_of(self._database, Comparisons, comparison_id)
-
-    def gradings(self, comparison_id: int, rater: str) -> dict[int, Grading]:
-        """Return what one rater said, by position; of the others' grades nothing."""
-        return said(self._database, Comparisons, comparison_id, rater)
-
-
 def _comparison(row: Row) -> ComparisonRecord:
-    found, first, second, seed, size, created_at = row
-    return ComparisonRecord(found, ComparisonPlan(first, second, seed, size), created_at)
+    return record_of(ComparisonRecord, row, plan=record_of(ComparisonPlan, row))

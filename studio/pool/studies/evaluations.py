@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from studio.engine.api import Completion
 from studio.errors import PoolError
-from studio.pool.core.database import Database, Reader, Row
+from studio.pool.core.database import Database, Entity, Row, record_of
 from studio.pool.core.files import now
-from studio.pool.core.rows import MODEL_COLUMNS, completion_of, completion_values, model_id, model_of
+from studio.pool.core.rows import MODEL_COLUMNS, completion_values, model_id, model_of
 from studio.records import HoldOut, ModelIdentity
 from studio.text import storable
 
@@ -24,6 +24,8 @@ class HoldOutRecord:
     asked: str
     seed: str
     held: int
+    created_at: str = ""
+    """An ISO 8601 time in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,66 +112,116 @@ def fingerprint_of(items: Sequence[EvaluationItem]) -> str:
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
-_ITEM = ("evaluation_id", "position", "task", "task_id", "key", "instruction", "input", "outputs", "is_classification")
+_EVALUATION = """
+SELECT id, name, fingerprint, (SELECT count(*) FROM evaluation_items WHERE evaluation_id = evaluations.id) AS items,
+    json_extract(settings, '$.max_tokens') AS max_tokens, created_at
+FROM evaluations"""
+_CONTESTANT = f"""
+SELECT contestants.id, evaluation_id, (SELECT count(*) FROM answers WHERE contestant_id = contestants.id) AS answered,
+    format, template, adapter, adapter_sha256, engine, {MODEL_COLUMNS}
+FROM contestants JOIN models ON models.id = model_id"""
 
 
-class Evaluations:
-    """The write side of a pool's evaluations. Every method raises PoolError when the pool cannot be written; nothing is stored then."""
+class Evaluations(Entity):
+    """The evaluations of a pool. What writes raises PoolError when the pool cannot be written; nothing is stored then."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def hold_out(self) -> HoldOutRecord | None:
+        """Return how seeds were kept apart, None when none were."""
+        return self._database.record(HoldOutRecord, "SELECT * FROM hold_outs")
+
+    def all(self) -> list[EvaluationRecord]:
+        """Return all evaluations, the newest first."""
+        return self._database.records(EvaluationRecord, f"{_EVALUATION} ORDER BY id DESC")
+
+    def get(self, evaluation_id: int) -> EvaluationRecord:
+        """Return one evaluation. Raises PoolError when there is none of that id."""
+        found = self._database.record(EvaluationRecord, f"{_EVALUATION} WHERE id = ?", (evaluation_id,))
+        if found is None:
+            raise PoolError(f"the pool has no evaluation {evaluation_id}", "studio evaluate POOL")
+        return found
+
+    def items(self, evaluation_id: int) -> list[EvaluationItem]:
+        """Return the items of an evaluation in their order; positions count from 0."""
+        rows = self._database.rows("SELECT * FROM evaluation_items WHERE evaluation_id = ? ORDER BY position", (evaluation_id,))
+        return [record_of(EvaluationItem, row, outputs=tuple(json.loads(row["outputs"]))) for row in rows]
+
+    def contestants(self, evaluation_id: int) -> list[ContestantRecord]:
+        """Return who took part in an evaluation, in the order they came."""
+        rows = self._database.rows(f"{_CONTESTANT} WHERE evaluation_id = ? ORDER BY contestants.id", (evaluation_id,))
+        return [_contestant(row) for row in rows]
+
+    def contestant(self, contestant_id: int) -> ContestantRecord:
+        """Return one contestant. Raises PoolError when there is none of that id."""
+        row = self._database.row(f"{_CONTESTANT} WHERE contestants.id = ?", (contestant_id,))
+        if row is None:
+            raise PoolError(f"the pool has no contestant {contestant_id}", "studio evaluate POOL")
+        return _contestant(row)
+
+    def answers(self, contestant_id: int) -> dict[int, Answer]:
+        """Return what a contestant has answered so far, by the items' positions, in their order."""
+        rows = self._database.rows("SELECT * FROM answers WHERE contestant_id = ? ORDER BY position", (contestant_id,))
+        return {row["position"]: record_of(Answer, row, completion=record_of(Completion, row)) for row in rows}
+
+    def results(self, evaluation_id: int) -> list[dict[str, Any]]:
+        """Return what an evaluation came to, the newest first, each as `conclude` was given it."""
+        sql = "SELECT result FROM evaluation_results WHERE evaluation_id = ? ORDER BY id DESC"
+        return [json.loads(text) for (text,) in self._database.rows(sql, (evaluation_id,))]
 
     def open(self, plan: EvaluationPlan) -> int:
         """Return the id of the evaluation of this plan, made when there is none."""
         database = self._database
-        which = (fingerprint_of(plan.items), settings_of(plan))
+        which = {"fingerprint": fingerprint_of(plan.items), "settings": json.dumps({"max_tokens": plan.max_tokens}, sort_keys=True)}
         with database.transaction():
-            row = database.execute("SELECT id FROM evaluations WHERE fingerprint = ? AND settings = ?", which).fetchone()
-            if row is not None:
-                return int(row[0])
-            sql = "INSERT INTO evaluations (name, fingerprint, settings, created_at) VALUES (?, ?, ?, ?) RETURNING id"
-            (made,) = database.execute(sql, (storable(plan.name), *which, now())).fetchone()
-            database.insert("evaluation_items", _ITEM, _item_rows(made, plan.items))
-        return int(made)
+            sql = "SELECT id FROM evaluations WHERE fingerprint = :fingerprint AND settings = :settings"
+            found: int | None = database.value(sql, which)
+            if found is not None:
+                return found
+            made = database.lookup("evaluations", which, {"name": storable(plan.name), "created_at": now()})
+            rows = (
+                {
+                    **asdict(each),
+                    "evaluation_id": made,
+                    "key": storable(each.key),
+                    "instruction": storable(each.instruction),
+                    "input": storable(each.input),
+                    "outputs": storable(json.dumps(each.outputs, ensure_ascii=False)),
+                }
+                for each in plan.items
+            )
+            database.insert("evaluation_items", rows)
+        return made
 
     def enter(self, evaluation_id: int, contestant: Contestant) -> int:
         """Return the id of this contestant in an evaluation, entered when it has not come before."""
-        database = self._database
-        with database.transaction():
-            model, texts = model_id(database, contestant.model), (storable(contestant.format), storable(contestant.template))
-            key = (evaluation_id, model, contestant.adapter_sha256, *texts)
-            sql = (
-                "INSERT INTO contestants (evaluation_id, model_id, adapter_sha256, format, template, adapter, engine, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-            )
-            database.execute(sql, (*key, storable(contestant.adapter), contestant.engine, now()))
-            sql = (
-                "SELECT id FROM contestants WHERE evaluation_id = ? AND model_id = ? AND adapter_sha256 = ? AND format = ? AND template = ?"
-            )
-            (found,) = database.execute(sql, key).fetchone()
-        return int(found)
+        with self._database.transaction():
+            key = {
+                "evaluation_id": evaluation_id,
+                "model_id": model_id(self._database, contestant.model),
+                "adapter_sha256": contestant.adapter_sha256,
+                "format": storable(contestant.format),
+                "template": storable(contestant.template),
+            }
+            more = {"adapter": storable(contestant.adapter), "engine": contestant.engine, "created_at": now()}
+            return self._database.lookup("contestants", key, more)
 
     def add(self, contestant_id: int, answers: Sequence[Answer]) -> None:
         """Store answers of a contestant; where it has answered already, the earlier answer stays."""
         database = self._database
         with database.transaction():
-            (evaluation,) = database.execute("SELECT evaluation_id FROM contestants WHERE id = ?", (contestant_id,)).fetchone()
-            sql = (
-                "INSERT INTO answers (contestant_id, evaluation_id, position, prompt, text, finish_reason, detail, prompt_tokens,"
-                " cached_tokens, completion_tokens, seconds, answered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT (contestant_id, position) DO NOTHING"
-            )
+            evaluation = database.value("SELECT evaluation_id FROM contestants WHERE id = ?", (contestant_id,))
+            here = {"contestant_id": contestant_id, "evaluation_id": evaluation}
             for answer in answers:
-                # Everything of a completion but its probability: nothing is chosen here.
-                told = completion_values(answer.completion)[:-1]
-                database.execute(sql, (contestant_id, evaluation, answer.position, storable(answer.prompt), *told, now()))
+                told = completion_values(answer.completion)
+                # Nothing is chosen here.
+                del told["probability"]
+                values = {**here, "position": answer.position, "prompt": storable(answer.prompt), **told, "answered_at": now()}
+                database.insert_new("answers", values)
 
     def conclude(self, evaluation_id: int, result: Mapping[str, Any]) -> None:
         """Keep what an evaluation came to, beside what it came to before."""
         text = storable(json.dumps(result, ensure_ascii=False, sort_keys=True))
         with self._database.transaction():
-            sql = "INSERT INTO evaluation_results (evaluation_id, result, created_at) VALUES (?, ?, ?)"
-            self._database.execute(sql, (evaluation_id, text, now()))
+            self._database.insert_row("evaluation_results", {"evaluation_id": evaluation_id, "result": text, "created_at": now()})
 
 
 def hold_out(database: Database, held: HoldOut) -> None:
@@ -177,95 +229,9 @@ def hold_out(database: Database, held: HoldOut) -> None:
     ids = [task_id for (task_id,) in database.execute("SELECT id FROM tasks ORDER BY id")]
     for place in sorted(held.places):
         database.execute("UPDATE tasks SET held_out = 1 WHERE id = ?", (ids[place],))
-    values = (storable(held.asked), storable(held.seed), len(held.places), now())
-    database.execute("INSERT INTO hold_outs (id, asked, seed, held, created_at) VALUES (1, ?, ?, ?, ?)", values)
-
-
-def settings_of(plan: EvaluationPlan) -> str:
-    """Return the settings of a plan as the pool keeps them."""
-    return json.dumps({"max_tokens": plan.max_tokens}, sort_keys=True)
-
-
-def _item_rows(evaluation_id: int, items: Sequence[EvaluationItem]) -> Iterator[tuple[Any, ...]]:
-    for item in items:
-        outputs = storable(json.dumps(item.outputs, ensure_ascii=False))
-        texts = (storable(item.key), storable(item.instruction), storable(item.input), outputs)
-        yield (evaluation_id, item.position, item.task, item.task_id, *texts, int(item.is_classification))
-
-
-_EVALUATIONS = """
-SELECT id, name, fingerprint, (SELECT count(*) FROM evaluation_items WHERE evaluation_id = evaluations.id), settings, created_at
-FROM evaluations"""
-_CONTESTANTS = f"""
-SELECT contestants.id, evaluation_id, (SELECT count(*) FROM answers WHERE contestant_id = contestants.id),
-    format, template, adapter, adapter_sha256, engine, {MODEL_COLUMNS}
-FROM contestants JOIN models ON models.id = model_id"""
-_ANSWERS = """
-SELECT position, prompt, text, finish_reason, detail, prompt_tokens, cached_tokens, completion_tokens, seconds, NULL
-FROM answers WHERE contestant_id = ? ORDER BY position"""
-
-
-class EvaluationQueries(Reader):
-    """What evaluating, its table, the comparison of two contestants and the report ask."""
-
-    def hold_out(self) -> HoldOutRecord | None:
-        """Return how seeds were kept apart, None when none were."""
-        row = self._database.row("SELECT asked, seed, held FROM hold_outs")
-        return None if row is None else HoldOutRecord(*row)
-
-    def evaluations(self) -> list[EvaluationRecord]:
-        """Return all evaluations, the newest first."""
-        return [_evaluation(row) for row in self._database.rows(f"{_EVALUATIONS} ORDER BY id DESC")]
-
-    def evaluation(self, evaluation_id: int) -> EvaluationRecord:
-        """Return one evaluation. Raises PoolError when there is none of that id."""
-        row = self._database.row(f"{_EVALUATIONS} WHERE id = ?", (evaluation_id,))
-        if row is None:
-            raise PoolError(f"the pool has no evaluation {evaluation_id}", "studio evaluate POOL")
-        return _evaluation(row)
-
-    def evaluation_items(self, evaluation_id: int) -> list[EvaluationItem]:
-        """Return the items of an evaluation in their order; positions count from 0."""
-        sql = (
-            "SELECT position, task, task_id, key, instruction, input, outputs, is_classification"
-            " FROM evaluation_items WHERE evaluation_id = ? ORDER BY position"
-        )
-        return [_item(row) for row in self._database.rows(sql, (evaluation_id,))]
-
-    def contestants(self, evaluation_id: int) -> list[ContestantRecord]:
-        """Return who took part in an evaluation, in the order they came."""
-        rows = self._database.rows(f"{_CONTESTANTS} WHERE evaluation_id = ? ORDER BY contestants.id", (evaluation_id,))
-        return [_contestant(row) for row in rows]
-
-    def contestant(self, contestant_id: int) -> ContestantRecord:
-        """Return one contestant. Raises PoolError when there is none of that id."""
-        row = self._database.row(f"{_CONTESTANTS} WHERE contestants.id = ?", (contestant_id,))
-        if row is None:
-            raise PoolError(f"the pool has no contestant {contestant_id}", "studio evaluate POOL")
-        return _contestant(row)
-
-    def contestant_answers(self, contestant_id: int) -> dict[int, Answer]:
-        """Return what a contestant has answered so far, by the items' positions, in their order."""
-        rows = self._database.rows(_ANSWERS, (contestant_id,))
-        return {position: Answer(position, prompt, completion_of(told)) for position, prompt, *told in rows}
-
-    def evaluation_results(self, evaluation_id: int) -> list[dict[str, Any]]:
-        """Return what an evaluation came to, the newest first, each as `Evaluations.conclude` was given it."""
-        sql = "SELECT result FROM evaluation_results WHERE evaluation_id = ? ORDER BY id DESC"
-        return [json.loads(text) for (text,) in self._database.rows(sql, (evaluation_id,))]
-
-
-def _evaluation(row: Row) -> EvaluationRecord:
-    found, name, fingerprint, items, settings, created_at = row
-    return EvaluationRecord(found, name, fingerprint, items, json.loads(settings)["max_tokens"], created_at)
-
-
-def _item(row: Row) -> EvaluationItem:
-    position, task, task_id, key, instruction, given, outputs, answer = row
-    return EvaluationItem(position, task, task_id, key, instruction, given, tuple(json.loads(outputs)), bool(answer))
+    values = {"id": 1, "asked": storable(held.asked), "seed": storable(held.seed), "held": len(held.places), "created_at": now()}
+    database.insert_row("hold_outs", values)
 
 
 def _contestant(row: Row) -> ContestantRecord:
-    found, evaluation_id, answered, style, template, adapter, adapter_sha256, engine, *model = row
-    contestant = Contestant(model_of(model), style, template, adapter, adapter_sha256, engine)
-    return ContestantRecord(found, evaluation_id, contestant, answered)
+    return record_of(ContestantRecord, row, contestant=record_of(Contestant, row, model=model_of(row)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from studio.pool.core.database import Database, Reader, explained
+from studio.pool.core.database import Entity, record_of
 from studio.pool.core.files import now
 from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
 from studio.pool.studies.reviews import QUESTIONS, Question
@@ -57,64 +57,44 @@ def digest_of(instruction: str, given: str, answer: str) -> str:
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-class Judgements:
-    """The write side of a pool's judges. Every method raises PoolError when the pool cannot be written; nothing is stored then."""
+class Judges(Entity):
+    """The judges of a pool, and what they say."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def judge(self, name: str, model: ModelIdentity, prompt_version: str) -> JudgeRecord:
-        """Return the judge of this name, model and prompts, made when there is none."""
-        database, name = self._database, storable(name)
-        with database.transaction():
-            values = (name, model_id(database, model), prompt_version)
-            database.execute("INSERT INTO judges (name, model_id, prompt_version) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values)
-            sql = "SELECT id FROM judges WHERE name = ? AND model_id = ? AND prompt_version = ?"
-            (found,) = database.execute(sql, values).fetchone()
-        return JudgeRecord(found, name, model, prompt_version)
-
-    def add(self, judge_id: int, opinions: Sequence[Opinion]) -> None:
-        """Store opinions; those that the judge has given already, on the same texts, stay as they are."""
-        sql = (
-            "INSERT INTO opinions (judge_id, task_id, instance_id, question, seen, answer, probability, detail, judged_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        )
-        with self._database.transaction():
-            for each in opinions:
-                answer = None if each.answer is None else int(each.answer)
-                about = (judge_id, each.task_id, each.instance_id, each.question.value, each.seen)
-                self._database.execute(sql, (*about, answer, each.probability, storable(each.detail), now()))
-
-
-_ANSWERS = ", ".join(QUESTIONS)
-
-
-class JudgeQueries(Reader):
-    """What judging and its report ask."""
-
-    def judges(self) -> list[JudgeRecord]:
+    def all(self) -> list[JudgeRecord]:
         """Return all judges, in the order they came."""
         sql = (
             f"SELECT judges.id, judges.name, prompt_version, {MODEL_COLUMNS} FROM judges"
             " JOIN models ON models.id = model_id ORDER BY judges.id"
         )
-        return [JudgeRecord(found, name, model_of(model), version) for found, name, version, *model in self._database.rows(sql)]
+        return [record_of(JudgeRecord, row, model=model_of(row)) for row in self._database.rows(sql)]
 
     def opinions(self, judge_id: int) -> Iterator[Opinion]:
         """Yield all that a judge has said, in the order it was said."""
         sql = "SELECT task_id, instance_id, question, seen, answer, probability, detail FROM opinions WHERE judge_id = ? ORDER BY id"
-        with explained(self._database.path):
-            for task_id, instance_id, question, seen, answer, *rest in self._database.connection.execute(sql, (judge_id,)):
-                yield Opinion(task_id, instance_id, Question(question), seen, None if answer is None else bool(answer), *rest)
+        for task_id, instance_id, question, seen, answer, *rest in self._database.stream(sql, (judge_id,)):
+            yield Opinion(task_id, instance_id, Question(question), seen, None if answer is None else bool(answer), *rest)
 
     def human_answers(self) -> Iterator[HumanAnswers]:
         """Yield what every rater said of every instance, skipped ones left out, rater by rater and the oldest review first."""
         sql = (
-            f"SELECT name, instance_id, instruction, input, output, {_ANSWERS} FROM ratings"
+            f"SELECT name, instance_id, instruction, input, output, {', '.join(QUESTIONS)} FROM ratings"
             " JOIN review_items USING (review_id, position) JOIN raters ON raters.id = rater_id"
             " WHERE NOT skipped ORDER BY raters.id, review_id, position"
         )
-        with explained(self._database.path):
-            for rater, instance_id, instruction, given, answer, *answers in self._database.connection.execute(sql):
-                first, second, third = (None if each is None else bool(each) for each in answers)
-                yield HumanAnswers(rater, instance_id, digest_of(instruction, given, answer), (first, second, third))
+        for rater, instance_id, instruction, given, answer, *answers in self._database.stream(sql):
+            first, second, third = (None if each is None else bool(each) for each in answers)
+            yield HumanAnswers(rater, instance_id, digest_of(instruction, given, answer), (first, second, third))
+
+    def enter(self, name: str, model: ModelIdentity, prompt_version: str) -> JudgeRecord:
+        """Return the judge of this name, model and prompts, made when there is none. Raises PoolError when the pool cannot be written."""
+        database, name = self._database, storable(name)
+        with database.transaction():
+            key = {"name": name, "model_id": model_id(database, model), "prompt_version": prompt_version}
+            return JudgeRecord(database.lookup("judges", key), name, model, prompt_version)
+
+    def add(self, judge_id: int, opinions: Sequence[Opinion]) -> None:
+        """Store opinions; those that the judge has given already, on the same texts, stay as they are."""
+        with self._database.transaction():
+            for each in opinions:
+                values = {**asdict(each), "judge_id": judge_id, "detail": storable(each.detail), "judged_at": now()}
+                self._database.insert_new("opinions", values)

@@ -1,16 +1,16 @@
-"""Reviews: samples of tasks that people rate by three questions, the tags and notes they hang on tasks, and what is kept by that."""
+"""Reviews: samples of tasks that people rate by three questions, and which tasks are kept by what people said of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from studio.errors import PoolError
-from studio.pool.core.database import Reader, Row, chunks, explained
+from studio.pool.core.database import Row, record_of
 from studio.pool.core.files import now
-from studio.pool.studies.sheets import Said, Sheets, raters_of, said
+from studio.pool.studies.sheets import Said, Sheets
 from studio.text import storable
 
 
@@ -76,14 +76,6 @@ BLANK = Rating()
 
 
 @dataclass(frozen=True, slots=True)
-class Annotation:
-    """What people hung on a task: tags in the order they were given, and a note."""
-
-    tags: tuple[str, ...] = ()
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Keep:
     """Which tasks are wanted by what people said of them; without anything set, all.
 
@@ -102,26 +94,13 @@ ALL = Keep()
 """Every task."""
 
 
-_YES = " + ".join(f"coalesce({question}, 0)" for question in QUESTIONS)
-_ANSWERED = " + ".join(f"({question} IS NOT NULL)" for question in QUESTIONS)
-# An answer counts while the texts are what the rater saw.
-RATED = (
-    "FROM review_items JOIN ratings USING (review_id, position)"
-    " JOIN tasks AS judged ON judged.id = review_items.task_id AND judged.instruction = review_items.instruction"
-    " JOIN instances ON instances.id = review_items.instance_id AND instances.verdict = 'accepted'"
-    " AND instances.input = review_items.input AND instances.output = review_items.output"
-    f" WHERE NOT skipped GROUP BY review_items.task_id HAVING sum({_ANSWERED}) > 0"
-)
-QUALITY = f"CAST(sum({_YES}) AS REAL) / sum({_ANSWERED})"
-
-
 def keep_conditions(keep: Keep) -> Iterator[tuple[str, list[Any]]]:
     """Yield the conditions, each with its values, that hold for the tasks that are kept; none when all are."""
     if keep.min_quality is not None:
         # Two decimals, so that 0.67 is what it says: two answers of three.
-        condition = f"tasks.id IN (SELECT review_items.task_id {RATED} AND round({QUALITY}, 2) >= round(?, 2))"
+        condition = "tasks.id IN (SELECT task_id FROM quality WHERE round(quality, 2) >= round(?, 2))"
         if keep.unrated:
-            condition = f"({condition} OR tasks.id NOT IN (SELECT review_items.task_id {RATED}))"
+            condition = f"({condition} OR tasks.id NOT IN (SELECT task_id FROM quality))"
         yield condition, [keep.min_quality]
     if keep.tags:
         places = ", ".join("?" * len(keep.tags))
@@ -131,31 +110,56 @@ def keep_conditions(keep: Keep) -> Iterator[tuple[str, list[Any]]]:
 
 
 class Reviews(Sheets[Rating]):
-    """The write side of the reviews of one pool."""
+    """The reviews of a pool: samples of its tasks, and what raters say of them."""
 
     study = "review"
-    items = "review_items"
-    ratings = "ratings"
-    steps = "rating_steps"
-    columns = (*(question.value for question in QUESTIONS), "skipped", "note")
+    item_table = "review_items"
+    rating_table = "ratings"
+    columns = (*QUESTIONS, "skipped", "note")
+
+    def all(self) -> list[ReviewRecord]:
+        """Return all reviews, the newest first."""
+        return [_review(row) for row in self._database.rows("SELECT * FROM reviews ORDER BY id DESC")]
+
+    def find(self, plan: ReviewPlan) -> ReviewRecord | None:
+        """Return the review of this plan, None while it is not drawn."""
+        sql = "SELECT * FROM reviews WHERE seed = ? AND size = ? AND strata = ?"
+        row = self._database.row(sql, (storable(plan.seed), plan.size, plan.strata))
+        return None if row is None else _review(row)
+
+    def items(self, review_id: int) -> list[ReviewItem]:
+        """Return the items of a sample in their order; positions count from 0."""
+        return self._database.records(ReviewItem, "SELECT * FROM review_items WHERE review_id = ? ORDER BY position", (review_id,))
+
+    def strata_values(self, strata: Strata) -> Iterator[tuple[int, int]]:
+        """Yield (task id, round number or classification flag) of the active generated tasks, in the order of ids.
+
+        Nothing for the other strata: depth is of the whole family, see `Lineage.parent_pairs`.
+        """
+        column = {Strata.ROUND: "number", Strata.CLASS: "coalesce(is_classification, 0)"}.get(strata)
+        if column is not None:
+            yield from self._database.stream(
+                f"SELECT tasks.id, {column} FROM tasks CROSS JOIN rounds ON rounds.id = round_id"
+                " WHERE state = 'active' AND origin = 'generated' ORDER BY tasks.id"
+            )
 
     def add(self, plan: ReviewPlan, items: Sequence[ReviewItem]) -> int:
         """Store a sample and return the review's id. Raises PoolError when the pool has this review already."""
         database = self._database
         with database.transaction():
-            sql = "INSERT INTO reviews (seed, size, strata, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id"
-            row = database.execute(sql, (storable(plan.seed), plan.size, plan.strata.value, now())).fetchone()
-            if row is None:
+            values = {"seed": storable(plan.seed), "size": plan.size, "strata": plan.strata, "created_at": now()}
+            review_id = database.insert_new("reviews", values)
+            if review_id is None:
                 raise PoolError("this sample has been drawn already", "go on with it, or choose another seed")
-            columns = ("review_id", "position", "task_id", "instance_id", "stratum", "instruction", "input", "output")
-            database.insert("review_items", columns, ((row[0], *_item_values(item)) for item in items))
-        return int(row[0])
+            texts = ("instruction", "input", "output")
+            rows = ({**asdict(each), "review_id": review_id, **{name: storable(getattr(each, name)) for name in texts}} for each in items)
+            database.insert("review_items", rows)
+        return review_id
 
     @staticmethod
     def as_values(rating: Rating) -> list[Any]:
         """Return a rating as the values of `columns`."""
-        answers = [None if answer is None else int(answer) for answer in rating.answers]
-        return [*answers, int(rating.skipped), storable(rating.note)]
+        return [*rating.answers, rating.skipped, storable(rating.note)]
 
     @staticmethod
     def rating_of(values: Sequence[Any] | None) -> Rating:
@@ -167,88 +171,5 @@ class Reviews(Sheets[Rating]):
         return Rating((first, second, third), bool(skipped), note)
 
 
-def _item_values(item: ReviewItem) -> tuple[Any, ...]:
-    texts = (storable(item.instruction), storable(item.input), storable(item.output))
-    return (item.position, item.task_id, item.instance_id, item.stratum, *texts)
-
-
-_REVIEW = "SELECT id, size, seed, strata, created_at FROM reviews"
-_TAGS = "SELECT tag, count(*) FROM task_tags GROUP BY tag ORDER BY tag"
-
-
-class ReviewQueries(Reader):
-    """What the review screen, its report and the samples are made of."""
-
-    def reviews(self) -> list[ReviewRecord]:
-        """Return all reviews, the newest first."""
-        return [_review(row) for row in self._database.rows(f"{_REVIEW} ORDER BY id DESC")]
-
-    def find_review(self, plan: ReviewPlan) -> ReviewRecord | None:
-        """Return the review of this plan, None while it is not drawn."""
-        row = self._database.row(
-            f"{_REVIEW} WHERE seed = ? AND size = ? AND strata = ?", (storable(plan.seed), plan.size, plan.strata.value)
-        )
-        return None if row is None else _review(row)
-
-    def review_items(self, review_id: int) -> list[ReviewItem]:
-        """Return the items of a sample in their order; positions count from 0."""
-        sql = (
-            "SELECT position, task_id, instance_id, stratum, instruction, input, output"
-            " FROM review_items WHERE review_id = ? ORDER BY position"
-        )
-        return [ReviewItem(*row) for row in self._database.rows(sql, (review_id,))]
-
-    def raters(self, review_id: int) -> list[str]:
-        """Return who says anything of a review, in the order they came; not who took everything back."""
-        return raters_of(self._database, Reviews, review_id)
-
-    def ratings(self, review_id: int, rater: str) -> dict[int, Rating]:
-        """Return what one rater said, by position; of the others' answers nothing."""
-        return said(self._database, Reviews, review_id, rater)
-
-    def strata_values(self, strata: Strata) -> Iterator[tuple[int, int]]:
-        """Yield (task id, round number or classification flag) of the active generated tasks, in the order of ids.
-
-        Nothing for the other strata: depth is of the whole family, see `parents_of_all`.
-        """
-        column = {Strata.ROUND: "number", Strata.CLASS: "coalesce(is_classification, 0)"}.get(strata)
-        if column is not None:
-            yield from self._pairs(
-                f"SELECT tasks.id, {column} FROM tasks CROSS JOIN rounds ON rounds.id = round_id"
-                " WHERE state = 'active' AND origin = 'generated' ORDER BY tasks.id"
-            )
-
-    def parents_of_all(self) -> Iterator[tuple[int, int]]:
-        """Yield (task id, id of a parent) for every task that has parents, in the order of ids."""
-        yield from self._pairs(
-            "SELECT tasks.id, request_parents.task_id FROM tasks JOIN candidates ON candidates.id = tasks.candidate_id"
-            " JOIN request_parents ON request_parents.request_id = candidates.request_id ORDER BY tasks.id"
-        )
-
-    def quality(self, task_ids: Sequence[int]) -> dict[int, float]:
-        """Return the quality of those of these tasks that were rated, as `Keep` defines it but not rounded."""
-        found: dict[int, float] = {}
-        for piece, places in chunks(task_ids):
-            sql = f"SELECT review_items.task_id, {QUALITY} {RATED} AND review_items.task_id IN ({places})"
-            found.update((task_id, share) for task_id, share in self._database.rows(sql, piece))
-        return found
-
-    def annotation(self, task_id: int) -> Annotation:
-        """Return the tags and the note of a task."""
-        tags = self._database.rows("SELECT tag FROM task_tags WHERE task_id = ? ORDER BY place", (task_id,))
-        note = self._database.row("SELECT note FROM task_notes WHERE task_id = ?", (task_id,))
-        return Annotation(tuple(tag for (tag,) in tags), note[0] if note else "")
-
-    def tags(self) -> dict[str, int]:
-        """Return every tag in use and the number of tasks that have it, in the order of the alphabet."""
-        rows: list[tuple[str, int]] = [(tag, number) for tag, number in self._database.rows(_TAGS)]
-        return dict(rows)
-
-    def _pairs(self, sql: str) -> Iterator[tuple[int, int]]:
-        with explained(self._database.path):
-            yield from self._database.connection.execute(sql)
-
-
 def _review(row: Row) -> ReviewRecord:
-    found, size, seed, strata, created_at = row
-    return ReviewRecord(found, ReviewPlan(size, seed, Strata(strata)), created_at)
+    return record_of(ReviewRecord, row, plan=record_of(ReviewPlan, row))

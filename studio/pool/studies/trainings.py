@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from studio import __version__
 from studio.errors import PoolError
-from studio.pool.core.database import Database, Reader
+from studio.pool.core.database import Entity, Row, record_of
 from studio.pool.core.files import now
 from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
 from studio.records import ModelIdentity
@@ -86,29 +86,51 @@ class TrainingRecord:
     finished_at: str = ""
 
 
-class Trainings:
-    """The write side of a pool's trainings. Every method raises PoolError when the pool cannot be written; nothing is stored then."""
+_TRAINING = f"SELECT trainings.*, {MODEL_COLUMNS} FROM trainings JOIN models ON models.id = model_id"
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+
+class Trainings(Entity):
+    """The trainings of a pool. What writes raises PoolError when the pool cannot be written; nothing is stored then."""
+
+    def all(self) -> list[TrainingRecord]:
+        """Return all trainings, the newest first."""
+        return [_training(row) for row in self._database.rows(f"{_TRAINING} ORDER BY trainings.id DESC")]
+
+    def named(self, name: str) -> TrainingRecord | None:
+        """Return the training called so, None when there is none."""
+        row = self._database.row(f"{_TRAINING} WHERE trainings.name = ?", (storable(name),))
+        return None if row is None else _training(row)
+
+    def items(self, training_id: int) -> list[TrainingItem]:
+        """Return the instances of a training, in the order of their ids."""
+        sql = "SELECT * FROM training_instances WHERE training_id = ? ORDER BY instance_id"
+        return self._database.records(TrainingItem, sql, (training_id,))
+
+    def losses(self, training_id: int) -> list[LossPoint]:
+        """Return the losses of a training, by step, at each step that of the validation part first."""
+        sql = "SELECT * FROM training_losses WHERE training_id = ? ORDER BY step, side DESC"
+        return self._database.records(LossPoint, sql, (training_id,))
 
     def begin(self, plan: TrainingPlan, items: Sequence[TrainingItem]) -> int:
         """Store a training with its data and return its id. Raises PoolError when the pool has one of this name."""
         database = self._database
-        settings = storable(json.dumps(plan.settings, sort_keys=True, ensure_ascii=False))
         with database.transaction():
-            values = (storable(plan.name), model_id(database, plan.model), settings, plan.fingerprint, storable(plan.folder), plan.steps)
-            sql = (
-                "INSERT INTO trainings (name, model_id, settings, fingerprint, folder, steps, state, studio_version, started_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'started', ?, ?) ON CONFLICT DO NOTHING RETURNING id"
-            )
-            row = database.execute(sql, (*values, __version__, now())).fetchone()
-            if row is None:
+            values = {
+                "name": storable(plan.name),
+                "model_id": model_id(database, plan.model),
+                "settings": storable(json.dumps(plan.settings, sort_keys=True, ensure_ascii=False)),
+                "fingerprint": plan.fingerprint,
+                "folder": storable(plan.folder),
+                "steps": plan.steps,
+                "state": TrainingState.STARTED,
+                "studio_version": __version__,
+                "started_at": now(),
+            }
+            training_id = database.insert_new("trainings", values)
+            if training_id is None:
                 raise PoolError(f"the pool has a training named {plan.name} already", "choose another name with --name")
-            columns = ("training_id", "instance_id", "task_id", "side", "seen")
-            rows = ((row[0], item.instance_id, item.task_id, item.side.value, item.seen) for item in items)
-            database.insert("training_instances", columns, rows)
-        return int(row[0])
+            database.insert("training_instances", ({"training_id": training_id, **asdict(each)} for each in items))
+        return training_id
 
     def add_losses(self, training_id: int, losses: Sequence[LossPoint]) -> None:
         """Store losses; those of a step that was done again after a kill take the place of the former ones."""
@@ -129,37 +151,9 @@ class Trainings:
     def _add(self, training_id: int, losses: Sequence[LossPoint]) -> None:
         sql = "INSERT OR REPLACE INTO training_losses (training_id, side, step, loss, tokens, seconds) VALUES (?, ?, ?, ?, ?, ?)"
         for each in losses:
-            self._database.execute(sql, (training_id, each.side.value, each.step, each.loss, each.tokens, each.seconds))
+            self._database.execute(sql, (training_id, each.side, each.step, each.loss, each.tokens, each.seconds))
 
 
-_TRAININGS = (
-    "SELECT trainings.id, trainings.name, settings, fingerprint, folder, steps, state, studio_version, started_at, ended, adapter,"
-    f" adapter_sha256, coalesce(finished_at, ''), {MODEL_COLUMNS} FROM trainings JOIN models ON models.id = model_id"
-)
-
-
-class TrainingQueries(Reader):
-    """What was trained, on what, and how it went."""
-
-    def trainings(self) -> list[TrainingRecord]:
-        """Return all trainings, the newest first."""
-        found = []
-        for row in self._database.rows(f"{_TRAININGS} ORDER BY trainings.id DESC"):
-            number, name, settings, fingerprint, folder, steps, state, version, started, ended, adapter, sha256, finished, *model = row
-            plan = TrainingPlan(name, model_of(model), json.loads(settings), fingerprint, folder, steps)
-            found.append(TrainingRecord(number, plan, TrainingState(state), version, started, ended, adapter, sha256, finished))
-        return found
-
-    def training(self, name: str) -> TrainingRecord | None:
-        """Return the training called so, None when there is none."""
-        return next((each for each in self.trainings() if each.plan.name == name), None)
-
-    def training_items(self, training_id: int) -> list[TrainingItem]:
-        """Return the instances of a training, in the order of their ids."""
-        sql = "SELECT task_id, instance_id, side, seen FROM training_instances WHERE training_id = ? ORDER BY instance_id"
-        return [TrainingItem(task, instance, Side(side), seen) for task, instance, side, seen in self._database.rows(sql, (training_id,))]
-
-    def training_losses(self, training_id: int) -> list[LossPoint]:
-        """Return the losses of a training, by step, at each step that of the validation part first."""
-        sql = "SELECT side, step, loss, tokens, seconds FROM training_losses WHERE training_id = ? ORDER BY step, side DESC"
-        return [LossPoint(Side(side), *values) for side, *values in self._database.rows(sql, (training_id,))]
+def _training(row: Row) -> TrainingRecord:
+    plan = record_of(TrainingPlan, row, model=model_of(row), settings=json.loads(row["settings"]))
+    return record_of(TrainingRecord, row, plan=plan, finished_at=row["finished_at"] or "")

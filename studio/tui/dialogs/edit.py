@@ -93,7 +93,7 @@ class EditDialog(Dialog[None]):
 
         def score(session: Session, reader: Queries) -> tuple[int, Novelty, str, Method]:
             novelty = session.steering.score(text, candidate)
-            nearest = reader.task(novelty.nearest).instruction if novelty.nearest is not None else ""
+            nearest = reader.tasks.get(novelty.nearest).instruction if novelty.nearest is not None else ""
             return number, novelty, nearest, session.steering.method_of(candidate)
 
         self._steerer.ask(self, score, self._answered)

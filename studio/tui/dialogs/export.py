@@ -70,7 +70,7 @@ def read_fields(fields: Fields) -> Asked:
 def write_export(pool: Queries, asked: Asked, target: Path, path: Path, progress: Callable[[int], None]) -> ExportSummary:
     """Write what is asked for of the pool at `path`, as one state of it. Raises PoolError, also when the lints leave nothing."""
     if not asked.lints:
-        return export_to_files(pool, target, asked.options, path, progress)
+        return export_to_files(pool.stream, target, asked.options, path, progress)
     with pool.one_state():
         source = without_findings(pool, asked.lints, LintOptions(), asked.options, lambda *_: progress(0))
         try:

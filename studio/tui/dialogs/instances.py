@@ -13,7 +13,7 @@ from textual.widgets import Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from studio.loop.steering import Steering
-from studio.pool.records import InstanceRecord
+from studio.pool.instances import InstanceRecord
 from studio.records import Decider, Verdict
 from studio.text import display_line, spoken
 from studio.tui.base import HELP_KEY, Dialog, Keeping, Store, lay_over
@@ -74,7 +74,7 @@ class InstancesDialog(Dialog[None]):
         """Read the instances again, now or as soon as the runner is idle."""
         task = self._task_id
 
-        self._steerer.ask(self, lambda _, reader: reader.instances(task), self._show)
+        self._steerer.ask(self, lambda _, reader: reader.instances.of_task(task), self._show)
 
     def _show(self, instances: list[InstanceRecord]) -> None:
         self._instances = instances
@@ -102,7 +102,7 @@ class InstancesDialog(Dialog[None]):
 
         def turn(steering: Steering) -> str:
             # As it is decided by then: the list may not show yet what the key before has done.
-            accepted = steering.reader.instance(found.id).verdict is Verdict.ACCEPTED
+            accepted = steering.reader.instances.get(found.id).verdict is Verdict.ACCEPTED
             return steering.drop_instance(found.id) if accepted else steering.restore_instance(found.id)
 
         self._steerer.act(self, turn, lambda _: self.reload())

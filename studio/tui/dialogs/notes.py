@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Input, Label
 
-from studio.pool.studies.reviews import Annotation
+from studio.pool.tasks import Annotation
 from studio.text import display_line
 from studio.tui.base import HELP_KEY, Dialog, Keeping, Store
 from studio.tui.widgets.fields import SafeInput

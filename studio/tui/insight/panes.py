@@ -101,7 +101,7 @@ class DiversityPane(FiguresPane):
 
     def figures(self, pool: Queries) -> RenderableType:
         """Measure the generated tasks of `pool`."""
-        tasks = pool.count_active(Origin.GENERATED)
+        tasks = pool.figures.active(Origin.GENERATED)
         if not tasks:
             return Text("No generated task yet. Press 1 and play a round; how diverse its tasks are will stand here.")
         if tasks > MOST:
@@ -128,7 +128,7 @@ class EvaluationPane(FiguresPane):
     def figures(self, pool: Queries) -> RenderableType:
         """Compute both of one state of the pool."""
         with pool.one_state():
-            evaluations, comparisons = pool.evaluations(), pool.comparisons()
+            evaluations, comparisons = pool.evaluations.all(), pool.comparisons.all()
             if not evaluations:
                 return Text(_NO_EVALUATION)
             newest = max(evaluations, key=lambda each: each.id)
@@ -149,7 +149,7 @@ class OpinionsPane(FiguresPane):
     def figures(self, pool: Queries) -> RenderableType:
         """Compute both reports of one state of the pool."""
         with pool.one_state():
-            reviews = pool.reviews()
+            reviews = pool.reviews.all()
             judges = judge_report(pool)
             parts: list[RenderableType] = [review_tables(review_report(pool, reviews[0])) if reviews else Text(_NO_REVIEW), Text()]
         parts.append(judge_tables(judges) if judges else Text(_NO_JUDGE))

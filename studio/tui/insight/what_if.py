@@ -203,7 +203,7 @@ class WhatIfPane(Vertical):
 
     async def _begin(self) -> None:
         try:
-            run = await self._access.ask(lambda pool: pool.latest_run())
+            run = await self._access.ask(lambda pool: pool.runs.latest())
             method = None if run is None else stored_method(run)
         except StudioError as error:
             self._fail(error)

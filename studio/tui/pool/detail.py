@@ -20,7 +20,8 @@ from textual.widgets.tree import TreeNode
 from studio.errors import StudioError
 from studio.insight.lineage.story import Story, story_of
 from studio.insight.lineage.story_report import Line, Role, answer_line, story_sections
-from studio.pool.browse import Kind, Relative
+from studio.pool.browse import Kind
+from studio.pool.lineage import Relative
 from studio.pool.pool import Queries
 from studio.records import Origin, Verdict
 from studio.text import display_line
@@ -76,7 +77,7 @@ class LineageTree(Tree[Branch]):
 
     async def show_task(self, task_id: int) -> None:
         """Show the lineage of a task, its parents and children open."""
-        family = await self._access.ask(lambda pool: pool.relatives([task_id]))
+        family = await self._access.ask(lambda pool: pool.lineage.relatives([task_id]))
         self.clear()
         for one in family:
             parents = f"parents ({one.parents})" if one.parents else f"no parents: it is {_kind(one.origin)}"
@@ -89,7 +90,7 @@ class LineageTree(Tree[Branch]):
 
     async def show_parents(self, ids: list[int]) -> None:
         """Show the lineage of a candidate: the in-context tasks of its request."""
-        family = await self._access.ask(lambda pool: pool.relatives(ids))
+        family = await self._access.ask(lambda pool: pool.lineage.relatives(ids))
         self.clear()
         top = self.root.add(Text(f"parents ({len(family)})", style="bold"), Branch(0, True), expand=True)
         for one in family:
@@ -149,8 +150,8 @@ class LineageTree(Tree[Branch]):
             return
 
         def family(pool: Queries) -> list[Relative]:
-            ids = pool.parent_ids(branch.task_id) if branch.up else pool.child_ids(branch.task_id, CHILDREN)
-            return pool.relatives(ids)
+            ids = pool.lineage.parents(branch.task_id) if branch.up else pool.lineage.children(branch.task_id, CHILDREN)
+            return pool.lineage.relatives(ids)
 
         found = await self._access.ask(family)
         if node.children:

@@ -60,7 +60,7 @@ class LintSearch:
         """
         codes, words = split_words(wanted.text)
         if not codes:
-            return pool.browse_ids(wanted)
+            return pool.browse.ids(wanted)
         lints = [_usable(code) for code in codes]
         if wanted.kind is not Kind.TASKS:
             raise UsageError("lints look at tasks only", "choose tasks, or leave lint: out")
@@ -68,7 +68,7 @@ class LintSearch:
         if version != self._version:
             self._version, self._found = version, {}
         flagged = [self._tasks(pool, lint, tell) for lint in lints]
-        found = pool.browse_ids(replace(wanted, text=words))
+        found = pool.browse.ids(replace(wanted, text=words))
         return array("q", (task_id for task_id in found if all(task_id in each for each in flagged)))
 
     def _tasks(self, pool: Queries, lint: Lint, tell: Tell) -> frozenset[int]:
@@ -77,7 +77,7 @@ class LintSearch:
                 raise PoolError("given up")
 
         if lint.code not in self._found:
-            [found] = run_lints(pool, [lint], LintOptions(), progress).found
+            [found] = run_lints(pool.stream, [lint], LintOptions(), progress).found
             self._found[lint.code] = frozenset(found.task_ids)
         return self._found[lint.code]
 

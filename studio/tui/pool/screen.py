@@ -154,7 +154,7 @@ Among the filters, *quality* is the share of yes that raters gave a task.
             if self._version == -1:
                 # Something to look at while the ids of all are read.
                 table.show_kind(wanted.kind)
-                table.show(await self._lists.ask(lambda pool: pool.browse_ids(wanted, FIRST)))
+                table.show(await self._lists.ask(lambda pool: pool.browse.ids(wanted, FIRST)))
             self._version, ids, facts = await self._lists.ask(question)
         except StudioError as error:
             self._fail(error)

@@ -20,7 +20,7 @@ from studio.insight.lineage.story import Story, parse_reference
 from studio.loop.steering import Steering
 from studio.pool.browse import Kind
 from studio.pool.pool import Queries
-from studio.pool.studies.reviews import Annotation
+from studio.pool.tasks import Annotation
 from studio.records import TaskState
 from studio.tui.base import lay_over
 from studio.tui.dialogs.edit import EditDialog
@@ -47,8 +47,8 @@ class Target:
         """Look both up. Raises PoolError where the pool has none of that id."""
         kind, number = parse_reference(reference)
         if kind == "candidate":
-            return Target(reference, pool.candidate(number).task_id, number)
-        candidate = pool.task_candidate(pool.task(number).id)
+            return Target(reference, pool.candidates.get(number).task_id, number)
+        candidate = pool.candidates.of_task(pool.tasks.get(number).id)
         return Target(reference, number, None if candidate is None else candidate.id)
 
     @property
@@ -130,7 +130,7 @@ class PoolSteering(SteeredScreen):
         """Open the tags and the note of the task."""
 
         def read(pool: Queries, target: Target) -> tuple[int, Annotation]:
-            return target.task, pool.annotation(target.task)
+            return target.task, pool.tasks.annotation(target.task)
 
         def window(found: tuple[int, Annotation]) -> AnnotationDialog:
             task_id, before = found
@@ -146,8 +146,8 @@ class PoolSteering(SteeredScreen):
         """Open the text of the candidate."""
 
         def read(pool: Queries, target: Target) -> tuple[int, str]:
-            edited = pool.decisions(target.candidate)[-1].edited
-            return target.candidate, pool.candidate(target.candidate).text if edited is None else edited
+            edited = pool.candidates.decisions(target.candidate)[-1].edited
+            return target.candidate, pool.candidates.get(target.candidate).text if edited is None else edited
 
         def window(found: tuple[int, str]) -> EditDialog | None:
             candidate, text = found
@@ -163,7 +163,7 @@ class PoolSteering(SteeredScreen):
         """Open the instances of the task."""
 
         def read(pool: Queries, target: Target) -> tuple[int, str]:
-            return target.task, pool.task(target.task).instruction
+            return target.task, pool.tasks.get(target.task).instruction
 
         def window(found: tuple[int, str]) -> None:
             steerer = self.steerer
@@ -204,7 +204,7 @@ class PoolSteering(SteeredScreen):
 
 
 def _retire_or_restore(steering: Steering, target: Target) -> str:
-    match steering.reader.task(target.task).state:
+    match steering.reader.tasks.get(target.task).state:
         case TaskState.ACTIVE:
             return steering.retire(target.task)
         case TaskState.RETIRED:
@@ -214,5 +214,5 @@ def _retire_or_restore(steering: Steering, target: Target) -> str:
 
 
 def _mark_or_not(steering: Steering, target: Target) -> str:
-    marked = any(row.marked for row in steering.reader.browse_rows(Kind.TASKS, [target.task]))
+    marked = any(row.marked for row in steering.reader.browse.rows(Kind.TASKS, [target.task]))
     return steering.mark(target.task, not marked)

@@ -69,7 +69,7 @@ class TaskTable(IdTable):
 
     async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
         kind = self.kind
-        rows = await self._access.ask(lambda pool: pool.browse_rows(kind, ids))
+        rows = await self._access.ask(lambda pool: pool.browse.rows(kind, ids))
         titles = [column.title for column in self.columns]
         return {row.id: [_cell(row, title) for title in titles] for row in rows}
 

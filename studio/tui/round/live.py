@@ -70,14 +70,14 @@ class RoundView:
 
 def read_round(reader: Queries) -> RoundView | None:
     """Return the newest round of the pool, or None when it never ran. Raises PoolError as reading does."""
-    last = reader.last_round()
+    last = reader.rounds.last()
     if last is None:
         return None
-    requests = reader.requests(last.id, Stage.INSTRUCTIONS)
-    answers = {each.ordinal: each.completion for each in reader.completions(last.id, Stage.INSTRUCTIONS)}
+    requests = reader.requests.planned(last.id, Stage.INSTRUCTIONS)
+    answers = {each.ordinal: each.completion for each in reader.requests.completions(last.id, Stage.INSTRUCTIONS)}
     ids = list(dict.fromkeys(parent for each in requests for parent in each.parents))
-    tasks = {task.id: task for task in reader.tasks(ids)}
-    candidates = tuple(reader.judged_candidates(last.id))
+    tasks = {task.id: task for task in reader.tasks.many(ids)}
+    candidates = tuple(reader.candidates.judged(last.id))
     return RoundView(
         id=last.id,
         number=last.number,
@@ -87,11 +87,11 @@ def read_round(reader: Queries) -> RoundView | None:
         task_texts=tuple(
             TaskText(stage, each.ordinal, each.task_id, each.completion)
             for stage in (Stage.CLASSIFY, Stage.INSTANCES)
-            for each in reader.completions(last.id, stage)
+            for each in reader.requests.completions(last.id, stage)
             if each.task_id is not None
         ),
-        instances=reader.round_result(last.id).instances,
-        overrides=reader.round_overrides(last.id),
+        instances=reader.rounds.result(last.id).instances,
+        overrides=reader.rounds.overrides(last.id),
         drafts=sum(each.verdict is Verdict.ACCEPTED for each in candidates) if last.stage is not None else 0,
     )
 

@@ -17,8 +17,10 @@ from studio.loop.filters import REASONS
 from studio.loop.novelty import Alignment, Span, align
 from studio.loop.settings import Method
 from studio.loop.tokens import TOKENIZERS
+from studio.pool.candidates import DecisionRecord
+from studio.pool.instances import InstanceRecord
 from studio.pool.pool import Queries
-from studio.pool.records import DecisionRecord, InstanceRecord, RequestRecord
+from studio.pool.requests import RequestRecord
 from studio.records import Decider, Neighbour, Stage, Task, Verdict
 from studio.text import display, spoken
 from studio.tui.cells import LONG, bar, clip
@@ -51,16 +53,16 @@ def question_about(row: Row, live: LiveRound) -> Callable[[Queries], Evidence] |
     parents = next((each.parents for each in view.prompts if each.ordinal == row.request_ordinal), ()) if view else ()
 
     def ask(reader: Queries) -> Evidence:
-        neighbours = reader.neighbours(found.id) or (novelty.neighbours if novelty is not None else ())
+        neighbours = reader.candidates.neighbours(found.id) or (novelty.neighbours if novelty is not None else ())
         ids = dict.fromkeys([each.task_id for each in neighbours] + ([found.nearest] if found.nearest is not None else []))
         return Evidence(
             neighbours=neighbours,
-            near={task.id: task for task in reader.tasks(list(ids))},
+            near={task.id: task for task in reader.tasks.many(list(ids))},
             parents=parents,
-            decisions=reader.decisions(found.id),
-            task=reader.task(found.task_id) if found.task_id is not None else None,
-            instances=reader.instances(found.task_id) if found.task_id is not None else (),
-            requests=reader.task_requests(found.task_id) if found.task_id is not None else (),
+            decisions=reader.candidates.decisions(found.id),
+            task=reader.tasks.get(found.task_id) if found.task_id is not None else None,
+            instances=reader.instances.of_task(found.task_id) if found.task_id is not None else (),
+            requests=reader.requests.about(found.task_id) if found.task_id is not None else (),
         )
 
     return ask

@@ -310,7 +310,7 @@ class StartScreen(Screen[None]):
 def _figures(path: Path) -> str:
     try:
         with Queries.open(path) as reader:
-            return f"{reader.generated()} generated tasks"
+            return f"{reader.figures.generated()} generated tasks"
     except PoolError:
         return "cannot be read"
 

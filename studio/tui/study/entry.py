@@ -135,7 +135,7 @@ class StudyApp(TellingApp):
 
 def rate(pool: Pool, review: ReviewRecord, rater: str) -> None:
     """Show the review to `rater` until he leaves it; `pool` is open for writing and stays so. Raises PoolError."""
-    ReviewApp(resume_reviewing(pool.reader, review, rater), desk_of(pool.reader, pool.reviews)).show()
+    ReviewApp(resume_reviewing(pool, review, rater), desk_of(pool, pool.reviews)).show()
 
 
 class ReviewApp(StudyApp):
@@ -149,7 +149,7 @@ class ReviewApp(StudyApp):
 
 def grade(pool: Pool, comparison: ComparisonRecord, rater: str) -> None:
     """Show the comparison to `rater` until he leaves it; `pool` is open for writing and stays so. Raises PoolError."""
-    CompareApp(resume_grading(pool.reader, comparison, rater), desk_of(pool.reader, pool.comparisons)).show()
+    CompareApp(resume_grading(pool, comparison, rater), desk_of(pool, pool.comparisons)).show()
 
 
 class CompareApp(StudyApp):

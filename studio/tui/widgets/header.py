@@ -106,8 +106,8 @@ def _joined(facts: HeaderFacts, width: int) -> str:
 
 def header_facts(pool: Queries, path: Path) -> HeaderFacts:
     """The pool's name, how many tasks it has generated, and the model and profile of its newest run."""
-    accepted = pool.generated()
-    run = pool.latest_run()
+    accepted = pool.figures.generated()
+    run = pool.runs.latest()
     if run is None:
         return HeaderFacts(pool=path.name, accepted=accepted)
     settings = json.loads(run.settings)

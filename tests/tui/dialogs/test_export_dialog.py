@@ -121,7 +121,7 @@ async def test_what_cannot_be_written_is_said(path: Path, field: str, value: str
 
 async def test_only_tasks_with_a_tag_are_shown_and_written(path: Path) -> None:
     with Pool.open(path) as pool:
-        chosen = [task.id for task in pool.reader.export_tasks(False, ALL)][:2]
+        chosen = [task.id for task in pool.stream.export_tasks(False, ALL)][:2]
         for task in chosen:
             session_in(pool, force=True).steering.annotate(task, ("keep",), "")
     dialog = ExportDialog(path)

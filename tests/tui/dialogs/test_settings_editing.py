@@ -237,6 +237,6 @@ async def show_settings(driven: Driven) -> None:
 
 def overrides(path: Path) -> dict[str, Any]:
     with Queries.open(path) as reader:
-        current = reader.open_round()
+        current = reader.rounds.unfinished()
         assert current is not None
-        return dict(reader.round_overrides(current.id))
+        return dict(reader.rounds.overrides(current.id))

@@ -159,8 +159,8 @@ async def test_judges_stand_beside_raters(tmp_path: Path) -> None:
     plan = ReviewPlan(4, "0")
     review = reviewed(path, plan, {"[b]anna": sheet("yyy yyn nnn yyy")})
     with Pool.open(path) as pool:
-        items = pool.reader.review_items(review.id)
-        judge = pool.judgements.judge("judge", ModelIdentity("model", "ab" * 32), prompt_version())
+        items = pool.reviews.items(review.id)
+        judge = pool.judges.enter("judge", ModelIdentity("model", "ab" * 32), prompt_version())
         seen_texts = [(item, digest_of(item.instruction, item.input, item.output)) for item in items]
         # Yes to everything: agrees with anna on 3 of 4 instructions, which is what chance gives.
         opinions = [
@@ -168,7 +168,7 @@ async def test_judges_stand_beside_raters(tmp_path: Path) -> None:
             for item, digest in seen_texts
             for question in QUESTIONS
         ]
-        pool.judgements.add(judge.id, opinions)
+        pool.judges.add(judge.id, opinions)
     screen = screen_of(path)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await turned(pilot, screen, "o")

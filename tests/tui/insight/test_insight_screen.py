@@ -12,7 +12,7 @@ from textual.widgets import Checkbox, Static
 from studio.insight.statistics.figures import saturation, statistics
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
-from studio.pool.records import RoundYield
+from studio.pool.rounds import RoundYield
 from studio.records import Instance, SeedTask
 from studio.tui.insight.figures import Scorecard
 from studio.tui.insight.screen import InsightScreen
@@ -58,7 +58,7 @@ async def test_figures_beside_the_papers(played: Path, size: tuple[int, int]) ->
     async with Host(screen).run_test(size=size) as pilot:
         await opened(pilot, screen)
         with Queries.open(played) as pool:
-            counts = pool.counts()
+            counts = pool.figures.counts()
         assert f"of {counts.generated} tasks with instances" in said(screen).replace("\n", " ")
         card = str(screen.query_one("#paper", Static).visual)
         assert f"{counts.generated:,}" in card

@@ -16,7 +16,7 @@ from studio.tui.insight.screen import InsightScreen
 from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
 from studio.tui.runner import RunnerState
 from studio.tui.steering import Steerer
-from support.pools import ask
+from support.pools import actions, ask
 from support.screens import AtOnce, Host, seen, until
 from support.sessions import all_seeds, configuration, exported, play, session_in
 from support.studio_app import footer_keys, studio
@@ -68,7 +68,7 @@ async def test_what_is_previewed_is_applied_and_taken_back(session: Session, siz
         after, flips = pane.outcome.accepted_after, len(pane.outcome.flips)
         await until(pilot, lambda: "Apply" in seen(pilot.app))
         await pilot.press("a")
-        assert pool.reader.counts().accepted == after
+        assert pool.figures.counts().accepted == after
         assert f"decided {flips} candidates again under threshold 0.20" in told(pilot)
         assert "u takes it back" in told(pilot)
         await until(pilot, lambda: pane.preview is not None and not pane.preview.flips)
@@ -78,7 +78,7 @@ async def test_what_is_previewed_is_applied_and_taken_back(session: Session, siz
         assert exported(pool.path) == before
         await until(pilot, lambda: pane.preview is not None and bool(pane.preview.flips))
         await pilot.press("U")
-        assert pool.reader.counts().accepted == after
+        assert pool.figures.counts().accepted == after
         await pilot.press("u", "u")
         assert "There is nothing to take back." in told(pilot)
 
@@ -96,7 +96,7 @@ async def test_its_keys_are_there_only_where_they_do_something(session: Session)
         pane = await previewed(pilot, screen, 0.4)
         assert [each.title for each in screen.steering_commands()] == ["Pool: undo", "Pool: redo"]
         await pilot.press("a")
-        assert pool.reader.actions(10) == []
+        assert actions(pool) == []
         screen.query_one(ThresholdBar).value = 0.2
         await until(pilot, lambda: pane.preview is not None and bool(pane.preview.flips))
         assert [each.title for each in screen.steering_commands()] == ["What if: apply", "Pool: undo", "Pool: redo"]
@@ -108,7 +108,7 @@ async def test_without_a_session_nothing_can_be_applied(session: Session) -> Non
         await previewed(pilot, screen, 0.2)
         await pilot.press("a", "u", "U")
         assert "Apply" not in footer_keys_of(pilot)
-        assert pool_of(session).reader.actions(10) == []
+        assert actions(pool_of(session)) == []
 
 
 async def test_while_a_stage_is_played_it_says_so(session: Session) -> None:
@@ -129,7 +129,7 @@ async def test_what_another_has_decided_since_is_worked_out_again(session: Sessi
         screen.look()
         await until(pilot, lambda: pane.preview is not None and gone not in pane.preview.flips)
         await pilot.press("a")
-        assert pool.reader.counts().accepted == pane.outcome.accepted_after
+        assert pool.figures.counts().accepted == pane.outcome.accepted_after
 
 
 async def test_in_the_studio_it_is_applied_by_the_runner_and_found_after_reopening(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from textual.widgets import Input, Select, Static
 from studio.loop.session import Session
 from studio.pool.browse import Kind, Selection
 from studio.pool.pool import Pool
-from studio.pool.studies.reviews import Annotation, Keep, ReviewPlan
+from studio.pool.studies.reviews import Keep, ReviewPlan
+from studio.pool.tasks import Annotation
 from studio.tui.dialogs.notes import AnnotationDialog
 from studio.tui.pool.detail import TaskDetail
 from studio.tui.pool.filters import FilterBar, words_of
@@ -50,29 +51,29 @@ async def at_first(pilot: Pilot[object], screen: PoolScreen) -> TaskTable:
 
 
 async def test_tags_and_note_are_given_shown_changed_and_taken_back(session: Session) -> None:
-    screen, reader = screen_of(session), pool_of(session).reader
+    screen, reader = screen_of(session), pool_of(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_first(pilot, screen)
         await pilot.press("n")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog))
         await pilot.press(*"good, to  check,good", "tab", *"see", "enter")
-        assert reader.annotation(1) == Annotation(("good", "to check"), "see")
+        assert reader.tasks.annotation(1) == Annotation(("good", "to check"), "see")
         await until(pilot, lambda: "tags: good, to check" in seen(pilot.app) and "note: see" in seen(pilot.app))
         await pilot.press("n")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog))
         await pilot.press("tab", *" it", "escape")
-        assert reader.annotation(1).note == "see"
+        assert reader.tasks.annotation(1).note == "see"
         await pilot.press("n")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog))
         await pilot.press("tab", *" it", "enter")
-        assert reader.annotation(1) == Annotation(("good", "to check"), "see it")
+        assert reader.tasks.annotation(1) == Annotation(("good", "to check"), "see it")
         await pilot.press("u")
-        assert reader.annotation(1).note == "see"
+        assert reader.tasks.annotation(1).note == "see"
         await pilot.press("u")
-        assert reader.annotation(1) == Annotation()
+        assert reader.tasks.annotation(1) == Annotation()
         await until(pilot, lambda: "tags:" not in seen(pilot.app))
         await pilot.press("U")
-        assert reader.annotation(1).note == "see"
+        assert reader.tasks.annotation(1).note == "see"
 
 
 async def test_hostile_tags_and_notes_are_shown_harmless(session: Session) -> None:
@@ -96,10 +97,10 @@ async def test_without_steering_there_is_no_such_key(session: Session) -> None:
 
 
 async def test_the_list_is_narrowed_by_tag_and_quality(session: Session) -> None:
-    screen, reader = screen_of(session), pool_of(session).reader
+    screen, reader = screen_of(session), pool_of(session)
     session.steering.annotate(3, ("good",), "")
     session.steering.annotate(5, ("good", "long"), "")
-    tasks = [item.task_id for item in reader.review_items(1)]
+    tasks = [item.task_id for item in reader.reviews.items(1)]
     async with Host(screen).run_test(size=SIZE) as pilot:
         table = await at_first(pilot, screen)
         whole = list(table.ids)
@@ -137,5 +138,5 @@ async def test_both_filters_can_be_seen(session: Session, size: tuple[int, int])
 
 def test_rejected_candidates_know_no_tags(session: Session) -> None:
     wanted = Selection(kind=Kind.REJECTED, keep=Keep(1.0, tags=("good",)))
-    assert len(pool_of(session).reader.browse_ids(wanted)) == len(pool_of(session).reader.browse_ids(Selection(kind=Kind.REJECTED)))
+    assert len(pool_of(session).browse.ids(wanted)) == len(pool_of(session).browse.ids(Selection(kind=Kind.REJECTED)))
     assert list(words_of(wanted)) == []

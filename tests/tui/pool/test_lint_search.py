@@ -26,7 +26,7 @@ LETTER = SeedTask("", "", "Name a lake.", (Instance("", "Ask eve@somewhere.org, 
 def path(tmp_path: Path) -> Path:
     path = make_pool(tmp_path / "pool.db")
     with Pool.open(path) as pool:
-        pool.add_tasks([REFUSAL, LETTER], Origin.IMPORTED)
+        pool.tasks.add([REFUSAL, LETTER], Origin.IMPORTED)
     return path
 
 
@@ -64,7 +64,7 @@ def test_the_pool_is_linted_anew_when_it_has_changed(path: Path, monkeypatch: py
     with Queries.open(path) as pool:
         assert list(search.browse(pool, wanted, lambda _done, _steps: True)) == [11, 12]
         with Pool.open(path) as writer:
-            writer.add_tasks([REFUSAL], Origin.IMPORTED)
+            writer.tasks.add([REFUSAL], Origin.IMPORTED)
         assert list(search.browse(pool, wanted, lambda _done, _steps: True)) == [11, 12, 13]
         monkeypatch.setattr("studio.tui.pool.filters.run_lints", None)
         assert list(search.browse(pool, wanted, lambda _done, _steps: True)) == [11, 12, 13]

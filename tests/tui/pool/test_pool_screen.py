@@ -12,7 +12,7 @@ from textual.widgets import Input, Select, Static
 
 from studio.errors import PoolError
 from studio.loop.session import Goal
-from studio.pool.browse import Kind, Selection
+from studio.pool.browse import Browse, Kind, Selection
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
 from studio.tui.pool.detail import LineageTree, TaskDetail
@@ -177,7 +177,7 @@ async def test_lineage_lines_that_are_cut_say_so(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     play(path, Goal(rounds=1), asked=configuration(threshold=0.4), seeds=all_seeds()[:60])
     with Queries.open(path) as reader:
-        generated = reader.browse_ids(Selection(origin=Origin.GENERATED))
+        generated = reader.browse.ids(Selection(origin=Origin.GENERATED))
     screen = screen_of(path)
     async with Host(screen).run_test(size=SIZE) as pilot:
         table = await opened(pilot, screen)
@@ -208,7 +208,7 @@ async def test_it_follows_what_another_writes(path: Path) -> None:
     async with Host(screen).run_test(size=SIZE) as pilot:
         table = await opened(pilot, screen)
         with Pool.open(path) as pool:
-            pool.add_tasks([SeedTask("", "", "A task from elsewhere.", (Instance("", "x"),), False)], Origin.IMPORTED)
+            pool.tasks.add([SeedTask("", "", "A task from elsewhere.", (Instance("", "x"),), False)], Origin.IMPORTED)
         screen._looked = 0.0
         screen._took_s = 0.0
         screen._follow()
@@ -240,14 +240,16 @@ async def test_a_pool_that_is_not_there_is_said_on_the_screen(tmp_path: Path) ->
 async def test_a_pool_that_fails_while_reading_is_said_and_tried_again(path: Path) -> None:
     faults = [PoolError("the disk is gone", "put it back")]
 
-    class Failing(Queries):
-        def browse_rows(self, kind: Kind, ids: Sequence[int]):  # type: ignore[no-untyped-def]
+    class Failing(Browse):
+        def rows(self, kind: Kind, ids: Sequence[int]):  # type: ignore[no-untyped-def]
             if faults:
                 raise faults[0]
-            return super().browse_rows(kind, ids)
+            return super().rows(kind, ids)
 
     def failing(place: Path) -> Queries:
-        return Failing(Queries.open(place)._database)
+        opened = Queries.open(place)
+        opened.browse = Failing(opened._database)
+        return opened
 
     screen = PoolScreen(path, failing, typing_s=0, follow_s=3600)
     async with Host(screen).run_test(size=SIZE) as pilot:

@@ -63,11 +63,11 @@ def shown_task(screen: PoolScreen) -> int | None:
 
 
 def generated(session: Session) -> int:
-    return pool_of(session).reader.browse_ids(Selection(origin=Origin.GENERATED))[0]
+    return pool_of(session).browse.ids(Selection(origin=Origin.GENERATED))[0]
 
 
 def state(session: Session, task_id: int) -> TaskState:
-    return pool_of(session).reader.task(task_id).state
+    return pool_of(session).tasks.get(task_id).state
 
 
 async def test_retire_restore_undo_and_redo(session: Session) -> None:
@@ -98,7 +98,7 @@ async def test_a_mark_comes_and_goes(session: Session) -> None:
 
 async def test_overruling_a_rejected_candidate_takes_it_from_the_list(session: Session) -> None:
     screen = screen_of(session)
-    reader = pool_of(session).reader
+    reader = pool_of(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await until(pilot, lambda: screen.is_mounted and bool(screen.query(TaskTable)))
         table = screen.query_one(TaskTable)
@@ -107,7 +107,7 @@ async def test_overruling_a_rejected_candidate_takes_it_from_the_list(session: S
         candidate = table.ids[0]
         await until(pilot, lambda: f"candidate c{candidate}: not in the pool" in seen(pilot.app))
         await pilot.press("t")
-        assert reader.decisions(candidate)[-1].verdict is Verdict.ACCEPTED
+        assert reader.candidates.decisions(candidate)[-1].verdict is Verdict.ACCEPTED
         await until(pilot, lambda: candidate not in table.ids)
 
 
@@ -131,7 +131,7 @@ async def test_while_a_stage_is_played_nothing_is_done_and_it_says_so(session: S
 
 async def test_editing_opens_the_candidates_text(session: Session) -> None:
     screen, task = screen_of(session), generated(session)
-    candidate = pool_of(session).reader.task_candidate(task)
+    candidate = pool_of(session).candidates.of_task(task)
     assert candidate is not None
 
     def opened() -> str:
@@ -170,8 +170,8 @@ async def test_in_the_studio_instances_and_texts_are_changed_from_the_pool(tmp_p
         screen = driven.app.screen
         assert isinstance(screen, PoolScreen)
         with Queries.open(path) as reader:
-            task = next(found for found in reader.browse_ids(Selection(origin=Origin.GENERATED)) if reader.instances(found))
-            before = reader.instances(task)
+            task = next(found for found in reader.browse.ids(Selection(origin=Origin.GENERATED)) if reader.instances.of_task(found))
+            before = reader.instances.of_task(task)
         await at_task(driven.pilot, screen, task)
         await driven.press("i")
         await driven.until(lambda: isinstance(driven.app.screen, InstancesDialog) and "✓ accepted" in screen_text(driven.app))
@@ -189,8 +189,8 @@ async def test_in_the_studio_instances_and_texts_are_changed_from_the_pool(tmp_p
         await driven.until(lambda: "edited by human" in screen_text(driven.app))
         await driven.press("u", "u")
     with Queries.open(path) as reader:
-        assert reader.instances(task)[0].output == before[0].output
-        assert reader.task(task).instruction != "Say something else entirely."
+        assert reader.instances.of_task(task)[0].output == before[0].output
+        assert reader.tasks.get(task).instruction != "Say something else entirely."
 
 
 async def test_more_instances_are_asked_for_from_the_pool(tmp_path: Path) -> None:
@@ -202,8 +202,8 @@ async def test_more_instances_are_asked_for_from_the_pool(tmp_path: Path) -> Non
         screen = driven.app.screen
         assert isinstance(screen, PoolScreen)
         with Queries.open(path) as reader:
-            task = reader.browse_ids(Selection(origin=Origin.GENERATED))[0]
-            before = len(reader.task_requests(task))
+            task = reader.browse.ids(Selection(origin=Origin.GENERATED))[0]
+            before = len(reader.requests.about(task))
         await at_task(driven.pilot, screen, task)
         await driven.press("i")
         await driven.until(lambda: isinstance(driven.app.screen, InstancesDialog))
@@ -216,7 +216,7 @@ async def test_more_instances_are_asked_for_from_the_pool(tmp_path: Path) -> Non
         engine.go_on.set()
         await driven.idle()
     with Queries.open(path) as reader:
-        assert len(reader.task_requests(task)) > before
+        assert len(reader.requests.about(task)) > before
 
 
 async def test_the_palette_has_what_applies(session: Session) -> None:

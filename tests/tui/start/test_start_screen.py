@@ -162,7 +162,7 @@ async def test_seeds_are_held_out_of_a_new_pool(tmp_path: Path, monkeypatch: pyt
         await driven.until(lambda: driven.app.runner is not None)
         await driven.idle()
     with Queries.open(tmp_path / "pool.db") as reader:
-        held = reader.hold_out()
+        held = reader.evaluations.hold_out()
     assert held is not None and held.asked == "0.2" and held.held > 20
 
 

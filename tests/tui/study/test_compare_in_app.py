@@ -85,7 +85,7 @@ def offered(driven: Driven) -> dict[str, Callable[[], Any]]:
 
 def stored(path: Path, rater: str = "anna") -> dict[int, Grading]:
     with Queries.open(path) as reader:
-        return {place: each for place, each in reader.gradings(1, rater).items() if each != UNGRADED}
+        return {place: each for place, each in reader.comparisons.said(1, rater).items() if each != UNGRADED}
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -108,7 +108,7 @@ async def test_keys_are_stored_by_the_sessions_own_writer_and_no_name_is_shown(p
         screen = await begun(driven)
         assert screen.walk.position == 0 and screen.walk.question == screen.walk.order[1]
     with Queries.open(path) as reader:
-        assert len(reader.comparisons()) == 1
+        assert len(reader.comparisons.all()) == 1
     assert_sound(path)
 
 
@@ -116,14 +116,14 @@ async def test_it_is_the_comparison_that_the_command_opens(path: Path) -> None:
     async with grading(path) as (_, screen):
         plan = screen.walk.comparison.plan  # type: ignore[attr-defined]
     with Pool.open(path) as pool:
-        assert plan_for(pool.reader, paired(pool.reader), "0", None) == plan
-        assert open_comparison(pool.reader, pool.comparisons, plan).id == 1
+        assert plan_for(pool, paired(pool), "0", None) == plan
+        assert open_comparison(pool, pool.comparisons, plan).id == 1
 
 
 async def test_the_dialog_offers_the_newest_comparison_and_what_else_can_be_compared(path: Path) -> None:
     with Pool.open(path) as pool:
-        plan = plan_for(pool.reader, paired(pool.reader), "mine", 4)
-        open_comparison(pool.reader, pool.comparisons, plan)
+        plan = plan_for(pool, paired(pool), "mine", 4)
+        open_comparison(pool, pool.comparisons, plan)
         evaluate(pool, TEXTS[:3], "[/b] another\x1b file")
     async with studio(path) as driven:
         dialog = await dialog_of(driven)
@@ -152,7 +152,7 @@ async def test_the_dialog_says_what_it_cannot_use(path: Path, field: str, text: 
         await driven.press("escape")
         await driven.until(lambda: driven.app.screen is driven.screen)
     with Queries.open(path) as reader:
-        assert reader.comparisons() == []
+        assert reader.comparisons.all() == []
 
 
 async def test_where_nothing_can_be_compared_it_names_the_command_that_helps(plain: Path) -> None:

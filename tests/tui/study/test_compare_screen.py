@@ -32,8 +32,8 @@ def path(tmp_path: Path) -> Path:
 async def grading(path: Path, rater: str = "anna", size: tuple[int, int] = (120, 40)) -> AsyncIterator[tuple[Pilot[None], CompareScreen]]:
     """Run `studio compare` on the pool at `path`."""
     with Pool.open(path) as pool:
-        comparison = pool.reader.comparisons()[0]
-        app = CompareApp(resume_grading(pool.reader, comparison, rater), desk_of(pool.reader, pool.comparisons))
+        comparison = pool.comparisons.all()[0]
+        app = CompareApp(resume_grading(pool, comparison, rater), desk_of(pool, pool.comparisons))
         async with app.run_test(size=size, notifications=True) as pilot:
             await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "Instruction" in seen(app))
             screen = app.screen
@@ -44,7 +44,7 @@ async def grading(path: Path, rater: str = "anna", size: tuple[int, int] = (120,
 def stored(path: Path, rater: str = "anna") -> dict[int, Grading]:
     """What another reader finds in the pool."""
     with Queries.open(path) as reader:
-        return {place: each for place, each in reader.gradings(1, rater).items() if each != UNGRADED}
+        return {place: each for place, each in reader.comparisons.said(1, rater).items() if each != UNGRADED}
 
 
 def sided(screen: CompareScreen, position: int, letters: str) -> tuple[str | None, ...]:

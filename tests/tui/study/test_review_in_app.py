@@ -52,7 +52,7 @@ async def rating(path: Path, engine: HeldEngine | None = None, rater: str = "ann
 
 def stored(path: Path, rater: str = "anna") -> dict[int, Rating]:
     with Queries.open(path) as reader:
-        return reader.ratings(1, rater)
+        return reader.reviews.said(1, rater)
 
 
 async def test_keys_are_stored_by_the_sessions_own_writer(path: Path) -> None:
@@ -74,7 +74,7 @@ async def test_keys_are_stored_by_the_sessions_own_writer(path: Path) -> None:
         await driven.until(lambda: isinstance(driven.app.screen, ReviewScreen))
         assert driven.app.screen.reviewing.counts == (0, 0)  # type: ignore[attr-defined]
     with Queries.open(path) as reader:
-        assert [each.plan for each in reader.reviews()] == [ReviewPlan(6)]
+        assert [each.plan for each in reader.reviews.all()] == [ReviewPlan(6)]
     assert_sound(path)
 
 
@@ -134,7 +134,7 @@ async def test_the_dialog_says_what_it_cannot_use(path: Path, field: str, text: 
         await driven.press("escape")
         await driven.until(lambda: driven.app.screen is driven.screen)
     with Queries.open(path) as reader:
-        assert reader.reviews() == []
+        assert reader.reviews.all() == []
 
 
 async def test_the_palette_offers_it_where_there_is_a_pool(path: Path) -> None:

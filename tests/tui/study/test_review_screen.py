@@ -35,8 +35,8 @@ def path(tmp_path: Path) -> Path:
 async def reviewing(path: Path, rater: str = "anna", size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[Pilot[None], ReviewScreen]]:
     """Run `studio review` on the pool at `path`."""
     with Pool.open(path) as pool:
-        review = open_review(pool.reader, pool.reviews, PLAN)
-        app = ReviewApp(resume_reviewing(pool.reader, review, rater), desk_of(pool.reader, pool.reviews))
+        review = open_review(pool, pool.reviews, PLAN)
+        app = ReviewApp(resume_reviewing(pool, review, rater), desk_of(pool, pool.reviews))
         async with app.run_test(size=size, notifications=True) as pilot:
             await until(pilot, lambda: isinstance(app.screen, ReviewScreen) and "Instruction" in seen(app))
             screen = app.screen
@@ -47,7 +47,7 @@ async def reviewing(path: Path, rater: str = "anna", size: tuple[int, int] = (80
 def stored(path: Path, rater: str = "anna") -> dict[int, Rating]:
     """What another reader finds in the pool."""
     with Queries.open(path) as reader:
-        return {place: rating for place, rating in reader.ratings(1, rater).items() if rating != BLANK}
+        return {place: rating for place, rating in reader.reviews.said(1, rater).items() if rating != BLANK}
 
 
 async def test_three_keys_rate_a_task_and_each_is_stored_at_once(path: Path) -> None:
@@ -167,8 +167,8 @@ async def test_everything_one_needs_is_on_the_screen(path: Path, size: tuple[int
 async def test_a_long_task_scrolls_and_begins_at_its_beginning(tmp_path: Path) -> None:
     path = bulk_pool(tmp_path / "pool.db", 30)
     with Pool.open(path) as pool:
-        for task in pool.reader.task_ids(with_instances=True):
-            for instance in pool.reader.instances(task):
+        for task in pool.tasks.ids(with_instances=True):
+            for instance in pool.instances.of_task(task):
                 if instance.verdict == "accepted":
                     pool.ledger.change_instance(Note("t", "t"), instance.id, {"output": "\n".join(f"line {n}" for n in range(99))})
     async with reviewing(path) as (pilot, _):
@@ -183,8 +183,8 @@ async def test_a_long_task_scrolls_and_begins_at_its_beginning(tmp_path: Path) -
 async def test_hostile_text_and_names_reach_no_terminal(path: Path, size: tuple[int, int]) -> None:
     with Pool.open(path) as pool:
         texts = iter(NASTY_LINES * 20)
-        for task in pool.reader.task_ids(with_instances=True):
-            for instance in pool.reader.instances(task):
+        for task in pool.tasks.ids(with_instances=True):
+            for instance in pool.instances.of_task(task):
                 if instance.verdict == "accepted":
                     text = next(texts)
                     pool.ledger.change_instance(Note("t", "t"), instance.id, {"input": text, "output": text})

@@ -42,11 +42,11 @@ class Study:
 
 
 def review_app(pool: Pool) -> StudyApp:
-    return ReviewApp(begin_reviewing(pool.reader, pool.reviews, ReviewPlan(12, "x"), RATER), desk_of(pool.reader, pool.reviews))
+    return ReviewApp(begin_reviewing(pool, pool.reviews, ReviewPlan(12, "x"), RATER), desk_of(pool, pool.reviews))
 
 
 def compare_app(pool: Pool) -> StudyApp:
-    return CompareApp(resume_grading(pool.reader, pool.reader.comparisons()[0], RATER), desk_of(pool.reader, pool.comparisons))
+    return CompareApp(resume_grading(pool, pool.comparisons.all()[0], RATER), desk_of(pool, pool.comparisons))
 
 
 STUDIES = {
@@ -55,7 +55,7 @@ STUDIES = {
         ("--sample", "12", "--seed", "x"),
         lambda path: bulk_pool(path, 60),
         review_app,
-        lambda reader: reader.ratings(1, RATER),
+        lambda reader: reader.reviews.said(1, RATER),
         BLANK,
     ),
     "compare": Study(
@@ -63,7 +63,7 @@ STUDIES = {
         (),
         lambda path: compared(path, texts=[f"question {number}" for number in range(20)]),
         compare_app,
-        lambda reader: reader.gradings(1, RATER),
+        lambda reader: reader.comparisons.said(1, RATER),
         UNGRADED,
     ),
 }

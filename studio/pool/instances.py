@@ -1,0 +1,97 @@
+"""Instances: the (input, output) pairs of tasks, each with its own verdict."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from studio.errors import PoolError
+from studio.paths import shown
+from studio.pool.core.database import Entity, Row, record_of
+from studio.pool.rounds import advance
+from studio.records import Decider, Stage, Verdict
+from studio.text import storable
+
+_INSTANCE = "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, original FROM instances"
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedInstance:
+    """An instance with the rule's decision. The order within its task is its position."""
+
+    task_id: int
+    request_id: int | None
+    input: str
+    output: str
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OriginalInstance:
+    """An instance as the model wrote it and the rule decided it, before a person changed it."""
+
+    input: str
+    output: str
+    verdict: Verdict
+    reason: str
+    decided_by: Decider
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRecord:
+    """One instance of a task with its own verdict; `request_id` is None for those of seeds and imports.
+
+    `original` is what it was before a person changed it, None when nobody has.
+    """
+
+    id: int
+    task_id: int
+    position: int
+    request_id: int | None
+    input: str
+    output: str
+    verdict: Verdict
+    reason: str
+    decided_by: Decider
+    original: OriginalInstance | None = None
+
+
+class Instances(Entity):
+    """The instances of a pool's tasks."""
+
+    def get(self, instance_id: int) -> InstanceRecord:
+        """Return an instance. Raises PoolError when there is none of that id."""
+        row = self._database.row(f"{_INSTANCE} WHERE id = ?", (instance_id,))
+        if row is None:
+            raise PoolError(f"pool {shown(self._database.path)} has no instance {instance_id}")
+        return _instance(row)
+
+    def of_task(self, task_id: int) -> list[InstanceRecord]:
+        """Return all instances of a task, rejected ones too, by position."""
+        return [_instance(row) for row in self._database.rows(f"{_INSTANCE} WHERE task_id = ? ORDER BY position", (task_id,))]
+
+    def record(self, round_id: int, instances: Sequence[DecidedInstance], next_stage: Stage) -> None:
+        """Store instances with their decisions, in their order, after those a task already has."""
+        database = self._database
+        with database.transaction():
+            positions: defaultdict[int, int] = defaultdict(int)
+            for task_id in {instance.task_id for instance in instances}:
+                sql = "SELECT coalesce(max(position) + 1, 0) FROM instances WHERE task_id = ?"
+                positions[task_id] = database.value(sql, (task_id,))
+            rows = []
+            for each in instances:
+                place: dict[str, Any] = {"task_id": each.task_id, "position": positions[each.task_id], "request_id": each.request_id}
+                decided = {"verdict": each.verdict, "reason": each.reason, "decided_by": Decider.RULE}
+                rows.append({**place, **decided, "input": storable(each.input), "output": storable(each.output)})
+                positions[each.task_id] += 1
+            database.insert("instances", rows)
+            advance(database, round_id, next_stage)
+
+
+def _instance(row: Row) -> InstanceRecord:
+    first = row["original"]
+    return record_of(InstanceRecord, row, original=None if first is None else record_of(OriginalInstance, json.loads(first)))

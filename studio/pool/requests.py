@@ -1,0 +1,237 @@
+"""Requests: what a model was asked, in which round and stage, with which in-context tasks, and what came back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from studio.engine.api import Completion, SamplingParams
+from studio.errors import PoolError
+from studio.paths import shown
+from studio.pool.core.database import Database, Entity, Row, record_of
+from studio.pool.core.rows import (
+    COMPLETION_COLUMNS,
+    MODEL_COLUMNS,
+    completion_values,
+    model_of,
+    prompt_id,
+    sampling_id,
+    sampling_of,
+)
+from studio.pool.rounds import advance
+from studio.records import ModelIdentity, Stage
+from studio.text import storable
+
+_REQUEST = (
+    "SELECT requests.id, number AS round, requests.stage, ordinal, task_id, prompts.text AS prefix, suffix, params, requests.seed, run_id,"
+    f" rounds.stage AS round_stage, finished_at AS round_ended, completions.request_id AS answered, {COMPLETION_COLUMNS}, {MODEL_COLUMNS}"
+    " FROM requests JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id JOIN rounds ON rounds.id = round_id"
+    " JOIN runs ON runs.id = run_id JOIN models ON models.id = model_id LEFT JOIN completions ON completions.request_id = requests.id"
+)
+# Those that a stage planned; what a person asked for besides has ordinals below 0.
+_PLANNED = "WHERE round_id = ? AND stage = ? AND ordinal >= 0 ORDER BY ordinal"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequest:
+    """A request before it goes to the engine: its prompt is `prefix + suffix`.
+
+    `parents` are the in-context tasks in the order of the prompt; `task_id` is the task a classification or instance request is about.
+    """
+
+    prefix: str
+    suffix: str
+    params: SamplingParams
+    seed: int
+    parents: tuple[int, ...] = ()
+    task_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRequest:
+    """A request of the pool; `ordinal` is its position, from 0, among the requests of its round and stage."""
+
+    id: int
+    ordinal: int
+    task_id: int | None
+    prefix: str
+    suffix: str
+    params: SamplingParams
+    seed: int
+    parents: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCompletion:
+    """What came back for a request of the pool."""
+
+    request_id: int
+    ordinal: int
+    task_id: int | None
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """A request with all that surrounds it; `completion` is None while it has not come back.
+
+    `round_stage` is the next stage of its round, 'done' after the last and 'superseded' where the round was written anew; `round_ended` is
+    when it ended, an ISO 8601 time in UTC, None while it has not.
+    """
+
+    id: int
+    round: int
+    stage: Stage
+    ordinal: int
+    task_id: int | None
+    prefix: str
+    suffix: str
+    params: SamplingParams
+    seed: int
+    parents: tuple[int, ...]
+    completion: Completion | None
+    run_id: int
+    model: ModelIdentity
+    round_stage: str
+    round_ended: str | None
+
+
+class Requests(Entity):
+    """The requests of a pool."""
+
+    def get(self, request_id: int) -> RequestRecord:
+        """Return a request with its prompt, parents, completion and model. Raises PoolError when there is none of that id."""
+        row = self._database.row(f"{_REQUEST} WHERE requests.id = ?", (request_id,))
+        if row is None:
+            raise PoolError(f"pool {shown(self._database.path)} has no request {request_id}")
+        return self._record(row)
+
+    def about(self, task_id: int) -> list[RequestRecord]:
+        """Return the requests about a task, its classification and its instances, in the order they were made."""
+        return [self._record(row) for row in self._database.rows(f"{_REQUEST} WHERE task_id = ? ORDER BY requests.id", (task_id,))]
+
+    def planned(self, round_id: int, stage: Stage) -> list[StoredRequest]:
+        """Return the requests that a stage planned, in their order; not those that a person asked for besides."""
+        parents: defaultdict[int, list[int]] = defaultdict(list)
+        sql = (
+            "SELECT request_id, request_parents.task_id FROM requests JOIN request_parents ON request_id = requests.id"
+            f" {_PLANNED}, position"
+        )
+        for request_id, parent in self._database.rows(sql, (round_id, stage)):
+            parents[request_id].append(parent)
+        sql = (
+            "SELECT requests.id, ordinal, task_id, prompts.text AS prefix, suffix, params, seed FROM requests"
+            f" JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id {_PLANNED}"
+        )
+        return [
+            record_of(StoredRequest, row, params=sampling_of(row["params"]), parents=tuple(parents[row["id"]]))
+            for row in self._database.rows(sql, (round_id, stage))
+        ]
+
+    def completions(self, round_id: int, stage: Stage) -> list[StoredCompletion]:
+        """Return what came back for a stage, in the order of its requests."""
+        sql = (
+            f"SELECT request_id, ordinal, task_id, {COMPLETION_COLUMNS} FROM requests JOIN completions ON request_id = requests.id"
+            f" {_PLANNED}"
+        )
+        rows = self._database.rows(sql, (round_id, stage))
+        return [record_of(StoredCompletion, row, completion=record_of(Completion, row)) for row in rows]
+
+    def next_hand_ordinal(self, round_id: int, stage: Stage) -> int:
+        """Return the ordinal of the next request asked for by hand: -1, -2 and so on, beside the round's own, which count from 0."""
+        sql = "SELECT min(-1, coalesce(min(ordinal) - 1, -1)) FROM requests WHERE round_id = ? AND stage = ?"
+        return int(self._database.value(sql, (round_id, stage)))
+
+    def plan(self, round_id: int, stage: Stage, requests: Sequence[PlannedRequest], next_stage: Stage | None) -> None:
+        """Store the requests of a stage before they go to the engine; their positions are their ordinals.
+
+        `next_stage` is the stage the round is at afterwards, None to leave it.
+        """
+        with self._database.transaction():
+            insert_requests(self._database, round_id, stage, requests)
+            advance(self._database, round_id, next_stage)
+
+    def replan(self, round_id: int, stage: Stage, changed: Sequence[tuple[int, PlannedRequest]], more: Sequence[PlannedRequest]) -> None:
+        """Put other prompts in the place of planned ones, by their ids, that were not answered yet, and add `more` behind them.
+
+        Parents, seeds and places of the changed ones stay.
+        """
+        with self._database.transaction():
+            for request_id, planned in changed:
+                values = request_values(self._database, planned)
+                sql = "UPDATE requests SET prefix_id = :prefix_id, suffix = :suffix, sampling_id = :sampling_id WHERE id = :id"
+                self._database.execute(sql, {**values, "id": request_id})
+            taken = len(self._database.rows(f"SELECT id FROM requests {_PLANNED}", (round_id, stage)))
+            insert_requests(self._database, round_id, stage, more, taken)
+            advance(self._database, round_id, None)
+
+    def answer(self, round_id: int, answers: Sequence[tuple[int, Completion]], next_stage: Stage | None) -> None:
+        """Store what came back for some requests of a stage, each with the request's id."""
+        with self._database.transaction():
+            insert_completions(self._database, answers)
+            advance(self._database, round_id, next_stage)
+
+    def _record(self, row: Row) -> RequestRecord:
+        parents = self._database.rows("SELECT task_id FROM request_parents WHERE request_id = ? ORDER BY position", (row["id"],))
+        return record_of(
+            RequestRecord,
+            row,
+            params=sampling_of(row["params"]),
+            parents=tuple(parent for (parent,) in parents),
+            completion=None if row["answered"] is None else record_of(Completion, row),
+            model=model_of(row),
+        )
+
+
+def request_values(database: Database, planned: PlannedRequest) -> dict[str, Any]:
+    """Return the columns of a request that make its prompt and how it is answered; within a transaction."""
+    return {
+        "prefix_id": prompt_id(database, planned.prefix),
+        "suffix": storable(planned.suffix),
+        "sampling_id": sampling_id(database, planned.params),
+        "seed": planned.seed,
+    }
+
+
+def insert_requests(database: Database, round_id: int, stage: Stage, requests: Sequence[PlannedRequest], taken: int = 0) -> None:
+    """Insert the requests of a stage with their parents; within a transaction.
+
+    Their ordinals count from `taken`: as many requests the stage has already.
+    """
+    first = next_id(database, "requests")
+    prefixes = {text: prompt_id(database, text) for text in dict.fromkeys(request.prefix for request in requests)}
+    samplings = {params: sampling_id(database, params) for params in dict.fromkeys(request.params for request in requests)}
+    numbered = list(enumerate(requests, first))
+    rows = (
+        {
+            "id": number,
+            "round_id": round_id,
+            "stage": stage,
+            "ordinal": taken + number - first,
+            "task_id": each.task_id,
+            "prefix_id": prefixes[each.prefix],
+            "sampling_id": samplings[each.params],
+            "seed": each.seed,
+            "suffix": storable(each.suffix),
+        }
+        for number, each in numbered
+    )
+    database.insert("requests", rows)
+    parents = (
+        {"request_id": number, "position": position, "task_id": parent}
+        for number, each in numbered
+        for position, parent in enumerate(each.parents)
+    )
+    database.insert("request_parents", parents)
+
+
+def insert_completions(database: Database, answers: Sequence[tuple[int, Completion]]) -> None:
+    """Insert completions, each with its request's id; within a transaction."""
+    database.insert("completions", ({"request_id": request_id, **completion_values(each)} for request_id, each in answers))
+
+
+def next_id(database: Database, table: str) -> int:
+    """Return the id of the next row of a table that nothing ever leaves."""
+    return int(database.value(f"SELECT coalesce(max(id), 0) + 1 FROM {table}"))
