@@ -159,7 +159,7 @@ def test_held_out_seeds_are_not_what_the_data_was_made_from(tmp_path: Path) -> N
     Pool.create(tmp_path / "pool.db", seeds, draw_hold_out(seeds, 30, "0")).close()
     assert "from 145 seed tasks" in page_of(tmp_path / "pool.db")
     with Queries.open(tmp_path / "pool.db") as reader:
-        card = dataset_card(reader, CardOptions("pool"), Exported(reader, ExportOptions(), (), ()))
+        card = dataset_card(reader, CardOptions("pool"), Exported(reader.stream, ExportOptions(), (), ()))
     assert "From 145 seed tasks, which are not part of the data; 30 more were held out for evaluation." in card
 
 
