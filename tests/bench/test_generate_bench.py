@@ -123,7 +123,7 @@ def test_quick(words: tuple[str, ...], expected: tuple[object, ...], monkeypatch
 @pytest.mark.real_model
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_ends_it_and_its_processes() -> None:
-    command = [*STUDIO, "bench", "generate", "--only", "raw", "--threads", "1", "--tokens", "1024"]
+    command = [*STUDIO, "bench", "generate", "--only", "raw", "--threads", "1", "--tokens", "1024", "--requests", "2", "--parallel", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=clean_environment(), start_new_session=True, text=True) as process:
         assert process.stderr is not None
         said = []
@@ -131,5 +131,5 @@ def test_ctrl_c_ends_it_and_its_processes() -> None:
             said.append(line)
             if line.startswith("raw, run 1"):
                 process.send_signal(signal.SIGINT)
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "error: interrupted\n" in said and not any("Traceback" in line for line in said)

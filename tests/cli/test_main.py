@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from studio import __version__
@@ -36,3 +38,9 @@ def test_version() -> None:
 )
 def test_wrong_words_name_the_next_step(words: tuple[str, ...], expected: tuple[str, ...]) -> None:
     assert_fails(studio(*words), 2, *expected)
+
+
+def test_ctrl_c_while_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time\ntime.sleep(600)\n")
+    done = new_studio("--help", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
