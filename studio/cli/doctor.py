@@ -120,6 +120,7 @@ def _load(model: str, adapter: str, gpu_layers: int) -> dict[str, Any]:
 
 
 def _print(report: dict[str, Any]) -> None:
+    from studio.engine.api import SERVER
     from studio.text import display_line
 
     lines = {f"{name} version": value for name, value in report["versions"].items()}
@@ -132,15 +133,20 @@ def _print(report: dict[str, Any]) -> None:
         lines["devices of llama.cpp"] = ", ".join(_device(device) for device in report["devices"])
     model = report.get("model")
     if model:
-        lines["model"] = f"{model['name']} ({model['quantisation']}, {model['licence'] or 'licence unknown'})"
+        lines["model"] = f"{model['name']} ({', '.join(filter(None, (model['quantisation'], model['licence'] or 'licence unknown')))})"
         lines |= {
-            "model file": model["path"],
+            "server" if model["backend"] == SERVER else "model file": model["path"],
             **({"adapter": f"{model['adapter']} ({model['adapter_sha256'][:12]})"} if model["adapter"] else {}),
             "model loaded on": model["backend"],
-            "layers on the GPU": f"{model['layers_offloaded']} of {model['layers']}",
         }
-        divided = f" in {model['contexts']} contexts" if model["contexts"] > 1 else ""
-        lines |= {"context": f"{model['context_tokens']:,} tokens for {model['parallel']} sequences{divided}"}
+        if model["layers"]:
+            lines["layers on the GPU"] = f"{model['layers_offloaded']} of {model['layers']}"
+        tokens = f"{model['context_tokens']:,} tokens" if model["context_tokens"] else "unknown"
+        if model["backend"] == SERVER:
+            lines |= {"context of a request": tokens, "requests at once": model["parallel"]}
+        else:
+            divided = f" in {model['contexts']} contexts" if model["contexts"] > 1 else ""
+            lines["context"] = f"{tokens} for {model['parallel']} sequences{divided}"
     else:
         lines["model"] = "cannot be loaded"
     paths, cache = report["paths"], report["prefix_cache"]

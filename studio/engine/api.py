@@ -229,12 +229,13 @@ class EngineInfo:
 
     def no_room(self, detail: str) -> ModelError:
         """The error for prompts that the model refuses, all of them; `detail` is the reason of one."""
+        less = "--set in_context_tasks=4 or a smaller sampling.instructions.max_tokens asks for less"
         if self.is_server:
-            hint = (
-                "--set in_context_tasks=4 or a smaller sampling.instructions.max_tokens asks for less; the server itself takes more with "
-            )
-            hint += "`llama-server -c`, vLLM's --max-model-len, OLLAMA_CONTEXT_LENGTH"
-            return ModelError(f"the server refused every prompt: {detail}", hint)
+            more = "the server itself takes more with `llama-server -c`, vLLM's --max-model-len, OLLAMA_CONTEXT_LENGTH"
+            return ModelError(f"the server refused every prompt: {detail}", f"{less}; {more}")
+        trained = self.model.context_length
+        if trained and trained <= self.context_tokens // self.contexts:
+            return ModelError(f"no prompt fits the model, which was trained for {trained:,} tokens: {detail}", less)
         return ModelError(f"no prompt fits the model's context: {detail}", "raise --context, or shorten the prompts")
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from studio.cli.doctor import doctor_command
 from studio.engine.scripted import ScriptedEngine
+from support.completions_server import CompletionsServer, serving
 
 
 def test_doctor_tells_of_the_prefix_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +34,12 @@ def test_doctor_shows_what_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(ScriptedEngine, "info", info)
     out = CliRunner().invoke(doctor_command, ["--model", "scripted"]).stdout
     assert "note: there was no memory for 64 sequences" in out and "\x1b" not in out
+
+
+def test_doctor_says_of_a_server_what_it_can_know() -> None:
+    with serving(CompletionsServer()) as server:
+        out = CliRunner().invoke(doctor_command, ["--model", server.url]).stdout
+    lines = {line[:26].strip(): line[27:] for line in out.splitlines()}
+    assert lines["model"] == "scripted (licence unknown)" and lines["server"].startswith(server.url)
+    assert lines["context of a request"] == "unknown" and lines["requests at once"] == "16"
+    assert "layers on the GPU" not in lines and "model file" not in lines

@@ -301,7 +301,6 @@ T = TypeVar("T")
 _LEAST_PARALLEL = 4
 _LEAST_CONTEXT = 4096
 """Tokens below which a request beside its template would be refused."""
-_LAYER_QUARTERS = (3, 2, 1, 0)
 _MEMORY_WORDS = re.compile(
     r"out of (\w+ )?memory|outof(device|host)memory|(unable|failed) to (allocate|alloc\b)|cannot allocate memory"
     r"|insufficient memory|bad_alloc|memoryerror|(malloc|memalign|alloc\w*) failed|GGML_ASSERT\(.*(buffer|work_data) != NULL\) failed",
@@ -367,7 +366,7 @@ def _smaller(setup: Setup, options: EngineOptions, layers: int) -> Iterator[Setu
     if options.gpu_layers >= 0 or not setup.flash_attention:
         return
     most = setup.gpu_layers if setup.gpu_layers >= 0 else layers
-    for quarters in _LAYER_QUARTERS[:-1]:
+    for quarters in (3, 2, 1):
         if 0 < layers * quarters // 4 < most:
             yield replace(setup, gpu_layers=layers * quarters // 4)
     options = options.released()
