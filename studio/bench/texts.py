@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from studio.engine import scripted_words as words
+from studio.engine.scripted import words
 from studio.seeds.reading import bundled_seeds, read_tasks
 
 _VOCABULARY = 40_000
@@ -53,9 +53,7 @@ def instructions(count: int, seed: int = 0) -> Iterator[str]:
 def known_words() -> tuple[str, ...]:
     """The vocabulary, the most frequent word first."""
     texts = [task.instruction for task in read_tasks(bundled_seeds())]
-    for value in vars(words).values():
-        if isinstance(value, tuple):
-            texts.extend(part for part in value if isinstance(part, str))
+    texts += [part for kind, parts in words().items() if kind != "labels" for part in parts]
     counted: dict[str, int] = {}
     for word in re.findall(r"[a-z0-9]+", " ".join(texts).lower()):
         counted[word] = counted.get(word, 0) + 1

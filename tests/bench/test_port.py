@@ -9,7 +9,7 @@ from typing import Any
 from rouge_score.rouge_scorer import RougeScorer
 
 from studio.bench.port import REQUESTS, Port, keep_pairs, parse_examples, parse_labels, parse_list, passes
-from studio.engine import scripted_writer
+from studio.engine.scripted import write
 from studio.seeds.reading import bundled_seeds, read_tasks
 from support.sessions import all_seeds
 
@@ -25,7 +25,7 @@ class ScriptedLlama:
         rng = random.Random(f"{len(self.asked)}/{params['seed']}")
         head, found, task = prompt.rpartition("\nTask:")
         prefix, suffix = (head + found, task) if found else ("", prompt)
-        text = scripted_writer.write(prefix, suffix, rng, params["max_tokens"])
+        text = write(prefix, suffix, rng, params["max_tokens"])
         ends = [text.find(stop) for stop in params["stop"] if stop in text]
         text = text[: min(ends)] if ends else text
         words = text.split()
