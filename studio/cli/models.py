@@ -13,7 +13,7 @@ from studio.errors import ModelError
 
 if TYPE_CHECKING:
     from studio.engine.catalog import CatalogEntry
-    from studio.engine.optimize import Comparison
+    from studio.engine.optimize import Optimized
 
 
 MEASURED = ("size", "prompt_tok_s", "decode_tok_s", "perplexity")
@@ -63,7 +63,7 @@ def seed_text() -> str:
     return "\n\n".join("\n".join(text for text in part if text) for part in parts)
 
 
-def _compared_as_dict(compared: Comparison) -> dict[str, Any]:
+def _compared_as_dict(compared: Optimized) -> dict[str, Any]:
     """Return the figures as plain values; changes in per cent."""
     return {
         "original": {**asdict(compared.original), "path": str(compared.original.path)},
@@ -89,7 +89,7 @@ def _name(path: Path) -> str:
     return display_line(shlex.quote(path.stem if known else str(path)))
 
 
-def _comparison_table(compared: Comparison) -> None:
+def _comparison_table(compared: Optimized) -> None:
     from studio.text import display_line
 
     before, after = compared.original, compared.copy

@@ -9,7 +9,7 @@ import re
 import shutil
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ _POLL_S = 0.2
 _LOG_LINES_IN_HINT = 4
 
 Say = Callable[[str], None]
+Ask = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Optimized:
     """The original beside its copy. `perplexity_error` is the standard error of the perplexity's change, in per cent, token by token."""
 
     original: Figures
@@ -66,7 +67,7 @@ def default_target(source: Path, to: str, quantisation: str) -> Path:
     return models_folders()[-1] / f"{stem}.{to}.gguf"
 
 
-def optimize(source: Path, to: str, target: Path | None, text: str, say: Say, *, force: bool = False, threads: int = 0) -> Comparison:
+def optimize(source: Path, to: str, target: Path | None, text: str, say: Say, *, force: bool = False, threads: int = 0) -> Optimized:
     """Write a copy of `source` in the quantisation `to` (a key of BITS) to `target` and measure both on `text`.
 
     The copy stands beside its place under another name until all is measured; then it is renamed. `say` is told what is done. `threads` 0
@@ -82,11 +83,11 @@ def optimize(source: Path, to: str, target: Path | None, text: str, say: Say, *,
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     cores = threads or usable_cores()
     try:
-        with _worker() as worker:
+        with _worker() as ask:
             say(f"quantising {display_line(source.name)} from {header.quantisation or 'its format'} to {to} ...")
-            worker.ask({"kind": "quantise", "source": str(source), "target": str(beside), "to": to, "threads": cores})
+            ask("quantise", source=str(source), target=str(beside), to=to, threads=cores)
             made = read_gguf(beside)
-            found = _measure(worker, (source, beside), text, cores, say)
+            found = _measure(ask, (source, beside), text, cores, say)
         beside.replace(target)
     except OSError as error:
         raise ModelError(f"{target}: cannot be written: {error.strerror or error}", "name another file with -o") from error
@@ -116,55 +117,48 @@ def _check(source: Path, target: Path, header: Gguf, to: str, *, force: bool) ->
         )
 
 
-class _Worker:
-    """The process that does the work."""
+@contextlib.contextmanager
+def _worker() -> Iterator[Ask]:
+    """Give what sends a job of a kind to the process that does the work and returns its result, or raises ModelError."""
+    child = ChildProcess(WORKER_COMMAND)
 
-    def __init__(self) -> None:
-        self.child = ChildProcess(WORKER_COMMAND)
-
-    def ask(self, message: dict[str, Any]) -> Any:
-        """Send a job and return its result. Raises ModelError."""
+    def ask(kind: str, **job: Any) -> Any:
         try:
-            self.child.send(message)
-            while (reply := self.child.receive(_POLL_S)) is None:
+            child.send({"kind": kind, **job})
+            while (reply := child.receive(_POLL_S)) is None:
                 continue
         except ChildDied as death:
-            hint = self.child.last_lines(_LOG_LINES_IN_HINT)
-            raise ModelError(f"llama.cpp's process died while it was to {message['kind']}: {death}", hint) from death
+            raise ModelError(f"llama.cpp's process died while it was to {kind}: {death}", child.last_lines(_LOG_LINES_IN_HINT)) from death
         if reply["kind"] == "failed":
             raise ModelError(reply["message"], reply["hint"])
         return reply["result"]
 
-
-@contextlib.contextmanager
-def _worker() -> Any:
-    worker = _Worker()
     try:
-        yield worker
+        yield ask
     except ModelError:
-        worker.child.close(keep_log=True)
+        child.close(keep_log=True)
         raise
     finally:
         # Closing its pipe ends the process whatever it is at.
-        worker.child.close()
+        child.close()
 
 
-def _measure(worker: _Worker, paths: tuple[Path, Path], text: str, threads: int, say: Say) -> list[dict[str, Any]]:
+def _measure(ask: Ask, paths: tuple[Path, Path], text: str, threads: int, say: Say) -> list[dict[str, Any]]:
     """Return the raw figures of both files: `prompt` and `decode`, each once a round, and `surprises`."""
     found: list[dict[str, Any]] = [{"prompt": [], "decode": []} for _ in paths]
     jobs = [{"path": str(path), "text": text, "threads": threads} for path in paths]
     for number in range(1, ROUNDS + 1):
         for job, figures, name in zip(jobs, found, ("original", "copy"), strict=True):
             say(f"speed of the {name}, {number} of {ROUNDS} ...")
-            for kind, speed in worker.ask({"kind": "speeds", **job}).items():
+            for kind, speed in ask("speeds", **job).items():
                 figures[kind].append(speed)
     for job, figures, name in zip(jobs, found, ("original", "copy"), strict=True):
         say(f"perplexity of the {name} ...")
-        figures["surprises"] = worker.ask({"kind": "surprises", **job})
+        figures["surprises"] = ask("surprises", **job)
     return found
 
 
-def _compare(paths: tuple[Path, Path], headers: tuple[Gguf, Gguf], found: list[dict[str, Any]]) -> Comparison:
+def _compare(paths: tuple[Path, Path], headers: tuple[Gguf, Gguf], found: list[dict[str, Any]]) -> Optimized:
     original, copy = (
         Figures(
             path=path,
@@ -178,4 +172,4 @@ def _compare(paths: tuple[Path, Path], headers: tuple[Gguf, Gguf], found: list[d
     )
     gaps = [after - before for before, after in zip(found[0]["surprises"], found[1]["surprises"], strict=True)]
     error = statistics.stdev(gaps) / math.sqrt(len(gaps)) * copy.perplexity / original.perplexity * 100
-    return Comparison(original, copy, len(gaps), error)
+    return Optimized(original, copy, len(gaps), error)

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from studio.cli.models import models_command
-from studio.engine.optimize import Comparison, Figures
+from studio.engine.optimize import Figures, Optimized
 from support.engines import bundled_identity
 
 
@@ -57,15 +57,15 @@ def test_listing_is_what_models_does_by_itself(tmp_path: Path) -> None:
     assert shown.returncode == 0 and "optimize" in shown.stdout and "--json" in shown.stdout
 
 
-def compared(folder: Path) -> Comparison:
+def compared(folder: Path) -> Optimized:
     original = Figures(folder / "Tiny.Q4_1.gguf", "Q4_1", 98_400_000, 200.0, 100.0, 35.0)
-    return Comparison(original, Figures(folder / "Tiny\x1b[31m.Q8_0.gguf", "Q8_0", 144_800_000, 400.0, 130.0, 35.35), 2040, 0.25)
+    return Optimized(original, Figures(folder / "Tiny\x1b[31m.Q8_0.gguf", "Q8_0", 144_800_000, 400.0, 130.0, 35.35), 2040, 0.25)
 
 
 def optimized(monkeypatch: pytest.MonkeyPatch, folder: Path, *words: str) -> Result:
     asked: list[Any] = []
 
-    def stand_in(source: Path, to: str, target: Path | None, text: str, say: Any, **more: Any) -> Comparison:
+    def stand_in(source: Path, to: str, target: Path | None, text: str, say: Any, **more: Any) -> Optimized:
         asked.append((source.name, to, target, more))
         assert text.count("\n\n") > 170
         say("quantising ...")

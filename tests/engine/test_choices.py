@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.llama.decoding import Fork, choose, fork
+from studio.engine.llama.decoding import Fork, fork, likeliest
 
 
 def test_choices_part_after_the_prompt_or_later() -> None:
@@ -24,12 +24,12 @@ def test_choices_that_one_token_does_not_tell_apart(texts: list[tuple[int, ...]]
 
 
 def test_the_first_of_equals_is_chosen() -> None:
-    assert choose([2.0, 2.0]) == (0, 0.5)
+    assert likeliest([2.0, 2.0]) == (0, 0.5)
 
 
 @given(st.lists(st.floats(-60, 60), min_size=2, max_size=5))
 def test_the_probability_is_that_of_the_first(logits: list[float]) -> None:
-    place, probability = choose(logits)
+    place, probability = likeliest(logits)
     assert logits[place] == max(logits)
     assert math.isclose(probability, 1 / sum(math.exp(logit - logits[0]) for logit in logits))
     if len(logits) == 2:

@@ -17,7 +17,7 @@ import studio.engine.llama.optimize_worker as optimize_worker
 from studio.engine import optimize as module
 from studio.engine.gguf import read_gguf
 from studio.engine.llama.optimize_worker import FILE_TYPE_NUMBERS, open_for_measuring, quantise, speeds
-from studio.engine.optimize import BITS, Comparison, Figures, default_target, optimize
+from studio.engine.optimize import BITS, Figures, Optimized, default_target, optimize
 from studio.errors import ModelError, UsageError
 from support.engines import bundled_identity
 
@@ -60,7 +60,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Any:
     return choose
 
 
-def make(target: Path | None, **more: Any) -> Comparison:
+def make(target: Path | None, **more: Any) -> Optimized:
     return optimize(SOURCE, "Q4_0", target, TEXT, lambda _: None, **more)
 
 
@@ -145,7 +145,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, worker: Any, fault: str
 
 def test_the_change_is_in_per_cent_of_the_original() -> None:
     before, after = (Figures(Path("x"), "Q", size, 1.0, 1.0, 1.0) for size in (200, 150))
-    assert Comparison(before, after, 1, 0.0).change("size") == pytest.approx(-25)
+    assert Optimized(before, after, 1, 0.0).change("size") == pytest.approx(-25)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def fork(texts: Sequence[Sequence[int]]) -> Fork | None:
     return Fork(tuple(first[:length]), branches)
 
 
-def choose(logits: Sequence[float]) -> tuple[int, float]:
+def likeliest(logits: Sequence[float]) -> tuple[int, float]:
     """Return the place of the greatest logit, the first of equal ones, and the softmax probability of place 0 among all of `logits`."""
     greatest = max(logits)
     weights = [math.exp(logit - greatest) for logit in logits]
@@ -229,7 +229,7 @@ class RunningSequence:
             self._sampler.close()
 
     def _choose(self) -> Iterator[EngineEvent]:
-        place, probability = choose([float(self._context.logits(self.row)[token]) for token in self.job.choices])
+        place, probability = likeliest([float(self._context.logits(self.row)[token]) for token in self.job.choices])
         self.row = -1
         self._text.append(self._params.choices[place])
         if self._text[0]:
