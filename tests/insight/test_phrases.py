@@ -12,7 +12,7 @@ import pytest
 
 from studio.insight.diversity.figures import diversity
 from studio.insight.diversity.parser import Parser
-from studio.insight.diversity.phrases import Branch, NewVerbs, Phrase, VerbRound, phrase_figures, phrase_of
+from studio.insight.diversity.phrases import NewVerbs, Phrase, VerbObjects, VerbRound, phrase_figures, phrase_of
 from studio.pool.pool import Queries
 from studio.records import Origin
 from support.generated_pool import build_pool
@@ -53,8 +53,8 @@ def test_counts_by_hand() -> None:
     assert (figures.instructions, figures.with_verb, figures.with_pair) == (10, 9, 7)
     assert (figures.distinct_verbs, figures.distinct_pairs) == (3, 6)
     assert figures.branches == (
-        Branch("write", 6, (("story", 2), ("essay", 1), ("letter", 1), ("poem", 1))),
-        Branch("give", 1, (("example", 1),)),
+        VerbObjects("write", 6, (("story", 2), ("essay", 1), ("letter", 1), ("poem", 1))),
+        VerbObjects("give", 1, (("example", 1),)),
     )
     assert (figures.covered, figures.pair_share, figures.covered_share) == (6, 0.7, 0.6)
 

@@ -22,7 +22,7 @@ from studio.tui.pool.detail import story_text
 from support.html_page import Page
 from support.nasty_text import NASTY_TEXTS
 from support.pools import make_pool, walk_round
-from support.sessions import all_seeds, session_in
+from support.sessions import all_seeds, configuration, play, session_in
 from support.steering import ASKED, play_until
 
 
@@ -180,3 +180,25 @@ def test_nasty_text_is_shown_harmless(tmp_path: Path, text: str) -> None:
         pool.tasks.add([SeedTask("", text, f"Say {text}", (Instance(text, f"x{text}"),), False)], Origin.IMPORTED)
     out = shown(tell(path, "2"))
     assert not set(out) & {chr(code) for code in (*range(10), *range(11, 32), 127, *range(128, 160), 0x202E, 0x200B)}
+
+
+def choice_shown(path: Path) -> tuple[str, Any]:
+    """How the classification of the first generated task is told, and as plain values."""
+    with Queries.open(path) as reader:
+        first = reader.tasks.ids(origin=Origin.GENERATED)[0]
+    story = tell(path, str(first))
+    return shown(story), story.as_dict()["task_requests"][0]["completion"]
+
+
+def test_a_choice_read_from_logits_tells_its_probability(tmp_path: Path) -> None:
+    play(tmp_path / "pool.db", Goal(rounds=1))
+    text, data = choice_shown(tmp_path / "pool.db")
+    assert "probability of Yes: 0." in text and "the model chose:" in text and "0 written" in text
+    assert data["probability"] > 0
+
+
+def test_a_written_choice_has_no_probability(tmp_path: Path) -> None:
+    play(tmp_path / "pool.db", Goal(rounds=1), asked=configuration(classify_from_logits=False))
+    text, data = choice_shown(tmp_path / "pool.db")
+    assert "probability" not in text and "the model chose" not in text
+    assert data["probability"] is None

@@ -56,7 +56,7 @@ def phrase_of(root: Token) -> Phrase | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class VerbObjects:
     """A verb, the instructions that have it with an object, and its most common objects with theirs, the most common first."""
 
     verb: str
@@ -74,7 +74,7 @@ class PhraseFigures:
     distinct_verbs: int
     distinct_pairs: int
     covered: int
-    branches: tuple[Branch, ...]
+    branches: tuple[VerbObjects, ...]
 
     @property
     def pair_share(self) -> float:
@@ -111,13 +111,13 @@ def phrase_figures(phrases: Iterable[Phrase | None], verbs: int = VERBS, objects
     )
 
 
-def _branches(pairs: Counter[tuple[str, str]], verbs: int, objects: int) -> tuple[Branch, ...]:
+def _branches(pairs: Counter[tuple[str, str]], verbs: int, objects: int) -> tuple[VerbObjects, ...]:
     totals: Counter[str] = Counter()
     nouns: dict[str, Counter[str]] = {}
     for (verb, noun), count in pairs.items():
         totals[verb] += count
         nouns.setdefault(verb, Counter())[noun] = count
-    return tuple(Branch(verb, count, tuple(_top(nouns[verb], objects))) for verb, count in _top(totals, verbs))
+    return tuple(VerbObjects(verb, count, tuple(_top(nouns[verb], objects))) for verb, count in _top(totals, verbs))
 
 
 def _top(counts: Counter[str], number: int) -> list[tuple[str, int]]:

@@ -27,7 +27,7 @@ _WIDTH = 90
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class Member:
     """A task of the tree, the tasks that follow it (parents above, children below), and how many more it has than are in the tree."""
 
     kin: Kin
@@ -46,16 +46,16 @@ class Family:
     text: str
     parents: tuple[int, ...]
     parents_left_out: int
-    ancestors: Mapping[int, Branch]
+    ancestors: Mapping[int, Member]
     children: tuple[int, ...]
     children_left_out: int
-    descendants: Mapping[int, Branch]
+    descendants: Mapping[int, Member]
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
 
-        def plain(branches: Mapping[int, Branch], following: str) -> list[dict[str, Any]]:
-            return [{**asdict(each.kin), following: list(each.next), "left_out": each.left_out} for each in branches.values()]
+        def plain(members: Mapping[int, Member], following: str) -> list[dict[str, Any]]:
+            return [{**asdict(each.kin), following: list(each.next), "left_out": each.left_out} for each in members.values()]
 
         return {
             "name": self.name,
@@ -109,9 +109,9 @@ def family_of(pool: Queries, reference: str, limit: int = LIMIT) -> Family:
     )
 
 
-def _collected(pool: Queries, first: Sequence[int], following: Next, limit: int) -> dict[int, Branch]:
+def _collected(pool: Queries, first: Sequence[int], following: Next, limit: int) -> dict[int, Member]:
     """The tasks that are reached from `first`, a generation at a time until there are `limit`."""
-    found: dict[int, Branch] = {}
+    found: dict[int, Member] = {}
     generation = list(dict.fromkeys(first))[:limit]
     kin: dict[int, list[int]] = {}
     more: dict[int, int] = {}
@@ -125,7 +125,7 @@ def _collected(pool: Queries, first: Sequence[int], following: Next, limit: int)
         taken |= dict.fromkeys(generation)
     for task_id, row in pool.lineage.kin(list(taken)).items():
         shown = tuple(each for each in kin.get(task_id, ()) if each in taken)
-        found[task_id] = Branch(row, shown, len(kin.get(task_id, ())) - len(shown) + more.get(task_id, 0))
+        found[task_id] = Member(row, shown, len(kin.get(task_id, ())) - len(shown) + more.get(task_id, 0))
     return found
 
 
@@ -143,7 +143,7 @@ def family_report(family: Family) -> Group:
     return Group(*parts)
 
 
-def _tree(first: Sequence[int], branches: Mapping[int, Branch], left_out: int) -> Iterator[Text]:
+def _tree(first: Sequence[int], members: Mapping[int, Member], left_out: int) -> Iterator[Text]:
     """Each line with guides for its generation; walked with a stack, for a lineage may be deeper than Python recurses."""
     seen: set[int] = set()
     stack = [_level(first, left_out)]
@@ -161,15 +161,15 @@ def _tree(first: Sequence[int], branches: Mapping[int, Branch], left_out: int) -
         if task_id is None:
             yield Text(f"{guides}… {number:,} more")
             continue
-        branch = branches[task_id]
+        member = members[task_id]
         if task_id in seen:
             yield Text(f"{guides}{task_id} (above)")
             continue
         seen.add(task_id)
-        yield Text(guides + _label(branch))
+        yield Text(guides + _label(member))
         del open_levels[level:]
         open_levels.append(not last)
-        stack.append(_level(branch.next, branch.left_out))
+        stack.append(_level(member.next, member.left_out))
 
 
 def _level(ids: Sequence[int], left_out: int) -> Iterator[tuple[int | None, int, bool]]:
@@ -180,8 +180,8 @@ def _level(ids: Sequence[int], left_out: int) -> Iterator[tuple[int | None, int,
         yield None, left_out, True
 
 
-def _label(branch: Branch) -> str:
-    kin = branch.kin
+def _label(member: Member) -> str:
+    kin = member.kin
     joined = f", round {kin.round}" if kin.round is not None else ""
     state = f", {kin.state}" if kin.state is not TaskState.ACTIVE else ""
     return f"{kin.id} ({kin.origin}{joined}{state}) {display_line(kin.text, _WIDTH)}"

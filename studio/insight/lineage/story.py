@@ -32,7 +32,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Outcome:
     """Whether something is in the data, because of what, by whom and when; the last two are None where nobody noted it."""
 
     in_data: bool
@@ -84,7 +84,7 @@ class Story:
         return tuple(_events(self))
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> Outcome:
         """Whether this is in the data, and why."""
         return _answer(self)
 
@@ -158,12 +158,12 @@ def _decided(decision: DecisionRecord) -> str:
     return f"{decision.verdict} by {decision.decided_by}: {decision.reason}"
 
 
-def _answer(story: Story) -> Answer:
+def _answer(story: Story) -> Outcome:
     task, request = story.task, story.request
     if request is not None and request.round_stage == "superseded":
         anew = next((step for step in reversed(story.steps) if step.kind in _ANEW), None)
         why = f"its attempt at round {request.round} was set aside"
-        return Answer(False, why, Decider.HUMAN, request.round_ended) if anew is None else _by(anew, why)
+        return Outcome(False, why, Decider.HUMAN, request.round_ended) if anew is None else _by(anew, why)
     if task is None or (task.state is TaskState.RETIRED and story.decisions and story.decisions[-1].verdict is Verdict.REJECTED):
         return _of_decision(story, in_data=False)
     if task.state is TaskState.RETIRED:
@@ -172,43 +172,43 @@ def _answer(story: Story) -> Answer:
             return _by(retired)
         number = f"round {request.round}" if request is not None else "its round"
         why = f"{number} was given up unfinished, for a run with other settings"
-        return Answer(False, why, Decider.HUMAN, request.round_ended if request is not None else None)
+        return Outcome(False, why, Decider.HUMAN, request.round_ended if request is not None else None)
     if task.state is TaskState.DRAFT:
-        return Answer(False, f"round {task.round} is not finished")
+        return Outcome(False, f"round {task.round} is not finished")
     if task.held_out:
-        return Answer(False, "it was kept apart for evaluation", Decider.HUMAN, story.held_out_at)
+        return Outcome(False, "it was kept apart for evaluation", Decider.HUMAN, story.held_out_at)
     if not any(each.verdict is Verdict.ACCEPTED for each in story.instances):
         return _without_instances(story)
     if task.origin is Origin.GENERATED:
         return _of_decision(story, in_data=True)
     restored = _last_done(story, "restore")
     why = "it is a seed, exported with --include-seeds" if task.origin is Origin.SEED else "it was imported"
-    return Answer(True, why) if restored is None else _by(restored, why, in_data=True)
+    return Outcome(True, why) if restored is None else _by(restored, why, in_data=True)
 
 
-def _of_decision(story: Story, *, in_data: bool) -> Answer:
+def _of_decision(story: Story, *, in_data: bool) -> Outcome:
     held = story.decisions[-1]
     restored = _last_done(story, "restore") if in_data else None
     if restored is not None and restored.at >= held.decided_at:
         return _by(restored, in_data=True)
     step = next((event for event in reversed(story.events) if event.decision is held), None)
     told = f" ({step.words.partition('; ')[0]})" if step is not None and held.action_id is not None else ""
-    return Answer(in_data, f"{held.verdict}, {held.reason}{told}", held.decided_by, held.decided_at)
+    return Outcome(in_data, f"{held.verdict}, {held.reason}{told}", held.decided_by, held.decided_at)
 
 
-def _without_instances(story: Story) -> Answer:
+def _without_instances(story: Story) -> Outcome:
     if not story.instances:
-        return Answer(False, "it has no instances yet", None, None)
+        return Outcome(False, "it has no instances yet", None, None)
     why = f"none of its instances is accepted ({', '.join(dict.fromkeys(each.reason for each in story.instances))})"
     changed = next((step for step in reversed(story.steps) if step.kind in _OF_INSTANCES), None)
     if changed is not None and any(each.decided_by is Decider.HUMAN for each in story.instances):
         return _by(changed, why)
-    return Answer(False, why, Decider.RULE, story.request.round_ended if story.request is not None else None)
+    return Outcome(False, why, Decider.RULE, story.request.round_ended if story.request is not None else None)
 
 
-def _by(step: ActionStep, why: str = "", *, in_data: bool = False) -> Answer:
+def _by(step: ActionStep, why: str = "", *, in_data: bool = False) -> Outcome:
     words = step.words if step.step != "undo" else f"{step.words}, which was taken back"
-    return Answer(in_data, f"{why} ({words})" if why else words, Decider.HUMAN, step.at)
+    return Outcome(in_data, f"{why} ({words})" if why else words, Decider.HUMAN, step.at)
 
 
 def _last_done(story: Story, kind: str) -> ActionStep | None:

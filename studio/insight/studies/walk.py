@@ -31,14 +31,6 @@ def check_rater(name: str | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Change(Generic[R]):
-    """What is to be stored: the rating of one item."""
-
-    position: int
-    rating: R
-
-
-@dataclass(frozen=True, slots=True)
 class Place(Generic[R]):
     """Where a rater is, and what he says there: enough to go back when nothing could be stored."""
 
@@ -105,7 +97,7 @@ class Walk(Generic[I, R]):
         order = self.order
         self.question = order[(order.index(self.question) + by) % len(order)]
 
-    def answer(self, given: Any) -> Change[R]:
+    def answer(self, given: Any) -> Turn[R]:
         """Answer the question that is asked, and go on: to the next open one, then to the next item that is not settled.
 
         An answer to a skipped item takes the skip away.
@@ -124,14 +116,14 @@ class Walk(Generic[I, R]):
             self.next_open()
         return changed
 
-    def skip(self) -> Change[R]:
+    def skip(self) -> Turn[R]:
         """Skip the item, or no longer; on to the next that is not settled."""
         changed = self._put(replace(self.rating, skipped=not self.rating.skipped))
         if self.rating.skipped:
             self.next_open()
         return changed
 
-    def note(self, text: str) -> Change[R]:
+    def note(self, text: str) -> Turn[R]:
         """Write down a remark on the item."""
         return self._put(replace(self.rating, note=text.strip()))
 
@@ -164,9 +156,9 @@ class Walk(Generic[I, R]):
         self.go(found)
         return True
 
-    def _put(self, rating: R) -> Change[R]:
+    def _put(self, rating: R) -> Turn[R]:
         self._ratings[self.position] = rating
-        return Change(self.position, rating)
+        return Turn(self.position, rating)
 
     def _unsettled_from(self, start: int) -> int | None:
         order = [*range(start, len(self.items)), *range(start)]

@@ -42,7 +42,7 @@ class Said(Generic[A]):
 
 @dataclass(frozen=True, slots=True)
 class Turn(Generic[R]):
-    """A key press taken back or done again: where, and what holds there now."""
+    """Where a key press, done, taken back or done again, changes something, and what holds there from then on."""
 
     position: int
     rating: R

@@ -13,7 +13,7 @@ from textual.dom import DOMNode
 from textual.events import Resize
 
 from studio.errors import StudioError, UsageError
-from studio.insight.studies.walk import Change, Walk
+from studio.insight.studies.walk import Walk
 from studio.loop.steering import Steering
 from studio.pool.pool import Queries
 from studio.pool.studies.sheets import Said, Sheets, Turn
@@ -179,7 +179,7 @@ class StudyScreen(Page[None], Generic[I, R]):
         move()
         self.show()
 
-    def _put(self, change: Callable[[], Change[R]], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:
+    def _put(self, change: Callable[[], Turn[R]], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:
         """Do what a key says, and store it; where it cannot be stored it has not happened."""
         walk, before = self.walk, self.walk.place
         done = change()
