@@ -32,7 +32,7 @@ from studio.pool.studies.trainings import Side, TrainingRecord, TrainingState
 from studio.publish.charts import HEADING, Bar, Chart, Series, Stack, bars, columns, curves, stacks
 from studio.publish.publication import Publication, TrainingFacts, licence, public, readable
 from studio.text import display, display_line, spoken
-from studio.tuning.results import EvaluationResult, PairFigures, estimate_words, p_words
+from studio.tuning.results import EvaluationResult, PairFigures, difference_words, estimate_words, exact_words
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -200,18 +200,14 @@ def contestant_rows(result: EvaluationResult) -> list[Row]:
     """The figures of everyone who answered."""
     rows: list[Row] = []
     for each in result.contestants:
-        exact = "-" if each.exact_match is None else f"{estimate_words(each.exact_match)} of {each.exact_items}"
         counts = (f"{each.mean_words:.1f}", f"{each.cut:,}", f"{each.refusals:,}", f"{each.empty:,}")
-        rows.append((each.label, estimate_words(each.rouge_l), exact, *counts))
+        rows.append((each.label, estimate_words(each.rouge_l), exact_words(each), *counts))
     return rows
 
 
 def pair_rows(pair: PairFigures) -> list[Row]:
     """How two contestants differ."""
-    return [
-        (name, f"{100 * each.first:.1f}", f"{100 * each.second:.1f}", estimate_words(each.difference, "+"), p_words(each.p))
-        for name, each in (("ROUGE-L", pair.rouge_l), ("ROUGE-L at equal length", pair.equal_length))
-    ]
+    return [("ROUGE-L", *difference_words(pair.rouge_l)), ("ROUGE-L at equal length", *difference_words(pair.equal_length))]
 
 
 def grade_stacks(report: GradingReport) -> list[Stack]:

@@ -29,6 +29,10 @@ from studio.tuning.task_sets import ItemOverlap, TaskSet, Training, file_tasks, 
 BATCH = 32
 """Items that go to the engine together. What is computed together may shape an answer's last bits, so batches are the same ones always: one
 that was interrupted is asked again as a whole, and only what is missing of it is kept."""
+EngineOpener = Callable[[str, EngineOptions], Engine]
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many are done, of how many."""
+Say = Callable[[str], None]
 
 
 def answer_items(
@@ -78,12 +82,6 @@ def request_for(style: PromptFormat, item: EvaluationItem, max_tokens: int) -> R
     """Return the request that puts an item to a model: zero-shot and greedy, without stop strings, as the paper's evaluation."""
     params = SamplingParams(temperature=0.0, max_tokens=max_tokens)
     return Request("", style.prompt(item.instruction, item.input), params, 0, style.opening, style.closing)
-
-
-EngineOpener = Callable[[str, EngineOptions], Engine]
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many are done, of how many."""
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

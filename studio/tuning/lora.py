@@ -33,6 +33,9 @@ _UNSUPPORTED = (
     ("lora_bias", "biases"),
     ("trainable_token_indices", "trained tokens"),
 )
+MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+PEFT = "peft"
+_IGNORED = -100
 
 
 def check_architecture(header: Gguf) -> None:
@@ -112,11 +115,6 @@ def _rotary_rows(values: Any, name: str, base: Gguf) -> Any:
         return values
     rows, rank = values.shape
     return values.reshape(heads, 2, rows // heads // 2, rank).swapaxes(1, 2).reshape(rows, rank)
-
-
-MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-PEFT = "peft"
-_IGNORED = -100
 
 
 class TunedModel:

@@ -1,8 +1,7 @@
-"""What the training's process looks at before anything long begins: examples as tokens and in batches, device, memory."""
+"""What the training's process looks at before anything long begins: examples as tokens, device, memory."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,44 +20,9 @@ _LIBRARIES = 700_000_000
 _LOGITS = 16
 """Bytes a logit: itself, its log-softmax, its gradient, all 32 bits wide, and one temporary."""
 _SPARE = 1.1
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What passes through the model at once at most: `tokens` with padding, `labels` of them with a loss."""
-
-    tokens: int
-    labels: int
-
-
-def estimate(base: Gguf, load: Load, rank: int, weight_bytes: int) -> int:
-    """Return about how many bytes a training of the model with the header `base` takes in all.
-
-    The frozen weights, the adapter with gradient and AdamW's two moments, what each block keeps of a token for the way back, and the
-    logits of the tokens that count. An upper bound: 5.5 GB where a model of 135 million peaked at 4.8 GB with 1,024 tokens at once.
-    """
-    family = base.architecture
-    layers, width = base.number(f"{family}.block_count"), base.number(f"{family}.embedding_length")
-    inner = base.number(f"{family}.feed_forward_length")
-    vocabulary = base.array_lengths.get("tokenizer.ggml.tokens", 0)
-    adapter = 16 * adapter_parameters(base, rank)
-    # A block keeps its inputs to norms, attention, projections and activation, and those of the adapter's branches beside them.
-    kept = load.tokens * layers * (22 * width + 8 * inner) * 4
-    return int(_SPARE * (_LIBRARIES + base.parameters * weight_bytes + adapter + kept + load.labels * vocabulary * _LOGITS))
-
-
-def adapter_parameters(base: Gguf, rank: int) -> int:
-    """Return how many numbers the adapter has: rank times (in + out) of every linear weight of the blocks."""
-    return sum(rank * sum(shape) for name, shape in base.tensors.items() if name.startswith("blk.") and len(shape) == 2)
-
-
-def check_memory(needed: int, available: int, where: str) -> None:
-    """Raise ModelError when a training needs more bytes than there are."""
-    if needed > available:
-        raise ModelError(
-            f"this training needs about {gigabytes(needed)} of memory, {where} has {gigabytes(available)} available",
-            "close other programs, or try a smaller --max-tokens or --rank, or a smaller model",
-        )
+_ROOM = {"cpu": 1024, "cuda": 16_384, "mps": 4096}
+"""Padded tokens that pass through the model at once, by device."""
+_BYTES = {"float32": 4, "bfloat16": 2}
 
 
 class Tokeniser(Protocol):
@@ -114,20 +78,6 @@ def _joined(prompt: list[int], answer: list[int], end: int) -> Tokens:
     return Tokens((*prompt, *answer, *((end,) if end >= 0 else ())), len(prompt))
 
 
-def epoch_order(lengths: Sequence[int], batch: int, seed: str, epoch: int) -> list[list[int]]:
-    """Return the batches of an epoch, as places in `lengths`: examples of like length together, batches in random order.
-
-    Little is padded that way. Equal arguments give equal batches.
-    """
-    rng = random.Random(f"{seed}/order/{epoch}")
-    places = list(range(len(lengths)))
-    rng.shuffle(places)
-    places.sort(key=lambda place: lengths[place])
-    batches = [places[start : start + batch] for start in range(0, len(places), batch)]
-    rng.shuffle(batches)
-    return batches
-
-
 def pieces(batch: Sequence[Tokens], room: int) -> list[list[Tokens]]:
     """Part a batch into pieces that, padded to their longest, hold at most `room` tokens; a longer example is a piece of its own."""
     found: list[list[Tokens]] = []
@@ -144,23 +94,42 @@ def steps_of_epoch(examples: int, batch: int) -> int:
     return -(-examples // batch)
 
 
-def evaluation_steps(per_epoch: int, epochs: int, evaluations: int) -> frozenset[int]:
-    """Return the steps after which the validation loss is taken, evenly spread, the last of each epoch among them."""
-    times = min(evaluations, per_epoch)
-    return frozenset(epoch * per_epoch + round(per_epoch * part / times) for epoch in range(epochs) for part in range(1, times + 1))
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What passes through the model at once at most: `tokens` with padding, `labels` of them with a loss."""
+
+    tokens: int
+    labels: int
 
 
-def learning_rate(step: int, steps: int, highest: float) -> float:
-    """Return the rate of step 1 to `steps`: linear warm-up over a twentieth of them, then linear decay to a twentieth of `highest`."""
-    warm = max(1, steps // 20)
-    if step <= warm:
-        return highest * step / warm
-    return highest * max(0.05, (steps - step + 1) / (steps - warm + 1))
+def memory_needed(base: Gguf, load: Load, rank: int, weight_bytes: int) -> int:
+    """Return about how many bytes a training of the model with the header `base` takes in all.
+
+    The frozen weights, the adapter with gradient and AdamW's two moments, what each block keeps of a token for the way back, and the
+    logits of the tokens that count. An upper bound: 5.5 GB where a model of 135 million peaked at 4.8 GB with 1,024 tokens at once.
+    """
+    family = base.architecture
+    layers, width = base.number(f"{family}.block_count"), base.number(f"{family}.embedding_length")
+    inner = base.number(f"{family}.feed_forward_length")
+    vocabulary = base.array_lengths.get("tokenizer.ggml.tokens", 0)
+    adapter = 16 * adapter_parameters(base, rank)
+    # A block keeps its inputs to norms, attention, projections and activation, and those of the adapter's branches beside them.
+    kept = load.tokens * layers * (22 * width + 8 * inner) * 4
+    return int(_SPARE * (_LIBRARIES + base.parameters * weight_bytes + adapter + kept + load.labels * vocabulary * _LOGITS))
 
 
-_ROOM = {"cpu": 1024, "cuda": 16_384, "mps": 4096}
-"""Padded tokens that pass through the model at once, by device."""
-_BYTES = {"float32": 4, "bfloat16": 2}
+def adapter_parameters(base: Gguf, rank: int) -> int:
+    """Return how many numbers the adapter has: rank times (in + out) of every linear weight of the blocks."""
+    return sum(rank * sum(shape) for name, shape in base.tensors.items() if name.startswith("blk.") and len(shape) == 2)
+
+
+def check_memory(needed: int, available: int, where: str) -> None:
+    """Raise ModelError when a training needs more bytes than there are."""
+    if needed > available:
+        raise ModelError(
+            f"this training needs about {gigabytes(needed)} of memory, {where} has {gigabytes(available)} available",
+            "close other programs, or try a smaller --max-tokens or --rank, or a smaller model",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +157,7 @@ def prepare(job: Job) -> Plan:
     _check_precision(device, precision)
     room = _ROOM[device]
     load = _heaviest(train, job.settings.batch, room)
-    needed = estimate(base, load, job.settings.rank, _BYTES[precision])
+    needed = memory_needed(base, load, job.settings.rank, _BYTES[precision])
     check_memory(needed, _available(device), "the GPU" if device == "cuda" else "this machine")
     steps = steps_of_epoch(len(train), job.settings.batch) * job.settings.epochs
     tokens = sum(len(each.ids) for each in train)

@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 
 _FIELD = re.compile(r"\{(instruction|input)\}")
+_PREAMBLE = "Below is an instruction that describes a task"
+CHAT = "chat"
+AUTO = "auto"
+KEY = "tokenizer.chat_template"
+_TOKENS = "tokenizer.ggml.tokens"
+_PLACE = "\ue000the text of the user\ue001"
+"""Stands for the prompt: private characters, no white space at its ends, nothing that a template would look for."""
+_ANSWER = "\ue000the answer\ue001"
+_ASKED = {"role": "user", "content": _PLACE}
+_ANSWERED = {"role": "assistant", "content": _ANSWER}
+_MOST_CHARACTERS = 100_000
+_HINT = "ask it in the plain format (format plain), or in a fixed template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,6 @@ class PromptFormat:
 PLAIN = PromptFormat("plain", "{instruction}\n\n{input}\n\nOutput:", "{instruction}\n\nOutput:")
 """The prompt of the export format prompt-completion: one of the method's thirteen, without control words."""
 
-_PREAMBLE = "Below is an instruction that describes a task"
 ALPACA = PromptFormat(
     "alpaca",
     f"{_PREAMBLE}, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n"
@@ -60,8 +71,6 @@ ALPACA = PromptFormat(
 
 FIXED: Mapping[str, PromptFormat] = {each.name: each for each in (PLAIN, ALPACA)}
 
-CHAT = "chat"
-AUTO = "auto"
 NAMES = (AUTO, *FIXED, CHAT)
 """What a format can be asked for by."""
 
@@ -69,17 +78,6 @@ NAMES = (AUTO, *FIXED, CHAT)
 def chat_format(opening: str, closing: str) -> PromptFormat:
     """Return the format that puts instruction and input, a blank line between them, into a chat template."""
     return PromptFormat(CHAT, "{instruction}\n\n{input}", "{instruction}", opening, closing)
-
-
-KEY = "tokenizer.chat_template"
-_TOKENS = "tokenizer.ggml.tokens"
-_PLACE = "\ue000the text of the user\ue001"
-"""Stands for the prompt: private characters, no white space at its ends, nothing that a template would look for."""
-_ANSWER = "\ue000the answer\ue001"
-_ASKED = {"role": "user", "content": _PLACE}
-_ANSWERED = {"role": "assistant", "content": _ANSWER}
-_MOST_CHARACTERS = 100_000
-_HINT = "ask it in the plain format (format plain), or in a fixed template"
 
 
 def has_chat_template(header: Gguf) -> bool:

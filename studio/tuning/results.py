@@ -24,6 +24,8 @@ from studio.text import display_line
 from studio.tuning.scores import AnswerScore, Sheet, cut_to_words, rouge_l, score_sheet
 from studio.tuning.statistics import RESAMPLES, Estimate, estimate, mcnemar_p, permutation_p
 
+SEED = "0"
+
 
 class Named(Protocol):
     """Whoever has an id and a label."""
@@ -121,9 +123,6 @@ def _exact(items: Sequence[EvaluationItem], our: Sheet, their: Sheet) -> ExactDi
         return None
     first_only, second_only = (sum(pair == wanted for pair in pairs) for wanted in ((True, False), (False, True)))
     return ExactDifference(len(pairs), first_only, second_only, mcnemar_p(first_only, second_only))
-
-
-SEED = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,11 +279,12 @@ def _contestants(result: EvaluationResult, letters: Mapping[int, str]) -> Table:
     for each in result.contestants:
         empty = f"{each.empty} ({each.unanswered} too long)" if each.unanswered else f"{each.empty}"
         counts = (f"{each.mean_words:.1f}", f"{each.cut}", f"{each.refusals}", empty)
-        table.add_row(letters[each.id], estimate_words(each.rouge_l), _exact_words(each), *counts)
+        table.add_row(letters[each.id], estimate_words(each.rouge_l), exact_words(each), *counts)
     return table
 
 
-def _exact_words(each: ContestantFigures) -> str:
+def exact_words(each: ContestantFigures) -> str:
+    """Return the share of exact matches with its interval, and of how many."""
     return "-" if each.exact_match is None else f"{estimate_words(each.exact_match)} of {each.exact_items}"
 
 
@@ -292,8 +292,8 @@ def _pairs(pairs: tuple[PairFigures, ...], letters: Mapping[int, str]) -> Table:
     table = plain_table("paired, task by task", "first", "second", "difference (95 % interval)", "p")
     for pair in pairs:
         names = f"{letters[pair.first_id]} and {letters[pair.second_id]}"
-        table.add_row(f"{names}: ROUGE-L", *_difference_words(pair.rouge_l))
-        table.add_row("  at equal length", *_difference_words(pair.equal_length))
+        table.add_row(f"{names}: ROUGE-L", *difference_words(pair.rouge_l))
+        table.add_row("  at equal length", *difference_words(pair.equal_length))
         table.add_row(f"  higher on, of {pair.items}", f"{pair.wins}", f"{pair.losses}", "", "")
         if pair.exact_match is not None:
             exact = pair.exact_match
@@ -301,7 +301,8 @@ def _pairs(pairs: tuple[PairFigures, ...], letters: Mapping[int, str]) -> Table:
     return table
 
 
-def _difference_words(found: Difference) -> tuple[str, ...]:
+def difference_words(found: Difference) -> tuple[str, ...]:
+    """Return both means, their difference and its p-value."""
     return (f"{100 * found.first:.1f}", f"{100 * found.second:.1f}", estimate_words(found.difference, "+"), p_words(found.p))
 
 

@@ -19,6 +19,10 @@ RESAMPLES = 10_000
 LEVEL = 0.95
 _CELLS = 1 << 21
 """Drawn numbers held at a time."""
+PERMUTATIONS = 10_000
+_EXACT_UP_TO = 12
+"""Tasks up to which every assignment of signs is tried: there are no more of them than random ones."""
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,6 @@ def _means(sums: NDArray[np.float64], counts: NDArray[np.float64], seed: str, re
         yield sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
 
 
-PERMUTATIONS = 10_000
-_EXACT_UP_TO = 12
-"""Tasks up to which every assignment of signs is tried: there are no more of them than random ones."""
-_ROUNDING = 1e-12
-
-
 def permutation_p(differences: Sequence[float], tasks: Sequence[int], seed: str, permutations: int = PERMUTATIONS) -> float:
     """Return the two-sided p-value that the mean of paired differences is 0, by exchanging the two models task by task.
 
@@ -86,7 +84,7 @@ def permutation_p(differences: Sequence[float], tasks: Sequence[int], seed: str,
         return float(np.mean(np.abs((1.0 - 2.0 * bits) @ sums) >= seen))
     rng = generator(seed, "permutation")
     # A row at a time would be slow, all at once large.
-    rows = max(1, (1 << 21) // len(sums))
+    rows = max(1, _CELLS // len(sums))
     extreme = 0
     for start in range(0, permutations, rows):
         signs = 1.0 - 2.0 * rng.integers(0, 2, (min(rows, permutations - start), len(sums)))

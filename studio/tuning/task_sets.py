@@ -26,6 +26,11 @@ from studio.text import display_line
 from studio.tuning.job import data_file
 
 HELD_OUT = "held-out seeds"
+_Task = tuple[int | None, str, str, bool, tuple[Instance, ...]]
+THRESHOLD = 0.7
+"""ROUGE-L F1 from which on two instructions count as one: what the method itself calls too similar."""
+_AT_A_TIME = 256
+"""Training texts that are looked up together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,6 @@ def sampled(tasks: TaskSet, number: int, seed: str) -> TaskSet:
     return replace(tasks, items=_renumbered([item for item in tasks.items if item.task in chosen]))
 
 
-_Task = tuple[int | None, str, str, bool, tuple[Instance, ...]]
-
-
 def _items(tasks: Iterable[_Task]) -> tuple[EvaluationItem, ...]:
     return _renumbered([item for number, task in enumerate(tasks) for item in _of_task(number, task)])
 
@@ -98,12 +100,6 @@ def _renumbered(items: Sequence[EvaluationItem]) -> tuple[EvaluationItem, ...]:
     """Return the items with positions, and tasks, counted from 0 without gaps."""
     tasks = {number: place for place, number in enumerate(dict.fromkeys(item.task for item in items))}
     return tuple(replace(item, position=place, task=tasks[item.task]) for place, item in enumerate(items))
-
-
-THRESHOLD = 0.7
-"""ROUGE-L F1 from which on two instructions count as one: what the method itself calls too similar."""
-_AT_A_TIME = 256
-"""Training texts that are looked up together."""
 
 
 class Training(Protocol):

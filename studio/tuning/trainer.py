@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -24,7 +25,7 @@ from studio.pool.exchange.outputs import complete_files, writing
 from studio.pool.studies.trainings import LossPoint, Side
 from studio.tuning.job import Ended, Event, Loading, Resumed, Saved, Step, Validated, read_record
 from studio.tuning.lora import TunedModel
-from studio.tuning.plan import Plan, Tokens, epoch_order, evaluation_steps, learning_rate, pieces, steps_of_epoch
+from studio.tuning.plan import Plan, Tokens, pieces, steps_of_epoch
 from studio.tuning.weights import is_cached, load_weights
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -264,6 +265,34 @@ class Trainer:
     def _draw(self, what: str) -> int:
         """Return a 32-bit number for this purpose."""
         return int.from_bytes(hashlib.sha256(f"{self._settings.seed}/{what}".encode("utf-8", "surrogatepass")).digest()[:4])
+
+
+def epoch_order(lengths: Sequence[int], batch: int, seed: str, epoch: int) -> list[list[int]]:
+    """Return the batches of an epoch, as places in `lengths`: examples of like length together, batches in random order.
+
+    Little is padded that way. Equal arguments give equal batches.
+    """
+    rng = random.Random(f"{seed}/order/{epoch}")
+    places = list(range(len(lengths)))
+    rng.shuffle(places)
+    places.sort(key=lambda place: lengths[place])
+    batches = [places[start : start + batch] for start in range(0, len(places), batch)]
+    rng.shuffle(batches)
+    return batches
+
+
+def evaluation_steps(per_epoch: int, epochs: int, evaluations: int) -> frozenset[int]:
+    """Return the steps after which the validation loss is taken, evenly spread, the last of each epoch among them."""
+    times = min(evaluations, per_epoch)
+    return frozenset(epoch * per_epoch + round(per_epoch * part / times) for epoch in range(epochs) for part in range(1, times + 1))
+
+
+def learning_rate(step: int, steps: int, highest: float) -> float:
+    """Return the rate of step 1 to `steps`: linear warm-up over a twentieth of them, then linear decay to a twentieth of `highest`."""
+    warm = max(1, steps // 20)
+    if step <= warm:
+        return highest * step / warm
+    return highest * max(0.05, (steps - step + 1) / (steps - warm + 1))
 
 
 def _memory(device: str) -> int:

@@ -13,8 +13,9 @@ from studio.engine.catalog import bundled_model
 from studio.engine.gguf import read_gguf
 from studio.engine.llama.vocab import Vocabulary, open_vocabulary
 from studio.errors import ModelError
-from studio.tuning.plan import Tokens, epoch_order, evaluation_steps, learning_rate, pieces, steps_of_epoch, tokenise
+from studio.tuning.plan import Tokens, pieces, steps_of_epoch, tokenise
 from studio.tuning.prompt_format import chat_texts
+from studio.tuning.trainer import epoch_order, evaluation_steps, learning_rate
 from support.tiny_models import END, tiny_model
 
 LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=80)
