@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from studio.cli.shared import print_json
 from studio.errors import ModelError
+from studio.text import display_line
 
-if TYPE_CHECKING:
-    from studio.engine.llama.build import BuildFacts
+_TOLD = ("adapter", "adapter_sha256", "backend", "layers", "layers_offloaded", "context_tokens", "parallel", "contexts", "threads")
+"""What is told of the engine."""
 
 
 @click.command()
@@ -46,7 +47,8 @@ def _examine(model: str, adapter: str, gpu_layers: int) -> tuple[dict[str, Any],
     fault: ModelError | None = None
     try:
         facts = build_facts()
-        report |= _build(facts) | {"warning": gpu_warning(report["gpus"], facts)}
+        report["llama_cpp"] = {"ggml": facts.ggml, "gpu_support": facts.gpu, "features": list(facts.features)}
+        report["warning"] = gpu_warning(report["gpus"], facts)
         report["devices"] = [asdict(device) for device in list_devices()]
         report["model"] = _load(model, adapter, gpu_layers)
     except ModelError as error:
@@ -77,10 +79,6 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _build(facts: BuildFacts) -> dict[str, Any]:
-    return {"llama_cpp": {"ggml": facts.ggml, "gpu_support": facts.gpu, "features": list(facts.features)}}
-
-
 def _prefix_cache() -> dict[str, Any]:
     from studio.engine.llama.prefixes import BUDGET_BYTES, PrefixStore, open_store, store_folder
 
@@ -100,28 +98,12 @@ def _load(model: str, adapter: str, gpu_layers: int) -> dict[str, Any]:
         info = engine.info
     finally:
         engine.close()
-    return {
-        "name": info.model.name,
-        "path": info.model.path,
-        "sha256": info.model.sha256,
-        "adapter": info.adapter,
-        "adapter_sha256": info.adapter_sha256,
-        "quantisation": info.model.quantisation,
-        "licence": info.model.licence,
-        "backend": info.backend,
-        "layers": info.layers,
-        "layers_offloaded": info.layers_offloaded,
-        "context_tokens": info.context_tokens,
-        "parallel": info.parallel,
-        "contexts": info.contexts,
-        "threads": info.threads,
-        "notices": list(info.notices),
-    }
+    model_facts = {name: getattr(info.model, name) for name in ("name", "path", "sha256", "quantisation", "licence")}
+    return model_facts | {name: getattr(info, name) for name in _TOLD} | {"notices": list(info.notices)}
 
 
 def _print(report: dict[str, Any]) -> None:
     from studio.engine.api import SERVER
-    from studio.text import display_line
 
     lines = {f"{name} version": value for name, value in report["versions"].items()}
     build = report.get("llama_cpp")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.shared import INPUT, OUTPUT, POOL, TARGET
+from studio.cli.shared import INPUT, OUTPUT, POOL, TARGET, progress_bar, write_text
 from studio.errors import PoolError, UsageError
+from studio.text import display_line
 
 if TYPE_CHECKING:
     from studio.insight.diversity.parser import Parser
@@ -124,8 +125,6 @@ def export_command(
 
 
 def _tell(summary: ExportSummary, format_name: str) -> None:
-    from studio.text import display_line
-
     places = ", ".join(f"{display_line(str(path))} ({count})" for path, count in summary.records.items())
     click.echo(f"{_clear()}exported {summary.total} records of {summary.tasks} tasks as {format_name}: {places}", err=True)
 
@@ -151,13 +150,9 @@ def _described(card: Path | None, said: Mapping[str, Any], output: str, pool: Pa
 def _write_card(
     reader: Queries, card: Path, described: CardOptions, summary: ExportSummary, how: tuple[Source, ExportOptions, tuple[str, ...]]
 ) -> None:
-    from studio.pool.exchange.outputs import complete_files, writing
     from studio.publish.card import Exported, data_files, dataset_card
-    from studio.text import display_line
 
-    text = dataset_card(reader, described, Exported(*how, data_files(card, summary))).encode()
-    with complete_files([card]) as (file,), writing(card):
-        file.write(text)
+    write_text(dataset_card(reader, described, Exported(*how, data_files(card, summary))), card)
     stated = "" if described.licence != "unknown" else "; it states no licence: --license"
     click.echo(f"{_clear()}wrote the card {display_line(str(card))}{stated}", err=True)
 
@@ -177,7 +172,6 @@ def _chosen(excluded: tuple[str, ...], against: tuple[Path, ...]) -> Sequence[Li
 
 
 def _without(reader: Queries, lints: Sequence[Lint], against: tuple[Path, ...], options: ExportOptions) -> LeavingOut:
-    from studio.cli.shared import progress_bar
     from studio.insight.lint.api import LintOptions
     from studio.insight.lint.run import without_findings
 
@@ -227,19 +221,15 @@ def report_command(pool: Path, output: Path, title: str | None, pipeline: str | 
     settings and seeds. A section for which the pool has nothing yet says which command would add it. Raters are numbered, not named,
     and no path of this machine is told. The same pool gives the same page. For a dataset card: studio export --card.
     """
-    from studio.cli.shared import progress_bar
-    from studio.pool.exchange.outputs import complete_files, refuse_existing, writing
+    from studio.pool.exchange.outputs import refuse_existing
     from studio.pool.pool import Queries
     from studio.publish.page import page
     from studio.publish.publication import publication
-    from studio.text import display_line
 
     refuse_existing(output, pool, force)
     with Queries.open(pool) as reader, progress_bar() as progress:
-        text = page(publication(reader, title or pool.stem, _parser(pipeline), progress)).encode()
-    with complete_files([output]) as (file,), writing(output):
-        file.write(text)
-    click.echo(f"wrote {display_line(str(output))}: {len(text):,} bytes", err=True)
+        size = write_text(page(publication(reader, title or pool.stem, _parser(pipeline), progress)), output)
+    click.echo(f"wrote {display_line(str(output))}: {size:,} bytes", err=True)
 
 
 def _parser(pipeline: str | None) -> Parser | None:

@@ -7,6 +7,7 @@ from io import StringIO
 
 import click
 
+from studio.errors import nearest_name
 from studio.guide import TOPICS, page, title
 
 _WIDTH = 100
@@ -48,7 +49,6 @@ def _show(text: str) -> None:
 
 def _show_command(name: str) -> None:
     from studio.cli import COMMANDS, cli
-    from studio.errors import nearest_name
 
     known = cli.get_command(click.Context(cli), name)
     if known is None:

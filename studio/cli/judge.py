@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studio.cli.shared import POOL, print_figures, print_json
-from studio.errors import UsageError
+from studio.cli.shared import POOL, print_figures, print_json, progress_bar
+from studio.errors import PoolError, UsageError
 from studio.text import display_line
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ def judge_command(pool: Path, model: str, sample: int | None, seed: str | None, 
 def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: str, as_json: bool) -> None:
     from rich.console import Console
 
-    from studio.cli.shared import progress_bar
     from studio.engine.api import CancelToken
     from studio.engine.opening import open_engine
     from studio.headless import cancelled_by_signals
@@ -79,7 +78,6 @@ def _plan(reader: Queries, size: int | None, seed: str | None) -> ReviewPlan:
 
 
 def _report(pool: Path, as_json: bool) -> None:
-    from studio.errors import PoolError
     from studio.insight.studies.judge import judge_report, judge_tables
     from studio.pool.pool import Queries
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from studio.cli.shared import INPUT, POOL, print_json
+from studio.cli.shared import INPUT, POOL, print_json, progress_bar
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def _explain(code: str) -> None:
 
 
 def _lint(pool: Path, codes: list[str], options: LintOptions, as_json: bool) -> None:
-    from studio.cli.shared import progress_bar
     from studio.insight.lint.registry import chosen_lints
     from studio.insight.lint.run import report_lines, run_lints
     from studio.pool.pool import Queries

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.shared import INPUT, OUTPUT, print_json
+from studio.cli.shared import INPUT, OUTPUT, in_columns, print_json
 from studio.errors import ModelError
+from studio.text import display_line
 
 if TYPE_CHECKING:
     from studio.engine.catalog import CatalogEntry
@@ -83,14 +84,12 @@ def _name(path: Path) -> str:
     import shlex
 
     from studio.engine.catalog import models_folders
-    from studio.text import display_line
 
     known = any(folder.is_dir() and folder.resolve() == path.parent.resolve() for folder in models_folders())
     return display_line(shlex.quote(path.stem if known else str(path)))
 
 
 def _comparison_table(compared: Optimized) -> None:
-    from studio.text import display_line
 
     before, after = compared.original, compared.copy
     rows = [
@@ -102,12 +101,8 @@ def _comparison_table(compared: Optimized) -> None:
         rows.append((label, f"{getattr(before, name):.0f}", f"{getattr(after, name):.0f}", f"{compared.change(name):+.0f} %"))
     error = f"{compared.change('perplexity'):+.1f} % (± {compared.perplexity_error:.1f})"
     rows.append((f"perplexity, {compared.scored_tokens:,} tokens", f"{before.perplexity:.3f}", f"{after.perplexity:.3f}", error))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
-        first, *others = (
-            cell.ljust(width) if place == 0 else cell.rjust(width) for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        click.echo("  ".join((first, *others)).rstrip())
+    for line in in_columns(rows, right=(1, 2, 3)):
+        click.echo(line)
     click.echo(f"copy: {display_line(str(after.path))}")
 
 
@@ -185,24 +180,17 @@ def _sha256(entry: CatalogEntry, hashed: bool) -> str:
 def _table(entries: list[CatalogEntry], hashed: bool) -> None:
     """Print the figures of each model on a line, with its path on the next: paths are long, and a table would break them."""
     from studio.engine.catalog import count_text, size_text
-    from studio.text import display_line
 
     rows: list[tuple[str, ...]] = [("name", "parameters", "quantisation", "context", "licence", "size")]
     for entry in entries:
         known = entry.identity
         if known is not None:
-            figures = (
-                count_text(known.parameters),
-                known.quantisation,
-                f"{known.context_length:,}",
-                known.licence,
-                size_text(known.file_size),
-            )
+            sizes = count_text(known.parameters), f"{known.context_length:,}", size_text(known.file_size)
+            figures = (sizes[0], known.quantisation, sizes[1], known.licence, sizes[2])
             rows.append((display_line(entry.name, _NAME_WIDTH), *(display_line(figure, 40) for figure in figures)))
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     paths = ["  path", *(_place(entry, hashed) for entry in entries)]
-    for row, path in zip(rows, paths, strict=True):
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line, path in zip(in_columns(rows), paths, strict=True):
+        click.echo(line)
         click.echo(path)
     if not entries:
         click.echo("no model found; put a GGUF file into models/ or give its path with --model", err=True)
@@ -211,7 +199,6 @@ def _table(entries: list[CatalogEntry], hashed: bool) -> None:
 def _place(entry: CatalogEntry, hashed: bool) -> str:
     """The line below a model: where it lies, which program put it there, and of how many shards it is."""
     from studio.engine.model_file import shard_of
-    from studio.text import display_line
 
     shards = shard_of(entry.path)[2]
     words = [str(entry.path)]
@@ -226,7 +213,6 @@ def _place(entry: CatalogEntry, hashed: bool) -> str:
 
 def _tell_of_others(others: list[CatalogEntry]) -> None:
     """Tell of the files that are no models, a few by name."""
-    from studio.text import display_line
 
     for entry in others[:_OTHERS_TOLD]:
         click.echo(f"cannot be used: {display_line(entry.fault)}", err=True)

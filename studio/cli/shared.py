@@ -8,7 +8,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -193,12 +193,30 @@ def print_tables(tables: RenderableType, *, soft_wrap: bool = False) -> None:
     Console(highlight=False, markup=False, emoji=False).print(tables, soft_wrap=soft_wrap)
 
 
-def print_figures(plain: Mapping[str, Any], tables: Callable[[], RenderableType], as_json: bool) -> None:
+def print_figures(plain: Mapping[str, Any], tables: Callable[[], RenderableType], as_json: bool, *, soft_wrap: bool = False) -> None:
     """Print `plain` as one line of JSON, or else what `tables` makes."""
     if as_json:
         print_json(plain)
     else:
-        print_tables(tables())
+        print_tables(tables(), soft_wrap=soft_wrap)
+
+
+def in_columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Iterator[str]:
+    """Yield rows of cells as lines with columns of equal width, two spaces apart; those of `right` stand on the right of theirs."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        yield "  ".join(cell.rjust(width) if place in right else cell.ljust(width) for place, (cell, width) in enumerate(cells)).rstrip()
+
+
+def write_text(text: str, path: Path) -> int:
+    """Write a whole file in UTF-8, or nothing, and return its bytes. Raises PoolError when it cannot be written."""
+    from studio.pool.exchange.outputs import complete_files, writing
+
+    content = text.encode()
+    with complete_files([path]) as (file,), writing(path):
+        file.write(content)
+    return len(content)
 
 
 def write_lines(lines: Iterable[Mapping[str, Any]], target: str) -> int:

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.shared import OUTPUT, POOL, print_figures, print_json, print_tables
+from studio.cli.shared import OUTPUT, POOL, print_figures, print_json, progress_bar, write_text
 from studio.errors import UsageError
 from studio.text import display_line
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import RenderableType
 
     from studio.insight.diversity.figures import Diversity
     from studio.insight.progress import Progress
     from studio.pool.pool import Queries
 
-
+Figures = tuple[dict[str, Any], Callable[[], "RenderableType"]]
+"""As plain values, and as tables."""
 _LINES = 20
 
 
@@ -58,28 +59,17 @@ def show_command(
 
 def _tell(reader: Queries, reference: str, prompts: bool, as_json: bool) -> None:
     from studio.insight.lineage.story import story_of
-
-    story = story_of(reader, reference)
-    if as_json:
-        print_json(story.as_dict())
-        return
-
     from studio.insight.lineage.story_report import story_report
 
-    print_tables(story_report(story, prompts=prompts))
+    story = story_of(reader, reference)
+    print_figures(story.as_dict(), lambda: story_report(story, prompts=prompts), as_json)
 
 
 def _tree(reader: Queries, reference: str, limit: int | None, as_json: bool) -> None:
-    from studio.insight.lineage.family import LIMIT, family_of
+    from studio.insight.lineage.family import LIMIT, family_of, family_report
 
     family = family_of(reader, reference, limit or LIMIT)
-    if as_json:
-        print_json(family.as_dict())
-        return
-
-    from studio.insight.lineage.family import family_report
-
-    print_tables(family_report(family), soft_wrap=True)
+    print_figures(family.as_dict(), lambda: family_report(family), as_json, soft_wrap=True)
 
 
 def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_json: bool) -> None:
@@ -101,10 +91,6 @@ def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_js
         click.echo("nothing found", err=True)
 
 
-Figures = tuple[dict[str, Any], Callable[[], "Group"]]
-"""As plain values, and as tables."""
-
-
 @click.command()
 @click.argument("pool", type=POOL)
 @click.option("--lineage", is_flag=True, help="Show instead what became of each seed, and acceptance by generation.")
@@ -116,16 +102,11 @@ def stats_command(pool: Path, lineage: bool, as_json: bool) -> None:
     acceptance and new opening words by round, what another 1,000 candidates would bring, and how similar the generated tasks are to the
     seeds and to each other. Works beside a running session.
     """
-    from studio.cli.shared import progress_bar
     from studio.pool.pool import Queries
 
     with Queries.open(pool) as reader, progress_bar() as progress:
-        values, tables = (_lineage if lineage else _statistics)(reader, progress)
-    if as_json:
-        print_json(values)
-        return
-
-    print_tables(tables())
+        plain, tables = (_lineage if lineage else _statistics)(reader, progress)
+    print_figures(plain, tables, as_json)
 
 
 def _statistics(reader: Queries, progress: Progress) -> Figures:
@@ -173,14 +154,17 @@ def diversity_command(
         raise UsageError("--words needs no parser, so --pipeline has no say", "leave out one of the two")
     figures = _measured(pool, origin, pipeline, words, sample, seed)
     if page is not None:
-        _write(page, figures, pool)
+        from studio.insight.diversity.sunburst import sunburst
+
+        assert figures.phrases is not None
+        write_text(sunburst(figures.phrases, pool.name), page)
+        click.echo(f"wrote {display_line(str(page))}", err=True)
     from studio.insight.diversity.figures import diversity_report
 
     print_figures(figures.as_dict(), lambda: diversity_report(figures), as_json)
 
 
 def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample: int | None, seed: str) -> Diversity:
-    from studio.cli.shared import progress_bar
     from studio.insight.diversity.figures import diversity
     from studio.insight.diversity.parser import load_parser
     from studio.insight.diversity.words import SAMPLE
@@ -192,15 +176,3 @@ def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample
         parser = None if words else load_parser(pipeline)
         with progress_bar() as progress:
             return diversity(reader, wanted, parser, sample=sample or SAMPLE, seed=seed, progress=progress)
-
-
-def _write(page: Path, figures: Diversity, pool: Path) -> None:
-    from studio.insight.diversity.sunburst import sunburst
-    from studio.pool.exchange.outputs import complete_files, writing
-    from studio.text import display_line
-
-    assert figures.phrases is not None
-    text = sunburst(figures.phrases, pool.name).encode()
-    with complete_files([page]) as (file,), writing(page):
-        file.write(text)
-    click.echo(f"wrote {display_line(str(page))}", err=True)

@@ -52,16 +52,7 @@ STRATA = ("none", "round", "class", "depth")
 @click.option(
     "--export", "target", type=TARGET, metavar="FILE|-", help="Write all ratings of the review as JSON lines instead; - is stdout."
 )
-def review_command(
-    pool: Path,
-    rater: str | None,
-    sample: int | None,
-    seed: str | None,
-    stratify: str | None,
-    report: bool,
-    as_json: bool,
-    target: str | None,
-) -> None:
+def review_command(pool: Path, rater: str | None, report: bool, as_json: bool, target: str | None, **wanted: Any) -> None:
     """Rate a random sample of POOL, as the paper did: three questions a task, one key each.
 
     The sample has one instance of each task and is drawn once: the same --sample, --seed and --stratify open it again, for every rater,
@@ -73,16 +64,18 @@ def review_command(
         raise UsageError("--report and --export are two things", "leave one of them out")
     if rater is not None and (report or target is not None):
         raise UsageError("--rater is for rating", "the figures and the export tell of all raters: leave it out")
-    plan = _plan(sample, seed, stratify)
+    plan = _plan(**wanted)
     if report or target is not None:
+        from studio.insight.studies.review import rating_lines, review_report, review_tables
         from studio.pool.pool import Queries
 
         with Queries.open(pool) as reader:
             review = _stored_review(reader, plan)
-            if target is None:
-                _review_report(reader, review, as_json)
-            else:
-                _export_review(reader, review, target)
+            if target is not None:
+                export_study(rating_lines(reader, review), target, f"ratings of review {review.id}")
+                return
+            figures = review_report(reader, review)
+        print_figures(figures.as_dict(), lambda: review_tables(figures), as_json)
         return
     if not is_terminal():
         raise UsageError(
@@ -109,19 +102,6 @@ def _stored_review(reader: Queries, plan: ReviewPlan | None) -> ReviewRecord:
     nothing = PoolError("nobody has begun a review of this pool yet", "rate a sample first: studio review POOL, in a terminal")
     other = UsageError("the pool has no review with this sample, seed and strata", f"there are: {known}")
     return stored_study(reviews, plan, reader.reviews.find, nothing, other)
-
-
-def _review_report(reader: Queries, review: ReviewRecord, as_json: bool) -> None:
-    from studio.insight.studies.review import review_report, review_tables
-
-    figures = review_report(reader, review)
-    print_figures(figures.as_dict(), lambda: review_tables(figures), as_json)
-
-
-def _export_review(reader: Queries, review: ReviewRecord, target: str) -> None:
-    from studio.insight.studies.review import rating_lines
-
-    export_study(rating_lines(reader, review), target, f"ratings of review {review.id}")
 
 
 def _rate(pool: Path, rater: str | None, plan: ReviewPlan | None) -> None:
@@ -160,17 +140,7 @@ Between = tuple[int, int] | None
     "--export", "target", type=TARGET, metavar="FILE|-", help="Write all grades of the comparison as JSON lines instead; - is stdout."
 )
 def compare_command(
-    pool: Path,
-    rater: str | None,
-    evaluation: int | None,
-    between: Between,
-    sample: int | None,
-    seed: str | None,
-    listed: bool,
-    report: bool,
-    unblind: bool,
-    as_json: bool,
-    target: str | None,
+    pool: Path, rater: str | None, listed: bool, report: bool, unblind: bool, as_json: bool, target: str | None, **wanted: Any
 ) -> None:
     """Grade the answers of two contestants of a stored evaluation, side by side and blind, as the paper did.
 
@@ -185,14 +155,17 @@ def compare_command(
         with Queries.open(pool) as reader:
             _list(reader)
         return
-    choice = Choice(evaluation, between, sample, seed)
+    choice = Choice(**wanted)
     if report or target is not None:
+        from studio.insight.studies.comparison_report import grading_report, grading_tables
+
         with Queries.open(pool) as reader:
             comparison = _stored_comparison(reader, choice.plan(reader) if choice.made else None)
-            if target is None:
-                _grading_report(reader, comparison, unblind, as_json)
-            else:
+            if target is not None:
                 _export_comparison(reader, comparison, unblind, target)
+                return
+            figures = grading_report(reader, comparison, unblind=unblind)
+        print_figures(figures.as_dict(), lambda: grading_tables(figures), as_json)
         return
     if not is_terminal():
         raise UsageError("grading needs a terminal", f"for the figures: studio compare {pool} --report, for all grades: --export FILE")
@@ -241,13 +214,6 @@ def _list(reader: Queries) -> None:
         click.echo(f"evaluation {record.id}: {display_line(record.name, 60)}, {record.items} items, {record.created_at}")
         for number, each in enumerate(reader.evaluations.contestants(record.id), 1):
             click.echo(f"  {number}  {display_line(each.contestant.label, 90)}, {each.answered} answered")
-
-
-def _grading_report(reader: Queries, comparison: ComparisonRecord, unblind: bool, as_json: bool) -> None:
-    from studio.insight.studies.comparison_report import grading_report, grading_tables
-
-    figures = grading_report(reader, comparison, unblind=unblind)
-    print_figures(figures.as_dict(), lambda: grading_tables(figures), as_json)
 
 
 def _export_comparison(reader: Queries, comparison: ComparisonRecord, unblind: bool, target: str) -> None:

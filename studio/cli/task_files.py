@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.shared import INPUT, POOL, print_json, print_tables
+from studio.cli.shared import INPUT, POOL, print_json, print_tables, progress_bar
 from studio.errors import ExitCode
+from studio.text import display_line
 
 if TYPE_CHECKING:
     from studio.insight.overlap.files import SeedFigures
@@ -47,7 +48,6 @@ def import_command(
     and a task cannot is counted, key by key; of a conversation that is all but its first exchange. Faults are listed, with the record they
     are in. An instruction that the pool has already is no new task: other instances of it join the one that was imported before.
     """
-    from studio.cli.shared import print_json, progress_bar
     from studio.pool.exchange.importing import ImportOptions, import_files
     from studio.pool.pool import Pool
     from studio.records import Origin
@@ -84,7 +84,6 @@ def _summary(report: FileReport, origin: str) -> str:
 
 
 def _say(report: FileReport, words: str) -> None:
-    from studio.text import display_line
 
     click.echo(display_line(f"{report.path}: {words}"), err=True)
 
@@ -124,7 +123,6 @@ def path() -> None:
 
 
 def _print(contents: SeedFile, found: SeedFigures) -> None:
-    from studio.text import display_line
 
     name = display_line(str(contents.path))
     highest = f"{found.highest.score:.2f} ({found.highest.other_place} and {found.highest.place})" if found.highest else "none"
@@ -184,11 +182,9 @@ def overlap_command(ours: Path, theirs: Path, top: int, origin: str | None, toke
     pairs; and how many tasks of FILE share eight tokens in a row with OTHER, in an instruction, an input or an output. With an evaluation
     set as OTHER that is the contamination check: studio overlap pool.db eval.jsonl --origin generated
     """
-    from studio.cli.shared import progress_bar
     from studio.insight.overlap.corpus import open_corpus
     from studio.insight.overlap.files import compare_files
     from studio.records import Origin
-    from studio.text import display_line
 
     if ours.resolve() == theirs.resolve():
         click.echo("both are the same file: each task meets itself", err=True)

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.shared import INPUT, OUTPUT, POOL, print_json, print_tables
+from studio.cli.shared import INPUT, OUTPUT, POOL, print_json, print_tables, progress_bar
 from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
+from studio.errors import Interrupted, PoolError
 from studio.text import display_line
+
+_LISTED = 20
+"""Tasks that overlap are told by name, at most."""
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from studio.tuning.evaluating import EvaluationRequest, TasksOverlap
-    from studio.tuning.job import Finished
 
 
 @click.command(
@@ -58,7 +61,6 @@ def finetune_command(pool: Path, as_json: bool, **options: Any) -> None:
     from rich.console import Console
 
     from studio.engine.api import CancelToken
-    from studio.errors import Interrupted
     from studio.headless import cancelled_by_signals
     from studio.tuning.finetune import TrainingProgress, check, finetune
     from studio.tuning.job import Ended, Finished, training_settings
@@ -74,16 +76,9 @@ def finetune_command(pool: Path, as_json: bool, **options: Any) -> None:
         raise Interrupted(f"stopped after step {event.step}", "the same command goes on where it was")
     assert isinstance(event, Finished)
     if as_json:
-        print_json(_as_dict(pool, event))
+        print_json({"pool": str(pool), **asdict(event)})
     else:
         click.echo(f"next: studio run {display_line(str(pool))} --force --adapter {display_line(event.adapter)}", err=True)
-
-
-def _as_dict(pool: Path, event: Finished) -> dict[str, Any]:
-    return {"pool": str(pool), **asdict(event)}
-
-
-_LISTED = 20
 
 
 @click.command()
@@ -157,7 +152,6 @@ def _request(source: Path, asked: dict[str, Any]) -> EvaluationRequest:
 
 
 def _evaluate(asked: EvaluationRequest, console: Console, as_json: bool) -> None:
-    from studio.cli.shared import progress_bar
     from studio.engine.api import CancelToken
     from studio.headless import cancelled_by_signals
     from studio.tuning.evaluating import evaluate, pool_of
@@ -179,7 +173,6 @@ def _evaluate(asked: EvaluationRequest, console: Console, as_json: bool) -> None
 
 
 def _report(source: Path, seed: str, as_json: bool) -> None:
-    from studio.errors import PoolError
     from studio.pool.pool import Queries
     from studio.tuning.results import evaluation_result
 
@@ -197,7 +190,6 @@ def _report(source: Path, seed: str, as_json: bool) -> None:
 
 
 def _print(result: Any) -> None:
-
     from studio.tuning.results import result_tables
 
     print_tables(result_tables(result), soft_wrap=True)
