@@ -35,55 +35,6 @@ Progress = Callable[[str, int, int], None]
 Say = Callable[[str], None]
 
 
-def answer_items(
-    pool: Pool,
-    engine: Engine,
-    contestant_id: int,
-    style: PromptFormat,
-    items: Sequence[EvaluationItem],
-    max_tokens: int,
-    cancel: CancelToken,
-    progress: Callable[[int, int], None],
-) -> int:
-    """Ask a contestant what it has not answered, greedily, and return the number of answers that are new.
-
-    `progress` is told how many items are answered, of how many.
-
-    Raises Interrupted after `cancel`, ModelError when the engine fails; what was answered before is kept.
-    """
-    known = set(pool.evaluations.answers(contestant_id))
-    new = 0
-    progress(len(known), len(items))
-    for start in range(0, len(items), BATCH):
-        batch = items[start : start + BATCH]
-        if all(item.position in known for item in batch):
-            continue
-        requests = [request_for(style, item, max_tokens) for item in batch]
-        for event in engine.stream(requests, cancel):
-            # After a restart of the engine all of a batch comes again: an answer that was kept is the same.
-            if not isinstance(event, Finished) or event.completion.finish_reason is FinishReason.CANCELLED:
-                continue
-            position = batch[event.index].position
-            if position not in known:
-                request = requests[event.index]
-                prompt = request.opening + request.suffix + request.closing
-                pool.evaluations.add(contestant_id, [Answer(position, prompt, event.completion)])
-                known.add(position)
-                new += 1
-                progress(len(known), len(items))
-        if cancel.cancelled and len(known) < len(items):
-            raise Interrupted(f"stopped; {new} answers of this contestant are new and kept", "the same command goes on where it was")
-        if any(item.position not in known for item in batch):
-            raise ModelError("the engine left items unanswered", "try again: what was answered is kept")
-    return new
-
-
-def request_for(style: PromptFormat, item: EvaluationItem, max_tokens: int) -> Request:
-    """Return the request that puts an item to a model: zero-shot and greedy, without stop strings, as the paper's evaluation."""
-    params = SamplingParams(temperature=0.0, max_tokens=max_tokens)
-    return Request("", style.prompt(item.instruction, item.input), params, 0, style.opening, style.closing)
-
-
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
     """One evaluation as it was asked for.
@@ -149,11 +100,11 @@ def evaluate(
     path = pool_of(asked)
     with ExitStack() as stack:
         there = stack.enter_context(Pool.open(path)) if path.exists() else None
-        tasks = _tasks(asked, there, say)
-        tasks, checked = _check(asked, there, tasks, entrants, say)
+        tasks, checked = _check(asked, there, _tasks(asked, there, say), entrants, say)
         pool = there or stack.enter_context(Pool.create(path, []))
         evaluation = pool.evaluations.open(EvaluationPlan(tasks.name, tasks.items, asked.max_tokens))
-        entered = [_answered(asked, pool, evaluation, entrant, cancel, progress, say, opener) for entrant in entrants]
+        asking = _Asking(asked, pool, evaluation, pool.evaluations.items(evaluation), cancel, progress, say, opener)
+        entered = [asking.answered(entrant) for entrant in entrants]
         result = evaluation_result(pool, evaluation, entered, seed=asked.seed)
         pool.evaluations.conclude(evaluation, {**result.as_dict(), "overlap": checked.as_dict()})
     return result, checked
@@ -214,48 +165,73 @@ def _trainings(pool: Pool | None, entrants: Sequence[Entrant]) -> list[tuple[str
     return list(found.items())
 
 
-def _answered(
-    asked: EvaluationRequest,
-    pool: Pool,
-    evaluation: int,
-    entrant: Entrant,
-    cancel: CancelToken,
-    progress: Progress,
-    say: Say,
-    opener: EngineOpener,
-) -> int:
-    """Have one contestant answer what it has not answered; return its id. A model with nothing left to answer is not loaded."""
-    items = pool.evaluations.items(evaluation)
-    if entrant.identity is not None:
-        wanted = _contestant(entrant, entrant.identity)
-        for known in pool.evaluations.contestants(evaluation):
-            if known.answered == len(items) and _same(known.contestant, wanted):
-                say(f"{known.contestant.label}: all {len(items)} answers are there already")
-                return known.id
-    say(f"loading {entrant.spec.model or 'the bundled model'} ...")
-    engine = opener(entrant.spec.model, entrant.options(asked.options))
-    try:
-        info = engine.info
-        # With an adapter the engine's name for the model names both.
-        contestant = _contestant(
-            entrant, entrant.identity or info.model, json.dumps({**asdict(info), "model": info.model.path}, sort_keys=True)
-        )
-        found = pool.evaluations.enter(evaluation, contestant)
-        for notice in info.notices:
-            say(f"note: {notice}")
-        answer_items(
-            pool,
-            engine,
-            found,
-            entrant.format,
-            items,
-            asked.max_tokens,
-            cancel,
-            lambda done, count: progress(contestant.label, done, count),
-        )
-    finally:
-        engine.close()
-    return found
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """The items of an evaluation on their way to contestants."""
+
+    asked: EvaluationRequest
+    pool: Pool
+    evaluation: int
+    items: Sequence[EvaluationItem]
+    cancel: CancelToken
+    progress: Progress
+    say: Say
+    opener: EngineOpener
+
+    def answered(self, entrant: Entrant) -> int:
+        """Have one contestant answer what it has not answered; return its id. A model with nothing left to answer is not loaded."""
+        if entrant.identity is not None:
+            wanted = _contestant(entrant, entrant.identity)
+            for known in self.pool.evaluations.contestants(self.evaluation):
+                if known.answered == len(self.items) and _same(known.contestant, wanted):
+                    self.say(f"{known.contestant.label}: all {len(self.items)} answers are there already")
+                    return known.id
+        self.say(f"loading {entrant.spec.model or 'the bundled model'} ...")
+        engine = self.opener(entrant.spec.model, entrant.options(self.asked.options))
+        try:
+            info = engine.info
+            # With an adapter the engine's name for the model names both.
+            about = json.dumps({**asdict(info), "model": info.model.path}, sort_keys=True)
+            contestant = _contestant(entrant, entrant.identity or info.model, about)
+            found = self.pool.evaluations.enter(self.evaluation, contestant)
+            for notice in info.notices:
+                self.say(f"note: {notice}")
+            self._ask(engine, found, contestant.label, entrant.format)
+        finally:
+            engine.close()
+        return found
+
+    def _ask(self, engine: Engine, contestant: int, label: str, style: PromptFormat) -> None:
+        """Ask a contestant what it has not answered, greedily. Raises Interrupted after `cancel`, ModelError when the engine fails."""
+        known = set(self.pool.evaluations.answers(contestant))
+        before = len(known)
+        self.progress(label, before, len(self.items))
+        for start in range(0, len(self.items), BATCH):
+            batch = self.items[start : start + BATCH]
+            if all(item.position in known for item in batch):
+                continue
+            requests = [_request(style, item, self.asked.max_tokens) for item in batch]
+            for event in engine.stream(requests, self.cancel):
+                # After a restart of the engine all of a batch comes again: an answer that was kept is the same.
+                if not isinstance(event, Finished) or event.completion.finish_reason is FinishReason.CANCELLED:
+                    continue
+                position, request = batch[event.index].position, requests[event.index]
+                if position not in known:
+                    prompt = request.opening + request.suffix + request.closing
+                    self.pool.evaluations.add(contestant, [Answer(position, prompt, event.completion)])
+                    known.add(position)
+                    self.progress(label, len(known), len(self.items))
+            if self.cancel.cancelled and len(known) < len(self.items):
+                new = len(known) - before
+                raise Interrupted(f"stopped; {new} answers of this contestant are new and kept", "the same command goes on where it was")
+            if any(item.position not in known for item in batch):
+                raise ModelError("the engine left items unanswered", "try again: what was answered is kept")
+
+
+def _request(style: PromptFormat, item: EvaluationItem, max_tokens: int) -> Request:
+    """Return the request that puts an item to a model: zero-shot and greedy, without stop strings, as the paper's evaluation."""
+    params = SamplingParams(temperature=0.0, max_tokens=max_tokens)
+    return Request("", style.prompt(item.instruction, item.input), params, 0, style.opening, style.closing)
 
 
 def _contestant(entrant: Entrant, model: ModelIdentity, engine: str = "{}") -> Contestant:
