@@ -18,7 +18,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from studio.engine.api import CancelToken, Completion, Engine, Finished, FinishReason, Request, Restarted, SamplingParams
+from studio.engine.api import CancelToken, Completion, Engine, Finished, FinishReason, Request, SamplingParams
 from studio.errors import Interrupted, ModelError
 from studio.insight.progress import Progress, silent
 from studio.insight.studies.agreement import NAME_WIDTH, Agreement, Share, cohen, share_of
@@ -94,40 +94,21 @@ def judge_items(
         batch = items[start : start + BATCH]
         # Question by question: the requests of one share their prefix.
         asked = [(item, question) for question in QUESTIONS for item in batch if (item.instance_id, question, _seen(item)) not in known]
-        if asked:
-            opinions, failure = _ask(engine, asked, cancel)
-            pool.judges.add(judge.id, opinions)
-            told += len(opinions)
-            if failure is not None:
-                raise failure
-            if cancel.cancelled and len(opinions) < len(asked):
+        completions: dict[int, Completion] = {}
+        try:
+            for event in engine.stream([request_for(question, item) for item, question in asked], cancel) if asked else ():
+                # After a restart of the engine all of a batch comes again.
+                if isinstance(event, Finished) and event.completion.finish_reason is not FinishReason.CANCELLED:
+                    completions[event.index] = event.completion
+        finally:
+            pool.judges.add(judge.id, [_opinion(asked[index], completion) for index, completion in sorted(completions.items())])
+            told += len(completions)
+        if len(completions) < len(asked):
+            if cancel.cancelled:
                 raise Interrupted(f"stopped; {told} opinions of this call are kept", "the same command goes on where it was")
+            raise ModelError("the engine left requests unanswered", "try again, or choose another --model")
         progress("judging", start + len(batch), len(items))
     return told
-
-
-def _ask(engine: Engine, asked: Sequence[Asked], cancel: CancelToken) -> tuple[list[Opinion], ModelError | None]:
-    """Return the opinions that came, and what kept the others from coming; those that were cancelled have none."""
-    requests: list[Request] = [request_for(question, item) for item, question in asked]
-    completions: dict[int, Completion] = {}
-    failure: ModelError | None = None
-    try:
-        for event in engine.stream(requests, cancel):
-            match event:
-                case Finished(index, completion):
-                    completions[index] = completion
-                case Restarted():
-                    completions.clear()
-    except ModelError as error:
-        failure = error
-    if failure is None and not cancel.cancelled and len(completions) < len(asked):
-        failure = ModelError("the engine left requests unanswered", "try again, or choose another --model")
-    opinions = [
-        _opinion(asked[index], completion)
-        for index, completion in sorted(completions.items())
-        if completion.finish_reason is not FinishReason.CANCELLED
-    ]
-    return opinions, failure
 
 
 def _opinion(asked: Asked, completion: Completion) -> Opinion:
