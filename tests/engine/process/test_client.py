@@ -21,7 +21,7 @@ from studio.errors import ModelError
 from studio.records import ModelIdentity
 from support.engines import collect, complete, outcome, request
 
-CHILD = Path(__file__).parents[1] / "support" / "scripted_child.py"
+CHILD = Path(__file__).parents[2] / "support" / "scripted_child.py"
 IDENTITY = ModelIdentity("tiny", "ff" * 32, path="/models/tiny.gguf")
 REQUESTS = [request("1. Name a river.\n9.", seed=seed, max_tokens=60) for seed in range(10)]
 Opener = Callable[..., ProcessEngine]

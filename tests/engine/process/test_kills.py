@@ -23,7 +23,7 @@ from studio.loop.session import Goal
 from studio.records import ModelIdentity
 from support.sessions import exported, play
 
-CHILD = Path(__file__).parents[1] / "support" / "scripted_child.py"
+CHILD = Path(__file__).parents[2] / "support" / "scripted_child.py"
 _LATEST_S = 0.2
 """About what a process needs to start and to answer."""
 
