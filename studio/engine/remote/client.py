@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from studio.engine.remote.address import Address, reached
-from studio.engine.remote.errors import Answered, BrokenStream, Patience, answered, clean
+from studio.engine.remote.errors import Answered, BrokenStream, Failure, Patience, answered, clean, failure_of
 from studio.errors import ModelError
 
 if TYPE_CHECKING:
@@ -106,6 +106,10 @@ class Client:
             if "html" in response.headers.get("content-type", ""):
                 raise answered(response.status_code, response.headers, str(await _body(response)))
             yield values_of(response)
+
+    def failure(self, error: Exception) -> Failure:
+        """Return what an error of `get` or `post` means. An error of another kind is raised again."""
+        return failure_of(error, self.address, self.key, self.proxy.variable if self.proxy else "")
 
     async def speaks_tls(self) -> bool:
         """Whether an address with http:// is one of a server that speaks HTTPS, by its way of breaking off."""

@@ -37,7 +37,7 @@ from studio.engine.api import (
 from studio.engine.options import EngineOptions
 from studio.engine.remote.address import Address, api_key, parse_address
 from studio.engine.remote.client import Client
-from studio.engine.remote.errors import Answered, BrokenStream, Consequence, EndUnsaid, Failure, Patience, Waiting, failure_of, given_up
+from studio.engine.remote.errors import Answered, BrokenStream, Consequence, EndUnsaid, Patience, Waiting, given_up
 from studio.engine.remote.request import PromptWatch, Reading, fields_refused, request_body, without
 from studio.engine.remote.server import Moved, ServedModel, find_server, served_model
 from studio.errors import ModelError
@@ -259,7 +259,7 @@ class Sender:
         try:
             await self._answer(0, PROBE, Reading(PROBE), _nobody)
         except Exception as error:
-            failure = self._failure(error)
+            failure = self.client.failure(error)
             if failure.consequence is Consequence.FAIL or failure.stuck:
                 raise given_up(failure, self.client.address) from error
 
@@ -276,7 +276,7 @@ class Sender:
             try:
                 await self._answer(index, request, reading, put)
             except Exception as error:
-                failure = self._failure(error)
+                failure = self.client.failure(error)
                 unsaid = unsaid or isinstance(error, EndUnsaid)
             else:
                 self._answered += 1
@@ -346,10 +346,6 @@ class Sender:
                 if piece := reading.take(value):
                     await put(TextPiece(index, piece))
                 limit = self._patience.between
-
-    def _failure(self, error: Exception) -> Failure:
-        client = self.client
-        return failure_of(error, client.address, client.key, client.proxy.variable if client.proxy else "")
 
     async def _note(self, text: str, put: Put) -> None:
         if text not in self._notes:

@@ -17,7 +17,6 @@ from studio.engine.remote.errors import (
     Failure,
     Patience,
     Waiting,
-    failure_of,
     given_up,
     no_completions,
 )
@@ -65,7 +64,7 @@ async def find_server(client: Client, patience: Patience) -> tuple[Address, Sequ
             if moved := _moved(error, client.address):
                 raise Moved(replace(meant, url=moved)) from error
             odd = error.status < 300 and not error.page
-            failures.append(no_completions("") if odd else failure_of(error, client.address, client.key))
+            failures.append(no_completions("") if odd else client.failure(error))
         else:
             if cards is not None:
                 return client.address, cards
@@ -141,9 +140,9 @@ async def _failure(client: Client, error: Exception) -> Failure:
     """What a failed first contact means; a connection that breaks off may be one without the TLS that the server wants."""
     import httpx2
 
-    failure = failure_of(error, client.address, client.key, client.proxy.variable if client.proxy else "")
+    failure = client.failure(error)
     if isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError) and await client.speaks_tls():
-        return failure_of(Answered(400, "HTTP request to an HTTPS server"), client.address, client.key)
+        return client.failure(Answered(400, "HTTP request to an HTTPS server"))
     return failure
 
 
