@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from studio.errors import PoolError, UsageError
 from studio.insight.overlap.corpus import CorpusTask
-from studio.insight.overlap.measures import SIZE, KnownRuns, highest_overlaps, shared_ngrams
+from studio.insight.overlap.measures import SIZE, KnownRuns, highest_overlaps
 from studio.loop.tokens import unicode_tokens
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import EvaluationItem
@@ -171,7 +171,7 @@ def overlapping(items: Sequence[EvaluationItem], training: Training) -> list[Ite
     scores = list(highest_overlaps((item.instruction for item in items), (each.instruction for each in training)))
     near = {found.nearest for found in scores if found.score >= THRESHOLD}
     named = {place: label for place, label in enumerate(labels) if place in near}
-    shared = shared_ngrams((_texts(item) for item in items), (each.texts for each in training))
+    shared = KnownRuns(each.texts for each in training).shared(_texts(item) for item in items)
     found = []
     for item, score, run in zip(items, scores, shared, strict=True):
         if score.score >= THRESHOLD and score.nearest is not None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 from rouge_score import rouge_scorer
 
-from studio.insight.overlap.measures import Overlap, highest_overlaps, shared_ngrams
+from studio.insight.overlap.measures import KnownRuns, Overlap, highest_overlaps
 from studio.loop.tokens import ascii_tokens
 
 WORDS = ["write", "name", "explain", "a", "the", "river", "poem", "about", "three", "short", "cat", "and", "of", "in"]
@@ -63,8 +63,7 @@ def test_shared_runs_are_those_of_sets(size: int) -> None:
     ours = [made_up(draw.randrange(10**6), draw.randint(0, 3), 20) for _ in range(1500)]
     theirs = [made_up(draw.randrange(10**6), 2, 20) for _ in range(40)] + ours[:3]
     known = {run for texts in theirs for run in runs(texts, size)}
-    found = list(shared_ngrams(ours, theirs, size))
-    assert [each.index for each in found] == list(range(1500))
+    found = list(KnownRuns(theirs, size).shared(ours))
     assert [(each.shared, each.runs) for each in found] == [
         (sum(run in known for run in runs(texts, size)), len(runs(texts, size))) for texts in ours
     ]
@@ -76,9 +75,9 @@ def test_shared_runs_are_those_of_sets(size: int) -> None:
 
 def test_a_run_does_not_go_from_one_text_into_the_next() -> None:
     whole = "one two three four five six seven eight"
-    assert [each.shared for each in shared_ngrams([[whole]], [[whole]])] == [1]
-    assert [each.shared for each in shared_ngrams([[whole]], [["one two three four", "five six seven eight"]])] == [0]
-    assert [each.shared for each in shared_ngrams([["one two three four", "five six seven eight"]], [[whole]])] == [0]
+    assert [each.shared for each in KnownRuns([[whole]]).shared([[whole]])] == [1]
+    assert [each.shared for each in KnownRuns([["one two three four", "five six seven eight"]]).shared([[whole]])] == [0]
+    assert [each.shared for each in KnownRuns([[whole]]).shared([["one two three four", "five six seven eight"]])] == [0]
 
 
 def test_order_counts() -> None:
@@ -86,8 +85,8 @@ def test_order_counts() -> None:
     for left, right in pairwise(range(9)):
         swapped = list(words)
         swapped[left], swapped[right] = swapped[right], swapped[left]
-        assert [each.shared for each in shared_ngrams([[" ".join(swapped)]], [[" ".join(words)]], 9)] == [0]
+        assert [each.shared for each in KnownRuns([[" ".join(words)]], 9).shared([[" ".join(swapped)]])] == [0]
 
 
 def test_nothing_of_theirs() -> None:
-    assert [each.shared for each in shared_ngrams([["a b c"], []], [], 2)] == [0, 0]
+    assert [each.shared for each in KnownRuns([], 2).shared([["a b c"], []])] == [0, 0]

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.text import Text
 
 from studio.insight.overlap.corpus import Corpus, at_places
-from studio.insight.overlap.measures import SIZE, highest_overlaps, shared_ngrams
+from studio.insight.overlap.measures import SIZE, KnownRuns, highest_overlaps
 from studio.insight.progress import Progress, silent, told
 from studio.insight.statistics.figures import histogram
 from studio.insight.tables import counted_bins
@@ -85,7 +85,7 @@ def compare_files(ours: Corpus, theirs: Corpus, *, top: int = TOP, tokenizer: st
             heapq.heappush(best, (found.score, -found.index, found.nearest))
             if len(best) > top:
                 heapq.heappop(best)
-    shared = shared_ngrams((task.texts for task in ours), (task.texts for task in theirs), SIZE, tokenizer)
+    shared = KnownRuns((task.texts for task in theirs), SIZE, tokenizer).shared(task.texts for task in ours)
     contaminated = comparable = 0
     for each in told(shared, progress, "comparing by 8-grams", len(ours)):
         contaminated += each.shared > 0

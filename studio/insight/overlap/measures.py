@@ -59,26 +59,15 @@ def highest_overlaps(ours: Iterable[str], theirs: Iterable[str], tokenizer: str 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Of the runs of the task at `index` of ours, counted as often as they occur, how many occur in theirs too.
+    """Of the runs of a task of ours, counted as often as they occur, how many occur in theirs too.
 
     `first` is the place among the task's runs of the first one that does, None when there is none; of a task of one text it is the place
     of the run's first token.
     """
 
-    index: int
     shared: int
     runs: int
     first: int | None
-
-
-def shared_ngrams(
-    ours: Iterable[Sequence[str]], theirs: Iterable[Sequence[str]], size: int = SIZE, tokenizer: str = "unicode"
-) -> Iterator[Shared]:
-    """Yield for each task of `ours`, given as its texts, how many of its runs of `size` tokens stand in a text of `theirs`.
-
-    `theirs` is read to its end first; `ours` is read as the answers are asked for.
-    """
-    yield from KnownRuns(theirs, size, tokenizer).shared(ours)
 
 
 class KnownRuns:
@@ -93,8 +82,7 @@ class KnownRuns:
         self._known.sort()
 
     def shared(self, tasks: Iterable[Sequence[str]]) -> Iterator[Shared]:
-        """Yield for each task, given as its texts, how many of its runs are known; tasks are read as the answers are asked for."""
-        before = 0
+        """Yield for each task, given as its texts, how many of its runs are known; tasks are read as answers are asked for."""
         for hashes, owners in self._hasher.chunks(tasks):
             count = self._hasher.tasks
             runs = np.bincount(owners, minlength=count)
@@ -104,8 +92,7 @@ class KnownRuns:
             starts = np.cumsum(runs) - runs
             first = dict(zip(found.tolist(), (places[of_found] - starts[found]).tolist(), strict=True))
             for offset in range(count):
-                yield Shared(before + offset, int(hits[offset]), int(runs[offset]), first.get(offset))
-            before += count
+                yield Shared(int(hits[offset]), int(runs[offset]), first.get(offset))
 
 
 def _among(hashes: Hashes, known: Hashes) -> NDArray[np.bool_]:
