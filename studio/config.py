@@ -95,11 +95,11 @@ def value_of(text: str, info: FieldInfo) -> Any:
         return text
 
 
-def require_known(given: Iterable[str], keys: Collection[str], source: str) -> None:
-    """Raise UsageError, with the nearest known key, when `given` has a key that does not exist."""
+def require_known(given: Iterable[str], keys: Collection[str], source: str, what: str = "setting") -> None:
+    """Raise UsageError, with the nearest known key, when `given` has a key, a `what`, that does not exist."""
     for key in given:
         if key not in keys:
-            raise UsageError(f"{source}: there is no setting {key!r}", nearest_name(key, keys))
+            raise UsageError(f"{source}: there is no {what} {key!r}", nearest_name(key, keys))
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

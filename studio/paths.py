@@ -67,7 +67,7 @@ def _at_home(text: str, brief: str, error: type[StudioError]) -> Path:
         raise error(no_user, f"a file of that name is written ./{brief}") from unknown
 
 
-Kind = Literal["cache", "data", "log", "state"]
+Kind = Literal["cache", "config", "data", "log", "state"]
 
 
 def app_folder(kind: Kind) -> Path:
@@ -80,6 +80,7 @@ def app_folder(kind: Kind) -> Path:
 
     places = {
         "cache": platformdirs.user_cache_path,
+        "config": platformdirs.user_config_path,
         "data": platformdirs.user_data_path,
         "log": platformdirs.user_log_path,
         "state": platformdirs.user_state_path,

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
+from textual import on
 from textual.app import SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import ThemeProvider
 
+from studio.engine.adapter import parted
+from studio.engine.catalog import DEFAULT_MODEL
 from studio.engine.opening import open_engine
 from studio.errors import StudioError, unexpected
 from studio.launch import EngineOpener, RunRequest
 from studio.loop.asking_anew import FIXED
 from studio.loop.runs import Configuration
-from studio.tui.base import TellingApp, leaving, start_latest
+from studio.text import display_line
+from studio.tui.base import Dialog, Page, TellingApp, lay_over, leaving, start_latest
 from studio.tui.breakpoints import fit_classes
 from studio.tui.collector import release_collector, spare_collector
 from studio.tui.dialogs.export import ExportDialog
+from studio.tui.dialogs.forms import Confirm
 from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.help_log import ActivityLog, HelpDialog, LogScreen
 from studio.tui.insight.screen import InsightScreen
+from studio.tui.keys import bind
 from studio.tui.pool.screen import PoolScreen
 from studio.tui.preparing import prepare_modes
-from studio.tui.round.screen import StudioScreen
-from studio.tui.runner import Runner
+from studio.tui.round.screen import RunOpened, StudioScreen
+from studio.tui.runner import Runner, RunnerState
+from studio.tui.start.models import ModelDialog
 from studio.tui.start.recent import remember
-from studio.tui.start.screen import StartScreen
+from studio.tui.start.screen import RunChosen, StartScreen
 from studio.tui.study.entry import start_comparison, start_review
 from studio.tui.study.screen import StudyScreen
-from studio.tui.theme import THEME
+from studio.tui.theme import wear_theme
 from studio.tui.widgets.fields import Palette
 from studio.tui.widgets.header import TooSmall, hint_if_small
 
@@ -46,6 +53,8 @@ class RunnerSignal(Message):
     """The runner has something to tell that should not wait for the next tick."""
 
 
+_QUIT = "Quit?"
+_UNDER_WAY = "A stage is under way. It is given up, and can be played again; everything before it is kept."
 _SOON_S = 0.3
 """What is over sooner needs no word."""
 PLACES = (
@@ -65,16 +74,20 @@ class StudioApp(TellingApp):
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (20, "-short"), (24, "-normal"), (34, "-tall")]  # noqa: RUF012
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "show_mode('studio')", "Studio", show=False, id="app.studio", tooltip="The studio: watch and step the round."),
-        Binding("2", "show_mode('pool')", "Pool", show=False, id="app.pool", tooltip="The pool: find, read and judge its tasks."),
-        Binding("3", "show_mode('insight')", "Insight", show=False, id="app.insight", tooltip="Figures, the paper's beside them, what-if."),
-        Binding("x", "export", "Export", show=False, id="app.export", tooltip="Write the pool as a dataset."),
-        Binding("v", "review", "Review", show=False, id="app.review", tooltip="Rate a sample of the pool, three questions a task."),
-        Binding(
-            "c", "compare", "Compare", show=False, id="app.compare", tooltip="Grade two models' answers, blind, as they were evaluated."
-        ),
-        Binding("f1,question_mark", "help", "Help", id="app.help", key_display="F1", tooltip="Explain the focused part."),
-        Binding("q", "quit", "Quit", id="app.quit", tooltip="Quit; nothing is lost."),
+        bind("studio", "show_mode('studio')", "Studio", "The studio: watch and step the round.", show=False),
+        bind("pool", "show_mode('pool')", "Pool", "The pool: find, read and judge its tasks.", show=False),
+        bind("insight", "show_mode('insight')", "Insight", "Figures, the paper's beside them, what-if.", show=False),
+        bind("export", "export", "Export", "Write the pool as a dataset.", show=False),
+        bind("review", "review", "Review", "Rate a sample of the pool, three questions a task.", show=False),
+        bind("compare", "compare", "Compare", "Grade two models' answers, blind, as they were evaluated.", show=False),
+        bind("pools", "pools", "Pools", "Back to the picker: another pool, or a new one.", show=False),
+        bind("models", "models", "Models", "Go on with another model.", show=False),
+        bind("settings", "settings", "Settings", "Every parameter of this run, explained and set for one round.", show=False),
+        bind("log", "log", "Log", "What has happened since the start.", show=False),
+        bind("commands", "command_palette", "Commands", "Find every command by its name.", show=False, priority=True),
+        bind("help", "help", "Help", "Explain the focused part."),
+        bind("quit", "quit", "Quit", "Quit; nothing is lost."),
+        bind("quit-now", "quit", "Quit", "Quit, also while one types and over a window.", show=False, priority=True),
     ]
 
     def __init__(self, asked: RunRequest | None, configuration: Configuration, opener: EngineOpener = open_engine) -> None:
@@ -85,26 +98,35 @@ class StudioApp(TellingApp):
         self.runner: Runner | None = None
         self.studio: StudioScreen | None = None
         self.activity = ActivityLog()
+        self._picking = False
+        """Whether there is a picker, shown or not."""
         self._seen = {"studio"}
         self._whole = False
         """Whether the screen that is switched to has been put together before."""
 
     def on_mount(self) -> None:
         """The theme, and the first screen."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
+        wear_theme(self)
         if self._asked is not None:
             self.open_run(self._asked)
         else:
-            self.add_mode("start", lambda: StartScreen(self._configuration))
-            self.switch_mode("start")
+            self._show_picker()
+
+    def _show_picker(self) -> None:
+        self.add_mode("start", lambda: StartScreen(self._configuration))
+        self._picking = True
+        self.switch_mode("start")
+
+    @on(RunChosen)
+    def _chosen(self, event: RunChosen) -> None:
+        self.open_run(event.asked)
 
     def open_run(self, asked: RunRequest) -> None:
-        """Show the studio screen, and only after its first frame open the pool and load the model. There is one pool: the first."""
+        """Show the studio screen, and only after its first frame open the pool and load the model. There is one pool at a time."""
         if self.runner is not None:
             return
         self.runner = Runner(asked, self._signal, opener=self._opener)
-        self.studio = StudioScreen(self.runner)
+        self.studio = StudioScreen(self.runner, self.activity)
         steerer, path = self.studio.steerer, asked.pool
         self.add_mode("studio", self._studio_screen)
         self.add_mode("pool", lambda: _with_hint(PoolScreen(path, steerer=steerer)))
@@ -135,10 +157,9 @@ class StudioApp(TellingApp):
         assert self.studio is not None
         return self.studio
 
-    def opened(self) -> None:
-        """The pool is there: the picker will offer it next time."""
-        if self.runner is not None:
-            remember(self.runner.asked.pool)
+    @on(RunOpened)
+    def _opened(self, event: RunOpened) -> None:
+        remember(event.pool)
 
     def on_runner_signal(self) -> None:
         """Let the studio screen take in what happened, whatever screen is shown."""
@@ -151,11 +172,17 @@ class StudioApp(TellingApp):
             # Keys behind the one that quits: what they open would not be put together any more.
             return action == "quit"
         if self.studio is not None and self.studio.steerer.opening:
-            return action not in ("show_mode", "export", "review", "compare", "help")
+            return action not in ("show_mode", "export", "review", "compare", "settings", "log", "pools", "models", "help")
         match action:
             case "show_mode" | "export":
                 there = self.runner is not None and not self.screen.is_modal
                 return there and (parameters == ("studio",) or self._pool_is_there())
+            case "pools" | "models":
+                return not self.screen.is_modal and self.runner is not None
+            case "settings":
+                return not self.screen.is_modal and self.studio is not None and self.studio.method is not None
+            case "log":
+                return not self.screen.is_modal
             case "review" | "compare":
                 # Not over a study: what is rated on top would not be seen below.
                 return not self.screen.is_modal and not isinstance(self.screen, StudyScreen) and self._pool_is_there()
@@ -232,9 +259,9 @@ class StudioApp(TellingApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every command has the form `Group: verb`, and only those that apply are there."""
-        if isinstance(screen, StudioScreen):
+        if isinstance(screen, StudioScreen | InsightScreen):
             yield from screen.commands()
-        if isinstance(screen, PoolScreen | InsightScreen):
+        if isinstance(screen, PoolScreen):
             yield from screen.steering_commands()
         for mode, title, words in PLACES:
             if self.check_action("show_mode", (mode,)) and mode != self.current_mode:
@@ -245,14 +272,43 @@ class StudioApp(TellingApp):
             yield SystemCommand("Pool: review", "Rate a sample of it, three questions a task", self.action_review)
         if self.check_action("compare", ()) and self.studio is not None and self.studio.comparable:
             yield SystemCommand("Pool: compare", "Grade two models' answers to it, side by side and blind", self.action_compare)
-        if self.studio is not None and self.studio.method is not None:
-            yield SystemCommand("View: settings", "Every parameter of this run, explained and set for one round", self._show_settings)
-        yield SystemCommand("View: log", "What has happened since the start", self._show_log)
+        if self.check_action("settings", ()):
+            yield SystemCommand("View: settings", "Every parameter of this run, explained and set for one round", self.action_settings)
+        if self.check_action("log", ()):
+            yield SystemCommand("View: log", "What has happened since the start", self.action_log)
         yield SystemCommand("View: change the theme", "Choose colours", self.action_change_theme)
         yield SystemCommand("View: help", "Explain the focused part and its keys", self.action_help)
+        if self.check_action("pools", ()):
+            yield SystemCommand("Studio: another pool", "Back to the picker", self.action_pools)
+            yield SystemCommand("Studio: another model", "Go on with this pool and another model", self.action_models)
         yield SystemCommand("Studio: quit", "Stop and leave; nothing is lost", self.action_quit)
 
+    def _unless_lost(self, question: str, then: Callable[[], object]) -> None:
+        """Go on with `then`; where something would be lost by it, only when the user says so."""
+        playing = self.runner is not None and self.runner.state is RunnerState.RUNNING
+        words = [screen.unsaved for screen in self.screen_stack if isinstance(screen, Page | Dialog)]
+        words.append(_UNDER_WAY if playing else "")
+        if any(words):
+            self._confirm(question, "\n".join(filter(None, words)), then)
+        else:
+            then()
+
+    def _confirm(self, question: str, words: str, then: Callable[[], object]) -> None:
+        def answered(yes: bool | None) -> None:
+            if yes:
+                then()
+
+        self.push_screen(Confirm(question, words), answered)
+
     async def action_quit(self) -> None:
+        """Ask where something would be lost, then leave; asked once more, leave at once."""
+        asking = isinstance(self.screen, Confirm) and self.screen.question == _QUIT
+        if self.quitting or asking:
+            await self.leave()
+        else:
+            self._unless_lost(_QUIT, lambda: start_latest(self, "quit", self.leave))
+
+    async def leave(self) -> None:
         """Stop what plays and close the pool while the screen is still drawn; asked once more, leave at once."""
         at_once = self.runner is None or self.quitting
         self.quitting = True
@@ -260,12 +316,53 @@ class StudioApp(TellingApp):
             self.exit()
             return
         self.set_timer(_SOON_S, lambda: self.notify("Closing the pool …", markup=False))
-        start_latest(self, "quit", self._leave)
+        start_latest(self, "leave", self._close_and_exit)
 
-    async def _leave(self) -> None:
+    async def _close_and_exit(self) -> None:
         if self.runner is not None:
             await asyncio.to_thread(self.runner.close)
         self.exit()
+
+    def action_pools(self) -> None:
+        """Close the pool and go back to the picker."""
+        self._unless_lost("Leave this pool?", lambda: start_latest(self, "pools", self._go_on_with, None))
+
+    def action_models(self) -> None:
+        """Choose another model to go on with: the pool begins a run with it."""
+        if self.studio is None or not self.studio.steerer.ready(self.studio):
+            return
+        asked = self.studio.runner.asked
+
+        def then(model: str | None) -> None:
+            if model is not None:
+                name = model or DEFAULT_MODEL
+                words = f"The pool begins a new run with {display_line(name, 100)}. A round that is not finished is left as it is."
+                self._confirm("Go on with another model?", words, lambda: go(name))
+
+        def go(name: str) -> None:
+            file, adapter = parted(name)
+            options = asked.configuration.options.model_copy(update={"model": file, "adapter": adapter, "hold_out": 0.0})
+            again = RunRequest(asked.pool, replace(asked.configuration, options=options), force=True)
+            start_latest(self, "pools", self._go_on_with, again)
+
+        lay_over(self.screen, ModelDialog(self.studio.model_file), then)
+
+    async def _go_on_with(self, asked: RunRequest | None) -> None:
+        """Close the pool that is open, then open the run `asked` for, or show the picker."""
+        runner, self.runner, self.studio = self.runner, None, None
+        if runner is not None and not await asyncio.to_thread(runner.close):
+            self.notify("The model is still being loaded; the pool is closed as soon as it is there.", severity="warning", markup=False)
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
+        if self._picking:
+            # One that was left long ago: other pools may have been the last ones since.
+            await self.remove_mode("start")
+        self._show_picker()
+        for mode, *_ in PLACES:
+            await self.remove_mode(mode)
+        self._seen = {"studio"}
+        if asked is not None:
+            self.open_run(asked)
 
     def fault(self, error: Exception) -> None:
         """Tell of an error that nobody took, and keep it in the log."""
@@ -273,7 +370,8 @@ class StudioApp(TellingApp):
         self.activity.add(told.message, error=True)
         super().fault(told)
 
-    def _show_settings(self) -> None:
+    def action_settings(self) -> None:
+        """Every parameter of the run."""
         studio = self.studio
         if studio is not None and studio.method is not None:
             screen = SettingsScreen(
@@ -285,7 +383,8 @@ class StudioApp(TellingApp):
             )
             self._lay(screen)
 
-    def _show_log(self) -> None:
+    def action_log(self) -> None:
+        """What has happened."""
         self._lay(LogScreen(self.activity))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
+from textual.actions import SkipAction
 from textual.app import App, ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
@@ -23,6 +24,7 @@ from textual.widgets import Static
 
 from studio.errors import ExitCode, StudioError, unexpected
 from studio.text import display, display_line
+from studio.tui.keys import bind, keys_file, read_keymap
 from studio.tui.widgets.key_bar import KeyBar
 
 if sys.platform != "win32":
@@ -55,10 +57,12 @@ class TellingApp(App[None]):
     """Whether it is being left: nothing is opened any more, it would not be put together."""
 
     def show(self) -> None:
-        """Run in the terminal until the user leaves.
+        """Run in the terminal until the user leaves, with the keys of his own.
 
-        Raises SystemExit after an error of the app itself, which Textual has printed, and KeyboardInterrupt when SIGINT ended it.
+        Raises UsageError for a file of keys that cannot be used, SystemExit after an error of the app itself, which Textual has printed,
+        and KeyboardInterrupt when SIGINT ended it.
         """
+        self.set_keymap(read_keymap(keys_file()))
         self.run()
         if self.return_code is None:
             raise KeyboardInterrupt
@@ -76,12 +80,21 @@ class TellingApp(App[None]):
         terminal = select.poll()
         terminal.register(0, 0)
         if any(said & (select.POLLHUP | select.POLLERR) for _, said in terminal.poll(0)):
-            await self.action_quit()
+            await self.leave()
+
+    async def leave(self) -> None:
+        """End, without a question."""
+        self.exit()
 
     def fault(self, error: Exception) -> None:
         """Tell of an error that nobody took."""
         told = error if isinstance(error, StudioError) else unexpected(error)
         self.notify(display_line(f"{told.message}; {told.hint}" if told.hint else told.message, _LONGEST), severity="error", markup=False)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """How a key is written: function keys with the capital that stands on them."""
+        shown = super().get_key_display(binding)
+        return shown.upper() if shown[:1] == "f" and shown[1:].isdigit() else shown
 
     def action_help_quit(self) -> None:
         """Ctrl-C copies; whoever meant to leave by it is told the way. Textual's own words hold markup."""
@@ -134,6 +147,11 @@ Value = TypeVar("Value")
 class Page(Screen[Result]):
     """A screen that lies over another and fills the window."""
 
+    @property
+    def unsaved(self) -> str:
+        """What would be lost if the studio ended now, in words; empty for nothing."""
+        return ""
+
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
         """Close with `result`, unless it has closed already."""
         return super().dismiss(result) if self.is_active else AwaitComplete()
@@ -149,9 +167,24 @@ class Dialog(ModalScreen[Result]):
     }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("back", "back", "Close", "Close this window."),
+        # A modal screen hides the app's own keys.
+        bind("help", "app.help", "Help", "Explain this window."),
+    ]
+
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
         """Close with `result`, unless it has closed already."""
         return super().dismiss(result) if self.is_active else AwaitComplete()
+
+    @property
+    def unsaved(self) -> str:
+        """What would be lost if the studio ended now, in words; empty for nothing."""
+        return ""
+
+    def action_back(self) -> None:
+        """Close, with nothing."""
+        self.dismiss()
 
 
 def lay_over(owner: Screen[Any], above: Screen[Result], then: Callable[[Result | None], None] | None = None) -> bool:
@@ -212,19 +245,20 @@ def send_to_clipboard(app: App[object], text: str) -> None:
     app.notify("Sent to the clipboard.", markup=False)
 
 
-HELP_KEY = Binding("f1", "app.help", "Help", id="dialog.help", key_display="F1", tooltip="Explain this window.")
-"""For every dialog: a modal screen hides the app's own keys."""
+def copy_from(screen: Screen[Any], text: str) -> None:
+    """Send to the clipboard what is selected on `screen`, else `text`. Where there is neither, the key is left to the app."""
+    if not (chosen := screen.get_selected_text() or text):
+        raise SkipAction
+    send_to_clipboard(screen.app, chosen)
 
 
 class ErrorDialog(Dialog[None]):
     """What went wrong, where, and what to do: it lasts, and can be copied."""
 
-    HELP = "An error, and the next step. `c` sends the text to the terminal's clipboard, `escape` closes the window."
+    HELP = "An error, and the next step. `ctrl+c` sends the text to the terminal's clipboard, `escape` closes the window."
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q", "dismiss", "Close", id="error.close", key_display="esc", tooltip="Close this window."),
-        Binding("c", "copy", "Copy", id="error.copy", tooltip="Send the text to the clipboard."),
-        HELP_KEY,
+        bind("copy", "copy", "Copy", "Send the text to the clipboard."),
     ]
 
     DEFAULT_CSS = """
@@ -252,4 +286,4 @@ class ErrorDialog(Dialog[None]):
 
     def action_copy(self) -> None:
         """Copy message and hint."""
-        send_to_clipboard(self.app, f"{self._error.message}\n{self._error.hint}".strip())
+        copy_from(self, f"{self._error.message}\n{self._error.hint}".strip())

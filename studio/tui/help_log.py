@@ -9,8 +9,9 @@ from datetime import datetime
 from inspect import cleandoc
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
@@ -20,8 +21,10 @@ from textual.widgets import Markdown, Static
 from studio.errors import StudioError
 from studio.loop.events import EngineRestarted, RequestRetried, RoundFinished, RoundStarted, StageFinished
 from studio.text import display_line
-from studio.tui.base import Dialog, Page, send_to_clipboard
+from studio.tui.base import Dialog, Page, copy_from
+from studio.tui.keys import VERBS, bind
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, WorkEnded
+from studio.tui.widgets.find import FindLine
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import GrowingText
 
@@ -30,9 +33,9 @@ class HelpDialog(Dialog[None]):
     """The texts of the focused widget and of its screen, and every key with what it does."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,question_mark,q", "leave", "Close", id="help.close", key_display="esc", tooltip="Close the help."),
-        Binding("j", "scroll(1)", "Down", show=False, id="help.down", tooltip="Scroll down."),
-        Binding("k", "scroll(-1)", "Up", show=False, id="help.up", tooltip="Scroll up."),
+        bind("help", "back", "Close", "Close the help.", show=False),
+        bind("down", "scroll(1)", "Down", "Scroll down.", show=False),
+        bind("up", "scroll(-1)", "Up", "Scroll up.", show=False),
     ]
 
     DEFAULT_CSS = """
@@ -66,10 +69,6 @@ class HelpDialog(Dialog[None]):
         """Scroll by lines."""
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
-    def action_leave(self) -> None:
-        """Go back."""
-        self.dismiss()
-
 
 def _help_of(screen: Screen[object]) -> list[str]:
     """The HELP of the focused widget and of everything around it, the nearest first."""
@@ -79,10 +78,12 @@ def _help_of(screen: Screen[object]) -> list[str]:
 
 
 def _keys_of(screen: Screen[object]) -> Content:
+    """Those that work now, in the order of the table."""
     lines: dict[str, tuple[list[str], str]] = {}
-    for active in screen.active_bindings.values():
+    order = {verb: place for place, verb in enumerate(VERBS)}
+    for active in sorted(screen.active_bindings.values(), key=lambda active: order.get(active.binding.id or "", len(order))):
         binding = active.binding
-        if not active.enabled or not binding.description or binding.system:
+        if not active.enabled or not binding.description or binding.system or binding.key.startswith("super+"):
             continue
         keys, _ = lines.setdefault(binding.action, ([], binding.tooltip or binding.description))
         keys.append(screen.app.get_key_display(binding))
@@ -166,15 +167,17 @@ class LogScreen(Page[None]):
     HELP = """\
 ## Log
 
-What has happened since the studio was started, the newest last. **y** sends the last 5,000 entries to the clipboard.
+What has happened since the studio was started, the newest last. **/** shows the entries that have your words, **ctrl+c** sends the last
+5,000 to the clipboard.
 """
     DEFAULT_CSS = """
     LogScreen #title { height: 1; padding: 0 1; background: $surface; text-style: bold; }
     LogScreen GrowingText { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "copy", "Copy", id="log.copy", tooltip="Send the log to the clipboard"),
-        Binding("escape", "close", "Close", id="log.close", tooltip="Back to where you were"),
+        bind("find", "find", "Find", "Show the entries that have these words"),
+        bind("copy", "copy", "Copy", "Send the log to the clipboard"),
+        bind("back", "back", "Close", "Back to where you were"),
     ]
 
     def __init__(self, log: ActivityLog, *, follow_s: float = FOLLOW_S) -> None:
@@ -183,10 +186,12 @@ What has happened since the studio was started, the newest last. **y** sends the
         self._follow_s = follow_s
         self._shown = -1
         self._first = 0
+        self._words: list[str] = []
 
     def compose(self) -> ComposeResult:
         yield Static(Content("Log"), id="title", markup=False)
         yield GrowingText("Nothing has happened yet.", _words, id="log-pane")
+        yield FindLine("words of an entry; the others are left out")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -202,6 +207,11 @@ What has happened since the studio was started, the newest last. **y** sends the
         pane.follows = pane.is_vertical_scroll_end
         before, self._shown = self._shown, self._activity.count
         lines = self._activity.lines
+        if self._words:
+            found = [line for line in lines if all(word in line.text.lower() for word in self._words)]
+            left_out = f"{len(lines) - len(found):,} of {len(lines):,} entries are left out"
+            pane.draw("\n".join([left_out, *map(_entry, found[-_SHOWN:])]), _line)
+            return
         # The pane wraps only what is added at its end, so the beginning stays where it is until there are twice as many.
         if before < 0 or self._shown - self._first > 2 * _SHOWN:
             self._first = max(self._shown - _SHOWN, 0)
@@ -210,12 +220,29 @@ What has happened since the studio was started, the newest last. **y** sends the
         if shown:
             pane.draw("\n".join([*earlier, *map(_entry, shown)]), _line)
 
+    def action_find(self) -> None:
+        self.query_one(FindLine).open()
+
+    @on(FindLine.Wanted)
+    def _find(self, event: FindLine.Wanted) -> None:
+        if event.words != self._words:
+            self._words, self._shown = event.words, -1
+            self.follow()
+
+    @on(FindLine.Left)
+    def _found(self) -> None:
+        self.query_one(GrowingText).focus()
+
     def action_copy(self) -> None:
         text = "\n".join(f"{line.at:%H:%M:%S} {line.text}" for line in self._activity.lines)
-        send_to_clipboard(self.app, text)
+        copy_from(self, text)
 
-    def action_close(self) -> None:
-        self.dismiss()
+    def action_back(self) -> None:
+        """From what was found to the whole log, then to where one was."""
+        if self._words:
+            self.query_one(FindLine).text = ""
+        else:
+            self.dismiss()
 
 
 def _entry(line: Line) -> str:

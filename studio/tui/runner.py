@@ -133,6 +133,9 @@ class Runner:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.asked = asked
+        options = asked.configuration.options
+        self.goal = Goal(options.target, options.rounds)
+        """Where a run that goes on by itself ends; another one holds from the next start on."""
         self._signal = signal
         self._opener = opener
         self._clock = clock
@@ -167,8 +170,7 @@ class Runner:
 
     def play(self, work: Work) -> bool:
         """Begin to play if idle; otherwise do nothing and return False."""
-        options = self.asked.configuration.options
-        goal = Goal(options.target, options.rounds)
+        goal = self.goal
         return self._begin(work, lambda session: session.run(goal) if work is Work.RUN_ON else session.play_round())
 
     def ask_more(self, task_id: int) -> bool:

@@ -159,24 +159,24 @@ class SteeredScreen(KeptScreen):
 
     def action_undo(self) -> None:
         """Take back the newest action."""
-        self._steer(lambda steering: _told("took back", steering.undo()))
+        self._steer(lambda steering: told("took back", steering.undo()))
 
     def action_redo(self) -> None:
         """Do it again."""
-        self._steer(lambda steering: _told("did again", steering.redo()))
+        self._steer(lambda steering: told("did again", steering.redo()))
 
     def _offered(self, offers: Iterable[Offer]) -> Iterator[SystemCommand]:
         for action, title, words, callback in offers:
             if self.steers(action):
                 yield SystemCommand(title, words, callback)
 
-    def _steer(self, act: Callable[[Steering], str | None], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:
+    def _steer(self, act: Callable[[Steering], str], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:
         """Let `act` be done and tell what it did; the log keeps it. `stored` and `failed` are for an editor that waits for it."""
 
-        def then(words: str | None) -> None:
+        def then(words: str) -> None:
             if stored is not None:
                 stored()
-            self.notify(display_line(words or "There is nothing to take back.", 200), timeout=3, markup=False)
+            self.notify(display_line(words, 200), timeout=3, markup=False)
             self.changed()
 
         if self.steerer is not None:
@@ -189,5 +189,6 @@ def overrule(steering: Steering, candidate_id: int) -> str:
     return steering.override(candidate_id, Verdict.REJECTED if accepted else Verdict.ACCEPTED)
 
 
-def _told(verb: str, words: str | None) -> str | None:
-    return f"{verb}: {words}" if words else None
+def told(verb: str, words: str | None) -> str:
+    """Say what an undo or redo did; `words` are None when it had nothing to do."""
+    return f"{verb}: {words}" if words else "There is nothing to take back."

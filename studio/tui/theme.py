@@ -1,8 +1,14 @@
-"""The studio's own theme: slate and sage, with amber for what deserves a look."""
+"""The studio's own themes, slate or paper and sage with amber for what deserves a look, and which theme the user chose last."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
+from textual.app import App
 from textual.theme import Theme
+
+from studio.paths import app_folder
 
 THEME = Theme(
     name="studio",
@@ -41,3 +47,64 @@ THEME = Theme(
         "scrollbar-corner-color": "#15181c",
     },
 )
+
+LIGHT = Theme(
+    name="studio-light",
+    primary="#2f6f5b",
+    secondary="#37598c",
+    accent="#8a5a00",
+    success="#34702a",
+    warning="#8a5a00",
+    error="#a8362b",
+    foreground="#23282e",
+    background="#f7f6f2",
+    surface="#efede7",
+    panel="#e6e3db",
+    dark=False,
+    variables={
+        "border": "#b9b4a7",
+        "border-blurred": "#cfcabd",
+        "block-cursor-background": "#cfe0d8",
+        "block-cursor-foreground": "#14201b",
+        "block-cursor-text-style": "bold",
+        "block-cursor-blurred-background": "#dedbd1",
+        "block-cursor-blurred-foreground": "#23282e",
+        "input-cursor-background": "#2f6f5b",
+        "input-selection-background": "#2f6f5b 30%",
+        "footer-background": "#efede7",
+        "footer-key-foreground": "#8a5a00",
+        "footer-key-background": "#efede7",
+        "footer-description-foreground": "#4b535c",
+        "footer-description-background": "#efede7",
+        "scrollbar": "#b9b4a7",
+        "scrollbar-hover": "#9f998a",
+        "scrollbar-active": "#2f6f5b",
+        "scrollbar-background": "#f7f6f2",
+        "scrollbar-background-hover": "#f7f6f2",
+        "scrollbar-background-active": "#f7f6f2",
+        "scrollbar-corner-color": "#f7f6f2",
+    },
+)
+
+
+def theme_file() -> Path:
+    """Where the name of the theme chosen last is kept."""
+    return app_folder("state") / "theme"
+
+
+def wear_theme(app: App[None]) -> None:
+    """Put on the theme chosen last, and keep what is chosen from now on. Where it cannot be kept or is not known, nothing is said."""
+    for theme in (THEME, LIGHT):
+        app.register_theme(theme)
+    name = THEME.name
+    with suppress(OSError, ValueError):
+        name = theme_file().read_text(encoding="utf-8").strip()
+    app.theme = name if name in app.available_themes else THEME.name
+    app.theme_changed_signal.subscribe(app, _keep)
+
+
+def _keep(theme: Theme) -> None:
+    with suppress(OSError):
+        file = theme_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(theme.name, encoding="utf-8")

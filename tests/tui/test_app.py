@@ -141,7 +141,7 @@ async def test_a_task_is_retired_on_the_pool_screen_and_the_session_knows(tmp_pa
         await driven.until(lambda: "Compose a six-line poem" in screen_text(driven.app))
         await driven.pilot.press("end")
         await driven.until(lambda: "accepted by" in screen_text(driven.app))
-        await driven.pilot.press("r")
+        await driven.pilot.press("delete")
         await driven.until(lambda: driven.screen.live.generated == before - 1)
         await driven.pilot.press("u")
         await driven.until(lambda: driven.screen.live.generated == before)

@@ -79,7 +79,7 @@ async def test_a_round_is_painted_right(tmp_path: Path, paper: Paper, size: tupl
         await driven.press("s")
         await driven.pilot.press("tab", "down", "]")
         await paper.check(driven)
-        await driven.pilot.press("a")
+        await driven.pilot.press("R")
         await driven.until(engine.reached.is_set)
         driven.app.notify("A toast lies over what is written.", markup=False)
         await driven.pilot.press("tab", "k", "g")

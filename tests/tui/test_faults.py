@@ -148,7 +148,7 @@ async def test_a_pool_that_another_writes_may_be_looked_at_and_played_when_it_is
             await driven.pilot.press("s", "r", "2")
             assert isinstance(driven.app.screen, PoolScreen)
             await driven.until(lambda: "Describe the animal" in screen_text(driven.app))
-            await driven.pilot.press("m", "r", "3")
+            await driven.pilot.press("m", "delete", "3")
             assert isinstance(driven.app.screen, InsightScreen)
             await driven.until(lambda: "No task has been generated" in screen_text(driven.app) or "Press 1" in screen_text(driven.app))
         assert_sound(path)

@@ -68,21 +68,21 @@ async def test_a_key_acts_on_the_row_under_the_cursor_not_on_the_story_beside_it
     host = Host(screen)
     async with host.run_test(size=SIZE) as pilot:
         before, after = await last_generated(pilot, screen)
-        await burst(pilot, "k", "j", "r", "m", "t")
+        await burst(pilot, "k", "j", "delete", "m", "t")
         assert (reader.tasks.get(before).state, reader.tasks.get(after).state) == (TaskState.RETIRED, TaskState.ACTIVE)
         candidate = reader.candidates.of_task(before)
         assert candidate is not None and reader.candidates.decisions(candidate.id)[-1].verdict is Verdict.REJECTED
         for _ in range(3):
             session.steering.undo()
-        await burst(pilot, "j", "r")
+        await burst(pilot, "j", "delete")
         assert (reader.tasks.get(before).state, reader.tasks.get(after).state) == (TaskState.ACTIVE, TaskState.RETIRED)
         await until(pilot, lambda: screen.query_one(TaskDetail).shown == f"t{after}")
-        await burst(pilot, "r", "r", "r", "k", "y")
+        await burst(pilot, "delete", "delete", "delete", "k", "ctrl+c")
         assert reader.tasks.get(after).state is TaskState.ACTIVE
         await until(pilot, lambda: host.copied.startswith(reader.tasks.get(before).instruction))
 
 
-@pytest.mark.parametrize(("key", "kind"), [("n", AnnotationDialog), ("e", EditDialog), ("i", InstancesDialog)])
+@pytest.mark.parametrize(("key", "kind"), [("N", AnnotationDialog), ("e", EditDialog), ("i", InstancesDialog)])
 async def test_a_window_is_opened_once_and_for_the_row_under_the_cursor(session: Session, key: str, kind: type) -> None:
     screen, reader = screen_of(session), session.steering.reader
     async with Host(screen).run_test(size=SIZE) as pilot:
@@ -91,7 +91,7 @@ async def test_a_window_is_opened_once_and_for_the_row_under_the_cursor(session:
         assert candidate is not None
         await burst(pilot, "j", key, key)
         assert [type(each) for each in pilot.app.screen_stack[1:]] == [PoolScreen, kind]
-        title = {"e": f"Candidate c{candidate.id}", "i": f"Instances of task #{after}", "n": f"Tags and note of task {after}"}[key]
+        title = {"e": f"Candidate c{candidate.id}", "i": f"Instances of task #{after}", "N": f"Tags and note of task {after}"}[key]
         await until(pilot, lambda: title in seen(pilot.app))
 
 
@@ -137,15 +137,15 @@ async def test_back_in_the_list_keys_are_for_its_row_again_not_for_a_relative(se
         await pilot.press("enter")
         await until(pilot, lambda: screen.chosen != f"t{task}")
         relative = int(str(screen.chosen)[1:])
-        await burst(pilot, "r")
+        await burst(pilot, "delete")
         assert reader.tasks.get(relative).state is TaskState.RETIRED
-        await burst(pilot, "escape", "r")
+        await burst(pilot, "escape", "delete")
         assert reader.tasks.get(task).state is TaskState.RETIRED
 
 
 async def test_only_what_is_shown_of_what_if_is_applied(tmp_path: Path) -> None:
     async with studio(played(tmp_path / "pool.db"), asked=ASKED, size=SIZE) as driven:
-        await driven.press("3", "w")
+        await driven.press("3", "]")
         pane = driven.app.screen.query_one(WhatIfPane)
         await driven.until(lambda: pane.preview is not None)
         for _ in range(20):
@@ -155,7 +155,7 @@ async def test_only_what_is_shown_of_what_if_is_applied(tmp_path: Path) -> None:
             if pane.preview is not None and pane.preview.flips:
                 break
         assert pane.preview is not None and pane.preview.flips and driven.app.screen.focused is pane.query_one(ThresholdBar)
-        await burst(driven.pilot, "left", "a")
+        await burst(driven.pilot, "left", "ctrl+s")
         await driven.idle()
         with Queries.open(tmp_path / "pool.db") as reader:
             assert actions(reader) == []
@@ -244,7 +244,8 @@ async def test_the_picker_opens_one_pool_however_often_enter_is_pressed(tmp_path
         app.screen.query_one("#file").text = str(tmp_path / "new.db")  # type: ignore[attr-defined]
         app.screen.query_one("#file").focus()
         await pilot.pause()
-        await burst(pilot, "enter", "enter", "ctrl+o", "ctrl+l", "ctrl+t")
-        await until(pilot, lambda: app.studio is not None and app.screen is app.studio)
+        await burst(pilot, "enter", "enter", "ctrl+s", "f4", "f2")
+        await until(pilot, lambda: app.studio is not None and app.current_mode == "studio")
         await Driven(app, pilot).idle()
+        assert len(app.get_screen_stack("start")) == 1, "nothing was opened behind the key that left it"
         assert app.runner is not None and app.runner.close()

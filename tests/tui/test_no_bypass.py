@@ -156,16 +156,3 @@ def test_only_the_screens_import_textual() -> None:
     for source in STUDIO.rglob("*.py"):
         if not source.is_relative_to(STUDIO / "tui"):
             assert not re.search(r"^\s*(from|import) textual", source.read_text(encoding="utf-8"), re.MULTILINE), source
-
-
-def test_every_binding_can_be_found_and_explains_itself() -> None:
-    seen: dict[str, str] = {}
-    for source in SOURCES:
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and called(node) == "Binding":
-                words = {keyword.arg: keyword.value for keyword in node.keywords}
-                assert {"id", "tooltip"} <= set(words), f"{source.name}:{node.lineno}"
-                assert len(node.args) == 3 and isinstance(node.args[2], ast.Constant) and node.args[2].value
-                name = ast.literal_eval(words["id"])
-                assert name not in seen, f"{name} is in {seen[name]} and {source.name}"
-                seen[name] = source.name

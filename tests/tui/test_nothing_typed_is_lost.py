@@ -114,7 +114,7 @@ async def test_an_empty_text_is_refused_where_it_was_typed(runner: AtOnce) -> No
 
 async def test_tags_and_a_note_are_kept_and_what_was_not_touched_stays(runner: AtOnce) -> None:
     async with Host(Screen()).run_test(size=SIZE) as pilot:
-        editor = await opened(pilot, runner, "n", AnnotationDialog)
+        editor = await opened(pilot, runner, "N", AnnotationDialog)
         editor.query_one("#note", SafeInput).text = "first\nthen\t\u200fthat"
         await refused_then_kept(pilot, runner, editor)
         screen = pilot.app.screen
@@ -122,12 +122,12 @@ async def test_tags_and_a_note_are_kept_and_what_was_not_touched_stays(runner: A
         reader, task = runner.session.steering.reader, int(screen.chosen[1:])
         assert reader.tasks.annotation(task).note == "first\nthen\t\u200fthat"
         undo = runner.session.steering.next_undo
-        await pilot.press("n")
+        await pilot.press("N")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog) and bool(pilot.app.screen.query("#tags")))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: pilot.app.screen is screen)
         assert runner.session.steering.next_undo == undo and len(actions(reader)) == 1
-        await pilot.press("n")
+        await pilot.press("N")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog) and bool(pilot.app.screen.query("#tags")))
         await pilot.press(*"good", "enter")
         assert (reader.tasks.annotation(task).tags, reader.tasks.annotation(task).note) == (("good",), "first\nthen\t\u200fthat")
@@ -154,7 +154,7 @@ async def test_an_instance_is_kept_in_its_editor_with_all_that_was_not_touched(r
         changed = reader.instances.get(dialog._instances[0].id)
         assert (changed.input, changed.output) == (hostile, f"x{hostile}")
         runner.state = RunnerState.RUNNING
-        for key in ("enter", "x", "m"):
+        for key in ("enter", "delete", "+"):
             await pilot.press(key)
             assert pilot.app.screen is dialog
         await until(pilot, lambda: messages(pilot).count(BUSY) >= 3)
@@ -166,7 +166,7 @@ async def test_keys_that_decide_say_why_not_while_a_stage_plays(path: Path) -> N
         await driven.press("s")
         await driven.pilot.press("s")
         await driven.until(engine.reached.is_set)
-        for count, key in enumerate("tediwpnuU", 1):
+        for count, key in enumerate("teDiwpWuU", 1):
             await driven.pilot.press(key)
             assert driven.app.screen is driven.screen
             await driven.until(partial(told, driven.pilot, count))
@@ -178,14 +178,14 @@ async def test_keys_that_decide_say_why_not_while_a_stage_plays(path: Path) -> N
 async def test_settings_that_cannot_be_set_now_stay_on_their_screen(path: Path) -> None:
     engine = HeldEngine(1)
     async with studio(path, lambda _model, _options: engine, ASKED, SIZE) as driven:
-        driven.app._show_settings()
+        driven.app.action_settings()
         await driven.until(lambda: isinstance(driven.app.screen, SettingsScreen) and bool(driven.app.screen.query(IdTable)))
         app: Any = driven.app
         screen = app.screen
         await driven.until(lambda: bool(screen.query_one(IdTable).ids))
         screen._set("threshold", 0.3)
         await play_while_held(driven, engine)
-        await driven.pilot.press("escape")
+        await driven.pilot.press("ctrl+s")
         assert app.screen is screen
         await driven.until(lambda: BUSY in messages(driven.pilot) and "Your values still stand here" in messages(driven.pilot))
         await driven.pilot.press("e")
@@ -193,7 +193,7 @@ async def test_settings_that_cannot_be_set_now_stay_on_their_screen(path: Path) 
         engine.go_on.set()
         await driven.idle()
         screen._set("threshold", 0.35)
-        await driven.press("escape")
+        await driven.press("ctrl+s")
         assert driven.app.screen is driven.screen
         assert driven.screen.method is not None and driven.screen.method.threshold == 0.35
 
@@ -225,7 +225,7 @@ async def test_parameters_and_remarks_stay_where_they_were_typed(path: Path) -> 
         await driven.idle()
         await driven.press("ctrl+s")
         await driven.until(lambda: isinstance(driven.app.screen, ReviewScreen))
-        await driven.press("e")
+        await driven.press("N")
         note = driven.app.screen
         assert isinstance(note, NoteDialog)
         await driven.pilot.press(*"look")

@@ -48,7 +48,7 @@ async def test_a_fault_beside_the_screen_is_told_with_its_place_and_ends_nothing
         start_latest(driven.app, "test", fails)
         await driven.until(lambda: any("ZeroDivisionError" in note.message for note in driven.app._notifications))
         told = driven.app.activity.lines[-1]
-        assert told.error and "ZeroDivisionError: [/b]" in told.text and "latest.py" in told.text
+        assert told.error and "ZeroDivisionError: [/b]" in told.text and "base.py" in told.text
         assert driven.app.is_running
 
 
@@ -130,7 +130,7 @@ async def test_a_log_at_its_limit_wraps_what_is_new_alone() -> None:
 
 def test_bytes_that_are_no_text_and_ctrl_c_end_nothing_and_sigint_does(tmp_path: Path) -> None:
     with Terminal(tmp_path, []) as terminal:
-        terminal.until("^o Create and open")
+        terminal.until("^s Create and open")
         terminal.press("\x1b[200~-caf\udce9 au lait\udcff-\x1b[201~")
         terminal.until("-caf\ufffd au lait\ufffd-")
         terminal.press("tab", "\x03")

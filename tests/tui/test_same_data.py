@@ -14,7 +14,7 @@ async def test_the_export_of_a_screen_run_equals_the_headless_one(tmp_path: Path
     asked = configuration()
     asked = type(asked)(asked.options.model_copy(update={"target": 60}), asked.overrides)
     async with studio(tmp_path / "screen.db", asked=asked) as driven:
-        await driven.press("a")
+        await driven.press("R")
     play(tmp_path / "headless.db", Goal(target=60), asked=asked)
     assert exported(tmp_path / "screen.db") == exported(tmp_path / "headless.db")
     assert_sound(tmp_path / "screen.db")
@@ -24,14 +24,14 @@ async def test_quitting_mid_run_loses_nothing_and_the_next_start_goes_on(tmp_pat
     engine = HeldEngine()
     async with studio(tmp_path / "screen.db", lambda _m, _o: engine) as driven:
         await driven.press("s")
-        await driven.pilot.press("a")
+        await driven.pilot.press("R")
         await driven.until(engine.reached.is_set)
-        await driven.pilot.press("q")
+        await driven.pilot.press("q", "y")
     asked = configuration()
     asked = type(asked)(asked.options.model_copy(update={"target": 30}), asked.overrides)
     async with studio(tmp_path / "screen.db", asked=asked) as driven:
         assert driven.screen.live.number == 1
         assert driven.screen.live.next_stage == "instructions"
-        await driven.press("a")
+        await driven.press("R")
     play(tmp_path / "headless.db", Goal(target=30), asked=asked)
     assert exported(tmp_path / "screen.db") == exported(tmp_path / "headless.db")

@@ -95,7 +95,7 @@ async def test_the_log_follows_and_is_copied_cleaned() -> None:
         log.add("it \x1b[31mdied", error=True)
         screen.follow()
         await until(pilot, lambda: "error  it ␛[31mdied" in seen(app))
-        await pilot.press("y")
+        await pilot.press("ctrl+c")
         assert app.copied == "03:04:05 the model is loaded\n03:04:05 it ␛[31mdied"
 
 

@@ -167,10 +167,10 @@ async def insight(driven: Driven) -> None:
 @act("played")
 async def what_if(driven: Driven) -> None:
     await insight(driven)
-    await driven.press("w")
+    await driven.press("]")
     pane = driven.app.screen.query_one(WhatIfPane)
     await driven.until(lambda: pane.outcome is not None)
-    await driven.press("H")
+    await driven.press("shift+left")
     await driven.until(lambda: pane.preview is not None and pane.outcome is not None and bool(pane.outcome.flips))
 
 
@@ -185,13 +185,13 @@ async def export(driven: Driven) -> None:
 
 @act("played")
 async def settings(driven: Driven) -> None:
-    driven.app._show_settings()
+    driven.app.action_settings()
     await driven.until(lambda: "esc Back" in screen_text(driven.app))
 
 
 @act("compared")
 async def compare_dialog(driven: Driven) -> None:
-    await driven.press("c")
+    await driven.press("V")
     await driven.until(lambda: "Begin" in screen_text(driven.app))
     driven.app.screen.query_one("#rater", Input).value = "anna"
     driven.app.screen.query_one("#begin").focus()

@@ -63,8 +63,8 @@ def test_a_round_and_a_verdict_outlive_the_program(tmp_path: Path, size: tuple[i
 
 def test_from_the_picker_to_an_explained_task_with_the_keys_of_the_footer(tmp_path: Path) -> None:
     with Terminal(tmp_path, [], (80, 24), **SMALL) as terminal:
-        terminal.until("^o Create and open")
-        terminal.press("ctrl+o")
+        terminal.until("^s Create and open")
+        terminal.press("ctrl+s")
         for following in STAGES[1:4]:
             terminal.until("s Step")
             terminal.press("s")

@@ -37,7 +37,7 @@ async def test_a_pointer_stands_in_the_pool_and_before_the_threshold_that_has_th
         await driven.until(lambda: [line.split()[0] for line in pointed(driven)] == ["1"])
         await driven.pilot.press("down")
         await driven.until(lambda: [line.split()[0] for line in pointed(driven)] == ["2"])
-        await driven.pilot.press("3", "w")
+        await driven.pilot.press("3", "]")
         await driven.until(lambda: any(line.startswith("threshold") for line in pointed(driven)))
         assert isinstance(driven.app.screen.focused, ThresholdBar)
         await driven.pilot.press("tab")

@@ -153,13 +153,7 @@ def export_to_files(source: Source, target: Path, options: ExportOptions, pool: 
     UsageError for a target or split that does not fit, PoolError when there is nothing to export or a file cannot be written.
     """
     chosen = find_format(options.format)
-    with writing(target):
-        if not chosen.files:
-            check_is_file(target)
-        names = _file_names(target, chosen, options)
-        for path in names.values():
-            check_is_file(path)
-            check_is_not_pool(path, pool)
+    names = files_of(target, options, pool)
     split = None
     if options.split is not None:
         instructions = (task.instruction for task in source.export_tasks(options.include_seeds, options.keep))
@@ -183,6 +177,22 @@ def _write(
         tasks += 1
         progress(tasks)
     return tasks
+
+
+def files_of(target: Path, options: ExportOptions, pool: Path) -> dict[str, Path]:
+    """Return the files that an export to `target` writes, by what they hold; they may be there already.
+
+    Raises UsageError for a target or split that does not fit, PoolError for one that cannot be written, the `pool` itself among them.
+    """
+    chosen = find_format(options.format)
+    with writing(target):
+        if not chosen.files:
+            check_is_file(target)
+        names = _file_names(target, chosen, options)
+        for path in names.values():
+            check_is_file(path)
+            check_is_not_pool(path, pool)
+    return names
 
 
 def _file_names(target: Path, chosen: Format, options: ExportOptions) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult, SuspendNotSupported
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.timer import Timer
@@ -21,8 +21,10 @@ from studio.loop.settings import Method
 from studio.pool.pool import Queries
 from studio.records import Novelty
 from studio.text import display_line
-from studio.tui.base import HELP_KEY, Dialog, Keeping, Store, leaving
+from studio.tui.base import Store, leaving
 from studio.tui.cells import bar, clip
+from studio.tui.dialogs.forms import Editor
+from studio.tui.keys import bind
 from studio.tui.steering import Steerer
 from studio.tui.widgets.fields import SafeTextArea
 from studio.tui.widgets.key_bar import KeyBar
@@ -32,7 +34,7 @@ _PAUSE_S = 0.15
 _BAR = 24
 
 
-class EditDialog(Dialog[None]):
+class EditDialog(Editor[str]):
     """A text area, and under it what the novelty index says of the text. `store` is not called where the text is as it was."""
 
     HELP = """
@@ -42,10 +44,7 @@ class EditDialog(Dialog[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save", "Keep", id="edit.save", priority=True, tooltip="Keep the new text."),
-        Binding("escape", "cancel", "Leave as it was", id="edit.cancel", key_display="esc", tooltip="Close without a change."),
-        Binding("ctrl+e", "editor", "$EDITOR", id="edit.editor", priority=True, tooltip="Open the text in your editor."),
-        HELP_KEY,
+        bind("editor", "editor", "$EDITOR", "Open the text in your editor.", priority=True),
     ]
 
     DEFAULT_CSS = """
@@ -55,11 +54,10 @@ class EditDialog(Dialog[None]):
     """
 
     def __init__(self, text: str, candidate_id: int, steerer: Steerer, store: Store[str]) -> None:
-        super().__init__()
+        super().__init__(store)
         self._text = text
         self._candidate_id = candidate_id
         self._steerer = steerer
-        self._keeping = Keeping(self, store, lambda words: self._say(Content.styled(display_line(words, 300), "$error")))
         self._asked = 0
         self._timer: Timer | None = None
 
@@ -106,7 +104,7 @@ class EditDialog(Dialog[None]):
         novel = method.is_novel(novelty.score)
         words = (f" new, below {threshold:g}", "$success") if novel else (f" not new, the threshold is {threshold:g}", "$error")
         width = max(self.query_one("#score").content_size.width, 20)
-        self._say(
+        self._show(
             Content.assemble(
                 ("ROUGE-L ", "$foreground-muted"),
                 (bar(novelty.score, _BAR, threshold), "$success" if novel else "$error"),
@@ -118,20 +116,17 @@ class EditDialog(Dialog[None]):
             )
         )
 
-    def _say(self, words: Content) -> None:
+    def _show(self, words: Content) -> None:
         self.query_one("#score", Static).update(words)
 
-    def action_save(self) -> None:
-        """Store the text, if it is another one."""
-        text = self.query_one(SafeTextArea).text
-        if text == self._text:
-            self._keeping.leave()
-        else:
-            self._keeping.keep(text)
+    def say(self, words: str) -> None:
+        """In the place of the score."""
+        self._show(Content.styled(display_line(words, 300), "$error"))
 
-    def action_cancel(self) -> None:
-        """Leave the text as it was."""
-        self._keeping.leave()
+    def changed(self) -> str | None:
+        """The text, if it is another one."""
+        text = self.query_one(SafeTextArea).text
+        return None if text == self._text else text
 
     def action_editor(self) -> None:
         """Hand the text to the user's editor and take what it leaves."""

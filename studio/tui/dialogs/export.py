@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
@@ -20,12 +20,14 @@ from studio.insight.lint.api import Lint, LintOptions
 from studio.insight.lint.registry import chosen_lints
 from studio.insight.lint.run import without_findings
 from studio.paths import user_path
-from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, sample_records
+from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, files_of, sample_records
 from studio.pool.exchange.formats import FORMATS
 from studio.pool.pool import Queries
 from studio.pool.studies.reviews import ALL, Keep
 from studio.text import display, display_line
-from studio.tui.base import HELP_KEY, Dialog, leaving, start_latest
+from studio.tui.base import Dialog, lay_over, leaving, start_latest
+from studio.tui.dialogs.forms import Confirm
+from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
 from studio.tui.repaint import show_title
 from studio.tui.widgets.fields import Choice, MarkedBox, SafeInput
@@ -108,7 +110,7 @@ class ExportDialog(Dialog[Path | None]):
 ## Export
 
 Writes the data as JSON, one object a line. The records below the fields are the first that will be written. A file that is there already
-is replaced when the new one is complete, not before.
+is replaced when you said so and the new one is complete, not before.
 
 *quality* keeps tasks of which at least that share of the raters' answers is yes, *tag* those with any of the tags (`keep, good`), and
 *lints* leaves out what they find when the file is written (`near-duplicate, refusal`; `studio lint --help` lists them).
@@ -131,9 +133,8 @@ is replaced when the new one is complete, not before.
     ExportDialog Button { margin-right: 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "export", "Export", id="export.write", tooltip="Write the file"),
-        Binding("escape", "close", "Close", id="export.close", tooltip="Close; an export under way is given up, nothing of it is left"),
-        HELP_KEY,
+        bind("accept", "export", "Export", "Write the file", priority=True),
+        bind("back", "back", "Close", "Close; an export under way is given up, nothing of it is left"),
     ]
 
     def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open) -> None:
@@ -218,21 +219,31 @@ is replaced when the new one is complete, not before.
         self.action_export()
 
     @on(Button.Pressed, "#close")
-    def action_close(self) -> None:
+    def action_back(self) -> None:
         """Close. An export under way is given up; what stood at its place before is still there."""
         self._given_up = True
         self.dismiss(self._written)
 
     def action_export(self) -> None:
-        """Write what is asked for, unless something is being written."""
+        """Write what is asked for, unless something is being written; where that replaces files, ask first."""
         if self._writing or (asked := self._read()) is None:
             return
         try:
             target = self._target()
+            there = [path.name for path in files_of(target, asked.options, self._path).values() if path.exists()]
         except StudioError as error:
             self._fail(error)
             return
-        start_latest(self, "export", self._export, target, asked)
+
+        def then(yes: bool | None) -> None:
+            if yes:
+                start_latest(self, "export", self._export, target, asked)
+
+        if there:
+            words = f"{', '.join(display_line(name, 60) for name in there)} in {display_line(str(target.parent), 120)}"
+            lay_over(self, Confirm("Replace what is there?", f"{words} will be gone when the new export is complete."), then)
+        else:
+            then(yes=True)
 
     def _look(self) -> None:
         """Show the sample of what is asked for, and whether something is there already."""
@@ -240,9 +251,9 @@ is replaced when the new one is complete, not before.
         if asked is None:
             return
         options = asked.options
-        there = self._exists() and not FORMATS[options.format].files and options.split is None
+        there = self._exists(options)
         self.query_one("#export", Button).label = Content("Replace" if there else "Export")
-        self._say("this file is there already and will be replaced" if there else "")
+        self._say("this is there already and would be replaced" if there else "")
         lints = ", before the lints have left out what they find" if asked.lints else ""
         show_title(self.query_one("#sample-pane"), f"The first {SAMPLES} records{lints}")
         start_latest(self, "sample", self._sample, options)
@@ -255,7 +266,7 @@ is replaced when the new one is complete, not before.
             return
         empty = "Nothing to export yet: no task has an instance. Play a round first, or take the seed tasks along."
         if options.keep != ALL:
-            empty = "No task has that quality and tag. Raters judge tasks with v, tags are given on the pool screen with n."
+            empty = "No task has that quality and tag. Raters judge tasks with v, tags are given on the pool screen with N."
         shown = "\n\n".join(display(record[:_SAMPLE_TEXT]) for record in records)
         self.query_one("#sample", Static).update(Content(shown or empty))
 
@@ -293,9 +304,9 @@ is replaced when the new one is complete, not before.
         """The file or folder named. Raises UsageError and PoolError for one that cannot be used."""
         return user_path(self.query_one("#target", SafeInput).text.strip(), PoolError).absolute()
 
-    def _exists(self) -> bool:
+    def _exists(self, options: ExportOptions) -> bool:
         with suppress(StudioError):
-            return self._target().exists()
+            return any(path.exists() for path in files_of(self._target(), options, self._path).values())
         return False
 
     def _tell_progress(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Label, OptionList, Static
@@ -16,10 +16,12 @@ from studio.loop.steering import Steering
 from studio.pool.instances import InstanceRecord
 from studio.records import Decider, Verdict
 from studio.text import display_line, spoken
-from studio.tui.base import HELP_KEY, Dialog, Keeping, Store, lay_over
+from studio.tui.base import Dialog, Store, copy_from, lay_over
 from studio.tui.cells import clip, cut
+from studio.tui.dialogs.forms import Editor
+from studio.tui.keys import bind
 from studio.tui.runner import Told
-from studio.tui.steering import Steerer
+from studio.tui.steering import Steerer, told
 from studio.tui.widgets.fields import Listing, SafeTextArea
 from studio.tui.widgets.key_bar import KeyBar
 
@@ -30,18 +32,19 @@ class InstancesDialog(Dialog[None]):
     """A list with the verdict of each instance; every change is one action that can be undone."""
 
     HELP = """
-    All instances of the task, rejected ones too. `e` or `enter` corrects the one under the cursor, `x` drops it or brings it back, `m`
-    lets the model write more. Each is recorded beside what the rule decided, and `u` on the studio screen takes it back.
+    All instances of the task, rejected ones too. `e` or `enter` corrects the one under the cursor, `delete` drops it or brings it back,
+    `+` lets the model write more. Each is recorded beside what the rule decided; `u` takes it back, `U` does it again.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "edit", "Edit", id="instances.edit", tooltip="Correct input and output."),
-        Binding("x", "turn", "Drop or restore", id="instances.toggle", tooltip="Reject the instance, or accept it."),
-        Binding("m", "more", "More", id="instances.more", tooltip="Let the model write more of them."),
-        Binding("escape", "leave", "Close", id="instances.close", key_display="esc", tooltip="Go back."),
-        Binding("j", "down", "Down", show=False, id="instances.down", tooltip="The next one."),
-        Binding("k", "up", "Up", show=False, id="instances.up", tooltip="The one before."),
-        HELP_KEY,
+        bind("edit", "edit", "Edit", "Correct input and output."),
+        bind("drop", "turn", "Drop or restore", "Reject the instance, or accept it."),
+        bind("more", "more", "More", "Let the model write more of them."),
+        bind("undo", "undo", "Undo", "Take back the newest of your actions."),
+        bind("redo", "redo", "Redo", "Do again what was taken back last.", show=False),
+        bind("copy", "copy", "Copy", "Send the instance to the clipboard.", show=False),
+        bind("down", "down", "Down", "The next one.", show=False),
+        bind("up", "up", "Up", "The one before.", show=False),
     ]
 
     DEFAULT_CSS = """
@@ -131,25 +134,35 @@ class InstancesDialog(Dialog[None]):
         if self._steerer.more_instances(self, self._task_id):
             self.dismiss()
 
-    def action_leave(self) -> None:
-        """Go back."""
-        self.dismiss()
+    def action_undo(self) -> None:
+        """Take back the newest action, whatever it was for."""
+        self._turn_back(lambda steering: told("took back", steering.undo()))
+
+    def action_redo(self) -> None:
+        """Do it again."""
+        self._turn_back(lambda steering: told("did again", steering.redo()))
+
+    def _turn_back(self, act: Callable[[Steering], str]) -> None:
+        def then(words: str) -> None:
+            self.notify(display_line(words, 200), timeout=3, markup=False)
+            self.reload()
+
+        self._steerer.act(self, act, then)
+
+    def action_copy(self) -> None:
+        """Input and output of the one under the cursor."""
+        found = self._chosen()
+        copy_from(self, "\n".join(filter(None, (found.input, found.output))) if found is not None else "")
 
     def _chosen(self) -> InstanceRecord | None:
         at = self.query_one(OptionList).highlighted
         return self._instances[at] if at is not None and at < len(self._instances) else None
 
 
-class InstanceEditor(Dialog[None]):
+class InstanceEditor(Editor[tuple[str, str]]):
     """Two text areas, for input and output. `store` is not called where both are as they were."""
 
     HELP = "Input and output of one instance. `ctrl+s` keeps them, `escape` leaves them as they were; `tab` goes to the other field."
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save", "Keep", id="instance.save", priority=True, tooltip="Keep both texts."),
-        Binding("escape", "leave", "Leave as it was", id="instance.leave", key_display="esc", tooltip="Close without a change."),
-        HELP_KEY,
-    ]
 
     DEFAULT_CSS = """
     InstanceEditor > Vertical { width: 92%; max-width: 110; height: 80%; }
@@ -159,9 +172,8 @@ class InstanceEditor(Dialog[None]):
     """
 
     def __init__(self, instance: InstanceRecord, store: Store[tuple[str, str]]) -> None:
-        super().__init__()
+        super().__init__(store)
         self._instance = instance
-        self._keeping = Keeping(self, store, lambda words: self.query_one("#fault", Static).update(Content(display_line(words, 300))))
 
     def compose(self) -> ComposeResult:
         """The two fields."""
@@ -178,17 +190,14 @@ class InstanceEditor(Dialog[None]):
         """The output is what mostly needs a hand."""
         self.query_one("#output").focus()
 
-    def action_save(self) -> None:
-        """Store the texts, if they are others."""
+    def changed(self) -> tuple[str, str] | None:
+        """The texts, if they are others."""
         texts = (self.query_one("#input", SafeTextArea).text, self.query_one("#output", SafeTextArea).text)
-        if texts == (self._instance.input, self._instance.output):
-            self._keeping.leave()
-        else:
-            self._keeping.keep(texts)
+        return None if texts == (self._instance.input, self._instance.output) else texts
 
-    def action_leave(self) -> None:
-        """Leave both as they were."""
-        self._keeping.leave()
+    def say(self, words: str) -> None:
+        """Below the fields."""
+        self.query_one("#fault", Static).update(Content(display_line(words, 300)))
 
 
 def _entry(instance: InstanceRecord) -> Content:

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Input, Label
+from textual.widgets import Label
 
 from studio.pool.tasks import Annotation
-from studio.text import display_line
-from studio.tui.base import HELP_KEY, Dialog, Keeping, Store
+from studio.tui.base import Store
+from studio.tui.dialogs.forms import Editor
 from studio.tui.widgets.fields import SafeInput
 from studio.tui.widgets.key_bar import KeyBar
 
 
-class NoteDialog(Dialog[None]):
+class NoteDialog(Editor[str]):
     """One line of text. `store` is not called where it is as it was."""
 
     HELP = "A remark on this task. `enter` or `ctrl+s` stores it, an empty one takes it away, `escape` leaves it as it was."
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "keep", "Keep", id="note.keep", tooltip="Store the remark"),
-        Binding("escape", "leave", "Leave as it was", id="note.close", key_display="esc", tooltip="Close and change nothing"),
-        HELP_KEY,
-    ]
     DEFAULT_CSS = """
     NoteDialog > Vertical { width: 90%; max-width: 90; height: auto; }
     NoteDialog Input { border: none; height: 1; padding: 0; background: $surface; }
     """
 
     def __init__(self, text: str, title: str, store: Store[str]) -> None:
-        super().__init__()
+        super().__init__(store)
         self._text = text
         self._title = title
-        self._keeping = Keeping(self, store, lambda words: self.notify(display_line(words, 300), severity="warning", markup=False))
 
     def compose(self) -> ComposeResult:
         """The line, and the keys."""
@@ -45,25 +37,13 @@ class NoteDialog(Dialog[None]):
             yield SafeInput(self._text, placeholder="a remark", compact=True, select_on_focus=False)
         yield KeyBar()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter is as good as ctrl+s."""
-        event.stop()
-        self.action_keep()
-
-    def action_keep(self) -> None:
-        """Store it."""
+    def changed(self) -> str | None:
+        """The remark, if it is another one."""
         text = self.query_one(SafeInput).text
-        if text == self._text:
-            self._keeping.leave()
-        else:
-            self._keeping.keep(text.strip())
-
-    def action_leave(self) -> None:
-        """Change nothing."""
-        self._keeping.leave()
+        return None if text == self._text else text.strip()
 
 
-class AnnotationDialog(Dialog[None]):
+class AnnotationDialog(Editor[Annotation]):
     """Tags, with commas between them, and a note. `store` is not called where both are as they were."""
 
     HELP = """\
@@ -72,11 +52,6 @@ class AnnotationDialog(Dialog[None]):
 What you want to remember of this task. Tags are words of your own with commas between them; the filters of the pool screen and
 `studio export --tag` choose by them. `enter` or `ctrl+s` stores both, `escape` leaves them as they were.
 """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "keep", "Keep", id="annotation.keep", tooltip="Store tags and note"),
-        Binding("escape", "leave", "Leave as it was", id="annotation.close", key_display="esc", tooltip="Close and change nothing"),
-        HELP_KEY,
-    ]
     DEFAULT_CSS = """
     AnnotationDialog > Vertical { width: 90%; max-width: 90; height: auto; }
     AnnotationDialog Horizontal { height: 1; }
@@ -86,10 +61,9 @@ What you want to remember of this task. Tags are words of your own with commas b
     """
 
     def __init__(self, annotation: Annotation, task_id: int, store: Store[Annotation]) -> None:
-        super().__init__()
+        super().__init__(store)
         self._annotation = annotation
         self._task_id = task_id
-        self._keeping = Keeping(self, store, lambda words: self.notify(display_line(words, 300), severity="warning", markup=False))
 
     def compose(self) -> ComposeResult:
         """Two lines, and the keys."""
@@ -105,25 +79,13 @@ What you want to remember of this task. Tags are words of your own with commas b
                 yield SafeInput(self._annotation.note, placeholder="a remark", id="note", compact=True, select_on_focus=False)
         yield KeyBar()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter is as good as ctrl+s."""
-        event.stop()
-        self.action_keep()
-
-    def action_keep(self) -> None:
-        """Store both."""
+    def changed(self) -> Annotation | None:
+        """Both, if one of them is another."""
         before, written, note = self._annotation, *(self.query_one(f"#{name}", SafeInput).text for name in ("tags", "note"))
         # What was not touched stays as it is, whatever stands in it.
         tags = before.tags if written == _written(before.tags) else tuple(tag.strip() for tag in written.split(",") if tag.strip())
         now = Annotation(tags, note if note == before.note else note.strip())
-        if now == before:
-            self._keeping.leave()
-        else:
-            self._keeping.keep(now)
-
-    def action_leave(self) -> None:
-        """Change nothing."""
-        self._keeping.leave()
+        return None if now == before else now
 
 
 def _written(tags: Sequence[str]) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Label, Static
 
 from studio.config import keys_of, value_of
-from studio.errors import UsageError
 from studio.loop.runs import overridden
 from studio.loop.settings import Method
 from studio.text import display_line
-from studio.tui.base import HELP_KEY, Dialog, Keeping, Store
+from studio.tui.base import Store
+from studio.tui.dialogs.forms import Editor
+from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput
 from studio.tui.widgets.key_bar import KeyBar
 
@@ -30,7 +31,7 @@ OFFERED = (
 """The parameters that people turn between two rounds; the settings screen and the files have all of them."""
 
 
-class ParametersDialog(Dialog[None]):
+class ParametersDialog(Editor[dict[str, Any]]):
     """A field for each; `store` gets those that were changed, if there are any."""
 
     HELP = """
@@ -39,9 +40,7 @@ class ParametersDialog(Dialog[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save", "Set", id="parameters.save", priority=True, tooltip="Set the values for this round."),
-        Binding("escape", "cancel", "Leave as it was", id="parameters.cancel", key_display="esc", tooltip="Close without a change."),
-        HELP_KEY,
+        bind("accept", "accept", "Set", "Set the values for this round.", priority=True),
     ]
 
     DEFAULT_CSS = """
@@ -54,8 +53,7 @@ class ParametersDialog(Dialog[None]):
     """
 
     def __init__(self, method: Method, store: Store[dict[str, Any]]) -> None:
-        super().__init__()
-        self._keeping = Keeping(self, store, self._say)
+        super().__init__(store)
         self._method = method
         self._infos = dict(keys_of(Method))
 
@@ -77,32 +75,18 @@ class ParametersDialog(Dialog[None]):
             key = OFFERED[int(focused.id.removeprefix("field-"))]
             self.query_one("#explained", Static).update(Content(self._infos[key].description or key))
 
-    def on_input_submitted(self) -> None:
-        """Enter is as good as ctrl+s."""
-        self.action_save()
-
-    def action_save(self) -> None:
-        """Check the values and give the changed ones back; a value that does not fit is said and kept for correction."""
+    def changed(self) -> dict[str, Any] | None:
+        """The values that are others."""
         changed = {}
         for number, key in enumerate(OFFERED):
             text = self.query_one(f"#field-{number}", SafeInput).text.strip()
             if text != _value(self._method, key):
                 changed[key] = value_of(text, self._infos[key])
-        try:
-            overridden(self._method, changed)
-        except UsageError as error:
-            self._say(error.message)
-            return
-        if changed:
-            self._keeping.keep(changed)
-        else:
-            self._keeping.leave()
+        overridden(self._method, changed)
+        return changed or None
 
-    def action_cancel(self) -> None:
-        """Set nothing."""
-        self._keeping.leave()
-
-    def _say(self, words: str) -> None:
+    def say(self, words: str) -> None:
+        """In the place of what the parameter is."""
         self.query_one("#explained", Static).update(Content.styled(display_line(words, 200), "$error"))
 
 

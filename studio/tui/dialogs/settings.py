@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
@@ -20,7 +20,9 @@ from studio.errors import UsageError
 from studio.loop.runs import overridden, typed_value
 from studio.loop.settings import LEAST_REQUESTS, MOST_REQUESTS, PROFILES, Method, profile
 from studio.text import display, display_line
-from studio.tui.base import Keeping, Page, Store
+from studio.tui.base import Keeping, Page, Store, copy_from, lay_over
+from studio.tui.dialogs.forms import Confirm
+from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
@@ -125,7 +127,8 @@ Every parameter that decides which tasks a run yields. A star marks what differs
 under the cursor means, and how to set it for the next new pool: in a TOML file, in the environment, or with `--set`.
 
 Where it can be changed, **e** opens a field: **Enter** sets the value, **Esc** leaves it, and a value that does not fit is refused with the
-reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. **Delete** sets it as the profile has it.
+reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. **Delete** sets it as the profile has it. **ctrl+s** lets
+what you changed hold, **Esc** goes back without it.
 """
     DEFAULT_CSS = """
     SettingsScreen #title { height: 1; padding: 0 1; background: $surface; text-style: bold; }
@@ -138,10 +141,12 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
     SettingsScreen #fault { height: auto; max-height: 3; padding: 0 1; color: $text-error; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "find", "Find", id="settings.find", tooltip="Find a parameter by its name or meaning"),
-        Binding("e", "edit", "Change", id="settings.edit", tooltip="Change the parameter under the cursor"),
-        Binding("delete,backspace", "reset", "As the profile", id="settings.reset", tooltip="Set it as the profile has it"),
-        Binding("escape", "close", "Back", id="settings.close", key_display="esc", tooltip="Back to where you were"),
+        bind("find", "find", "Find", "Find a parameter by its name or meaning"),
+        bind("edit", "edit", "Change", "Change the parameter under the cursor"),
+        bind("drop", "reset", "As the profile", "Set it as the profile has it"),
+        bind("accept", "accept", "Keep", "Let the changed parameters hold, and go back"),
+        bind("copy", "copy", "Copy", "Send the value to the clipboard", show=False),
+        bind("back", "back", "Back", "Back to where you were; asks first where something was changed"),
     ]
 
     def __init__(
@@ -164,8 +169,7 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
         self._edited: Setting | None = None
         self._ready = ready
         self._keeping = Keeping(self, store or (lambda _, stored, __: stored()), self._refused)
-        self._settled = dict(self._changes)
-        """The changes that one may leave with: those it was opened with, or those that could not be stored."""
+        self._before = dict(self._changes)
 
     def compose(self) -> ComposeResult:
         """The list, the meaning of the one under the cursor, and its field."""
@@ -189,6 +193,8 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
         """Only what can be changed offers it."""
+        if action == "accept":
+            return self._fixed is not None
         if action not in ("edit", "reset"):
             return True
         found = self._current()
@@ -226,16 +232,21 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
 
     @on(Input.Submitted, "#value")
     def _typed(self) -> None:
-        if self._edited is None:
-            return
+        if self._edited is not None:
+            self._take_typed()
+
+    def _take_typed(self) -> bool:
+        """Take the value in the field, and leave the field; where it does not fit, say so and return False."""
+        assert self._edited is not None
         text = self.query_one("#value", SafeInput).text.strip()
         try:
             if text != typed_text(self._edited):
                 self._set(self._edited.key, typed_value(self._edited.key, text))
         except UsageError as error:
             self._say(f"{error.message}; {error.hint}" if error.hint else error.message)
-            return
+            return False
         self._leave_field()
+        return True
 
     def action_find(self) -> None:
         """Look for words."""
@@ -259,18 +270,41 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
         if found is not None and self._ready():
             self._set(found.key, found.standard)
 
-    def action_close(self) -> None:
+    def action_accept(self) -> None:
+        """Take the value that is being typed, and let all that was changed hold."""
+        if self._edited is not None and not self._take_typed():
+            return
+        if self._changes == self._before:
+            self._keeping.leave()
+        else:
+            self._keeping.keep(self._changes)
+
+    def action_back(self) -> None:
         """From the words or the field to the list, from the list to where one was."""
         table = self.query_one(IdTable)
         if self._edited is not None:
             self._leave_field()
-        elif table.has_focus and self._changes == self._settled:
-            self._keeping.leave()
-        elif table.has_focus:
-            self._keeping.keep(self._changes)
-        else:
+        elif not table.has_focus:
             self.query_one("#find", SafeInput).text = ""
             table.focus()
+        elif self.unsaved:
+            lay_over(self, Confirm("Leave the settings as they were?", self.unsaved), self._leave)
+        else:
+            self._keeping.leave()
+
+    def _leave(self, yes: bool | None) -> None:
+        if yes:
+            self._keeping.leave()
+
+    @property
+    def unsaved(self) -> str:
+        """What would be lost by leaving now, in words; empty for nothing."""
+        return "" if self._changes == self._before else "What you changed here does not hold yet: ctrl+s lets it."
+
+    def action_copy(self) -> None:
+        """The parameter under the cursor, as a settings file would have it."""
+        found = self._current()
+        copy_from(self, "" if found is None else f"{found.key} = {value_text(found.value)}")
 
     def _set(self, key: str, value: Any) -> None:
         """Take a value, or raise UsageError and take none."""
@@ -285,8 +319,7 @@ reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. 
         self.refresh_bindings()
 
     def _refused(self, words: str) -> None:
-        self._settled = dict(self._changes)
-        words = f"{display_line(words, 200)}. Your values still stand here; escape once more leaves them unset."
+        words = f"{display_line(words, 200)}. Your values still stand here; escape leaves them unset."
         self.notify(words, severity="warning", timeout=10, markup=False)
 
     def _leave_field(self) -> None:

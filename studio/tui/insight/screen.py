@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static, TabbedContent, TabPane
@@ -22,51 +23,18 @@ from studio.tui.base import start_latest
 from studio.tui.insight.figures import AcceptancePlot, FigurePlot, Scorecard, SeedScorePlot, YieldPlot
 from studio.tui.insight.panes import DiversityPane, EvaluationPane, FiguresPane, OpinionsPane
 from studio.tui.insight.what_if import WhatIfPane
+from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
 from studio.tui.steering import SteeredScreen, Steerer
 from studio.tui.widgets.header import HeaderFacts, StudioHeader, header_facts
 from studio.tui.widgets.key_bar import KeyBar
 
-
-class InsightSteering(SteeredScreen):
-    """The steering half of the insight screen; without a `steerer` no key of it is there."""
-
-    STEERING: ClassVar[list[BindingType]] = [
-        Binding("a", "apply", "Apply", id="insight.apply", tooltip="Decide these candidates so: one action, which u takes back"),
-        Binding("u", "undo", "Undo", id="insight.undo", tooltip="Take back the newest of your actions"),
-        Binding("U,ctrl+y", "redo", "Redo", id="insight.redo", tooltip="Do again what was taken back last", show=False),
-    ]
-
-    def steers(self, action: str) -> bool | None:
-        """Whether a steering action applies now; None when `action` is none."""
-        if action not in ("apply", "undo", "redo"):
-            return None
-        if self.steerer is None or not self.is_mounted or self.query_one(TabbedContent).active != "what-if":
-            return False
-        preview = self.query_one(WhatIfPane).preview
-        return action != "apply" or (preview is not None and bool(preview.flips))
-
-    def action_apply(self) -> None:
-        """Let hold what is previewed."""
-        preview = self.query_one(WhatIfPane).preview
-        if preview is not None:
-            self._steer(lambda steering: f"{steering.apply_what_if(preview.change, preview.flips)} · u takes it back")
-
-    def steering_commands(self) -> Iterator[SystemCommand]:
-        """The palette's entries for what applies now."""
-        offers = (
-            ("apply", "What if: apply", "Decide the candidates that would flip so, as one action", self.action_apply),
-            ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
-            ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
-        )
-        return self._offered(offers)
-
-
+PAGES = ("figures", "what-if", "diversity", "opinions", "evaluation")
 FOLLOW_S = 2.0
 """How often the screen looks whether a session has written."""
 
 
-class InsightScreen(InsightSteering):
+class InsightScreen(SteeredScreen):
     """Made with the pool's path; it reads through connections of its own, beside whoever writes.
 
     With a `steerer` what another rule would have decided can be applied.
@@ -77,13 +45,15 @@ class InsightScreen(InsightSteering):
 
 How the pool grows: what each round brought, why candidates fell, how far the tasks are from the seeds, and the figures of the paper beside
 them. It follows a running session. A new opening word is a first word that no instruction before had; what more candidates bring is read
-off the acceptance of the latest ones. **w** turns to *what if*: another threshold or other filters, and which candidates that would
-flip. **d** turns to *diversity*: root verbs with their objects, new verbs by round, and measures of words. **o** turns to *opinions*:
-what raters said beside the paper's table 2, and how far a judge agrees with them. **e** turns to *evaluation*: base and tuned model on
-the tasks held out, and the grades people gave their answers blind.
+off the acceptance of the latest ones. **]** and **[** turn the pages, as a click on their names does:
 
-There, between stages, **a** applies what is shown: each candidate that flips gets a verdict of yours beside the rule's, all in one action.
-**u** takes it back, **U** does it again. Tasks that join after their round have no instances until you ask for them.
+- *what if*: another threshold or other filters, and which candidates that would flip; **enter** tells why one was decided as it was
+- *diversity*: root verbs with their objects, new verbs by round, and measures of words
+- *opinions*: what raters said beside the paper's table 2, and how far a judge agrees with them
+- *evaluation*: base and tuned model on the tasks held out, and the grades people gave their answers blind
+
+On *what if*, between stages, **ctrl+s** applies what is shown: each candidate that flips gets a verdict of yours beside the rule's, all in
+one action. **u** takes it back, **U** does it again. Tasks that join after their round have no instances until you ask for them.
 """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  (Textual's own type)
     DEFAULT_CSS = """
@@ -101,15 +71,13 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
     InsightScreen.-empty #columns { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        *InsightSteering.STEERING,
-        Binding("w", "what_if", "What if", id="insight.what-if", tooltip="Decide the candidates again with other rules"),
-        Binding("d", "turn('diversity')", "Diversity", id="insight.diversity", tooltip="Root verbs, their objects, and words"),
-        Binding("o", "turn('opinions')", "Opinions", id="insight.opinions", tooltip="What raters and judges said, and how far they agree"),
-        Binding(
-            "e", "turn('evaluation')", "Evaluation", id="insight.evaluation", tooltip="What models answered to tasks held out, and grades"
-        ),
-        Binding("j", "scroll(1)", "Down", id="insight.down", tooltip="Scroll down", show=False),
-        Binding("k", "scroll(-1)", "Up", id="insight.up", tooltip="Scroll up", show=False),
+        bind("accept", "apply", "Apply", "Decide these candidates so: one action, which u takes back"),
+        bind("undo", "undo", "Undo", "Take back the newest of your actions"),
+        bind("redo", "redo", "Redo", "Do again what was taken back last", show=False),
+        bind("previous", "turn(-1)", "Page before", "The page before: figures, what if, diversity, opinions, evaluation", show=False),
+        bind("next", "turn(1)", "Next page", "The next page: figures, what if, diversity, opinions, evaluation"),
+        bind("down", "scroll(1)", "Down", "Scroll down", show=False),
+        bind("up", "scroll(-1)", "Up", "Scroll up", show=False),
     ]
 
     def __init__(
@@ -170,6 +138,37 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
         if (pane := self._figures_pane()) is not None:
             pane.look()
 
+    def steers(self, action: str) -> bool | None:
+        """Whether a steering action applies now; None when `action` is none."""
+        if action not in ("apply", "undo", "redo"):
+            return None
+        if self.steerer is None or not self.is_mounted or self.query_one(TabbedContent).active != "what-if":
+            return False
+        preview = self.query_one(WhatIfPane).preview
+        return action != "apply" or (preview is not None and bool(preview.flips))
+
+    def action_apply(self) -> None:
+        """Let hold what is previewed."""
+        preview = self.query_one(WhatIfPane).preview
+        if preview is not None:
+            self._steer(lambda steering: f"{steering.apply_what_if(preview.change, preview.flips)} · u takes it back")
+
+    def steering_commands(self) -> Iterator[SystemCommand]:
+        """The palette's entries for what applies now."""
+        offers = (
+            ("apply", "What if: apply", "Decide the candidates that would flip so, as one action", self.action_apply),
+            ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
+            ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
+        )
+        return self._offered(offers)
+
+    def commands(self) -> Iterator[SystemCommand]:
+        """The palette's entries for the pages, and for what can be steered."""
+        yield from self.steering_commands()
+        for page in PAGES:
+            if page != self.query_one(TabbedContent).active:
+                yield SystemCommand(f"Insight: {page.replace('-', ' ')}", "Turn to this page", partial(self.turn_to, page))
+
     def changed(self) -> None:
         """Decide again what is previewed, and read the figures."""
         self.query_one(WhatIfPane).decide()
@@ -179,15 +178,15 @@ There, between stages, **a** applies what is shown: each candidate that flips ge
         """Read the figures, unless nothing has been committed since they were read."""
         start_latest(self, "figures", self._look)
 
-    def action_what_if(self) -> None:
-        """Turn to what-if, or back to the figures."""
-        self.action_turn("what-if")
+    def action_turn(self, by: int) -> None:
+        """Turn to another page."""
+        active = self.query_one(TabbedContent).active
+        self.turn_to(PAGES[(PAGES.index(active) + by) % len(PAGES)])
 
-    def action_turn(self, tab: str) -> None:
-        """Turn to a tab, or from it back to the figures."""
-        tabs = self.query_one(TabbedContent)
-        tabs.active = "figures" if tabs.active == tab else tab
-        if tabs.active == "what-if":
+    def turn_to(self, page: str) -> None:
+        """Turn to a page by its id."""
+        self.query_one(TabbedContent).active = page
+        if page == "what-if":
             self.query_one(WhatIfPane).enter()
         else:
             self._scrolled().focus()

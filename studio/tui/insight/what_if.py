@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import ItemGrid, Vertical
 from textual.content import Content
 from textual.events import Click
@@ -27,8 +27,10 @@ from studio.loop.settings import Method
 from studio.loop.whatif import Change, Flip, Outcome, what_if
 from studio.pool.pool import Queries
 from studio.text import display_line, spoken
-from studio.tui.base import leaving, start_latest
+from studio.tui.base import lay_over, leaving, start_latest
 from studio.tui.cells import POINTER
+from studio.tui.dialogs.story import StoryDialog
+from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
 from studio.tui.widgets.fields import MarkedBox
 from studio.tui.widgets.table import Cell, Column, IdTable
@@ -45,13 +47,11 @@ class ThresholdBar(Widget, can_focus=True):
     ThresholdBar:focus { background: $block-cursor-background; color: $block-cursor-foreground; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-0.01)", "-0.01", id="threshold.less", tooltip="A little lower: fewer candidates are novel", show=False),
-        Binding(
-            "right,l", "move(0.01)", "Move", key_display="←→", id="threshold.more", tooltip="A little higher: more candidates are novel"
-        ),
-        Binding("shift+left,H", "move(-0.05)", "-0.05", id="threshold.much-less", tooltip="Lower by 0.05", show=False),
-        Binding("shift+right,L", "move(0.05)", "+0.05", id="threshold.much-more", tooltip="Higher by 0.05", show=False),
-        Binding("home", "reset", "Run's own", id="threshold.reset", tooltip="Back to where the run has it"),
+        bind("left", "move(-0.01)", "-0.01", "A little lower: fewer candidates are novel", show=False),
+        bind("right", "move(0.01)", "Move", "A little higher: more candidates are novel"),
+        bind("far-left", "move(-0.05)", "-0.05", "Lower by 0.05", show=False),
+        bind("far-right", "move(0.05)", "+0.05", "Higher by 0.05", show=False),
+        bind("drop", "reset", "Run's own", "Back to where the run has it"),
     ]
     value: reactive[float] = reactive(0.7)
     own: reactive[float] = reactive(0.7)
@@ -194,6 +194,11 @@ class WhatIfPane(Vertical):
             None if threshold == round(method.threshold, 2) else threshold,
             {name: on for name, on in switched.items() if on is not (name in method.filters)},
         )
+
+    @on(IdTable.Selected, "#flips")
+    def _tell_why(self, event: IdTable.Selected) -> None:
+        event.stop()
+        lay_over(self.screen, StoryDialog(self._access, event.row_id))
 
     @on(ThresholdBar.Changed)
     @on(Checkbox.Changed)

@@ -10,7 +10,7 @@ from typing import ClassVar
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
@@ -27,6 +27,7 @@ from studio.records import Origin, Verdict
 from studio.text import display_line
 from studio.tui.base import start_latest
 from studio.tui.cells import SHOWN
+from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
 from studio.tui.widgets.pane import Pane
 
@@ -49,9 +50,9 @@ class LineageTree(Tree[Branch]):
     """The lineage of one task or, of a candidate, that of its in-context tasks."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", id="lineage.down", tooltip="The node below", show=False),
-        Binding("k", "cursor_up", "Up", id="lineage.up", tooltip="The node above", show=False),
-        Binding("asterisk", "open_all", "Open all", id="lineage.all", tooltip="Open all generations up to the seeds", show=False),
+        bind("down", "cursor_down", "Down", "The node below", show=False),
+        bind("up", "cursor_up", "Up", "The node above", show=False),
+        bind("open-all", "open_all", "Open all", "Open all generations up to the seeds", show=False),
     ]
 
     class Chosen(Message):

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
@@ -21,7 +21,8 @@ from studio.insight.lineage.story import Story, story_of
 from studio.pool.browse import Kind, Selection, Sort
 from studio.pool.pool import Queries
 from studio.text import display_line
-from studio.tui.base import send_to_clipboard, start_latest
+from studio.tui.base import copy_from, start_latest
+from studio.tui.keys import bind
 from studio.tui.pool.detail import LineageTree, TaskDetail, as_text, reference_of
 from studio.tui.pool.filters import FilterBar, LintSearch, words_of
 from studio.tui.pool.steering import PoolSteering
@@ -52,11 +53,11 @@ class PoolScreen(PoolSteering):
 
 Every task of the pool, and every rejected candidate. **/** finds words as you type, **f** opens the filters, **o** sorts by something
 else and **O** turns the order round; a click on a heading does the same. **Enter** shows the task under the cursor, **l** its lineage: the
-in-context tasks it came from, up to the seeds, and what came of it. **y** sends the text to the clipboard.
+in-context tasks it came from, up to the seeds, and what came of it. **ctrl+c** sends the text to the clipboard.
 
 Among the words, **lint:refusal** finds what a lint reports; `studio lint --help` lists them.
 
-Between stages: **r** retires a task or restores it, **m** marks it for review, **n** hangs tags and a note on it, **t** overrules the
+Between stages: **delete** retires a task or restores it, **m** marks it for review, **N** hangs tags and a note on it, **t** overrules the
 verdict, **e** edits the text, **i** opens the instances, and **u** and **U** take back and do again.
 Among the filters, *quality* is the share of yes that raters gave a task.
 """
@@ -71,13 +72,13 @@ Among the filters, *quality* is the share of yes that raters gave a task.
     PoolScreen.-narrow.-detail #list { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "find", "Find", id="pool.find", tooltip="Find words in the instructions"),
-        Binding("f", "filter", "Filter", id="pool.filter", tooltip="Narrow the list: origin, class, reason, round, score, tag, quality"),
-        Binding("o", "sort", "Sort", id="pool.sort", tooltip="Sort by something else", show=False),
-        Binding("O", "reverse", "Reverse", id="pool.reverse", tooltip="Turn the order round", show=False),
-        Binding("l", "lineage", "Lineage", id="pool.lineage", tooltip="Where the task came from, and what came of it"),
-        Binding("y", "copy", "Copy", id="pool.copy", tooltip="Send the text to the clipboard", show=False),
-        Binding("escape", "back", "Back", id="pool.back", tooltip="Back to the list, then to the whole list"),
+        bind("find", "find", "Find", "Find words in the instructions"),
+        bind("filter", "filter", "Filter", "Narrow the list: origin, class, reason, round, score, tag, quality"),
+        bind("sort", "sort", "Sort", "Sort by something else", show=False),
+        bind("reverse", "reverse", "Reverse", "Turn the order round", show=False),
+        bind("lineage", "lineage", "Lineage", "Where the task came from, and what came of it"),
+        bind("copy", "copy", "Copy", "Send the text to the clipboard", show=False),
+        bind("back", "back", "Back", "Back to the list, then to the whole list"),
         *PoolSteering.STEERING,
     ]
 
@@ -280,9 +281,11 @@ Among the filters, *quality* is the share of yes that raters gave a task.
     def action_copy(self) -> None:
         story, reference = self.story_of_chosen(), self.chosen
         if story is not None:
-            send_to_clipboard(self.app, as_text(story))
-        elif reference is not None:
+            copy_from(self, as_text(story))
+        elif reference is not None and not self.get_selected_text():
             start_latest(self, "copy", self._copy, reference)
+        else:
+            copy_from(self, "")
 
     async def _copy(self, reference: str) -> None:
         try:
@@ -290,7 +293,7 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         except StudioError as error:
             self._fail(error)
             return
-        send_to_clipboard(self.app, as_text(story))
+        copy_from(self, as_text(story))
 
     def action_back(self) -> None:
         """From the detail to the list, from the filters to the list, and there to the whole list."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from textual.app import SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen
 
 from studio.errors import UsageError
@@ -26,6 +26,7 @@ from studio.tui.base import lay_over
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.dialogs.notes import AnnotationDialog
+from studio.tui.keys import bind
 from studio.tui.runner import Told
 from studio.tui.steering import SteeredScreen, overrule
 
@@ -70,15 +71,15 @@ class PoolSteering(SteeredScreen):
     """The steering half of the pool screen; without a `steerer` no key of it is there."""
 
     STEERING: ClassVar[list[BindingType]] = [
-        Binding("r", "retire", "Retire", id="pool.retire", tooltip="Keep the task, but never sample or export it"),
-        Binding("r", "restore", "Restore", id="pool.restore", tooltip="Let the task take part again"),
-        Binding("m", "mark", "Mark", id="pool.mark", tooltip="Mark the task for review, or no longer", show=False),
-        Binding("n", "annotate", "Tags", id="pool.annotate", tooltip="Tags and a note on the task"),
-        Binding("t", "overrule", "Overrule", id="pool.overrule", tooltip="Accept what was rejected, or the reverse"),
-        Binding("e", "edit", "Edit", id="pool.edit", tooltip="Change the text; its score follows", show=False),
-        Binding("i", "instances", "Instances", id="pool.instances", tooltip="Edit, drop, restore or ask for more of them", show=False),
-        Binding("u", "undo", "Undo", id="pool.undo", tooltip="Take back the newest of your actions", show=False),
-        Binding("U,ctrl+y", "redo", "Redo", id="pool.redo", tooltip="Do again what was taken back last", show=False),
+        bind("drop", "retire", "Retire", "Keep the task, but never sample or export it"),
+        bind("drop", "restore", "Restore", "Let the task take part again"),
+        bind("mark", "mark", "Mark", "Mark the task for review, or no longer", show=False),
+        bind("note", "annotate", "Tags", "Tags and a note on the task"),
+        bind("overrule", "overrule", "Overrule", "Accept what was rejected, or the reverse"),
+        bind("edit", "edit", "Edit", "Change the text; its score follows", show=False),
+        bind("instances", "instances", "Instances", "Edit, drop, restore or ask for more of them", show=False),
+        bind("undo", "undo", "Undo", "Take back the newest of your actions", show=False),
+        bind("redo", "redo", "Redo", "Do again what was taken back last", show=False),
     ]
 
     @property

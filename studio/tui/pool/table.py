@@ -6,11 +6,12 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from studio.pool.browse import BrowseRow, Kind, Sort
 from studio.records import TaskState
 from studio.text import spoken
+from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
 from studio.tui.widgets.table import Cell, Column, IdTable
 
@@ -40,9 +41,7 @@ class TaskTable(IdTable):
     """Shows either kind; `kind` changes with `show_kind`."""
 
     # The table's own key, named in the footer: it is the first one that a list asks for.
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select", "Read", id="tasks.read", tooltip="Show all about the task under the cursor")
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [bind("open", "select", "Read", "Show all about the task under the cursor")]
 
     def __init__(self, access: PoolAccess, *, id: str | None = None) -> None:
         super().__init__(_TASKS, self._rows_of, id=id)

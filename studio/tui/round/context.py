@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Click
@@ -15,8 +15,9 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from studio.records import Task
-from studio.tui.base import HELP_KEY, Dialog, send_to_clipboard
+from studio.tui.base import Dialog, copy_from
 from studio.tui.cells import POINTER, cut, fit
+from studio.tui.keys import bind
 from studio.tui.repaint import show_text, show_title
 from studio.tui.round.live import Prompt
 from studio.tui.widgets.key_bar import KeyBar
@@ -30,12 +31,10 @@ _KINDS = {None: "nobody has said whether it is a classification task", True: "a 
 class TaskDialog(Dialog[None]):
     """Instruction, class and instances, to be read and copied."""
 
-    HELP = "A task as the prompt has it, and its instances. `y` sends the instruction to the clipboard, `escape` closes the window."
+    HELP = "A task as the prompt has it, and its instances. `ctrl+c` sends the instruction to the clipboard, `escape` closes the window."
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q", "dismiss", "Close", id="task.close", key_display="esc", tooltip="Close this window."),
-        Binding("y", "copy", "Copy", id="task.copy", tooltip="Send the instruction to the clipboard."),
-        HELP_KEY,
+        bind("copy", "copy", "Copy", "Send the instruction to the clipboard."),
     ]
 
     DEFAULT_CSS = """
@@ -62,7 +61,7 @@ class TaskDialog(Dialog[None]):
 
     def action_copy(self) -> None:
         """Copy the instruction."""
-        send_to_clipboard(self.app, self._asked.instruction)
+        copy_from(self, self._asked.instruction)
 
 
 def _parts(task: Task) -> Iterator[str | tuple[str, str]]:
@@ -91,9 +90,9 @@ class ContextTasks(Pane):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="context.up", tooltip="The task above."),
-        Binding("down,j", "move(1)", "Down", show=False, id="context.down", tooltip="The task below."),
-        Binding("enter", "open", "Whole task", id="context.open", tooltip="Read all of the task under the cursor."),
+        bind("up", "move(-1)", "Up", "The task above.", show=False),
+        bind("down", "move(1)", "Down", "The task below.", show=False),
+        bind("open", "open", "Whole task", "Read all of the task under the cursor."),
     ]
 
     cursor: reactive[int] = reactive(0)
@@ -119,6 +118,11 @@ class ContextTasks(Pane):
             self.cursor = min(self.cursor, max(len(self._tasks) - 1, 0))
             show_title(self, f"In context · prompt {at + 1} of {len(prompts)}")
         self._draw()
+
+    @property
+    def chosen(self) -> Task | None:
+        """The task under the cursor."""
+        return self._tasks[self.cursor] if self._tasks else None
 
     def validate_cursor(self, cursor: int) -> int:
         """Stay within the tasks."""

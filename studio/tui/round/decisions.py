@@ -12,7 +12,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.reactive import reactive
 from textual.strip import Strip
 
@@ -25,6 +25,7 @@ from studio.pool.candidates import JudgedCandidate
 from studio.records import Decider, Stage, Verdict
 from studio.text import spoken
 from studio.tui.cells import POINTER, bar, clip, fit, pad
+from studio.tui.keys import bind
 from studio.tui.repaint import show_title
 from studio.tui.round.live import LiveRound
 from studio.tui.widgets.table import StillView
@@ -178,12 +179,12 @@ class DecisionTable(StillView, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="decisions.up", tooltip="The candidate above."),
-        Binding("down,j", "move(1)", "Down", show=False, id="decisions.down", tooltip="The candidate below."),
-        Binding("pageup,ctrl+u", "page(-1)", "Page up", show=False, id="decisions.page_up", tooltip="A page up."),
-        Binding("pagedown,ctrl+d", "page(1)", "Page down", show=False, id="decisions.page_down", tooltip="A page down."),
-        Binding("home,g", "move(-1000000)", "First", show=False, id="decisions.first", tooltip="The first candidate."),
-        Binding("end,G", "move(1000000)", "Last", show=False, id="decisions.last", tooltip="The last candidate."),
+        bind("up", "move(-1)", "Up", "The candidate above.", show=False),
+        bind("down", "move(1)", "Down", "The candidate below.", show=False),
+        bind("page-up", "page(-1)", "Page up", "A page up.", show=False),
+        bind("page-down", "page(1)", "Page down", "A page down.", show=False),
+        bind("first", "move(-1000000)", "First", "The first candidate.", show=False),
+        bind("last", "move(1000000)", "Last", "The last candidate.", show=False),
     ]
 
     cursor: reactive[int] = reactive(0, repaint=False)
@@ -231,6 +232,15 @@ class DecisionTable(StillView, can_focus=True):
         # The head is the first line.
         self.refresh_line(before + 1)
         self.refresh_line(after + 1)
+
+    def seek(self, words: Sequence[str], *, again: bool) -> None:
+        """Move the cursor to the next candidate that has all the words, in small letters; behind the present one if `again`."""
+        count = len(self._rows)
+        for step in range(1 if again else 0, count + 1):
+            place = (self.cursor + step) % count
+            if all(word in self._rows[place].text.lower() for word in words):
+                self.cursor = place
+                return
 
     def action_move(self, by: int) -> None:
         """Move the cursor by that many rows."""

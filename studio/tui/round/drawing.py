@@ -16,6 +16,7 @@ from studio.tui.base import start_latest
 from studio.tui.reader import PoolAccess
 from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable, PendingRows, Row, decided_rows
+from studio.tui.round.goal import Progress
 from studio.tui.round.live import LiveRound
 from studio.tui.round.rail import Rail, Status, StatusLine
 from studio.tui.round.steering import SteeringScreen
@@ -42,6 +43,7 @@ class DrawingScreen(SteeringScreen):
         self.method: Method | None = None
         self._own_method: Method | None = None
         self._info: EngineInfo | None = None
+        self.progress: Progress | None = None
         self._note = ""
         self._access = PoolAccess(runner.asked.pool)
         self._pending = PendingRows()
@@ -53,6 +55,11 @@ class DrawingScreen(SteeringScreen):
         self._standing: tuple[int, Stage | None] | None = None
         self._led_to: Widget | None = None
         """The pane that the focus was brought to last, if not by the user."""
+
+    @property
+    def model_file(self) -> str:
+        """The model that is loaded: its file, or the name or address that it goes by; empty before it is."""
+        return "" if self._info is None else self._info.model.path or self._info.model.name
 
     @property
     def page(self) -> str:
@@ -108,7 +115,7 @@ class DrawingScreen(SteeringScreen):
         progress = self.live.stages[self.live.running] if self.live.running is not None else None
         stage = self.live.running or self.live.next_stage
         rate = round(progress.rate) if progress is not None else 0
-        self.query_one(StatusLine).status = Status(self.runner.state, stage, self._note or self._reading(), rate)
+        self.query_one(StatusLine).status = Status(self.runner.state, stage, self._note or self._reading(), rate, self._far())
         self.query_one(StudioHeader).facts = self._facts()
         if kinds & {RoundRead, Opened, StateChanged}:
             self._show_prompt()
@@ -119,6 +126,10 @@ class DrawingScreen(SteeringScreen):
         if kinds & {RoundRead} or (self._text_stage, self._text_ordinal) in self.live.changed_texts or self.live.running is not None:
             self._show_text()
         self.live.changed_texts.clear()
+
+    def _far(self) -> str:
+        """How far the run is, if it goes on by itself."""
+        return "" if self.progress is None else self.progress.words(self.live.generated, self.runner.now())
 
     def _reading(self) -> str:
         """What the model does before it has written anything: a template that it has not seen yet takes it seconds."""
@@ -212,7 +223,7 @@ class DrawingScreen(SteeringScreen):
         self.query_one(Why).show(row, evidence, self.method)
 
     def _facts(self) -> HeaderFacts:
-        info, options = self._info, self.runner.asked.configuration.options
+        info = self._info
         place = ""
         if info is not None:
             place = f"{info.layers_offloaded}/{info.layers} layers on GPU" if info.layers else display_line(info.backend, 24)
@@ -225,7 +236,7 @@ class DrawingScreen(SteeringScreen):
             round=self.live.number,
             accepted=self.live.generated,
             drafts=self.live.view.drafts if self.live.view is not None else 0,
-            target=options.target or 0,
+            target=self.runner.goal.target or 0,
         )
 
     def action_prompt(self, by: int) -> None:

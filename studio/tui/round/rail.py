@@ -135,6 +135,8 @@ class Status:
     note: str = ""
     rate: int = 0
     """Tokens a second; 0 is none yet."""
+    far: str = ""
+    """How far the run is, of one that goes on by itself."""
 
 
 class StatusLine(Widget):
@@ -155,8 +157,9 @@ class StatusLine(Widget):
                 # Which model it is, the pool has to say.
                 head, style, rest = "◌ ", "$accent bold", f"{status.note or 'opening the pool'} …"
             case RunnerState.RUNNING:
-                rate = f"· {status.rate} tokens/s " if status.rate else ""
-                head, style, rest = f"▶ {status.stage} ", "$accent bold", f"{rate}· {status.note or SENTENCES[status.stage]}"
+                rate = f"{status.rate} tokens/s" if status.rate else ""
+                parts = filter(None, (status.far, rate, status.note or SENTENCES[status.stage]))
+                head, style, rest = f"▶ {status.stage} ", "$accent bold", f"· {' · '.join(parts)}"
             case RunnerState.STOPPING:
                 head, style, rest = "■ stopping ", "$warning bold", "the stage under way is given up, everything before it is kept"
             case RunnerState.FAILED:

@@ -3,38 +3,58 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.timer import Timer
 
 from studio.errors import StudioError, UsageError
-from studio.loop.events import EngineRestarted, InstanceDecided, Noted, RequestFinished, RequestRetried, StageFinished, StopReason
+from studio.loop.events import (
+    EngineRestarted,
+    InstanceDecided,
+    Noted,
+    RequestFinished,
+    RequestRetried,
+    RoundFinished,
+    StageFinished,
+    StopReason,
+)
 from studio.loop.filters import stall_hint
 from studio.loop.runs import overridden
+from studio.loop.session import Goal
 from studio.records import Stage, Verdict
 from studio.text import display_line, spoken
-from studio.tui.base import ErrorDialog, leaving
+from studio.tui.base import ErrorDialog, copy_from, lay_over, leaving
 from studio.tui.direct_compositor import DirectCompositor
-from studio.tui.help_log import log_line
+from studio.tui.help_log import ActivityLog, log_line
+from studio.tui.keys import bind
 from studio.tui.pace import Pace
 from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.drawing import DrawingScreen
+from studio.tui.round.goal import GoalDialog, Progress
 from studio.tui.round.rail import Rail, StatusLine
 from studio.tui.round.steering import SteeringScreen
 from studio.tui.round.stream import Stream
 from studio.tui.round.why import Why
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, RoundRead, Runner, RunnerState, StateChanged, Work, WorkEnded
+from studio.tui.widgets.find import FindLine
 from studio.tui.widgets.header import StudioHeader, TooSmall
 from studio.tui.widgets.key_bar import KeyBar
 
-if TYPE_CHECKING:
-    from studio.tui.app import StudioApp
+
+@dataclass
+class RunOpened(Message):
+    """The pool is there: the picker may offer it next time."""
+
+    pool: Path
 
 
 class StudioScreen(DrawingScreen):
@@ -45,39 +65,46 @@ class StudioScreen(DrawingScreen):
 
     HELP = """
     ## The studio
-    A round walks through six stages. `s` does the next one and stops, `r` finishes the round, `a` runs on until you press `escape`.
+    A round walks through six stages. `s` does the next one and stops, `r` finishes the round, `R` runs on until you press `escape`.
+    `T` sets how many tasks the pool shall have, or how many rounds to play.
 
     Between two stages you may steer, and `u` takes everything back:
 
     - `t` overrules the verdict under the cursor, `e` edits the text, `i` opens the instances of an accepted task
-    - after *sample*: `d` draws other in-context tasks, `w` swaps the one under the cursor
-    - after *instructions*: `n` asks the same prompts once more
+    - after *sample*: `D` draws other in-context tasks, `w` swaps the one under the cursor
+    - after *instructions*: `W` asks the same prompts once more
     - `p` sets temperature, threshold and others for this round alone
 
     Where to find things:
 
     - `tab` goes round the four panes; arrows or `j` `k` move in each
     - `[` and `]` go through the prompts of the round
-    - `1` `2` `3` are the studio, the pool and the insight screen
-    - `v` rates a sample of the pool, `c` compares two models' answers, blind; `x` exports
+    - `/` finds a candidate by its words, `ctrl+c` sends the one under the cursor to the clipboard
+    - `1` `2` `3` are the studio, the pool and the insight screen, `F2` the settings, `F3` the log
+    - `v` rates a sample of the pool, `V` compares two models' answers, blind; `x` exports
+    - `ctrl+o` goes back to the picker, for another pool; `F4` goes on with another model
     - `ctrl+p` finds every command by name, `q` quits: nothing is lost
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s,space", "step", "Step", id="studio.step", key_display="s", tooltip="Do the next stage and stop."),
-        Binding("r", "finish_round", "Round", id="studio.round", tooltip="Finish this round and stop."),
-        Binding("a", "run_on", "Run on", id="studio.run_on", tooltip="Run until the target, the stop rule or Esc."),
-        Binding("escape", "stop", "Stop", id="studio.stop", key_display="esc", tooltip="Stop now; the stage under way can be done again."),
-        Binding("ctrl+r", "retry", "Try again", id="studio.retry", tooltip="Open the pool and load the model again."),
+        bind("step", "step", "Step", "Do the next stage and stop."),
+        bind("round", "finish_round", "Round", "Finish this round and stop."),
+        bind("run-on", "run_on", "Run on", "Run until the target, the stop rule or Esc."),
+        bind("goal", "goal", "Target", "Set how many tasks the pool shall have, or how many rounds to play.", show=False),
+        bind("find", "find", "Find", "Find a candidate of the round by its words.", show=False),
+        bind("copy", "copy", "Copy", "Send the candidate, task or text under the cursor to the clipboard.", show=False),
+        bind("back", "stop", "Stop", "Stop now; the stage under way can be done again."),
+        bind("retry", "retry", "Try again", "Open the pool and load the model again."),
         *SteeringScreen.STEERING,
-        Binding("left_square_bracket", "prompt(-1)", "Prompt before", show=False, id="studio.prompt_before", tooltip="The prompt before."),
-        Binding("right_square_bracket", "prompt(1)", "Next prompt", show=False, id="studio.prompt_next", tooltip="The next prompt."),
-        Binding("tab", "pane(1)", "Next pane", id="studio.pane_next", tooltip="Go to the next pane."),
-        Binding("shift+tab", "pane(-1)", "Pane before", show=False, id="studio.pane_before", tooltip="Go to the pane before."),
+        bind("previous", "prompt(-1)", "Prompt before", "The prompt before.", show=False),
+        bind("next", "prompt(1)", "Next prompt", "The next prompt.", show=False),
+        bind("next-part", "pane(1)", "Next pane", "Go to the next pane."),
+        bind("part-before", "pane(-1)", "Pane before", "Go to the pane before.", show=False),
     ]
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, activity: ActivityLog) -> None:
         super().__init__(runner)
+        self._activity = activity
         self._compositor = DirectCompositor()
         self._ticker: Timer | None = None
         self._pace = Pace()
@@ -97,6 +124,7 @@ class StudioScreen(DrawingScreen):
             with Horizontal(id="verdict-page"):
                 yield DecisionTable(id="decisions")
                 yield Why(id="why")
+        yield FindLine("words of a candidate; enter goes on to the next")
         yield KeyBar()
         yield TooSmall()
 
@@ -125,7 +153,7 @@ class StudioScreen(DrawingScreen):
 
     def _take(self, at: float, notice: Notice) -> None:
         if (line := log_line(notice)) is not None:
-            cast("StudioApp", self.app).activity.add(line[0], error=line[1])
+            self._activity.add(line[0], error=line[1])
         match notice:
             case Loading(model):
                 name = model if "://" in model else Path(model).name
@@ -134,7 +162,7 @@ class StudioScreen(DrawingScreen):
                 self._info, self._own_method, self.method, self._note = info, method, method, ""
                 self.comparable = comparable
                 self._tell_notes(info.notices)
-                cast("StudioApp", self.app).opened()
+                self.post_message(RunOpened(self.runner.asked.pool))
             case RoundRead():
                 self._take_round(notice)
             case StateChanged(state):
@@ -143,6 +171,7 @@ class StudioScreen(DrawingScreen):
                     self.live.interrupted()
             case WorkEnded(work, stopped):
                 self.live.interrupted()
+                self.progress = None
                 if work is Work.MORE and stopped is None:
                     self._say_written()
                 self._say(stopped)
@@ -159,6 +188,8 @@ class StudioScreen(DrawingScreen):
                 self.notify(words, severity="warning", timeout=8, markup=False)
                 self.live.apply(at, notice)
             case _:
+                if isinstance(notice, RoundFinished) and self.progress is not None:
+                    self.progress.rounds += 1
                 if isinstance(notice, RequestRetried) and notice.wait >= 1:
                     self._note = f"the server is asked again {notice.when}: {display_line(notice.cause, 100)}"
                 elif isinstance(notice, RequestFinished | StageFinished):
@@ -189,7 +220,7 @@ class StudioScreen(DrawingScreen):
     def _tell_notes(self, notes: Sequence[str]) -> None:
         """Say what a person should know of how the model runs; the log keeps it."""
         for note in notes:
-            cast("StudioApp", self.app).activity.add(f"note: {note}")
+            self._activity.add(f"note: {note}")
             self.notify(display_line(note, 300), severity="warning", timeout=15, markup=False)
 
     def _say_written(self) -> None:
@@ -260,7 +291,42 @@ class StudioScreen(DrawingScreen):
 
     def action_run_on(self) -> None:
         """Play until something ends it."""
+        self.progress = Progress(self.runner.goal, self.live.generated, self.runner.now())
         self._play(Work.RUN_ON)
+
+    def action_goal(self) -> None:
+        """Set where a run ends that goes on by itself."""
+
+        def store(goal: Goal, stored: Callable[[], None], _: object) -> None:
+            self.runner.goal = goal
+            stored()
+            self._show_all()
+
+        lay_over(self, GoalDialog(self.runner.goal, self.live.generated, store))
+
+    def action_find(self) -> None:
+        """Look for a candidate of the round."""
+        if not self.decisions_shown:
+            self.page = "verdict"
+        self.query_one(FindLine).open()
+
+    @on(FindLine.Wanted)
+    def _find(self, event: FindLine.Wanted) -> None:
+        self.query_one(DecisionTable).seek(event.words, again=event.again)
+
+    @on(FindLine.Left)
+    def _found(self) -> None:
+        self.query_one(DecisionTable).focus()
+
+    def action_copy(self) -> None:
+        """What is under the cursor of the pane that has the focus: a task of the prompt, the model's text, else a candidate."""
+        row, context = self.query_one(DecisionTable).row, self.query_one(ContextTasks)
+        text = row.text if row is not None else ""
+        if context.has_focus and context.chosen is not None:
+            text = context.chosen.instruction
+        elif self.query_one(Stream).has_focus_within:
+            text = self.live.texts[self._text_stage, self._text_ordinal].text
+        copy_from(self, text)
 
     def action_stop(self) -> None:
         """Stop at once."""
@@ -281,6 +347,8 @@ class StudioScreen(DrawingScreen):
             ("step", "Run: step", "Do the next stage and stop", self.action_step),
             ("finish_round", "Run: finish the round", "Play to the end of the round", self.action_finish_round),
             ("run_on", "Run: run on", "Run until the target, the stop rule or Esc", self.action_run_on),
+            ("goal", "Run: target and rounds", "How far to run on", self.action_goal),
+            ("find", "Candidate: find", "By its words, in this round", self.action_find),
             ("stop", "Run: stop", "Give up the stage under way", self.action_stop),
             ("retry", "Run: try again", "Open the pool and load the model again", self.action_retry),
         )

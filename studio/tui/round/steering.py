@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from textual.app import SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.events import Key
 
 from studio.loop.settings import Method
@@ -15,6 +15,7 @@ from studio.tui.base import lay_over
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.dialogs.parameters import ParametersDialog
+from studio.tui.keys import bind, keys_of
 from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable, Row
 from studio.tui.round.live import LiveRound
@@ -28,16 +29,16 @@ _WRITTEN = STAGES[STAGES.index(Stage.FILTER) :]
 class SteeringScreen(SteeredScreen):
     """The steering half of the studio screen. Between stages only: whether an action applies is told by `steers`."""
 
-    STEERING: ClassVar[list[BindingType]] = [
-        Binding("t", "overrule", "Overrule", id="steer.overrule", tooltip="Accept what was rejected, or the reverse."),
-        Binding("e", "edit", "Edit", id="steer.edit", tooltip="Change the candidate's text; its score follows."),
-        Binding("d", "draw", "Draw anew", id="steer.draw", tooltip="Draw other in-context tasks for this prompt."),
-        Binding("w", "swap", "Swap", id="steer.swap", tooltip="Put another task in the place of the one under the cursor."),
-        Binding("n", "regenerate", "Write anew", show=False, id="steer.regenerate", tooltip="Ask the prompts once more, with new seeds."),
-        Binding("p", "parameters", "Parameters", show=False, id="steer.parameters", tooltip="Set parameters for this round alone."),
-        Binding("i", "instances", "Instances", show=False, id="steer.instances", tooltip="Edit, drop or add instances of the task."),
-        Binding("u", "undo", "Undo", id="steer.undo", tooltip="Take back the newest of your actions."),
-        Binding("U,ctrl+y", "redo", "Redo", show=False, id="steer.redo", tooltip="Do again what was taken back last."),
+    STEERING: ClassVar[list[Binding]] = [
+        bind("overrule", "overrule", "Overrule", "Accept what was rejected, or the reverse."),
+        bind("edit", "edit", "Edit", "Change the candidate's text; its score follows."),
+        bind("draw", "draw", "Draw anew", "Draw other in-context tasks for this prompt."),
+        bind("swap", "swap", "Swap", "Put another task in the place of the one under the cursor."),
+        bind("rewrite", "regenerate", "Write anew", "Ask the prompts once more, with new seeds.", show=False),
+        bind("parameters", "parameters", "Parameters", "Set parameters for this round alone.", show=False),
+        bind("instances", "instances", "Instances", "Edit, drop or add instances of the task.", show=False),
+        bind("undo", "undo", "Undo", "Take back the newest of your actions."),
+        bind("redo", "redo", "Redo", "Do again what was taken back last.", show=False),
     ]
 
     """For the end of the screen's own BINDINGS: the footer keeps the order, and playing comes first."""
@@ -125,7 +126,7 @@ class SteeringScreen(SteeredScreen):
 
     def on_key(self, event: Key) -> None:
         """The footer has no key that decides while a stage is played: say why it does nothing, should one be pressed."""
-        if event.key in _KEYS and self.steerer.refusal() is not None:
+        if event.key in _STEERED and self.steerer.refusal() is not None:
             event.stop()
             self.steerer.ready(self)
 
@@ -149,4 +150,4 @@ class SteeringScreen(SteeredScreen):
         return row if row is not None and row.candidate is not None else None
 
 
-_KEYS = frozenset(key for binding in SteeringScreen.STEERING if isinstance(binding, Binding) for key in binding.key.split(","))
+_STEERED = frozenset(key for binding in SteeringScreen.STEERING for key in keys_of(binding.key))

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
@@ -24,7 +24,8 @@ from studio.engine.scripted import SCRIPTED_MODEL
 from studio.errors import ModelError, StudioError
 from studio.paths import user_path
 from studio.text import display, display_line
-from studio.tui.base import HELP_KEY, Dialog, start_latest
+from studio.tui.base import Dialog, start_latest
+from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.table import Cell, Column, IdTable
@@ -48,14 +49,13 @@ class ModelDialog(Dialog[str | None]):
     Ollama, the Hugging Face hub, llama.cpp, GPT4All and Jan have downloaded. *size* counts parameters, *context* the tokens it was trained
     for. `enter` takes the one under the cursor. Files that are no models that write text stand last, with the reason.
 
-    In the field below, `p`, you can name any GGUF file by its path, or a server: `http://host:port/v1#name`. A server is asked nothing
+    In the field below, `e`, you can name any GGUF file by its path, or a server: `http://host:port/v1#name`. A server is asked nothing
     before you open the pool. The path of a LoRA adapter goes on top of the model under the cursor.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "choose", "Choose", id="model.choose", priority=True, tooltip="Take this model."),
-        Binding("p", "type", "Path or address", id="model.type", tooltip="Type the path of a file, or a server's address."),
-        Binding("escape", "leave", "Leave as it was", id="model.leave", key_display="esc", tooltip="Close without a choice."),
-        HELP_KEY,
+        bind("accept", "choose", "Choose", "Take this model.", priority=True),
+        bind("edit", "type", "Path or address", "Type the path of a file, or a server's address."),
+        bind("back", "back", "Leave as it was", "Close without a choice."),
     ]
     DEFAULT_CSS = """
     ModelDialog > Vertical { width: 92%; max-width: 110; height: 80%; }
@@ -76,7 +76,7 @@ class ModelDialog(Dialog[str | None]):
         """The list, what is known of the one under the cursor, and the field."""
         with Vertical() as window:
             window.border_title = Content("Which model?")
-            yield IdTable(_COLUMNS, self._rows_of, empty="No model is installed. Press p and name a file or a server.", id="models")
+            yield IdTable(_COLUMNS, self._rows_of, empty="No model is installed. Press e and name a file or a server.", id="models")
             yield Static(id="facts", markup=False)
             yield SafeInput(placeholder="the path of a GGUF file or an adapter, or http://host:port/v1#name", id="typed", compact=True)
             yield Static(id="said", markup=False)
@@ -101,7 +101,7 @@ class ModelDialog(Dialog[str | None]):
         elif table.current is not None:
             self._take(self._entries[table.current])
 
-    def action_leave(self) -> None:
+    def action_back(self) -> None:
         """Close, from the field back to the list first."""
         if self.query_one(Input).has_focus:
             self.query_one(IdTable).focus()

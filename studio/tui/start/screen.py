@@ -6,15 +6,16 @@ import asyncio
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Button, Label, OptionList, Select, Static
 from textual.widgets.option_list import Option
@@ -32,14 +33,19 @@ from studio.pool.pool import Queries
 from studio.tui.base import ErrorDialog, lay_over, start_latest
 from studio.tui.cells import clip
 from studio.tui.dialogs.settings import SettingsScreen
+from studio.tui.keys import bind
 from studio.tui.start.models import ModelDialog
 from studio.tui.start.recent import recent_pools
 from studio.tui.widgets.fields import Choice, Listing, SafeInput
 from studio.tui.widgets.header import TooSmall
 from studio.tui.widgets.key_bar import KeyBar
 
-if TYPE_CHECKING:
-    from studio.tui.app import StudioApp
+
+@dataclass
+class RunChosen(Message):
+    """A pool was picked, or is to be made: the app opens it."""
+
+    asked: RunRequest
 
 
 EXPLAINED = "seeds to evaluate on: 20, or 0.2 of all"
@@ -123,20 +129,20 @@ class StartScreen(Screen[None]):
     A *pool* is one file that holds tasks and every decision about them. Pick one to go on with it, or make a new one:
     it starts from the seed tasks that come with the studio. `enter` opens, `tab` goes on to the next field.
 
-    `ctrl+l` lists the models on this machine and takes the path of a file or the address of a server. `ctrl+t` shows every parameter of
-    the profile, to be changed for the new pool.
+    `F4` lists the models on this machine and takes the path of a file or the address of a server. `F2` shows every parameter of the
+    profile, to be changed for the new pool. `ctrl+s` makes the pool and opens it.
 
     *Hold out* keeps some of the seeds apart, as a number or as a share: they are never shown to the model, so that `studio evaluate` can
     ask it for their answers later. It is settled when the pool is made. Without it all seeds are used.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+o", "create", "Create and open", id="start.create", tooltip="Make the pool and open it."),
-        Binding("ctrl+n", "new", "New pool", id="start.new", tooltip="Go to the form for a new pool."),
-        Binding("ctrl+l", "models", "Models", id="start.models", tooltip="Choose the model of the new pool."),
-        Binding("ctrl+t", "settings", "Settings", id="start.settings", tooltip="Look at the parameters of the new pool, and change them."),
+        bind("accept", "create", "Create and open", "Make the pool and open it.", priority=True),
+        bind("new", "new", "New pool", "Go to the form for a new pool."),
+        bind("models", "models", "Models", "Choose the model of the new pool."),
+        bind("settings", "settings", "Settings", "Look at the parameters of the new pool, and change them."),
         # The focused field takes the letter q.
-        Binding("ctrl+q", "app.quit", "Quit", id="start.quit", tooltip="Quit.", priority=True),
+        bind("quit-now", "app.quit", "Quit", "Quit.", priority=True),
     ]
 
     DEFAULT_CSS = """
@@ -293,7 +299,16 @@ class StartScreen(Screen[None]):
             self._looking = True
             start_latest(self, "look", self._look_and_open, asked)
         else:
-            cast("StudioApp", self.app).open_run(asked)
+            self._choose(asked)
+
+    def _choose(self, asked: RunRequest) -> None:
+        # What is pressed before the app has turned to it opens nothing here any more.
+        self._looking = True
+        self.post_message(RunChosen(asked))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
+        """While a pool is looked at or about to be opened, the form is done with."""
+        return not self._looking or action not in ("create", "new", "models", "settings")
 
     async def _look_and_open(self, asked: RunRequest) -> None:
         """Too many seeds to hold out, or a pool that is there already, can still be corrected here."""
@@ -304,7 +319,7 @@ class StartScreen(Screen[None]):
             return
         finally:
             self._looking = False
-        cast("StudioApp", self.app).open_run(asked)
+        self._choose(asked)
 
 
 def _figures(path: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.events import Click
@@ -16,6 +16,7 @@ from studio.insight.studies.comparison import GradingWalk
 from studio.insight.studies.walk import Walk
 from studio.pool.studies.comparisons import ComparisonItem, Comparisons, Grade, Grading
 from studio.tui.cells import LONG, cut
+from studio.tui.keys import bind
 from studio.tui.study.review import Part, place_line, said_besides
 from studio.tui.study.screen import LOOKING, STUDY_KEYS, Desk, StudyScreen
 from studio.tui.widgets.header import TooSmall
@@ -92,9 +93,9 @@ Two models answered each task. Which answer is whose is drawn for each task anew
 
 Grade both answers, each on its own: **a** correct and satisfying, **b** acceptable, with minor faults, **c** relevant, with major
 faults, **d** irrelevant or invalid. A key grades the marked answer (**▸**) and goes on to the other, then to the next task. **tab**, or a
-click, marks the other answer, to grade it anew. **s** skips a task that cannot be judged, or no longer; a skipped task counts nowhere.
-**e** writes a note. **u** takes back your newest key, whenever it was, **U** does it again. **←** and **→** look at other tasks, **o** goes
-to the next that is open. **↑** and **↓** scroll the marked answer, **t** lets them scroll the task.
+click, marks the other answer, to grade it anew. **-** skips a task that cannot be judged, or no longer; a skipped task counts nowhere.
+**N** writes a note. **u** takes back your newest key, whenever it was, **U** does it again. **←** and **→** look at other tasks, **>** goes
+to the next that is open. **↑** and **↓** scroll the marked answer, **enter** lets them scroll the task.
 
 Each key is stored at once: stop whenever you like, and go on later where you were. Other raters' grades are not shown.
 """
@@ -113,11 +114,11 @@ Each key is stored at once: stop whenever you like, and go on later where you we
     CompareScreen.-wide #grades { height: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a,A", "answer('A')", "A", id="compare.a", key_display="a", tooltip="Grade the answer A"),
-        Binding("b,B", "answer('B')", "B", id="compare.b", key_display="b", tooltip="Grade the answer B"),
-        Binding("c,C", "answer('C')", "C", id="compare.c", key_display="c", tooltip="Grade the answer C"),
-        Binding("d,D", "answer('D')", "D", id="compare.d", key_display="d", tooltip="Grade the answer D"),
-        Binding("t", "scroll_task", "Task", id="compare.task", tooltip="Let the arrows scroll the task", show=False),
+        bind("grade-a", "answer('A')", "A", "Grade the answer A"),
+        bind("grade-b", "answer('B')", "B", "Grade the answer B"),
+        bind("grade-c", "answer('C')", "C", "Grade the answer C"),
+        bind("grade-d", "answer('D')", "D", "Grade the answer D"),
+        bind("open", "scroll_task", "Task", "Let the arrows scroll the task", show=False),
         *STUDY_KEYS,
     ]
 

@@ -9,11 +9,11 @@ from typing import ClassVar, Generic, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Input, Label, Select, Static
+from textual.widgets import Button, Label, Select, Static
 
 from studio.errors import UsageError
 from studio.insight.studies.comparison import Comparable, likely_pair
@@ -21,7 +21,9 @@ from studio.insight.studies.walk import check_rater
 from studio.pool.studies.comparisons import ComparisonPlan
 from studio.pool.studies.reviews import ReviewPlan, Strata
 from studio.text import display_line
-from studio.tui.base import HELP_KEY, Dialog, Keeping, Store
+from studio.tui.base import Store
+from studio.tui.dialogs.forms import Editor
+from studio.tui.keys import bind
 from studio.tui.widgets.fields import Choice, SafeInput
 from studio.tui.widgets.key_bar import KeyBar
 
@@ -36,16 +38,15 @@ class Asked(Generic[P]):
     plan: P
 
 
-class StudyDialog(Dialog[None], Generic[P]):
+class StudyDialog(Editor[Asked[P]]):
     """`store` begins what its fields ask for. A subclass has the fields below the rater's and reads them."""
 
     heading: ClassVar[str]
     """What stands above the fields."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "begin", "Begin", id="study-dialog.begin", tooltip="Open the sample"),
-        Binding("escape", "leave", "Close", id="study-dialog.close", key_display="esc", tooltip="Close; nothing is drawn"),
-        HELP_KEY,
+        bind("accept", "accept", "Begin", "Open the sample", priority=True),
+        bind("back", "back", "Close", "Close; nothing is drawn"),
     ]
     DEFAULT_CSS = """
     StudyDialog > Vertical { width: 64; max-width: 95%; height: auto; }
@@ -58,9 +59,8 @@ class StudyDialog(Dialog[None], Generic[P]):
     """
 
     def __init__(self, rater: str, store: Store[Asked[P]]) -> None:
-        super().__init__()
+        super().__init__(store)
         self._rater = rater
-        self._keeping = Keeping(self, store, self._say)
 
     @abstractmethod
     def fields(self) -> Iterable[tuple[str, Widget]]:
@@ -82,22 +82,21 @@ class StudyDialog(Dialog[None], Generic[P]):
             yield Button("Begin", id="begin", compact=True, variant="primary")
         yield KeyBar()
 
-    @on(Input.Submitted)
     @on(Button.Pressed)
-    def action_begin(self) -> None:
-        """Close with what the fields say, if it can be used."""
-        try:
-            asked = Asked(check_rater(self.text_of("rater")), self.plan())
-        except UsageError as error:
-            self._say(error.message)
-            return
-        self._keeping.keep(asked)
+    def _begin(self) -> None:
+        self.action_accept()
 
-    def action_leave(self) -> None:
-        """Draw nothing."""
-        self._keeping.leave()
+    def changed(self) -> Asked[P]:
+        """What the fields say."""
+        return Asked(check_rater(self.text_of("rater")), self.plan())
 
-    def _say(self, words: str) -> None:
+    @property
+    def unsaved(self) -> str:
+        """Nothing: who leaves has only not begun."""
+        return ""
+
+    def say(self, words: str) -> None:
+        """Below the fields."""
         self.query_one("#fault", Static).update(Content(display_line(words, 300)))
 
     def text_of(self, field: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Resize
 
 from studio.errors import StudioError
@@ -21,13 +21,14 @@ from studio.pool.studies.reviews import ReviewRecord, Reviews
 from studio.text import display_line
 from studio.tui.base import Store, TellingApp, lay_over
 from studio.tui.help_log import HelpDialog
+from studio.tui.keys import bind
 from studio.tui.runner import Told
 from studio.tui.steering import Steerer
 from studio.tui.study.compare import CompareScreen
 from studio.tui.study.dialogs import Asked, CompareDialog, ReviewDialog, StudyDialog
 from studio.tui.study.review import ReviewScreen
 from studio.tui.study.screen import Desk, StudyScreen, desk_of, desk_of_steerer
-from studio.tui.theme import THEME
+from studio.tui.theme import wear_theme
 from studio.tui.widgets.header import hint_if_small
 
 F = TypeVar("F")
@@ -110,8 +111,9 @@ class StudyApp(TellingApp):
     CSS_PATH = "../studio.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1,question_mark", "help", "Help", id="review-app.help", key_display="F1", tooltip="Explain the screen."),
-        Binding("q", "quit", "Quit", id="review-app.quit", tooltip="Quit; everything is stored.", show=False),
+        bind("help", "help", "Help", "Explain the screen."),
+        bind("quit", "quit", "Quit", "Quit; everything is stored.", show=False),
+        bind("quit-now", "quit", "Quit", "Quit, also while one types; everything else is stored.", show=False, priority=True),
     ]
 
     def __init__(self, screen: StudyScreen[Any, Any]) -> None:
@@ -120,8 +122,7 @@ class StudyApp(TellingApp):
 
     def on_mount(self) -> None:
         """The screen; when it is left, so is the app."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
+        wear_theme(self)
         self.push_screen(self._first, lambda _: self.exit())
 
     def on_resize(self, event: Resize) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
@@ -15,6 +15,7 @@ from studio.insight.studies.review import Reviewing
 from studio.insight.studies.walk import Walk
 from studio.pool.studies.reviews import Rating, ReviewItem, Reviews
 from studio.tui.cells import LONG, clip, cut
+from studio.tui.keys import bind
 from studio.tui.study.screen import LOOKING, STUDY_KEYS, Desk, StudyScreen
 from studio.tui.widgets.header import TooSmall
 from studio.tui.widgets.key_bar import KeyBar
@@ -93,8 +94,8 @@ appropriate for the instruction? Is the **output** a correct and acceptable resp
 appropriate where the instruction needs none.
 
 **y** and **n** answer the marked question and go on to the next, after the third to the next task. **tab** marks another question, to
-answer it anew. **s** skips a task that cannot be judged, or no longer; a skipped task counts nowhere. **e** writes a note. **u** takes back
-your newest key, whenever it was, **U** does it again. **←** and **→** look at other tasks, **o** goes to the next that is open.
+answer it anew. **-** skips a task that cannot be judged, or no longer; a skipped task counts nowhere. **N** writes a note. **u** takes back
+your newest key, whenever it was, **U** does it again. **←** and **→** look at other tasks, **>** goes to the next that is open.
 
 Each key is stored at once: stop whenever you like, and go on later where you were. Other raters' answers are not shown.
 """
@@ -107,8 +108,8 @@ Each key is stored at once: stop whenever you like, and go on later where you we
     ReviewScreen #questions { height: 5; padding: 0 1; border-top: solid $border-blurred; text-wrap: nowrap; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes", id="review.yes", tooltip="Answer the marked question with yes"),
-        Binding("n", "answer(False)", "No", id="review.no", tooltip="Answer the marked question with no"),
+        bind("yes", "answer(True)", "Yes", "Answer the marked question with yes"),
+        bind("no", "answer(False)", "No", "Answer the marked question with no"),
         *STUDY_KEYS,
     ]
 

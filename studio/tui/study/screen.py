@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.events import Resize
 
@@ -19,6 +19,7 @@ from studio.pool.pool import Queries
 from studio.pool.studies.sheets import Said, Sheets, Turn
 from studio.tui.base import ErrorDialog, Page, lay_over, leaving
 from studio.tui.dialogs.notes import NoteDialog
+from studio.tui.keys import bind
 from studio.tui.runner import Told
 from studio.tui.steering import Steerer, say_error
 
@@ -63,17 +64,17 @@ I = TypeVar("I")  # noqa: E741
 R = TypeVar("R", bound=Said[Any])
 
 STUDY_KEYS: list[BindingType] = [
-    Binding("s", "skip", "Skip", id="review.skip", tooltip="Skip this task, or no longer"),
-    Binding("u", "undo", "Undo", id="review.undo", tooltip="Take back your newest key"),
-    Binding("U,ctrl+y", "redo", "Redo", id="review.redo", tooltip="Do again what was taken back last", show=False),
+    bind("skip", "skip", "Skip", "Skip this task, or no longer"),
+    bind("undo", "undo", "Undo", "Take back your newest key"),
+    bind("redo", "redo", "Redo", "Do again what was taken back last", show=False),
     # With priority: the pane would scroll sideways.
-    Binding("left", "move(-1)", "Back", id="review.back", tooltip="Look at the task before", priority=True, show=False),
-    Binding("right", "move(1)", "Look", key_display="←→", id="review.next", tooltip="Look at the next task", priority=True),
-    Binding("e", "note", "Note", id="review.note", tooltip="Write down a remark on this task"),
-    Binding("tab", "ask(1)", "Which", id="review.which", tooltip="Mark the next question", show=False, priority=True),
-    Binding("shift+tab", "ask(-1)", "Which", id="review.which-before", tooltip="Mark the one before", show=False, priority=True),
-    Binding("o", "next_open", "Next open", id="review.open", tooltip="Go to the next task that is not rated", show=False),
-    Binding("escape", "leave", "Close", id="review.close", key_display="esc", tooltip="Close; everything is stored"),
+    bind("left", "move(-1)", "Back", "Look at the task before", show=False, priority=True),
+    bind("right", "move(1)", "Look", "Look at the next task", priority=True),
+    bind("note", "note", "Note", "Write down a remark on this task"),
+    bind("next-part", "ask(1)", "Which", "Mark the next question", show=False, priority=True),
+    bind("part-before", "ask(-1)", "Which", "Mark the one before", show=False, priority=True),
+    bind("next-open", "next_open", "Next open", "Go to the next task that is not rated", show=False),
+    bind("back", "back", "Close", "Close; everything is stored"),
 ]
 """What every study has; the answers' own keys stand before them in the footer."""
 LOOKING = ("right",)
@@ -160,7 +161,7 @@ class StudyScreen(Page[None], Generic[I, R]):
 
         self._in_order(lambda: self._look(go))
 
-    def action_leave(self) -> None:
+    def action_back(self) -> None:
         """Go back, or end."""
 
         def leave() -> None:

@@ -17,7 +17,7 @@ from rich.highlighter import Highlighter
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.events import Key, Paste
 from textual.widgets import Checkbox, Input, OptionList, Select, TextArea
@@ -25,6 +25,7 @@ from textual.widgets._select import SelectCurrent, SelectOverlay
 from textual.widgets.text_area import Edit, EditResult, Location
 
 from studio.text import display
+from studio.tui.keys import bind
 
 _UNPICTURED = "\u00a4"
 """Drawn for an acting character that has no picture of its own."""
@@ -211,8 +212,8 @@ class Palette(CommandPalette):
     """The commands. Textual's own fails on page keys, too, on words that are still looked for as it closes, and on closing twice."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("pagedown", "page(1)", "Page down", id="palette.page-down", tooltip="A page of commands down", show=False),
-        Binding("pageup", "page(-1)", "Page up", id="palette.page-up", tooltip="A page of commands up", show=False),
+        bind("page-down", "page(1)", "Page down", "A page of commands down", show=False),
+        bind("page-up", "page(-1)", "Page up", "A page of commands up", show=False),
     ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -15,20 +15,25 @@ from textual.widget import Widget
 
 MOST = 8
 """Keys shown at once. The help names all of them."""
-_AT_THE_END = frozenset({"f1", "q", "ctrl+q"})
-ALWAYS = _AT_THE_END | {"escape"}
-"""Keys that are never left out: help, and the ways back and out."""
+_AT_THE_END = {"back": 2, "help": 3, "quit": 3, "quit-now": 3}
+"""Verbs that stand behind all others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key, how it is written, what it does in a word and in a sentence, and whether it does it now."""
+    """A key, its verb, how it is written, what it does in a word and in a sentence, and whether it does it now."""
 
     key: str
+    verb: str
     display: str
     word: str
     sentence: str
     enabled: bool
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is never left out: help, and the ways back and out."""
+        return self.verb in _AT_THE_END
 
     @property
     def width(self) -> int:
@@ -55,18 +60,15 @@ class KeyBar(Widget):
     """All that apply, in the order in which they are shown."""
     hovered: reactive[Key | None] = reactive(None)
 
-    def __init__(self, later: Collection[str] = ("tab",)) -> None:
-        """Show the keys of `later` behind all others but the way out, so that they are the first to be left out."""
+    def __init__(self, later: Collection[str] = ("next-part",)) -> None:
+        """Show the verbs of `later` behind all others but the way out, so that they are the first to be left out."""
         super().__init__()
         self._later = later
 
     @property
     def shown(self) -> list[Key]:
         """The keys that fit."""
-        return [
-            self.keys[place]
-            for place in fitting([key.width for key in self.keys], [key.key in ALWAYS for key in self.keys], self.size.width)
-        ]
+        return [self.keys[place] for place in fitting([key.width for key in self.keys], [key.stays for key in self.keys], self.size.width)]
 
     def on_mount(self) -> None:
         """Hear when other keys apply."""
@@ -75,7 +77,7 @@ class KeyBar(Widget):
     def _look(self, screen: Screen[Any]) -> None:
         # While another window has the terminal's focus, no key applies; they are not taken away for that.
         if screen.app.app_focus:
-            self.keys = tuple(sorted(_keys(screen), key=lambda key: 2 if key.key in _AT_THE_END else key.key in self._later))
+            self.keys = tuple(sorted(_keys(screen), key=lambda key: _AT_THE_END.get(key.verb, key.verb in self._later)))
 
     def render(self) -> Content:
         """The line."""
@@ -122,9 +124,12 @@ def _keys(screen: Screen[Any]) -> Iterator[Key]:
     seen: set[str] = set()
     for active in screen.active_bindings.values():
         binding = active.binding
-        if binding.show and binding.action not in seen:
-            seen.add(binding.action)
-            yield Key(binding.key, screen.app.get_key_display(binding), binding.description, active.tooltip, active.enabled)
+        action = binding.action.removeprefix("app.")
+        if binding.show and action not in seen:
+            seen.add(action)
+            yield Key(
+                binding.key, binding.id or "", screen.app.get_key_display(binding), binding.description, active.tooltip, active.enabled
+            )
 
 
 def fitting(widths: Sequence[int], always: Sequence[bool], room: int) -> list[int]:

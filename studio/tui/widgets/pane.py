@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.reactive import Reactive
@@ -15,6 +15,7 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.visual import Visual
 
+from studio.tui.keys import bind
 from studio.tui.widgets.table import StillView
 
 
@@ -39,12 +40,12 @@ class Pane(VerticalScroll):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "Down", show=False, id="pane.down", tooltip="Scroll down a line."),
-        Binding("k", "scroll_up", "Up", show=False, id="pane.up", tooltip="Scroll up a line."),
-        Binding("g", "scroll_home", "Top", show=False, id="pane.top", tooltip="Scroll to the top."),
-        Binding("G", "scroll_end", "Bottom", show=False, id="pane.bottom", tooltip="Scroll to the bottom."),
-        Binding("ctrl+d", "page_down", "Page down", show=False, id="pane.page_down", tooltip="Scroll down a page."),
-        Binding("ctrl+u", "page_up", "Page up", show=False, id="pane.page_up", tooltip="Scroll up a page."),
+        bind("down", "scroll_down", "Down", "Scroll down a line.", show=False),
+        bind("up", "scroll_up", "Up", "Scroll up a line.", show=False),
+        bind("first", "scroll_home", "Top", "Scroll to the top.", show=False),
+        bind("last", "scroll_end", "Bottom", "Scroll to the bottom.", show=False),
+        bind("page-down", "page_down", "Page down", "Scroll down a page.", show=False),
+        bind("page-up", "page_up", "Page up", "Scroll up a page.", show=False),
     ]
 
 

@@ -12,7 +12,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -23,6 +23,7 @@ from textual.widget import Widget
 from studio.errors import StudioError
 from studio.tui.base import start_latest
 from studio.tui.cells import POINTER, clip, fit
+from studio.tui.keys import bind
 
 
 class StillView(ScrollView):
@@ -112,13 +113,13 @@ class IdTable(StillView, can_focus=True):
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"id-table--{name}" for name in ("heading", "cursor", "muted", "good", "bad", "note")}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", id="table.up", tooltip="The row above", show=False),
-        Binding("down,j", "move(1)", "Down", id="table.down", tooltip="The row below", show=False),
-        Binding("pageup,ctrl+u", "move_page(-1)", "Page up", id="table.page-up", tooltip="A page up", show=False),
-        Binding("pagedown,ctrl+d", "move_page(1)", "Page down", id="table.page-down", tooltip="A page down", show=False),
-        Binding("home,g", "move_to(0)", "First", id="table.first", tooltip="The first row", show=False),
-        Binding("end,G", "move_to(-1)", "Last", id="table.last", tooltip="The last row", show=False),
-        Binding("enter", "select", "Details", id="table.select", tooltip="Show all about this row", show=False),
+        bind("up", "move(-1)", "Up", "The row above", show=False),
+        bind("down", "move(1)", "Down", "The row below", show=False),
+        bind("page-up", "move_page(-1)", "Page up", "A page up", show=False),
+        bind("page-down", "move_page(1)", "Page down", "A page down", show=False),
+        bind("first", "move_to(0)", "First", "The first row", show=False),
+        bind("last", "move_to(-1)", "Last", "The last row", show=False),
+        bind("open", "select", "Details", "Show all about this row", show=False),
     ]
     cursor: reactive[int] = reactive(0, repaint=False)
 

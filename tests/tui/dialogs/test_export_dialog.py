@@ -16,7 +16,7 @@ from studio.pool.studies.reviews import ALL
 from studio.records import Instance, SeedTask
 from studio.tui.dialogs.export import ExportDialog
 from support.pools import make_pool
-from support.screens import NASTY_LINES, Host, assert_harmless, until
+from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
 from support.sessions import all_seeds, play, session_in
 
 SIZE = (120, 40)
@@ -85,9 +85,13 @@ async def test_a_file_that_is_there_is_named_before_it_is_replaced(path: Path) -
     dialog = ExportDialog(path)
     async with Host(dialog).run_test(size=SIZE) as pilot:
         await opened(pilot, dialog)
-        assert "will be replaced" in text_of(dialog, "said")
+        assert "would be replaced" in text_of(dialog, "said")
         assert str(dialog.query_one("#export", Button).label) == "Replace"
-        await pilot.click("#export")
+        for answer in ("n", "escape", "y"):
+            assert target.read_text("utf-8") == "old"
+            await pilot.click("#export")
+            await until(pilot, lambda: "pool.alpaca.jsonl in" in seen(pilot.app))
+            await pilot.press(answer)
         await until(pilot, lambda: "written" in text_of(dialog, "said"))
         assert target.read_text("utf-8") != "old"
 

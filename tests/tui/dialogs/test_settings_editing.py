@@ -82,7 +82,7 @@ async def test_values_are_changed_and_given_back() -> None:
         await enter(pilot, screen, "tokenizer", "ascii")
         await until(pilot, lambda: "4 of its values changed *" in seen(app))
         await until(pilot, lambda: "ascii" in seen(app))
-        await pilot.press("escape")
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: app.taken is not None)
     expected = {"threshold": 0.55, "sampling.instructions.stop": ("\n\n", "Task"), "capitalize": True, "tokenizer": "ascii"}
     assert app.taken == expected
@@ -130,7 +130,7 @@ async def test_a_prompt_is_read_from_its_file(tmp_path: Path) -> None:
         await pilot.press("escape")
         await enter(pilot, app.settings, "prompts.instructions", str(tmp_path / "prompt.txt"))
         await enter(pilot, app.settings, "prompts.classification", "")
-        await pilot.press("escape")
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: app.taken == {"prompts.instructions": text})
 
 
@@ -143,7 +143,7 @@ async def test_a_changed_value_goes_back_to_the_profiles() -> None:
         await until(pilot, lambda: "As the profile" in seen(app) and "the profile has: 0.7" in seen(app))
         await pilot.press("delete")
         await until(pilot, lambda: "changed" not in seen(app).splitlines()[0])
-        await pilot.press("escape")
+        await pilot.press("ctrl+s")
         await until(pilot, lambda: app.taken == {})
 
 
@@ -172,7 +172,7 @@ async def test_hostile_text_in_the_field() -> None:
             await enter(pilot, app.settings, "blocked_words", text)
             await pilot.pause()
             assert_harmless(app)
-            await pilot.press("escape")
+            await pilot.press("ctrl+s")
             if app.taken is not None:
                 return
 
@@ -193,10 +193,10 @@ async def test_a_new_pool_is_made_with_them(tmp_path: Path, monkeypatch: pytest.
             assert isinstance(screen, SettingsScreen)
             await enter(pilot, screen, "threshold", "0.5")
             await until(pilot, lambda: "profile paper · 2 of its values changed" in seen(app))
-            await pilot.press("escape")
+            await pilot.press("ctrl+s")
             await driven.until(lambda: app.screen is start)
             assert "threshold" in screen_text(app)
-            await pilot.press("ctrl+o")
+            await pilot.press("ctrl+s")
             await driven.until(lambda: app.runner is not None)
             await driven.idle()
             method = driven.screen.method
@@ -219,7 +219,7 @@ async def test_in_a_run_they_hold_for_one_round_and_are_taken_back(tmp_path: Pat
         await enter(driven.pilot, screen, "max_instances", "2")
         await at(driven.pilot, screen, "tokenizer")
         assert screen.check_action("edit", ()) is False
-        await driven.press("escape")
+        await driven.press("ctrl+s")
         await driven.until(lambda: any("set max_instances for round 2" in each.message for each in driven.app._notifications))
         assert overrides(path) == {"max_instances": 2}
         changed = driven.screen.method

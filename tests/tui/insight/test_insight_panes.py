@@ -53,7 +53,7 @@ async def test_root_verbs_where_there_is_a_parser(tmp_path: Path, monkeypatch: p
         pane = await turned(pilot, screen, "d")
         await until(pilot, lambda: all(part in seen(pilot.app) for part in ("├─ code", "└─ story", "26,559 (50.6%)")))
         assert pane.has_focus
-        await pilot.press("d")
+        await pilot.press("]")
         assert screen.query_one(TabbedContent).active == "figures"
 
 
@@ -102,10 +102,10 @@ async def test_keys_work_while_figures_are_computed_and_figures_are_kept(tmp_pat
     screen = screen_of(path)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await until(pilot, lambda: screen.is_mounted and bool(screen.query(TabbedContent)))
-        await pilot.press("d")
+        await pilot.press("]")
         await until(pilot, lambda: bool(computed))
         assert "computing" in seen(pilot.app)
-        await pilot.press("w")
+        await pilot.press("]")
         assert screen.query_one(TabbedContent).active == "what-if"
         let_go.set()
         await turned(pilot, screen, "d")

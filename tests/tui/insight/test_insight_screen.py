@@ -46,7 +46,7 @@ async def opened(pilot: Pilot[object], screen: InsightScreen) -> None:
 
 async def what_if_of(pilot: Pilot[object], screen: InsightScreen) -> WhatIfPane:
     await opened(pilot, screen)
-    await pilot.press("w")
+    await pilot.press("]")
     pane = screen.query_one(WhatIfPane)
     await until(pilot, lambda: pane.outcome is not None)
     return pane
@@ -119,7 +119,7 @@ async def test_an_empty_pool_names_the_next_key(tmp_path: Path) -> None:
     async with Host(screen).run_test(size=SIZE) as pilot:
         await opened(pilot, screen)
         assert "Press 1 and play a round" in said(screen)
-        await pilot.press("w")
+        await pilot.press("]")
         await until(pilot, lambda: "there is nothing to decide again" in seen(pilot.app))
 
 
@@ -149,13 +149,13 @@ async def test_what_if_shows_at_once_which_candidates_flip(played: Path) -> None
         assert pane.outcome is not None
         assert pane.outcome.flips == ()
         assert "No candidate would be decided otherwise." in seen(pilot.app)
-        await pilot.press("L", "L", "right")
+        await pilot.press("shift+right", "shift+right", "right")
         assert screen.query_one(ThresholdBar).value == 0.51
         await until(pilot, lambda: len(table.ids) > 0)
         await until(pilot, lambda: "+ was not novel" in seen(pilot.app))
-        await pilot.press("home")
+        await pilot.press("delete")
         await until(pilot, lambda: len(table.ids) == 0)
-        await pilot.press("H")
+        await pilot.press("shift+left")
         await until(pilot, lambda: "- now not novel" in seen(pilot.app))
 
 

@@ -44,7 +44,7 @@ def screen_of(session: Session) -> InsightScreen:
 async def previewed(pilot: Pilot[Any], screen: InsightScreen, threshold: float) -> WhatIfPane:
     """What-if is shown with another threshold, and has been worked out."""
     await until(pilot, lambda: screen.is_mounted and bool(screen.query(WhatIfPane)))
-    await pilot.press("w")
+    await pilot.press("]")
     pane = screen.query_one(WhatIfPane)
     await until(pilot, lambda: pane.preview is not None)
     bar = screen.query_one(ThresholdBar)
@@ -67,7 +67,7 @@ async def test_what_is_previewed_is_applied_and_taken_back(session: Session, siz
         assert pane.outcome is not None and pane.outcome.flips
         after, flips = pane.outcome.accepted_after, len(pane.outcome.flips)
         await until(pilot, lambda: "Apply" in seen(pilot.app))
-        await pilot.press("a")
+        await pilot.press("ctrl+s")
         assert pool.figures.counts().accepted == after
         assert f"decided {flips} candidates again under threshold 0.20" in told(pilot)
         assert "u takes it back" in told(pilot)
@@ -91,11 +91,11 @@ async def test_its_keys_are_there_only_where_they_do_something(session: Session)
     screen, pool = screen_of(session), pool_of(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await until(pilot, lambda: screen.is_mounted and bool(screen.query(WhatIfPane)))
-        await pilot.press("a", "u")
+        await pilot.press("ctrl+s", "u")
         assert list(screen.steering_commands()) == []
         pane = await previewed(pilot, screen, 0.4)
         assert [each.title for each in screen.steering_commands()] == ["Pool: undo", "Pool: redo"]
-        await pilot.press("a")
+        await pilot.press("ctrl+s")
         assert actions(pool) == []
         screen.query_one(ThresholdBar).value = 0.2
         await until(pilot, lambda: pane.preview is not None and bool(pane.preview.flips))
@@ -106,7 +106,7 @@ async def test_without_a_session_nothing_can_be_applied(session: Session) -> Non
     screen = InsightScreen(pool_of(session).path, follow_s=3600)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await previewed(pilot, screen, 0.2)
-        await pilot.press("a", "u", "U")
+        await pilot.press("ctrl+s", "u", "U")
         assert "Apply" not in footer_keys_of(pilot)
         assert actions(pool_of(session)) == []
 
@@ -115,7 +115,7 @@ async def test_while_a_stage_is_played_it_says_so(session: Session) -> None:
     screen = InsightScreen(pool_of(session).path, steerer=Steerer(AtOnce(session, RunnerState.RUNNING)), follow_s=3600)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await previewed(pilot, screen, 0.2)
-        await pilot.press("a")
+        await pilot.press("ctrl+s")
         assert "A stage is being played" in told(pilot)
 
 
@@ -128,7 +128,7 @@ async def test_what_another_has_decided_since_is_worked_out_again(session: Sessi
         session.steering.override(gone, Verdict.REJECTED)
         screen.look()
         await until(pilot, lambda: pane.preview is not None and gone not in pane.preview.flips)
-        await pilot.press("a")
+        await pilot.press("ctrl+s")
         assert pool.figures.counts().accepted == pane.outcome.accepted_after
 
 
@@ -141,7 +141,7 @@ async def test_in_the_studio_it_is_applied_by_the_runner_and_found_after_reopeni
         assert isinstance(screen, InsightScreen)
         pane = await previewed(driven.pilot, screen, 0.2)
         flips = len(pane.outcome.flips) if pane.outcome is not None else 0
-        await driven.press("a")
+        await driven.press("ctrl+s")
         await driven.until(lambda: "u takes it back" in told(driven.pilot))
         await driven.until(lambda: pane.preview is not None and not pane.preview.flips)
     human = "SELECT count(*) FROM verdicts WHERE decided_by = 'human'"
@@ -164,6 +164,6 @@ async def test_a_preview_that_no_longer_holds_changes_nothing(tmp_path: Path) ->
         runner = driven.app.runner
         assert runner is not None
         runner.steer(lambda steering: steering.override(stale, Verdict.REJECTED), lambda _: None)
-        await driven.press("a")
+        await driven.press("ctrl+s")
         await driven.until(lambda: "the pool has changed since" in told(driven.pilot))
     assert ask(path, "SELECT count(*) FROM actions") == [(1,)]

@@ -54,16 +54,16 @@ async def test_tags_and_note_are_given_shown_changed_and_taken_back(session: Ses
     screen, reader = screen_of(session), pool_of(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_first(pilot, screen)
-        await pilot.press("n")
+        await pilot.press("N")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog))
         await pilot.press(*"good, to  check,good", "tab", *"see", "enter")
         assert reader.tasks.annotation(1) == Annotation(("good", "to check"), "see")
         await until(pilot, lambda: "tags: good, to check" in seen(pilot.app) and "note: see" in seen(pilot.app))
-        await pilot.press("n")
+        await pilot.press("N")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog))
         await pilot.press("tab", *" it", "escape")
         assert reader.tasks.annotation(1).note == "see"
-        await pilot.press("n")
+        await pilot.press("N")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog))
         await pilot.press("tab", *" it", "enter")
         assert reader.tasks.annotation(1) == Annotation(("good", "to check"), "see it")
@@ -82,7 +82,7 @@ async def test_hostile_tags_and_notes_are_shown_harmless(session: Session) -> No
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_first(pilot, screen)
         assert_harmless(pilot.app)
-        await pilot.press("n")
+        await pilot.press("N")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog))
         assert_harmless(pilot.app)
 
@@ -91,7 +91,7 @@ async def test_without_steering_there_is_no_such_key(session: Session) -> None:
     screen = PoolScreen(pool_of(session).path, typing_s=0, follow_s=3600)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_first(pilot, screen)
-        await pilot.press("n")
+        await pilot.press("N")
         assert pilot.app.screen is screen
         assert "Tags" not in seen(pilot.app).splitlines()[-1]
 

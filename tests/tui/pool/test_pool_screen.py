@@ -199,7 +199,7 @@ async def test_copying_sends_cleaned_text(tmp_path: Path) -> None:
     async with (app := Host(screen)).run_test(size=SIZE) as pilot:
         await opened(pilot, screen)
         await until(pilot, lambda: screen.query_one(TaskDetail).story is not None)
-        await pilot.press("y")
+        await pilot.press("ctrl+c")
         assert app.copied == "Say ␛]52;c;x␇ it.\n\nInput: in\nOutput: out"
 
 

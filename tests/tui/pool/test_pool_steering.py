@@ -75,10 +75,10 @@ async def test_retire_restore_undo_and_redo(session: Session) -> None:
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, task)
         await until(pilot, lambda: "Retire" in seen(pilot.app))
-        await pilot.press("r")
+        await pilot.press("delete")
         assert state(session, task) is TaskState.RETIRED
         await until(pilot, lambda: "Restore" in seen(pilot.app) and "generated, retired" in seen(pilot.app))
-        await pilot.press("r")
+        await pilot.press("delete")
         assert state(session, task) is TaskState.ACTIVE
         await pilot.press("u")
         assert state(session, task) is TaskState.RETIRED
@@ -115,7 +115,7 @@ async def test_without_steering_its_keys_are_not_there(session: Session) -> None
     screen, task = PoolScreen(pool_of(session).path, typing_s=0, follow_s=3600), generated(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, task)
-        await pilot.press("r", "m", "t", "u", "U", "e")
+        await pilot.press("delete", "m", "t", "u", "U", "e")
         assert "Retire" not in seen(pilot.app)
         assert state(session, task) is TaskState.ACTIVE
         assert list(screen.steering_commands()) == []
@@ -125,7 +125,7 @@ async def test_while_a_stage_is_played_nothing_is_done_and_it_says_so(session: S
     screen, task = screen_of(session, RunnerState.RUNNING), generated(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, task)
-        await pilot.press("r")
+        await pilot.press("delete")
         await until(pilot, lambda: any("A stage is being played" in each.message for each in pilot.app._notifications))
 
 
@@ -207,7 +207,7 @@ async def test_more_instances_are_asked_for_from_the_pool(tmp_path: Path) -> Non
         await at_task(driven.pilot, screen, task)
         await driven.press("i")
         await driven.until(lambda: isinstance(driven.app.screen, InstancesDialog))
-        await driven.pilot.press("m")
+        await driven.pilot.press("+")
         await driven.until(lambda: driven.app.screen is screen and engine.reached.is_set())
         assert any(f"writes more instances of task {task}" in each.message for each in driven.app._notifications)
         await driven.pilot.press("i")

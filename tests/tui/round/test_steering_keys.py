@@ -97,7 +97,7 @@ async def test_in_context_tasks_are_drawn_anew_and_swapped(tmp_path: Path) -> No
         await driven.press("s")
         assert {"Draw anew", "Swap"} <= set(footer_keys(driven.app))
         first = parents(driven)
-        await driven.press("d")
+        await driven.press("D")
         drawn = parents(driven)
         assert drawn != first
         driven.screen.query_one(ContextTasks).focus()
@@ -117,7 +117,7 @@ async def test_a_round_is_written_anew(tmp_path: Path) -> None:
         view = driven.screen.live.view
         assert view is not None and view.prompts[0].completion is not None
         before = view.prompts[0].completion.text
-        await driven.press("n")
+        await driven.press("W")
         assert driven.screen.live.next_stage is Stage.INSTRUCTIONS
         assert driven.screen.live.stages[Stage.INSTRUCTIONS].state == "waiting"
         await driven.press("s")
@@ -152,16 +152,16 @@ async def test_instances_are_dropped_corrected_and_added(tmp_path: Path) -> None
         assert isinstance(dialog, InstancesDialog)
         await driven.until(lambda: bool(dialog._instances))
         count = len(dialog._instances)
-        await driven.pilot.press("x")
+        await driven.pilot.press("delete")
         await driven.until(lambda: dialog._instances[0].verdict is Verdict.REJECTED)
-        await driven.pilot.press("x")
+        await driven.pilot.press("delete")
         await driven.until(lambda: dialog._instances[0].verdict is Verdict.ACCEPTED)
         await driven.pilot.press("e")
         assert isinstance(driven.app.screen, InstanceEditor)
         driven.app.screen.query_one("#output", SafeTextArea).text = "A better answer."
         await driven.pilot.press("ctrl+s")
         await driven.until(lambda: dialog._instances[0].output == "A better answer.")
-        await driven.press("m")
+        await driven.press("+")
         assert driven.app.screen.id == driven.screen.id and not driven.app.screen.is_modal
         told = [each.message for each in driven.app._notifications]
         assert any(re.fullmatch(r"Task \d+ has (no new instance|\d+ more instances?)\.( Rejected: .*)?", words) for words in told), told

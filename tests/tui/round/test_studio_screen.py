@@ -85,7 +85,7 @@ async def test_a_step_does_one_stage_and_says_what_comes_next(tmp_path: Path, si
 
 async def test_space_steps_as_well(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db") as driven:
-        await driven.press("space")
+        await driven.press("s")
         assert driven.screen.live.next_stage is Stage.INSTRUCTIONS
 
 
@@ -157,7 +157,7 @@ async def test_stopping_keeps_the_partial_text_on_the_screen_as_cancelled(tmp_pa
     engine = HeldEngine()
     async with studio(tmp_path / "pool.db", lambda _m, _o: engine) as driven:
         await driven.press("s")
-        await driven.pilot.press("a")
+        await driven.pilot.press("R")
         await driven.until(engine.reached.is_set)
         await driven.until(lambda: "Stop" in footer_keys(driven.app))
         await driven.until(lambda: "writing" in screen_text(driven.app))
@@ -200,7 +200,7 @@ async def test_running_on_ends_at_the_target(tmp_path: Path) -> None:
     asked = configuration()
     asked = type(asked)(asked.options.model_copy(update={"target": 30}), asked.overrides)
     async with studio(tmp_path / "pool.db", asked=asked) as driven:
-        await driven.press("a")
+        await driven.press("R")
         assert driven.screen.live.generated >= 30
         assert "of 30 accepted" in screen_text(driven.app)
         assert any("target is reached" in str(toast.message) for toast in driven.app._notifications)
@@ -208,7 +208,7 @@ async def test_running_on_ends_at_the_target(tmp_path: Path) -> None:
 
 async def test_a_stalled_run_says_what_to_try(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db", asked=configuration(threshold=0, stall_rounds=1)) as driven:
-        await driven.press("a")
+        await driven.press("R")
         assert any("temperature" in str(toast.message) for toast in driven.app._notifications)
 
 
@@ -217,7 +217,7 @@ async def test_a_model_that_only_thinks_is_said_and_what_to_try(tmp_path: Path) 
         return ScriptedEngine(lambda _: "<think>They want more tasks.")
 
     async with studio(tmp_path / "pool.db", thinking, asked=configuration(stall_rounds=1)) as driven:
-        await driven.press("a")
+        await driven.press("R")
         told = [str(toast.message) for toast in driven.app._notifications]
         assert any("the model thinks before it answers" in words for words in told)
         assert any("inside the model's thoughts" in words for words in told)

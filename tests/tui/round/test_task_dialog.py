@@ -46,5 +46,5 @@ async def test_hostile_text_is_shown_and_copied_cleaned(text: str) -> None:
     async with (app := Host(TaskDialog(task))).run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert "nobody has said" in seen(app) or len(text) > 1_000
-        await pilot.press("y")
+        await pilot.press("ctrl+c")
         assert not (set(seen(app)) | set(app.copied)) & set(FORBIDDEN)

@@ -112,7 +112,7 @@ async def test_servers_are_typed_and_not_asked(address: str) -> None:
     app = Host()
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot, app)
-        await pilot.press("p")
+        await pilot.press("e")
         app.dialog.query_one(Input).value = address
         await pilot.press("enter")
         await until(pilot, lambda: app.taken == address)
@@ -136,7 +136,7 @@ async def test_what_cannot_be_a_model_is_refused_with_the_reason(typed: str, fau
     app = Host()
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot, app)
-        await pilot.press("p")
+        await pilot.press("e")
         app.dialog.query_one(Input).value = typed
         await pilot.press("enter")
         await until(pilot, lambda: fault in said(app))
@@ -153,7 +153,7 @@ async def test_an_adapter_goes_on_top_of_the_model_under_the_cursor(tmp_path: Pa
     app = Host(entries=[CatalogEntry("tiny", model, "given", identify(model))])
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot, app)
-        await pilot.press("p")
+        await pilot.press("e")
         app.dialog.query_one(Input).value = str(tiny_adapter(tmp_path / "other.gguf", "gemma3"))
         await pilot.press("enter")
         await until(pilot, lambda: "for the architecture 'gemma3'" in said(app))
@@ -168,7 +168,7 @@ async def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     app = Host()
     async with app.run_test(size=(80, 24)) as pilot:
         await listed(pilot, app)
-        await pilot.press("p")
+        await pilot.press("e")
         app.dialog.query_one(Input).value = str(tmp_path / "x.gguf")
         await pilot.press("enter")
         await until(pilot, lambda: "not a GGUF file" in said(app))
@@ -228,10 +228,10 @@ async def test_the_start_screen_opens_it_and_begins_with_what_is_taken(tmp_path:
             await pilot.click("#model")
             await choose(driven, start, "scripted")
             assert "scripted ▼" in screen_text(app)
-            await pilot.press("ctrl+l")
+            await pilot.press("f4")
             await choose(driven, start, "http://127.0.0.1:1/v1#x")
             assert str(start.query_one("#model", Button).label) == "http://127.0.0.1:1/v1#x ▼"
-            await pilot.press("ctrl+o")
+            await pilot.press("ctrl+s")
             await driven.until(lambda: app.runner is not None)
             await driven.idle()
             assert app.runner is not None

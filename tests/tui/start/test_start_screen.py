@@ -57,7 +57,7 @@ async def test_model_and_profile_are_chosen(tmp_path: Path, monkeypatch: pytest.
     async with picker() as driven:
         driven.app.screen.query_one("#profile", Select).value = "paper"
         driven.app.screen.query_one("#file", SafeInput).value = "mine.db"
-        await driven.pilot.press("ctrl+o")
+        await driven.pilot.press("ctrl+s")
         await driven.until(lambda: driven.app.runner is not None)
         await driven.idle()
         assert driven.screen.method is not None and driven.screen.method.profile == "paper"
@@ -158,7 +158,7 @@ async def test_seeds_are_held_out_of_a_new_pool(tmp_path: Path, monkeypatch: pyt
     async with picker() as driven:
         assert EXPLAINED in screen_text(driven.app)
         driven.app.screen.query_one("#hold-out", SafeInput).value = "0.2"
-        await driven.pilot.press("ctrl+o")
+        await driven.pilot.press("ctrl+s")
         await driven.until(lambda: driven.app.runner is not None)
         await driven.idle()
     with Queries.open(tmp_path / "pool.db") as reader:
@@ -172,7 +172,7 @@ async def test_what_is_no_number_of_seeds_is_refused_in_the_form(tmp_path: Path,
     async with picker((60, 20)) as driven:
         field = driven.app.screen.query_one("#hold-out", SafeInput)
         field.value = text
-        await driven.pilot.press("ctrl+o")
+        await driven.pilot.press("ctrl+s")
         assert driven.app.runner is None and driven.app.screen.focused is field
         await driven.until(lambda: REFUSED in screen_text(driven.app))
         field.value = ""
@@ -184,7 +184,7 @@ async def test_too_many_seeds_to_hold_out_can_be_corrected(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     async with picker() as driven:
         driven.app.screen.query_one("#hold-out", SafeInput).value = "175"
-        await driven.pilot.press("ctrl+o")
+        await driven.pilot.press("ctrl+s")
         await driven.until(lambda: isinstance(driven.app.screen, ErrorDialog) and "hold out fewer" in screen_text(driven.app))
         await driven.pilot.press("escape")
         assert driven.app.runner is None and not (tmp_path / "pool.db").exists()
@@ -196,11 +196,11 @@ async def test_a_pool_that_is_there_has_settled_what_it_holds_out(tmp_path: Path
     async with picker() as driven:
         driven.app.screen.query_one("#file", SafeInput).value = "mine.db"
         driven.app.screen.query_one("#hold-out", SafeInput).value = "5"
-        await driven.pilot.press("ctrl+o")
+        await driven.pilot.press("ctrl+s")
         await driven.until(lambda: isinstance(driven.app.screen, ErrorDialog) and "was made without" in screen_text(driven.app))
         await driven.pilot.press("escape")
         driven.app.screen.query_one("#hold-out", SafeInput).value = ""
-        await driven.pilot.press("ctrl+o")
+        await driven.pilot.press("ctrl+s")
         await driven.until(lambda: driven.app.runner is not None)
         await driven.idle()
 

@@ -46,7 +46,7 @@ def path(plain: Path) -> Path:
 
 async def dialog_of(driven: Driven) -> CompareDialog:
     """Press the key and return the dialog that it opens."""
-    await driven.press("c")
+    await driven.press("V")
     await driven.until(lambda: isinstance(driven.app.screen, CompareDialog))
     dialog = driven.app.screen
     assert isinstance(dialog, CompareDialog)
@@ -94,7 +94,7 @@ async def test_keys_are_stored_by_the_sessions_own_writer_and_no_name_is_shown(p
         assert len(screen.walk.items) == len(TEXTS)
         assert "adapter" not in seen(driven.app) and "Tiny" not in seen(driven.app)
         sides = [item.sides for item in screen.walk.items]
-        await driven.press("a", "d", "s")
+        await driven.press("a", "d", "-")
         assert stored(path) == {0: graded("AD" if sides[0] == (0, 1) else "DA"), 1: Grading(skipped=True)}
         await driven.press("u", "u")
         assert stored(path) == {0: graded("A-" if sides[0] == (0, 1) else "-A")}
@@ -160,7 +160,7 @@ async def test_where_nothing_can_be_compared_it_names_the_command_that_helps(pla
         # One of two is not done answering.
         answered(pool, [item(0), item(1)], {BASE: ("Elbe", "Rhine"), TUNED: ("Elbe",)})
     async with studio(plain, size=(80, 24)) as driven:
-        await driven.press("c")
+        await driven.press("V")
         await driven.until(lambda: "Nothing to compare yet" in said(driven))
         assert "studio evaluate pool.db --adapter FILE --against MODEL" in said(driven)
         assert driven.app.screen is driven.screen
@@ -173,7 +173,7 @@ async def test_the_palette_and_the_help_have_it_where_two_models_have_answered(p
         await driven.press("f1")
         await driven.until(lambda: isinstance(driven.app.screen, HelpDialog))
         await driven.press("end")
-        await driven.until(lambda: "c  Grade two models' answers" in seen(driven.app))
+        await driven.until(lambda: "V  Grade two models' answers" in seen(driven.app))
         await driven.press("escape")
         command()
         await driven.until(lambda: isinstance(driven.app.screen, CompareDialog))
@@ -192,12 +192,12 @@ async def test_a_stage_that_plays_and_a_study_that_is_open_keep_it_away(path: Pa
         await driven.pilot.press("s")
         await driven.until(engine.reached.is_set)
         assert driven.state is RunnerState.RUNNING
-        await driven.pilot.press("c")
+        await driven.pilot.press("V")
         await driven.until(lambda: "A stage is being played" in said(driven))
         again = CompareScreen(screen.walk, screen._desk)  # type: ignore[arg-type]
         driven.app.push_screen(again)
         await driven.until(lambda: again.is_current and "Answer 2" in seen(driven.app))
-        await driven.pilot.press("a", "s", "u")
+        await driven.pilot.press("a", "-", "u")
         assert again.walk.rating == UNGRADED and stored(path) == {}
         engine.go_on.set()
         await driven.idle()
@@ -212,5 +212,5 @@ async def test_without_a_session_it_says_why_not(path: Path) -> None:
     async with studio(path, opener, ready=False) as driven:
         await driven.until(lambda: driven.app.runner is not None and driven.state is RunnerState.FAILED)
         await driven.until(lambda: "the model is broken" in seen(driven.app))
-        await driven.pilot.press("escape", "c")
+        await driven.pilot.press("escape", "V")
         await driven.until(lambda: "could not be opened" in said(driven))

@@ -63,7 +63,7 @@ async def test_a_key_grades_the_marked_answer_and_is_stored_at_once(path: Path) 
             assert screen.walk.position == position
             await pilot.press("a")
             assert stored(path)[position].answers == sided(screen, position, "A-")
-            await pilot.press("D")
+            await pilot.press("d")
             assert stored(path)[position].answers == sided(screen, position, "AD")
         assert "all done: studio compare POOL --report unblinds" in seen(pilot.app)
     assert_sound(path)
@@ -99,7 +99,7 @@ async def test_tab_and_click_mark_the_other_answer(path: Path) -> None:
 
 async def test_undo_skip_note_and_going_back(path: Path) -> None:
     async with grading(path) as (pilot, screen):
-        await pilot.press(*"ab", "s", "e", *"odd", "enter", *"c")
+        await pilot.press(*"ab", "-", "N", *"odd", "enter", *"c")
         assert stored(path) == {
             0: Grading(sided(screen, 0, "AB")),  # type: ignore[arg-type]
             1: Grading(skipped=True),
@@ -119,7 +119,7 @@ async def test_undo_skip_note_and_going_back(path: Path) -> None:
 
 async def test_raters_go_on_where_they_were_and_see_no_one_elses_grades(path: Path) -> None:
     async with grading(path) as (pilot, _):
-        await pilot.press(*"abc", "e", *"secret", "enter")
+        await pilot.press(*"abc", "N", *"secret", "enter")
     async with grading(path, "bert") as (pilot, screen):
         assert (screen.walk.position, screen.walk.counts) == (0, (0, 0))
         for _ in TEXTS:
@@ -134,7 +134,7 @@ async def test_hostile_answers_do_nothing(tmp_path: Path) -> None:
     compared(path, texts=NASTY_LINES)
     async with grading(path) as (pilot, screen):
         for _ in screen.walk.items:
-            await pilot.press("e", "x", "enter", "right")
+            await pilot.press("N", "x", "enter", "right")
             assert_harmless(pilot.app)
 
 

@@ -58,7 +58,7 @@ def stored(path: Path, rater: str = "anna") -> dict[int, Rating]:
 async def test_keys_are_stored_by_the_sessions_own_writer(path: Path) -> None:
     async with rating(path) as (driven, screen):
         assert len(screen.reviewing.items) == 6
-        await driven.press(*"yny", "s", "n")
+        await driven.press(*"yny", "-", "n")
         assert stored(path) == {0: rated("yny"), 1: Rating(skipped=True), 2: rated("n--")}
         await driven.press("u", "u")
         assert 1 not in stored(path)
@@ -100,7 +100,7 @@ async def test_while_a_stage_plays_a_key_is_refused_and_nothing_is_shown_as_stor
         again = ReviewScreen(screen.reviewing, screen._desk)
         driven.app.push_screen(again)
         await driven.until(lambda: again.is_current and bool(again.query("#questions")))
-        await driven.pilot.press("n", "s", "u")
+        await driven.pilot.press("n", "-", "u")
         await driven.pilot.pause()
         assert screen.reviewing.rating == rated("y--")
         assert stored(path) == {0: rated("y--")}

@@ -81,7 +81,7 @@ async def test_the_task_is_shown_with_its_one_instance_and_the_answers_as_words(
 
 async def test_undo_goes_back_to_the_task_it_was_and_redo_comes_again(path: Path) -> None:
     async with reviewing(path) as (pilot, screen):
-        await pilot.press(*"yyn", "s", *"nn")
+        await pilot.press(*"yyn", "-", *"nn")
         assert stored(path) == {0: rated("yyn"), 1: Rating(skipped=True), 2: rated("nn-")}
         await pilot.press("u", "u")
         assert stored(path) == {0: rated("yyn"), 1: Rating(skipped=True)}
@@ -99,12 +99,12 @@ async def test_undo_goes_back_to_the_task_it_was_and_redo_comes_again(path: Path
 
 async def test_a_note_is_written_changed_and_left_alone(path: Path) -> None:
     async with reviewing(path) as (pilot, _):
-        await pilot.press("y", "e", *"odd", "enter")
+        await pilot.press("y", "N", *"odd", "enter")
         assert stored(path) == {0: Rating((True, None, None), note="odd")}
         assert "note: odd" in seen(pilot.app)
-        await pilot.press("e", *" y", "escape")
+        await pilot.press("N", *" y", "escape")
         assert stored(path)[0].note == "odd"
-        await pilot.press("e", *"ly", "enter")
+        await pilot.press("N", *"ly", "enter")
         assert stored(path)[0].note == "oddly"
         await pilot.press("u")
         assert stored(path)[0].note == "odd"
@@ -121,22 +121,22 @@ async def test_one_goes_back_and_answers_anew(path: Path) -> None:
         await pilot.press("shift+tab", "y", "y")
         assert stored(path) == {0: rated("nyy")}
         assert screen.reviewing.position == 1
-        await pilot.press("right", "right", "right", "o")
+        await pilot.press("right", "right", "right", ">")
         assert screen.reviewing.position == 1
 
 
 async def test_a_skip_is_taken_away_by_itself_and_by_an_answer(path: Path) -> None:
     async with reviewing(path) as (pilot, screen):
-        await pilot.press("s", "left", "s")
+        await pilot.press("-", "left", "-")
         assert stored(path) == {}
         assert screen.reviewing.position == 0
-        await pilot.press("s", "left", "y")
+        await pilot.press("-", "left", "y")
         assert stored(path) == {0: rated("y--")}
 
 
 async def test_a_rater_goes_on_where_he_was_and_sees_no_one_elses_answers(path: Path) -> None:
     async with reviewing(path) as (pilot, _):
-        await pilot.press(*"yyy", "s", "n", "e", *"secret", "enter")
+        await pilot.press(*"yyy", "-", "n", "N", *"secret", "enter")
     async with reviewing(path, "bert") as (pilot, screen):
         assert (screen.reviewing.position, screen.reviewing.counts) == (0, (0, 0))
         for _ in range(4):
@@ -191,7 +191,7 @@ async def test_hostile_text_and_names_reach_no_terminal(path: Path, size: tuple[
     async with reviewing(path, "[/b]\x1b]52;c;x\x07\u202e", size) as (pilot, screen):
         for _ in screen.reviewing.items:
             assert_harmless(pilot.app)
-            await pilot.press("e", "x", "enter", "right")
+            await pilot.press("N", "x", "enter", "right")
             assert_harmless(pilot.app)
 
 

@@ -25,7 +25,7 @@ from support.terminal import Terminal
 
 RATER = "anna"
 KEYS = 40
-NOTE = ("e", *"odd", "enter")
+NOTE = ("N", *"odd", "enter")
 MOVES = (("left",), ("tab",))
 
 
@@ -73,7 +73,7 @@ def keys_of(study: Study, seed: int) -> list[tuple[str, ...]]:
     """The keys of one session, the same for a seed; undo and redo only where there is something to undo and redo."""
     chance, found, done, undone = random.Random(seed), [], 0, 0
     for _ in range(KEYS):
-        changes = [*((key,) for key in study.answers), ("s",), NOTE]
+        changes = [*((key,) for key in study.answers), ("-",), NOTE]
         kinds = [*changes, *MOVES, *([("u",)] * 2 if done else []), *([("U",)] if undone else [])]
         keys: tuple[str, ...] = chance.choice(kinds)
         if keys in changes:
