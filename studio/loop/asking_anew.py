@@ -18,7 +18,8 @@ from studio.loop.settings import Method
 from studio.loop.stages.asking import StageCancelled, StageContext, send
 from studio.loop.stages.instances import answered, classification_request, decided_instances, instances_request
 from studio.loop.stages.instructions import draw_parents, instruction_request, may_stand, plan_instructions, to_draw_from
-from studio.pool.actions.records import Effect, HandRequest, MoreInstances, Note
+from studio.pool.actions.changes import Effect
+from studio.pool.actions.ledger import HandRequest, MoreInstances, Note
 from studio.pool.instances import DecidedInstance
 from studio.pool.requests import PlannedRequest, StoredCompletion, StoredRequest
 from studio.pool.rounds import RoundRecord

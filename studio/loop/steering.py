@@ -11,7 +11,8 @@ from studio.loop.events import Event
 from studio.loop.filters import BY_HAND, EDITED, rule_reason
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext
-from studio.pool.actions.records import Effect, HandDecision, Note
+from studio.pool.actions.changes import Effect
+from studio.pool.actions.ledger import HandDecision, Note
 from studio.pool.candidates import DecisionRecord
 from studio.pool.pool import Queries
 from studio.pool.studies.comparisons import Comparisons

@@ -28,7 +28,8 @@ from studio.loop.runs import overridden, stored_method
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext
 from studio.loop.tokens import TOKENIZERS
-from studio.pool.actions.records import Effect, HandDecision, Note
+from studio.pool.actions.changes import Effect
+from studio.pool.actions.ledger import HandDecision, Note
 from studio.pool.candidates import RuleDecision
 from studio.pool.pool import Queries
 from studio.pool.tasks import ComparedTask

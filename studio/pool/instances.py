@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +9,13 @@ from typing import Any
 
 from studio.errors import PoolError
 from studio.paths import shown
+from studio.pool.actions.changes import RowChange, from_json
 from studio.pool.core.database import Entity, Row, record_of
 from studio.pool.rounds import advance
 from studio.records import Decider, Stage, Verdict
 from studio.text import storable
 
-_INSTANCE = "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, original FROM instances"
+_INSTANCE = "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by FROM instances"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ class Instances(Entity):
         row = self._database.row(f"{_INSTANCE} WHERE id = ?", (instance_id,))
         if row is None:
             raise PoolError(f"pool {shown(self._database.path)} has no instance {instance_id}")
-        return _instance(row)
+        return self._record(row)
 
     def of_task(self, task_id: int) -> list[InstanceRecord]:
         """Return all instances of a task, rejected ones too, by position."""
-        return [_instance(row) for row in self._database.rows(f"{_INSTANCE} WHERE task_id = ? ORDER BY position", (task_id,))]
+        return [self._record(row) for row in self._database.rows(f"{_INSTANCE} WHERE task_id = ? ORDER BY position", (task_id,))]
 
     def record(self, round_id: int, instances: Sequence[DecidedInstance], next_stage: Stage) -> None:
         """Store instances with their decisions, in their order, after those a task already has."""
@@ -91,7 +91,18 @@ class Instances(Entity):
             database.insert("instances", rows)
             advance(database, round_id, next_stage)
 
+    def _record(self, row: Row) -> InstanceRecord:
+        return record_of(InstanceRecord, row, original=self._original(row) if row["decided_by"] == Decider.HUMAN else None)
 
-def _instance(row: Row) -> InstanceRecord:
-    first = row["original"]
-    return record_of(InstanceRecord, row, original=None if first is None else record_of(OriginalInstance, json.loads(first)))
+    def _original(self, row: Row) -> OriginalInstance:
+        first: dict[str, Any] = {}
+        sql = (
+            "SELECT changes FROM action_targets JOIN actions ON actions.id = action_id"
+            " WHERE target = 'instances' AND target_id = ? ORDER BY action_id"
+        )
+        for (changes,) in self._database.rows(sql, (row["id"],)):
+            for change in from_json(changes):
+                match change:
+                    case RowChange("instances", found, before, after) if found == row["id"] and "decided_by" in after:
+                        first = {**before, **first}
+        return record_of(OriginalInstance, {**dict(row), **first})

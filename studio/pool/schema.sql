@@ -81,7 +81,7 @@ CREATE TABLE hold_outs (
     created_at TEXT NOT NULL
 );
 
--- Rejected instances stay, with the reason.
+-- Rejected instances stay, with the reason. What a person changed, `actions.changes` has as it was before.
 CREATE TABLE instances (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     task_id INTEGER NOT NULL REFERENCES tasks (id),
@@ -92,8 +92,6 @@ CREATE TABLE instances (
     decided_by TEXT NOT NULL CHECK (decided_by IN ('rule', 'human')),
     input TEXT NOT NULL,
     output TEXT NOT NULL,
-    original TEXT                       -- where a person changed it: what the model wrote and the rule decided
-        CHECK (original IS NULL OR json_valid(original)),
     UNIQUE (task_id, position)
 );
 -- Begins with the task: were it the verdict, SQLite would look for one task's instances among all that are accepted.

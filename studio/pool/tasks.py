@@ -16,6 +16,7 @@ from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool.core.database import Database, Entity, chunks, record_of
 from studio.pool.core.search import match_expression
+from studio.pool.instances import Instances
 from studio.pool.rounds import advance
 from studio.records import Decider, Instance, Origin, SeedTask, Stage, Task, TaskState, Verdict
 from studio.text import storable
@@ -282,13 +283,12 @@ class TaskImport:
 
     def _learn(self, task_id: int) -> int:
         """Take down the instances of a task, as they are and as they were before a person changed them; return the next position."""
-        rows = self._database.rows("SELECT position, input, output, original FROM instances WHERE task_id = ?", (task_id,))
-        for _, given, output, original in rows:
-            self._is_new(task_id, Instance(given, output), keep=True)
-            if original is not None:
-                first = json.loads(original)
-                self._is_new(task_id, Instance(first["input"], first["output"]), keep=True)
-        return max((row[0] for row in rows), default=-1) + 1
+        there = Instances(self._database).of_task(task_id)
+        for each in there:
+            self._is_new(task_id, Instance(each.input, each.output), keep=True)
+            if each.original is not None:
+                self._is_new(task_id, Instance(each.original.input, each.original.output), keep=True)
+        return max((each.position for each in there), default=-1) + 1
 
     def _is_new(self, task_id: int, instance: Instance, *, keep: bool) -> bool:
         digest = _digest(json.dumps((task_id, storable(instance.input), storable(instance.output))))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import ExitCode
-from studio.pool.actions.records import Note
+from studio.pool.actions.ledger import Note
 from studio.pool.pool import Pool
 from studio.pool.studies.reviews import Keep, ReviewPlan, Strata
 from studio.pool.tasks import Annotation

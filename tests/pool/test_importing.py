@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.errors import UsageError
-from studio.pool.actions.records import Note
+from studio.pool.actions.ledger import Note
 from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.formats import FORMATS, question
 from studio.pool.exchange.importing import FileReport, ImportOptions, import_files

@@ -10,8 +10,8 @@ import pytest
 from studio.engine.api import Completion, FinishReason
 from studio.errors import UsageError
 from studio.pool.actions.changes import set_row
-from studio.pool.actions.records import HandDecision, HandRequest, MoreInstances, Note
-from studio.pool.instances import DecidedInstance
+from studio.pool.actions.ledger import HandDecision, HandRequest, MoreInstances, Note
+from studio.pool.instances import DecidedInstance, OriginalInstance
 from studio.pool.pool import Pool
 from studio.pool.requests import PlannedRequest
 from studio.records import Decider, Neighbour, Novelty, Stage, Verdict
@@ -98,6 +98,25 @@ def test_each_action_is_turned_and_turned_again(planned: Pool, name: str) -> Non
         assert exported() == after
     assert planned.ledger.redo() is None
     assert_sound(planned.path)
+
+
+def test_what_the_model_wrote_is_told_beside_what_a_person_made_of_it(planned: Pool) -> None:
+    ledger = planned.ledger
+    ledger.change_instance(NOTE, 11, {"output": "Elbe"})
+    ledger.change_instance(NOTE, 11, {"verdict": "rejected", "reason": "by_hand"})
+    changed = planned.instances.get(11)
+    own = OriginalInstance("", "Elbe, Oder, Rhine", Verdict.ACCEPTED, "valid", Decider.RULE)
+    assert (changed.output, changed.verdict, changed.original) == ("Elbe", Verdict.REJECTED, own)
+    ledger.undo()
+    assert planned.instances.get(11).original == own
+    ledger.undo()
+    assert (planned.instances.get(11).original, planned.instances.get(11).output) == (None, own.output)
+    ledger.change_instance(NOTE, 11, {"input": "Germany"})
+    assert planned.instances.get(11).original == own
+    ACTIONS["add instances"](planned)
+    added = planned.instances.of_task(11)[-1]
+    ledger.change_instance(NOTE, added.id, {"output": "Oder."})
+    assert planned.instances.get(added.id).original == OriginalInstance("x", "Oder", Verdict.ACCEPTED, "valid", Decider.RULE)
 
 
 def test_an_undone_decision_is_one_more_entry_that_says_what_the_first_one_said(planned: Pool) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from studio.engine.api import FinishReason
 from studio.errors import PoolError
-from studio.pool import tasks as queries_tasks
+from studio.pool import tasks
 from studio.pool.figures import PoolCounts
 from studio.pool.pool import Pool, Queries
 from studio.pool.requests import PlannedRequest
@@ -45,7 +45,7 @@ def test_task_ids_by_origin_state_and_kind(walked: Pool) -> None:
 
 
 def test_instructions_are_those_of_all_tasks(walked: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries_tasks, "_INSTRUCTIONS_AT_A_TIME", 5)
+    monkeypatch.setattr(tasks, "_INSTRUCTIONS_AT_A_TIME", 5)
     with walked._database.transaction():
         walked._database.execute("UPDATE tasks SET state = 'retired' WHERE id = 3")
         walked._database.execute("UPDATE tasks SET state = 'draft' WHERE id = 12")

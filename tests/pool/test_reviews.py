@@ -10,7 +10,7 @@ import pytest
 
 from studio.errors import PoolError
 from studio.insight.studies.review import draw, open_review
-from studio.pool.actions.records import Note
+from studio.pool.actions.ledger import Note
 from studio.pool.browse import Selection
 from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.pool import Pool, Queries

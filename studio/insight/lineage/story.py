@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from studio.errors import UsageError
-from studio.pool.actions.records import ActionState, ActionStep
+from studio.pool.actions.ledger import ActionState, ActionStep
 from studio.pool.candidates import CandidateRecord, DecisionRecord
 from studio.pool.instances import InstanceRecord
 from studio.pool.pool import Queries

@@ -55,7 +55,7 @@ LIVE = "live"
 
 ROWS: Mapping[str, frozenset[str]] = {
     "tasks": frozenset({"state", "instruction", "is_classification", "compared", "marked"}),
-    "instances": frozenset({"input", "output", "verdict", "reason", "decided_by", "original"}),
+    "instances": frozenset({"input", "output", "verdict", "reason", "decided_by"}),
     "requests": frozenset({"prefix_id", "suffix", "sampling_id", "seed"}),
 }
 """The tables and columns that changes may name; they go into SQL as they are."""
@@ -261,14 +261,28 @@ def _decide_again(database: Database, decision_id: int, action_id: int) -> None:
     )
 
 
-class Journal:
-    """Writes within one transaction. `tasks` are the ids of the tasks whose text or standing may have changed."""
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What came of an action: its words, and the ids of the tasks whose text or standing it may have touched."""
 
-    def __init__(self, database: Database, action_id: int) -> None:
+    words: str
+    tasks: tuple[int, ...] = ()
+
+
+class Journal:
+    """One action in the making: it changes the pool, within one transaction, and keeps what was there before."""
+
+    def __init__(self, database: Database, action_id: int, words: str) -> None:
         self.action_id = action_id
         self.changes: list[Change] = []
-        self.tasks: set[int] = set()
+        self._words = words
+        self._tasks: set[int] = set()
         self._database = database
+
+    @property
+    def effect(self) -> Effect:
+        """What has come of the action so far."""
+        return Effect(self._words, tuple(sorted(self._tasks)))
 
     def row(self, table: str, row_id: int, values: Mapping[str, Any]) -> None:
         """Set some values of a row. A task's state may be `LIVE`."""
@@ -302,5 +316,5 @@ class Journal:
         self._do(AttemptChange(round_id, attempt))
 
     def _do(self, change: Change) -> None:
-        self.tasks |= apply(self._database, change, self.action_id, forward=True)
+        self._tasks |= apply(self._database, change, self.action_id, forward=True)
         self.changes.append(change)

@@ -2,27 +2,91 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
+from studio.engine.api import Completion
 from studio.errors import UsageError
 from studio.pool.actions import changes
-from studio.pool.actions.changes import Change, Journal, insert_attempt
-from studio.pool.actions.records import ActionStep, Effect, HandDecision, HandRequest, MoreInstances, Note
+from studio.pool.actions.changes import Change, Effect, Journal, insert_attempt
 from studio.pool.candidates import novelty_values
 from studio.pool.core.database import Database, Entity
 from studio.pool.core.files import now
 from studio.pool.core.rows import storable_or_none
+from studio.pool.instances import DecidedInstance
 from studio.pool.requests import PlannedRequest, Requests, insert_completions, request_values
 from studio.pool.tasks import Annotation
-from studio.records import Decider, Origin, TaskState, Verdict
+from studio.records import Decider, Novelty, Origin, Stage, TaskState, Verdict
 from studio.text import storable
 
 UNDONE = "undone"
 """The reason code of instances that were asked for by hand and are not, or no longer, wanted."""
+
+
+class ActionState(StrEnum):
+    """Whether an action counts, and whether it can be turned."""
+
+    DONE = "done"
+    UNDONE = "undone"
+    SETTLED = "settled"
+    """Done for good: the run has built upon it."""
+    VOID = "void"
+    """Undone for good: something else was done since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an action is called: a word for programs, and words for people, which hold nobody else's text."""
+
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStep:
+    """One turn of an action: `step` is do, undo or redo, `state` what holds of the action now; `at` is an ISO 8601 time in UTC."""
+
+    action_id: int
+    kind: str
+    words: str
+    state: ActionState
+    step: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandDecision:
+    """What a person decided of a candidate. `text` is None where it is the model's own."""
+
+    verdict: Verdict
+    reason: str
+    novelty: Novelty
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandRequest:
+    """A request that a person asked for, with its answer."""
+
+    stage: Stage
+    planned: PlannedRequest
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class MoreInstances:
+    """Instances that a person asked for. `is_classification` is None where that was known before.
+
+    The instances' `request_id` counts for nothing: theirs is the last of `requests`.
+    """
+
+    task_id: int
+    requests: tuple[HandRequest, ...]
+    instances: tuple[DecidedInstance, ...]
+    is_classification: bool | None = None
 
 
 # A candidate and the task it became, each or both; the request that it came from stands for its prompt and its round.
@@ -50,19 +114,15 @@ class Ledger(Entity):
         with acting(self._database, note) as journal:
             for candidate_id, decision in decisions:
                 self._decide(journal, candidate_id, decision)
-        return _effect(note, journal)
+        return journal.effect
 
     def change_instance(self, note: Note, instance_id: int, values: dict[str, str]) -> Effect:
-        """Set a person's input, output, verdict or reason of an instance; what the model wrote and the rule decided is kept beside it."""
+        """Set a person's input, output, verdict or reason of an instance; the action keeps what the model wrote and the rule decided."""
         with acting(self._database, note) as journal:
             self._require_standing("instances", instance_id)
-            original = self._database.value("SELECT original FROM instances WHERE id = ?", (instance_id,))
-            if original is None:
-                sql = "SELECT input, output, verdict, reason, decided_by FROM instances WHERE id = ?"
-                original = json.dumps(dict(self._database.execute(sql, (instance_id,)).fetchone()), ensure_ascii=False)
             stored = {column: storable(value) for column, value in values.items()}
-            journal.row("instances", instance_id, {**stored, "decided_by": Decider.HUMAN.value, "original": original})
-        return _effect(note, journal)
+            journal.row("instances", instance_id, {**stored, "decided_by": Decider.HUMAN})
+        return journal.effect
 
     def add_instances(self, note: Note, round_id: int, more: MoreInstances) -> Effect:
         """Store requests that a person asked for, under the round at hand, with what came of them."""
@@ -70,7 +130,7 @@ class Ledger(Entity):
             self._require_standing("tasks", more.task_id)
             request_id = [self._insert_request(round_id, request) for request in more.requests][-1]
             if more.is_classification is not None:
-                journal.row("tasks", more.task_id, {"is_classification": int(more.is_classification)})
+                journal.row("tasks", more.task_id, {"is_classification": more.is_classification})
             sql = "SELECT coalesce(max(position) + 1, 0) FROM instances WHERE task_id = ?"
             first = self._database.value(sql, (more.task_id,))
             for position, instance in enumerate(more.instances, first):
@@ -80,21 +140,21 @@ class Ledger(Entity):
                 decided = {"verdict": Verdict.REJECTED, "reason": UNDONE, "decided_by": Decider.RULE}
                 instance_id = self._database.insert_row("instances", {**place, **texts, **decided})
                 journal.row("instances", instance_id, {"verdict": instance.verdict, "reason": instance.reason})
-        return _effect(note, journal)
+        return journal.effect
 
     def set_retired(self, note: Note, task_id: int, *, retired: bool) -> Effect:
         """Retire a task or bring it back. New candidates are compared with it either way."""
         with acting(self._database, note) as journal:
             self._require_standing("tasks", task_id)
-            journal.row("tasks", task_id, {"state": TaskState.RETIRED.value if retired else changes.LIVE})
-        return _effect(note, journal)
+            journal.row("tasks", task_id, {"state": TaskState.RETIRED if retired else changes.LIVE})
+        return journal.effect
 
     def set_marked(self, note: Note, task_id: int, *, marked: bool) -> Effect:
         """Mark a task for review, or take the mark away."""
         with acting(self._database, note) as journal:
             self._require_standing("tasks", task_id)
-            journal.row("tasks", task_id, {"marked": int(marked)})
-        return _effect(note, journal)
+            journal.row("tasks", task_id, {"marked": marked})
+        return journal.effect
 
     def annotate(self, note: Note, task_id: int, annotation: Annotation) -> Effect:
         """Hang tags and a note on a task, in the place of those it has."""
@@ -102,26 +162,26 @@ class Ledger(Entity):
             self._require_standing("tasks", task_id)
             journal.list("task_tags", [task_id], [(storable(tag),) for tag in annotation.tags])
             journal.list("task_notes", [task_id], [(storable(annotation.note),)] if annotation.note else [])
-        return _effect(note, journal)
+        return journal.effect
 
     def rewrite_request(self, note: Note, request_id: int, planned: PlannedRequest) -> Effect:
         """Put another prompt, with its parents, in the place of one that was not sent yet."""
         with acting(self._database, note) as journal:
             journal.row("requests", request_id, request_values(self._database, planned))
             journal.list("request_parents", [request_id], [(parent,) for parent in planned.parents])
-        return _effect(note, journal)
+        return journal.effect
 
     def set_overrides(self, note: Note, round_id: int, overrides: str | None) -> Effect:
         """Set the parameters, canonical JSON by dotted key, that hold for one round; None for the run's own."""
         with acting(self._database, note) as journal:
             journal.parameters(round_id, overrides)
-        return _effect(note, journal)
+        return journal.effect
 
     def supersede(self, note: Note, round_id: int, requests: Sequence[PlannedRequest], overrides: str | None) -> Effect:
         """Send an unfinished round back to its instruction requests, which are `requests` from now on; all it had is kept as superseded."""
         with acting(self._database, note) as journal:
             journal.attempt(round_id, insert_attempt(self._database, round_id, requests, overrides))
-        return _effect(note, journal)
+        return journal.effect
 
     def undo(self) -> Effect | None:
         """Take back the newest action that can be taken back; None when there is none.
@@ -173,7 +233,7 @@ class Ledger(Entity):
         journal.decision(
             candidate_id,
             {
-                "verdict": decision.verdict.value,
+                "verdict": decision.verdict,
                 "reason": decision.reason,
                 **novelty_values(novelty),
                 "edited": storable_or_none(decision.text),
@@ -186,7 +246,7 @@ class Ledger(Entity):
             journal.list("neighbours", [candidate_id], [(each.task_id, each.score) for each in novelty.neighbours])
         elif held == Verdict.ACCEPTED:
             task_id, _ = self._task_of(candidate_id, decision.text)
-            journal.row("tasks", task_id, {"state": TaskState.RETIRED.value, "compared": 0})
+            journal.row("tasks", task_id, {"state": TaskState.RETIRED, "compared": 0})
 
     def _task_of(self, candidate_id: int, text: str | None) -> tuple[int, str]:
         """Return the id of the candidate's task, made as a retired one when there is none, and the text it should have."""
@@ -234,7 +294,7 @@ def acting(database: Database, note: Note, scope: str = "") -> Iterator[Journal]
             " VALUES (?, ?, ?, (SELECT id FROM open_round), (SELECT stage FROM open_round), '[]', 'done') RETURNING id"
         )
         (action_id,) = database.execute(sql, (scope, note.kind, note.words)).fetchone()
-        journal = Journal(database, action_id)
+        journal = Journal(database, action_id, note.words)
         yield journal
         database.execute("UPDATE actions SET changes = ? WHERE id = ?", (changes.to_json(journal.changes), action_id))
         targets = {target for change in journal.changes for target in changes.targets(change)}
@@ -273,10 +333,6 @@ def _next_action(database: Database, scope: str, *, forward: bool) -> tuple[_Act
             return found, passed
         passed.append(last)
     return None, passed
-
-
-def _effect(note: Note, journal: Journal) -> Effect:
-    return Effect(note.words, tuple(sorted(journal.tasks)))
 
 
 def _step(database: Database, action_id: int, step: str) -> None:

@@ -9,8 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from studio.errors import PoolError
 from studio.pool.actions.changes import ListChange
-from studio.pool.actions.ledger import acting, turn
-from studio.pool.actions.records import Note
+from studio.pool.actions.ledger import Note, acting, turn
 from studio.pool.core.database import Entity
 from studio.text import storable
 

@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from studio.insight.studies.review import open_review, resume_reviewing
-from studio.pool.actions.records import Note
+from studio.pool.actions.ledger import Note
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.reviews import BLANK, Rating, ReviewPlan, Reviews
 from studio.tui.study.entry import ReviewApp

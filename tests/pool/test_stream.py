@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from studio.pool import stream as queries_export
 from studio.pool.core.rows import sampling_of
 from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.formats import FORMATS
@@ -65,12 +64,12 @@ def test_what_is_not_active_or_has_no_accepted_instance_stays_out(walked: Pool) 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 500])
 def test_the_size_of_a_chunk_changes_nothing(walked: Pool, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     whole = list(walked.stream.export_tasks(True))
-    monkeypatch.setattr(queries_export, "CHUNK", chunk)
+    monkeypatch.setattr("studio.pool.stream.CHUNK", chunk)
     assert list(walked.stream.export_tasks(True)) == whole
 
 
 def test_a_reader_sees_one_state_while_the_writer_goes_on(walked: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries_export, "CHUNK", 1)
+    monkeypatch.setattr("studio.pool.stream.CHUNK", 1)
     with Queries.open(walked.path) as queries:
         stream = queries.stream.export_tasks(False)
         assert next(stream).id == 11
@@ -84,7 +83,7 @@ def test_a_reader_sees_one_state_while_the_writer_goes_on(walked: Pool, monkeypa
 
 
 def test_the_writer_may_write_between_two_tasks_of_its_own_stream(walked: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries_export, "CHUNK", 1)
+    monkeypatch.setattr("studio.pool.stream.CHUNK", 1)
     stream = walked.stream.export_tasks(False)
     next(stream)
     walk_round(walked)
