@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean, median
 from string import ascii_uppercase
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Group
 from rich.table import Table
@@ -25,15 +25,6 @@ from studio.tuning.scores import AnswerScore, Sheet, cut_to_words, rouge_l, scor
 from studio.tuning.statistics import RESAMPLES, Estimate, estimate, mcnemar_p, permutation_p
 
 SEED = "0"
-
-
-class Named(Protocol):
-    """Whoever has an id and a label."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def label(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +67,9 @@ class PairFigures:
     exact_match: ExactDifference | None
 
 
-def compare(items: Sequence[EvaluationItem], one: tuple[Named, Sheet], two: tuple[Named, Sheet], seed: str) -> PairFigures | None:
+def compare(
+    items: Sequence[EvaluationItem], one: tuple[ContestantFigures, Sheet], two: tuple[ContestantFigures, Sheet], seed: str
+) -> PairFigures | None:
     """Compare two contestants; None when no item has both their answers. Equal arguments give equal figures."""
     (first, our), (second, their) = one, two
     both = [item for item in items if item.position in our.scores and item.position in their.scores]

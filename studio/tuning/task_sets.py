@@ -1,5 +1,6 @@
-"""The tasks that are evaluated on: the seeds a pool holds out, or those of a file; and whether they have been trained on, the check without
-which a figure is worth nothing.
+"""The tasks that are evaluated on: the seeds a pool holds out, or those of a file.
+
+And whether they have been trained on: the check without which a figure is worth nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from studio.errors import PoolError, UsageError
 from studio.insight.overlap.corpus import CorpusTask
@@ -27,10 +28,13 @@ from studio.tuning.job import data_file
 
 HELD_OUT = "held-out seeds"
 _Task = tuple[int | None, str, str, bool, tuple[Instance, ...]]
+"""Its id in a pool, its name, its instruction, whether it is classification, its instances."""
 THRESHOLD = 0.7
 """ROUGE-L F1 from which on two instructions count as one: what the method itself calls too similar."""
 _AT_A_TIME = 256
 """Training texts that are looked up together."""
+Training = Iterable[CorpusTask]
+"""Tasks that a model was or may have been trained on, to be iterated as often as asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +104,6 @@ def _renumbered(items: Sequence[EvaluationItem]) -> tuple[EvaluationItem, ...]:
     """Return the items with positions, and tasks, counted from 0 without gaps."""
     tasks = {number: place for place, number in enumerate(dict.fromkeys(item.task for item in items))}
     return tuple(replace(item, position=place, task=tasks[item.task]) for place, item in enumerate(items))
-
-
-class Training(Protocol):
-    """Tasks that a model was or may have been trained on, to be iterated as often as asked."""
-
-    def __iter__(self) -> Iterator[CorpusTask]: ...
 
 
 @dataclass(frozen=True, slots=True)
