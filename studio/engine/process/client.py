@@ -46,12 +46,8 @@ class ProcessEngine:
         self._plain = False
         self._closed = False
         self._child = ChildProcess(command)
-        self._info = self._load_first()
-
-    @property
-    def info(self) -> EngineInfo:
+        self.info = self._load_first()
         """What is running."""
-        return self._info
 
     @property
     def pid(self) -> int:
@@ -68,9 +64,9 @@ class ProcessEngine:
         for attempt in range(MAX_RESTARTS + 1):
             try:
                 if attempt:
-                    before = self._info.notices
+                    before = self.info.notices
                     self._restart(cancel)
-                    news = [notice for notice in self._info.notices if notice not in before]
+                    news = [notice for notice in self.info.notices if notice not in before]
                     yield Restarted(attempt, "; ".join([reason, *news]))
                     still_open = OpenRequests(len(requests))
                 yield from self._run(requests, still_open, cancel)
@@ -135,7 +131,7 @@ class ProcessEngine:
         self._stale = 0
         self._child.close(keep_log=True)
         self._child = ChildProcess(self._command)
-        self._info = self._load(cancel)
+        self.info = self._load(cancel)
 
     def _run(self, requests: Sequence[Request], still_open: OpenRequests, cancel: CancelToken) -> Iterator[EngineEvent]:
         """Yield the events of one attempt. Raises ChildDied, and ModelError as the engine in the process does."""
