@@ -157,12 +157,6 @@ def clean(text: str, key: str) -> str:
     return display_line(text.replace(key, "(key)") if len(key) > len("none") else text, _MESSAGE_WIDTH)
 
 
-def web_page() -> Failure:
-    """What answers is a web page."""
-    hint = "check port and path of the address: it is the web interface of something; for example http://127.0.0.1:8000/v1"
-    return Failure(Consequence.FAIL, "a web page answers there, not an API", hint)
-
-
 def no_completions(said: str) -> Failure:
     """The server is there, and knows no `/completions`."""
     words = f"this server or model has no completions endpoint{f' ({said})' if said else ''}"
@@ -173,7 +167,8 @@ def _of_answer(answer: Answered, address: Address, key: str) -> Failure:
     status, said = answer.status, clean(answer.said, key)
     cause = (f"status {status}: {said}" if said else f"status {status}") if status >= 300 else said or "an error without words"
     if answer.page and status < 400:
-        return web_page()
+        hint = "check port and path of the address: it is the web interface of something; for example http://127.0.0.1:8000/v1"
+        return Failure(Consequence.FAIL, "a web page answers there, not an API", hint)
     if status == 429:
         return Failure(Consequence.RETRY, cause, "the server limits its clients: lower --parallel", retry_after(answer.headers))
     if status in (401, 403):

@@ -249,13 +249,13 @@ class Reading:
         """Take the token counts of OpenAI's `usage`; llama-server tells what it had cached among its `timings`."""
         usage, timings = value.get("usage"), value.get("timings")
         if isinstance(usage, Mapping):
-            self._prompt_tokens = _number(usage.get("prompt_tokens"))
-            self._completion_tokens = _number(usage.get("completion_tokens"))
+            self._prompt_tokens = whole_number(usage.get("prompt_tokens"))
+            self._completion_tokens = whole_number(usage.get("completion_tokens"))
             details = usage.get("prompt_tokens_details")
             if isinstance(details, Mapping):
-                self._cached_tokens = _number(details.get("cached_tokens"))
+                self._cached_tokens = whole_number(details.get("cached_tokens"))
         if isinstance(timings, Mapping) and not self._cached_tokens:
-            self._cached_tokens = _number(timings.get("cache_n"))
+            self._cached_tokens = whole_number(timings.get("cache_n"))
 
 
 class PromptWatch:
@@ -281,5 +281,8 @@ def _is_first(choice: Any) -> bool:
     return isinstance(choice, Mapping) and choice.get("index") in (0, None)
 
 
-def _number(value: Any) -> int:
-    return int(value) if (isinstance(value, int) or (isinstance(value, float) and value.is_integer())) and value > 0 else 0
+def whole_number(value: Any) -> int:
+    """Return what a server gave as a count; 0 for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        return 0
+    return int(value) if value == value // 1 else 0

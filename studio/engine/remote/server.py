@@ -20,6 +20,7 @@ from studio.engine.remote.errors import (
     given_up,
     no_completions,
 )
+from studio.engine.remote.request import whole_number
 from studio.errors import ModelError, nearest_name
 from studio.records import ModelIdentity
 from studio.text import display_line
@@ -177,18 +178,14 @@ def _unreachable(failure: Failure, address: Address) -> ModelError:
 def _described(address: Address, name: str, card: Card) -> ServedModel:
     meta = card.get("meta")
     meta = meta if isinstance(meta, Mapping) else {}
-    trained = _number(meta.get("n_ctx_train"))
-    context = _number(card.get("max_model_len")) or _number(meta.get("n_ctx")) or trained
+    trained = whole_number(meta.get("n_ctx_train"))
+    context = whole_number(card.get("max_model_len")) or whole_number(meta.get("n_ctx")) or trained
     identity = ModelIdentity(
         name=name,
         sha256=remote_sha256(address, name),
-        parameters=_number(meta.get("n_params")),
+        parameters=whole_number(meta.get("n_params")),
         context_length=trained or context,
-        file_size=_number(meta.get("size")),
+        file_size=whole_number(meta.get("size")),
         path=f"{address.url}#{quote(name, safe='/:@')}",
     )
     return ServedModel(identity, str(card.get("owned_by", "")), context)
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
