@@ -16,39 +16,6 @@ from studio.pool.core.files import now
 from studio.pool.requests import PlannedRequest, insert_requests
 from studio.records import Decider, Stage
 
-
-def insert_attempt(database: Database, round_id: int, requests: Sequence[PlannedRequest], overrides: str | None) -> int:
-    """Store another attempt at a round, with `requests` for its instructions, as superseded; return its id. Within a transaction."""
-    kept: dict[str, Any] = {"stage": Stage.INSTRUCTIONS.value, "overrides": overrides, "tasks": {}}
-    sql = (
-        "INSERT INTO rounds (run_id, number, stage, started_at, finished_at, kept)"
-        " SELECT run_id, number, 'superseded', ?, ?, ? FROM rounds WHERE id = ? RETURNING id"
-    )
-    (attempt,) = database.execute(sql, (now(), now(), json.dumps(kept, ensure_ascii=False), round_id)).fetchone()
-    insert_requests(database, attempt, Stage.INSTRUCTIONS, requests)
-    return int(attempt)
-
-
-def swap_attempts(database: Database, round_id: int, attempt: int) -> set[int]:
-    """Let an unfinished round and a superseded attempt at it change places; return the ids of all their tasks. Within a transaction.
-
-    What was asked for by hand, which has ordinals below 0, stays where it is: it is not part of the round's own walk.
-    """
-    [(stage, overrides)] = database.rows("SELECT stage, overrides FROM rounds WHERE id = ?", (round_id,))
-    coming: Mapping[str, Any] = json.loads(database.value("SELECT kept FROM rounds WHERE id = ? AND stage = 'superseded'", (attempt,)))
-    rows = database.rows("SELECT id, state, compared FROM tasks WHERE round_id = ?", (round_id,))
-    going = {"stage": stage, "overrides": overrides, "tasks": {str(task_id): [state, compared] for task_id, state, compared in rows}}
-    # Places are taken once: the requests of the one wait under a number that no round has, until those of the other have passed.
-    for left, entered in ((round_id, -attempt), (attempt, round_id), (-attempt, attempt)):
-        database.execute("UPDATE requests SET round_id = ? WHERE round_id = ? AND ordinal >= 0", (entered, left))
-    database.execute("UPDATE tasks SET round_id = ?, state = 'retired', compared = 0 WHERE round_id = ?", (attempt, round_id))
-    for task_id, (state, compared) in coming["tasks"].items():
-        database.execute("UPDATE tasks SET round_id = ?, state = ?, compared = ? WHERE id = ?", (round_id, state, compared, int(task_id)))
-    database.execute("UPDATE rounds SET stage = ?, overrides = ? WHERE id = ?", (coming["stage"], coming["overrides"], round_id))
-    database.execute("UPDATE rounds SET kept = ? WHERE id = ?", (json.dumps(going, ensure_ascii=False), attempt))
-    return {int(task_id) for task_id in (*coming["tasks"], *going["tasks"])}
-
-
 _QUESTIONS = ("instruction_valid", "input_appropriate", "output_acceptable")
 LIVE = "live"
 """In changes, the state of a task that is not retired: a draft while its round is unfinished, active else."""
@@ -259,6 +226,38 @@ def _decide_again(database: Database, decision_id: int, action_id: int) -> None:
         f" SELECT candidate_id, {_DECISION}, ?, ? FROM decisions WHERE id = ?",
         (now(), action_id, decision_id),
     )
+
+
+def insert_attempt(database: Database, round_id: int, requests: Sequence[PlannedRequest], overrides: str | None) -> int:
+    """Store another attempt at a round, with `requests` for its instructions, as superseded; return its id. Within a transaction."""
+    kept: dict[str, Any] = {"stage": Stage.INSTRUCTIONS.value, "overrides": overrides, "tasks": {}}
+    sql = (
+        "INSERT INTO rounds (run_id, number, stage, started_at, finished_at, kept)"
+        " SELECT run_id, number, 'superseded', ?, ?, ? FROM rounds WHERE id = ? RETURNING id"
+    )
+    (attempt,) = database.execute(sql, (now(), now(), json.dumps(kept, ensure_ascii=False), round_id)).fetchone()
+    insert_requests(database, attempt, Stage.INSTRUCTIONS, requests)
+    return int(attempt)
+
+
+def swap_attempts(database: Database, round_id: int, attempt: int) -> set[int]:
+    """Let an unfinished round and a superseded attempt at it change places; return the ids of all their tasks. Within a transaction.
+
+    What was asked for by hand, which has ordinals below 0, stays where it is: it is not part of the round's own walk.
+    """
+    [(stage, overrides)] = database.rows("SELECT stage, overrides FROM rounds WHERE id = ?", (round_id,))
+    coming: Mapping[str, Any] = json.loads(database.value("SELECT kept FROM rounds WHERE id = ? AND stage = 'superseded'", (attempt,)))
+    rows = database.rows("SELECT id, state, compared FROM tasks WHERE round_id = ?", (round_id,))
+    going = {"stage": stage, "overrides": overrides, "tasks": {str(task_id): [state, compared] for task_id, state, compared in rows}}
+    # Places are taken once: the requests of the one wait under a number that no round has, until those of the other have passed.
+    for left, entered in ((round_id, -attempt), (attempt, round_id), (-attempt, attempt)):
+        database.execute("UPDATE requests SET round_id = ? WHERE round_id = ? AND ordinal >= 0", (entered, left))
+    database.execute("UPDATE tasks SET round_id = ?, state = 'retired', compared = 0 WHERE round_id = ?", (attempt, round_id))
+    for task_id, (state, compared) in coming["tasks"].items():
+        database.execute("UPDATE tasks SET round_id = ?, state = ?, compared = ? WHERE id = ?", (round_id, state, compared, int(task_id)))
+    database.execute("UPDATE rounds SET stage = ?, overrides = ? WHERE id = ?", (coming["stage"], coming["overrides"], round_id))
+    database.execute("UPDATE rounds SET kept = ? WHERE id = ?", (json.dumps(going, ensure_ascii=False), attempt))
+    return {int(task_id) for task_id in (*coming["tasks"], *going["tasks"])}
 
 
 @dataclass(frozen=True, slots=True)
