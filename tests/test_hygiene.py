@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -59,15 +61,37 @@ def test_diversity_needs_no_parser_until_one_is_loaded() -> None:
     assert importing == [STUDIO / "insight" / "diversity" / "parser.py"]
 
 
+def name_of(source: Path) -> str:
+    """A file's module, without the leading `studio.`."""
+    return ".".join(source.relative_to(STUDIO).with_suffix("").parts).removesuffix(".__init__")
+
+
+KNOWN = {name_of(source) for source in SOURCES}
+
+
 def modules_of(source: Path) -> set[str]:
     """The studio's modules that a file imports anywhere, without the leading `studio.`."""
     found = set()
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         found |= {name.removeprefix("studio.") for name in names if name.startswith("studio.")}
-    return found
+    return found & KNOWN
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """Imports for the type checker and those within functions count as well."""
+    imports = {name_of(source): modules_of(source) - {name_of(source)} for source in SOURCES}
+    try:
+        tuple(TopologicalSorter(imports).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+def test_a_folder_has_no_more_modules_than_one_can_overlook() -> None:
+    modules = Counter(source.parent for source in SOURCES if source.name != "__init__.py")
+    assert not {folder: count for folder, count in modules.items() if count > 20}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -62,8 +62,9 @@ def finetune_command(pool: Path, as_json: bool, **options: Any) -> None:
 
     from studio.engine.api import CancelToken
     from studio.headless import cancelled_by_signals
+    from studio.tuning.data import training_settings
     from studio.tuning.finetune import TrainingProgress, check, finetune
-    from studio.tuning.job import Ended, Finished, training_settings
+    from studio.tuning.job import Ended, Finished
 
     place = {key: options.pop(key) for key in ("model", "weights", "name", "output", "threads")}
     settings = training_settings({key: value for key, value in options.items() if value is not None})

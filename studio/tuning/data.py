@@ -11,7 +11,9 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from studio.config import validated
 from studio.errors import PoolError, UsageError, nearest_name
 from studio.pool.exchange.export import Split, encode_line, plan_split
 from studio.pool.exchange.formats import Record
@@ -21,7 +23,7 @@ from studio.pool.studies.judges import digest_of
 from studio.pool.studies.trainings import Side, TrainingItem
 from studio.records import Instance, Origin
 from studio.tuning.job import TrainingSettings
-from studio.tuning.prompt_format import ALPACA, CHAT, PLAIN, PromptFormat, chat_format
+from studio.tuning.prompt_format import ALPACA, AUTO, CHAT, PLAIN, PromptFormat, chat_format
 
 WITH_INPUT = (
     "{instruction}\nInput: {input}\nOutput:",
@@ -114,6 +116,14 @@ def check_format(name: str) -> None:
     """Raise UsageError with the nearest name unless there is a format called `name`."""
     if name not in FORMATS:
         raise UsageError(f"unknown prompt format {name!r}", nearest_name(name, FORMATS))
+
+
+def training_settings(values: Mapping[str, Any]) -> TrainingSettings:
+    """Return the settings with `values` in their places. Raises UsageError for an unknown format or a value that does not fit."""
+    settings = validated(TrainingSettings, values, "setting")
+    if settings.format != AUTO:
+        check_format(settings.format)
+    return settings
 
 
 def write(name: str, instruction: str, instance: Instance, key: str, around: Around | None = None) -> Written:

@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
 
-from studio.config import validated
 from studio.loop.settings import Parameters
 from studio.pool.studies.trainings import LossPoint, Side
 from studio.tuning.prompt_format import AUTO
@@ -43,16 +42,6 @@ class TrainingSettings(Parameters):
     patience: int = Field(3, ge=1, le=1000, description="validations without a better loss before it stops")
     precision: Precision = Field("auto", description="of the frozen weights; auto is bfloat16 on a GPU and float32 elsewhere")
     device: Device = Field("auto", description="where it runs; auto is a GPU that PyTorch sees, else the CPU")
-
-
-def training_settings(values: Mapping[str, Any]) -> TrainingSettings:
-    """Return the settings with `values` in their places. Raises UsageError for an unknown format or a value that does not fit."""
-    from studio.tuning.data import check_format
-
-    settings = validated(TrainingSettings, values, "setting")
-    if settings.format != AUTO:
-        check_format(settings.format)
-    return settings
 
 
 ADAPTER = "adapter.gguf"

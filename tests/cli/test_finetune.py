@@ -19,8 +19,9 @@ from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import Side, TrainingState
 from studio.tuning import finetune as tuning
 from studio.tuning import training, worker
+from studio.tuning.data import training_settings
 from studio.tuning.finetune import check, finetune
-from studio.tuning.job import Ended, Event, Finished, Opened, Resumed, Step, Waiting, training_settings
+from studio.tuning.job import Ended, Event, Finished, Opened, Resumed, Step, Waiting
 from studio.tuning.training import Asked
 from support import warm
 from support.command import STUDIO, assert_fails, clean_environment, studio

@@ -11,8 +11,8 @@ from studio.engine.gguf import read_gguf
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import Side
 from studio.records import Instance, SeedTask
-from studio.tuning.data import collect
-from studio.tuning.job import Event, Job, TrainingSettings, data_file, training_settings
+from studio.tuning.data import collect, training_settings
+from studio.tuning.job import Event, Job, TrainingSettings, data_file
 from studio.tuning.plan import prepare
 from studio.tuning.prompt_format import chat_texts
 from studio.tuning.trainer import Trainer
