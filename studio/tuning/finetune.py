@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from studio import __version__
 from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
-from studio.engine.catalog import find_model, identify
+from studio.engine.catalog import file_sha256, find_model, identify
 from studio.engine.gguf import Gguf
 from studio.engine.llama.setup import gigabytes
 from studio.engine.model_file import read_model
@@ -157,8 +156,7 @@ class _Session:
         assert self._recorder is not None and self._ended is not None
         adapter = self._folder / ADAPTER
         check_adapter(adapter, self._asked.base)
-        with adapter.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = file_sha256(adapter)
         self._describe("finished", adapter_sha256=sha256, ended=self._ended.reason, step=self._ended.step)
         said = False
         while busy := self._recorder.finish(self._ended.reason, place_in_pool(self._asked.pool, adapter), sha256):
