@@ -143,9 +143,9 @@ def _equalities(wanted: Selection, tasks: bool) -> list[tuple[str, Any]]:
         return [("verdicts.reason = ?", wanted.reason)] if wanted.reason else []
     asked: list[tuple[str, Any]] = []
     if wanted.origin is not None:
-        asked.append(("tasks.origin = ?", wanted.origin.value))
+        asked.append(("tasks.origin = ?", wanted.origin))
     if wanted.state is not None:
-        asked.append(("tasks.state = ?", wanted.state.value))
+        asked.append(("tasks.state = ?", wanted.state))
     if wanted.is_classification is not None:
         asked.append(("tasks.is_classification = ?", int(wanted.is_classification)))
     if wanted.marked:

@@ -237,13 +237,13 @@ class TaskImport:
             " WHERE compared AND id > ? ORDER BY id LIMIT ?"
         )
         last = 0
-        while rows := database.rows(sql, (origin.value, last, _CHUNK)):
+        while rows := database.rows(sql, (origin, last, _CHUNK)):
             database.connection.executemany(
                 "INSERT INTO temp.import_tasks VALUES (?, ?, ?, NULL)"
                 " ON CONFLICT DO UPDATE SET task_id = excluded.task_id, open = excluded.open WHERE excluded.open > open",
                 [(_digest(" ".join(text.split())), task_id, is_open) for text, task_id, is_open in rows],
             )
-            last = rows[-1][1]
+            last = rows[-1]["id"]
 
     def add(self, task: SeedTask) -> Added:
         """Bring one task, and return what became of it."""
@@ -263,17 +263,20 @@ class TaskImport:
         new = [each for each in dict.fromkeys(task.instances) if self._is_new(task_id, each, keep=bool(is_open))]
         if not is_open:
             return Added(refused=len(new))
-        self._database.insert("instances", _instance_rows(task_id, new, positions))
+        for row in _instance_rows(task_id, new, positions):
+            # One by one: they are few, and setting up an insertion of many costs more than they do.
+            self._database.insert_row("instances", row)
         self._database.execute("UPDATE temp.import_tasks SET positions = ? WHERE digest = ?", (positions + len(new), digest))
         if task.is_classification is not None:
             sql = "UPDATE tasks SET is_classification = ? WHERE id = ? AND is_classification IS NULL"
-            self._database.execute(sql, (int(task.is_classification), task_id))
+            self._database.execute(sql, (task.is_classification, task_id))
         return Added(joined=len(new))
 
     def flush(self) -> None:
         """Write the tasks that wait for others to be written with."""
-        _insert_numbered(self._database, self._waiting, self._origin)
-        self._waiting.clear()
+        if self._waiting:
+            _insert_numbered(self._database, self._waiting, self._origin)
+            self._waiting.clear()
 
     def finish(self) -> None:
         """Write all that waits, and leave nothing but the tasks."""
