@@ -85,17 +85,17 @@ def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[
 
 def regenerate(context: StageContext) -> Effect:
     """Ask the round's prompts once more, with new seeds."""
-    reader = context.pool
-    current = reader.rounds.unfinished()
+    pool = context.pool
+    current = pool.rounds.unfinished()
     if current is None or STAGES.index(current.stage) <= STAGES.index(Stage.INSTRUCTIONS):
         raise UsageError("no round has completions that could be drawn anew", "play the stage `instructions` first")
-    action = reader.ledger.next_action_id()
+    action = pool.ledger.next_action_id()
     requests = [
         replace(planned, seed=engine_seed(context.seed, current.number, Stage.INSTRUCTIONS, ordinal, action))
         for ordinal, planned in enumerate(_replanned(context.for_round(current), current, redraw=False))
     ]
     note = Note("regenerate", f"asked for round {current.number} once more")
-    return context.pool.ledger.supersede(note, current.id, requests, _json(reader.rounds.overrides(current.id)))
+    return pool.ledger.supersede(note, current.id, requests, _json(pool.rounds.overrides(current.id)))
 
 
 def _replanned(context: StageContext, current: RoundRecord, *, redraw: bool) -> list[PlannedRequest]:

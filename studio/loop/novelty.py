@@ -27,11 +27,15 @@ from studio.loop.tokens import Encoded, Tokenizer, Vocabulary, joined_tokens
 from studio.records import Neighbour, Novelty
 
 
+def _numbers(a: Sequence[str], b: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Return two token lists as numbers, the same number for the same token."""
+    ids: dict[str, int] = {}
+    return [ids.setdefault(token, len(ids)) for token in a], [ids.setdefault(token, len(ids)) for token in b]
+
+
 def lcs_length(a: Sequence[str], b: Sequence[str]) -> int:
     """Return the length, in tokens, of the longest common subsequence of two token lists."""
-    ids: dict[str, int] = {}
-    left, right = ([ids.setdefault(token, len(ids)) for token in tokens] for tokens in (a, b))
-    return int(LCSseq.similarity(left, right))
+    return int(LCSseq.similarity(*_numbers(a, b)))
 
 
 def f1(lcs: int, m: int, n: int) -> float:
@@ -240,12 +244,9 @@ class Alignment:
 
 def lcs_pairs(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
     """Return one longest common subsequence of two token lists as pairs of positions, ascending in both."""
-    ids: dict[str, int] = {}
-    left, right = ([ids.setdefault(token, len(ids)) for token in tokens] for tokens in (a, b))
-    blocks = LCSseq.opcodes(left, right)
     return [
         (block.src_start + step, block.dest_start + step)
-        for block in blocks
+        for block in LCSseq.opcodes(*_numbers(a, b))
         if block.tag == "equal"
         for step in range(block.src_end - block.src_start)
     ]
@@ -255,9 +256,7 @@ def align(first: str, second: str, tokenizer: Tokenizer) -> Alignment:
     """Compare two texts as the novelty index does, and say where in them the common tokens stand."""
     a, b = tokenizer(first), tokenizer(second)
     if max(len(a), len(b)) > MOST_TOKENS:
-        ids: dict[str, int] = {}
-        left, right = ([ids.setdefault(token, len(ids)) for token in tokens] for tokens in (a, b))
-        common = int(LCSseq.similarity(left, right))
+        common = lcs_length(a, b)
         return Alignment(common, len(a), len(b), f1(common, len(a), len(b)), (), ())
     pairs = lcs_pairs(a, b)
     places, others = token_spans(first, a, tokenizer), token_spans(second, b, tokenizer)

@@ -104,11 +104,11 @@ class Session:
             current = standing
 
     def _reached(self, goal: Goal, played: int) -> StopReason | None:
-        reader = self._context.pool
-        unfinished = reader.rounds.unfinished() is not None
+        pool = self._context.pool
+        unfinished = pool.rounds.unfinished() is not None
         if self.cancel.cancelled:
             return StopReason.CANCELLED
-        if not unfinished and goal.target is not None and reader.figures.generated() >= goal.target:
+        if not unfinished and goal.target is not None and pool.figures.generated() >= goal.target:
             return StopReason.TARGET
         if goal.rounds is not None and played >= goal.rounds:
             return StopReason.ROUNDS

@@ -199,16 +199,9 @@ class Steering:
 
     def score(self, text: str, candidate_id: int | None = None) -> Novelty:
         """Compare a text with the index as a candidate would be, recording nothing; `candidate_id` leaves out that candidate's own task."""
-        index = self._context.index
         task_id = self.reader.candidates.get(candidate_id).task_id if candidate_id is not None else None
-        own = [task for task in self.reader.tasks.compared([task_id]) if task.compared] if task_id is not None else []
-        for task in own:
-            index.remove(task.id)
-        try:
-            return index.batch([text]).novelty(0)
-        finally:
-            for task in own:
-                index.put(task.id, task.instruction, is_seed=task.is_seed)
+        with self._context.index_without([] if task_id is None else [task_id]):
+            return self._context.index.batch([text]).novelty(0)
 
     def method_of(self, candidate_id: int) -> Method:
         """The method whose rule holds for a candidate: that of its round while it is open, else the run's."""

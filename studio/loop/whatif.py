@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -32,7 +32,6 @@ from studio.pool.actions.changes import Effect
 from studio.pool.actions.ledger import HandDecision, Note
 from studio.pool.candidates import RuleDecision
 from studio.pool.pool import Queries
-from studio.pool.tasks import ComparedTask
 from studio.records import Novelty, Verdict
 
 PARSER_REASONS = ("truncated", "thinking", "preamble", "unmarked", "malformed_item")
@@ -309,7 +308,8 @@ def _decisions(context: StageContext, flips: Sequence[Flip]) -> Decisions:
     known = [flip for flip in flips if flip.accepted and flip.task_id is not None]
     new = [flip for flip in flips if flip.accepted and flip.task_id is None]
     next_id = context.pool.tasks.next_id()
-    with _borrowed(context, [flip.task_id for flip in flips if flip.task_id is not None]) as (index, added):
+    index = context.index
+    with context.index_without([flip.task_id for flip in flips if flip.task_id is not None]) as added:
         decisions: Decisions = []
         for flip in known:
             assert flip.task_id is not None
@@ -334,20 +334,3 @@ def _decisions(context: StageContext, flips: Sequence[Flip]) -> Decisions:
 
 def _joining(flip: Flip, novelty: Novelty) -> tuple[int, HandDecision]:
     return flip.candidate_id, HandDecision(Verdict.ACCEPTED, OTHER_RULES, novelty)
-
-
-@contextmanager
-def _borrowed(context: StageContext, without: Sequence[int]) -> Iterator[tuple[NoveltyIndex, list[int]]]:
-    """The index without the tasks `without`; what is noted in the list is taken out of it again, and they come back."""
-    index = context.index
-    held: list[ComparedTask] = [task for task in context.pool.tasks.compared(without) if task.compared]
-    added: list[int] = []
-    try:
-        for task in held:
-            index.remove(task.id)
-        yield index, added
-    finally:
-        for task_id in added:
-            index.remove(task_id)
-        for task in held:
-            index.put(task.id, task.instruction, is_seed=task.is_seed)

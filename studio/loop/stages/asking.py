@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from studio.engine.api import (
     CancelToken,
@@ -15,7 +17,6 @@ from studio.engine.api import (
     Request,
     Restarted,
     Retried,
-    SamplingParams,
     TextPiece,
 )
 from studio.engine.api import Noted as EngineNoted
@@ -26,6 +27,7 @@ from studio.loop.prompts import Template
 from studio.loop.runs import overridden
 from studio.loop.sampling import engine_seed
 from studio.loop.settings import Decoding, Method
+from studio.loop.thoughts import Answer, answer_of
 from studio.pool.pool import Pool
 from studio.pool.requests import PlannedRequest, StoredRequest
 from studio.pool.rounds import RoundRecord
@@ -66,12 +68,36 @@ class StageContext:
             self.said.add(text)
             yield Noted(text)
 
-    def planned(self, place: tuple[RoundRecord, Stage, int], template: str, filling: str, decoding: Decoding) -> PlannedRequest:
-        """A request of the stage at `place` (round, stage, ordinal): `template` filled with `filling`, with its own seed."""
+    @contextmanager
+    def index_without(self, task_ids: Sequence[int]) -> Iterator[list[int]]:
+        """Within the block the index lacks these tasks; afterwards they are back, and those noted in the list are out of it again."""
+        held = [task for task in self.pool.tasks.compared(task_ids) if task.compared]
+        added: list[int] = []
+        try:
+            for task in held:
+                self.index.remove(task.id)
+            yield added
+        finally:
+            for task_id in added:
+                self.index.remove(task_id)
+            for task in held:
+                self.index.put(task.id, task.instruction, is_seed=task.is_seed)
+
+    def answer(self, completion: Completion) -> Answer:
+        """What a completion is parsed from."""
+        return answer_of(completion, keep_thoughts=self.method.keep_thoughts)
+
+    def planned(
+        self, place: tuple[RoundRecord, Stage, int], template: str, filling: str, decoding: Decoding, **engine: Any
+    ) -> PlannedRequest:
+        """A request of the stage at `place` (round, stage, ordinal): `template` filled with `filling`, with its own seed.
+
+        `engine` are parameters that no decoding has.
+        """
         current, stage, ordinal = place
         parsed = self.templates[template]
-        params: SamplingParams = decoding.params()
-        params = replace(params, stop=tuple(map(self.method.filled, params.stop)))
+        params = decoding.params()
+        params = replace(params, stop=tuple(map(self.method.filled, params.stop)), **engine)
         return PlannedRequest(parsed.prefix, parsed.suffix(filling), params, engine_seed(self.seed, current.number, stage, ordinal))
 
 
@@ -81,14 +107,14 @@ def plan_for_drafts(context: StageContext, current: RoundRecord, stage: Stage, p
     Where an earlier attempt at the stage has stored them already, a person may have added drafts since, or changed their text or the
     parameters: requests are added and, where they were not answered yet, brought up to date.
     """
-    reader = context.pool
-    drafts = reader.tasks.drafts(current.id)
-    stored = reader.requests.planned(current.id, stage)
+    pool = context.pool
+    drafts = pool.tasks.drafts(current.id)
+    stored = pool.requests.planned(current.id, stage)
     if not stored:
         requests = [planned(ordinal, draft) for ordinal, draft in enumerate(drafts)]
-        context.pool.requests.plan(current.id, stage, requests, None)
+        pool.requests.plan(current.id, stage, requests, None)
         return
-    answered = {each.request_id for each in reader.requests.completions(current.id, stage)}
+    answered = {each.request_id for each in pool.requests.completions(current.id, stage)}
     known = {request.task_id: request for request in stored}
     changed: list[tuple[int, PlannedRequest]] = []
     more: list[PlannedRequest] = []
@@ -101,7 +127,7 @@ def plan_for_drafts(context: StageContext, current: RoundRecord, stage: Stage, p
             if (fresh.prefix, fresh.suffix, fresh.params) != (request.prefix, request.suffix, request.params):
                 changed.append((request.id, fresh))
     if changed or more:
-        context.pool.requests.replan(current.id, stage, changed, more)
+        pool.requests.replan(current.id, stage, changed, more)
 
 
 _NO_ANSWER = (FinishReason.CANCELLED, FinishReason.REFUSED)
@@ -175,11 +201,11 @@ def _require_answers(context: StageContext, current: RoundRecord, stage: Stage, 
 
 
 def _open_requests(context: StageContext, current: RoundRecord, stage: Stage) -> list[StoredRequest]:
-    reader = context.pool
-    answered = {each.request_id for each in reader.requests.completions(current.id, stage)}
-    drafts = {draft.task.id for draft in reader.tasks.drafts(current.id)}
+    pool = context.pool
+    answered = {each.request_id for each in pool.requests.completions(current.id, stage)}
+    drafts = {draft.task.id for draft in pool.tasks.drafts(current.id)}
     return [
         each
-        for each in reader.requests.planned(current.id, stage)
+        for each in pool.requests.planned(current.id, stage)
         if each.id not in answered and (each.task_id is None or each.task_id in drafts)
     ]

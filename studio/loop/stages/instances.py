@@ -14,18 +14,24 @@ from studio.loop.filters import UNPARSED, decide_instances
 from studio.loop.parsing import CHOICES, parse_classification, parse_input_first, parse_output_first
 from studio.loop.sampling import generator
 from studio.loop.stages.asking import StageContext, complete, plan_for_drafts
-from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, answer_of
+from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer
 from studio.pool.instances import DecidedInstance
 from studio.pool.requests import PlannedRequest, StoredCompletion
 from studio.pool.rounds import RoundRecord
 from studio.pool.tasks import DraftTask
 from studio.records import Instance, Stage, Task
 
+NO_INSTANCES = (
+    "most completions about the new tasks have none of the marks of inputs and outputs (Output:, Class label:), so that no instance is "
+    "found in them; the form is the trouble: try a base model, or prompts of your own with the same marks"
+)
+_FEW = 3
+
 
 def classify(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Classify the round's drafts. Alpaca's variant has no such stage: nothing is asked and no task counts as classification."""
-    reader = context.pool
-    unanswered = {draft.task.id for draft in reader.tasks.drafts(current.id) if draft.task.is_classification is None}
+    pool = context.pool
+    unanswered = {draft.task.id for draft in pool.tasks.drafts(current.id) if draft.task.is_classification is None}
     if context.method.variant == "alpaca":
         answers = [(task_id, False) for task_id in sorted(unanswered)]
     else:
@@ -35,7 +41,7 @@ def classify(context: StageContext, current: RoundRecord) -> Iterator[Event]:
         yield from complete(context, current, Stage.CLASSIFY)
         answers = [
             (stored.task_id, answered(context, stored.completion))
-            for stored in reader.requests.completions(current.id, Stage.CLASSIFY)
+            for stored in pool.requests.completions(current.id, Stage.CLASSIFY)
             if stored.task_id in unanswered
         ]
     for task_id, is_classification in answers:
@@ -45,40 +51,32 @@ def classify(context: StageContext, current: RoundRecord) -> Iterator[Event]:
 
 def answered(context: StageContext, completion: Completion) -> bool:
     """What a completion says: whether the task is a classification task."""
-    answer = answer_of(completion, keep_thoughts=context.method.keep_thoughts)
-    return parse_classification(answer.text, tolerant=context.method.tolerant)
+    return parse_classification(context.answer(completion).text, tolerant=context.method.tolerant)
 
 
 def classification_request(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
     """The request that asks whether `task` is a classification task."""
     choices = CHOICES if context.method.classify_from_logits else ()
     place = (current, Stage.CLASSIFY, ordinal)
-    planned = context.planned(place, "classification", task.instruction.strip(), context.method.sampling.classification)
-    return replace(planned, params=replace(planned.params, choices=choices), task_id=task.id)
-
-
-NO_INSTANCES = (
-    "most completions about the new tasks have none of the marks of inputs and outputs (Output:, Class label:), so that no instance is "
-    "found in them; the form is the trouble: try a base model, or prompts of your own with the same marks"
-)
-_FEW = 3
+    decoding = context.method.sampling.classification
+    return replace(context.planned(place, "classification", task.instruction.strip(), decoding, choices=choices), task_id=task.id)
 
 
 def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Write and decide the instances of the round's drafts. A task left with none stays in the pool but not in the data."""
-    reader = context.pool
-    drafts = reader.tasks.drafts(current.id)
+    pool = context.pool
+    drafts = pool.tasks.drafts(current.id)
     if any(draft.task.is_classification is None for draft in drafts):
         # A person accepted some of them after their round was classified.
         yield from classify(context, current)
-        drafts = reader.tasks.drafts(current.id)
+        drafts = pool.tasks.drafts(current.id)
     if context.method.variant == "alpaca":
         decided = [each for ordinal, draft in enumerate(drafts) for each in _of_triple(context, current, ordinal, draft)]
     else:
         plan_for_drafts(context, current, Stage.INSTANCES, lambda ordinal, draft: instances_request(context, current, ordinal, draft.task))
         yield from complete(context, current, Stage.INSTANCES)
-        completions = reader.requests.completions(current.id, Stage.INSTANCES)
-        if any(answer_of(each.completion, keep_thoughts=context.method.keep_thoughts).thought for each in completions):
+        completions = pool.requests.completions(current.id, Stage.INSTANCES)
+        if any(context.answer(each.completion).thought for each in completions):
             yield from context.note(MODEL_THINKS)
         labels_first = {draft.task.id: bool(draft.task.is_classification) for draft in drafts}
         decided = [
@@ -91,16 +89,16 @@ def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Eve
         yield from context.note(NO_INSTANCES)
     for each in decided:
         yield InstanceDecided(each.task_id, Instance(each.input, each.output), each.verdict, each.reason)
-    context.pool.instances.record(current.id, decided, Stage.COMMIT)
+    pool.instances.record(current.id, decided, Stage.COMMIT)
 
 
 def instances_request(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
     """The request that asks for instances of `task`."""
     sampling = context.method.sampling
     template, decoding = ("output_first", sampling.output_first) if task.is_classification else ("input_first", sampling.input_first)
-    planned = context.planned((current, Stage.INSTANCES, ordinal), template, task.instruction.strip(), decoding)
-    stop_on_repeat: RepeatRule = "text" if context.method.early_stop else ""
-    return replace(planned, params=replace(planned.params, stop_on_repeat=stop_on_repeat), task_id=task.id)
+    rule: RepeatRule = "text" if context.method.early_stop else ""
+    place = (current, Stage.INSTANCES, ordinal)
+    return replace(context.planned(place, template, task.instruction.strip(), decoding, stop_on_repeat=rule), task_id=task.id)
 
 
 def decided_instances(
@@ -108,8 +106,7 @@ def decided_instances(
 ) -> list[DecidedInstance]:
     """Parse a completion about a task, asked for at `place` (round, ordinal), and decide the instances in it."""
     assert stored.task_id is not None
-    method = context.method
-    answer = answer_of(stored.completion, keep_thoughts=method.keep_thoughts)
+    method, answer = context.method, context.answer(stored.completion)
     if label_first:
         parsed = parse_output_first(answer.text, tolerant=method.tolerant)
     else:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from studio.engine.api import RepeatRule
 from studio.loop.events import CandidateDecided, Event
@@ -17,11 +17,16 @@ from studio.loop.prompts import numbered, numbered_triples
 from studio.loop.sampling import generator, in_context_tasks
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
-from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, answer_of, first_mark
+from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.pool.candidates import DecidedCandidate
-from studio.pool.requests import PlannedRequest
+from studio.pool.requests import PlannedRequest, StoredCompletion
 from studio.pool.rounds import RoundRecord
 from studio.records import Origin, Stage, Task, TaskState, Verdict
+
+OTHER_FORM = (
+    "the model numbers its lists in another form than this profile knows, so that a whole list counts as one item; "
+    "--profile studio, or --set tolerant=true, tells the items apart"
+)
 
 
 def sample(context: StageContext, current: RoundRecord) -> Iterator[Event]:
@@ -50,11 +55,11 @@ def to_draw_from(context: StageContext) -> tuple[array[int], array[int]]:
     With `classification_only` these are the tasks known to be classification. Tasks of which it is unknown, as imports often are, are
     drawn as well where those do not fill a prompt.
     """
-    method, reader = context.method, context.pool
+    method, pool = context.method, context.pool
 
     def drawn_from(*, only: bool, unknown: bool = False) -> tuple[array[int], array[int]]:
         seeds, others, imported = (
-            reader.tasks.ids(
+            pool.tasks.ids(
                 origin=origin,
                 classification_only=only,
                 classification_unknown=unknown,
@@ -89,15 +94,9 @@ def instruction_request(context: StageContext, current: RoundRecord, ordinal: in
         template = "instructions_classification" if method.classification_only else "instructions"
         filling = numbered([task.instruction for task in tasks])
     place = (current, Stage.INSTRUCTIONS, ordinal)
-    planned = context.planned(place, template, filling, method.sampling.instructions)
-    return replace(planned, params=replace(planned.params, stop_on_repeat=_repeat_rule(method)), parents=parents)
-
-
-def _repeat_rule(method: Method) -> RepeatRule:
-    """Whole tasks hold outputs, which may repeat lines for good reason."""
-    if not method.early_stop:
-        return ""
-    return "text" if method.variant == "alpaca" else "items"
+    # Whole tasks hold outputs, which may repeat lines for good reason.
+    rule: RepeatRule = "" if not method.early_stop else "text" if method.variant == "alpaca" else "items"
+    return replace(context.planned(place, template, filling, method.sampling.instructions, stop_on_repeat=rule), parents=parents)
 
 
 def write_instructions(context: StageContext, current: RoundRecord) -> Iterator[Event]:
@@ -105,38 +104,24 @@ def write_instructions(context: StageContext, current: RoundRecord) -> Iterator[
     yield from complete(context, current, Stage.INSTRUCTIONS, Stage.FILTER)
 
 
-OTHER_FORM = (
-    "the model numbers its lists in another form than this profile knows, so that a whole list counts as one item; "
-    "--profile studio, or --set tolerant=true, tells the items apart"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    request_id: int
-    request_ordinal: int
-    ordinal: int
-    parsed: ParsedCandidate
-
-
 def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Decide all candidates of the round, in the order of the requests; an accepted one counts for those after it at once."""
-    reader = context.pool
-    first = {request.id: len(request.parents) + 1 for request in reader.requests.planned(current.id, Stage.INSTRUCTIONS)}
-    candidates: list[_Candidate] = []
-    for stored in reader.requests.completions(current.id, Stage.INSTRUCTIONS):
-        answer = answer_of(stored.completion, keep_thoughts=context.method.keep_thoughts)
+    pool = context.pool
+    first = {request.id: len(request.parents) + 1 for request in pool.requests.planned(current.id, Stage.INSTRUCTIONS)}
+    candidates: list[tuple[StoredCompletion, int, ParsedCandidate]] = []
+    for stored in pool.requests.completions(current.id, Stage.INSTRUCTIONS):
+        answer = context.answer(stored.completion)
         if answer.thought:
             yield from context.note(MODEL_THINKS)
         number = first[stored.request_id]
         parsed = parse_candidates(context.method, answer, number)
         if len(parsed) == 1 and _in_another_form(context.method, answer, number):
             yield from context.note(OTHER_FORM)
-        candidates += [_Candidate(stored.request_id, stored.ordinal, ordinal, each) for ordinal, each in enumerate(parsed)]
+        candidates += [(stored, ordinal, each) for ordinal, each in enumerate(parsed)]
     decided: list[DecidedCandidate] = []
     try:
         yield from _decide_candidates(context, candidates, decided)
-        context.pool.candidates.record(current.id, decided, Stage.CLASSIFY)
+        pool.candidates.record(current.id, decided, Stage.CLASSIFY)
     except BaseException:
         # Nothing of the stage is stored: it is done again, and no candidate may be compared with itself then.
         for each in decided:
@@ -145,25 +130,25 @@ def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[E
         raise
 
 
-def _decide_candidates(context: StageContext, candidates: Sequence[_Candidate], decided: list[DecidedCandidate]) -> Iterator[Event]:
-    batch = context.index.batch([candidate.parsed.text for candidate in candidates])
+def _decide_candidates(
+    context: StageContext, candidates: Sequence[tuple[StoredCompletion, int, ParsedCandidate]], decided: list[DecidedCandidate]
+) -> Iterator[Event]:
+    """Decide candidates, each with the completion it stands in and its place there, and append them to `decided`."""
+    batch = context.index.batch([parsed.text for _, _, parsed in candidates])
     next_id = context.pool.tasks.next_id()
-    for position, candidate in enumerate(candidates):
-        parsed = candidate.parsed
+    for position, (stored, ordinal, parsed) in enumerate(candidates):
         novelty = batch.novelty(position)
         reason = parsed.discard or rule_reason(parsed.text, novelty.score, context.method)
         accepted = reason == "novel"
         task_id = next_id if accepted else None
         verdict = Verdict.ACCEPTED if accepted else Verdict.REJECTED
         decided.append(
-            DecidedCandidate(
-                candidate.request_id, candidate.ordinal, parsed.text, verdict, reason, novelty, parsed.input, parsed.output, task_id
-            )
+            DecidedCandidate(stored.request_id, ordinal, parsed.text, verdict, reason, novelty, parsed.input, parsed.output, task_id)
         )
         if accepted:
             batch.accept(position, next_id)
             next_id += 1
-        yield CandidateDecided(candidate.request_ordinal, parsed.text, verdict, reason, novelty, task_id)
+        yield CandidateDecided(stored.ordinal, parsed.text, verdict, reason, novelty, task_id)
 
 
 def _in_another_form(method: Method, answer: Answer, first_number: int) -> bool:
