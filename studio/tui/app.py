@@ -378,7 +378,7 @@ class StudioApp(TellingApp):
                 studio.method,
                 fixed=FIXED,
                 about="for one round",
-                store=studio.set_for_round,
+                store=studio.set_for_round(),
                 ready=lambda: studio.steerer.ready(studio),
             )
             self._lay(screen)

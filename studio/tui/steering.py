@@ -18,11 +18,12 @@ from studio.loop.steering import Steering
 from studio.pool.pool import Queries
 from studio.records import Verdict
 from studio.text import display_line
-from studio.tui.base import lay_over, leaving
+from studio.tui.base import Store, lay_over, leaving
 from studio.tui.kept_screen import KeptScreen
 from studio.tui.runner import RunnerState, Told
 
 T = TypeVar("T")
+Value = TypeVar("Value")
 Offer = tuple[str, str, str, Callable[[], None]]
 """An action's name, what the palette calls it, what it says of it, and what it calls."""
 
@@ -181,6 +182,10 @@ class SteeredScreen(KeptScreen):
 
         if self.steerer is not None:
             self.steerer.act(self, act, then, failed)
+
+    def _storing(self, act: Callable[[Steering, Value], str]) -> Store[Value]:
+        """The way in which an editor over this screen stores its value: by `act`, which is told like any other."""
+        return lambda value, stored, failed: self._steer(lambda steering: act(steering, value), stored, failed)
 
 
 def overrule(steering: Steering, candidate_id: int) -> str:

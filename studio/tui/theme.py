@@ -96,14 +96,20 @@ def wear_theme(app: App[None]) -> None:
     """Put on the theme chosen last, and keep what is chosen from now on. Where it cannot be kept or is not known, nothing is said."""
     for theme in (THEME, LIGHT):
         app.register_theme(theme)
-    name = THEME.name
-    with suppress(OSError, ValueError):
-        name = theme_file().read_text(encoding="utf-8").strip()
+    name = _kept()
     app.theme = name if name in app.available_themes else THEME.name
     app.theme_changed_signal.subscribe(app, _keep)
 
 
+def _kept() -> str:
+    with suppress(OSError, ValueError):
+        return theme_file().read_text(encoding="utf-8").strip()
+    return THEME.name
+
+
 def _keep(theme: Theme) -> None:
+    if theme.name == _kept():
+        return
     with suppress(OSError):
         file = theme_file()
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.dialogs.story import StoryDialog
 from studio.tui.help_log import LogScreen
 from studio.tui.insight.screen import InsightScreen
-from studio.tui.insight.what_if import ThresholdBar
+from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.goal import GoalDialog, Progress
 from studio.tui.round.screen import StudioScreen
@@ -124,7 +124,7 @@ async def test_words_are_found_in_the_round_and_in_the_log_and_copied(tmp_path: 
         word = texts[3].split()[-1].lower()
         places = [place for place, text in enumerate(texts) if word in text.lower()]
         await driven.pilot.press("/", *word)
-        assert table.cursor == places[0]
+        assert table.cursor == places[0] and isinstance(driven.app.screen, StudioScreen)
         await driven.pilot.press("enter")
         assert table.cursor == places[1 % len(places)]
         await driven.pilot.press("escape", "ctrl+c")
@@ -166,6 +166,10 @@ async def test_enter_on_a_candidate_that_would_flip_tells_its_story(tmp_path: Pa
         table = driven.app.screen.query_one("#flips", IdTable)
         await driven.until(lambda: table.current is not None)
         table.focus()
+        flips = driven.app.screen.query_one(WhatIfPane)._flips
+        word = flips[table.ids[-1]].text.split()[0].lower()
+        await driven.pilot.press("/", *word, "enter", "escape")
+        assert word in flips[table.current or 0].text.lower() and table.cursor > 0
         await driven.pilot.press("enter")
         await driven.until(lambda: isinstance(driven.app.screen, StoryDialog) and "round 1" in screen_text(driven.app))
         await driven.pilot.press("escape")

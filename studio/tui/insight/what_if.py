@@ -33,6 +33,7 @@ from studio.tui.dialogs.story import StoryDialog
 from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
 from studio.tui.widgets.fields import MarkedBox
+from studio.tui.widgets.find import FindLine
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 _LEFT = len(" threshold  0.70  ")
@@ -138,6 +139,8 @@ class WhatIfPane(Vertical):
     WhatIfPane #outcome { height: auto; padding: 0 1; margin-top: 1; }
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [bind("find", "find", "Find", "Find a candidate that would flip by its words", show=False)]
+
     class Decided(Message):
         """Another outcome is shown, or one is being worked out."""
 
@@ -165,6 +168,7 @@ class WhatIfPane(Vertical):
                 yield MarkedBox(Content(name), id=f"filter-{name}", compact=True, disabled=True)
         yield Static(id="outcome", markup=False)
         yield IdTable(_COLUMNS, self._rows_of, empty="No candidate would be decided otherwise.", id="flips")
+        yield FindLine("words of a candidate; enter goes on to the next")
 
     def on_mount(self) -> None:
         self.set_interval(0.2, self._tell_progress)
@@ -194,6 +198,19 @@ class WhatIfPane(Vertical):
             None if threshold == round(method.threshold, 2) else threshold,
             {name: on for name, on in switched.items() if on is not (name in method.filters)},
         )
+
+    def action_find(self) -> None:
+        self.query_one(FindLine).open()
+
+    @on(FindLine.Wanted)
+    def _find(self, event: FindLine.Wanted) -> None:
+        event.stop()
+        self.query_one("#flips", IdTable).seek(lambda each: event.fits(self._flips[each].text), again=event.again)
+
+    @on(FindLine.Left)
+    def _found(self, event: FindLine.Left) -> None:
+        event.stop()
+        self.query_one("#flips").focus()
 
     @on(IdTable.Selected, "#flips")
     def _tell_why(self, event: IdTable.Selected) -> None:

@@ -22,12 +22,11 @@ from studio.pool.browse import Kind
 from studio.pool.pool import Queries
 from studio.pool.tasks import Annotation
 from studio.records import TaskState
-from studio.tui.base import lay_over
+from studio.tui.base import Store, lay_over
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.dialogs.notes import AnnotationDialog
 from studio.tui.keys import bind
-from studio.tui.runner import Told
 from studio.tui.steering import SteeredScreen, overrule
 
 F = TypeVar("F")
@@ -135,11 +134,7 @@ class PoolSteering(SteeredScreen):
 
         def window(found: tuple[int, Annotation]) -> AnnotationDialog:
             task_id, before = found
-
-            def store(now: Annotation, stored: Callable[[], None], failed: Told) -> None:
-                self._steer(lambda steering: steering.annotate(task_id, now.tags, now.note), stored, failed)
-
-            return AnnotationDialog(before, task_id, store)
+            return AnnotationDialog(before, task_id, self._storing(lambda steering, now: steering.annotate(task_id, now.tags, now.note)))
 
         self._open_chosen(read, window)
 
@@ -152,10 +147,7 @@ class PoolSteering(SteeredScreen):
 
         def window(found: tuple[int, str]) -> EditDialog | None:
             candidate, text = found
-
-            def store(now: str, stored: Callable[[], None], failed: Told) -> None:
-                self._steer(lambda steering: steering.edit_candidate(candidate, now), stored, failed)
-
+            store: Store[str] = self._storing(lambda steering, now: steering.edit_candidate(candidate, now))
             return None if self.steerer is None else EditDialog(text, candidate, self.steerer, store)
 
         self._open_chosen(read, window)

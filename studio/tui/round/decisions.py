@@ -5,7 +5,7 @@ Decided ones come from the pool, pending ones from the text that still streams.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -233,12 +233,12 @@ class DecisionTable(StillView, can_focus=True):
         self.refresh_line(before + 1)
         self.refresh_line(after + 1)
 
-    def seek(self, words: Sequence[str], *, again: bool) -> None:
-        """Move the cursor to the next candidate that has all the words, in small letters; behind the present one if `again`."""
+    def seek(self, fits: Callable[[str], bool], *, again: bool) -> None:
+        """Move the cursor to the next candidate whose text `fits`; behind the present one if `again`."""
         count = len(self._rows)
         for step in range(1 if again else 0, count + 1):
             place = (self.cursor + step) % count
-            if all(word in self._rows[place].text.lower() for word in words):
+            if fits(self._rows[place].text):
                 self.cursor = place
                 return
 

@@ -312,7 +312,7 @@ class StudioScreen(DrawingScreen):
 
     @on(FindLine.Wanted)
     def _find(self, event: FindLine.Wanted) -> None:
-        self.query_one(DecisionTable).seek(event.words, again=event.again)
+        self.query_one(DecisionTable).seek(event.fits, again=event.again)
 
     @on(FindLine.Left)
     def _found(self) -> None:

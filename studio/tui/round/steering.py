@@ -11,7 +11,7 @@ from textual.events import Key
 
 from studio.loop.settings import Method
 from studio.records import STAGES, Stage
-from studio.tui.base import lay_over
+from studio.tui.base import Store, lay_over
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.dialogs.parameters import ParametersDialog
@@ -19,7 +19,7 @@ from studio.tui.keys import bind, keys_of
 from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable, Row
 from studio.tui.round.live import LiveRound
-from studio.tui.runner import Runner, RunnerState, Told
+from studio.tui.runner import Runner, RunnerState
 from studio.tui.steering import SteeredScreen, Steerer, overrule
 
 _WRITTEN = STAGES[STAGES.index(Stage.FILTER) :]
@@ -88,10 +88,7 @@ class SteeringScreen(SteeredScreen):
         if row is None or row.candidate is None or not self.steerer.ready(self):
             return
         candidate = row.candidate.id
-
-        def store(text: str, stored: Callable[[], None], failed: Told) -> None:
-            self._steer(lambda steering: steering.edit_candidate(candidate, text), stored, failed)
-
+        store: Store[str] = self._storing(lambda steering, text: steering.edit_candidate(candidate, text))
         lay_over(self, EditDialog(row.text, candidate, self.steerer, store))
 
     def action_draw(self) -> None:
@@ -112,11 +109,11 @@ class SteeringScreen(SteeredScreen):
     def action_parameters(self) -> None:
         """Open the parameters of this round."""
         if self.method is not None and self.steerer.ready(self):
-            lay_over(self, ParametersDialog(self.method, self.set_for_round))
+            lay_over(self, ParametersDialog(self.method, self.set_for_round()))
 
-    def set_for_round(self, changes: dict[str, Any], stored: Callable[[], None], failed: Told) -> None:
-        """Set parameters for this round alone."""
-        self._steer(lambda steering: steering.set_round_parameters(changes), stored, failed)
+    def set_for_round(self) -> Store[dict[str, Any]]:
+        """The way to set parameters for this round alone."""
+        return self._storing(lambda steering, changes: steering.set_round_parameters(changes))
 
     def action_instances(self) -> None:
         """Open the instances of the accepted task under the cursor."""

@@ -27,6 +27,7 @@ from studio.text import display, display_line
 from studio.tui.base import Dialog, start_latest
 from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput
+from studio.tui.widgets.find import FindLine
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.table import Cell, Column, IdTable
 
@@ -54,6 +55,7 @@ class ModelDialog(Dialog[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("accept", "choose", "Choose", "Take this model.", priority=True),
+        bind("find", "find", "Find", "Find a model by its name", show=False),
         bind("edit", "type", "Path or address", "Type the path of a file, or a server's address."),
         bind("back", "back", "Leave as it was", "Close without a choice."),
     ]
@@ -80,6 +82,7 @@ class ModelDialog(Dialog[str | None]):
             yield Static(id="facts", markup=False)
             yield SafeInput(placeholder="the path of a GGUF file or an adapter, or http://host:port/v1#name", id="typed", compact=True)
             yield Static(id="said", markup=False)
+            yield FindLine("a part of the name; enter goes on to the next")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -88,6 +91,18 @@ class ModelDialog(Dialog[str | None]):
         table.show_loading("looking for models …")
         table.focus()
         start_latest(self, "models", self._find)
+
+    def action_find(self) -> None:
+        """Look for a model."""
+        self.query_one(FindLine).open()
+
+    @on(FindLine.Wanted)
+    def _wanted(self, event: FindLine.Wanted) -> None:
+        self.query_one(IdTable).seek(lambda each: event.fits(self._entries[each].name), again=event.again)
+
+    @on(FindLine.Left)
+    def _left(self) -> None:
+        self.query_one(IdTable).focus()
 
     def action_type(self) -> None:
         """Go to the field."""

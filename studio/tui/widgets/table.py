@@ -228,6 +228,15 @@ class IdTable(StillView, can_focus=True):
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(cursor, len(self._ids) - 1))
 
+    def seek(self, fits: Callable[[int], bool], *, again: bool) -> None:
+        """Move the cursor to the next row whose id `fits`; behind the present one if `again`."""
+        count = len(self._ids)
+        for step in range(1 if again else 0, count + 1 if count else 0):
+            place = (self.cursor + step) % count
+            if fits(self._ids[place]):
+                self.cursor = place
+                return
+
     def action_move(self, rows: int) -> None:
         self.cursor += rows
 

@@ -32,10 +32,11 @@ from support.spacy_pipelines import KnownTrees, put_spacy
 SIZE = (120, 60)
 
 
-async def turned(pilot: Pilot[object], screen: InsightScreen, key: str) -> FiguresPane:
-    """Press the key of a tab, and wait for its figures."""
+async def turned(pilot: Pilot[object], screen: InsightScreen, page: str) -> FiguresPane:
+    """Turn the pages as far as one of them, and wait for its figures."""
     await until(pilot, lambda: screen.is_mounted and bool(screen.query(TabbedContent)))
-    await pilot.press(key)
+    while screen.query_one(TabbedContent).active != page:
+        await pilot.press("]")
     pane = screen.query_one(f"#{screen.query_one(TabbedContent).active} FiguresPane")
     assert isinstance(pane, FiguresPane)
     await until(pilot, lambda: pane._looked > 0 and not pane.waiting and "computing" not in seen(pilot.app))
@@ -50,10 +51,10 @@ async def test_root_verbs_where_there_is_a_parser(tmp_path: Path, monkeypatch: p
     put_spacy(monkeypatch, lambda _, **__: KnownTrees())
     screen = screen_of(build_pool(tmp_path / "pool.db", [(tree.text, False, ()) for tree in TREES]))
     async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = await turned(pilot, screen, "d")
+        pane = await turned(pilot, screen, "diversity")
         await until(pilot, lambda: all(part in seen(pilot.app) for part in ("├─ code", "└─ story", "26,559 (50.6%)")))
         assert pane.has_focus
-        await pilot.press("]")
+        await pilot.press("[", "[")
         assert screen.query_one(TabbedContent).active == "figures"
 
 
@@ -62,9 +63,9 @@ async def test_long_lines_are_wrapped_in_a_narrow_window_and_bars_are_whole(tmp_
     compared(path, {"anna": grades("AC AC AC AC AC AC")})
     screen = screen_of(path)
     async with Host(screen).run_test(size=(80, 60)) as pilot:
-        await turned(pilot, screen, "e")
+        await turned(pilot, screen, "evaluation")
         assert "A" * WIDTH in seen(pilot.app) and "irrelevant or invalid" in seen(pilot.app)
-        await turned(pilot, screen, "o")
+        await turned(pilot, screen, "opinions")
         assert "what it is worth." in seen(pilot.app)
 
 
@@ -73,7 +74,7 @@ async def test_words_only_and_how_to_get_verbs(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "spacy", None)
     screen = screen_of(build_pool(tmp_path / "pool.db", [(text, False, ()) for text in NASTY_TEXTS]))
     async with Host(screen).run_test(size=size) as pilot:
-        await turned(pilot, screen, "d")
+        await turned(pilot, screen, "diversity")
         assert "distinct-2" in seen(pilot.app)
         await pilot.press("end")
         await until(pilot, lambda: "self-instruct-studio[diversity]" in seen(pilot.app))
@@ -85,7 +86,7 @@ async def test_a_pool_that_takes_long_is_left_to_the_command(tmp_path: Path, mon
     bulk_pool(tmp_path / "pool.db", 60)
     screen = screen_of(tmp_path / "pool.db")
     async with Host(screen).run_test(size=SIZE) as pilot:
-        await turned(pilot, screen, "d")
+        await turned(pilot, screen, "diversity")
         assert "studio diversity POOL" in seen(pilot.app)
 
 
@@ -102,13 +103,13 @@ async def test_keys_work_while_figures_are_computed_and_figures_are_kept(tmp_pat
     screen = screen_of(path)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await until(pilot, lambda: screen.is_mounted and bool(screen.query(TabbedContent)))
-        await pilot.press("]")
+        await pilot.press("]", "]")
         await until(pilot, lambda: bool(computed))
         assert "computing" in seen(pilot.app)
-        await pilot.press("]")
+        await pilot.press("[")
         assert screen.query_one(TabbedContent).active == "what-if"
         let_go.set()
-        await turned(pilot, screen, "d")
+        await turned(pilot, screen, "diversity")
         await until(pilot, lambda: "the figures" in seen(pilot.app))
         pane = screen.query_one("#diversity FiguresPane")
         assert isinstance(pane, FiguresPane)
@@ -121,11 +122,11 @@ async def test_keys_work_while_figures_are_computed_and_figures_are_kept(tmp_pat
 async def test_an_empty_pool_names_the_next_step(tmp_path: Path) -> None:
     screen = screen_of(make_pool(tmp_path / "pool.db"))
     async with Host(screen).run_test(size=SIZE) as pilot:
-        await turned(pilot, screen, "d")
+        await turned(pilot, screen, "diversity")
         assert "No generated task yet" in seen(pilot.app)
-        await turned(pilot, screen, "o")
+        await turned(pilot, screen, "opinions")
         assert "Nobody has rated tasks yet" in seen(pilot.app) and "studio judge POOL" in seen(pilot.app)
-        await turned(pilot, screen, "e")
+        await turned(pilot, screen, "evaluation")
         assert "No model has been evaluated" in seen(pilot.app) and "--hold-out" in seen(pilot.app)
 
 
@@ -135,7 +136,7 @@ async def test_an_evaluation_is_told_and_its_grades_stay_blind_until_the_raters_
     comparison = compared(path, {"anna": {place: sheet_of_anna[place] for place in range(5)}})
     screen = screen_of(path)
     async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = await turned(pilot, screen, "e")
+        pane = await turned(pilot, screen, "evaluation")
         shown = seen(pilot.app)
         assert "ROUGE-L (95 % interval)" in shown and "paired, task by task" in shown
         assert "still blind" in shown and "paper: " not in shown
@@ -150,7 +151,7 @@ async def test_an_evaluation_is_told_and_its_grades_stay_blind_until_the_raters_
 async def test_a_missing_pool_is_said(tmp_path: Path) -> None:
     screen = screen_of(tmp_path / "none.db")
     async with Host(screen).run_test(size=SIZE) as pilot:
-        await turned(pilot, screen, "o")
+        await turned(pilot, screen, "opinions")
         await until(pilot, lambda: seen(pilot.app).count("none.db") > 1)
 
 
@@ -171,7 +172,7 @@ async def test_judges_stand_beside_raters(tmp_path: Path) -> None:
         pool.judges.add(judge.id, opinions)
     screen = screen_of(path)
     async with Host(screen).run_test(size=SIZE) as pilot:
-        await turned(pilot, screen, "o")
+        await turned(pilot, screen, "opinions")
         shown = seen(pilot.app)
         assert "[b]anna: 4 complete" in shown
         rows = [line.split() for line in shown.splitlines() if line.split()[:2] == ["[b]anna", "instruction"]]
