@@ -20,7 +20,7 @@ from studio.insight.statistics.figures import statistics
 from studio.insight.statistics.report import scorecard_rows
 from studio.paths import shown
 from studio.pool.exchange.export import ExportOptions, ExportSummary
-from studio.pool.exchange.formats import Source
+from studio.pool.exchange.formats import Source, find_format
 from studio.pool.exchange.outputs import writing
 from studio.pool.pool import Queries
 from studio.publish.publication import licence, provenance
@@ -98,6 +98,7 @@ def dataset_card(pool: Queries, options: CardOptions, exported: Exported) -> str
     return _template().render(
         options=options,
         exported=exported,
+        format=find_format(exported.options.format),
         size=size_category(exported.records),
         facts=provenance(pool),
         figures=statistics(pool),

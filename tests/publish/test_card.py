@@ -52,6 +52,7 @@ def test_the_hub_reads_the_header_and_finds_the_files(pool: Path, tmp_path: Path
     text = card.read_text(encoding="utf-8")
     for (path,) in files.values():
         assert hashlib.sha256((tmp_path / path).read_bytes()).hexdigest() in text
+    assert "records in the format `alpaca` (instruction, input, output), written by" in text
     assert "ab" * 32 in text and "No person has checked every record" in text
     from datasets import load_dataset
 
