@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 from pathlib import Path
-from unittest.mock import AsyncMock, Mock
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -91,7 +91,7 @@ async def test_random_keys_break_nothing(tmp_path: Path, pool: Path, monkeypatch
     # All the other keys can still be pressed then.
     monkeypatch.setattr(StudioApp, "action_quit", AsyncMock())
     for leaving in ("action_pools", "action_models"):
-        monkeypatch.setattr(StudioApp, leaving, Mock())
+        monkeypatch.setattr(StudioApp, leaving, lambda _app: None)
     async with studio(path, hostile, size=(100, 30)) as driven:
         await driven.pilot.press(start[0])
         for burst in range(bursts):
