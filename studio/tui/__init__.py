@@ -12,10 +12,7 @@ def run_studio(asked: RunRequest | None, configuration: Configuration) -> None:
     Returns after the pool is closed; a stage that was under way is given up and done again next time.
     """
     from studio.tui.app import StudioApp
-    from studio.tui.collector import spare_collector
 
-    # What the modules hold stays for good.
-    spare_collector()
     app = StudioApp(asked, configuration)
     try:
         app.show()

@@ -13,6 +13,7 @@ from textual import on
 from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.events import Resize
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import ThemeProvider
@@ -26,8 +27,6 @@ from studio.loop.asking_anew import FIXED
 from studio.loop.runs import Configuration
 from studio.text import display_line
 from studio.tui.base import Dialog, Page, TellingApp, lay_over, leaving, start_latest
-from studio.tui.breakpoints import fit_classes
-from studio.tui.collector import release_collector, spare_collector
 from studio.tui.dialogs.export import ExportDialog
 from studio.tui.dialogs.forms import Confirm
 from studio.tui.dialogs.settings import SettingsScreen
@@ -35,7 +34,6 @@ from studio.tui.help_log import ActivityLog, HelpDialog, LogScreen
 from studio.tui.insight.screen import InsightScreen
 from studio.tui.keys import bind
 from studio.tui.pool.screen import PoolScreen
-from studio.tui.preparing import prepare_modes
 from studio.tui.round.screen import RunOpened, StudioScreen
 from studio.tui.runner import Runner, RunnerState
 from studio.tui.start.models import ModelDialog
@@ -100,9 +98,6 @@ class StudioApp(TellingApp):
         self.activity = ActivityLog()
         self._picking = False
         """Whether there is a picker, shown or not."""
-        self._seen = {"studio"}
-        self._whole = False
-        """Whether the screen that is switched to has been put together before."""
 
     def on_mount(self) -> None:
         """The theme, and the first screen."""
@@ -135,18 +130,9 @@ class StudioApp(TellingApp):
         self.studio.call_after_refresh(self._start)
 
     def _start(self) -> None:
-        """Load the model, and put the other screens together meanwhile: afterwards it would take a core from the model."""
+        """Load the model."""
         if self.runner is not None:
             self.runner.start()
-            start_latest(self, "prepare", self._prepare)
-
-    async def _prepare(self) -> None:
-        self._seen.update(await prepare_modes(self, [mode for mode, *_ in PLACES if mode not in self._seen]))
-        spare_collector()
-
-    def on_unmount(self) -> None:
-        """Whoever goes on in this process may collect what the studio was made of."""
-        release_collector()
 
     def _signal(self) -> None:
         """Called from the runner's thread; posting a message is the one thing that is safe there."""
@@ -197,17 +183,9 @@ class StudioApp(TellingApp):
 
         The screen is not sent a `Resize` for that: with one of another size still on its way, the two would call each other up for ever.
         """
-        self._whole = mode in self._seen
-        self._seen.add(mode)
         self.switch_mode(mode)
-        self._whole = False
         fit_classes(self.screen, self.size)
         hint_if_small(self.screen_stack, self.size)
-
-    def delay_update(self, delay: float = 0.05) -> None:
-        """Textual paints nothing for 50 ms after a switch, which hides how a screen is put together; one seen before is whole at once."""
-        if not self._whole:
-            super().delay_update(delay)
 
     def on_resize(self, event: Resize) -> None:
         """The window has another size, which `size` tells only afterwards."""
@@ -392,3 +370,15 @@ def _with_hint(screen: Screen[None]) -> Screen[None]:
     """Let a screen say that the window is too small for it, as the studio screen does."""
     screen.call_after_refresh(screen.mount, TooSmall())
     return screen
+
+
+def fit_classes(screen: Screen[Any], size: Size) -> None:
+    """Give `screen` the classes of a window of `size` cells, as a `Resize` does."""
+    widths, heights = screen.HORIZONTAL_BREAKPOINTS, screen.VERTICAL_BREAKPOINTS
+    for length, breakpoints in (
+        (size.width, screen.app.HORIZONTAL_BREAKPOINTS if widths is None else widths),
+        (size.height, screen.app.VERTICAL_BREAKPOINTS if heights is None else heights),
+    ):
+        reached = [name for least, name in sorted(breakpoints or ()) if length >= least][-1:]
+        for _, name in breakpoints or ():
+            screen.set_class(name in reached, name)

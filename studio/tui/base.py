@@ -4,11 +4,10 @@ that close when what they hold is stored, and work beside the screen of which on
 
 from __future__ import annotations
 
+import os
 import select
 import sys
-from codecs import getincrementaldecoder
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar
 
 from textual.actions import SkipAction
@@ -18,6 +17,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.driver import Driver
+from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
@@ -28,15 +29,31 @@ from studio.tui.keys import bind, keys_file, read_keymap
 from studio.tui.widgets.key_bar import KeyBar
 
 if sys.platform != "win32":
-    from textual.drivers import linux_driver
+    from textual.drivers.linux_driver import LinuxDriver
 
-    def _bearing(encoding: str) -> Callable[[], Any]:
-        return partial(getincrementaldecoder(encoding), "replace")
 
-    # A paste from a Latin-1 file, or a terminal set to it, sends bytes that are no UTF-8. Textual reads strictly and ends at the first of
-    # them, and has no public place to say otherwise; reading anew after the error would lose the rest, or take it for keys.
-    linux_driver.getincrementaldecoder = _bearing  # type: ignore[attr-defined, assignment]
+class Unreadable(Message):
+    """The terminal sent bytes that are no UTF-8: what was pasted from a Latin-1 file, or typed in a terminal set to it."""
 
+
+if sys.platform != "win32":
+
+    class BearingDriver(LinuxDriver):
+        """Goes on after bytes that are no UTF-8, at the first of which Textual's own ends the app."""
+
+        def run_input_thread(self) -> None:
+            """Take what is typed. Of a paste that cannot be read nothing is taken: its rest would be read as keys."""
+            while not self.exit_event.is_set():
+                try:
+                    super().run_input_thread()
+                except UnicodeDecodeError:
+                    while select.select([self.fileno], [], [], _PASTE_S)[0] and os.read(self.fileno, 4096):
+                        pass
+                    self.process_message(Unreadable())
+
+
+_PASTE_S = 0.1
+"""After so long without a byte a paste has ended."""
 _LONGEST = 400
 _LOOK_S = 2.0
 _TITLES: dict[SeverityLevel, str] = {"information": "", "warning": "Careful", "error": "Failed"}
@@ -85,6 +102,15 @@ class TellingApp(App[None]):
     async def leave(self) -> None:
         """End, without a question."""
         self.exit()
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's own, or what bears more."""
+        found = super().get_driver_class()
+        return BearingDriver if sys.platform != "win32" and found is LinuxDriver else found
+
+    def on_unreadable(self) -> None:
+        """Say why nothing came of it."""
+        self.notify("What was typed or pasted is no UTF-8: nothing of it was taken.", severity="warning", markup=False)
 
     def fault(self, error: Exception) -> None:
         """Tell of an error that nobody took."""

@@ -16,7 +16,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
-from textual.widgets import Markdown, Static
+from textual.widgets import Log, Markdown, Static
 
 from studio.errors import StudioError
 from studio.loop.events import EngineRestarted, RequestRetried, RoundFinished, RoundStarted, StageFinished
@@ -26,7 +26,6 @@ from studio.tui.keys import VERBS, bind
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, WorkEnded
 from studio.tui.widgets.find import FindLine
 from studio.tui.widgets.key_bar import KeyBar
-from studio.tui.widgets.pane import GrowingText
 
 
 class HelpDialog(Dialog[None]):
@@ -92,7 +91,7 @@ def _keys_of(screen: Screen[object]) -> Content:
     return Content("\n").join(Content.assemble((f"{keys:>{width}}  ", "$accent bold"), words) for keys, words in shown)
 
 
-_KEPT = 5_000
+KEPT = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ class ActivityLog:
 
     def __init__(self, now: Callable[[], datetime] = datetime.now) -> None:
         self._now = now
-        self._lines: deque[Line] = deque(maxlen=_KEPT)
+        self._lines: deque[Line] = deque(maxlen=KEPT)
         self.count = 0
 
     @property
@@ -152,12 +151,8 @@ def log_line(notice: Notice) -> tuple[str, bool] | None:
             return None
 
 
-_TIME = len("00:00:00  ")
-_ERROR = "error  "
 _LINE = 2_000
 """Characters of one entry that are shown."""
-_SHOWN = 500
-"""Entries that are shown, up to twice as many as it grows: wrapping thousands takes a second."""
 FOLLOW_S = 0.5
 
 
@@ -172,7 +167,7 @@ What has happened since the studio was started, the newest last. **/** shows the
 """
     DEFAULT_CSS = """
     LogScreen #title { height: 1; padding: 0 1; background: $surface; text-style: bold; }
-    LogScreen GrowingText { height: 1fr; }
+    LogScreen Log { height: 1fr; padding: 0 1; background: $background; scrollbar-size-vertical: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("find", "find", "Find", "Show the entries that have these words"),
@@ -185,40 +180,39 @@ What has happened since the studio was started, the newest last. **/** shows the
         self._activity = log
         self._follow_s = follow_s
         self._shown = -1
-        self._first = 0
         self._words: list[str] = []
 
     def compose(self) -> ComposeResult:
         yield Static(Content("Log"), id="title", markup=False)
-        yield GrowingText("Nothing has happened yet.", _words, id="log-pane")
+        yield Log(max_lines=KEPT, id="lines")
         yield FindLine("words of an entry; the others are left out")
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self.query_one(GrowingText).focus()
+        self.query_one(Log).focus()
         self.follow()
         self.set_interval(self._follow_s, self.follow)
 
     def follow(self) -> None:
         """Show what was added since."""
-        if self._activity.count == self._shown:
+        count = self._activity.count
+        if count == self._shown:
             return
-        pane = self.query_one(GrowingText)
-        pane.follows = pane.is_vertical_scroll_end
-        before, self._shown = self._shown, self._activity.count
-        lines = self._activity.lines
+        log, lines = self.query_one(Log), self._activity.lines
+        if self._words or self._shown <= 0:
+            log.clear()
         if self._words:
             found = [line for line in lines if all(word in line.text.lower() for word in self._words)]
-            left_out = f"{len(lines) - len(found):,} of {len(lines):,} entries are left out"
-            pane.draw("\n".join([left_out, *map(_entry, found[-_SHOWN:])]), _line)
-            return
-        # The pane wraps only what is added at its end, so the beginning stays where it is until there are twice as many.
-        if before < 0 or self._shown - self._first > 2 * _SHOWN:
-            self._first = max(self._shown - _SHOWN, 0)
-        shown = lines[max(self._first - (self._shown - len(lines)), 0) :]
-        earlier = [f"{self._first:,} earlier lines are not shown"] if self._first else []
-        if shown:
-            pane.draw("\n".join([*earlier, *map(_entry, shown)]), _line)
+            log.write_line(f"{len(lines) - len(found):,} of {len(lines):,} entries are left out")
+            log.write_lines(map(_entry, found))
+        elif not count:
+            log.write_line("Nothing has happened yet.")
+        else:
+            # Who has scrolled up stays where he is.
+            log.write_lines(map(_entry, lines[max(self._shown, 0) - count :]))
+        # At its limit every line moves, which Textual does not draw.
+        log.refresh()
+        self._shown = count
 
     def action_find(self) -> None:
         self.query_one(FindLine).open()
@@ -231,7 +225,7 @@ What has happened since the studio was started, the newest last. **/** shows the
 
     @on(FindLine.Left)
     def _found(self) -> None:
-        self.query_one(GrowingText).focus()
+        self.query_one(Log).focus()
 
     def action_copy(self) -> None:
         text = "\n".join(f"{line.at:%H:%M:%S} {line.text}" for line in self._activity.lines)
@@ -246,15 +240,4 @@ What has happened since the studio was started, the newest last. **/** shows the
 
 
 def _entry(line: Line) -> str:
-    return f"{line.at:%H:%M:%S}  {_ERROR if line.error else ''}{display_line(line.text, _LINE)}"
-
-
-def _line(entry: str, _place: int) -> Content:
-    """An entry, which is clean already: its time and, of an error, the word for it stand out."""
-    time, rest = entry[:_TIME], entry[_TIME:]
-    word = _ERROR if rest.startswith(_ERROR) else ""
-    return Content.assemble((time, "$text-muted"), (word, "bold $text-error"), rest[len(word) :])
-
-
-def _words(text: str, _place: int) -> Content:
-    return Content(text)
+    return f"{line.at:%H:%M:%S}  {'error  ' if line.error else ''}{display_line(line.text, _LINE)}"

@@ -8,9 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from textual.app import App, SystemCommand
 from textual.dom import DOMNode
-from textual.reactive import Reactive
 from textual.screen import Screen
-from textual.widget import Widget
 
 from studio.errors import StudioError, UsageError
 from studio.loop.session import Session
@@ -19,7 +17,6 @@ from studio.pool.pool import Queries
 from studio.records import Verdict
 from studio.text import display_line
 from studio.tui.base import Store, lay_over, leaving
-from studio.tui.kept_screen import KeptScreen
 from studio.tui.runner import RunnerState, Told
 
 T = TypeVar("T")
@@ -143,11 +140,8 @@ def _for(owner: DOMNode, then: Callable[[T], None], failed: Told | None) -> tupl
     return answered, refused
 
 
-class SteeredScreen(KeptScreen):
+class SteeredScreen(Screen[None]):
     """What every screen that steers has: undo and redo, and a palette that offers what applies. Without a `steerer` it only shows."""
-
-    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
-    """As Textual has it, but for drawing the whole screen anew: the widgets that lose and take the focus draw themselves."""
 
     steerer: Steerer | None = None
 

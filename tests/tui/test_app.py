@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 
 import pytest
-from textual.app import App
 
-from studio.tui import app as app_module
 from studio.tui.dialogs.export import ExportDialog
 from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.help_log import HelpDialog, LogScreen, log_line
@@ -16,8 +13,6 @@ from studio.tui.insight.screen import InsightScreen
 from studio.tui.pool.screen import PoolScreen
 from studio.tui.round.screen import StudioScreen
 from studio.tui.widgets.header import StudioHeader
-from studio.tui.widgets.key_bar import KeyBar
-from studio.tui.widgets.table import IdTable
 from support.studio_app import SIZES, Driven, screen_text, studio
 
 
@@ -43,72 +38,15 @@ async def test_the_screens_are_a_key_or_a_click_away(tmp_path: Path, size: tuple
         await driven.until(lambda: "The studio needs" in screen_text(driven.app))
 
 
-async def test_only_a_screen_never_seen_before_is_held_back_until_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    held: list[str] = []
-
-    async def nothing(_app: App[None], _modes: list[str]) -> list[str]:
-        return []
-
-    def record(app: App[None], delay: float) -> None:
-        held.append(app.current_mode)
-        hold(app, delay)
-
-    hold = App.delay_update
-    monkeypatch.setattr(app_module, "prepare_modes", nothing)
-    async with studio(tmp_path / "pool.db") as driven:
-        monkeypatch.setattr(App, "delay_update", record)
-        await driven.pilot.press("2", "1", "2", "3", "2")
-    assert held == ["studio", "pool"]
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_the_other_screens_are_put_together_before_they_are_asked_for_and_read_nothing(tmp_path: Path, size: tuple[int, int]) -> None:
-    async with studio(tmp_path / "pool.db", size=size) as driven:
-        await driven.until(lambda: {"pool", "insight"} <= driven.app._seen)
-        (pool,), (insight,) = driven.app.get_screen_stack("pool"), driven.app.get_screen_stack("insight")
-        assert isinstance(pool, PoolScreen) and isinstance(insight, InsightScreen)
-        assert driven.app.screen is driven.app.studio
-        assert pool.query_one(IdTable).size and insight.query_one(KeyBar).size, "they are laid out"
-        assert pool._version == insight._version == -1, "nothing was read for a screen that nobody looks at"
-        await driven.pilot.press("2")
-        await driven.until(lambda: "175 tasks" in screen_text(driven.app))
-        await driven.pilot.press("3")
-        await driven.until(lambda: "175 seeds" in screen_text(driven.app))
-        assert driven.app.get_screen_stack("pool") == [pool] and driven.app.get_screen_stack("insight") == [insight]
-
-
-async def test_another_theme_reaches_a_screen_put_together_in_the_old_one(tmp_path: Path) -> None:
-    async with studio(tmp_path / "pool.db") as driven:
-        await driven.until(lambda: "pool" in driven.app._seen)
-        driven.app.theme = "textual-light"
-        await driven.pilot.press("2")
-        await driven.until(lambda: "175 tasks" in screen_text(driven.app))
-        backgrounds = {
-            segment.style.bgcolor.get_truecolor()
-            for strip in driven.app.screen._compositor.render_strips()
-            for segment in strip
-            if segment.style is not None and segment.style.bgcolor is not None
-        }
-        assert backgrounds and all(sum(colour) > 150 for colour in backgrounds), "nothing dark is left"
-
-
-async def test_the_garbage_collector_leaves_the_screens_alone_as_long_as_they_are_there(tmp_path: Path) -> None:
-    before = gc.get_threshold()
-    async with studio(tmp_path / "pool.db") as driven:
-        await driven.until(lambda: gc.get_freeze_count() > 10_000)
-        assert {"pool", "insight"} <= driven.app._seen
-        await driven.until(lambda: gc.get_threshold()[0] > before[0])
-    assert gc.get_freeze_count() == 0
-    assert gc.get_threshold() == before
-
-
-async def test_a_screen_put_together_for_another_window_fits_the_one_it_is_shown_in(tmp_path: Path) -> None:
+async def test_a_screen_that_was_left_fits_the_window_it_comes_back_to(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db", size=(120, 40)) as driven:
-        await driven.until(lambda: "pool" in driven.app._seen)
+        await driven.pilot.press("2")
+        await driven.until(lambda: "175 tasks" in screen_text(driven.app))
+        await driven.pilot.press("1")
         await driven.pilot.resize_terminal(80, 24)
         await driven.pilot.press("2")
-        await driven.until(lambda: "175 tasks" in screen_text(driven.app))
-        assert driven.app.screen.has_class("-narrow") and not driven.app.screen.has_class("-wide")
+        await driven.until(lambda: driven.app.screen.has_class("-narrow") and "175 tasks" in screen_text(driven.app))
+        assert not driven.app.screen.has_class("-wide")
         assert max(len(line) for line in screen_text(driven.app).splitlines()) <= 80
 
 

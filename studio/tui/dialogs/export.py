@@ -29,7 +29,6 @@ from studio.tui.base import Dialog, lay_over, leaving, start_latest
 from studio.tui.dialogs.forms import Confirm
 from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
-from studio.tui.repaint import show_title
 from studio.tui.widgets.fields import Choice, MarkedBox, SafeInput
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
@@ -255,7 +254,7 @@ is replaced when you said so and the new one is complete, not before.
         self.query_one("#export", Button).label = Content("Replace" if there else "Export")
         self._say("this is there already and would be replaced" if there else "")
         lints = ", before the lints have left out what they find" if asked.lints else ""
-        show_title(self.query_one("#sample-pane"), f"The first {SAMPLES} records{lints}")
+        self.query_one("#sample-pane").border_title = Content(f"The first {SAMPLES} records{lints}")
         start_latest(self, "sample", self._sample, options)
 
     async def _sample(self, options: ExportOptions) -> None:

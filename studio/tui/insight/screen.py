@@ -116,15 +116,13 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
         self.add_class("-empty")
         self.query_one("#figures-scroll").focus()
         self.set_interval(self._follow_s, self._follow)
+        self.look()
 
     def on_unmount(self) -> None:
         self._access.close()
 
-    def came(self, *, first: bool) -> None:
-        if first:
-            self.look()
-        else:
-            self._follow()
+    def on_screen_resume(self) -> None:
+        self._follow()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
         """Applying belongs to what-if, and to a pool that is played."""
@@ -206,7 +204,7 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
 
     def _follow(self) -> None:
         # Figures that take a second to compute are computed anew every few seconds only.
-        if self.is_current and time.monotonic() - self._looked >= 5 * self._took_s:
+        if self._looked and self.is_current and time.monotonic() - self._looked >= 5 * self._took_s:
             self.look()
         if self.is_current and (pane := self._figures_pane()) is not None:
             pane.look()

@@ -120,16 +120,14 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         table.show_loading("reading the pool …")
         table.focus()
         self.set_interval(self._follow_s, self._follow)
+        self.look()
 
     def on_unmount(self) -> None:
         self._lists.close()
         self._rows.close()
 
-    def came(self, *, first: bool) -> None:
-        if first:
-            self.look()
-        else:
-            self._follow()
+    def on_screen_resume(self) -> None:
+        self._follow()
 
     def look(self, *, wait_s: float = 0.0, again: bool = False) -> None:
         """Read the ids of what is looked for; an answer still on its way is dropped. `again`: rows are read anew as well."""

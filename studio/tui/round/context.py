@@ -18,7 +18,6 @@ from studio.records import Task
 from studio.tui.base import Dialog, copy_from
 from studio.tui.cells import POINTER, cut, fit
 from studio.tui.keys import bind
-from studio.tui.repaint import show_text, show_title
 from studio.tui.round.live import Prompt
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
@@ -110,13 +109,13 @@ class ContextTasks(Pane):
         """Show the prompt at `ordinal`; nothing when there is none."""
         if not prompts:
             self._tasks = ()
-            show_title(self, "In context")
+            self.border_title = Content("In context")
         else:
             at = min(max(ordinal, 0), len(prompts) - 1)
             self.ordinal = at
             self._tasks = prompts[at].parents
             self.cursor = min(self.cursor, max(len(self._tasks) - 1, 0))
-            show_title(self, f"In context · prompt {at + 1} of {len(prompts)}")
+            self.border_title = Content(f"In context · prompt {at + 1} of {len(prompts)}")
         self._draw()
 
     @property
@@ -174,7 +173,7 @@ class ContextTasks(Pane):
         static.set_class(not self._tasks, "empty")
         width = self.scrollable_content_region.width
         if not self._tasks:
-            show_text(static, Content(EMPTY))
+            static.update(Content(EMPTY))
             return
         lines = []
         digits, numbers = max(len(str(task.id)) for task in self._tasks), len(str(len(self._tasks)))
@@ -188,4 +187,4 @@ class ContextTasks(Pane):
             )
             cursor = "on $block-cursor-background" if self.has_focus else "on $block-cursor-blurred-background"
             lines.append(line.stylize(cursor) if number == self.cursor + 1 else line)
-        show_text(static, Content("\n").join(lines))
+        static.update(Content("\n").join(lines))

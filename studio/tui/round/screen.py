@@ -32,10 +32,8 @@ from studio.loop.session import Goal
 from studio.records import Stage, Verdict
 from studio.text import display_line, spoken
 from studio.tui.base import ErrorDialog, copy_from, lay_over, leaving
-from studio.tui.direct_compositor import DirectCompositor
 from studio.tui.help_log import ActivityLog, log_line
 from studio.tui.keys import bind
-from studio.tui.pace import Pace
 from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.drawing import DrawingScreen
@@ -55,6 +53,10 @@ class RunOpened(Message):
     """The pool is there: the picker may offer it next time."""
 
     pool: Path
+
+
+TICK_S = 0.1
+"""Between two looks at what the runner told, while it plays: more of them are no easier to read, and the model needs the cores."""
 
 
 class StudioScreen(DrawingScreen):
@@ -105,9 +107,7 @@ class StudioScreen(DrawingScreen):
     def __init__(self, runner: Runner, activity: ActivityLog) -> None:
         super().__init__(runner)
         self._activity = activity
-        self._compositor = DirectCompositor()
         self._ticker: Timer | None = None
-        self._pace = Pace()
         self._written: list[InstanceDecided] = []
         """Instances that were asked for outside the stages, since the runner's state changed."""
         self.comparable = False
@@ -259,12 +259,12 @@ class StudioScreen(DrawingScreen):
         self.app.push_screen(ErrorDialog(error))
 
     def _tick_while_busy(self) -> None:
-        if self._ticker is None and self.runner.state in (RunnerState.RUNNING, RunnerState.STOPPING):
-            self._ticker = self.set_timer(self._pace.delay(), self._tick)
-
-    def _tick(self) -> None:
-        self._ticker = None
-        self.collect()
+        if self.runner.state not in (RunnerState.RUNNING, RunnerState.STOPPING):
+            if self._ticker is not None:
+                self._ticker.stop()
+                self._ticker = None
+        elif self._ticker is None:
+            self._ticker = self.set_interval(TICK_S, self.collect)
 
     # Keys
 

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from textual.app import ComposeResult
 from textual.content import Content
+from textual.widgets import Static
 
 from studio.engine.api import FinishReason
 from studio.records import Stage
 from studio.text import display, display_line
-from studio.tui.repaint import show_title
 from studio.tui.round.live import LiveText
-from studio.tui.widgets.pane import GrowingText
+from studio.tui.widgets.pane import MUTED, Pane
 
 EMPTY = "What the model writes streams in here."
 READING = "The model reads its prompts; what it writes streams in here."
 SHOWN = 8_000
 """Characters of a completion that are drawn: the last ones. The pool has all of them."""
-_CUT = 1_000
-"""A longer text loses so many characters at a time: its lines are wrapped anew with each cut."""
 
 # The same shape that parts the items, see `studio.loop.parsing`; here it only decides what is coloured.
-_NUMBER = re.compile(r"\d++\s?+\. ")
-_MARKER = re.compile(r"(?:Example \d+|Input|Output|Class label)\s?.*?:?")
+_NUMBERS = re.compile(r"(?<=\n)\d++[^\S\n]?+\. ")
+_MARKERS = re.compile(r"^(?:Example \d+|Input|Output|Class label)[^\S\n]?:?", re.MULTILINE)
 _FINISH = {
     FinishReason.STOP: "stopped",
     FinishReason.LENGTH: "cut at its token limit",
@@ -34,28 +32,17 @@ _FINISH = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a text is drawn: the stage that it comes from, None for words of the studio's own, and the number before its first item or 0."""
-
-    stage: Stage | None
-    first_number: int = 0
-
-    def __call__(self, paragraph: str, place: int) -> Content:
-        """A paragraph, the text's first one at place 0: what begins an item or a field is coloured."""
-        if self.stage is None:
-            return Content.styled(paragraph, "$foreground-muted")
-        lead = ""
-        pattern = _MARKER
-        if self.stage is Stage.INSTRUCTIONS:
-            pattern = _NUMBER
-            lead = f"{self.first_number}." if self.first_number and not place else ""
-        match = pattern.match(paragraph) if place or pattern is _MARKER else None
-        mark = match.group() if match else ""
-        return Content.assemble((lead, "$foreground-muted"), (display(mark), "$accent bold"), display(paragraph[len(mark) :]))
+def coloured(stage: Stage, text: str, first_number: int) -> Content:
+    """Clean a completion of `stage`, and colour what begins an item or a field; 0 for none: its first item carries `first_number`."""
+    parts: list[str | tuple[str, str]] = [(f"{first_number}.", MUTED)] if first_number and stage is Stage.INSTRUCTIONS else []
+    at = 0
+    for match in (_NUMBERS if stage is Stage.INSTRUCTIONS else _MARKERS).finditer(text):
+        parts += [display(text[at : match.start()]), (display(match.group()), "$accent bold")]
+        at = match.end()
+    return Content.assemble(*parts, display(text[at:]))
 
 
-class Stream(GrowingText):
+class Stream(Pane):
     """The text of one request: live while it comes, with its finish reason and token count afterwards."""
 
     HELP = """
@@ -64,8 +51,12 @@ class Stream(GrowingText):
     """
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(EMPTY, Look(None), id=id)
-        self._place = self._whole = ""
+        super().__init__(id=id)
+        self._place = self._text = ""
+
+    def compose(self) -> ComposeResult:
+        """One text that scrolls."""
+        yield Static(Content.styled(EMPTY, MUTED), markup=False)
 
     def show(self, stage: Stage, live: LiveText | None, place: str, first_number: int, tokens_per_second: float, *, running: bool) -> None:
         """Show `live`, which is the request that `place` names in words; None when there is nothing yet.
@@ -74,20 +65,18 @@ class Stream(GrowingText):
         whether its stage is under way.
         """
         text = live.text if live is not None else ""
-        grows = live is not None and live.completion is None
-        another = place != self._place or not text.startswith(self._whole)
-        # What is being written is read at its end until somebody scrolls away from there; what is complete, from its beginning.
-        self.follows = grows if another else self.is_vertical_scroll_end and (grows or self.follows)
-        self._place, self._whole = place, text
-        if another:
-            self.scroll_to(y=0, animate=False, force=True)
+        if place != self._place or not text.startswith(self._text):
+            # What is being written is read at its end until somebody scrolls away from there; what is complete, from its beginning.
+            self.begin(at_its_end=live is not None and live.completion is None)
+        self._place, self._text = place, text
         if live is None:
-            show_title(self, place)
-            self.draw(READING if running else EMPTY, Look(None))
-            return
-        show_title(self, f"{place} · {self._state(live, tokens_per_second)}")
-        cut = max(-(-(len(text) - SHOWN) // _CUT) * _CUT, 0)
-        self.draw(text[cut:], Look(stage, 0 if cut else first_number))
+            self.border_title = Content(place)
+            shown = Content.styled(READING if running else EMPTY, MUTED)
+        else:
+            self.border_title = Content(f"{place} · {self._state(live, tokens_per_second)}")
+            cut = max(len(text) - SHOWN, 0)
+            shown = coloured(stage, text[cut:], 0 if cut else first_number)
+        self.query_one(Static).update(shown)
 
     def _state(self, live: LiveText, tokens_per_second: float) -> str:
         if live.completion is None:

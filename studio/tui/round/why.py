@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
-from rich.style import Style
+from textual.app import ComposeResult
+from textual.containers import Container
 from textual.content import Content
-from textual.strip import Strip
+from textual.widgets import Static
 
 from studio.loop.filters import REASONS
 from studio.loop.novelty import Alignment, Span, align
@@ -24,10 +24,9 @@ from studio.pool.requests import RequestRecord
 from studio.records import Decider, Neighbour, Stage, Task, Verdict
 from studio.text import display, spoken
 from studio.tui.cells import LONG, bar, clip
-from studio.tui.repaint import show_title
 from studio.tui.round.decisions import Row
 from studio.tui.round.live import LiveRound
-from studio.tui.widgets.pane import DrawnText
+from studio.tui.widgets.pane import MUTED, Pane
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +67,14 @@ def question_about(row: Row, live: LiveRound) -> Callable[[Queries], Evidence] |
     return ask
 
 
-Block = tuple[Content, ...]
-"""A text over the whole width, or two beside each other."""
-
 EMPTY = "The candidate under the cursor is explained here:\nwhat it resembles, how its score comes about, which tasks led to it."
 PENDING = "Not decided yet: the filter comes after the last completion."
 _SHOWN = 4000
 """Characters of a text that are drawn; `studio show` has all of them."""
 _BAR = 8
 _LCS = "$accent bold underline"
-MUTED = "$foreground-muted"
 _TWO_COLUMNS = 56
 """Cells from which on two texts have room beside each other."""
-
-
-def explain(row: Row | None, evidence: Evidence | None, method: Method | None, width: int) -> Iterator[Block]:
-    """Explain `row` on `width` cells; without evidence only what the row itself says."""
-    if row is None:
-        yield (Content.styled(EMPTY, MUTED),)
-        return
-    yield (_verdict(row, evidence),)
-    nearest = _nearest(row, evidence)
-    comparison = _compared(row, nearest, method)
-    texts = [_text("candidate", row.text, comparison.first if comparison is not None else ())]
-    if nearest is not None and comparison is not None:
-        texts.append(_text(f"nearest #{nearest.id} {nearest.origin}", nearest.instruction, comparison.second))
-    if width >= _TWO_COLUMNS:
-        yield tuple(texts)
-    else:
-        yield from ((text,) for text in texts)
-    if evidence is not None:
-        yield (Content("\n").join(_rest(row, evidence, comparison, method, width)),)
 
 
 def _nearest(row: Row, evidence: Evidence | None) -> Task | None:
@@ -221,11 +197,7 @@ def _instance(instance: InstanceRecord, width: int) -> Iterator[Content]:
     yield Content.assemble(mark, (reason, "$error"), ("out ", MUTED), clip(instance.output, room))
 
 
-_GAP = 2
-"""Cells between two columns."""
-
-
-class Why(DrawnText):
+class Why(Pane):
     """The story of the candidate under the cursor."""
 
     HELP = """
@@ -234,20 +206,26 @@ class Why(DrawnText):
     Below: the ten most similar tasks, the in-context tasks it came from, and for an accepted one its classification and instances.
     """
 
+    DEFAULT_CSS = """
+    Why Static { height: auto; }
+    Why #texts { height: auto; layout: vertical; }
+    Why.-beside #texts { layout: horizontal; }
+    Why #texts Static { width: 1fr; }
+    Why.-beside #nearest { margin-left: 2; }
+    Why .-nothing { display: none; }
+    """
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._shown: tuple[Row | None, Evidence | None, Method | None] = (None, None, None)
-        self._blocks: Sequence[Block] = ()
-        self._strips: Sequence[Strip] = ()
 
-    @property
-    def strips(self) -> Sequence[Strip]:
-        """Its lines."""
-        return self._strips
-
-    def paragraphs(self) -> Iterator[Content]:
-        """The text column by column."""
-        return (paragraph for block in self._blocks for column in block for paragraph in column.split("\n", allow_blank=True))
+    def compose(self) -> ComposeResult:
+        """The verdict, the two texts that are compared, and all else."""
+        yield Static(Content.styled(EMPTY, MUTED), markup=False, id="verdict")
+        with Container(id="texts"):
+            yield Static(markup=False, id="candidate")
+            yield Static(markup=False, id="nearest")
+        yield Static(markup=False, id="rest")
 
     def show(self, row: Row | None, evidence: Evidence | None, method: Method | None) -> None:
         """Explain `row`; without evidence only what the row itself says."""
@@ -255,35 +233,31 @@ class Why(DrawnText):
         if shown == self._shown:
             return
         before, self._shown = self._shown[0], shown
-        another = row is None or before is None or row.candidate != before.candidate
-        if another and self.text_selection is not None:
-            self.screen.clear_selection()
-        show_title(self, "Why" if row is None or row.candidate is None else f"Why · candidate c{row.candidate.id}")
-        self.draw_again()
-        if another:
-            self.scroll_home(animate=False)
+        self.border_title = Content("Why" if row is None or row.candidate is None else f"Why · candidate c{row.candidate.id}")
+        self._draw()
+        if row is None or before is None or row.candidate != before.candidate:
+            self.begin()
 
-    def make_strips(self) -> None:
-        """Tell the story for the width that the pane has now."""
-        width = self.line_width
-        if not width:
-            return
-        self._blocks = list(explain(*self._shown, width))
-        strips: list[Strip] = []
-        place = 0
-        for block in self._blocks:
-            column_width = (width - _GAP * (len(block) - 1)) // len(block)
-            columns = []
-            for column in block:
-                columns.append(self.wrapped(column, place, column_width))
-                place += column.plain.count("\n") + 1
-            strips += _beside(columns, column_width, self.visual_style.rich_style)
-        self._strips = strips
-        self.set_lines(len(strips))
+    def on_resize(self) -> None:
+        """Another width has room for other lines."""
+        self._draw()
 
-
-def _beside(columns: Sequence[Sequence[Strip]], width: int, style: Style) -> Iterator[Strip]:
-    """The lines of columns of `width` cells each, the space between them in `style`."""
-    for line in zip_longest(*columns, fillvalue=Strip([])):
-        *left, last = line
-        yield Strip.join([*(strip.adjust_cell_length(width + _GAP, style) for strip in left), last])
+    def _draw(self) -> None:
+        row, evidence, method = self._shown
+        width = self.scrollable_content_region.width
+        self.set_class(width >= _TWO_COLUMNS, "-beside")
+        nothing = Content()
+        if row is None:
+            texts = (Content.styled(EMPTY, MUTED), nothing, nothing, nothing)
+        else:
+            nearest = _nearest(row, evidence)
+            found = _compared(row, nearest, method)
+            other = nothing
+            if nearest is not None and found is not None:
+                other = _text(f"nearest #{nearest.id} {nearest.origin}", nearest.instruction, found.second)
+            rest = nothing if evidence is None else Content("\n").join(_rest(row, evidence, found, method, width))
+            texts = (_verdict(row, evidence), _text("candidate", row.text, found.first if found is not None else ()), other, rest)
+        for name, text in zip(("verdict", "candidate", "nearest", "rest"), texts, strict=True):
+            static = self.query_one(f"#{name}", Static)
+            static.set_class(not text, "-nothing")
+            static.update(text)

@@ -15,13 +15,11 @@ from unicodedata import category
 
 from rich.highlighter import Highlighter
 from rich.text import Text
-from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.command import CommandPalette
 from textual.events import Key, Paste
 from textual.widgets import Checkbox, Input, OptionList, Select, TextArea
-from textual.widgets._select import SelectCurrent, SelectOverlay
 from textual.widgets.text_area import Edit, EditResult, Location
 
 from studio.text import display
@@ -194,18 +192,23 @@ def _pasted(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def turn_page(listing: OptionList, pages: int, lines: int = 1) -> None:
+    """Move the cursor of a list by pages of options that have so many lines each."""
+    if listing.option_count:
+        place = (listing.highlighted or 0) + pages * max(listing.size.height // lines, 1)
+        listing.highlighted = min(max(place, 0), listing.option_count - 1)
+
+
 class Listing(OptionList):
     """A list on its own. Filling it anew is a time without lines, too."""
 
     def action_page_up(self) -> None:
-        """Nothing to leaf through before there are lines."""
-        if self._lines:
-            super().action_page_up()  # type: ignore[no-untyped-call]
+        """Go a page up."""
+        turn_page(self, -1)
 
     def action_page_down(self) -> None:
-        """As above."""
-        if self._lines:
-            super().action_page_down()  # type: ignore[no-untyped-call]
+        """Go a page down."""
+        turn_page(self, 1)
 
 
 class Palette(CommandPalette):
@@ -232,27 +235,27 @@ class Palette(CommandPalette):
 
     def action_page(self, pages: int) -> None:
         """Go a page of commands, of two lines each, up or down."""
-        listing = self.query_one(OptionList)
-        if listing.option_count:
-            place = (listing.highlighted or 0) + pages * max(listing.size.height // 2, 1)
-            listing.highlighted = min(max(place, 0), listing.option_count - 1)
+        turn_page(self.query_one(OptionList), pages, 2)
 
 
 Value = TypeVar("Value")
 
 
 class Choice(Select[Value]):
-    """A `Select`. Textual's own fails on page up and page down that come before its list is laid out."""
+    """A `Select` with the page keys of a `Listing`."""
 
-    def compose(self) -> ComposeResult:
-        """The current value, and the list that lies over it."""
-        yield SelectCurrent(self.prompt)
-        yield _Overlay(type_to_search=self._type_to_search).data_bind(compact=Select.compact)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("page-down", "page(1)", "Page down", "A page of choices down", show=False, priority=True),
+        bind("page-up", "page(-1)", "Page up", "A page of choices up", show=False, priority=True),
+    ]
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """There are no pages while its list is closed."""
+        return self.expanded if action == "page" else super().check_action(action, parameters)
 
-# Textual takes a widget's styles from its first base.
-class _Overlay(SelectOverlay, Listing):
-    """The list of a `Select`, with the page keys of a `Listing`."""
+    def action_page(self, pages: int) -> None:
+        """Go a page of choices up or down."""
+        turn_page(self.query_one(OptionList), pages)
 
 
 class MarkedBox(Checkbox):

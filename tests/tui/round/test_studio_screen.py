@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.widgets import Static
 
 from studio.engine.api import Engine, EngineInfo
 from studio.engine.options import EngineOptions
@@ -16,22 +17,21 @@ from studio.loop.events import InstanceDecided, StageFinished, StageStarted
 from studio.records import STAGES, Instance, Stage, Verdict
 from studio.tui.base import ErrorDialog
 from studio.tui.help_log import HelpDialog
-from studio.tui.pace import Pace
 from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.stream import Stream
 from studio.tui.round.why import Why
 from studio.tui.runner import RunnerState, Work
 from studio.tui.widgets.key_bar import KeyBar
-from studio.tui.widgets.pane import DrawnText
+from studio.tui.widgets.pane import Pane
 from support.pools import assert_sound, make_pool
 from support.sessions import configuration
 from support.studio_app import SIZES, HeldEngine, footer_keys, screen_text, scripted, studio
 
 
-def text_of(pane: DrawnText) -> str:
+def text_of(pane: Pane) -> str:
     """All that the pane has to say, in sight or not."""
-    return "\n".join(paragraph.plain for paragraph in pane.paragraphs())
+    return "\n".join(str(static.content) for static in pane.query(Static))
 
 
 async def test_the_first_frame_does_not_wait_for_the_model(tmp_path: Path) -> None:
@@ -125,23 +125,6 @@ async def test_every_candidate_explains_itself(tmp_path: Path, size: tuple[int, 
             assert "most similar tasks then" in text
             assert text.count("#") >= 8, "parents and neighbours are named"
             await driven.pilot.press("down")
-
-
-async def test_what_is_told_between_a_resize_and_its_message_is_laid_out_for_the_new_width(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    resized = Why.on_resize
-
-    def told_just_before(why: Why) -> None:
-        if why.size.width > 70:
-            why.draw_again()
-        resized(why)
-
-    monkeypatch.setattr(Why, "on_resize", told_just_before)
-    async with studio(tmp_path / "pool.db", size=(80, 24)) as driven:
-        await driven.press("r")
-        assert driven.screen.query_one(Why).size.width > 70
-        assert any(line.startswith(" candidate ") and "nearest #" in line for line in screen_text(driven.app).splitlines())
 
 
 async def test_an_accepted_one_shows_its_class_and_instances(tmp_path: Path) -> None:
@@ -305,7 +288,7 @@ async def test_they_do_as_well_when_all_was_written_before_anything_was_drawn(tm
         with monkeypatch.context() as patch:
             # Nobody looks until the stage is over, as on a busy machine.
             patch.setattr(runner, "_signal", lambda: None)
-            patch.setattr(Pace, "delay", lambda _: 3600.0)
+            patch.setattr("studio.tui.round.screen.TICK_S", 3600.0)
             assert runner.play(Work.STEP)
             await driven.until(lambda: runner.state is RunnerState.IDLE)
             driven.screen.collect()

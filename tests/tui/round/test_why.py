@@ -7,10 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio.tui.round.decisions import DecisionTable
-from studio.tui.round.stream import Stream
 from studio.tui.round.why import Why
-from studio.tui.widgets.pane import DrawnText
-from support.screens import layouts
 from support.studio_app import Driven, screen_text, studio
 
 
@@ -48,30 +45,3 @@ async def test_a_column_is_copied_without_the_other(tmp_path: Path) -> None:
         # Its text is asked for on another thread: what is selected is what is seen, as long as that is the text before.
         await driven.until(lambda: driven.screen.query_one(Why)._shown[0] != row)
         assert driven.screen.get_selected_text() is None, "another candidate has another text"
-
-
-async def test_another_candidate_lays_nothing_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with studio(tmp_path / "pool.db") as driven:
-        await driven.press("r")
-        await driven.settled()
-        with layouts(monkeypatch) as counted:
-            for key in ("j", "j", "G", "g"):
-                await driven.pilot.press(key)
-                await driven.pilot.pause()
-        assert not counted
-
-
-async def test_the_focus_passes_without_a_line_drawn_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[DrawnText] = []
-    async with studio(tmp_path / "pool.db") as driven:
-        await driven.press("r")
-        await driven.settled()
-        for pane in (Why, Stream):
-            monkeypatch.setattr(pane, "make_strips", lambda self: made.append(self))
-        for _ in range(4):
-            await driven.pilot.press("tab")
-            await driven.pilot.pause()
-        assert not made
-        driven.app.theme = "textual-light"
-        await driven.pilot.pause()
-        assert {type(pane) for pane in made} == {Why, Stream}, "another theme has other colours"
