@@ -27,7 +27,7 @@ ALLOWED = {
     "seeds": set(),
     "engine": set(),
 }
-"""Which parts of the studio a part may import, besides records, errors, shares, text and the version; None: any."""
+"""Which parts of the studio a part may import, besides records, errors, paths, text and the version; None: any."""
 
 
 def imported_after(code: str) -> set[str]:
@@ -101,7 +101,7 @@ def test_imports_run_one_way(source: Path) -> None:
     if allowed is None:
         return
     for module in modules_of(source):
-        if module.partition(".")[0] in (part, "records", "errors", "paths", "shares", "text"):
+        if module.partition(".")[0] in (part, "records", "errors", "paths", "text"):
             continue
         assert any(module == name or module.startswith(f"{name}.") for name in allowed), f"{source} imports studio.{module}"
 

@@ -1,14 +1,13 @@
-"""Which seeds are kept apart for evaluation."""
+"""Which seeds are kept apart for evaluation, and sharing a number out in proportion."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from studio.errors import UsageError
 from studio.records import HoldOut, SeedTask
-from studio.shares import allocate
 
 
 def draw_hold_out(seeds: Sequence[SeedTask], asked: float, seed: str) -> HoldOut:
@@ -43,3 +42,18 @@ def _number(asked: float, usable: int) -> int:
 
 def _kind(task: SeedTask) -> str:
     return "classification" if task.is_classification else "other"
+
+
+def allocate(sizes: Mapping[str, int], total: int) -> dict[str, int]:
+    """Share `total` among strata in proportion to their sizes, by largest remainder; ties go to the larger stratum, then by name.
+
+    A sample as large as the pool or larger takes every stratum whole.
+    """
+    population = sum(sizes.values())
+    if total >= population:
+        return dict(sizes)
+    shares = {name: total * size // population for name, size in sizes.items()}
+    by_remainder = sorted(sizes, key=lambda name: (-(total * sizes[name] % population), -sizes[name], name))
+    for name in by_remainder[: total - sum(shares.values())]:
+        shares[name] += 1
+    return shares

@@ -65,9 +65,9 @@ class Terminal:
         while (left := deadline - time.perf_counter()) > 0:
             self._written = self._written[-_PIECE:] + self._read(left)
 
-    def leave(self, key: bytes = b"q") -> None:
-        """Press the key that quits, and read on for as long as the program takes to close what it has open."""
-        os.write(self._master, key)
+    def leave(self, keys: bytes = b"\x11\x11") -> None:
+        """Press the keys that quit at once, and read on for as long as the program takes to close what it has open."""
+        os.write(self._master, keys)
         deadline = time.perf_counter() + LEAVING_S
         while self._process.poll() is None and time.perf_counter() < deadline:
             self._read(0.05)

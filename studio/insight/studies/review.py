@@ -26,7 +26,7 @@ from studio.insight.tables import plain_table
 from studio.pool.pool import Queries
 from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan, ReviewRecord, Reviews, Strata
 from studio.records import Origin, Verdict
-from studio.shares import allocate
+from studio.seeds.hold_out import allocate
 from studio.text import display_line, spoken, storable
 
 ROUND_BANDS = 5
