@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -60,6 +60,9 @@ PLACES = (
     ("pool", "Go: pool", "Find, read and judge its tasks"),
     ("insight", "Go: insight", "Figures, the paper's beside them, and what-if"),
 )
+
+
+_MODES = ("start", *(mode for mode, *_ in PLACES))
 
 
 class StudioApp(TellingApp):
@@ -208,13 +211,17 @@ class StudioApp(TellingApp):
 
     def _went_to_study(self) -> bool:
         """Go to the study that is open over another screen: two would not know of each other's answers."""
-        for mode, *_ in PLACES:
-            # One that was never gone to has no screens.
-            with suppress(KeyError):
-                if any(isinstance(each, StudyScreen) for each in self.get_screen_stack(mode)):
-                    self.action_show_mode(mode)
-                    return True
+        for mode in _MODES:
+            if any(isinstance(each, StudyScreen) for each in self._stack_of(mode)):
+                self.action_show_mode(mode)
+                return True
         return False
+
+    def _stack_of(self, mode: str) -> Sequence[Screen[Any]]:
+        """The screens of a mode; one that was never gone to has none."""
+        with suppress(KeyError):
+            return self.get_screen_stack(mode)
+        return ()
 
     def _lay(self, made: Screen[Any]) -> None:
         """Show a window of which there is one at most."""
@@ -244,27 +251,27 @@ class StudioApp(TellingApp):
         for mode, title, words in PLACES:
             if self.check_action("show_mode", (mode,)) and mode != self.current_mode:
                 yield SystemCommand(title, words, partial(self.action_show_mode, mode))
-        if self.check_action("export", ()):
-            yield SystemCommand("Pool: export", "Write it as a dataset for finetuning", self.action_export)
-        if self.check_action("review", ()):
-            yield SystemCommand("Pool: review", "Rate a sample of it, three questions a task", self.action_review)
-        if self.check_action("compare", ()) and self.studio is not None and self.studio.comparable:
-            yield SystemCommand("Pool: compare", "Grade two models' answers to it, side by side and blind", self.action_compare)
-        if self.check_action("settings", ()):
-            yield SystemCommand("View: settings", "Every parameter of this run, explained and set for one round", self.action_settings)
-        if self.check_action("log", ()):
-            yield SystemCommand("View: log", "What has happened since the start", self.action_log)
-        yield SystemCommand("View: change the theme", "Choose colours", self.action_change_theme)
-        yield SystemCommand("View: help", "Explain the focused part and its keys", self.action_help)
-        if self.check_action("pools", ()):
-            yield SystemCommand("Studio: another pool", "Back to the picker", self.action_pools)
-            yield SystemCommand("Studio: another model", "Go on with this pool and another model", self.action_models)
-        yield SystemCommand("Studio: quit", "Stop and leave; nothing is lost", self.action_quit)
+        offers = (
+            ("export", "Pool: export", "Write it as a dataset for finetuning", self.action_export),
+            ("review", "Pool: review", "Rate a sample of it, three questions a task", self.action_review),
+            ("compare", "Pool: compare", "Grade two models' answers to it, side by side and blind", self.action_compare),
+            ("settings", "View: settings", "Every parameter of this run, explained and set for one round", self.action_settings),
+            ("log", "View: log", "What has happened since the start", self.action_log),
+            ("change_theme", "View: change the theme", "Choose colours", self.action_change_theme),
+            ("help", "View: help", "Explain the focused part and its keys", self.action_help),
+            ("pools", "Studio: another pool", "Back to the picker", self.action_pools),
+            ("models", "Studio: another model", "Go on with this pool and another model", self.action_models),
+            ("quit", "Studio: quit", "Stop and leave; nothing is lost", self.action_quit),
+        )
+        comparable = self.studio is not None and self.studio.comparable
+        for action, title, words, callback in offers:
+            if self.check_action(action, ()) and (comparable or action != "compare"):
+                yield SystemCommand(title, words, callback)
 
     def _unless_lost(self, question: str, then: Callable[[], object]) -> None:
         """Go on with `then`; where something would be lost by it, only when the user says so."""
         playing = self.runner is not None and self.runner.state is RunnerState.RUNNING
-        words = [screen.unsaved for screen in self.screen_stack if isinstance(screen, Page | Dialog)]
+        words = [screen.unsaved for mode in _MODES for screen in self._stack_of(mode) if isinstance(screen, Page | Dialog)]
         words.append(_UNDER_WAY if playing else "")
         if any(words):
             self._confirm(question, "\n".join(filter(None, words)), then)
