@@ -289,11 +289,11 @@ class StudioApp(TellingApp):
         """Ask where something would be lost, then leave; asked once more, leave at once."""
         asking = isinstance(self.screen, Confirm) and self.screen.question == _QUIT
         if self.quitting or asking:
-            await self.leave()
+            self.leave()
         else:
-            self._unless_lost(_QUIT, lambda: start_latest(self, "quit", self.leave))
+            self._unless_lost(_QUIT, self.leave)
 
-    async def leave(self) -> None:
+    def leave(self) -> None:
         """Stop what plays and close the pool while the screen is still drawn; asked once more, leave at once."""
         at_once = self.runner is None or self.quitting
         self.quitting = True

@@ -97,9 +97,9 @@ class TellingApp(App[None]):
         terminal = select.poll()
         terminal.register(0, 0)
         if any(said & (select.POLLHUP | select.POLLERR) for _, said in terminal.poll(0)):
-            await self.leave()
+            self.leave()
 
-    async def leave(self) -> None:
+    def leave(self) -> None:
         """End, without a question."""
         self.exit()
 
