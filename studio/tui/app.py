@@ -375,7 +375,12 @@ class StudioApp(TellingApp):
 
 def _with_hint(screen: Screen[None]) -> Screen[None]:
     """Let a screen say that the window is too small for it, as the studio screen does."""
-    screen.call_after_refresh(screen.mount, TooSmall())
+
+    def put() -> None:
+        if screen.is_attached:  # It is not when the key before was the one that quits.
+            screen.mount(TooSmall())
+
+    screen.call_after_refresh(put)
     return screen
 
 
