@@ -53,7 +53,7 @@ def test_the_loop_and_the_pool_know_nothing_of_llama_cpp_or_textual() -> None:
 
 
 def test_diversity_needs_no_parser_until_one_is_loaded() -> None:
-    code = "import studio.cli.show, studio.insight.diversity.parser, studio.insight.diversity.figures, studio.insight.diversity.sunburst"
+    code = "import studio.cli.show, studio.insight.diversity.parser, studio.insight.diversity.words, studio.insight.diversity.sunburst"
     loaded = imported_after(code)
     assert "numpy" in loaded
     assert not loaded & {"spacy", "thinc", "textual", "llama_cpp"}

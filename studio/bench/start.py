@@ -16,7 +16,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from studio.bench.texts import instructions
+from studio.bench.novelty import instructions
 from studio.bench.worker import Machine, in_worker
 from studio.errors import StudioError
 from studio.loop.novelty import NoveltyIndex

@@ -162,7 +162,7 @@ def _chosen(excluded: tuple[str, ...], against: tuple[Path, ...]) -> Sequence[Li
         if against:
             raise UsageError("--against goes with --exclude-lint", "add --exclude-lint contamination")
         return ()
-    from studio.cli.lint import split_codes
+    from studio.cli.show import split_codes
     from studio.insight.lint.registry import chosen_lints
 
     codes = split_codes(excluded)

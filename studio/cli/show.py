@@ -1,4 +1,4 @@
-"""`studio show`, `studio stats` and `studio diversity`: one task and how it came about, figures of the pool, and how diverse it is."""
+"""`studio show`, `stats`, `diversity` and `lint`: how a task came about, a pool's figures, how diverse it is, what is wrong with it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.shared import OUTPUT, POOL, print_figures, print_json, progress_bar, write_text
+from studio.cli.shared import INPUT, OUTPUT, POOL, print_figures, print_json, progress_bar, write_text
 from studio.errors import UsageError
 from studio.text import display_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from studio.insight.diversity.figures import Diversity
+    from studio.insight.diversity.words import Diversity
+    from studio.insight.lint.api import LintOptions
     from studio.insight.progress import Progress
     from studio.pool.pool import Queries
+
 
 Figures = tuple[dict[str, Any], Callable[[], "RenderableType"]]
 """As plain values, and as tables."""
@@ -159,15 +161,14 @@ def diversity_command(
         assert figures.phrases is not None
         write_text(sunburst(figures.phrases, pool.name), page)
         click.echo(f"wrote {display_line(str(page))}", err=True)
-    from studio.insight.diversity.figures import diversity_report
+    from studio.insight.diversity.words import diversity_report
 
     print_figures(figures.as_dict(), lambda: diversity_report(figures), as_json)
 
 
 def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample: int | None, seed: str) -> Diversity:
-    from studio.insight.diversity.figures import diversity
     from studio.insight.diversity.parser import load_parser
-    from studio.insight.diversity.words import SAMPLE
+    from studio.insight.diversity.words import SAMPLE, diversity
     from studio.pool.pool import Queries
     from studio.records import Origin
 
@@ -176,3 +177,69 @@ def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample
         parser = None if words else load_parser(pipeline)
         with progress_bar() as progress:
             return diversity(reader, wanted, parser, sample=sample or SAMPLE, seed=seed, progress=progress)
+
+
+def split_codes(texts: tuple[str, ...]) -> list[str]:
+    """The lint codes of options such as `--only email,phone`, each of which may be repeated."""
+    return [code.strip() for text in texts for code in text.split(",") if code.strip()]
+
+
+class _LintCommand(click.Command):
+    """Lists the lints in its help."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's signature)
+        from studio.insight.lint.registry import LINTS
+
+        with formatter.section("Lints (more with --explain CODE)"):
+            formatter.write_dl([(lint.code, lint.title) for lint in LINTS.values()])
+
+
+@click.command(cls=_LintCommand)
+@click.argument("pool", type=POOL, required=False)
+@click.option("--against", type=INPUT, multiple=True, metavar="FILE", help="Compare with an evaluation file, too; may be repeated.")
+@click.option("--only", multiple=True, metavar="CODE,...", help="Look for these faults only.")
+@click.option(
+    "--near", type=click.FloatRange(0.5, 1), default=0.8, show_default=True, help="Jaccard index of near-duplicates, from 0.5 to 1."
+)
+@click.option("--overlap", type=click.FloatRange(0.1, 1), default=0.7, show_default=True, help="ROUGE-L of contaminated instructions.")
+@click.option("--explain", metavar="CODE", help="Say what a lint looks for and how far to trust it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the ids of all tasks and instances.")
+def lint_command(
+    pool: Path | None, against: tuple[Path, ...], only: tuple[str, ...], near: float, overlap: float, explain: str | None, as_json: bool
+) -> None:
+    """Look for what is wrong with the data of POOL: its active tasks, seeds too, with their accepted instances.
+
+    Nothing is changed. `studio export --exclude-lint CODE,...` leaves the findings out; in the pool screen, find lint:CODE shows them.
+    """
+    if explain is not None:
+        _explain(explain)
+        return
+    if pool is None:
+        raise UsageError("no pool is named", "studio lint POOL, or studio lint --explain CODE")
+    from studio.insight.lint.api import LintOptions
+
+    _lint(pool, split_codes(only), LintOptions(near, overlap, against), as_json)
+
+
+def _explain(code: str) -> None:
+    from studio.insight.lint.registry import find_lint
+    from studio.insight.lint.run import explanation
+
+    width = 100
+    for line in explanation(find_lint(code)):
+        click.echo(click.wrap_text(line, width) if line else "")
+
+
+def _lint(pool: Path, codes: list[str], options: LintOptions, as_json: bool) -> None:
+    from studio.insight.lint.registry import chosen_lints
+    from studio.insight.lint.run import report_lines, run_lints
+    from studio.pool.pool import Queries
+
+    lints = chosen_lints(codes, with_file=bool(options.against))
+    with Queries.open(pool) as reader, reader.one_state(), progress_bar() as progress:
+        report = run_lints(reader.stream, lints, options, progress)
+    if as_json:
+        print_json({"pool": str(pool), **report.as_dict()})
+        return
+    for line in report_lines(report):
+        click.echo(line)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from studio import __version__
 from studio.insight import paper
-from studio.insight.diversity.figures import phrase_rows, word_rows
 from studio.insight.diversity.sunburst import sunburst_chart, sunburst_style, sunburst_words
+from studio.insight.diversity.words import phrase_rows, word_rows
 from studio.insight.lineage.story import Story
 from studio.insight.lineage.story_report import Line, answer_line, story_sections
 from studio.insight.statistics.figures import BINS, Statistics

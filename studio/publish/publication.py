@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from studio.insight.diversity.figures import Diversity, diversity
 from studio.insight.diversity.parser import Parser
+from studio.insight.diversity.words import Diversity, diversity
 from studio.insight.lineage.story import Story, story_of
 from studio.insight.progress import Progress, silent
 from studio.insight.statistics.figures import Statistics, statistics

@@ -24,8 +24,8 @@ from studio.text import display_line
 from studio.tui.base import Dialog, Page, copy_from
 from studio.tui.keys import VERBS, bind
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, WorkEnded
-from studio.tui.widgets.find import FindLine
 from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.pane import FindLine
 
 
 class HelpDialog(Dialog[None]):

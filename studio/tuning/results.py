@@ -21,8 +21,18 @@ from studio.insight.tables import plain_table
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord
 from studio.text import display_line
-from studio.tuning.scores import AnswerScore, Sheet, cut_to_words, rouge_l, score_sheet
-from studio.tuning.statistics import RESAMPLES, Estimate, estimate, mcnemar_p, permutation_p
+from studio.tuning.scores import (
+    RESAMPLES,
+    AnswerScore,
+    Estimate,
+    Sheet,
+    cut_to_words,
+    estimate,
+    mcnemar_p,
+    permutation_p,
+    rouge_l,
+    score_sheet,
+)
 
 SEED = "0"
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from rouge_score import rouge_scorer
 
-from studio.bench.texts import instructions
-from studio.insight.diversity.figures import diversity
-from studio.insight.diversity.words import WordDiversity, WordMeasures, self_rouge_l
+from studio.bench.novelty import instructions
+from studio.insight.diversity.words import WordDiversity, WordMeasures, diversity, self_rouge_l
 from studio.loop.tokens import ascii_tokens
 from studio.pool.pool import Queries
 from studio.records import Instance, Origin

@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
-from studio.insight.diversity.figures import diversity
 from studio.insight.diversity.parser import Parser
 from studio.insight.diversity.phrases import NewVerbs, Phrase, VerbObjects, VerbRound, phrase_figures, phrase_of
+from studio.insight.diversity.words import diversity
 from studio.pool.pool import Queries
 from studio.records import Origin
 from support.generated_pool import build_pool

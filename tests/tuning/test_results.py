@@ -12,7 +12,7 @@ from rich.console import Console
 from studio.insight.studies.agreement import wilson
 from studio.pool.pool import Pool
 from studio.tuning.results import evaluation_result, result_tables
-from studio.tuning.statistics import estimate, permutation_p
+from studio.tuning.scores import estimate, permutation_p
 from support.evaluations import BASE, TUNED, answered, item
 from support.pools import make_pool
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from studio.tuning.statistics import by_task, estimate, mcnemar_p, permutation_p
+from studio.tuning.scores import by_task, estimate, mcnemar_p, permutation_p
 
 SCORES = [0.1, 0.9, 0.4, 0.4, 0.0, 0.7, 0.35, 0.62, 0.18, 0.05, 0.5, 0.33, 0.27, 0.81, 0.44]
 OTHERS = [0.0, 0.8, 0.45, 0.1, 0.0, 0.75, 0.2, 0.6, 0.2, 0.0, 0.3, 0.3, 0.1, 0.6, 0.5]

@@ -33,7 +33,7 @@ from studio.tui.dialogs.story import StoryDialog
 from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
 from studio.tui.widgets.fields import MarkedBox
-from studio.tui.widgets.find import FindLine
+from studio.tui.widgets.pane import FindLine
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 _LEFT = len(" threshold  0.70  ")

@@ -43,9 +43,9 @@ from studio.tui.round.steering import SteeringScreen
 from studio.tui.round.stream import Stream
 from studio.tui.round.why import Why
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, RoundRead, Runner, RunnerState, StateChanged, Work, WorkEnded
-from studio.tui.widgets.find import FindLine
 from studio.tui.widgets.header import StudioHeader, TooSmall
 from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.pane import FindLine
 
 
 @dataclass

@@ -27,8 +27,8 @@ from studio.text import display, display_line
 from studio.tui.base import Dialog, start_latest
 from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput
-from studio.tui.widgets.find import FindLine
 from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.pane import FindLine
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 _COLUMNS = (
