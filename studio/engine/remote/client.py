@@ -23,6 +23,7 @@ DONE = "[DONE]"
 _REDIRECTS = 3
 _LINE_BYTES = 1 << 24
 _BODY_BYTES = 1 << 22
+_NO_JSON = (ValueError, RecursionError)  # What is nested too deeply to be read is none, either.
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ async def _body(response: httpx2.Response) -> Any:
             break
     try:
         return json.loads(_text(data))
-    except ValueError:
+    except _NO_JSON:
         return data.decode("utf-8", "replace")
 
 
@@ -251,7 +252,7 @@ def _read(data: bytes) -> Any:
     """The JSON value, None where it is none or not whole."""
     try:
         return json.loads(_text(data))
-    except ValueError:
+    except _NO_JSON:
         return None
 
 

@@ -108,6 +108,7 @@ def without(fields: Collection[str]) -> str:
     return f"the server does not take {names}: {'; '.join(follows)}"
 
 
+_UNCOUNTABLE = 1 << 48
 _STOPS = ("stop", "eos", "eos_token", "end_of_text", "stop_sequence", "end", "complete", "completed")
 """Words of servers for an end of the model's own."""
 
@@ -282,7 +283,7 @@ def _is_first(choice: Any) -> bool:
 
 
 def whole_number(value: Any) -> int:
-    """Return what a server gave as a count; 0 for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    """Return what a server gave as a count; 0 for what is none, or more than anything here has (a pool could not hold the sum)."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _UNCOUNTABLE:
         return 0
     return int(value) if value == value // 1 else 0

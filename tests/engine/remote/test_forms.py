@@ -130,6 +130,8 @@ def test_a_stream_that_never_says_its_end_is_taken_the_second_time() -> None:
         (events("[DONE]"), BrokenStream),
         (events(chunk("x"))[:-9], BrokenStream),
         (b"<!doctype html><title>Hello</title>", Answered),
+        (b"[" * 100_000, Answered),
+        (b"data: " + b"[" * 100_000 + b"\n\n", BrokenStream),
         (b'{"error": "Unexpected endpoint or method. (POST /completions)"}', Answered),
         (events({"error": {"message": "dead"}}), Answered),
         (events({"message": "dead"}, before="event: error\ndata: "), Answered),

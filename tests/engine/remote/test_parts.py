@@ -245,8 +245,11 @@ def test_token_counts_as_servers_tell_them() -> None:
     llama.take(chunk("x") | {"usage": {"prompt_tokens": 9, "completion_tokens": 2}, "timings": {"cache_n": 6}})
     nobody = Reading(request(""))
     nobody.take(chunk("x") | {"usage": {"prompt_tokens": None, "completion_tokens": "two", "prompt_tokens_details": None}})
-    counts = [(c.prompt_tokens, c.completion_tokens, c.cached_tokens) for c in (r.completion(0.0) for r in (openai, llama, nobody))]
-    assert counts == [(9, 2, 4), (9, 2, 6), (0, 0, 0)]
+    absurd = Reading(request(""))
+    absurd.take(chunk("x") | {"usage": {"prompt_tokens": 1e308, "completion_tokens": 10**400}, "timings": {"cache_n": -5}})
+    readings = (openai, llama, nobody, absurd)
+    counts = [(c.prompt_tokens, c.completion_tokens, c.cached_tokens) for c in (each.completion(0.0) for each in readings)]
+    assert counts == [(9, 2, 4), (9, 2, 6), (0, 0, 0), (0, 0, 0)]
 
 
 @given(st.text())
