@@ -7,6 +7,7 @@ no escape sequence, invisible or direction-changing character takes effect and t
 from __future__ import annotations
 
 import codecs
+import json
 import re
 import sys
 
@@ -41,6 +42,8 @@ def _display_table() -> dict[int, str]:
 
 
 _TABLE = _display_table()
+# JSON escapes the other control characters itself.
+_JSON_TABLE = {code: json.dumps(chr(code))[1:-1] if code > 0x7F else "\\u007f" for code in _TABLE if code > 0x1F}
 
 
 def display(text: str) -> str:
@@ -55,6 +58,11 @@ def display_line(text: str, width: int = sys.maxsize) -> str:
     """Return `text` as one harmless line of at most `width` characters, white space collapsed and the cut marked with `…`."""
     line = display(" ".join(text.split()))
     return line if len(line) <= width else line[: max(width - 1, 0)] + "…"
+
+
+def display_json(document: str) -> str:
+    """Return a JSON document that means the same, every character that could act on a terminal escaped."""
+    return document.translate(_JSON_TABLE)
 
 
 def storable(text: str) -> str:

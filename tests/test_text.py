@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.text import display, display_line, storable
+from studio.text import display, display_json, display_line, storable
 
 any_text = st.text(st.characters(codec=None))
 
@@ -29,6 +30,13 @@ def test_nothing_that_controls_a_terminal_gets_through(text: str) -> None:
     for character in display(text):
         assert character == "\n" or unicodedata.category(character) not in ("Cc", "Cs")
         assert unicodedata.bidirectional(character) not in ("RLE", "LRE", "RLO", "LRO", "PDF", "RLI", "LRI", "FSI", "PDI")
+
+
+@given(any_text, st.booleans())
+def test_json_means_the_same_and_does_nothing_to_a_terminal(text: str, ascii_only: bool) -> None:
+    shown = display_json(json.dumps([text], ensure_ascii=ascii_only))
+    assert shown == display(shown)
+    assert json.loads(shown) == json.loads(json.dumps([text]))
 
 
 @given(any_text, any_text)

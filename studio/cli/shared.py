@@ -17,6 +17,7 @@ import click
 
 from studio.errors import ExitCode, PoolError, StudioError, UsageError
 from studio.paths import user_path
+from studio.text import display_json
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -182,8 +183,8 @@ TARGET = _Target(PoolError)
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as one line of JSON that is valid in any encoding: escaped where stdout has no bytes for every character."""
-    click.echo(json.dumps(value, ensure_ascii=not takes_unicode()))
+    """Print `value` as one line of JSON that is harmless and valid in any encoding: escaped where stdout lacks characters."""
+    click.echo(display_json(json.dumps(value, ensure_ascii=not takes_unicode())))
 
 
 def print_tables(tables: RenderableType, *, soft_wrap: bool = False) -> None:

@@ -15,6 +15,7 @@ from studio.cli import COMMANDS, cli
 from studio.cli.shared import text_stream
 from studio.errors import ExitCode
 from studio.records import Instance
+from studio.text import display
 from support.command import STUDIO, assert_fails, clean_environment
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS
@@ -55,6 +56,7 @@ def test_every_command_prints_in_any_encoding(words: str, encoding: str, folder:
     assert text or words in ("compare POOL --list", "show POOL --rejected")
     if words.endswith("--json"):
         assert json.loads(text)
+        assert text == display(text)
 
 
 def test_json_is_the_same_in_any_encoding(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
