@@ -16,6 +16,12 @@ from studio.records import Origin, TaskState
 TEXT = 400
 """Characters of a text that a list gets: one line of it, however wide the screen."""
 
+
+def beginning(text: str) -> str:
+    """Return SQL for so much of `text`; for all of it where it has a NUL, at which SQLite's functions would end it and hide the rest."""
+    return f"CASE WHEN instr({text}, char(0)) THEN {text} ELSE substr({text}, 1, {TEXT}) END"
+
+
 _OF_TASK = " LEFT JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id"
 _OF_CANDIDATE = " JOIN verdicts ON verdicts.candidate_id = candidates.id"
 _ROUND_OF_TASK = " LEFT JOIN rounds ON rounds.id = tasks.round_id"
@@ -82,12 +88,12 @@ class BrowseRow:
 
 _ROWS = {
     Kind.TASKS: f"""
-SELECT tasks.id, substr(instruction, 1, {TEXT}) AS text, origin, state, is_classification, number AS round, score,
+SELECT tasks.id, {beginning("instruction")} AS text, origin, state, is_classification, number AS round, score,
     coalesce(reason, '') AS reason, marked,
     (SELECT count(*) FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted') AS instances
 FROM tasks{_ROUND_OF_TASK}{_OF_TASK} WHERE tasks.id IN ({{}})""",
     Kind.REJECTED: f"""
-SELECT candidates.id, substr(coalesce(verdicts.edited, candidates.text), 1, {TEXT}) AS text, 'generated' AS origin, NULL AS state,
+SELECT candidates.id, {beginning("coalesce(verdicts.edited, candidates.text)")} AS text, 'generated' AS origin, NULL AS state,
     NULL AS is_classification, number AS round, score, reason, 0 AS marked, 0 AS instances
 FROM candidates{_ROUND_OF_CANDIDATE}{_OF_CANDIDATE} WHERE candidates.id IN ({{}})""",
 }

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from studio.pool.browse import TEXT
+from studio.pool.browse import beginning
 from studio.pool.core.database import Entity, chunks, record_of
 from studio.records import Origin, TaskState
 
@@ -16,7 +16,7 @@ _CHILDREN = (
 )
 _PARENTS = "FROM candidates JOIN request_parents ON request_parents.request_id = candidates.request_id WHERE candidates.id = {}"
 _KIN = (
-    f"SELECT family.id, substr(instruction, 1, {TEXT}) AS text, origin, state, number AS round{{}}"
+    f"SELECT family.id, {beginning('instruction')} AS text, origin, state, number AS round{{}}"
     " FROM tasks AS family LEFT JOIN rounds ON rounds.id = round_id WHERE family.id IN ({})"
 )
 _COUNTED = """

@@ -120,6 +120,11 @@ def bind(verb: str, action: str, word: str = "", tooltip: str = "", *, show: boo
     return Binding(found.keys, action, word or verb.capitalize(), show=show, priority=priority, tooltip=sentence, id=verb)
 
 
+def key_of(verb: str) -> str:
+    """Return the first key of a verb, for a text that names it."""
+    return VERBS[verb].keys.partition(",")[0]
+
+
 def keys_file() -> Path:
     """Where a user's own keys are looked for."""
     return app_folder("config") / "keys.toml"

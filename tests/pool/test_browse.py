@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import PoolError
 from studio.loop.session import Goal
-from studio.pool.browse import BrowseRow, Kind, Selection, Sort
+from studio.pool.browse import TEXT, BrowseRow, Kind, Selection, Sort
 from studio.pool.pool import Pool, Queries
 from studio.records import Origin, TaskState, Verdict
 from support.bulk_pool import bulk_pool
@@ -101,6 +102,15 @@ def test_human_decisions_count(tmp_path: Path) -> None:
         assert pool.browse.rows(Kind.TASKS, [task])[0].marked
         steering.retire(task)
         assert list(pool.browse.ids(Selection(state=TaskState.RETIRED))) == [task]
+
+
+def test_nothing_of_a_text_hides_behind_a_nul(tmp_path: Path) -> None:
+    long = "a\x00b" * TEXT
+    with Pool.open(bulk_pool(tmp_path / "pool.db", 10)) as pool:
+        pool.tasks.add([replace(all_seeds()[0], instruction=text) for text in (long, "c" * 2 * TEXT)], Origin.IMPORTED)
+        added = pool.browse.ids(Selection(origin=Origin.IMPORTED))
+        assert [row.text for row in pool.browse.rows(Kind.TASKS, added)] == [long, "c" * TEXT]
+        assert [each.text for each in pool.lineage.relatives(added)] == [long, "c" * TEXT]
 
 
 def test_lineage(reader: Queries) -> None:

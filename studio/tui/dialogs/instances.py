@@ -19,7 +19,7 @@ from studio.text import display_line, spoken
 from studio.tui.base import Dialog, Store, copy_from, lay_over
 from studio.tui.cells import clip, cut
 from studio.tui.dialogs.forms import Editor
-from studio.tui.keys import bind
+from studio.tui.keys import bind, key_of
 from studio.tui.runner import Told
 from studio.tui.steering import Steerer, told
 from studio.tui.widgets.fields import Listing, SafeTextArea
@@ -84,7 +84,7 @@ class InstancesDialog(Dialog[None]):
         listing = self.query_one(OptionList)
         at = listing.highlighted or 0
         listing.clear_options()
-        nothing = Option("There are none yet. Press m for some.", disabled=True)
+        nothing = Option(f"There are none yet. Press {key_of('more')} for some.", disabled=True)
         listing.add_options([Option(_entry(each)) for each in instances] or [nothing])
         if instances:
             listing.highlighted = min(at, len(instances) - 1)

@@ -27,6 +27,7 @@ from studio.pool.pool import Queries
 from studio.records import Origin
 from studio.text import display_line
 from studio.tui.base import start_latest
+from studio.tui.keys import key_of
 from studio.tui.reader import PoolAccess
 from studio.tuning.results import evaluation_result, result_tables
 
@@ -119,7 +120,7 @@ _NO_EVALUATION = (
     "No model has been evaluated on tasks that it has not seen: hold some out when the pool is made (--hold-out), then let the base and "
     "the finetuned model answer: studio finetune POOL, studio evaluate POOL."
 )
-_NO_COMPARISON = "Nobody has graded two models' answers: press c, or studio compare POOL."
+_NO_COMPARISON = f"Nobody has graded two models' answers: press {key_of('compare')}, or studio compare POOL."
 
 
 class EvaluationPane(FiguresPane):
@@ -137,7 +138,7 @@ class EvaluationPane(FiguresPane):
         return Group(*parts)
 
 
-_NO_REVIEW = "Nobody has rated tasks yet: press v, or studio review POOL."
+_NO_REVIEW = f"Nobody has rated tasks yet: press {key_of('review')}, or studio review POOL."
 _NO_JUDGE = (
     "No model has judged the tasks: studio judge POOL. Its opinion filters nothing, and only people's ratings show what it is worth."
 )

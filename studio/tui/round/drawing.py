@@ -234,7 +234,7 @@ class DrawingScreen(SteeringScreen):
             place=place,
             profile=self.method.profile if self.method is not None else "",
             round=self.live.number,
-            accepted=self.live.generated,
+            accepted=self.live.generated if self.live.counted else None,
             drafts=self.live.view.drafts if self.live.view is not None else 0,
             target=self.runner.goal.target or 0,
         )

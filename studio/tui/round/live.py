@@ -149,6 +149,8 @@ class LiveRound:
         self.number = 0
         self.view: RoundView | None = None
         self.generated = 0
+        self.counted = False
+        """Whether `generated` was read of the pool."""
         self.running: Stage | None = None
         self.stages = {stage: StageProgress() for stage in STAGES}
         self.texts: dict[Place, LiveText] = defaultdict(LiveText)
@@ -217,6 +219,7 @@ class LiveRound:
     def read(self, view: RoundView | None, generated: int) -> None:
         """Take the round as the pool has it now; it settles what was guessed from the stream."""
         self.generated = generated
+        self.counted = True
         if view is None:
             return
         if view.number != self.number or (self.view is not None and view.id != self.view.id):

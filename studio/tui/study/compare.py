@@ -16,7 +16,7 @@ from studio.insight.studies.comparison import GradingWalk
 from studio.insight.studies.walk import Walk
 from studio.pool.studies.comparisons import ComparisonItem, Comparisons, Grade, Grading
 from studio.tui.cells import LONG, cut
-from studio.tui.keys import bind
+from studio.tui.keys import bind, key_of
 from studio.tui.study.review import Part, place_line, said_besides
 from studio.tui.study.screen import LOOKING, STUDY_KEYS, Desk, StudyScreen
 from studio.tui.widgets.header import TooSmall
@@ -67,7 +67,7 @@ def _grades(walk: Walk[ComparisonItem, Any], width: int) -> Iterator[Part]:
         yield (f"{grade.value}", "bold reverse" if grade is given else "bold $accent")
         yield (f" {words}", "bold" if grade is given else "")
     yield "\n"
-    yield from said_besides(walk, width, "  tab marks the other answer, o goes to the next open task", _DONE)
+    yield from said_besides(walk, width, f"  tab marks the other answer, {key_of('next-open')} goes to the next open task", _DONE)
 
 
 SIDES = ("left", "right")

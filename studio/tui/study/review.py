@@ -15,7 +15,7 @@ from studio.insight.studies.review import Reviewing
 from studio.insight.studies.walk import Walk
 from studio.pool.studies.reviews import Rating, ReviewItem, Reviews
 from studio.tui.cells import LONG, clip, cut
-from studio.tui.keys import bind
+from studio.tui.keys import bind, key_of
 from studio.tui.study.screen import LOOKING, STUDY_KEYS, Desk, StudyScreen
 from studio.tui.widgets.header import TooSmall
 from studio.tui.widgets.key_bar import KeyBar
@@ -65,7 +65,7 @@ def _questions(reviewing: Reviewing, width: int) -> Iterator[Part]:
         shown, style = {None: ("y/n", "$text-muted"), True: ("yes", "bold $success"), False: ("no ", "bold $error")}[given]
         yield (shown, style if not rating.skipped else "$text-muted")
         yield ("  " + words + "\n", "bold" if here else "")
-    yield from said_besides(reviewing, width, "  tab marks another question, o goes to the next open task", _DONE)
+    yield from said_besides(reviewing, width, f"  tab marks another question, {key_of('next-open')} goes to the next open task", _DONE)
 
 
 def said_besides(walk: Walk[Any, Any], width: int, otherwise: str, done: str) -> Iterator[Part]:

@@ -25,7 +25,7 @@ SCREENS = (("studio", "1 Studio"), ("pool", "2 Pool"), ("insight", "3 Insight"))
 
 @dataclass(frozen=True, slots=True)
 class HeaderFacts:
-    """What the header tells. Empty texts and zeros are left out; `target` 0 is none."""
+    """What the header tells. Empty texts and zeros are left out; `target` 0 is none, and `accepted` is None until the pool was read."""
 
     pool: str = ""
     model: str = ""
@@ -33,7 +33,7 @@ class HeaderFacts:
     place: str = ""
     profile: str = ""
     round: int = 0
-    accepted: int = 0
+    accepted: int | None = None
     drafts: int = 0
     target: int = 0
 
@@ -81,7 +81,7 @@ class StudioHeader(Widget):
 
 def progress_words(facts: HeaderFacts, width: int) -> str:
     """How many tasks the pool has generated, of how many, in at most `width` cells."""
-    if not facts.pool:
+    if not facts.pool or facts.accepted is None:
         return ""
     of_target = f" of {facts.target}" if facts.target else ""
     drafts = f" · {facts.drafts} drafts" if facts.drafts else ""

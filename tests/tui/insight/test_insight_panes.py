@@ -125,7 +125,7 @@ async def test_an_empty_pool_names_the_next_step(tmp_path: Path) -> None:
         await turned(pilot, screen, "diversity")
         assert "No generated task yet" in seen(pilot.app)
         await turned(pilot, screen, "opinions")
-        assert "Nobody has rated tasks yet" in seen(pilot.app) and "studio judge POOL" in seen(pilot.app)
+        assert "Nobody has rated tasks yet: press v," in seen(pilot.app) and "studio judge POOL" in seen(pilot.app)
         await turned(pilot, screen, "evaluation")
         assert "No model has been evaluated" in seen(pilot.app) and "--hold-out" in seen(pilot.app)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual.pilot import Pilot
@@ -207,6 +207,8 @@ async def test_more_instances_are_asked_for_from_the_pool(tmp_path: Path) -> Non
         await at_task(driven.pilot, screen, task)
         await driven.press("i")
         await driven.until(lambda: isinstance(driven.app.screen, InstancesDialog))
+        cast(InstancesDialog, driven.app.screen)._show([])
+        assert "Press + for some" in screen_text(driven.app)
         await driven.pilot.press("+")
         await driven.until(lambda: driven.app.screen is screen and engine.reached.is_set())
         assert any(f"writes more instances of task {task}" in each.message for each in driven.app._notifications)

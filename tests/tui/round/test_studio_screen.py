@@ -237,6 +237,9 @@ async def test_a_pool_that_someone_else_writes_is_named(tmp_path: Path) -> None:
             assert "pool.db" in screen_text(driven.app)
             await driven.pilot.press("enter")
             assert driven.state is RunnerState.FAILED
+            await driven.until(lambda: "not ready" in screen_text(driven.app))
+            # It has tasks that were not counted: none would be a claim.
+            assert "accepted" not in screen_text(driven.app)
 
 
 async def test_panes_are_reached_with_tab_in_a_narrow_window(tmp_path: Path) -> None:

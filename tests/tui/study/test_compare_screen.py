@@ -76,7 +76,7 @@ async def test_both_answers_and_all_keys_are_on_the_screen_and_no_name_is(path: 
         shown = seen(pilot.app)
         for text in (item.instruction, *item.answers, "Answer 1", "Answer 2", "A correct", "B minor", "C relevant", "D irrelevant"):
             assert text in shown
-        assert "Compare 1 · anna · task 1 of 6 · 0 complete, 0 skipped" in shown and "tab marks the other" in shown
+        assert "Compare 1 · anna · task 1 of 6 · 0 complete, 0 skipped" in shown and "tab marks the other answer, > goes to" in shown
         assert "adapter" not in shown and "Tiny" not in shown and "swapped" not in shown
         left, right = (screen.query_one(f"#{side}", AnswerPane).region for side in ("left", "right"))
         assert (left.y == right.y and left.x < right.x) == (size[0] >= 100)

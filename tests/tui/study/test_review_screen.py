@@ -52,7 +52,7 @@ def stored(path: Path, rater: str = "anna") -> dict[int, Rating]:
 
 async def test_three_keys_rate_a_task_and_each_is_stored_at_once(path: Path) -> None:
     async with reviewing(path) as (pilot, screen):
-        assert stored(path) == {}
+        assert stored(path) == {} and "> goes to the next open task" in seen(pilot.app)
         for keys, letters in (("y", "y--"), ("n", "yn-"), ("y", "yny")):
             assert screen.reviewing.position == 0
             await pilot.press(keys)

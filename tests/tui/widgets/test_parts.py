@@ -135,3 +135,4 @@ def test_candidates_come_out_of_a_growing_text_one_by_one() -> None:
 def test_the_header_says_less_in_less_room() -> None:
     facts = HeaderFacts(pool="p.db", accepted=3, target=20, drafts=4)
     assert [progress_words(facts, width) for width in (40, 20, 8, 2)] == ["3 of 20 accepted · 4 drafts", "3 of 20 accepted", "3 of 20", ""]
+    assert progress_words(HeaderFacts(pool="p.db", target=20), 40) == ""
