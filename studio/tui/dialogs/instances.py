@@ -84,7 +84,7 @@ class InstancesDialog(Dialog[None]):
         listing = self.query_one(OptionList)
         at = listing.highlighted or 0
         listing.clear_options()
-        nothing = Option(f"There are none yet. Press {key_of('more')} for some.", disabled=True)
+        nothing = Option(Content(f"There are none yet. Press {key_of('more')} for some."), disabled=True)
         listing.add_options([Option(_entry(each)) for each in instances] or [nothing])
         if instances:
             listing.highlighted = min(at, len(instances) - 1)

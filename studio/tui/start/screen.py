@@ -121,6 +121,12 @@ _STORED: dict[str, object] = {"profile": None, "hold_out": 0.0}
 """Options that a pool which is there already has settled for itself."""
 
 
+class RecentPools(Listing):
+    """The pools that were open last; the footer names the key that opens one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [bind("open", "select", "Open", "Go on with the pool under the cursor.")]
+
+
 class StartScreen(Screen[None]):
     """Recent pools, and a form for a new one with the bundled model and the usual profile in it."""
 
@@ -178,7 +184,7 @@ class StartScreen(Screen[None]):
             yield Static("Self-Instruct Studio", markup=False, id="title")
             if self._recent:
                 yield Static("Go on with a pool", markup=False, classes="head")
-                yield Listing(*(Option(_recent_line(path, ""), id=str(place)) for place, path in enumerate(self._recent)), id="recent")
+                yield RecentPools(*(Option(_recent_line(path, ""), id=str(place)) for place, path in enumerate(self._recent)), id="recent")
             else:
                 for line in FIRST_RUN:
                     yield Static(line, markup=False, classes="line")

@@ -74,6 +74,7 @@ async def test_recent_pools_are_offered_and_go_on(tmp_path: Path, monkeypatch: p
         await driven.until(lambda: "0 generated tasks" in screen_text(driven.app))
         assert driven.app.screen.query_one("#file", SafeInput).value == "pool.db"
         assert isinstance(driven.app.screen.focused, OptionList)
+        assert footer_keys(driven.app)[0] == "Open"
         await driven.pilot.press("down", "enter")
         await driven.until(lambda: driven.app.runner is not None)
         await driven.idle()
