@@ -45,6 +45,14 @@ def _overwritten(path: Path) -> None:
     path.write_bytes(content)
 
 
+def _with_a_name_that_is_no_text(path: Path) -> None:
+    make_pool(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET name = CAST(x'ff' AS TEXT), sql = 'nonsense' WHERE name = 'dataset'")
+        connection.commit()
+
+
 def _without_tables(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -61,6 +69,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "older": (_of_version(8), f"has version 8, from before the first release; this studio knows version {VERSION}"),
     "truncated": (_truncated, "is damaged"),
     "overwritten": (_overwritten, "is damaged"),
+    "nameless": (_with_a_name_that_is_no_text, "is damaged"),
     "without tables": (_without_tables, "its tables are missing"),
 }
 

@@ -298,16 +298,12 @@ def _sqlite_utils() -> Any:
 def connect_writable(path: Path) -> Database:
     """Open an existing pool file for reading and writing; nothing of it is changed yet. Raises PoolError."""
     connection = _connect(path, "mode=rw")
-    try:
-        with explained(path):
-            connection.execute("PRAGMA synchronous = FULL")
-            # macOS: fsync alone leaves data in the drive's cache.
-            connection.execute("PRAGMA fullfsync = ON")
-            connection.execute("PRAGMA foreign_keys = ON")
-            return Database(path, connection, writable=True)
-    except BaseException:
-        connection.close()
-        raise
+    with _opening(path, connection):
+        connection.execute("PRAGMA synchronous = FULL")
+        # macOS: fsync alone leaves data in the drive's cache.
+        connection.execute("PRAGMA fullfsync = ON")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return Database(path, connection, writable=True)
 
 
 def connect_readable(path: Path) -> Database:
@@ -325,11 +321,22 @@ def connect_readable(path: Path) -> Database:
 
 def _readable(path: Path, mode: str) -> Database:
     connection = _connect(path, mode)
+    with _opening(path, connection):
+        # The first read is what finds a lock, a truncated file or a missing WAL.
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        return Database(path, connection, writable=False)
+
+
+@contextmanager
+def _opening(path: Path, connection: sqlite3.Connection) -> Iterator[None]:
+    """Close `connection` when its first statements fail. Raises PoolError."""
     try:
         with explained(path):
-            # The first read is what finds a lock, a truncated file or a missing WAL.
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            return Database(path, connection, writable=False)
+            yield
+    except UnicodeDecodeError as error:
+        connection.close()
+        # What SQLite says of a damaged schema quotes it, whatever its bytes are.
+        raise explain(sqlite3.DatabaseError("Could not decode the names of its tables"), path) from error
     except BaseException:
         connection.close()
         raise
