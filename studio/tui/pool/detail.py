@@ -81,7 +81,10 @@ class LineageTree(Tree[Branch]):
         family = await self._access.ask(lambda pool: pool.lineage.relatives([task_id]))
         self.clear()
         for one in family:
-            parents = f"parents ({one.parents})" if one.parents else f"no parents: it is {_kind(one.origin)}"
+            # With the number: in a narrow window neither the list nor the story beside it tells whose lineage this is.
+            parents = (
+                f"parents of task {one.id} ({one.parents})" if one.parents else f"task {one.id} has no parents: it is {_kind(one.origin)}"
+            )
             up = self.root.add(Text(parents, style="bold"), Branch(task_id, True), allow_expand=one.parents > 0)
             children = f"descendants ({one.children:,})" if one.children else "no descendants"
             down = self.root.add(Text(children, style="bold"), Branch(task_id, False), allow_expand=one.children > 0)

@@ -161,10 +161,10 @@ async def test_lineage_up_to_the_seeds_and_down(path: Path) -> None:
         tree = screen.query_one(LineageTree)
         await until(pilot, lambda: len(tree.root.children) == 2)
         up, down = tree.root.children
-        assert "no parents: it is a seed" in str(up.label)
+        assert str(up.label) == "task 1 has no parents: it is a seed"
         await until(pilot, lambda: len(down.children) > 2)
         table.cursor = 11
-        await until(pilot, lambda: str(tree.root.children[0].label) == "parents (8)" if tree.root.children else False)
+        await until(pilot, lambda: str(tree.root.children[0].label) == "parents of task 12 (8)" if tree.root.children else False)
         await until(pilot, lambda: len(tree.root.children[0].children) == 8)
         tree.focus()
         await pilot.press("down", "down", "enter")
