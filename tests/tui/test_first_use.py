@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from studio.records import Stage
 from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
@@ -45,6 +45,10 @@ async def test_a_text_begins_at_the_top_after_a_longer_one(after: LiveText | Non
         await until(pilot, lambda: stream.max_scroll_y > 0 and stream.is_vertical_scroll_end)
         stream.show(Stage.INSTRUCTIONS, after, "2 of 2", 9, 0.0, running=True)
         await until(pilot, lambda: first in seen(pilot.app).splitlines()[1])
+        # It stays there when it is laid out again, while the pane follows its end.
+        stream.query_one(Static).refresh(layout=True)
+        await pilot.pause()
+        assert first in seen(pilot.app).splitlines()[1]
 
 
 async def test_what_explains_a_candidate_has_the_width_of_its_pane(tmp_path: Path) -> None:
@@ -52,9 +56,10 @@ async def test_what_explains_a_candidate_has_the_width_of_its_pane(tmp_path: Pat
         # The pane is hidden while the stages before are played.
         await driven.press("r")
         why = driven.screen.query_one(Why)
-        why.scroll_end(animate=False)
 
         def parents() -> list[str]:
+            # More of the explanation may come after the first part of it.
+            why.scroll_end(animate=False)
             return [line.rstrip() for line in screen_text(driven.app).splitlines() if line.startswith(" #")]
 
         await driven.until(lambda: any(len(line) > 60 for line in parents()))
@@ -94,7 +99,7 @@ async def test_enter_opens_the_instance_under_the_cursor(tmp_path: Path) -> None
     async with studio(tmp_path / "pool.db", size=SIZE) as driven:
         await driven.press("r")
         await driven.pilot.press("i")
-        await driven.until(lambda: isinstance(driven.app.screen, InstancesDialog) and "accepted" in screen_text(driven.app))
+        await driven.until(lambda: isinstance(driven.app.screen, InstancesDialog) and "valid" in screen_text(driven.app))
         await driven.pilot.press("enter")
         await driven.until(lambda: isinstance(driven.app.screen, InstanceEditor))
 

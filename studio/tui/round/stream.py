@@ -77,6 +77,7 @@ class Stream(Pane):
             cut = max(len(text) - SHOWN, 0)
             shown = coloured(stage, text[cut:], 0 if cut else first_number)
         self.query_one(Static).update(shown)
+        self.follow()
 
     def _state(self, live: LiveText, tokens_per_second: float) -> str:
         if live.completion is None:

@@ -44,14 +44,27 @@ class Pane(VerticalScroll):
         bind("page-up", "page_up", "Page up", "Scroll up a page.", show=False),
     ]
 
+    _end: int | None = None
+    """The line that was the last to be at the top while the text was followed; None: it is not."""
+
     def begin(self, *, at_its_end: bool = False) -> None:
         """Another text is shown: read it from its beginning, or follow its end until somebody scrolls away from there."""
         if any(widget.text_selection is not None for widget in self.query("*")):
             self.screen.clear_selection()
-        self.anchor(False)
+        self._end = 0 if at_its_end else None
         self.scroll_to(y=0, animate=False, force=True, immediate=True)
-        # Only then it is known where the end of this text is.
-        self.call_after_refresh(self.anchor, at_its_end)
+
+    def follow(self) -> None:
+        """More of the text is shown: go to its new end, unless it is read from its beginning or somebody has scrolled away from its end.
+
+        Textual's own anchor puts a text that is shorter than its pane at the bottom.
+        """
+        if self._end is not None and self.scroll_offset.y >= self._end:
+            self.call_after_refresh(self._go_to_end)
+
+    def _go_to_end(self) -> None:
+        self._end = self.max_scroll_y
+        self.scroll_to(y=self._end, animate=False, force=True, immediate=True)
 
 
 class FindLine(SafeInput):

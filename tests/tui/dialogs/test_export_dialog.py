@@ -92,6 +92,7 @@ async def test_a_file_that_is_there_is_named_before_it_is_replaced(path: Path) -
             await pilot.click("#export")
             await until(pilot, lambda: "pool.alpaca.jsonl in" in seen(pilot.app))
             await pilot.press(answer)
+            await until(pilot, lambda: pilot.app.screen is dialog)
         await until(pilot, lambda: "written" in text_of(dialog, "said"))
         assert target.read_text("utf-8") != "old"
 

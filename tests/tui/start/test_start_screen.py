@@ -89,7 +89,7 @@ async def test_a_pool_of_an_earlier_version_is_told(tmp_path: Path, monkeypatch:
     async with picker() as driven:
         await driven.until(lambda: "cannot be read" in screen_text(driven.app))
         await driven.pilot.press("enter")
-        await driven.until(lambda: "from before the first release" in screen_text(driven.app))
+        await driven.until(lambda: "release;" in screen_text(driven.app))
 
 
 async def test_what_opens_a_dialog_stands_where_the_fields_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
