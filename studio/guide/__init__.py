@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 TOPICS = (
@@ -24,6 +25,7 @@ TOPICS = (
 """The pages in the order in which a newcomer reads them. Each is `<topic>.md` beside this file."""
 
 
+@cache
 def page(topic: str) -> str:
     """Return a page as Markdown, its first line the title. Raises KeyError for what is no topic."""
     if topic not in TOPICS:

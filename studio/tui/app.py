@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import ThemeProvider
 
+from studio import guide
 from studio.engine.adapter import parted
 from studio.engine.catalog import DEFAULT_MODEL
 from studio.engine.opening import open_engine
@@ -267,6 +268,9 @@ class StudioApp(TellingApp):
         for action, title, words, callback in offers:
             if self.check_action(action, ()) and (comparable or action != "compare"):
                 yield SystemCommand(title, words, callback)
+        if self.check_action("help", ()):
+            for name in guide.TOPICS:
+                yield SystemCommand(f"Guide: {name}", guide.title(name), lambda name=name: self._lay(HelpDialog(name)))
 
     def _unless_lost(self, question: str, then: Callable[[], object]) -> None:
         """Go on with `then`; where something would be lost by it, only when the user says so."""

@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.widgets import Log, Markdown, Static
 
 from studio.errors import StudioError
+from studio.guide import page
 from studio.loop.events import EngineRestarted, RequestRetried, RoundFinished, RoundStarted, StageFinished
 from studio.text import display_line
 from studio.tui.base import Dialog, Page, copy_from
@@ -29,7 +30,7 @@ from studio.tui.widgets.pane import FindLine
 
 
 class HelpDialog(Dialog[None]):
-    """The texts of the focused widget and of its screen, and every key with what it does."""
+    """The texts of the focused widget and of its screen, and every key with what it does; or a page of the guide, by its topic."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("help", "back", "Close", "Close the help.", show=False),
@@ -45,10 +46,10 @@ class HelpDialog(Dialog[None]):
     HelpDialog Static { height: auto; }
     """
 
-    def __init__(self, asked_on: Screen[object]) -> None:
+    def __init__(self, about: Screen[object] | str) -> None:
         super().__init__()
-        self._texts = _help_of(asked_on)
-        self._keys = _keys_of(asked_on)
+        self._texts = [page(about)] if isinstance(about, str) else _help_of(about)
+        self._keys = Content() if isinstance(about, str) else _keys_of(about)
 
     def compose(self) -> ComposeResult:
         """Texts first, keys below."""

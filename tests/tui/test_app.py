@@ -38,6 +38,14 @@ async def test_the_screens_are_a_key_or_a_click_away(tmp_path: Path, size: tuple
         await driven.until(lambda: "The studio needs" in screen_text(driven.app))
 
 
+async def test_the_palette_has_the_guide(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db") as driven:
+        run_command(driven, "Guide: servers")
+        await driven.until(lambda: "A model on another machine" in screen_text(driven.app))
+        await driven.pilot.press("escape")
+        await driven.until(lambda: isinstance(driven.app.screen, StudioScreen))
+
+
 async def test_a_screen_that_was_left_fits_the_window_it_comes_back_to(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db", size=(120, 40)) as driven:
         await driven.pilot.press("2")
