@@ -250,8 +250,8 @@ class Choice(Select[Value]):
     ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There are no pages while its list is closed."""
-        return self.expanded if action == "page" else super().check_action(action, parameters)
+        """There are no pages while its list is closed; it may still have the focus then."""
+        return bool(self.expanded or self.query("OptionList:focus")) if action == "page" else super().check_action(action, parameters)
 
     def action_page(self, pages: int) -> None:
         """Go a page of choices up or down."""
