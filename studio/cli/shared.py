@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -212,10 +212,10 @@ def in_columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> It
 
 def write_text(text: str, path: Path) -> int:
     """Write a whole file in UTF-8, or nothing, and return its bytes. Raises PoolError when it cannot be written."""
-    from studio.pool.exchange.outputs import complete_files, writing
+    from studio.pool.exchange.outputs import complete_file
 
     content = text.encode()
-    with complete_files([path]) as (file,), writing(path):
+    with complete_file(path) as file:
         file.write(content)
     return len(content)
 
@@ -223,20 +223,14 @@ def write_text(text: str, path: Path) -> int:
 def write_lines(lines: Iterable[Mapping[str, Any]], target: str) -> int:
     """Write `lines` to `target`, `-` being stdout, and return how many they were. Raises PoolError when the file cannot be written."""
     from studio.pool.exchange.export import encode_line
-    from studio.pool.exchange.outputs import complete_files, writing
+    from studio.pool.exchange.outputs import complete_file
 
     count = 0
-    if target == "-":
-        for line in lines:
-            sys.stdout.buffer.write(encode_line(line))
-            count += 1
-        sys.stdout.buffer.flush()
-        return count
-    path = Path(target)
-    with complete_files([path]) as (file,), writing(path):
+    with nullcontext(sys.stdout.buffer) if target == "-" else complete_file(Path(target)) as file:
         for line in lines:
             file.write(encode_line(line))
             count += 1
+        file.flush()
     return count
 
 

@@ -166,10 +166,6 @@ class Candidates(Entity):
         """Return the candidate a task was made from; None for seeds and imports."""
         return self._database.record(CandidateRecord, f"{_CANDIDATE} WHERE tasks.id = ?", (task_id,))
 
-    def of_request(self, request_id: int) -> list[CandidateRecord]:
-        """Return what was parsed out of a request's completion, in order."""
-        return self._database.records(CandidateRecord, f"{_CANDIDATE} WHERE request_id = ? ORDER BY ordinal", (request_id,))
-
     def request(self, candidate_id: int) -> RequestRecord:
         """Return the request that yielded a candidate, with what the model wrote. Raises PoolError when there is no such candidate."""
         return Requests(self._database).get(self.get(candidate_id).request_id)

@@ -24,7 +24,7 @@ from studio.engine.llama.setup import gigabytes
 from studio.engine.model_file import read_model
 from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, UsageError
-from studio.pool.exchange.outputs import complete_files, writing
+from studio.pool.exchange.outputs import complete_file
 from studio.pool.pool import Pool
 from studio.pool.studies.trainings import LossPoint
 from studio.text import display_line
@@ -203,7 +203,7 @@ class _Session:
             "losses": [asdict(each) for each in self._points()],
         }
         path = self._folder / RECORD
-        with complete_files([path]) as (file,), writing(path):
+        with complete_file(path) as file:
             file.write(json.dumps(about, ensure_ascii=False, indent=1).encode("utf-8", "replace"))
 
 

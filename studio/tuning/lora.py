@@ -16,7 +16,7 @@ from typing import Any
 
 from studio.engine.gguf import Gguf
 from studio.errors import ModelError
-from studio.pool.exchange.outputs import complete_files, writing
+from studio.pool.exchange.outputs import complete_file, writing
 from studio.tuning.job import ADAPTER, TrainingSettings
 from studio.tuning.plan import Tokens
 
@@ -185,7 +185,7 @@ class TunedModel:
             (draft / "README.md").unlink(missing_ok=True)
             shutil.rmtree(target, ignore_errors=True)
             draft.rename(target)
-        with complete_files([folder / ADAPTER]) as (file,), writing(folder / ADAPTER):
+        with complete_file(folder / ADAPTER) as file:
             # The writer opens its file itself.
             write_adapter(target, base, Path(file.name))
 

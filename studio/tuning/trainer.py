@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import ModelError
-from studio.pool.exchange.outputs import complete_files, writing
+from studio.pool.exchange.outputs import complete_file
 from studio.pool.studies.trainings import LossPoint, Side
 from studio.tuning.job import Ended, Event, Loading, Resumed, Saved, Step, Validated, read_record
 from studio.tuning.lora import TunedModel
@@ -73,7 +73,7 @@ def save_checkpoint(folder: Path, progress: Progress, state: State) -> None:
     tensors = {f"{part}/{name}": value.detach().cpu().contiguous() for part, values in parts for name, value in values.items()}
     header = {"format": _FORMAT, "progress": json.dumps(asdict(progress))}
     path = folder / CHECKPOINT
-    with complete_files([path]) as (file,), writing(path):
+    with complete_file(path) as file:
         file.write(to_bytes(tensors, header))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.api import RepeatRule
@@ -102,7 +102,6 @@ def test_equal_blocks_are_kept_up_to_the_fifth_line_that_repeats() -> None:
 
 
 @given(st.text(st.sampled_from("ab1. \n"), max_size=300), st.sampled_from(["items", "text"]), st.data())
-@settings(deadline=None)
 def test_the_end_does_not_depend_on_the_pieces(text: str, rule: RepeatRule, data: st.DataObject) -> None:
     whole, fired = kept(rule, text, SUFFIX)
     watch = RepeatWatch(rule, SUFFIX)
@@ -130,13 +129,11 @@ def plainly_periodic(text: str) -> bool:
 
 
 @given(st.text(st.sampled_from("ab"), max_size=6), st.text(st.sampled_from("ab"), min_size=1, max_size=230), st.integers(1, 90))
-@settings(deadline=None)
 def test_periods(before: str, unit: str, copies: int) -> None:
     text = (before + unit * copies)[:1200]
     assert is_periodic(text) is plainly_periodic(text)
 
 
 @given(st.text(min_size=1, max_size=200), st.text(max_size=100))
-@settings(deadline=None)
 def test_anything_repeated_often_enough_is_found(unit: str, before: str) -> None:
     assert is_periodic(before + unit * max(4, -(-80 // len(unit))))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
@@ -61,13 +61,11 @@ pools = st.lists(st.tuples(texts, st.booleans()), max_size=30).map(
 
 
 @given(pools, st.lists(st.lists(texts, max_size=6), max_size=3))
-@settings(deadline=None)
 def test_as_rouge_score_with_sequential_acceptance(pool: Pool, batches: list[list[str]]) -> None:
     check(pool, batches)
 
 
 @given(pools, st.lists(texts, min_size=1, max_size=4), st.integers(1, 9))
-@settings(deadline=None)
 def test_in_chunks(pool: Pool, batch: list[str], cells: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_CELLS", cells)
@@ -75,7 +73,6 @@ def test_in_chunks(pool: Pool, batch: list[str], cells: int) -> None:
 
 
 @given(pools, st.lists(texts, min_size=1, max_size=4))
-@settings(deadline=None)
 def test_with_more_tokens_than_code_points(pool: Pool, batch: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "Vocabulary", partial(Vocabulary, first=0x10FFFD))

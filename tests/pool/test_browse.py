@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 
-from studio.engine.scripted import ScriptedEngine
 from studio.errors import PoolError
-from studio.loop.session import Goal
 from studio.pool.browse import TEXT, BrowseRow, Kind, Selection, Sort
 from studio.pool.pool import Pool, Queries
 from studio.records import Origin, TaskState, Verdict
 from support.bulk_pool import bulk_pool
 from support.nasty_text import NASTY_TEXTS
-from support.sessions import all_seeds, configuration, play, session_in
+from support.sessions import all_seeds, mixed_session, pool_of
 
 
 @pytest.fixture
@@ -89,11 +87,9 @@ def test_any_text_may_be_looked_for(reader: Queries) -> None:
 
 
 def test_human_decisions_count(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
-    play(path, Goal(rounds=1), asked=configuration(threshold=0.4), seeds=all_seeds()[:60])
-    with Pool.open(path) as pool:
+    with mixed_session(tmp_path / "pool.db") as session:
+        pool, steering = pool_of(session), session.steering
         before = list(pool.browse.ids(Selection(kind=Kind.REJECTED)))
-        steering = session_in(pool, ScriptedEngine(), configuration(threshold=0.4)).steering
         steering.override(before[0], Verdict.ACCEPTED)
         task = pool.browse.ids(Selection(origin=Origin.GENERATED))[0]
         steering.mark(task, True)

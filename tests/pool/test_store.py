@@ -119,7 +119,7 @@ def test_candidates_become_drafts_and_tasks(pool: Pool) -> None:
     drafts = pool.tasks.drafts(current.id)
     assert [(draft.task.id, draft.input, draft.output, draft.request_id) for draft in drafts] == [(11, None, None, 1), (12, "in", "out", 1)]
     assert drafts[0].task == Task(11, Origin.GENERATED, TaskState.DRAFT, "", "Name three rivers.", None, (), 1)
-    candidates = pool.candidates.of_request(1)
+    candidates = [pool.candidates.get(candidate_id) for (candidate_id,) in ask(pool.path, "SELECT id FROM candidates ORDER BY ordinal")]
     assert [(c.ordinal, c.text, c.input, c.output, c.task_id) for c in candidates] == [
         (0, "Name three rivers.", None, None, 11),
         (1, "Say if the review is kind.", "in", "out", 12),
@@ -296,7 +296,9 @@ def test_any_text_comes_back_as_it_can_be_stored(shared: Pool, text: str, stop: 
     shared.candidates.record(current.id, [decided], Stage.INSTANCES)
     (draft,) = shared.tasks.drafts(current.id)
     assert (draft.task.instruction, draft.input, draft.output) == (kept, kept, kept)
-    (decision,) = shared.candidates.decisions(shared.candidates.of_request(request.id)[0].id)
+    candidate = shared.candidates.of_task(task)
+    assert candidate is not None
+    (decision,) = shared.candidates.decisions(candidate.id)
     assert (decision.score, decision.seed_score, decision.mean_score) == (score, score, score)
     shared.instances.record(current.id, [DecidedInstance(task, request.id, text, text, Verdict.ACCEPTED, "valid")], Stage.COMMIT)
     shared.rounds.commit(current.id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,28 @@ def play(
     """Run a session in the pool at `path`, which is made of `seeds` when it is not there, and return its events."""
     with Pool.open(path) if path.exists() else Pool.create(path, all_seeds() if seeds is None else seeds) as pool:
         return list(session_in(pool, engine, asked).run(goal))
+
+
+MIXED = configuration(threshold=0.4)
+"""A threshold at which the scripted engine's candidates are accepted and rejected."""
+
+
+def mixed_pool(path: Path, rounds: int = 1) -> Path:
+    """Make a small pool of `rounds` rounds under `MIXED`."""
+    play(path, Goal(rounds=rounds), asked=MIXED, seeds=all_seeds()[:60])
+    return path
+
+
+@contextmanager
+def mixed_session(path: Path, rounds: int = 1) -> Iterator[Session]:
+    """A session in such a pool, newly made."""
+    with Pool.open(mixed_pool(path, rounds)) as pool:
+        yield session_in(pool, asked=MIXED)
+
+
+def pool_of(session: Session) -> Pool:
+    """The pool that a session writes."""
+    return session._context.pool
 
 
 def exported(path: Path) -> str:

@@ -86,6 +86,13 @@ def complete_files(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
 
 
 @contextmanager
+def complete_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` that takes its place when the block ends well. Raises PoolError when it cannot be written."""
+    with complete_files([path]) as (file,), writing(path):
+        yield file
+
+
+@contextmanager
 def _temporary(path: Path) -> Iterator[tuple[BinaryIO, Path | None]]:
     if not _is_replaced(path):
         with writing(path):

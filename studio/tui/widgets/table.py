@@ -42,6 +42,18 @@ Cell = tuple[str, str]
 """A cell's text and the name of its colour: empty, `muted`, `good`, `bad` or `note`. The text may be anything, it is cleaned here."""
 
 
+class TableMessage(Message):
+    """What a table tells; handlers may choose by the table."""
+
+    def __init__(self, table: RowTable) -> None:
+        super().__init__()
+        self._table = table
+
+    @property
+    def control(self) -> RowTable:
+        return self._table
+
+
 class RowTable(ScrollView, can_focus=True):
     """Rows under a fixed heading, with a cursor: each is drawn when it is seen, so there may be a million of them.
 
@@ -71,17 +83,12 @@ class RowTable(ScrollView, can_focus=True):
     ]
     cursor: reactive[int] = reactive(0, repaint=False)
 
-    class HeadingClicked(Message):
+    class HeadingClicked(TableMessage):
         """The heading of a column that sorts was clicked."""
 
         def __init__(self, table: RowTable, sort: str) -> None:
-            super().__init__()
-            self.table = table
+            super().__init__(table)
             self.sort = sort
-
-        @property
-        def control(self) -> RowTable:
-            return self.table
 
     def __init__(self, columns: Sequence[Column], *, empty: str = "", id: str | None = None) -> None:
         super().__init__(id=id)
@@ -238,29 +245,19 @@ class IdTable(RowTable):
         bind("open", "select", "Details", "Show all about this row", show=False),
     ]
 
-    class Moved(Message):
+    class Moved(TableMessage):
         """The cursor stands on another id; None when there are no rows."""
 
         def __init__(self, table: IdTable, row_id: int | None) -> None:
-            super().__init__()
-            self.table = table
+            super().__init__(table)
             self.row_id = row_id
 
-        @property
-        def control(self) -> IdTable:
-            return self.table
-
-    class Selected(Message):
+    class Selected(TableMessage):
         """The row was opened with enter or a double click."""
 
         def __init__(self, table: IdTable, row_id: int) -> None:
-            super().__init__()
-            self.table = table
+            super().__init__(table)
             self.row_id = row_id
-
-        @property
-        def control(self) -> IdTable:
-            return self.table
 
     class Failed(Message):
         """Rows could not be fetched."""

@@ -20,16 +20,14 @@ from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
 from studio.tui.widgets.table import IdTable
 from support.pools import make_pool, walk_round
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
-from support.sessions import all_seeds, configuration, play
+from support.sessions import configuration, mixed_pool, play
 
 SIZE = (120, 40)
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("insight") / "pool.db"
-    play(path, Goal(rounds=3), asked=configuration(threshold=0.4), seeds=all_seeds()[:60])
-    return path
+    return mixed_pool(tmp_path_factory.mktemp("insight") / "pool.db", rounds=3)
 
 
 def screen_of(path: Path) -> InsightScreen:

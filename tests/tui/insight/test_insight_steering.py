@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from studio.loop.session import Goal, Session
-from studio.pool.pool import Pool
+from studio.loop.session import Session
 from studio.records import Verdict
 from studio.tui.insight.screen import InsightScreen
 from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
@@ -18,23 +17,16 @@ from studio.tui.runner import RunnerState
 from studio.tui.steering import Steerer
 from support.pools import actions, ask
 from support.screens import AtOnce, Host, seen, until
-from support.sessions import all_seeds, configuration, exported, play, session_in
-from support.studio_app import footer_keys, studio
+from support.sessions import MIXED, exported, mixed_pool, mixed_session, pool_of
+from support.studio_app import Driven, footer_keys, studio
 
 SIZE = (120, 40)
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    path = tmp_path / "pool.db"
-    asked = configuration(threshold=0.4)
-    play(path, Goal(rounds=2), asked=asked, seeds=all_seeds()[:60])
-    with Pool.open(path) as pool:
-        yield session_in(pool, asked=asked)
-
-
-def pool_of(session: Session) -> Pool:
-    return session._context.pool
+    with mixed_session(tmp_path / "pool.db", rounds=2) as session:
+        yield session
 
 
 def screen_of(session: Session) -> InsightScreen:
@@ -52,6 +44,14 @@ async def previewed(pilot: Pilot[Any], screen: InsightScreen, threshold: float) 
     wanted = None if threshold == bar.own else threshold
     await until(pilot, lambda: pane.preview is not None and pane.preview.change.threshold == wanted)
     return pane
+
+
+async def previewed_in(driven: Driven) -> WhatIfPane:
+    """What-if is shown in the studio, with a lower threshold."""
+    await driven.press("3")
+    screen = driven.app.screen
+    assert isinstance(screen, InsightScreen)
+    return await previewed(driven.pilot, screen, 0.2)
 
 
 def told(pilot: Pilot[Any]) -> str:
@@ -133,32 +133,24 @@ async def test_what_another_has_decided_since_is_worked_out_again(session: Sessi
 
 
 async def test_in_the_studio_it_is_applied_by_the_runner_and_found_after_reopening(tmp_path: Path) -> None:
-    path, asked = tmp_path / "pool.db", configuration(threshold=0.4)
-    play(path, Goal(rounds=1), asked=asked, seeds=all_seeds()[:60])
-    async with studio(path, asked=asked) as driven:
-        await driven.press("3")
-        screen = driven.app.screen
-        assert isinstance(screen, InsightScreen)
-        pane = await previewed(driven.pilot, screen, 0.2)
+    path = mixed_pool(tmp_path / "pool.db")
+    async with studio(path, asked=MIXED) as driven:
+        pane = await previewed_in(driven)
         flips = len(pane.outcome.flips) if pane.outcome is not None else 0
         await driven.press("ctrl+s")
         await driven.until(lambda: "u takes it back" in told(driven.pilot))
         await driven.until(lambda: pane.preview is not None and not pane.preview.flips)
     human = "SELECT count(*) FROM verdicts WHERE decided_by = 'human'"
     assert ask(path, human) == [(flips,)] and flips > 0
-    async with studio(path, asked=asked) as driven:
+    async with studio(path, asked=MIXED) as driven:
         await driven.press("u")
         await driven.until(lambda: ask(path, human) == [(0,)])
 
 
 async def test_a_preview_that_no_longer_holds_changes_nothing(tmp_path: Path) -> None:
-    path, asked = tmp_path / "pool.db", configuration(threshold=0.4)
-    play(path, Goal(rounds=1), asked=asked, seeds=all_seeds()[:60])
-    async with studio(path, asked=asked) as driven:
-        await driven.press("3")
-        screen = driven.app.screen
-        assert isinstance(screen, InsightScreen)
-        pane = await previewed(driven.pilot, screen, 0.2)
+    path = mixed_pool(tmp_path / "pool.db")
+    async with studio(path, asked=MIXED) as driven:
+        pane = await previewed_in(driven)
         assert pane.preview is not None
         stale = pane.preview.flips[0]
         runner = driven.app.runner

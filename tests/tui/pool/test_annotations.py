@@ -22,7 +22,7 @@ from studio.tui.pool.table import TaskTable
 from studio.tui.steering import Steerer
 from support.reviews import reviewed, sheet
 from support.screens import NASTY_LINES, AtOnce, Host, assert_harmless, seen, until
-from support.sessions import session_in
+from support.sessions import pool_of, session_in
 
 SIZE = (120, 40)
 
@@ -33,10 +33,6 @@ def session(tmp_path: Path) -> Iterator[Session]:
     reviewed(path, ReviewPlan(6, "x"), {"anna": sheet("yyy yyn nnn")})
     with Pool.open(path) as pool:
         yield session_in(pool, force=True)
-
-
-def pool_of(session: Session) -> Pool:
-    return session._context.pool
 
 
 def screen_of(session: Session) -> PoolScreen:

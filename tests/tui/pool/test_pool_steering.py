@@ -11,10 +11,9 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Select
 
-from studio.engine.scripted import ScriptedEngine
-from studio.loop.session import Goal, Session
+from studio.loop.session import Session
 from studio.pool.browse import Kind, Selection
-from studio.pool.pool import Pool, Queries
+from studio.pool.pool import Queries
 from studio.records import Origin, TaskState, Verdict
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstancesDialog
@@ -25,7 +24,7 @@ from studio.tui.runner import RunnerState
 from studio.tui.steering import Steerer
 from studio.tui.widgets.fields import Listing, SafeTextArea
 from support.screens import AtOnce, Host, seen, until
-from support.sessions import all_seeds, configuration, play, session_in
+from support.sessions import MIXED, mixed_pool, mixed_session, pool_of
 from support.studio_app import HeldEngine, screen_text, studio
 
 SIZE = (120, 40)
@@ -33,15 +32,8 @@ SIZE = (120, 40)
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    path = tmp_path / "pool.db"
-    asked = configuration(threshold=0.4)
-    play(path, Goal(rounds=1), asked=asked, seeds=all_seeds()[:60])
-    with Pool.open(path) as pool:
-        yield session_in(pool, ScriptedEngine(), asked)
-
-
-def pool_of(session: Session) -> Pool:
-    return session._context.pool
+    with mixed_session(tmp_path / "pool.db") as session:
+        yield session
 
 
 def screen_of(session: Session, state: RunnerState = RunnerState.IDLE) -> PoolScreen:
@@ -163,9 +155,8 @@ async def test_instances_are_opened_for_tasks_that_have_or_may_get_some(session:
 
 
 async def test_in_the_studio_instances_and_texts_are_changed_from_the_pool(tmp_path: Path) -> None:
-    path, asked = tmp_path / "pool.db", configuration(threshold=0.4)
-    play(path, Goal(rounds=1), asked=asked, seeds=all_seeds()[:60])
-    async with studio(path, asked=asked) as driven:
+    path = mixed_pool(tmp_path / "pool.db")
+    async with studio(path, asked=MIXED) as driven:
         await driven.press("2")
         screen = driven.app.screen
         assert isinstance(screen, PoolScreen)
@@ -194,10 +185,9 @@ async def test_in_the_studio_instances_and_texts_are_changed_from_the_pool(tmp_p
 
 
 async def test_more_instances_are_asked_for_from_the_pool(tmp_path: Path) -> None:
-    path, asked = tmp_path / "pool.db", configuration(threshold=0.4)
-    play(path, Goal(rounds=1), asked=asked, seeds=all_seeds()[:60])
+    path = mixed_pool(tmp_path / "pool.db")
     engine = HeldEngine(1)
-    async with studio(path, lambda _model, _options: engine, asked) as driven:
+    async with studio(path, lambda _model, _options: engine, MIXED) as driven:
         await driven.press("2")
         screen = driven.app.screen
         assert isinstance(screen, PoolScreen)
