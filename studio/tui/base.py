@@ -7,10 +7,10 @@ from __future__ import annotations
 import os
 import select
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
-from textual.actions import SkipAction
+from textual.actions import ActionParseResult, SkipAction
 from textual.app import App, ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
@@ -21,11 +21,12 @@ from textual.driver import Driver
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
 
 from studio.errors import ExitCode, StudioError, unexpected
 from studio.text import display, display_line
 from studio.tui.keys import bind, keys_file, read_keymap
+from studio.tui.widgets.fields import turn_page
 from studio.tui.widgets.key_bar import KeyBar
 
 if sys.platform != "win32":
@@ -85,6 +86,18 @@ class TellingApp(App[None]):
             raise KeyboardInterrupt
         if self.return_code:
             raise SystemExit(ExitCode.UNEXPECTED)
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Do what a key is bound to. Textual's own page keys fail on a list that has no lines yet: it was just filled or opened."""
+        if isinstance(default_namespace, OptionList) and action in ("page_up", "page_down"):
+            turn_page(default_namespace, -1 if action == "page_up" else 1)
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
 
     def on_ready(self) -> None:
         """Begin to look whether the terminal is still there."""

@@ -22,7 +22,7 @@ from studio.tui.dialogs.forms import Editor
 from studio.tui.keys import bind, key_of
 from studio.tui.runner import Told
 from studio.tui.steering import Steerer, told
-from studio.tui.widgets.fields import Listing, SafeTextArea
+from studio.tui.widgets.fields import SafeTextArea
 from studio.tui.widgets.key_bar import KeyBar
 
 _SHOWN = 600
@@ -65,7 +65,7 @@ class InstancesDialog(Dialog[None]):
         with Vertical() as window:
             window.border_title = Content(f"Instances of task #{self._task_id}")
             yield Static(Content(cut(self._instruction, _SHOWN)), markup=False, id="instruction")
-            yield Listing(id="list")
+            yield OptionList(id="list")
         yield KeyBar()
 
     def on_mount(self) -> None:

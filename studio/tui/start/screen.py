@@ -36,7 +36,7 @@ from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.keys import bind
 from studio.tui.start.models import ModelDialog
 from studio.tui.start.recent import recent_pools
-from studio.tui.widgets.fields import Choice, Listing, SafeInput
+from studio.tui.widgets.fields import Choice, SafeInput
 from studio.tui.widgets.header import TooSmall
 from studio.tui.widgets.key_bar import KeyBar
 
@@ -121,7 +121,7 @@ _STORED: dict[str, object] = {"profile": None, "hold_out": 0.0}
 """Options that a pool which is there already has settled for itself."""
 
 
-class RecentPools(Listing):
+class RecentPools(OptionList):
     """The pools that were open last; the footer names the key that opens one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [bind("open", "select", "Open", "Go on with the pool under the cursor.")]

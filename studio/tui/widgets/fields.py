@@ -199,18 +199,6 @@ def turn_page(listing: OptionList, pages: int, lines: int = 1) -> None:
         listing.highlighted = min(max(place, 0), listing.option_count - 1)
 
 
-class Listing(OptionList):
-    """A list on its own. Filling it anew is a time without lines, too."""
-
-    def action_page_up(self) -> None:
-        """Go a page up."""
-        turn_page(self, -1)
-
-    def action_page_down(self) -> None:
-        """Go a page down."""
-        turn_page(self, 1)
-
-
 class Palette(CommandPalette):
     """The commands. Textual's own fails on page keys, too, on words that are still looked for as it closes, and on closing twice."""
 
@@ -242,7 +230,7 @@ Value = TypeVar("Value")
 
 
 class Choice(Select[Value]):
-    """A `Select` with the page keys of a `Listing`."""
+    """A `Select` with our page keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("page-down", "page(1)", "Page down", "A page of choices down", show=False, priority=True),
@@ -250,8 +238,8 @@ class Choice(Select[Value]):
     ]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """There are no pages while its list is closed; it may still have the focus then."""
-        return bool(self.expanded or self.query("OptionList:focus")) if action == "page" else super().check_action(action, parameters)
+        """There are no pages while its list is closed."""
+        return self.expanded if action == "page" else super().check_action(action, parameters)
 
     def action_page(self, pages: int) -> None:
         """Go a page of choices up or down."""

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 from textual.pilot import Pilot
-from textual.screen import Screen
-from textual.widgets import Select
+from textual.widgets import OptionList, Select
 
 from studio.loop.session import Session
 from studio.pool.browse import Kind, Selection
 from studio.pool.pool import Queries
 from studio.records import Origin, TaskState, Verdict
+from studio.tui.base import TellingApp
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.pool.detail import TaskDetail
@@ -22,7 +22,7 @@ from studio.tui.pool.screen import PoolScreen
 from studio.tui.pool.table import TaskTable
 from studio.tui.runner import RunnerState
 from studio.tui.steering import Steerer
-from studio.tui.widgets.fields import Listing, SafeTextArea
+from studio.tui.widgets.fields import SafeTextArea
 from support.screens import AtOnce, Host, seen, until
 from support.sessions import MIXED, mixed_pool, mixed_session, pool_of
 from support.studio_app import HeldEngine, screen_text, studio
@@ -228,20 +228,20 @@ async def test_the_palette_has_what_applies(session: Session) -> None:
 
 
 async def test_a_list_takes_page_keys_before_it_is_laid_out() -> None:
-    screen: Screen[None] = Screen()
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        listing = Listing("one", "two")
-        await screen.mount(listing)
+    app = TellingApp()
+    async with app.run_test(size=SIZE) as pilot:
+        listing = OptionList("one", "two")
+        await app.mount(listing)
         listing.highlighted = 0
         listing.display = False
         listing.clear_options()
         listing.add_options(["three", "four"])
         listing.highlighted = 0
         listing._line_cache.clear()
-        listing.action_page_down()
-        listing.action_page_up()
+        await app.run_action("page_down", listing)
+        await app.run_action("page_up", listing)
         assert listing.highlighted == 0
         listing.display = True
         await until(pilot, lambda: "four" in seen(pilot.app))
-        listing.action_page_down()
+        await app.run_action("page_down", listing)
         assert listing.highlighted == 1
