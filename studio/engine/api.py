@@ -32,6 +32,26 @@ class FinishReason(StrEnum):
 RepeatRule = Literal["", "items", "text"]
 """What ends a completion early as repetition; see `studio.engine.text_stream`."""
 
+Asking = Literal["completion", "chat"]
+"""How a model is asked: with a text that it goes on with, or with messages in its own chat template."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """What stands around a prompt that is a user's turn in the model's own chat template.
+
+    With `writes_request` the user's turn is left open and the prompt is empty: the model writes the request itself. Source: Magpie, Xu et
+    al. 2024, arXiv 2406.08464. It needs an engine with `EngineInfo.writes_requests`.
+    """
+
+    system: str = ""
+    """The system turn, or empty for none, or for the one that the template has of its own."""
+    begins: str = ""
+    """How the model's turn begins; an engine that cannot begin it (`EngineInfo.prefills`) leaves this out."""
+    writes_request: bool = False
+    thinking: bool = True
+    """Whether the model may think first; False asks the template or the server not to have it think, where they know how."""
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
@@ -61,13 +81,15 @@ class SamplingParams:
     differ in one and the same token, otherwise the request is refused. An engine that cannot see logits may write a completion as usual,
     so the other parameters should say how.
     """
+    measure: bool = False
+    """Whether `Completion.nats` is wanted. With `max_tokens` 0 nothing is drawn: it is the prompt that is measured."""
     stop_on_repeat: RepeatRule = ""
     """Whether the completion ends as `REPEAT` once it says nothing new; empty is never. It counts the text alone, not the time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One raw completion prompt: `prefix + suffix`.
+    """One prompt, `prefix + suffix`: a raw text to go on with, or, with `chat`, the user's turn of a conversation.
 
     The split is a hint: requests of one stage share their prefix (the few-shot template), which an engine may evaluate once.
     `seed` is 32 bits wide.
@@ -83,6 +105,8 @@ class Request:
     seed: int
     opening: str = ""
     closing: str = ""
+    chat: Chat | None = None
+    """In its place an engine puts what its model's template wants; one that cannot raises ModelError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +126,10 @@ class Completion:
     """For a stop: the stop string that fired, or empty at the end of text. For a refusal: the reason."""
     probability: float | None = None
     """For a request with choices: the probability of its FIRST choice, 0 to 1, the choices' own sum being 1. Otherwise None."""
+    nats: float | None = None
+    """Where it was asked for: the mean of minus the natural logarithm of the tokens' probabilities, in nats a token, by the model's own
+    distribution, whatever temperature and cuts they were drawn with. What ends the text does not count. None for a text without tokens and
+    where the engine sees no logits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +247,18 @@ class EngineInfo:
     adapter: str = ""
     """The path of the LoRA adapter that the model runs with, or empty; `model.name` then names both."""
     adapter_sha256: str = ""
+    asking: Asking = "completion"
+    """How the model wants to be asked: in chat where it has a template for it, or where its server knows nothing else."""
+    askings: tuple[Asking, ...] = ("completion",)
+    """How it can be asked."""
+    writes_requests: bool = False
+    """Whether it can be left to write the user's turn, see `Chat.writes_request`."""
+    prefills: bool = False
+    """Whether the model's turn can be begun for it, see `Chat.begins`."""
+    measures: bool = False
+    """Whether the engine sees logits, see `Completion.nats`."""
+    thinks: bool = False
+    """Whether the model is known to think before it answers."""
     notices: tuple[str, ...] = ()
     """What the user should know of how the model runs, in sentences: what was given up for want of memory, what the model cannot do."""
 
