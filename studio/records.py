@@ -22,14 +22,24 @@ class TaskState(StrEnum):
     RETIRED = "retired"
 
 
+class Source(StrEnum):
+    """Where the instructions of a completion come from."""
+
+    IN_CONTEXT = "in_context"
+    """A list of tasks that the model goes on with. Source: Self-Instruct, section 2.2."""
+    TEMPLATE = "template"
+    """The user's turn of the model's chat template, left to the model. Source: Magpie, arXiv 2406.08464."""
+
+
 class Stage(StrEnum):
-    """The six stages of a round, in their order."""
+    """The stages of a round, in their order; `answer` is played only where the model is asked in chat."""
 
     SAMPLE = "sample"
     INSTRUCTIONS = "instructions"
     FILTER = "filter"
     CLASSIFY = "classify"
     INSTANCES = "instances"
+    ANSWER = "answer"
     COMMIT = "commit"
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, TextPiece
+from studio.engine.api import CancelToken, Chat, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, TextPiece
 from studio.engine.text_stream import RepeatWatch, TextStream
 from studio.records import ModelIdentity
 
@@ -47,6 +47,27 @@ def write(prefix: str, suffix: str, rng: random.Random, max_tokens: int) -> str:
     if len(task) < len(prompt):
         return _output_first(rng, task) if "Class label:" in prefix else _input_first(rng, task)
     return " " + " ".join(_sentence(rng) for _ in range(rng.randint(1, 4)))
+
+
+def write_in_chat(request: Request, chat: Chat, rng: random.Random) -> str:
+    """Return the raw text a model might write in a chat: a request of its own, a list's continuation, or an answer."""
+    prompt = request.prefix + request.suffix
+    if request.params.max_tokens == 0:
+        return ""
+    if chat.writes_request:
+        return _flawed(rng) if rng.random() < 0.1 else instruction(rng)
+    if match := _LIST.search(f"\n{chat.begins}"):
+        return _numbered_list(rng, prompt, int(match.group(1)), request.params.max_tokens)
+    if _TASK.search(prompt):
+        return write(request.prefix, request.suffix, rng, request.params.max_tokens)
+    return _answer(rng)
+
+
+def _nats(request: Request, text: str) -> float | None:
+    """Return a made-up likelihood of a text, between 1 and 4 nats a token."""
+    if not request.params.measure or not text:
+        return None
+    return random.Random(f"{_VERSION}/nats/{text}").uniform(1.0, 4.0)
 
 
 def instruction(rng: random.Random, *, classification: bool = False) -> str:
@@ -177,13 +198,15 @@ class ScriptedEngine:
 
     A token is a word with the white space before it. `responder` replaces the built-in writer: it may return raw text, which stop strings
     and the token limit then cut, or a whole `Completion`, which is passed on as it is. `delay_s` is waited after each round of pieces, so
-    that a demo looks like a model at work. Requests run `parallel` at a time, in their order.
+    that a demo looks like a model at work. Requests run `parallel` at a time, in their order. It can be asked in chat, but does not want to
+    be unless `chats`; its likelihoods are made up.
     """
 
-    def __init__(self, responder: Responder | None = None, *, delay_s: float = 0.0, parallel: int = 5) -> None:
+    def __init__(self, responder: Responder | None = None, *, delay_s: float = 0.0, parallel: int = 5, chats: bool = False) -> None:
         self._responder = responder
         self._delay_s = delay_s
         self._parallel = max(1, parallel)
+        self._chats = chats
 
     @property
     def info(self) -> EngineInfo:
@@ -191,7 +214,18 @@ class ScriptedEngine:
         identity = ModelIdentity(
             name=SCRIPTED_MODEL, sha256=hashlib.sha256(_VERSION.encode()).hexdigest(), licence="apache-2.0", architecture=SCRIPTED_MODEL
         )
-        return EngineInfo(model=identity, backend=SCRIPTED_MODEL, context_tokens=1 << 20, threads=1, parallel=self._parallel)
+        return EngineInfo(
+            model=identity,
+            backend=SCRIPTED_MODEL,
+            context_tokens=1 << 20,
+            threads=1,
+            parallel=self._parallel,
+            asking="chat" if self._chats else "completion",
+            askings=("completion", "chat"),
+            writes_requests=True,
+            prefills=True,
+            measures=True,
+        )
 
     def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
         """See `Engine.stream`. Cancelling is seen between pieces."""
@@ -223,6 +257,8 @@ class ScriptedEngine:
         if self._responder is not None:
             return self._responder(request)
         rng = random.Random(f"{_VERSION}/{request.seed}/{request.prefix}{request.suffix}")
+        if request.chat is not None:
+            return write_in_chat(request, request.chat, rng)
         return write(request.prefix, request.suffix, rng, request.params.max_tokens)
 
 
@@ -249,6 +285,7 @@ class _Writing:
             place, self._probability = _chosen(request, text)
             text, obedient = request.params.choices[place], False
         self._tokens = _TOKEN.findall(text)
+        self._request = request
         self._limit = min(len(self._tokens), request.params.max_tokens) if obedient else len(self._tokens)
         self._stream = TextStream(request.params.stop if obedient else ())
         self._watch = RepeatWatch(request.params.stop_on_repeat if obedient else "", request.suffix)
@@ -297,4 +334,5 @@ class _Writing:
             cached_tokens=self._cached_tokens,
             detail=(self._stream.stopped or "") if reason is FinishReason.STOP else "",
             probability=self._probability,
+            nats=_nats(self._request, self._text or self._request.prefix + self._request.suffix),
         )

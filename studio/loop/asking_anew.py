@@ -15,20 +15,35 @@ from studio.loop.filters import CONTRADICTORY, DUPLICATE
 from studio.loop.runs import overridden
 from studio.loop.sampling import engine_seed, generator
 from studio.loop.settings import Method
+from studio.loop.stages.answer import Drawn, answer_request, choose, user_text
 from studio.loop.stages.asking import StageCancelled, StageContext, send
-from studio.loop.stages.instances import answered, classification_request, decided_instances, instances_request
-from studio.loop.stages.instructions import draw_parents, instruction_request, may_stand, plan_instructions, to_draw_from
+from studio.loop.stages.instances import (
+    answered,
+    asks_for_instances,
+    classification_request,
+    decided_instances,
+    instances_request,
+    without_input,
+)
+from studio.loop.stages.instructions import (
+    draw_parents,
+    instruction_request,
+    may_stand,
+    plan_instructions,
+    template_request,
+    to_draw_from,
+)
 from studio.pool.actions.changes import Effect
 from studio.pool.actions.ledger import HandRequest, MoreInstances, Note
 from studio.pool.instances import DecidedInstance
 from studio.pool.requests import PlannedRequest, StoredCompletion, StoredRequest
 from studio.pool.rounds import RoundRecord
-from studio.records import STAGES, Instance, Origin, Stage, Task, TaskState, Verdict
+from studio.records import STAGES, Instance, Origin, Source, Stage, Task, TaskState, Verdict
 
-FIXED = frozenset({"profile", "variant", "tokenizer", "stall_rounds"})
+FIXED = frozenset({"profile", "variant", "asking", "tokenizer", "stall_rounds"})
 """Parameters of the whole run: no round has its own."""
 
-DRAWN = frozenset({"in_context_tasks", "generated_in_context", "requests_per_round", "classification_only"})
+DRAWN = frozenset({"in_context_tasks", "generated_in_context", "requests_per_round", "template_requests", "classification_only"})
 """Parameters that decide which in-context tasks are drawn."""
 
 TEMPERATURE = 0.7
@@ -69,7 +84,7 @@ def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[
     pool = context.pool
     current = pool.rounds.unfinished() or pool.rounds.begin(run_id)
     before = context.for_round(current)
-    wanted = overridden(before.method, overrides).resolved(context.engine.info.parallel)
+    wanted = overridden(before.method, overrides).resolved(context.engine.info)
     own, new, old = (_flat(method.model_dump(mode="json")) for method in (context.method, wanted, before.method))
     text = _json({key: value for key, value in new.items() if value != own[key]})
     redrawn = sorted(key for key in DRAWN if new[key] != old[key])
@@ -108,6 +123,9 @@ def _replanned(context: StageContext, current: RoundRecord, *, redraw: bool) -> 
     action = context.pool.ledger.next_action_id()
     planned = []
     for request in context.pool.requests.planned(current.id, Stage.INSTRUCTIONS):
+        if request.source is Source.TEMPLATE:
+            planned.append(replace(template_request(context, current, request.ordinal), seed=request.seed))
+            continue
         parents = request.parents
         if _not_standing(context, parents):
             (parents,) = draw_parents(context, current, [request.ordinal], action)
@@ -183,12 +201,16 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
             asked.append((yield from _ask(context, Stage.CLASSIFY, ordinal, planned)))
             answer = answered(context, asked[-1].completion)
         task = replace(task, is_classification=answer)
-    ordinal = pool.requests.next_hand_ordinal(current.id, Stage.INSTANCES)
-    planned = instances_request(context, current, ordinal, task)
-    planned = replace(planned, params=replace(planned.params, temperature=max(planned.params.temperature, TEMPERATURE)))
-    asked.append((yield from _ask(context, Stage.INSTANCES, ordinal, planned)))
-    stored = StoredCompletion(0, ordinal, task_id, asked[-1].completion)
-    decided = decided_instances(context, (current, ordinal), stored, label_first=bool(task.is_classification))
+    if asks_for_instances(context, task):
+        ordinal = pool.requests.next_hand_ordinal(current.id, Stage.INSTANCES)
+        planned = _warmer(instances_request(context, current, ordinal, task))
+        asked.append((yield from _ask(context, Stage.INSTANCES, ordinal, planned)))
+        stored = StoredCompletion(len(asked) - 1, ordinal, task_id, asked[-1].completion)
+        decided = decided_instances(context, (current, ordinal), stored, task)
+    else:
+        decided = [without_input(task_id)]
+    if context.chats:
+        decided = yield from _answered(context, current, task, decided, asked)
     decided = _beside(task.instances, decided)
     note = Note("more instances", f"asked for more instances of task {task_id}")
     effect = pool.ledger.add_instances(note, current.id, MoreInstances(task_id, tuple(asked), tuple(decided), answer))
@@ -199,10 +221,37 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
     return effect
 
 
+def _warmer(planned: PlannedRequest) -> PlannedRequest:
+    return replace(planned, params=replace(planned.params, temperature=max(planned.params.temperature, TEMPERATURE)))
+
+
+def _answered(
+    context: StageContext, current: RoundRecord, task: Task, instances: Sequence[DecidedInstance], asked: list[HandRequest]
+) -> Generator[Event, None, list[DecidedInstance]]:
+    """Have the accepted instances answered; what was asked for that is appended to `asked`, whose places are the requests' ids."""
+    result = []
+    first = context.pool.requests.next_hand_ordinal(current.id, Stage.ANSWER)
+    taken = 0
+    for each in instances:
+        if each.verdict is Verdict.ACCEPTED:
+            drawn = []
+            for _ in range(context.method.best_of):
+                place = (current, Stage.ANSWER, first - taken)
+                taken += 1
+                planned = _warmer(answer_request(context, place, task.id, user_text(task.instruction, each.input), 1))
+                asked.append((yield from _ask(context, Stage.ANSWER, place[2], planned)))
+                drawn.append(Drawn(len(asked) - 1, context.answer(asked[-1].completion)))
+            found = choose(context.method, task.instruction, each.input, drawn)
+            each = replace(each, output=found.output, verdict=found.verdict, reason=found.reason, agreement=found.agreement)
+            each = replace(each, answer_id=None if found.drawn is None else found.drawn.request_id)
+        result.append(each)
+    return result
+
+
 def _require_written(task: Task, current: RoundRecord, finished: bool) -> None:
     if task.state is TaskState.RETIRED:
         raise UsageError(f"task {task.id} is retired", "bring it back first")
-    if task.state is TaskState.DRAFT and not finished and STAGES.index(current.stage) <= STAGES.index(Stage.INSTANCES):
+    if task.state is TaskState.DRAFT and not finished and current.stage is not Stage.COMMIT:
         raise UsageError(f"round {current.number} has still to write the instances of task {task.id}", "play on until it has")
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from studio.engine.api import Completion
-from studio.records import Instance, Novelty, Stage, Verdict
+from studio.records import Instance, Novelty, Source, Stage, Verdict
 
 
 class StopReason(StrEnum):
@@ -88,7 +88,7 @@ class RequestRetried:
 
 @dataclass(frozen=True, slots=True)
 class CandidateDecided:
-    """The rule decided a candidate. `task_id` is the new task's when it was accepted."""
+    """The rule decided a candidate. `task_id` is the new task's when it was accepted, `nats` how likely its text is, None if unmeasured."""
 
     request_ordinal: int
     text: str
@@ -96,6 +96,8 @@ class CandidateDecided:
     reason: str
     novelty: Novelty
     task_id: int | None
+    nats: float | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from studio.errors import UsageError, nearest_name
+from studio.loop.checks import ANSWER_REASONS
 from studio.loop.settings import Method
 from studio.loop.thoughts import THINKING, first_mark
 from studio.loop.tokens import unicode_tokens
@@ -99,9 +100,12 @@ def first_failure(text: str, method: Method) -> str:
     return ""
 
 
-def rule_reason(text: str, score: float, method: Method) -> str:
-    """Return the reason code with which the rule decides an instruction: `novel` accepts it. `score` is its highest ROUGE-L F1."""
-    return first_failure(text, method) or ("novel" if method.is_novel(score) else "not_novel")
+def rule_reason(text: str, score: float, method: Method, *, unlikely: bool = False) -> str:
+    """Return the reason code with which the rule decides an instruction: `novel` accepts it. `score` is its highest ROUGE-L F1.
+
+    `unlikely` says that it is not among the likeliest; see `likelihood`.
+    """
+    return first_failure(text, method) or (UNLIKELY if unlikely else "novel" if method.is_novel(score) else "not_novel")
 
 
 DecidedPair = tuple[Instance, Verdict, str]
@@ -191,6 +195,19 @@ def _mark_duplicates(parsed: Sequence[Instance], reasons: list[str]) -> None:
             seen.add(instance)
 
 
+UNLIKELY = "unlikely"
+UNANSWERED = "unanswered"
+DISAGREEMENT = "disagreement"
+INPUT_MISSING = "input_missing"
+TRUNCATED = "truncated"
+EMPTY_OUTPUT = "empty_output"
+
+
+def agreement_fault(agreement: float | None, method: Method) -> str:
+    """Return the reason code for an answer that agrees too little with the others drawn, ROUGE-L F1 0 to 1; empty where it may stay."""
+    return DISAGREEMENT if agreement is not None and agreement < method.min_agreement else ""
+
+
 _THINKING = "It is a model's thoughts, or has a mark of them in it."
 _TRUNCATED = "The completion was cut before its end, so this may be incomplete."
 
@@ -217,6 +234,7 @@ INSTRUCTION_REASONS: dict[str, str] = {
     "blocked_word": "It contains a word of tasks that a model of text cannot do.",
     "write_a_program": 'It starts with "Write a program", which models put in front of all kinds of tasks.',
     "starts_with_punctuation": "It starts with a punctuation mark.",
+    UNLIKELY: "As a user's turn of its chat template the model itself finds it less likely than most that it writes.",
     "starts_with_non_ascii": "It starts with a character outside ASCII.",
     OTHER_RULES: "A person had the candidates decided again under other rules, which it passed.",
     **_BY_HAND,
@@ -234,6 +252,10 @@ INSTANCE_REASONS: dict[str, str] = {
     "contradictory": "The task has one input with two different outputs, so none of its instances can be trusted.",
     "duplicate": "The task already has the same instance.",
     "over_limit": "The task has more instances than the limit, and this one was not drawn.",
+    UNANSWERED: "Its output has still to be written.",
+    INPUT_MISSING: "The instruction points at a text that is not there.",
+    DISAGREEMENT: "The answers drawn for it differ too much for any of them to be trusted.",
+    **ANSWER_REASONS,
     "undone": "A person asked for it and then took that back.",
     **_BY_HAND,
 }

@@ -17,8 +17,12 @@ PLACEHOLDERS = {
     "input_first": "{instruction}",
     "output_first": "{instruction}",
     "triples": "{tasks}",
+    "list_chat": "{tasks}",
+    "template_system": "",
+    "answer_system": "",
+    "brief": "{brief}",
 }
-"""The prompts of the method and the one placeholder that each text must have exactly once."""
+"""The prompts of the method and the one placeholder that each text must have exactly once, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Template:
         Raises UsageError when the placeholder does not stand in the text exactly once.
         """
         placeholder = PLACEHOLDERS[name]
+        if not placeholder:
+            return cls(text.removesuffix("\n"), "")
         parts = text.removesuffix("\n").split(placeholder)
         if len(parts) != 2:
             raise UsageError(f"prompt {name!r} has the placeholder {placeholder} {len(parts) - 1} times", "write it exactly once")
@@ -61,8 +67,13 @@ def numbered(instructions: Sequence[str]) -> str:
     >>> numbered(["Name a prime number."])
     '1. Name a prime number.\\n2.'
     """
-    lines = [f"{number}. {one_line(instruction)}\n" for number, instruction in enumerate(instructions, 1)]
-    return "".join(lines) + f"{len(lines) + 1}."
+    lines = numbered_lines(instructions)
+    return f"{lines}\n{len(instructions) + 1}." if lines else "1."
+
+
+def numbered_lines(instructions: Sequence[str]) -> str:
+    """The list `1. ...` to `n. ...`, one a line."""
+    return "\n".join(f"{number}. {one_line(instruction)}" for number, instruction in enumerate(instructions, 1))
 
 
 def numbered_triples(tasks: Sequence[Task]) -> str:

@@ -17,6 +17,7 @@ from studio.engine.api import EngineInfo
 from studio.engine.catalog import is_model
 from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import PoolError, UsageError
+from studio.loop.checks import ANSWER_RULES
 from studio.loop.filters import FILTERS, INSTANCE_RULES
 from studio.loop.prompts import Template
 from studio.loop.settings import DEFAULT_PROFILE, Method, Parameters, profile
@@ -72,6 +73,7 @@ def overridden(base: Method, overrides: Mapping[str, Any]) -> Method:
     method = validated(Method, merged(base.model_dump(), overrides), "setting")
     require_known(method.filters, FILTERS, "filters")
     require_known(method.instance_rules, INSTANCE_RULES, "instance_rules")
+    require_known(method.answer_rules, ANSWER_RULES, "answer_rules")
     for prompt, text in method.prompts.model_dump().items():
         Template.parse(prompt, text)
     return method
@@ -172,9 +174,9 @@ def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> I
         return Intent(configuration.method(), configuration.options.seed or DEFAULT_SEED, None, (), configuration.options.target)
     before = _readable_method(stored, force=force)
     method = configuration.method(before)
-    if before is not None and not method.requests_per_round and method.profile == before.profile and not force:
+    if before is not None and method.profile == before.profile and not force:
         # What follows from the engine was worked out when the run began.
-        method = method.model_copy(update={"requests_per_round": before.requests_per_round})
+        method = method.settled_as(before)
     seed = configuration.options.seed if configuration.options.seed is not None else stored.seed
     differences = tuple(_differences(before.model_dump() if before else {}, method.model_dump()))
     if seed != stored.seed:
@@ -215,7 +217,7 @@ def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run
         )
     if unfinished is not None:
         pool.rounds.abandon(unfinished.id)
-    method = wanted.method.resolved(engine.parallel, wanted.target)
+    method = wanted.method.resolved(engine, wanted.target)
     settings = {"method": method.model_dump(mode="json"), "engine": _engine_settings(engine)}
     text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
     return Run(pool.runs.start(text, wanted.seed, __version__, engine.model), method, wanted.seed, resumed)

@@ -1,4 +1,4 @@
-"""A session walks a pool round after round through the six stages: one generator of events, whoever watches."""
+"""A session walks a pool round after round through its stages: one generator of events, whoever watches."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from studio.engine.api import CancelToken, Engine
 from studio.loop.events import Event, RoundStarted, RunStopped, StageFinished, StageStarted, StopReason
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.settings import Method
+from studio.loop.stages.answer import answer_instances
 from studio.loop.stages.asking import StageCancelled, StageContext
 from studio.loop.stages.instances import classify, commit, write_instances
 from studio.loop.stages.instructions import filter_candidates, sample, write_instructions
@@ -17,7 +18,7 @@ from studio.loop.steering import Steering
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.pool import Pool
 from studio.pool.rounds import RoundRecord
-from studio.records import STAGES, Stage
+from studio.records import Stage
 
 StageRunner = Callable[[StageContext, RoundRecord], Iterator[Event]]
 
@@ -28,6 +29,7 @@ RUNNERS: Mapping[Stage, StageRunner] = MappingProxyType(
         Stage.FILTER: filter_candidates,
         Stage.CLASSIFY: classify,
         Stage.INSTANCES: write_instances,
+        Stage.ANSWER: answer_instances,
         Stage.COMMIT: commit,
     }
 )
@@ -96,8 +98,7 @@ class Session:
             stage = current.stage
             yield StageStarted(current.number, stage)
             yield from RUNNERS[stage](self._context.for_round(current), current)
-            following = STAGES[STAGES.index(stage) + 1 :]
-            yield StageFinished(current.number, stage, following[0] if following else None)
+            yield StageFinished(current.number, stage, self._context.method.after(stage))
             standing = pool.rounds.unfinished()
             if standing is None or standing.id != current.id:
                 return

@@ -14,13 +14,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from studio.engine.api import SamplingParams
-from studio.errors import UsageError, nearest_name
+from studio.engine.api import Asking, EngineInfo, SamplingParams
+from studio.errors import ModelError, UsageError, nearest_name
 from studio.loop.prompts import PLACEHOLDERS, builtin_prompt
+from studio.records import Stage
 
 LEAST_REQUESTS, MOST_REQUESTS = 5, 64
 _TASKS_OF_A_REQUEST = 4
 """About as many new tasks as a completion of seven brings."""
+TEMPLATE_SHARE, LISTS_BESIDE = 2, 2
+"""Requests that the model writes itself, for each that runs at once, and lists of in-context tasks beside them."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Penalty = Annotated[float, Field(ge=-2.0, le=2.0)]
@@ -59,6 +62,9 @@ class Sampling(Parameters):
     classification: Decoding
     input_first: Decoding
     output_first: Decoding
+    list_chat: Decoding = Field(default_factory=Decoding)
+    template: Decoding = Field(default_factory=Decoding)
+    answer: Decoding = Field(default_factory=Decoding)
 
 
 class Prompts(Parameters):
@@ -70,18 +76,29 @@ class Prompts(Parameters):
     input_first: str
     output_first: str
     triples: str
+    list_chat: str = Field("", description="the user's turn that asks for more tasks")
+    template_system: str = Field("", description="the system turn before the user's turn that the model writes; empty is none")
+    answer_system: str = Field("", description="the system turn before a task that is to be answered; empty is none")
+    brief: str = Field("", description="what a prompt says of the brief")
 
 
 class Method(Parameters):
     """One complete set of parameters; the profiles are its named instances."""
 
     profile: str
+    asking: Literal["completion", "chat", "auto"] = Field(
+        "completion", description="chat: the model is asked in its own chat template; auto: where it has one"
+    )
+    brief: str = Field("", description="a domain, audience, language or constraint that all new tasks are to keep to")
     variant: Literal["self-instruct", "alpaca"] = Field("self-instruct", description="alpaca: whole tasks from one completion")
     in_context_tasks: int = Field(8, ge=1, le=64, description="tasks in each instruction prompt")
     generated_in_context: int = Field(2, ge=0, le=64, description="of these, how many are generated ones once there are any")
     new_tasks: int = Field(7, ge=1, le=256, description="tasks a completion may add to its list; the number after them ends it")
     requests_per_round: int = Field(
-        5, ge=0, le=1024, description="instruction requests a round; 0: as many as run at once and --target needs, 5 to 64"
+        5, ge=0, le=1024, description="prompts with in-context tasks a round; 0: as many as run at once and --target needs, 5 to 64"
+    )
+    template_requests: int = Field(
+        0, ge=-1, le=4096, description="requests a round that the model writes itself as its template's user turn; -1: as many as suit"
     )
     classification_only: bool = Field(
         False, description="ask for classification tasks only, from tasks that are; of unknown ones where those do not fill a prompt"
@@ -91,14 +108,20 @@ class Method(Parameters):
     filters: tuple[str, ...] = Field(description="heuristic filters, in order")
     min_words: int = Field(4, ge=0, description="words an instruction must have")
     max_words: int = Field(150, ge=1, description="words an instruction may have")
+    likely_share: Share = Field(
+        1.0, description="share of the instructions kept, those likeliest as a user's turn of the model's chat template; 1 keeps all"
+    )
     blocked_words: tuple[Annotated[str, Field(min_length=1)], ...] = Field(description="words no instruction may have")
     tokenizer: Literal["ascii", "unicode"] = Field(description="the words of ROUGE-L")
     threshold: Share = Field(0.7, description="ROUGE-L F1 from which on an instruction is not novel")
     accept_at_threshold: bool = Field(description="a score equal to the threshold still counts as novel")
     instance_rules: tuple[str, ...] = Field(description="rules for instances, in order")
+    answer_rules: tuple[str, ...] = Field((), description="rules for answers in chat, in order")
     tolerant: bool = Field(False, description="other forms count, too: 10), **10.** and 10、 in lists, Output：, **Output:** and Yes.")
     line_markers: bool = Field(description="Example, Input and Output part instances only where they begin a line")
     max_instances: int = Field(5, ge=1, le=100, description="accepted instances a task has at most")
+    best_of: int = Field(1, ge=1, le=16, description="answers drawn for an instance; the one that agrees most with the others is taken")
+    min_agreement: Share = Field(0.0, description="mean ROUGE-L F1 that an answer must have with the others drawn")
     keep_thoughts: bool = Field(False, description="what a reasoning model writes in <think> and the like stays in its texts")
     early_stop: bool = Field(description="end a completion that only repeats itself or the in-context tasks")
     classify_from_logits: bool = Field(False, description="read yes or no from the logits of the answer's first token, not from text")
@@ -118,22 +141,55 @@ class Method(Parameters):
     def filled(self, text: str) -> str:
         """A stop string or a prompt with what follows from other parameters in it.
 
-        `{list_end}` is the number at which a list of tasks is to end, `{instances_end}` that of the first example too many.
+        `{list_end}` is the number at which a list of tasks is to end, `{new_tasks}` how many it is to get until then, `{instances_end}` the
+        number of the first example too many.
         """
-        list_end = self.in_context_tasks + self.new_tasks + 1
-        return text.replace("{list_end}", str(list_end)).replace("{instances_end}", str(self.max_instances + 1))
+        numbers = {
+            "{list_end}": self.in_context_tasks + self.new_tasks + 1,
+            "{new_tasks}": self.new_tasks,
+            "{instances_end}": self.max_instances + 1,
+        }
+        for name, number in numbers.items():
+            text = text.replace(name, str(number))
+        return text
 
-    def resolved(self, parallel: int, target: int | None = None) -> Method:
-        """The same with a number of requests a round where none was chosen: as many as the engine runs at once.
+    def settled_as(self, run: Method) -> Method:
+        """The same, where it was left open, with what a run settled from its engine."""
+        names = [name for name, left_open in _LEFT_OPEN.items() if getattr(self, name) == left_open]
+        return self.model_copy(update={name: getattr(run, name) for name in names})
 
-        Never fewer than the method's five, and no more than 64, nor than bring the `target` of tasks in about one round: a round is played
-        to its end, so a larger one would only overshoot.
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of a round, in their order."""
+        return tuple(stage for stage in Stage if stage is not Stage.ANSWER or self.asking == "chat")
+
+    def after(self, stage: Stage) -> Stage | None:
+        """The stage that follows `stage`; None after the last."""
+        stages = self.stages
+        return next(iter(stages[stages.index(stage) + 1 :]), None)
+
+    def resolved(self, engine: EngineInfo, target: int | None = None) -> Method:
+        """The same with what follows from the engine where it was left open: how it is asked, and the numbers of requests a round.
+
+        As many as the engine runs at once: never fewer than the method's five, and no more than 64, nor than bring the `target` of tasks in
+        about one round: a round is played to its end, so a larger one would only overshoot. Where the model writes requests of its own as
+        well, most of a round are those. Raises ModelError where the model cannot be asked as it should.
         """
-        if self.requests_per_round:
-            return self
+        asking: Asking = engine.asking if self.asking == "auto" else self.asking
+        if asking not in engine.askings:
+            raise ModelError(*_cannot_be_asked(engine, asking))
+        alone = asking != "chat" or not engine.writes_requests
         enough = MOST_REQUESTS if target is None else -(-target // _TASKS_OF_A_REQUEST)
-        return self.model_copy(update={"requests_per_round": max(LEAST_REQUESTS, min(parallel, MOST_REQUESTS, enough))})
+        most = max(LEAST_REQUESTS, min(engine.parallel, MOST_REQUESTS, enough))
+        template = 0 if alone else self.template_requests
+        lists = self.requests_per_round
+        if template < 0:
+            template = most * TEMPLATE_SHARE
+            lists = lists or LISTS_BESIDE
+        return self.model_copy(update={"asking": asking, "template_requests": template, "requests_per_round": lists or most})
 
+
+_LEFT_OPEN = {"asking": "auto", "requests_per_round": 0, "template_requests": -1}
 
 BLOCKED_WORDS = ("image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot", "go to")
 """What a text model cannot work with, by the released code."""
@@ -144,6 +200,8 @@ CODE_FILTERS = ("empty", "length", "blocked_words", "write_a_program", "ascii_pu
 ALPACA_FILTERS = ("empty", "length", "blocked_words", "write_a_program_exact", "ascii_punctuation", "non_ascii")
 STUDIO_FILTERS = ("empty", "length", "blocked_words", "write_a_program", "unicode_punctuation")
 """Without `non_ascii`: an instruction may begin in any script."""
+
+STUDIO_ANSWER_RULES = ("repeats_instruction",)
 
 _CLASSIFICATION = Decoding(max_tokens=3, stop=("\n", "Task"))
 _INPUT_FIRST = Decoding(presence_penalty=1.5, max_tokens=350, stop=("Example {instances_end}", "Task:"))
@@ -164,15 +222,16 @@ def _sampling(instructions: Decoding) -> Sampling:
 
 def _line_stops() -> Sampling:
     """Stops that no text within an item or an instance has: a list's next number begins a line, another task comes after a blank line."""
-    numbers = (
-        f"\n{mark}"
-        for mark in ("{list_end}.", "{list_end} .", "{list_end})", "**{list_end}", "({list_end})", "{list_end}、", "{list_end}．")
-    )
+    marks = ("{list_end}.", "{list_end} .", "{list_end})", "**{list_end}", "({list_end})", "{list_end}、", "{list_end}．")
+    numbers = [f"\n{mark}" for mark in marks]
     return Sampling(
         instructions=_instructions("\n\n", *numbers),
+        list_chat=_instructions(*numbers),
         classification=_CLASSIFICATION.model_copy(update={"stop": ("\n",)}),
         input_first=_INPUT_FIRST.model_copy(update={"stop": ("\n\nTask:", "\nExample {instances_end}\n")}),
         output_first=_OUTPUT_FIRST.model_copy(update={"stop": ("\n\nTask:",)}),
+        template=Decoding(temperature=1.0, top_p=0.9, max_tokens=150),
+        answer=Decoding(max_tokens=200),
     )
 
 
@@ -209,6 +268,9 @@ def _studio() -> Method:
             "requests_per_round": 0,
             "tokenizer": "unicode",
             "early_stop": True,
+            "asking": "auto",
+            "template_requests": -1,
+            "answer_rules": STUDIO_ANSWER_RULES,
             "classify_from_logits": True,
             "stall_rounds": 5,
             "sampling": _line_stops(),
@@ -234,6 +296,13 @@ def _alpaca() -> Method:
             "sampling": _sampling(triples),
         }
     )
+
+
+def _cannot_be_asked(engine: EngineInfo, asking: Asking) -> tuple[str, str]:
+    """The message and the hint for a model that cannot be asked so."""
+    if asking == "chat":
+        return f"{engine.model.name}: the model has no chat template", "leave --asking out, or set it to completion"
+    return f"{engine.model.name}: the server speaks chat only", "leave --asking out, or set it to chat; --profile studio asks in chat"
 
 
 PROFILES: dict[str, Callable[[], Method]] = {"studio": _studio, "paper": _paper, "code": _code, "alpaca": _alpaca}

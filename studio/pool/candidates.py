@@ -13,16 +13,16 @@ from studio.pool.core.rows import storable_or_none
 from studio.pool.core.search import text_condition
 from studio.pool.requests import RequestRecord, Requests, next_id
 from studio.pool.rounds import advance
-from studio.records import Decider, Neighbour, Novelty, Origin, Stage, TaskState, Verdict
+from studio.records import Decider, Neighbour, Novelty, Origin, Source, Stage, TaskState, Verdict
 from studio.text import storable
 
 _CANDIDATE = (
-    "SELECT candidates.id, request_id, ordinal, text, input, output, tasks.id AS task_id"
-    " FROM candidates LEFT JOIN tasks ON tasks.candidate_id = candidates.id"
+    "SELECT candidates.id, request_id, candidates.ordinal, nats, text, input, output, tasks.id AS task_id, source"
+    " FROM candidates JOIN requests ON requests.id = request_id LEFT JOIN tasks ON tasks.candidate_id = candidates.id"
 )
 _JUDGED = """
 SELECT candidates.id, requests.ordinal AS request_ordinal, candidates.ordinal, coalesce(edited, text) AS text, edited IS NOT NULL AS edited,
-    tasks.id AS task_id, verdicts.verdict, reason, score, nearest_task_id AS nearest, seed_score, mean_score, decided_by,
+    tasks.id AS task_id, nats, source, verdicts.verdict, reason, score, nearest_task_id AS nearest, seed_score, mean_score, decided_by,
     coalesce(
         (SELECT verdict FROM decisions WHERE candidate_id = candidates.id AND decided_by = 'rule' ORDER BY id LIMIT 1), verdicts.verdict
     ) AS rule
@@ -33,7 +33,7 @@ FROM requests
 WHERE requests.round_id = ? ORDER BY requests.ordinal, candidates.ordinal, candidates.id"""
 _RULE_DECISIONS = """
 SELECT candidates.id, rounds.id, rounds.run_id, coalesce(rounds.overrides, ''), candidates.text, tasks.id,
-    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id,
+    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id, candidates.nats,
     CASE newest.decided_by WHEN 'human' THEN newest.verdict END, coalesce(newest.edited, candidates.text)
 FROM decisions
     JOIN verdicts AS newest ON newest.candidate_id = decisions.candidate_id
@@ -50,7 +50,8 @@ class DecidedCandidate:
     """A candidate with the rule's decision; `ordinal` is its position, from 0, within the completion.
 
     An accepted one carries the id its draft task gets (`Tasks.next_id` says from where they count), a rejected one None.
-    `input` and `output` are set only where one completion writes whole tasks.
+    `input` and `output` are set only where one completion writes whole tasks. `nats` says how likely the text is as a user's turn in the
+    model's template, in nats a token; None where nobody measured it.
     """
 
     request_id: int
@@ -62,6 +63,7 @@ class DecidedCandidate:
     input: str | None = None
     output: str | None = None
     task_id: int | None = None
+    nats: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class CandidateRecord:
     input: str | None
     output: str | None
     task_id: int | None
+    nats: float | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,8 @@ class JudgedCandidate:
     mean_score: float
     decided_by: Decider
     rule: Verdict
+    nats: float | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,7 @@ class RuleDecision:
     reason: str
     score: float
     nearest: int | None
+    nats: float | None
     pinned: Verdict | None
     standing: str
 
@@ -216,13 +223,22 @@ class Candidates(Entity):
         """
         with self._database.snapshot():
             for row in self._database.stream(_RULE_DECISIONS):
-                candidate, round_id, run_id, overrides, text, task, verdict, reason, score, nearest, pinned, standing = row
-                decided = (Verdict(verdict), reason, score, nearest, None if pinned is None else Verdict(pinned), standing)
+                candidate, round_id, run_id, overrides, text, task, verdict, reason, score, nearest, nats, pinned, standing = row
+                decided = (Verdict(verdict), reason, score, nearest, nats, None if pinned is None else Verdict(pinned), standing)
                 yield RuleDecision(candidate, round_id, run_id, overrides, text, task, *decided)
 
-    def record(self, round_id: int, decided: Sequence[DecidedCandidate], next_stage: Stage) -> None:
+    def latest_nats(self, run_id: int, limit: int) -> list[float]:
+        """Return how likely the newest `limit` requests of a run are that the model wrote in its template, in nats a token."""
+        sql = (
+            "SELECT nats FROM candidates JOIN requests ON requests.id = request_id JOIN standing_rounds ON standing_rounds.id = round_id"
+            " WHERE run_id = ? AND source = 'template' AND nats IS NOT NULL ORDER BY candidates.id DESC LIMIT ?"
+        )
+        return [nats for (nats,) in self._database.rows(sql, (run_id, limit))]
+
+    def record(self, round_id: int, decided: Sequence[DecidedCandidate], next_stage: Stage, *, max_nats: float | None = None) -> None:
         """Store candidates with their decisions, and for each accepted one its neighbours and a draft task with the id it carries.
 
+        `max_nats` are the nats a token beyond which instructions were rejected as unlikely, None where that decided nothing.
         Raises ValueError when an accepted candidate has no task id or a rejected one has.
         """
         database = self._database
@@ -240,6 +256,7 @@ class Candidates(Entity):
                     "text": storable(each.text),
                     "input": storable_or_none(each.input),
                     "output": storable_or_none(each.output),
+                    "nats": each.nats,
                 }
                 for number, each in numbered
             )
@@ -262,6 +279,8 @@ class Candidates(Entity):
                 for rank, near in enumerate(each.novelty.neighbours)
             )
             database.insert("neighbours", neighbours)
+            if max_nats is not None:
+                database.execute("UPDATE rounds SET max_nats = ? WHERE id = ?", (max_nats, round_id))
             advance(database, round_id, next_stage)
 
 

@@ -15,7 +15,7 @@ from studio.pool.rounds import advance
 from studio.records import Decider, Stage, Verdict
 from studio.text import storable
 
-_INSTANCE = "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by FROM instances"
+_INSTANCE = "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement FROM instances"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,23 @@ class DecidedInstance:
     output: str
     verdict: Verdict
     reason: str
+    answer_id: int | None = None
+    agreement: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredInstance:
+    """An instance of the pool with the output that was chosen for it, by whichever request, and the rule's decision.
+
+    `agreement` is the answer's mean ROUGE-L F1 (0 to 1) with the others that were drawn; None for a single one.
+    """
+
+    id: int
+    answer_id: int | None
+    output: str
+    verdict: Verdict
+    reason: str
+    agreement: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +60,9 @@ class OriginalInstance:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRecord:
-    """One instance of a task with its own verdict; `request_id` is None for those of seeds and imports.
+    """One instance of a task with its own verdict; `request_id` is None for those of seeds and imports, and where no input was asked for.
+
+    `answer_id` is the request that wrote the output where that was asked for apart, `agreement` how far it agrees with others drawn.
 
     `original` is what it was before a person changed it, None when nobody has.
     """
@@ -57,6 +76,8 @@ class InstanceRecord:
     verdict: Verdict
     reason: str
     decided_by: Decider
+    answer_id: int | None = None
+    agreement: float | None = None
     original: OriginalInstance | None = None
 
 
@@ -85,11 +106,32 @@ class Instances(Entity):
             rows = []
             for each in instances:
                 place: dict[str, Any] = {"task_id": each.task_id, "position": positions[each.task_id], "request_id": each.request_id}
+                place |= {"answer_id": each.answer_id, "agreement": each.agreement}
                 decided = {"verdict": each.verdict, "reason": each.reason, "decided_by": Decider.RULE}
                 rows.append({**place, **decided, "input": storable(each.input), "output": storable(each.output)})
                 positions[each.task_id] += 1
             database.insert("instances", rows)
             advance(database, round_id, next_stage)
+
+    def to_answer(self, round_id: int) -> list[InstanceRecord]:
+        """Return the accepted instances of a round's drafts, by task and position: what the model is still to answer."""
+        sql = (
+            f"{_INSTANCE} WHERE verdict = 'accepted' AND task_id IN (SELECT id FROM tasks WHERE round_id = ? AND state = 'draft')"
+            " ORDER BY task_id, position"
+        )
+        return [self._record(row) for row in self._database.rows(sql, (round_id,))]
+
+    def answer(self, round_id: int, answered: Sequence[AnsweredInstance], next_stage: Stage) -> None:
+        """Give instances their outputs with what was decided of them."""
+        with self._database.transaction():
+            for each in answered:
+                sql = (
+                    "UPDATE instances SET output = ?, verdict = ?, reason = ?, answer_id = ?, agreement = ?"
+                    " WHERE id = ? AND decided_by = 'rule'"
+                )
+                values = (storable(each.output), each.verdict, each.reason, each.answer_id, each.agreement)
+                self._database.execute(sql, (*values, each.id))
+            advance(self._database, round_id, next_stage)
 
     def _record(self, row: Row) -> InstanceRecord:
         return record_of(InstanceRecord, row, original=self._original(row) if row["decided_by"] == Decider.HUMAN else None)

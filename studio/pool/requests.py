@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from studio.engine.api import Completion, SamplingParams
+from studio.engine.api import Chat, Completion, SamplingParams
 from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool.core.database import Database, Entity, Row, record_of
 from studio.pool.core.rows import (
     COMPLETION_COLUMNS,
     MODEL_COLUMNS,
+    chat_id,
+    chat_of,
     completion_values,
     model_of,
     prompt_id,
@@ -21,13 +23,15 @@ from studio.pool.core.rows import (
     sampling_of,
 )
 from studio.pool.rounds import advance
-from studio.records import ModelIdentity, Stage
+from studio.records import ModelIdentity, Source, Stage
 from studio.text import storable
 
 _REQUEST = (
-    "SELECT requests.id, number AS round, requests.stage, ordinal, task_id, prompts.text AS prefix, suffix, params, requests.seed, run_id,"
-    f" rounds.stage AS round_stage, finished_at AS round_ended, completions.request_id AS answered, {COMPLETION_COLUMNS}, {MODEL_COLUMNS}"
+    "SELECT requests.id, number AS round, requests.stage, source, ordinal, task_id, prompts.text AS prefix, suffix, params, chat,"
+    f" requests.seed, run_id, rounds.stage AS round_stage, finished_at AS round_ended, completions.request_id AS answered,"
+    f" {COMPLETION_COLUMNS}, {MODEL_COLUMNS}"
     " FROM requests JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id JOIN rounds ON rounds.id = round_id"
+    " LEFT JOIN chats ON chats.id = chat_id"
     " JOIN runs ON runs.id = run_id JOIN models ON models.id = model_id LEFT JOIN completions ON completions.request_id = requests.id"
 )
 # Those that a stage planned; what a person asked for besides has ordinals below 0.
@@ -39,6 +43,7 @@ class PlannedRequest:
     """A request before it goes to the engine: its prompt is `prefix + suffix`.
 
     `parents` are the in-context tasks in the order of the prompt; `task_id` is the task a classification or instance request is about.
+    With `chat` the prompt is a user's turn. `source` is where the instructions come from that the request is to yield.
     """
 
     prefix: str
@@ -47,6 +52,8 @@ class PlannedRequest:
     seed: int
     parents: tuple[int, ...] = ()
     task_id: int | None = None
+    chat: Chat | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class StoredRequest:
     params: SamplingParams
     seed: int
     parents: tuple[int, ...]
+    chat: Chat | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,8 @@ class RequestRecord:
     model: ModelIdentity
     round_stage: str
     round_ended: str | None
+    chat: Chat | None = None
+    source: Source | None = None
 
 
 class Requests(Entity):
@@ -122,11 +133,12 @@ class Requests(Entity):
         for request_id, parent in self._database.rows(sql, (round_id, stage)):
             parents[request_id].append(parent)
         sql = (
-            "SELECT requests.id, ordinal, task_id, prompts.text AS prefix, suffix, params, seed FROM requests"
-            f" JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id {_PLANNED}"
+            "SELECT requests.id, ordinal, task_id, prompts.text AS prefix, suffix, params, chat, source, seed FROM requests"
+            " JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id"
+            f" LEFT JOIN chats ON chats.id = chat_id {_PLANNED}"
         )
         return [
-            record_of(StoredRequest, row, params=sampling_of(row["params"]), parents=tuple(parents[row["id"]]))
+            record_of(StoredRequest, row, params=sampling_of(row["params"]), chat=chat_of(row["chat"]), parents=tuple(parents[row["id"]]))
             for row in self._database.rows(sql, (round_id, stage))
         ]
 
@@ -161,7 +173,10 @@ class Requests(Entity):
         with self._database.transaction():
             for request_id, planned in changed:
                 values = request_values(self._database, planned)
-                sql = "UPDATE requests SET prefix_id = :prefix_id, suffix = :suffix, sampling_id = :sampling_id WHERE id = :id"
+                sql = (
+                    "UPDATE requests SET prefix_id = :prefix_id, suffix = :suffix, sampling_id = :sampling_id, chat_id = :chat_id"
+                    " WHERE id = :id"
+                )
                 self._database.execute(sql, {**values, "id": request_id})
             taken = len(self._database.rows(f"SELECT id FROM requests {_PLANNED}", (round_id, stage)))
             insert_requests(self._database, round_id, stage, more, taken)
@@ -179,6 +194,7 @@ class Requests(Entity):
             RequestRecord,
             row,
             params=sampling_of(row["params"]),
+            chat=chat_of(row["chat"]),
             parents=tuple(parent for (parent,) in parents),
             completion=None if row["answered"] is None else record_of(Completion, row),
             model=model_of(row),
@@ -191,6 +207,7 @@ def request_values(database: Database, planned: PlannedRequest) -> dict[str, Any
         "prefix_id": prompt_id(database, planned.prefix),
         "suffix": storable(planned.suffix),
         "sampling_id": sampling_id(database, planned.params),
+        "chat_id": chat_id(database, planned.chat),
         "seed": planned.seed,
     }
 
@@ -203,6 +220,7 @@ def insert_requests(database: Database, round_id: int, stage: Stage, requests: S
     first = next_id(database, "requests")
     prefixes = {text: prompt_id(database, text) for text in dict.fromkeys(request.prefix for request in requests)}
     samplings = {params: sampling_id(database, params) for params in dict.fromkeys(request.params for request in requests)}
+    chats = {chat: chat_id(database, chat) for chat in dict.fromkeys(request.chat for request in requests)}
     numbered = list(enumerate(requests, first))
     rows = (
         {
@@ -213,6 +231,8 @@ def insert_requests(database: Database, round_id: int, stage: Stage, requests: S
             "task_id": each.task_id,
             "prefix_id": prefixes[each.prefix],
             "sampling_id": samplings[each.params],
+            "chat_id": chats[each.chat],
+            "source": each.source,
             "seed": each.seed,
             "suffix": storable(each.suffix),
         }

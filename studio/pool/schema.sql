@@ -33,9 +33,10 @@ CREATE TABLE rounds (
     run_id INTEGER NOT NULL REFERENCES runs (id),
     number INTEGER NOT NULL,            -- counts from 1 through the whole pool
     stage TEXT NOT NULL                 -- the next stage to do
-        CHECK (stage IN ('sample', 'instructions', 'filter', 'classify', 'instances', 'commit', 'done', 'superseded')),
+        CHECK (stage IN ('sample', 'instructions', 'filter', 'classify', 'instances', 'answer', 'commit', 'done', 'superseded')),
     started_at TEXT NOT NULL,
     finished_at TEXT,
+    max_nats REAL,                      -- a token: less likely instructions were rejected; null where likelihood decided nothing
     overrides TEXT                      -- the parameters that hold for this round alone, by dotted key
         CHECK (overrides IS NULL OR json_valid(overrides)),
     kept TEXT                           -- what a superseded attempt goes on from when it is brought back: stage, overrides, its tasks' states
@@ -86,7 +87,10 @@ CREATE TABLE instances (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     task_id INTEGER NOT NULL REFERENCES tasks (id),
     position INTEGER NOT NULL,          -- from 0
-    request_id INTEGER REFERENCES requests (id),                                -- null for those of seeds and imports
+    request_id INTEGER REFERENCES requests (id),                                -- that wrote it, or its input alone; null for those of seeds
+                                                                                -- and imports, and where no input was asked for
+    answer_id INTEGER REFERENCES requests (id),                                 -- that wrote its output in the model's chat template
+    agreement REAL,                     -- of that answer with the others that were drawn: mean ROUGE-L F1; null for a single one
     verdict TEXT NOT NULL CHECK (verdict IN ('accepted', 'rejected')),
     reason TEXT NOT NULL,
     decided_by TEXT NOT NULL CHECK (decided_by IN ('rule', 'human')),
@@ -129,15 +133,23 @@ CREATE TABLE sampling (
     params TEXT NOT NULL UNIQUE CHECK (json_valid(params))
 );
 
+-- What stands around a prompt that is a user's turn in the model's own chat template: system, begins, writes_request, thinking.
+CREATE TABLE chats (
+    id INTEGER PRIMARY KEY,
+    chat TEXT NOT NULL UNIQUE CHECK (json_valid(chat))
+);
+
 -- The prompt is the text of `prefix_id` followed by `suffix`: the view `request_prompts` has it whole.
 CREATE TABLE requests (
     id INTEGER PRIMARY KEY,
     round_id INTEGER NOT NULL REFERENCES rounds (id) DEFERRABLE INITIALLY DEFERRED,     -- two attempts pass each other by a number between
-    stage TEXT NOT NULL CHECK (stage IN ('instructions', 'classify', 'instances')),
+    stage TEXT NOT NULL CHECK (stage IN ('instructions', 'filter', 'classify', 'instances', 'answer')),
+    source TEXT CHECK (source IN ('in_context', 'template')),                   -- where instructions come from; null for other stages
     ordinal INTEGER NOT NULL,           -- from 0; -1, -2 and so on for what a person asked for besides
     task_id INTEGER REFERENCES tasks (id),                                      -- that a classification or instance request is about
     prefix_id INTEGER NOT NULL REFERENCES prompts (id),
     sampling_id INTEGER NOT NULL REFERENCES sampling (id),
+    chat_id INTEGER REFERENCES chats (id),                                      -- null for a raw text that the model goes on with
     seed INTEGER NOT NULL,
     suffix TEXT NOT NULL,
     UNIQUE (round_id, stage, ordinal)
@@ -162,6 +174,7 @@ CREATE TABLE completions (
     completion_tokens INTEGER NOT NULL,
     seconds REAL NOT NULL,
     probability REAL,                   -- of the first of given continuations, where one was chosen; null where text was written
+    nats REAL,                          -- a token, of what was written, or of the prompt where it was measured; null where nobody measured
     detail TEXT NOT NULL,               -- what belongs to the finish reason: the stop sequence, what the server said
     text TEXT NOT NULL
 );
@@ -172,6 +185,7 @@ CREATE TABLE candidates (
     id INTEGER PRIMARY KEY,
     request_id INTEGER NOT NULL REFERENCES requests (id),
     ordinal INTEGER NOT NULL,           -- from 0 within the completion
+    nats REAL,                          -- a token, of the text as a user's turn in the model's template; null where nobody measured
     text TEXT NOT NULL,
     input TEXT,                         -- this and the next only where one completion writes whole tasks (the alpaca profile)
     output TEXT,
@@ -527,10 +541,10 @@ CREATE VIEW rejected AS
 
 -- Each request as the model got it, superseded attempts too, and what it wrote.
 CREATE VIEW request_prompts AS
-    SELECT requests.id AS request_id, number AS round, requests.stage, ordinal, task_id, requests.seed, params, finish_reason,
-        prompts.text || suffix AS prompt, completions.text AS completion
+    SELECT requests.id AS request_id, number AS round, requests.stage, source, ordinal, task_id, requests.seed, params, chat,
+        finish_reason, prompts.text || suffix AS prompt, completions.text AS completion
     FROM requests JOIN rounds ON rounds.id = round_id JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id
-        LEFT JOIN completions ON completions.request_id = requests.id;
+        LEFT JOIN chats ON chats.id = chat_id LEFT JOIN completions ON completions.request_id = requests.id;
 
 -- Full-text search: each index is kept by its table's triggers ---------------------------------------------------------------------------
 

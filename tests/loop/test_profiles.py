@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from studio.engine.scripted import ScriptedEngine
 from studio.errors import UsageError
 from studio.loop.filters import FILTERS, INSTANCE_RULES
 from studio.loop.settings import PROFILES, Decoding, Method, profile
@@ -87,8 +88,9 @@ def test_stops_and_prompts_follow_from_the_settings() -> None:
     [(1, None, 5), (5, None, 5), (16, None, 16), (64, None, 64), (256, None, 64), (16, 20, 5), (16, 50, 13), (16, 1000, 16), (64, 1, 5)],
 )
 def test_requests_a_round_follow_the_engine_where_no_number_was_chosen(parallel: int, target: int | None, expected: int) -> None:
-    assert profile("studio").resolved(parallel, target).requests_per_round == expected
-    assert all(profile(name).resolved(parallel, target).requests_per_round == 5 for name in ("paper", "code", "alpaca"))
+    engine = ScriptedEngine(parallel=parallel).info
+    assert profile("studio").resolved(engine, target).requests_per_round == expected
+    assert all(profile(name).resolved(engine, target).requests_per_round == 5 for name in ("paper", "code", "alpaca"))
 
 
 def test_alpaca() -> None:

@@ -15,10 +15,11 @@ from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError, UsageError
 from studio.loop.events import CandidateDecided, Event, Noted, RequestFinished, RoundFinished, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal
+from studio.loop.settings import profile
 from studio.loop.stages.instances import NO_INSTANCES
 from studio.loop.stages.instructions import OTHER_FORM
 from studio.pool.pool import Pool
-from studio.records import STAGES, Instance, SeedTask
+from studio.records import Instance, SeedTask
 from support.pools import ask, assert_sound
 from support.sessions import all_seeds, configuration, exported, play, session_in
 
@@ -52,7 +53,7 @@ def test_rounds_are_counted_for_this_session(tmp_path: Path) -> None:
 
 def test_each_stage_is_told_in_its_order(tmp_path: Path) -> None:
     events = play(tmp_path / "pool.db", Goal(rounds=1))
-    assert tuple(event.stage for event in events if isinstance(event, StageFinished)) == STAGES
+    assert tuple(event.stage for event in events if isinstance(event, StageFinished)) == profile("studio").stages
 
 
 def test_equal_seeds_give_equal_pools(tmp_path: Path) -> None:
@@ -133,9 +134,9 @@ def test_a_truncated_list_loses_its_last_item_or_all(tmp_path: Path) -> None:
         text = " Name three rivers of Asia.\n10. Describe your favourite kind of bre"
         return Completion(text, FinishReason.LENGTH, 9, 9) if request.suffix.endswith(".") else " No"
 
-    for profile, accepted in (("studio", 1), ("paper", 0)):
-        path = tmp_path / profile
-        play(path, Goal(rounds=1), ScriptedEngine(cut), configuration(profile, requests_per_round=1))
+    for name, accepted in (("studio", 1), ("paper", 0)):
+        path = tmp_path / name
+        play(path, Goal(rounds=1), ScriptedEngine(cut), configuration(name, requests_per_round=1))
         assert ask(path, "SELECT count(*) FROM tasks WHERE origin = 'generated'") == [(accepted,)]
         assert ask(path, "SELECT count(*) FROM verdicts WHERE reason = 'truncated'") == [(2 - accepted,)]
 

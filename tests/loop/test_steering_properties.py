@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from studio.loop.session import Goal
+from studio.loop.settings import profile
 from studio.pool.core.database import Database
 from studio.pool.pool import Pool
-from studio.records import STAGES, Stage
+from studio.records import Stage
 from support.pools import assert_sound
 from support.sessions import all_seeds, configuration, exported, session_in
 from support.steering import ACTS, MIXED, assert_index_follows, perform, play_until, script, standing
@@ -19,7 +20,7 @@ SLOW = [pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2)]
 """More of what other seeds do already."""
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", profile("studio").stages)
 @pytest.mark.parametrize("seed", [0, *SLOW])
 def test_undo_returns_to_the_same_bytes_and_redo_comes_forward_again(tmp_path: Path, stage: Stage, seed: int) -> None:
     path = tmp_path / "pool.db"

@@ -62,7 +62,7 @@ WRITING = {
     "runs": {"start"},
     "rounds": {"begin", "commit", "abandon"},
     "tasks": {"add", "importing", "classify"},
-    "instances": {"record"},
+    "instances": {"record", "answer"},
     "requests": {"plan", "replan", "answer"},
     "candidates": {"record"},
     "ledger": {name for name in vars(Ledger) if not name.startswith(("_", "next_")) and name != "steps"},
@@ -94,7 +94,8 @@ FEW = {
     "tasks.newest": "stops at the limit",
     "tasks.search": "the matches of some words, by rank",
     "candidates.rejected": "the matches of some words",
-    **dict.fromkeys(("candidates.judged", "rounds.result"), "what one round has"),
+    **dict.fromkeys(("candidates.judged", "rounds.result", "instances.to_answer"), "what one round has"),
+    "candidates.latest_nats": "stops at the limit",
     **dict.fromkeys(("lineage.children", "ledger.steps"), "what one task has"),
     **dict.fromkeys(("evaluations.contestants", "judges.human_answers", "trainings.losses", "judges.opinions"), "what one study has"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,6 +10,7 @@ from typing import Any
 
 from studio.engine.api import (
     CancelToken,
+    Chat,
     Completion,
     Engine,
     Finished,
@@ -57,6 +58,28 @@ class StageContext:
         """The prompts of the method, parsed."""
         return {name: Template.parse(name, self.method.filled(text)) for name, text in self.method.prompts.model_dump().items()}
 
+    @property
+    def brief(self) -> str:
+        """What the prompts for new instructions say of the brief; empty without one."""
+        brief, template = self.method.brief.strip(), self.templates["brief"]
+        return f"{template.prefix}{template.suffix(brief)}" if brief else ""
+
+    @property
+    def chats(self) -> bool:
+        """Whether the model is asked in its own chat template."""
+        return self.method.asking == "chat"
+
+    @property
+    def user_turn(self) -> Chat:
+        """The chat whose user's turn is a new instruction."""
+        system = self.templates["template_system"].prefix
+        return Chat(system="\n\n".join(filter(None, (system, self.brief))), writes_request=True)
+
+    @property
+    def few_shot(self) -> Chat | None:
+        """Few-shot prompts are raw texts that any model goes on with; where the engine takes none they are a user's turn."""
+        return None if "completion" in self.engine.info.askings else Chat()
+
     def for_round(self, current: RoundRecord) -> StageContext:
         """The same with the parameters that hold for this round alone, if there are any."""
         overrides = self.pool.rounds.overrides(current.id)
@@ -88,27 +111,37 @@ class StageContext:
         return answer_of(completion, keep_thoughts=self.method.keep_thoughts)
 
     def planned(
-        self, place: tuple[RoundRecord, Stage, int], template: str, filling: str, decoding: Decoding, **engine: Any
+        self, place: tuple[RoundRecord, Stage, int], prompt: tuple[str, str], decoding: Decoding, chat: Chat | None = None, **engine: Any
     ) -> PlannedRequest:
-        """A request of the stage at `place` (round, stage, ordinal): `template` filled with `filling`, with its own seed.
+        """A request of the stage at `place` (round, stage, ordinal) with its own seed; `prompt` is its prefix and its suffix.
 
         `engine` are parameters that no decoding has.
         """
         current, stage, ordinal = place
-        parsed = self.templates[template]
         params = decoding.params()
         params = replace(params, stop=tuple(map(self.method.filled, params.stop)), **engine)
-        return PlannedRequest(parsed.prefix, parsed.suffix(filling), params, engine_seed(self.seed, current.number, stage, ordinal))
+        return PlannedRequest(*prompt, params, engine_seed(self.seed, current.number, stage, ordinal), chat=chat)
+
+    def filled(self, template: str, filling: str) -> tuple[str, str]:
+        """The prefix and the suffix of a prompt: `template` filled with `filling`."""
+        parsed = self.templates[template]
+        return parsed.prefix, parsed.suffix(filling)
 
 
-def plan_for_drafts(context: StageContext, current: RoundRecord, stage: Stage, planned: Callable[[int, DraftTask], PlannedRequest]) -> None:
-    """Store a request of `stage` for each draft of the round; `planned` makes it from its ordinal and the draft.
+def plan_for_drafts(
+    context: StageContext,
+    current: RoundRecord,
+    stage: Stage,
+    planned: Callable[[int, DraftTask], PlannedRequest],
+    asked: Collection[int] | None = None,
+) -> None:
+    """Store a request of `stage` for each draft of the round, or for those in `asked`; `planned` makes it from its ordinal and the draft.
 
     Where an earlier attempt at the stage has stored them already, a person may have added drafts since, or changed their text or the
     parameters: requests are added and, where they were not answered yet, brought up to date.
     """
     pool = context.pool
-    drafts = pool.tasks.drafts(current.id)
+    drafts = [draft for draft in pool.tasks.drafts(current.id) if asked is None or draft.task.id in asked]
     stored = pool.requests.planned(current.id, stage)
     if not stored:
         requests = [planned(ordinal, draft) for ordinal, draft in enumerate(drafts)]
@@ -124,7 +157,7 @@ def plan_for_drafts(context: StageContext, current: RoundRecord, stage: Stage, p
             more.append(planned(len(stored) + len(more), draft))
         elif request.id not in answered:
             fresh = planned(request.ordinal, draft)
-            if (fresh.prefix, fresh.suffix, fresh.params) != (request.prefix, request.suffix, request.params):
+            if (fresh.prefix, fresh.suffix, fresh.params, fresh.chat) != (request.prefix, request.suffix, request.params, request.chat):
                 changed.append((request.id, fresh))
     if changed or more:
         pool.requests.replan(current.id, stage, changed, more)
@@ -175,7 +208,7 @@ def send(
     ordinals = [ordinal for ordinal, _ in planned]
     yield RequestsSent(stage, len(planned))
     come: dict[int, Completion] = {}
-    requests = [Request(each.prefix, each.suffix, each.params, each.seed) for _, each in planned]
+    requests = [Request(each.prefix, each.suffix, each.params, each.seed, chat=each.chat) for _, each in planned]
     for event in context.engine.stream(requests, context.cancel) if requests else ():
         match event:
             case TextPiece(index, text):

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from studio.engine.api import Completion, RepeatRule
+from studio.loop.checks import points_at_absent
 from studio.loop.events import Event, InstanceDecided, RoundFinished, TaskClassified
-from studio.loop.filters import UNPARSED, decide_instances
+from studio.loop.filters import INPUT_MISSING, UNANSWERED, UNPARSED, decide_instances
 from studio.loop.parsing import CHOICES, parse_classification, parse_input_first, parse_output_first
 from studio.loop.sampling import generator
 from studio.loop.stages.asking import StageContext, complete, plan_for_drafts
@@ -19,7 +21,7 @@ from studio.pool.instances import DecidedInstance
 from studio.pool.requests import PlannedRequest, StoredCompletion
 from studio.pool.rounds import RoundRecord
 from studio.pool.tasks import DraftTask
-from studio.records import Instance, Stage, Task
+from studio.records import Instance, Stage, Task, Verdict
 
 NO_INSTANCES = (
     "most completions about the new tasks have none of the marks of inputs and outputs (Output:, Class label:), so that no instance is "
@@ -57,9 +59,9 @@ def answered(context: StageContext, completion: Completion) -> bool:
 def classification_request(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
     """The request that asks whether `task` is a classification task."""
     choices = CHOICES if context.method.classify_from_logits else ()
-    place = (current, Stage.CLASSIFY, ordinal)
-    decoding = context.method.sampling.classification
-    return replace(context.planned(place, "classification", task.instruction.strip(), decoding, choices=choices), task_id=task.id)
+    prompt = context.filled("classification", task.instruction.strip())
+    place, decoding = (current, Stage.CLASSIFY, ordinal), context.method.sampling.classification
+    return replace(context.planned(place, prompt, decoding, context.few_shot, choices=choices), task_id=task.id)
 
 
 def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Event]:
@@ -73,23 +75,37 @@ def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Eve
     if context.method.variant == "alpaca":
         decided = [each for ordinal, draft in enumerate(drafts) for each in _of_triple(context, current, ordinal, draft)]
     else:
-        plan_for_drafts(context, current, Stage.INSTANCES, lambda ordinal, draft: instances_request(context, current, ordinal, draft.task))
+        asked = {draft.task.id for draft in drafts if asks_for_instances(context, draft.task)}
+        plan_for_drafts(
+            context, current, Stage.INSTANCES, lambda ordinal, draft: instances_request(context, current, ordinal, draft.task), asked
+        )
         yield from complete(context, current, Stage.INSTANCES)
         completions = pool.requests.completions(current.id, Stage.INSTANCES)
         if any(context.answer(each.completion).thought for each in completions):
             yield from context.note(MODEL_THINKS)
-        labels_first = {draft.task.id: bool(draft.task.is_classification) for draft in drafts}
+        tasks = {draft.task.id: draft.task for draft in drafts}
         decided = [
             each
             for stored in completions
-            if stored.task_id is not None and stored.task_id in labels_first
-            for each in decided_instances(context, (current, stored.ordinal), stored, label_first=labels_first[stored.task_id])
+            if stored.task_id is not None and stored.task_id in tasks
+            for each in decided_instances(context, (current, stored.ordinal), stored, tasks[stored.task_id])
         ]
+        decided += [without_input(task_id) for task_id in tasks if task_id not in asked]
     if len({each.task_id for each in decided if each.reason == UNPARSED}) * 2 > max(len(drafts), _FEW):
         yield from context.note(NO_INSTANCES)
     for each in decided:
         yield InstanceDecided(each.task_id, Instance(each.input, each.output), each.verdict, each.reason)
-    pool.instances.record(current.id, decided, Stage.COMMIT)
+    pool.instances.record(current.id, decided, Stage.ANSWER if context.chats else Stage.COMMIT)
+
+
+def asks_for_instances(context: StageContext, task: Task) -> bool:
+    """Whether the model is asked for instances of a task; in chat only where it needs an input."""
+    return not context.chats or bool(task.is_classification) or points_at_absent(task.instruction)
+
+
+def without_input(task_id: int) -> DecidedInstance:
+    """The instance of a task that needs no input, still to be answered."""
+    return DecidedInstance(task_id, None, "", "", Verdict.ACCEPTED, UNANSWERED)
 
 
 def instances_request(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
@@ -97,21 +113,39 @@ def instances_request(context: StageContext, current: RoundRecord, ordinal: int,
     sampling = context.method.sampling
     template, decoding = ("output_first", sampling.output_first) if task.is_classification else ("input_first", sampling.input_first)
     rule: RepeatRule = "text" if context.method.early_stop else ""
-    place = (current, Stage.INSTANCES, ordinal)
-    return replace(context.planned(place, template, task.instruction.strip(), decoding, stop_on_repeat=rule), task_id=task.id)
+    prompt, place = context.filled(template, task.instruction.strip()), (current, Stage.INSTANCES, ordinal)
+    return replace(context.planned(place, prompt, decoding, context.few_shot, stop_on_repeat=rule), task_id=task.id)
 
 
-def decided_instances(
-    context: StageContext, place: tuple[RoundRecord, int], stored: StoredCompletion, *, label_first: bool
-) -> list[DecidedInstance]:
-    """Parse a completion about a task, asked for at `place` (round, ordinal), and decide the instances in it."""
-    assert stored.task_id is not None
+def decided_instances(context: StageContext, place: tuple[RoundRecord, int], stored: StoredCompletion, task: Task) -> list[DecidedInstance]:
+    """Parse a completion about a task, asked for at `place` (round, ordinal), and decide the instances in it.
+
+    In chat they are inputs alone, still to be answered.
+    """
     method, answer = context.method, context.answer(stored.completion)
-    if label_first:
+    if task.is_classification:
         parsed = parse_output_first(answer.text, tolerant=method.tolerant)
     else:
         parsed = parse_input_first(answer.text, line_markers=method.line_markers, tolerant=method.tolerant)
-    return _decide_instances(context, place, stored.task_id, stored.request_id, parsed, answer)
+    if not context.chats:
+        return _decide_instances(context, place, task.id, stored.request_id, parsed, answer)
+    if parsed:
+        # The output of the last example may be cut, its input is whole once an output has begun.
+        answer = replace(answer, truncated=answer.truncated and not parsed[-1].output)
+        parsed = [Instance(each.input, "") for each in parsed]
+    inputs = replace(context, method=method.model_copy(update={"instance_rules": _INPUT_RULES}))
+    decided = _decide_instances(inputs, place, task.id, stored.request_id, parsed, answer)
+    return [replace(each, **_to_answer(task, each)) if each.verdict is Verdict.ACCEPTED else each for each in decided]
+
+
+_INPUT_RULES = ("ends_with_colon", "duplicate")
+
+
+def _to_answer(task: Task, instance: DecidedInstance) -> dict[str, Any]:
+    """What an instance with its input alone is: still to be answered, unless its instruction points at what is not there."""
+    if not instance.input and points_at_absent(task.instruction):
+        return {"verdict": Verdict.REJECTED, "reason": INPUT_MISSING}
+    return {"reason": UNANSWERED}
 
 
 def _of_triple(context: StageContext, current: RoundRecord, ordinal: int, draft: DraftTask) -> list[DecidedInstance]:

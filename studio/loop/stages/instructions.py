@@ -8,20 +8,21 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from studio.engine.api import RepeatRule
+from studio.engine.api import Chat, RepeatRule
 from studio.loop.events import CandidateDecided, Event
 from studio.loop.filters import rule_reason
 from studio.loop.lists import split_list
 from studio.loop.parsing import ParsedCandidate, parse_instructions, parse_triples
-from studio.loop.prompts import numbered, numbered_triples
+from studio.loop.prompts import numbered, numbered_lines, numbered_triples
 from studio.loop.sampling import generator, in_context_tasks
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
+from studio.loop.stages.likelihood import Candidate, measured
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.pool.candidates import DecidedCandidate
-from studio.pool.requests import PlannedRequest, StoredCompletion
+from studio.pool.requests import PlannedRequest
 from studio.pool.rounds import RoundRecord
-from studio.records import Origin, Stage, Task, TaskState, Verdict
+from studio.records import Origin, Source, Stage, Task, TaskState, Verdict
 
 OTHER_FORM = (
     "the model numbers its lists in another form than this profile knows, so that a whole list counts as one item; "
@@ -30,15 +31,17 @@ OTHER_FORM = (
 
 
 def sample(context: StageContext, current: RoundRecord) -> Iterator[Event]:
-    """Plan the round's instruction requests, each from its own draw of in-context tasks."""
+    """Plan the round's instruction requests: each list from its own draw of in-context tasks, then those that the model begins itself."""
     context.pool.requests.plan(current.id, Stage.INSTRUCTIONS, plan_instructions(context, current), Stage.INSTRUCTIONS)
     yield from ()
 
 
 def plan_instructions(context: StageContext, current: RoundRecord, action: int = 0) -> list[PlannedRequest]:
-    """Draw the in-context tasks of every request of the round; `action` is the id of a person's action that has them drawn anew."""
-    drawn = draw_parents(context, current, range(context.method.requests_per_round), action)
-    return [instruction_request(context, current, ordinal, parents) for ordinal, parents in enumerate(drawn)]
+    """Plan every request of the round; `action` is the id of a person's action that has the in-context tasks drawn anew."""
+    lists, own = context.method.requests_per_round, context.method.template_requests
+    drawn = draw_parents(context, current, range(lists), action)
+    planned = [instruction_request(context, current, ordinal, parents) for ordinal, parents in enumerate(drawn)]
+    return planned + [template_request(context, current, ordinal) for ordinal in range(lists, lists + own)]
 
 
 def draw_parents(context: StageContext, current: RoundRecord, ordinals: Iterable[int], action: int = 0) -> list[tuple[int, ...]]:
@@ -86,17 +89,37 @@ def may_stand(context: StageContext, task: Task) -> bool:
 
 def instruction_request(context: StageContext, current: RoundRecord, ordinal: int, parents: tuple[int, ...]) -> PlannedRequest:
     """The instruction request with these in-context tasks."""
-    method = context.method
+    method, sampling = context.method, context.method.sampling
     tasks = context.pool.tasks.many(parents)
-    if method.variant == "alpaca":
-        template, filling = "triples", numbered_triples(tasks)
-    else:
-        template = "instructions_classification" if method.classification_only else "instructions"
-        filling = numbered([task.instruction for task in tasks])
-    place = (current, Stage.INSTRUCTIONS, ordinal)
+    texts = [task.instruction for task in tasks]
     # Whole tasks hold outputs, which may repeat lines for good reason.
     rule: RepeatRule = "" if not method.early_stop else "text" if method.variant == "alpaca" else "items"
-    return replace(context.planned(place, template, filling, method.sampling.instructions, stop_on_repeat=rule), parents=parents)
+    chat: Chat | None = None
+    decoding = sampling.instructions
+    if method.variant == "alpaca":
+        prefix, suffix = context.filled("triples", numbered_triples(tasks))
+        chat = context.few_shot
+    elif context.chats:
+        prefix, suffix = context.filled("list_chat", numbered_lines(texts))
+        chat, decoding = Chat(begins=f"{len(texts) + 1}."), sampling.list_chat
+    else:
+        prefix, suffix = context.filled("instructions_classification" if method.classification_only else "instructions", numbered(texts))
+    prompt = (f"{context.brief}\n\n{prefix}" if context.brief else prefix, suffix)
+    planned = context.planned((current, Stage.INSTRUCTIONS, ordinal), prompt, decoding, chat, stop_on_repeat=rule)
+    return replace(planned, parents=parents, source=Source.IN_CONTEXT)
+
+
+def template_request(context: StageContext, current: RoundRecord, ordinal: int) -> PlannedRequest:
+    """The request that leaves the user's turn of the chat template to the model."""
+    planned = context.planned(
+        (current, Stage.INSTRUCTIONS, ordinal),
+        ("", ""),
+        context.method.sampling.template,
+        context.user_turn,
+        stop_on_repeat="text" if context.method.early_stop else "",
+        measure=True,
+    )
+    return replace(planned, source=Source.TEMPLATE)
 
 
 def write_instructions(context: StageContext, current: RoundRecord) -> Iterator[Event]:
@@ -107,21 +130,28 @@ def write_instructions(context: StageContext, current: RoundRecord) -> Iterator[
 def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Decide all candidates of the round, in the order of the requests; an accepted one counts for those after it at once."""
     pool = context.pool
-    first = {request.id: len(request.parents) + 1 for request in pool.requests.planned(current.id, Stage.INSTRUCTIONS)}
-    candidates: list[tuple[StoredCompletion, int, ParsedCandidate]] = []
-    for stored in pool.requests.completions(current.id, Stage.INSTRUCTIONS):
-        answer = context.answer(stored.completion)
+    candidates: list[Candidate] = []
+    answers = {stored.request_id: stored for stored in pool.requests.completions(current.id, Stage.INSTRUCTIONS)}
+    for request in pool.requests.planned(current.id, Stage.INSTRUCTIONS):
+        stored = answers.get(request.id)
+        if stored is None:
+            continue
+        answer, number = context.answer(stored.completion), len(request.parents) + 1
         if answer.thought:
             yield from context.note(MODEL_THINKS)
-        number = first[stored.request_id]
-        parsed = parse_candidates(context.method, answer, number)
-        if len(parsed) == 1 and _in_another_form(context.method, answer, number):
-            yield from context.note(OTHER_FORM)
-        candidates += [(stored, ordinal, each) for ordinal, each in enumerate(parsed)]
+        if request.source is Source.TEMPLATE:
+            parsed = [parse_request(answer)]
+        else:
+            parsed = parse_candidates(context.method, answer, number)
+            if len(parsed) == 1 and _in_another_form(context.method, answer, number):
+                yield from context.note(OTHER_FORM)
+        nats = stored.completion.nats if request.source is Source.TEMPLATE else None
+        candidates += [Candidate(request, ordinal, each, nats) for ordinal, each in enumerate(parsed)]
+    candidates, limit = yield from measured(context, current, candidates)
     decided: list[DecidedCandidate] = []
     try:
-        yield from _decide_candidates(context, candidates, decided)
-        pool.candidates.record(current.id, decided, Stage.CLASSIFY)
+        yield from _decide_candidates(context, candidates, limit, decided)
+        pool.candidates.record(current.id, decided, Stage.CLASSIFY, max_nats=limit)
     except BaseException:
         # Nothing of the stage is stored: it is done again, and no candidate may be compared with itself then.
         for each in decided:
@@ -131,29 +161,37 @@ def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[E
 
 
 def _decide_candidates(
-    context: StageContext, candidates: Sequence[tuple[StoredCompletion, int, ParsedCandidate]], decided: list[DecidedCandidate]
+    context: StageContext, candidates: Sequence[Candidate], limit: float | None, decided: list[DecidedCandidate]
 ) -> Iterator[Event]:
-    """Decide candidates, each with the completion it stands in and its place there, and append them to `decided`."""
-    batch = context.index.batch([parsed.text for _, _, parsed in candidates])
+    """Decide candidates and append them to `decided`; `limit` are the nats a token beyond which one is unlikely."""
+    batch = context.index.batch([each.parsed.text for each in candidates])
     next_id = context.pool.tasks.next_id()
-    for position, (stored, ordinal, parsed) in enumerate(candidates):
+    for position, (request, ordinal, parsed, nats) in enumerate(candidates):
         novelty = batch.novelty(position)
-        reason = parsed.discard or rule_reason(parsed.text, novelty.score, context.method)
+        unlikely = limit is not None and nats is not None and nats > limit
+        reason = parsed.discard or rule_reason(parsed.text, novelty.score, context.method, unlikely=unlikely)
         accepted = reason == "novel"
         task_id = next_id if accepted else None
         verdict = Verdict.ACCEPTED if accepted else Verdict.REJECTED
-        decided.append(
-            DecidedCandidate(stored.request_id, ordinal, parsed.text, verdict, reason, novelty, parsed.input, parsed.output, task_id)
-        )
+        texts = (parsed.text, verdict, reason, novelty, parsed.input, parsed.output)
+        decided.append(DecidedCandidate(request.id, ordinal, *texts, task_id, nats))
         if accepted:
             batch.accept(position, next_id)
             next_id += 1
-        yield CandidateDecided(stored.ordinal, parsed.text, verdict, reason, novelty, task_id)
+        yield CandidateDecided(request.ordinal, parsed.text, verdict, reason, novelty, task_id, nats, request.source)
 
 
 def _in_another_form(method: Method, answer: Answer, first_number: int) -> bool:
     """Whether a completion that a profile with the released form alone takes for one item is a list."""
     return method.variant == "self-instruct" and not method.tolerant and len(split_list(answer.text, first_number).texts) > 2
+
+
+def parse_request(answer: Answer) -> ParsedCandidate:
+    """The candidate of a completion that is a user's turn: all of it, unless it was cut or holds nothing but thoughts."""
+    if answer.missing:
+        return ParsedCandidate("", THINKING)
+    discard = "truncated" if answer.truncated else THINKING if first_mark(answer.text) else ""
+    return ParsedCandidate(answer.text.strip(), discard)
 
 
 def parse_candidates(method: Method, answer: Answer, first_number: int) -> list[ParsedCandidate]:

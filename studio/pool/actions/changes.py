@@ -23,7 +23,7 @@ LIVE = "live"
 ROWS: Mapping[str, frozenset[str]] = {
     "tasks": frozenset({"state", "instruction", "is_classification", "compared", "marked"}),
     "instances": frozenset({"input", "output", "verdict", "reason", "decided_by"}),
-    "requests": frozenset({"prefix_id", "suffix", "sampling_id", "seed"}),
+    "requests": frozenset({"prefix_id", "suffix", "sampling_id", "chat_id", "seed"}),
 }
 """The tables and columns that changes may name; they go into SQL as they are."""
 

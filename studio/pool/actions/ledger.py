@@ -80,7 +80,7 @@ class HandRequest:
 class MoreInstances:
     """Instances that a person asked for. `is_classification` is None where that was known before.
 
-    The instances' `request_id` counts for nothing: theirs is the last of `requests`.
+    The instances' `request_id` and `answer_id` are places in `requests`.
     """
 
     task_id: int
@@ -128,13 +128,15 @@ class Ledger(Entity):
         """Store requests that a person asked for, under the round at hand, with what came of them."""
         with acting(self._database, note) as journal:
             self._require_standing("tasks", more.task_id)
-            request_id = [self._insert_request(round_id, request) for request in more.requests][-1]
+            ids = [self._insert_request(round_id, request) for request in more.requests]
             if more.is_classification is not None:
                 journal.row("tasks", more.task_id, {"is_classification": more.is_classification})
             sql = "SELECT coalesce(max(position) + 1, 0) FROM instances WHERE task_id = ?"
             first = self._database.value(sql, (more.task_id,))
             for position, instance in enumerate(more.instances, first):
-                place = {"task_id": more.task_id, "position": position, "request_id": request_id}
+                place = {"task_id": more.task_id, "position": position, "agreement": instance.agreement}
+                asked = {"request_id": instance.request_id, "answer_id": instance.answer_id}
+                place |= {name: None if at is None else ids[at] for name, at in asked.items()}
                 texts = {"input": storable(instance.input), "output": storable(instance.output)}
                 # Withdrawn first, so that undoing leaves it as it is stored here.
                 decided = {"verdict": Verdict.REJECTED, "reason": UNDONE, "decided_by": Decider.RULE}

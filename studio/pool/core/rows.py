@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from studio.engine.api import Completion, SamplingParams
+from studio.engine.api import Chat, Completion, SamplingParams
 from studio.pool.core.database import Database, Row
 from studio.records import ModelIdentity
 from studio.text import storable
@@ -45,6 +45,18 @@ def sampling_of(text: str) -> SamplingParams:
     """Return the sampling parameters from their JSON."""
     values = json.loads(text)
     return SamplingParams(**{**values, "stop": tuple(values["stop"]), "choices": tuple(values["choices"])})
+
+
+def chat_id(database: Database, chat: Chat | None) -> int | None:
+    """Return the id of what stands around a prompt, stored when it is new; None for a raw prompt. Within a transaction."""
+    if chat is None:
+        return None
+    return database.lookup("chats", {"chat": storable(json.dumps(asdict(chat), sort_keys=True, ensure_ascii=False))})
+
+
+def chat_of(text: str | None) -> Chat | None:
+    """Return what stands around a prompt from its JSON; None for a raw prompt."""
+    return None if text is None else Chat(**json.loads(text))
 
 
 def completion_values(completion: Completion) -> dict[str, Any]:

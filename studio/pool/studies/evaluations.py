@@ -212,8 +212,8 @@ class Evaluations(Entity):
             here = {"contestant_id": contestant_id, "evaluation_id": evaluation}
             for answer in answers:
                 told = completion_values(answer.completion)
-                # Nothing is chosen here.
-                del told["probability"]
+                # Nothing is chosen or measured here.
+                del told["probability"], told["nats"]
                 values = {**here, "position": answer.position, "prompt": storable(answer.prompt), **told, "answered_at": now()}
                 database.insert_new("answers", values)
 

@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 from studio.config import ENVIRONMENT_PREFIX, keys_of
 from studio.errors import UsageError
 from studio.loop.runs import overridden, typed_value
-from studio.loop.settings import LEAST_REQUESTS, MOST_REQUESTS, PROFILES, Method, profile
+from studio.loop.settings import PROFILES, Method, profile
 from studio.text import display, display_line
 from studio.tui.base import Keeping, Page, Store, copy_from, lay_over
 from studio.tui.dialogs.forms import Confirm
@@ -57,8 +57,8 @@ class Setting:
 def settings_of(method: Method, run: Method | None = None) -> list[Setting]:
     """All parameters of `method`, in the order of the settings file; what follows from the engine of its `run` is as in the profile."""
     standard = profile(method.profile) if method.profile in PROFILES else None
-    if standard is not None and run is not None and run.requests_per_round in range(LEAST_REQUESTS, MOST_REQUESTS + 1):
-        standard = standard.resolved(run.requests_per_round)
+    if standard is not None and run is not None:
+        standard = standard.settled_as(run)
     found = []
     for key, info in keys_of(Method):
         bounds = " · ".join(_bound(each) for each in info.metadata if _bound(each))

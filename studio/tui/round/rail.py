@@ -85,7 +85,7 @@ def stage_summary(live: LiveRound, stage: Stage, width: int) -> str:
 
 def _count(live: LiveRound, stage: Stage, progress: StageProgress) -> str:
     view = live.view
-    if stage in (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES) and progress.state in ("running", "cancelled"):
+    if stage in (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES, Stage.ANSWER) and progress.state in ("running", "cancelled"):
         return f"{progress.done}/{progress.total}" if progress.total else ""
     if view is None:
         return ""
@@ -100,7 +100,7 @@ def _count(live: LiveRound, stage: Stage, progress: StageProgress) -> str:
             return f"{accepted}/{len(view.candidates)}"
         case Stage.CLASSIFY:
             return f"{len(texts)} asked" if texts else ""
-        case Stage.INSTANCES:
+        case Stage.INSTANCES | Stage.ANSWER:
             return f"{view.instances} kept"
         case Stage.COMMIT:
             return f"+{accepted}"
@@ -121,6 +121,7 @@ SENTENCES = {
     Stage.FILTER: "rules and ROUGE-L decide every candidate",
     Stage.CLASSIFY: "ask of each new task whether it is a classification task",
     Stage.INSTANCES: "the model writes inputs and outputs for each new task",
+    Stage.ANSWER: "the model answers each new task in its own chat template",
     Stage.COMMIT: "the accepted tasks join the pool",
 }
 """What each stage does, for someone who sees it for the first time."""

@@ -1,0 +1,83 @@
+"""How likely the model itself finds an instruction as a user's turn of its chat template, and which are too unlikely to be kept.
+
+An instruct model has seen very many requests and tells what is one from what is none: of the bundled model's own, the likelier half is
+valid in nine of ten, the other in about three of ten. The limit is a share, not a number of nats: models differ in their nats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import NamedTuple
+
+from studio.engine.api import SamplingParams
+from studio.loop.events import Event
+from studio.loop.filters import first_failure
+from studio.loop.parsing import ParsedCandidate
+from studio.loop.sampling import engine_seed
+from studio.loop.stages.asking import StageContext, complete
+from studio.pool.requests import PlannedRequest, StoredRequest
+from studio.pool.rounds import RoundRecord
+from studio.records import Source, Stage
+
+NOT_MEASURED = "the engine tells no likelihoods: which instructions are the likeliest cannot be told, and none is rejected as unlikely"
+_LATEST = 1000
+"""Instructions that a limit is taken from, the newest of the run: enough for any share, and none the dearer for a large pool."""
+
+
+class Candidate(NamedTuple):
+    """A candidate that is not decided yet: the request that yielded it, its place in the completion, and its nats a token."""
+
+    request: StoredRequest
+    ordinal: int
+    parsed: ParsedCandidate
+    nats: float | None
+
+
+def measured(
+    context: StageContext, current: RoundRecord, candidates: Sequence[Candidate]
+) -> Generator[Event, None, tuple[list[Candidate], float | None]]:
+    """Measure the candidates that no filter rejects anyway; return all, and the nats beyond which one is unlikely, None for no limit.
+
+    What the model wrote as a user's turn was measured while it wrote. Raises StageCancelled and ModelError as `complete` does.
+    """
+    found = list(candidates)
+    if not context.chats or context.method.likely_share >= 1:
+        return found, None
+    if not context.engine.info.measures:
+        yield from context.note(NOT_MEASURED)
+        return found, None
+    open_still = [
+        each.parsed.text
+        for each in found
+        if each.nats is None and not each.parsed.discard and not first_failure(each.parsed.text, context.method)
+    ]
+    nats = yield from _measure(context, current, list(dict.fromkeys(open_still)))
+    found = [each._replace(nats=nats.get(each.parsed.text)) if each.nats is None else each for each in found]
+    return found, _limit(context, current, found)
+
+
+def _measure(context: StageContext, current: RoundRecord, texts: Sequence[str]) -> Generator[Event, None, dict[str, float | None]]:
+    """The nats a token of `texts`; what an earlier attempt at the stage has measured is not measured again."""
+    pool = context.pool
+    stored = pool.requests.planned(current.id, Stage.FILTER)
+    known = {request.suffix for request in stored}
+    params = SamplingParams(max_tokens=0, measure=True)
+    requests = [
+        PlannedRequest("", text, params, engine_seed(context.seed, current.number, Stage.FILTER, ordinal), chat=context.user_turn)
+        for ordinal, text in enumerate((text for text in texts if text not in known), len(stored))
+    ]
+    if requests:
+        pool.requests.replan(current.id, Stage.FILTER, [], requests)
+    yield from complete(context, current, Stage.FILTER)
+    suffixes = {request.id: request.suffix for request in pool.requests.planned(current.id, Stage.FILTER)}
+    return {suffixes[each.request_id]: each.completion.nats for each in pool.requests.completions(current.id, Stage.FILTER)}
+
+
+def _limit(context: StageContext, current: RoundRecord, candidates: Sequence[Candidate]) -> float | None:
+    """The nats that the share of the likeliest stays within, among what the model wrote in its template, this round's and the latest."""
+    own = [each.nats for each in candidates if each.request.source is Source.TEMPLATE and each.nats is not None and not each.parsed.discard]
+    drawn = sorted(own + context.pool.candidates.latest_nats(current.run_id, _LATEST))
+    drawn = drawn or sorted(each.nats for each in candidates if each.nats is not None)
+    if not drawn:
+        return None
+    return drawn[max(0, round(len(drawn) * context.method.likely_share) - 1)]
