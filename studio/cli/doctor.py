@@ -11,7 +11,10 @@ from studio.cli.shared import print_json
 from studio.errors import ModelError
 from studio.text import display_line
 
-_TOLD = ("adapter", "adapter_sha256", "backend", "layers", "layers_offloaded", "context_tokens", "parallel", "contexts", "threads")
+_TOLD = (
+    *("adapter", "adapter_sha256", "backend", "layers", "layers_offloaded", "context_tokens", "parallel", "contexts", "threads"),
+    *("asking", "askings", "thinks"),
+)
 """What is told of the engine."""
 
 
@@ -125,7 +128,7 @@ def _print(report: dict[str, Any]) -> None:
             lines["layers on the GPU"] = f"{model['layers_offloaded']} of {model['layers']}"
         tokens = f"{model['context_tokens']:,} tokens" if model["context_tokens"] else "unknown"
         if model["backend"] == SERVER:
-            lines |= {"context of a request": tokens, "requests at once": model["parallel"]}
+            lines |= {"context of a request": tokens, "requests at once": model["parallel"], "answers": _answers(model)}
         else:
             divided = f" in {model['contexts']} contexts" if model["contexts"] > 1 else ""
             lines["context"] = f"{tokens} for {model['parallel']} sequences{divided}"
@@ -139,6 +142,12 @@ def _print(report: dict[str, Any]) -> None:
         click.echo(f"{name:<26} {display_line(str(value))}")
     for notice in (model or {}).get("notices", ()):
         click.echo(f"note: {display_line(notice)}")
+
+
+def _answers(model: dict[str, Any]) -> str:
+    """How a server can be asked, that which it is asked by itself first."""
+    words = {"chat": "chat", "completion": "raw text"}
+    return ", ".join(words[asking] for asking in model["askings"]) + ("; the model thinks first" if model["thinks"] else "")
 
 
 def _device(device: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from studio.cli.doctor import doctor_command
 from studio.engine.scripted import ScriptedEngine
+from support.chat_kinds import KINDS
 from support.completions_server import CompletionsServer, serving
 
 
@@ -43,3 +44,12 @@ def test_doctor_says_of_a_server_what_it_can_know() -> None:
     assert lines["model"] == "scripted (licence unknown)" and lines["server"].startswith(server.url)
     assert lines["context of a request"] == "unknown" and lines["requests at once"] == "16"
     assert "layers on the GPU" not in lines and "model file" not in lines
+    assert lines["answers"] == "raw text"
+
+
+def test_doctor_says_how_a_server_is_asked() -> None:
+    with serving(CompletionsServer(chat=KINDS["lm studio"])) as server:
+        out = CliRunner().invoke(doctor_command, ["--model", server.url]).stdout
+        report = json.loads(CliRunner().invoke(doctor_command, ["--model", server.url, "--json"]).stdout.splitlines()[0])
+    assert f"{'answers':<26} chat, raw text; the model thinks first" in out.splitlines()
+    assert (report["model"]["asking"], report["model"]["askings"]) == ("chat", ["chat", "completion"])

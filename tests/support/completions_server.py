@@ -1,4 +1,4 @@
-"""A real HTTP server with OpenAI's completions protocol over one of the project's own engines, and faults to order."""
+"""A real HTTP server with OpenAI's protocol over one of the project's own engines, of raw text or of chat, and faults to order."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from studio.engine.api import CancelToken, Completion, Engine, Finished, Request, SamplingParams, TextPiece
-from studio.engine.remote.engine import PROBE
+from studio.engine.remote.sender import PROBES
 from studio.engine.scripted import ScriptedEngine
+from support.chat_kinds import ChatKind
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class CompletionsServer:
 
     engine: Engine = field(default_factory=ScriptedEngine)
     models: Any = None
+    chat: ChatKind | None = None
+    """How it answers chat; None for not at all."""
     key: str = ""
     """The key that clients must send; empty for none."""
     faults: deque[Fault] = field(default_factory=deque)
@@ -62,9 +65,9 @@ class CompletionsServer:
     """Set when a client went away from a hanging stream."""
     hanging: threading.Event = field(default_factory=threading.Event)
     bodies: list[Any] = field(default_factory=list)
-    """Of all requests but the first small one, which clients ask to see whether the server completes."""
+    """Of all requests but the first small ones, which clients ask to see what the server answers."""
     probe: Fault = field(default_factory=Fault)
-    """What goes wrong with that one."""
+    """What goes wrong with those."""
     probes: list[Any] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     headers: list[Any] = field(default_factory=list)
@@ -73,10 +76,14 @@ class CompletionsServer:
     url: str = ""
 
     def app(self) -> Starlette:
-        """The server's two paths."""
+        """The server's paths."""
         self._all_here = asyncio.Event()
         self._one_batch = asyncio.Lock()
-        routes = [Route("/v1/models", self._models), Route("/v1/completions", self._completions, methods=["POST"])]
+        routes = [
+            Route("/v1/models", self._models),
+            Route("/v1/completions", self._completions, methods=["POST"]),
+            Route("/v1/chat/completions", self._completions, methods=["POST"]),
+        ]
         return Starlette(routes=routes)
 
     async def _models(self, http: HttpRequest) -> Response:
@@ -86,25 +93,44 @@ class CompletionsServer:
             return HTMLResponse(self.models)
         if isinstance(self.models, Fault):
             return JSONResponse(self.models.body, self.models.status, dict(self.models.headers))
-        card = {"id": self.engine.info.model.name, "object": "model", "created": 0, "owned_by": "studio-tests"}
+        card = {
+            "id": self.engine.info.model.name,
+            "object": "model",
+            "created": 0,
+            "owned_by": self.chat.owner if self.chat else "studio-tests",
+        }
         return JSONResponse({"object": "list", "data": [card] if self.models is None else self.models})
 
     async def _completions(self, http: HttpRequest) -> Response:
         if refused := self._refused(http):
             return refused
         body = await http.json()
-        is_probe = body["prompt"] == PROBE.suffix
+        is_chat, is_probe = "messages" in body, _prompt(body) in [each.suffix for each in PROBES.values()]
+        if is_chat and self.chat is None:
+            return JSONResponse({"detail": "Not Found"}, 404)
         (self.probes if is_probe else self.bodies).append(body)
         fault = self.probe if is_probe else self.faults.popleft() if self.faults else self.always or Fault()
         if self.poison is not None and body.get("seed") == self.poison:
             return JSONResponse({"error": {"message": "poison"}}, 500)
         if fault.refuses in body:
             return JSONResponse({"error": {"message": f"Unrecognized request argument supplied: {fault.refuses}"}}, 400)
-        if is_probe and not fault.status:
-            return StreamingResponse(self._chunks(body, fault), media_type="text/event-stream")
+        if self.chat and (refusal := self.chat.refusal(body) if is_chat else self.chat.raw):
+            return JSONResponse(refusal[1], refusal[0])
         if fault.status:
             return JSONResponse(fault.body, fault.status, dict(fault.headers))
-        return StreamingResponse(self._counted(body, fault), media_type="text/event-stream")
+        if is_chat and self.chat and self.chat.form != "stream":
+            return JSONResponse(await self._document(body, fault))
+        return StreamingResponse((self._chunks if is_probe else self._counted)(body, fault), media_type="text/event-stream")
+
+    async def _document(self, body: Any, fault: Fault) -> Any:
+        assert self.chat is not None
+        async with self._one_batch:
+            async for event in iterate_in_threadpool(self.engine.stream([_request(body)], CancelToken())):
+                if isinstance(event, Finished):
+                    end, *counts = _last(event.completion, fault, is_chat=True)
+                    choice = {"message": self.chat.message(event.completion.text), "finish_reason": end["choices"][0]["finish_reason"]}
+                    return (counts[0] if counts else {}) | {"object": "chat.completion", "choices": [choice]}
+        return None
 
     def _refused(self, http: HttpRequest) -> Response | None:
         self.headers.append(dict(http.headers))
@@ -129,6 +155,9 @@ class CompletionsServer:
     async def _chunks(self, body: Any, fault: Fault) -> AsyncIterator[bytes]:
         if fault.kind == "silent_hang":
             await self._hang()
+        chat = self.chat if "messages" in body else None
+        for choice in chat.begins() if chat else ():
+            yield _sse({"choices": [choice]})
         async with self._one_batch:
             count = 0
             async for event in iterate_in_threadpool(self.engine.stream([_request(body)], CancelToken())):
@@ -139,9 +168,10 @@ class CompletionsServer:
                         if fault.kind == "end":
                             return
                     count += 1
-                    yield _sse({"choices": [{"index": 0, "text": event.text, "finish_reason": None}]})
+                    said = {"delta": {"content": event.text}} if chat else {"text": event.text}
+                    yield _sse({"choices": [{"index": 0, **said, "finish_reason": None}]})
                 elif isinstance(event, Finished):
-                    for chunk in _last(event.completion, fault):
+                    for chunk in _last(event.completion, fault, is_chat=chat is not None):
                         yield _sse(chunk)
         yield b"data: [DONE]\n\n"
 
@@ -163,16 +193,22 @@ class CompletionsServer:
             self.hang_up.set()
 
 
+def _prompt(body: Any) -> str:
+    """The prompt, or the user's turn."""
+    return str(body["messages"][-1]["content"] if "messages" in body else body["prompt"])
+
+
 def _request(body: Any) -> Request:
+    body = {"max_tokens": body.get("max_completion_tokens", 256)} | body
     names = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens")
     stop = body.get("stop") or ()
     params = SamplingParams(**{name: body[name] for name in names if name in body}, stop=tuple(stop))
     # The scripted writer looks for the template's words in the prefix.
-    return Request(body["prompt"], "", params, body.get("seed", 0))
+    return Request(_prompt(body), "", params, body.get("seed", 0))
 
 
-def _last(completion: Completion, fault: Fault) -> list[Any]:
-    choice = {"index": 0, "text": "", "finish_reason": str(completion.finish_reason)}
+def _last(completion: Completion, fault: Fault, *, is_chat: bool) -> list[Any]:
+    choice: dict[str, Any] = {"index": 0, **({"delta": {}} if is_chat else {"text": ""}), "finish_reason": str(completion.finish_reason)}
     usage = {
         "prompt_tokens": completion.prompt_tokens,
         "completion_tokens": completion.completion_tokens,

@@ -1,4 +1,4 @@
-"""The engine on the other side of the network: any server that speaks OpenAI's completions protocol.
+"""The engine on the other side of the network: any server that speaks OpenAI's protocol, of completions or of chat.
 
 An event loop in a thread of its own talks to the server; the thread that asks takes the events from it.
 """
@@ -9,37 +9,20 @@ import contextlib
 import os
 import random
 import threading
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import anyio
 from anyio.from_thread import start_blocking_portal
 
-from studio.engine.api import (
-    SERVER,
-    CancelToken,
-    Completion,
-    EngineEvent,
-    EngineInfo,
-    Finished,
-    FinishReason,
-    Noted,
-    OpenRequests,
-    Request,
-    Retried,
-    SamplingParams,
-    TextPiece,
-)
+from studio.engine.api import SERVER, CancelToken, EngineEvent, EngineInfo, Finished, OpenRequests, Request
 from studio.engine.options import EngineOptions
 from studio.engine.remote.address import Address, api_key, parse_address
 from studio.engine.remote.client import Client
-from studio.engine.remote.errors import Answered, BrokenStream, Consequence, EndUnsaid, Patience, Waiting, given_up
-from studio.engine.remote.request import PromptWatch, Reading, fields_refused, request_body, without
-from studio.engine.remote.server import Moved, ServedModel, find_server, served_model
+from studio.engine.remote.errors import Patience
+from studio.engine.remote.sender import Sender
+from studio.engine.remote.server import Moved, find_server, served_model
 from studio.errors import ModelError
 
 PARALLEL = 16
@@ -48,18 +31,6 @@ _POLL_S = 0.05
 _JOIN_S = 5.0
 """How long to wait for the loop's end: a name that is being looked up cannot be given up."""
 _EVENTS_HELD = 64
-
-PROBE = Request("", "The first word of a sentence is", SamplingParams(max_tokens=1, stop=("\n",)), seed=1)
-"""Asks whether the server completes at all."""
-
-_NO_COUNTS = "the server tells no token counts: they stand as 0"
-_NO_REASON = "the server does not say why a text ended: its ends are on record as `unknown` and count as whole texts"
-_CUT = (
-    "the server seems to cut prompts off: different ones count {count} tokens. Give it a larger context (Ollama: OLLAMA_CONTEXT_LENGTH, "
-    "llama-server: -c, divided by -np)"
-)
-
-Put = Callable[[EngineEvent], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +56,7 @@ class RemoteEngine:
     """
 
     def __init__(self, address: Address, options: EngineOptions, patience: Patience | None = None) -> None:
-        """Find the server and its model, and ask for one token.
+        """Find the server and its model, and how it is asked, which takes a token each way.
 
         Raises ModelError when the server cannot be reached, does not have the model that is meant, or will not complete.
         """
@@ -104,9 +75,16 @@ class RemoteEngine:
     @property
     def info(self) -> EngineInfo:
         """What is running."""
-        served = self._sender.served
+        sender = self._sender
         return EngineInfo(
-            served.identity, SERVER, context_tokens=served.context_tokens, parallel=self._parallel, notices=self._sender.notes
+            sender.served.identity,
+            SERVER,
+            context_tokens=sender.served.context_tokens,
+            parallel=self._parallel,
+            asking=sender.asking,
+            askings=sender.askings,
+            thinks=sender.thinks,
+            notices=sender.notes,
         )
 
     def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
@@ -115,6 +93,8 @@ class RemoteEngine:
             raise ModelError("the engine is closed")
         if any(request.opening or request.closing for request in requests):
             raise ModelError("a server cannot be asked within a chat template: it does not tell control words from text")
+        if any(request.chat is not None and request.chat.writes_request for request in requests):
+            raise ModelError("a server cannot be left to write the user's turn: it answers one that is whole")
         handover = Handover(_EVENTS_HELD)
         still_open = OpenRequests(len(requests))
         self._running = running = self._portal.start_task_soon(self._run, requests, handover)
@@ -234,131 +214,3 @@ async def _open(address: Address, parallel: int, patience: Patience) -> Sender:
                 raise
             address = error.address
     raise ModelError(f"{address.url}: it redirects again and again", "name the address that it redirects to")
-
-
-class Sender:
-    """Sends requests to one model of one server, and remembers what the server does not take or tell. For one event loop."""
-
-    def __init__(self, client: Client, served: ServedModel, patience: Patience) -> None:
-        self.client = client
-        self.served = served
-        self._patience = patience
-        self._left_out: set[str] = set()
-        self._ends_unsaid = False
-        self._answered = 0
-        self._prompts = PromptWatch()
-        self._notes: dict[str, None] = {}
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the user should know of this server, in sentences."""
-        return tuple(self._notes)
-
-    async def probe(self) -> None:
-        """Ask for one token. Raises ModelError when the server will never complete; one that is busy may be waited for later."""
-        try:
-            await self._answer(0, PROBE, Reading(PROBE), _nobody)
-        except Exception as error:
-            failure = self.client.failure(error)
-            if failure.consequence is Consequence.FAIL or failure.stuck:
-                raise given_up(failure, self.client.address) from error
-
-    async def complete(self, index: int, request: Request, put: Put) -> None:
-        """Put the events of one request, up to its end. Raises ModelError when the server fails it for good.
-
-        A request that fails alone, while the server answers others, is refused alone.
-        """
-        waiting = Waiting(self._patience)
-        answered_before, unsaid, attempt = self._answered, False, 1
-        while True:
-            reading = Reading(request, end_unsaid=unsaid or self._ends_unsaid)
-            began = time.monotonic()
-            try:
-                await self._answer(index, request, reading, put)
-            except Exception as error:
-                failure = self.client.failure(error)
-                unsaid = unsaid or isinstance(error, EndUnsaid)
-            else:
-                self._answered += 1
-                self._ends_unsaid = self._ends_unsaid or unsaid
-                await put(Finished(index, reading.completion(time.monotonic() - began)))
-                return
-            seconds = time.monotonic() - began
-            if failure.consequence is Consequence.REFUSE or (failure.own and self._answered):
-                await put(Finished(index, _refused(reading, failure.cause, seconds)))
-                return
-            wait = None
-            if failure.consequence is Consequence.RETRY:
-                wait = waiting.after(seconds, failure.wait, torn=bool(reading.text), stuck=failure.stuck)
-                if wait is None and self._answered > answered_before:
-                    await put(Finished(index, _refused(reading, f"{failure.cause} (tried {attempt} times)", seconds)))
-                    return
-            if wait is None:
-                raise given_up(failure, self.client.address, attempt)
-            attempt += 1
-            await put(Retried(index, attempt, failure.cause, wait))
-            await self._patience.sleep(wait)
-
-    async def _answer(self, index: int, request: Request, reading: Reading, put: Put) -> None:
-        """Read one answer into `reading`, without what the server names as fields that it does not take. Raises what `failure_of` reads."""
-        refused: set[str] = set()
-        while True:
-            body = request_body(request, self.served.identity.name, self.served.owner, self._left_out | refused)
-            try:
-                async with self.client.post("/completions", body) as values:
-                    await self._read(index, reading, values, put)
-                break
-            except Answered as error:
-                named = fields_refused(error, body)
-                if not named:
-                    raise
-                refused |= named
-        if refused:
-            self._left_out |= refused
-            await self._note(without(refused), put)
-        if not reading.stopped:
-            completion = reading.completion(0.0)
-            if completion.finish_reason is FinishReason.UNKNOWN:
-                await self._note(_NO_REASON, put)
-            if not reading.counted and "stream_options" not in self._left_out:
-                await self._note(_NO_COUNTS, put)
-            if self._prompts.is_cut(request, completion.prompt_tokens):
-                self._prompts = PromptWatch()
-                await self._note(_CUT.format(count=completion.prompt_tokens), put)
-
-    async def _read(self, index: int, reading: Reading, values: AsyncGenerator[Any, None], put: Put) -> None:
-        limit = self._patience.first
-        async with aclosing(values) as incoming:
-            while not reading.stopped:
-                try:
-                    with anyio.fail_after(self._patience.tail if reading.ended else limit):
-                        value = await anext(incoming)
-                except Exception as error:
-                    if reading.ended:
-                        return  # The text is whole; only the token counts are missing.
-                    if isinstance(error, StopAsyncIteration):
-                        if piece := reading.close():
-                            await put(TextPiece(index, piece))
-                        return
-                    if isinstance(error, TimeoutError):
-                        raise BrokenStream(f"no text for {limit:g} s") from error
-                    raise
-                if piece := reading.take(value):
-                    await put(TextPiece(index, piece))
-                limit = self._patience.between
-
-    async def _note(self, text: str, put: Put) -> None:
-        if text not in self._notes:
-            self._notes[text] = None
-            await put(Noted(text))
-
-
-async def _nobody(_event: EngineEvent) -> None:
-    """Takes what nobody needs."""
-
-
-def _refused(reading: Reading, cause: str, seconds: float) -> Completion:
-    """A prompt that the server does not take; where text had come, the context is full after it."""
-    if not reading.text:
-        return Completion("", FinishReason.REFUSED, 0, 0, seconds=seconds, detail=cause)
-    return replace(reading.completion(seconds), finish_reason=FinishReason.LENGTH, detail=cause)

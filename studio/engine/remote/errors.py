@@ -6,12 +6,13 @@ import email.utils
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any
 
+from studio.engine.api import Asking
 from studio.engine.remote.address import KEY_VARIABLE, OPENAI_KEY_VARIABLE, Address
 from studio.errors import ModelError
 from studio.text import display_line
@@ -28,8 +29,11 @@ _NO_MODEL = re.compile(
     r"model\b.*(not (found|exist|loaded|available)|does ?n.t exist|unknown)|(unknown|no such|invalid) model|try pulling", re.I
 )
 _NO_PATH = re.compile(r"unexpected endpoint|(endpoint|path|route|url|page) (was )?not found|not found: /|no (such )?(route|endpoint)", re.I)
-_NO_TEXT = re.compile(r"(does|do) ?(n.t| not) (support|have|allow) .{0,30}(generat|completion)|embedding model|reranker", re.I)
-"""Ollama: "does not support generate"; vLLM: "The model does not support Completions API"."""
+_NO_TEXT = re.compile(r"(does|do) ?(n.t| not) (support|have|allow) .{0,30}(generat|completion|chat)|embedding model|reranker", re.I)
+"""Ollama: "does not support generate" or "chat"; vLLM: "The model does not support Completions API"."""
+_NO_TEMPLATE = re.compile(r"(provide|define|have|need|without|no) (an? )?chat.template|template not found", re.I)
+"""A base model that is asked in chat. vLLM: "you must provide a chat template if the tokenizer does not define one"; TGI: "template not
+found"."""
 _STUCK = re.compile(
     r"out of memory|(not enough|insufficient) memory|(requires|needs) more (\w+ )?memory|(unable|failed) to allocate|malloc failed"
     r"|(fail(ed|ure)?|unable|not|n.t) (to )?load (the )?model|no models? .{0,20}loaded|model.{0,60} (is )?not loaded",
@@ -40,10 +44,15 @@ memory"; LM Studio: "No models loaded", "Failed to load model"; vLLM: "CUDA out 
 _STUCK_HINT = "see that the server has its model loaded, and memory for it: a smaller model or context, or fewer requests (--parallel)"
 _WANTS_TLS = re.compile(r"HTTP request (was sent )?to (an )?HTTPS", re.I)
 
-CHAT_HINT = (
-    "the studio continues raw text, which needs POST /completions: llama-server, vLLM, SGLang and Ollama have it, best with a base model; "
-    "many hosted services only answer /chat/completions"
-)
+_NO_ENDPOINT: Mapping[Asking, tuple[str, str]] = {
+    "completion": (
+        "this server or model has no completions endpoint",
+        "raw text needs POST /completions: llama-server, vLLM, SGLang and Ollama have it, best with a base model; "
+        "many hosted services only answer /chat/completions",
+    ),
+    "chat": ("this server or model does not answer chat", "chat needs POST /chat/completions, and a model with a chat template"),
+}
+_ASK_SO: Mapping[Asking, str] = {"completion": "ask it with raw text: --asking completion", "chat": "ask it in chat: --asking chat"}
 
 
 class Consequence(Enum):
@@ -157,10 +166,33 @@ def clean(text: str, key: str) -> str:
     return display_line(text.replace(key, "(key)") if len(key) > len("none") else text, _MESSAGE_WIDTH)
 
 
-def no_completions(said: str) -> Failure:
-    """The server is there, and knows no `/completions`."""
-    words = f"this server or model has no completions endpoint{f' ({said})' if said else ''}"
-    return Failure(Consequence.FAIL, words, CHAT_HINT, missing=True)
+def is_about_context(said: str) -> bool:
+    """Whether a server's words are about a request that its context does not hold."""
+    return _CONTEXT.search(said) is not None
+
+
+def no_endpoint(said: str) -> Failure:
+    """The server is there, and does not know what is asked for, or not for this model."""
+    return Failure(Consequence.FAIL, said, missing=True)
+
+
+def not_asked_so(failure: Failure, asking: Asking, other: Asking | None) -> Failure:
+    """Return the failure in words where the server cannot be asked so; `other` is how it can be."""
+    if not failure.missing:
+        return failure
+    words, hint = _NO_ENDPOINT[asking]
+    said = f" ({failure.cause})" if failure.cause else ""
+    return replace(failure, cause=f"{words}{said}", hint=f"{_ASK_SO[other]}; {hint}" if other else hint)
+
+
+def not_asked_at_all(failures: Iterable[Failure]) -> Failure:
+    """The server answers neither chat nor raw text."""
+    said = "; ".join(dict.fromkeys(failure.cause for failure in failures if failure.cause))
+    hint = (
+        "the studio needs a model that writes, behind POST /chat/completions or POST /completions: llama-server, vLLM, SGLang, Ollama, "
+        "LM Studio and most hosted services have one or both"
+    )
+    return Failure(Consequence.FAIL, f"this server or model answers neither chat nor completions{f' ({said})' if said else ''}", hint)
 
 
 def _of_answer(answer: Answered, address: Address, key: str) -> Failure:
@@ -180,7 +212,9 @@ def _of_answer(answer: Answered, address: Address, key: str) -> Failure:
     if status in (404, 405, 501) or (status < 300 and _NO_PATH.search(said)):
         if _NO_MODEL.search(said):
             return Failure(Consequence.FAIL, cause, "check the model's name after # in the address")
-        return no_completions(cause)
+        return no_endpoint(cause)
+    if _NO_TEMPLATE.search(said):
+        return no_endpoint(cause)
     if status in (408, 425) or status >= 500 or status < 300:
         stuck = _STUCK.search(said) is not None
         return Failure(Consequence.RETRY, cause, _STUCK_HINT if stuck else "", retry_after(answer.headers), stuck=stuck)
@@ -189,7 +223,7 @@ def _of_answer(answer: Answered, address: Address, key: str) -> Failure:
         to = f" to {place}" if place else " elsewhere"
         return Failure(Consequence.FAIL, f"status {status}, it redirects{to}", "name the address that it redirects to")
     if _NO_TEXT.search(said) or ("chat" in said.lower() and "completions" in said.lower()):
-        return no_completions(cause)
+        return no_endpoint(cause)
     if status == 402:
         return Failure(Consequence.FAIL, cause, "the account behind the key has no credit left")
     return Failure(Consequence.FAIL, cause, "the server does not accept the request; see its log", own=True)

@@ -1,4 +1,4 @@
-"""A completion's request as each kind of server takes it, and the pieces of its answer on the way to a completion.
+"""A request as each kind of server takes it, of raw text or of a chat.
 
 The studio's defaults are the plain distribution. Servers have defaults of their own for what a request leaves out (llama-server: top_k
 40, min_p 0.05; vLLM: the model's `generation_config.json`), so a server whose extensions are known is told everything. Unknown fields
@@ -12,10 +12,8 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from studio.engine.api import Completion, FinishReason, Request, SamplingParams
-from studio.engine.remote.client import DONE
-from studio.engine.remote.errors import Answered, BrokenStream, EndUnsaid
-from studio.engine.text_stream import RepeatWatch, TextStream
+from studio.engine.api import Request, SamplingParams
+from studio.engine.remote.errors import Answered, is_about_context
 
 MAX_STOPS = 4
 """OpenAI's limit; what is more is watched for on this side alone."""
@@ -24,13 +22,15 @@ MAX_STOPS = 4
 def request_body(request: Request, model: str, owner: str, left_out: Collection[str] = ()) -> dict[str, Any]:
     """Return the JSON of one streamed request, without the fields that are to be left out.
 
-    `owner` is what the server signs its list of models with (`owned_by`), which tells the kind of server.
+    `owner` is what the server signs its list of models with (`owned_by`), which tells the kind of server. How the model's turn begins
+    (`Chat.begins`) is no part of the protocol.
     """
     params = request.params
+    prompt = request.prefix + request.suffix
     stops = [stop for stop in params.stop if stop]
     body: dict[str, Any] = {
         "model": model,
-        "prompt": request.prefix + request.suffix,
+        **({"prompt": prompt} if request.chat is None else {"messages": _messages(request.chat.system, prompt, "system" not in left_out)}),
         "max_tokens": params.max_tokens,
         "temperature": params.temperature,
         "top_p": params.top_p,
@@ -44,9 +44,20 @@ def request_body(request: Request, model: str, owner: str, left_out: Collection[
         body["stop"] = stops if owner in _EXTENSIONS else stops[:MAX_STOPS]
     if owner in _EXTENSIONS:
         body |= _EXTENSIONS[owner](params)
+    if request.chat is not None and not request.chat.thinking:
+        body |= _WITHOUT_THOUGHTS.get(owner, _ANY_WITHOUT_THOUGHTS)
+    if request.chat is not None and "max_tokens" in left_out:
+        body["max_completion_tokens"] = params.max_tokens
     if "stream" in left_out:
         left_out = {*left_out, "stream_options"}
     return {name: value for name, value in body.items() if name not in left_out}
+
+
+def _messages(system: str, user: str, has_system: bool) -> list[dict[str, str]]:
+    if system and not has_system:
+        return [{"role": "user", "content": f"{system}\n\n{user}"}]
+    turns = [{"role": "user", "content": user}]
+    return [{"role": "system", "content": system}, *turns] if system else turns
 
 
 def _vllm(params: SamplingParams) -> dict[str, Any]:
@@ -67,13 +78,28 @@ def _llama_server(params: SamplingParams) -> dict[str, Any]:
 _EXTENSIONS: Mapping[str, Callable[[SamplingParams], dict[str, Any]]] = {"vllm": _vllm, "sglang": _vllm, "llamacpp": _llama_server}
 """The servers whose extensions to the protocol are known. Ollama (`library`) takes OpenAI's fields alone."""
 
+_TEMPLATE_SWITCH = {"chat_template_kwargs": {"enable_thinking": False, "thinking": False}}
+"""Qwen's and GLM's templates know the first, DeepSeek's and Granite's the second."""
+_WITHOUT_THOUGHTS: Mapping[str, Mapping[str, Any]] = {
+    **dict.fromkeys(("vllm", "sglang", "llamacpp"), _TEMPLATE_SWITCH),
+    "library": {"think": False, "reasoning_effort": "none"},
+}
+"""How a model is asked not to think, where the kind of server is known; Ollama's names in both of its protocols."""
+_ANY_WITHOUT_THOUGHTS = _TEMPLATE_SWITCH | {"reasoning_effort": "none"}
+
+_MAY_THINK = "the model may think first"
 _WITHOUT = {
     "stream_options": "it may not tell token counts",
     "seed": "the same seed may bring other texts",
     "stop": "stop strings are watched for here alone",
     "stream": "each text comes at once",
+    "chat_template_kwargs": _MAY_THINK,
+    "reasoning_effort": _MAY_THINK,
+    "think": _MAY_THINK,
+    "max_tokens": "`max_completion_tokens` is sent in its place",
+    "system": "it stands before the user's turn",
 }
-"""Fields that any request can do without, and what follows."""
+"""Fields that any request can do without, and what follows. `system` is a turn; `max_tokens` gets another name, in chat alone."""
 _NEUTRAL: Mapping[str, tuple[float, ...]] = {
     "temperature": (),
     "top_p": (1,),
@@ -88,14 +114,27 @@ _NEUTRAL: Mapping[str, tuple[float, ...]] = {
 }
 """How tokens are drawn: what each field is when it says nothing. Others are left out only where the server does not know the field."""
 _BAD_VALUE = re.compile(r"must be|should be|out of range|at (most|least)|between|(greater|less|larger|smaller) than|(in)?valid value", re.I)
+_UNKNOWN = re.compile(r"unsupported|unrecognized|unknown|unexpected|not (supported|permitted|allowed|recognized)|deprecated|instead", re.I)
+_NO_SYSTEM = re.compile(
+    r"system\W.{0,40}(n.t|not) (be )?(support|allow|enabled)|not support .{0,3}system|developer instruction is not enabled"
+    r"|roles must alternate|only (user|.user.) (and|,)",
+    re.IGNORECASE,
+)
+"""Gemma's and Mistral's templates; OpenAI: "'messages[0].role' does not support 'system' with this model"."""
 
 
 def fields_refused(answer: Answered, body: Mapping[str, Any]) -> set[str]:
     """Return the fields of `body` that the server names as what it does not take, and that the request can do without."""
+    messages = body.get("messages", ())
+    if len(messages) > 1 and answer.status in (400, 422, 500) and _NO_SYSTEM.search(answer.said):
+        return {"system"}
     if answer.status not in (400, 422):
         return set()
     optional = {name for name in (*_WITHOUT, *_NEUTRAL) if name in body}
     named = optional & answer.named or {name for name in optional if re.search(rf"(?<!\w){name}(?!\w)", answer.said)}
+    # A limit that is too large, or not to be had beside the prompt, is no name that the server does not know.
+    if "max_tokens" in named and (not messages or not _UNKNOWN.search(answer.said) or is_about_context(answer.said)):
+        named.remove("max_tokens")
     if _BAD_VALUE.search(answer.said):
         named = {name for name in named if name in _WITHOUT or body[name] in _NEUTRAL[name]}
     return named
@@ -104,186 +143,10 @@ def fields_refused(answer: Answered, body: Mapping[str, Any]) -> set[str]:
 def without(fields: Collection[str]) -> str:
     """What the user should know of requests without these fields."""
     names = ", ".join(f"`{name}`" for name in sorted(fields))
-    follows = [_WITHOUT.get(name, f"its own {name} holds") for name in sorted(fields)]
+    follows = dict.fromkeys(_WITHOUT.get(name, f"its own {name} holds") for name in sorted(fields))
     return f"the server does not take {names}: {'; '.join(follows)}"
 
 
-_UNCOUNTABLE = 1 << 48
-_STOPS = ("stop", "eos", "eos_token", "end_of_text", "stop_sequence", "end", "complete", "completed")
-"""Words of servers for an end of the model's own."""
-
-
-class Reading:
-    """Takes the values of the answer to `request` in turn, events of a stream or a whole document.
-
-    Repetition is watched for here, and stop strings here too: not every server knows them all. `end_unsaid` is for servers that never say
-    that a text is whole: whatever ends in order is.
-    """
-
-    def __init__(self, request: Request, *, end_unsaid: bool = False) -> None:
-        self._stream = TextStream(request.params.stop)
-        self._watch = RepeatWatch(request.params.stop_on_repeat, request.suffix)
-        self._max_tokens = request.params.max_tokens
-        self._text = ""
-        self._half = ""
-        self._reason = ""
-        self._matched = ""
-        self._end_unsaid = end_unsaid
-        self._answered = self._runaway = self._summed_up = False
-        self._prompt_tokens = self._completion_tokens = self._cached_tokens = 0
-
-    @property
-    def text(self) -> str:
-        """The text so far."""
-        return self._text
-
-    @property
-    def counted(self) -> bool:
-        """Whether the server told token counts."""
-        return self._prompt_tokens + self._completion_tokens > 0
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the text was ended here, so that whatever the server goes on to write is of no use."""
-        return self._stream.stopped is not None or self._watch.fired or self._runaway
-
-    @property
-    def ended(self) -> bool:
-        """Whether the text is whole; token counts may still follow."""
-        return bool(self._reason) or self.stopped
-
-    def take(self, value: Any) -> str:
-        """Take in a value and return the new text it brings. Raises BrokenStream for one that is no part of a completion."""
-        if value == DONE:
-            return self.close(said=True)
-        if not isinstance(value, Mapping):
-            raise BrokenStream("the server sent something that is no completion")
-        self._count(value)
-        choices = value.get("choices")
-        if choices is None or choices == []:
-            if "content" in value and "choices" not in value:
-                raise Answered(404, "it speaks llama.cpp's own protocol; name its address with /v1")
-            # Token counts by themselves come behind the text.
-            self._summed_up = self.counted
-            return ""
-        choice = next((each for each in choices if _is_first(each)), None) if isinstance(choices, list) else None
-        if not isinstance(choice, Mapping):
-            raise BrokenStream("the server sent something that is no completion")
-        if "text" not in choice and ("delta" in choice or "message" in choice):
-            raise Answered(404, "it answers as chat")
-        text = choice.get("text") or ""
-        if not isinstance(text, str):
-            raise BrokenStream("the server sent something that is no completion")
-        self._answered = True
-        piece = self._stream.feed(self._bytes(text))
-        if reason := choice.get("finish_reason"):
-            self._end(str(reason), choice)
-            piece += self._stream.finish()
-        piece = self._watch.feed(piece)
-        self._text += piece
-        # No tokenizer's tokens are that long: the server does not keep to `max_tokens`, and may never end.
-        self._runaway = len(self._text) > 16 * self._max_tokens + 256
-        return piece
-
-    def close(self, *, said: bool = False) -> str:
-        """Take note that the answer has come to its end, `said` to be so by the server, and return the last of the text.
-
-        Raises BrokenStream where it was no completion, or not a whole one.
-        """
-        if self.ended:
-            return ""
-        if not self._answered:
-            raise BrokenStream("the answer holds no completion")
-        if not (said or self._summed_up or self._end_unsaid):
-            raise EndUnsaid("the stream ended before the completion did")
-        self._reason = "length" if 0 < self._max_tokens <= self._completion_tokens else FinishReason.UNKNOWN
-        piece = self._watch.feed(self._stream.finish())
-        self._text += piece
-        return piece
-
-    def completion(self, seconds: float) -> Completion:
-        """The whole; token counts are 0 where the server gave none."""
-        reason, detail = self._ending()
-        return Completion(
-            text=self._text,
-            finish_reason=reason,
-            prompt_tokens=self._prompt_tokens,
-            completion_tokens=self._completion_tokens,
-            cached_tokens=min(self._cached_tokens, self._prompt_tokens),
-            seconds=seconds,
-            detail=detail,
-        )
-
-    def _ending(self) -> tuple[FinishReason, str]:
-        if self._watch.fired:
-            return FinishReason.REPEAT, ""
-        if self._stream.stopped is not None or self._reason == "stop":
-            return FinishReason.STOP, self._stream.stopped or self._matched
-        if self._reason == FinishReason.UNKNOWN:
-            return FinishReason.UNKNOWN, ""
-        if self._runaway and not self._reason:
-            return FinishReason.LENGTH, "the server did not keep to max_tokens"
-        # Whatever else ended it, a content filter for one, cut the text off.
-        return FinishReason.LENGTH, "" if self._reason == "length" else self._reason
-
-    def _end(self, reason: str, choice: Mapping[str, Any]) -> None:
-        # What SGLang and vLLM give as the reason when they lost a request.
-        if reason in ("abort", "error"):
-            raise BrokenStream(f"the server gave the request up ({reason})")
-        self._reason = "stop" if reason.lower() in _STOPS else reason
-        # vLLM and SGLang name the stop string; a number is the token that ends a text.
-        matched = choice.get("stop_reason") or choice.get("matched_stop")
-        self._matched = matched if isinstance(matched, str) else ""
-
-    def _bytes(self, text: str) -> bytes:
-        """The text as bytes, put together where a character was divided between two pieces: as bytes, or as halves of UTF-16."""
-        text = self._half + text
-        self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        text = text.removesuffix(self._half) if self._half else text
-        try:
-            return text.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:
-            whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-            return whole.encode("utf-8", "surrogatepass")
-
-    def _count(self, value: Mapping[str, Any]) -> None:
-        """Take the token counts of OpenAI's `usage`; llama-server tells what it had cached among its `timings`."""
-        usage, timings = value.get("usage"), value.get("timings")
-        if isinstance(usage, Mapping):
-            self._prompt_tokens = whole_number(usage.get("prompt_tokens"))
-            self._completion_tokens = whole_number(usage.get("completion_tokens"))
-            details = usage.get("prompt_tokens_details")
-            if isinstance(details, Mapping):
-                self._cached_tokens = whole_number(details.get("cached_tokens"))
-        if isinstance(timings, Mapping) and not self._cached_tokens:
-            self._cached_tokens = whole_number(timings.get("cache_n"))
-
-
-class PromptWatch:
-    """Sees by the server's token counts when it cuts prompts off: different ones then count the same, or one counts far too few."""
-
-    def __init__(self) -> None:
-        self._sizes: dict[int, list[int]] = {}
-
-    def is_cut(self, request: Request, tokens: int) -> bool:
-        """Take note of what a prompt was counted as; whether prompts of this count seem to be cut."""
-        size = len((request.prefix + request.suffix).encode("utf-8", "replace"))
-        if not tokens:
-            return False
-        sizes = self._sizes.setdefault(tokens, [])
-        sizes.append(size)
-        # English has about four bytes a token; few counted tokens may be what a server with a cache calls the rest.
-        if tokens >= 256 and size > 8 * tokens:
-            return True
-        return len(sizes) >= 3 and max(sizes) - min(sizes) >= 64 and tokens == max(self._sizes)
-
-
-def _is_first(choice: Any) -> bool:
-    return isinstance(choice, Mapping) and choice.get("index") in (0, None)
-
-
-def whole_number(value: Any) -> int:
-    """Return what a server gave as a count; 0 for what is none, or more than anything here has (a pool could not hold the sum)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _UNCOUNTABLE:
-        return 0
-    return int(value) if value == value // 1 else 0
+def spent_on_thoughts(answer: Answered) -> bool:
+    """Whether the server says as an error what is a completion without text: all its tokens were thoughts that it does not show."""
+    return answer.status == 400 and "could not finish the message" in answer.said.lower()

@@ -18,9 +18,9 @@ from studio.engine.remote.errors import (
     Patience,
     Waiting,
     given_up,
-    no_completions,
+    no_endpoint,
 )
-from studio.engine.remote.request import whole_number
+from studio.engine.remote.reading import whole_number
 from studio.errors import ModelError, nearest_name
 from studio.records import ModelIdentity
 from studio.text import display_line
@@ -65,11 +65,11 @@ async def find_server(client: Client, patience: Patience) -> tuple[Address, Sequ
             if moved := _moved(error, client.address):
                 raise Moved(replace(meant, url=moved)) from error
             odd = error.status < 300 and not error.page
-            failures.append(no_completions("") if odd else client.failure(error))
+            failures.append(no_endpoint("") if odd else client.failure(error))
         else:
             if cards is not None:
                 return client.address, cards
-            failures.append(no_completions(""))
+            failures.append(no_endpoint(""))
     telling = next((each for each in failures if not each.missing), None)
     client.address = replace(meant, url=meant.bases[0])
     if telling is None and meant.model:

@@ -271,10 +271,10 @@ def test_a_request_that_fails_while_others_are_answered_is_refused_alone(server:
 @pytest.mark.parametrize(
     ("probe", "words", "hint"),
     [
-        (Fault(status=404, body={"detail": "Not Found"}), "no completions endpoint", "/chat/completions"),
-        (Fault(status=400, body={"error": {"message": "use v1/chat/completions"}}), "no completions endpoint", "/chat/completions"),
-        (Fault(status=400, body={"error": '"bge-m3" does not support generate'}), "no completions endpoint", "/completions"),
-        (Fault(status=400, body={"error": "The model does not support Completions API"}), "no completions endpoint", "/completions"),
+        (Fault(status=404, body={"detail": "Not Found"}), "neither chat nor completions", "/chat/completions"),
+        (Fault(status=400, body={"error": {"message": "use v1/chat/completions"}}), "neither chat nor completions", "/chat/completions"),
+        (Fault(status=400, body={"error": '"bge-m3" does not support generate'}), "neither chat nor completions", "/completions"),
+        (Fault(status=400, body={"error": "The model does not support Completions API"}), "neither chat nor completions", "/completions"),
         (Fault(status=404, body={"error": {"message": "model 'm' not found, try pulling it"}}), "try pulling it", "name after #"),
         (Fault(status=401, body={"error": "no"}), "status 401: no", "the server refuses the key"),
         (Fault(status=400, body={"error": "no generation here"}), "no generation here", "see its log"),
@@ -285,6 +285,7 @@ def test_a_server_that_will_never_complete_is_told_before_a_run(client: Client, 
     with pytest.raises(ModelError) as caught:
         client.engine()
     assert words in caught.value.message and hint in caught.value.hint
+    assert str(probe.status) in caught.value.message
     assert len(client.server.probes) == 1 and client.server.bodies == []
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any
 
-import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,41 +16,15 @@ from studio.engine.api import Completion, FinishReason
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.engine.remote.address import is_address, parse_address, reached
-from studio.engine.remote.client import proxy_for, values_of
+from studio.engine.remote.client import proxy_for
 from studio.engine.remote.errors import Answered, BrokenStream, EndUnsaid
-from studio.engine.remote.request import PromptWatch, Reading, fields_refused
+from studio.engine.remote.reading import PromptWatch, Reading
+from studio.engine.remote.request import fields_refused
 from studio.engine.remote.server import served_model
 from studio.errors import ModelError
+from support.answers import events, read
 from support.completions_server import CompletionsServer, serving
 from support.engines import complete, request
-
-
-def read(data: bytes, cuts: Sequence[int] = (), **more: Any) -> Completion:
-    """The completion that these bytes of an answer make, when they come in pieces that end at `cuts`."""
-    places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-
-    async def pieces() -> AsyncIterator[bytes]:
-        for start, end in pairwise(places):
-            yield data[start:end]
-
-    async def run() -> Completion:
-        reading = Reading(request("", **{"max_tokens": 100, **more}))
-        text = ""
-        async for value in values_of(httpx2.Response(200, content=pieces())):
-            text += reading.take(value)
-            if reading.stopped:
-                break
-        text += reading.close()
-        assert reading.text == text
-        return reading.completion(0.0)
-
-    return asyncio.run(run())
-
-
-def events(*chunks: Any, end: str = "\n\n", before: str = "data: ") -> bytes:
-    return "".join(
-        f"{before}{chunk if isinstance(chunk, str) else json.dumps(chunk, ensure_ascii=False)}{end}" for chunk in chunks
-    ).encode()
 
 
 def chunk(text: Any, reason: Any = None, **more: Any) -> dict[str, Any]:

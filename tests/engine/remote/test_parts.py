@@ -16,7 +16,8 @@ from studio.engine.api import Completion, Finished, FinishReason, Request, Sampl
 from studio.engine.remote.address import Address, api_key, is_address, parse_address
 from studio.engine.remote.engine import Handover
 from studio.engine.remote.errors import BrokenStream, Patience, Waiting, failure_of, retry_after
-from studio.engine.remote.request import Reading, request_body
+from studio.engine.remote.reading import Reading
+from studio.engine.remote.request import request_body
 from studio.engine.remote.server import remote_sha256, served_model
 from studio.errors import ModelError, UsageError
 from support.engines import request
