@@ -26,6 +26,12 @@ from studio.errors import UsageError
 )
 @click.option("--adapter", metavar="FILE", help="LoRA adapter for the model, as `studio finetune` makes it; `none` is without. [none]")
 @click.option("--profile", metavar="NAME", help="studio, paper, code or alpaca. [studio]")
+@click.option(
+    "--asking",
+    type=click.Choice(["auto", "chat", "completion"]),
+    help="Ask in the model's chat template, or with raw texts. [the profile's]",
+)
+@click.option("--brief", metavar="TEXT", help="What all new tasks are to keep to: domain, audience, language; @FILE reads it from a file.")
 @click.option("--seed", metavar="TEXT", help="Equal pool, settings, model and seed give equal data. [0]")
 @click.option(
     "--seeds",
@@ -62,11 +68,14 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
         raise UsageError("--json is for runs without the terminal studio", f"add --headless: studio run {pool} --headless --json")
     if not headless and not is_terminal():
         raise UsageError("the terminal studio needs a terminal", f"add --headless: studio run {pool} --headless")
+    from studio.config import read_text
     from studio.launch import RunRequest
     from studio.loop.runs import load_configuration
 
     seeds, assignments = flags.pop("seed_files"), flags.pop("assignments")
     given = {key: value for key, value in flags.items() if value is not None}
+    if (brief := given.get("brief", "")).startswith("@"):
+        given["brief"] = read_text(Path(brief[1:]), "the brief,").strip()
     asked = RunRequest(pool, load_configuration(config_file, os.environ, given, assignments), seeds, force)
     if not headless:
         from studio.tui import run_studio
