@@ -209,7 +209,7 @@ def _announce(console: Console, pool: Pool, run: Run, engine: EngineInfo) -> Non
     words = "going on with" if run.resumed else "starting"
     console.print(
         f"{words} run {run.id} in {display_line(str(pool.path))}: {display_line(engine.model.name)}, profile {run.method.profile}, "
-        f"asked in {run.method.asking}, seed {display_line(run.seed)}, {display_line(engine.backend)}, {engine.parallel} sequences{on_gpu}",
+        f"seed {display_line(run.seed)}, {display_line(engine.backend)}, {engine.parallel} sequences{on_gpu}, asked in {run.method.asking}",
         markup=False,
         highlight=False,
         soft_wrap=True,
