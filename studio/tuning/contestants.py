@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studio.engine.adapter import adapter_label, check_adapter
 from studio.engine.catalog import describe, file_sha256, find_model, sha256_of
+from studio.engine.chat_template import around_the_prompt, has_chat_template
 from studio.engine.gguf import Gguf
 from studio.engine.model_file import read_model
 from studio.engine.options import EngineOptions
@@ -18,7 +19,7 @@ from studio.paths import user_path
 from studio.records import ModelIdentity
 from studio.tuning.data import VARIED
 from studio.tuning.job import ADAPTER, RECORD
-from studio.tuning.prompt_format import AUTO, CHAT, FIXED, NAMES, PLAIN, PromptFormat, around_the_prompt, chat_format, has_chat_template
+from studio.tuning.prompt_format import AUTO, CHAT, FIXED, NAMES, PLAIN, PromptFormat, chat_format
 
 _KEYS = ("adapter", "format")
 

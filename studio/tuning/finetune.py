@@ -19,6 +19,7 @@ from studio import __version__
 from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
 from studio.engine.catalog import file_sha256, find_model, identify
+from studio.engine.chat_template import chat_texts, has_chat_template
 from studio.engine.gguf import Gguf
 from studio.engine.llama.setup import gigabytes
 from studio.engine.model_file import read_model
@@ -46,7 +47,7 @@ from studio.tuning.job import (
     Waiting,
 )
 from studio.tuning.lora import check_architecture
-from studio.tuning.prompt_format import AUTO, CHAT, chat_texts, has_chat_template
+from studio.tuning.prompt_format import AUTO, CHAT
 from studio.tuning.trainer import CHECKPOINT
 from studio.tuning.training import Asked, OpenTraining, Recorder, open_training, place_in_pool
 from studio.tuning.weights import check_folder

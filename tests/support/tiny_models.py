@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,26 @@ CHAT_TEMPLATE = (
 
 
 def tiny_model(
-    path: Path, architecture: str = "llama", *, width: int = WIDTH, template: str = CHAT_TEMPLATE, tensors_each: int = 0
+    path: Path,
+    architecture: str = "llama",
+    *,
+    width: int = WIDTH,
+    template: str = CHAT_TEMPLATE,
+    tensors_each: int = 0,
+    words: Sequence[str] = (),
 ) -> Path:
     """Write a model of this architecture (`llama` or `gemma3`) with weights drawn from a fixed seed, and return its path.
 
+    `words` are tokens of their own, wherever they stand.
     With `tensors_each` it is split into shards of so many, named after `path`; the first is returned.
     """
     rng = np.random.default_rng(7)
     writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_each)
     writer.add_name(path.stem)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    _add_shape(writer, architecture, width)
-    _add_vocabulary(writer, template)
-    for name, shape in _shapes(architecture, width):
+    _add_shape(writer, architecture, width, len(words))
+    _add_vocabulary(writer, template, words)
+    for name, shape in _shapes(architecture, width, len(words)):
         values = 1 + 0.1 * rng.standard_normal(shape) if "norm" in name else rng.standard_normal(shape) / np.sqrt(shape[-1])
         # Gemma scales its embeddings itself. Larger ones would drown what the blocks say.
         larger = 4 if name == "token_embd.weight" and architecture == "llama" else 1
@@ -74,7 +81,7 @@ def tiny_adapter(path: Path, architecture: str = "llama", **changes: Any) -> Pat
     return path
 
 
-def _add_shape(writer: Any, architecture: str, width: int) -> None:
+def _add_shape(writer: Any, architecture: str, width: int, words: int) -> None:
     writer.add_context_length(CONTEXT)
     writer.add_embedding_length(width)
     writer.add_block_count(LAYERS)
@@ -83,7 +90,7 @@ def _add_shape(writer: Any, architecture: str, width: int) -> None:
     writer.add_head_count_kv(KV_HEADS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10_000.0)
-    writer.add_vocab_size(END + 1)
+    writer.add_vocab_size(END + 1 + words)
     if architecture == "llama":
         writer.add_rope_dimension_count(_HEAD[architecture])
     else:
@@ -92,15 +99,15 @@ def _add_shape(writer: Any, architecture: str, width: int) -> None:
         writer.add_sliding_window(CONTEXT)
 
 
-def _add_vocabulary(writer: Any, template: str) -> None:
-    """Byte-level BPE in the manner of GPT-2: a token for each byte, one merge, one token that ends the text."""
+def _add_vocabulary(writer: Any, template: str, words: Sequence[str] = ()) -> None:
+    """Byte-level BPE in the manner of GPT-2: a token for each byte, one merge, one token that ends the text, and `words`."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = iter(range(256, 512))
     letters = [chr(byte if byte in printable else next(others)) for byte in range(256)]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list([*letters, "<|end|>"])
-    writer.add_token_types([gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL])
+    writer.add_token_list([*letters, "<|end|>", *words])
+    writer.add_token_types([gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL] + [gguf.TokenType.USER_DEFINED] * len(words))
     writer.add_token_merges([f"{letters[0]} {letters[1]}"])
     writer.add_eos_token_id(END)
     writer.add_add_bos_token(False)
@@ -108,8 +115,8 @@ def _add_vocabulary(writer: Any, template: str) -> None:
         writer.add_chat_template(template)
 
 
-def _shapes(architecture: str, width: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    yield "token_embd.weight", (END + 1, width)
+def _shapes(architecture: str, width: int, words: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield "token_embd.weight", (END + 1 + words, width)
     yield "output_norm.weight", (width,)
     for block in range(LAYERS):
         for name, shape in _block(architecture, width).items():

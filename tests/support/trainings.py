@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.catalog import identify
+from studio.engine.chat_template import chat_texts
 from studio.engine.gguf import read_gguf
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import Side
@@ -14,7 +15,6 @@ from studio.records import Instance, SeedTask
 from studio.tuning.data import collect, training_settings
 from studio.tuning.job import Event, Job, TrainingSettings, data_file
 from studio.tuning.plan import prepare
-from studio.tuning.prompt_format import chat_texts
 from studio.tuning.trainer import Trainer
 from support.tiny_models import tiny_model
 

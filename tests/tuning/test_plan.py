@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.catalog import bundled_model
+from studio.engine.chat_template import chat_texts
 from studio.engine.gguf import read_gguf
 from studio.engine.llama.vocab import Vocabulary, open_vocabulary
 from studio.errors import ModelError
 from studio.tuning.plan import Tokens, pieces, steps_of_epoch, tokenise
-from studio.tuning.prompt_format import chat_texts
 from studio.tuning.trainer import epoch_order, evaluation_steps, learning_rate
 from support.tiny_models import END, tiny_model
 

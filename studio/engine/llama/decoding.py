@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,33 +15,11 @@ from numpy.typing import NDArray
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, FinishReason, Request, SamplingParams, TextPiece
 from studio.engine.llama.context import LlamaContext, State
-from studio.engine.llama.prefixes import Tokens, common_prefix, place_prefixes
+from studio.engine.llama.prefixes import Tokens, place_prefixes
 from studio.engine.llama.scheduler import Job, Slots, Wave, share_rows
 from studio.engine.llama.vocab import Vocabulary
 from studio.engine.text_stream import RepeatWatch, TextStream
 from studio.errors import ModelError
-
-
-@dataclass(frozen=True, slots=True)
-class Fork:
-    """Where tokenised texts part: the tokens they share, and the next token of each."""
-
-    shared: tuple[int, ...]
-    branches: tuple[int, ...]
-
-
-def fork(texts: Sequence[Sequence[int]]) -> Fork | None:
-    """Return where `texts`, each a prompt with one choice behind it, part; None unless all part at one place, each with a token of its own.
-
-    >>> fork([(1, 2, 7), (1, 2, 9, 4)])
-    Fork(shared=(1, 2), branches=(7, 9))
-    """
-    first, *others = texts
-    length = common_prefix(first, others)
-    branches = tuple(text[length] for text in texts if len(text) > length)
-    if len(texts) < 2 or len(set(branches)) != len(texts):
-        return None
-    return Fork(tuple(first[:length]), branches)
 
 
 def likeliest(logits: Sequence[float]) -> tuple[int, float]:
@@ -92,20 +69,21 @@ class Sampler:
     after the penalties. `close` frees the chain.
     """
 
-    def __init__(self, context: LlamaContext, params: SamplingParams, seed: int) -> None:
-        """Raises ModelError when the grammar cannot be read."""
+    def __init__(self, context: LlamaContext, params: SamplingParams, seed: int, end: int = -1) -> None:
+        """`end` is a token that ends the text beside the vocabulary's own. Raises ModelError when the grammar cannot be read."""
         import llama_cpp
 
         self._lib: Any = llama_cpp
         self._context = context
         self._chain: Any = None
         self._greedy: Greedy | None = None
+        never = () if not params.ignore_eos else (*context.vocabulary.ending_tokens, *((end,) if end >= 0 else ()))
         if params.temperature <= 0 and not params.grammar:
-            self._greedy = Greedy(params, context.vocabulary.ending_tokens if params.ignore_eos else ())
+            self._greedy = Greedy(params, never)
             return
         self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         try:
-            self._fill(context.vocabulary, params, seed)
+            self._fill(context.vocabulary, params, seed, never)
         except BaseException:
             self.close()
             raise
@@ -122,11 +100,11 @@ class Sampler:
             self._lib.llama_sampler_free(self._chain)
             self._chain = None
 
-    def _fill(self, vocabulary: Vocabulary, params: SamplingParams, seed: int) -> None:
+    def _fill(self, vocabulary: Vocabulary, params: SamplingParams, seed: int, never: Sequence[int]) -> None:
         lib = self._lib
-        if params.ignore_eos:
-            never = [lib.llama_logit_bias(token=token, bias=-math.inf) for token in vocabulary.ending_tokens]
-            self._add(lib.llama_sampler_init_logit_bias(vocabulary.size, len(never), (lib.llama_logit_bias * len(never))(*never)))
+        if never:
+            biases = [lib.llama_logit_bias(token=token, bias=-math.inf) for token in never]
+            self._add(lib.llama_sampler_init_logit_bias(vocabulary.size, len(biases), (lib.llama_logit_bias * len(biases))(*biases)))
         if params.grammar:
             grammar = lib.llama_sampler_init_grammar(vocabulary.handle, params.grammar.encode(), b"root")
             if not grammar:
@@ -169,8 +147,8 @@ class RunningSequence:
         self._context = context
         self._cached_tokens = cached_tokens
         self._params = request.params
-        self._sampler = None if job.choices else Sampler(context, request.params, request.seed)
-        self._stream = TextStream(request.params.stop)
+        self._sampler = None if job.choices else Sampler(context, request.params, request.seed, job.end.token)
+        self._stream = TextStream((*request.params.stop, *filter(None, [job.end.string])))
         self._watch = RepeatWatch(request.params.stop_on_repeat, request.suffix)
         self._tokens: list[int] = []
         self._text: list[str] = []
@@ -200,7 +178,7 @@ class RunningSequence:
             return
         token = self._sampler.sample(self.row)
         self.row = -1
-        ends = self._context.vocabulary.ends(token)
+        ends = token == self.job.end.token or self._context.vocabulary.ends(token)
         piece = ""
         if not ends:
             self._tokens.append(token)
@@ -215,7 +193,9 @@ class RunningSequence:
         if self._watch.fired:
             yield self._end(FinishReason.REPEAT)
         elif ends or self._stream.stopped is not None:
-            yield self._end(FinishReason.STOP, self._stream.stopped or "")
+            # The template's own end of a turn is the end of the text, not a stop string.
+            stopped = self._stream.stopped or ""
+            yield self._end(FinishReason.STOP, stopped if stopped in self._params.stop else "")
         elif full:
             yield self._end(FinishReason.LENGTH)
 

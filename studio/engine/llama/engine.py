@@ -16,11 +16,14 @@ from typing import TypeVar
 from studio.engine.adapter import tuned_name
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, LinkedToken, Request
 from studio.engine.catalog import file_sha256
+from studio.engine.chat_template import Piece
 from studio.engine.llama.context import AbortFlag, LlamaContext, State
-from studio.engine.llama.decoding import Fork, WaveRun, fork
+from studio.engine.llama.decoding import WaveRun
 from studio.engine.llama.model import LlamaModel
 from studio.engine.llama.prefixes import Prefixes, PrefixStore, Tokens, common_prefix, fingerprint
 from studio.engine.llama.scheduler import Job, deal, first_jobs, plan_waves
+from studio.engine.llama.turns import Prompt, Turns
+from studio.engine.model_file import read_whole
 from studio.engine.options import PREFIX_SEQUENCES, EngineOptions
 from studio.errors import ModelError
 from studio.records import ModelIdentity
@@ -49,6 +52,8 @@ class LlamaEngine:
         `plain` leaves out what this build of llama.cpp died of, see `context`.
         """
         self._model = model = LlamaModel(identity.path, options, shrink=shrink, plain=plain)
+        self._turns = turns = Turns(read_whole(Path(identity.path)), model.vocabulary)
+        template = turns.template
         adapter_sha256 = file_sha256(Path(options.adapter)) if options.adapter else ""
         self.info = EngineInfo(
             model=replace(identity, name=tuned_name(identity.name, options.adapter)),
@@ -61,7 +66,12 @@ class LlamaEngine:
             layers=model.layers,
             adapter=options.adapter,
             adapter_sha256=adapter_sha256,
-            notices=model.notices,
+            asking="chat" if template else "completion",
+            askings=("completion", "chat") if template else ("completion",),
+            writes_requests=template is not None,
+            prefills=template is not None,
+            thinks=template is not None and template.thinks,
+            notices=(*model.notices, turns.notice) if turns.notice else model.notices,
         )
         """What is running."""
         key = fingerprint(identity.sha256, model, adapter_sha256) if store else ""
@@ -72,9 +82,10 @@ class LlamaEngine:
         self._busy = False
 
     def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
-        """See `Engine.stream`. Raises ModelError when a batch is still running."""
+        """See `Engine.stream`. Raises ModelError when a batch is still running, and for a chat with a model that has no template for it."""
         if self._busy:
             raise ModelError("the engine is still busy with another batch", "exhaust or close its events first")
+        self._turns.check(requests)
         self._busy = True
         try:
             halt = LinkedToken(cancel)
@@ -131,40 +142,30 @@ class LlamaEngine:
 
     def _prepare(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[Job | Finished]:
         """Tokenise the requests and find what they share; a request that cannot run comes as its end."""
-        prompts: dict[int, Fork] = {}
-        groups: dict[str, list[int]] = {}
+        prompts: dict[int, Prompt] = {}
+        groups: dict[tuple[Piece, ...], list[int]] = {}
         for index, request in enumerate(requests):
             if cancel.cancelled:
                 yield _unstarted(index, 0, FinishReason.CANCELLED)
                 continue
-            prompt = self._prompt(request)
-            refusal = self._refusal(prompt.shared) if prompt is not None else "its choices do not differ in one token"
-            length = len(prompt.shared) if prompt is not None else 0
+            prompt = self._turns.prompt(request)
+            refusal = self._refusal(prompt.tokens) if prompt is not None else "its choices do not differ in one token"
+            length = len(prompt.tokens) if prompt is not None else 0
             if refusal or prompt is None:
                 yield _unstarted(index, length, FinishReason.REFUSED, refusal)
             elif request.params.max_tokens < 1 and not prompt.branches:
                 yield _unstarted(index, length, FinishReason.LENGTH)
             else:
                 prompts[index] = prompt
-                groups.setdefault("" if request.opening else request.prefix, []).append(index)
-        for prefix, members in groups.items():
-            shared = self._shared(prefix, [prompts[index].shared for index in members])
+                groups.setdefault(self._turns.beginning(request), []).append(index)
+        for beginning, members in groups.items():
+            shared = self._shared(beginning, [prompts[index].tokens for index in members])
             for index in members:
-                tokens, choices = prompts[index].shared, prompts[index].branches
-                room = 0 if choices else min(requests[index].params.max_tokens, self._model.per_sequence - len(tokens))
-                yield Job(index, tokens, tokens[:shared], room, choices)
+                yield self._job(index, requests[index], prompts[index], shared)
 
-    def _prompt(self, request: Request) -> Fork | None:
-        """Return the prompt's tokens, and the tokens its choices go on with if it has any; None for choices that cannot be told apart."""
-        text = request.prefix + request.suffix
-        if not request.params.choices:
-            return Fork(tuple(self._tokens(request, text)), ())
-        return fork([self._tokens(request, text, choice) for choice in request.params.choices])
-
-    def _tokens(self, request: Request, text: str, choice: str = "") -> list[int]:
-        if not (request.opening or request.closing):
-            return self._model.vocabulary.tokenise(text + choice, begin=True)
-        return self._model.vocabulary.tokenise_turn(request.opening, text, request.closing + choice)
+    def _job(self, index: int, request: Request, prompt: Prompt, shared: int) -> Job:
+        room = 0 if prompt.branches else min(request.params.max_tokens, self._model.per_sequence - len(prompt.tokens))
+        return Job(index, prompt.tokens, prompt.tokens[:shared], room, prompt.branches, prompt.end)
 
     def _refusal(self, tokens: Sequence[int]) -> str:
         limit = self._model.per_sequence
@@ -174,15 +175,15 @@ class LlamaEngine:
             return f"the prompt has {len(tokens)} tokens, the context holds {limit}"
         return ""
 
-    def _shared(self, prefix: str, prompts: Sequence[Sequence[int]]) -> int:
-        """Return how many first tokens of the prompts are their shared prefix.
+    def _shared(self, beginning: Sequence[Piece], prompts: Sequence[Sequence[int]]) -> int:
+        """Return how many first tokens of the prompts are the shared prefix that `beginning` makes.
 
         The prefix's last token is left out: a suffix often merges with it, and a border that moves from batch to batch would have the
         prefix evaluated anew. Prompts may agree on more; that, too, would move the border.
         """
-        if not self._model.shares_prefixes or not prefix:
+        if not self._model.shares_prefixes or not beginning:
             return 0
-        shared = max(0, len(self._model.vocabulary.tokenise(prefix, begin=True)) - 1)
+        shared = max(0, len(self._turns.beginning_tokens(beginning)) - 1)
         first = prompts[0][:shared]
         shared = min(common_prefix(first, prompts), *(len(prompt) - 1 for prompt in prompts), len(first))
         return shared if shared >= _LEAST_SHARED_TOKENS else 0

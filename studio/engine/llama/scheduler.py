@@ -8,16 +8,28 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class TurnEnd:
+    """What ends a text beside the model's own words for it: the token or the string that a template writes where a user's turn is over."""
+
+    token: int = -1
+    string: str = ""
+
+
+NO_END = TurnEnd()
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A request as the scheduler sees it. `prefix` holds the first tokens of `tokens` that it shares with others, perhaps none;
     at least one token is its own. `room` is the most tokens it may generate. With `choices` it generates none: the logits of these tokens
-    after its prompt are compared instead."""
+    after its prompt are compared instead. `end` ends its text beside the model's own words for that."""
 
     index: int
     tokens: tuple[int, ...]
     prefix: tuple[int, ...]
     room: int
     choices: tuple[int, ...] = ()
+    end: TurnEnd = NO_END
 
     @property
     def own_cells(self) -> int:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import re
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from studio.engine.chat_template import Piece
 from studio.engine.llama.log import LOG, install_log, last_words
 from studio.errors import ModelError
 from studio.text import storable
@@ -39,6 +43,7 @@ class Vocabulary:
         self.handle: Any = llama_cpp.llama_model_get_vocab(model)
         self.size = int(llama_cpp.llama_vocab_n_tokens(self.handle))
         self._pieces: dict[int, bytes] = {}
+        self._words: dict[str, int] = {}
 
     @property
     def end_of_text(self) -> int:
@@ -78,16 +83,47 @@ class Vocabulary:
             found.pop()
         return found
 
-    def tokenise_turn(self, opening: str, text: str, closing: str) -> list[int]:
-        """Return the tokens of a prompt within a chat template: control words count in `opening` and `closing`, not in `text`."""
-        if self.tokenise(text, control=True) == self.tokenise(text):
-            # All at once, as the model saw it in its training: tokens may reach from the template into the text.
-            tokens = self.tokenise(opening + text + closing, begin=True, control=True)
-        else:
-            tokens = self.tokenise(opening, begin=True, control=True) + self.tokenise(text) + self.tokenise(closing, control=True)
+    def heed(self, template: str) -> None:
+        """Count as control words, from now on, the words of the vocabulary's own that a chat template uses, for example `<think>`.
+
+        llama.cpp takes such words for one token wherever they stand, in a text that a person typed as well.
+        """
+        words = {}
+        for token in range(self.size):
+            if self._lib.llama_vocab_get_attr(self.handle, token) & self._lib.LLAMA_TOKEN_ATTR_USER_DEFINED:
+                text = (self._lib.llama_vocab_get_text(self.handle, token) or b"").decode("utf-8", "replace")
+                # The vocabularies of Gemma have words for several spaces or line ends in a row, and for HTML: they are no control words.
+                if len(text) > 1 and text.strip() and text in template:
+                    words[text] = token
+        self._words = words
+
+    def controls(self, token: int) -> bool:
+        """Whether `token` is a control word."""
+        return bool(self._lib.llama_vocab_is_control(self.handle, token)) or token in self._words.values()
+
+    def tokenise_pieces(self, pieces: Sequence[Piece]) -> list[int]:
+        """Return the tokens of a prompt within a chat template: control words count in its own pieces, not in what others wrote."""
+        parts = [self.tokenise(piece.text, control=True) if piece.control else self._tokenise_plain(piece.text) for piece in pieces]
+        meant = [token for part, piece in zip(parts, pieces, strict=True) if piece.control for token in part if self.controls(token)]
+        # All at once, as the model saw it in its training: tokens may reach from the template into the text.
+        tokens = self.tokenise("".join(piece.text for piece in pieces), begin=True, control=True)
+        begin = self._begin
+        if [token for token in tokens[len(begin) :] if self.controls(token)] != meant:
+            tokens = [*begin, *(token for part in parts for token in part)]
         # A template that writes the beginning of text itself, for a model that wants one anyway.
-        bos = self._lib.llama_vocab_bos(self.handle)
-        return tokens[1:] if tokens[:2] == [bos, bos] else tokens
+        return tokens[1:] if begin and tokens[:2] == begin * 2 else tokens
+
+    @cached_property
+    def _begin(self) -> list[int]:
+        """The token that the tokeniser puts before a text, if it does."""
+        bos = int(self._lib.llama_vocab_bos(self.handle))
+        return [bos] if self.tokenise("a", begin=True)[:1] == [bos] else []
+
+    def _tokenise_plain(self, text: str) -> list[int]:
+        """Return the tokens of a text in which no control word counts, not even those that llama.cpp always counts."""
+        places = sorted({found.start() + 1 for word in self._words for found in re.finditer(f"(?={re.escape(word)})", text)})
+        borders = [0, *places, len(text)]
+        return [token for begin, end in pairwise(borders) for token in self.tokenise(text[begin:end])]
 
     def piece(self, token: int) -> bytes:
         """Return the bytes of `token`; a control token has none."""

@@ -17,7 +17,7 @@ from multiprocessing.connection import Pipe
 from pathlib import Path
 from typing import Any
 
-from studio.engine.api import Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, SamplingParams, TextPiece
+from studio.engine.api import Chat, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, SamplingParams, TextPiece
 from studio.engine.llama.setup import number_tried, speaks_of_memory
 from studio.paths import app_folder
 from studio.records import ModelIdentity
@@ -45,7 +45,8 @@ def request_of(message: Message) -> Request:
     """Return the request that `request_message` described."""
     params = dict(message["params"])
     params |= {"stop": tuple(params["stop"]), "choices": tuple(params["choices"])}
-    return Request(**{**message, "params": SamplingParams(**params)})
+    chat = None if message["chat"] is None else Chat(**message["chat"])
+    return Request(**{**message, "params": SamplingParams(**params), "chat": chat})
 
 
 def event_message(batch: int, event: EngineEvent) -> Message:
@@ -77,7 +78,7 @@ def info_of(message: Message) -> EngineInfo:
     """Return the description that `info_message` gave."""
     fields = dict(message["info"])
     fields["model"] = ModelIdentity(**fields["model"])
-    fields["notices"] = tuple(fields["notices"])
+    fields |= {"askings": tuple(fields["askings"]), "notices": tuple(fields["notices"])}
     return EngineInfo(**fields)
 
 

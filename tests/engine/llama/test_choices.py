@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.llama.decoding import Fork, fork, likeliest
+from studio.engine.llama.decoding import likeliest
+from studio.engine.llama.turns import Prompt, fork
 
 
 def test_choices_part_after_the_prompt_or_later() -> None:
-    assert fork([(1, 2, 7), (1, 2, 9, 4)]) == Fork((1, 2), (7, 9))
-    assert fork([(1, 5, 7), (1, 5, 9), (1, 5, 8)]) == Fork((1, 5), (7, 9, 8))
+    assert fork([(1, 2, 7), (1, 2, 9, 4)]) == Prompt((1, 2), (7, 9))
+    assert fork([(1, 5, 7), (1, 5, 9), (1, 5, 8)]) == Prompt((1, 5), (7, 9, 8))
 
 
 @pytest.mark.parametrize(
