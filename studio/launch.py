@@ -84,7 +84,9 @@ class Opening:
         """Load the model, make the pool if it is new, and begin the run or go on with it. Raises ModelError, PoolError, UsageError."""
         options = engine_options(self._asked.configuration.options, self._wanted, force=self._asked.force)
         engine = self._engine = self._opener(self.model, options)
-        self.pool = self.pool or Pool.create(self._asked.pool, self._seeds, self._held)
+        if self.pool is None:
+            self._wanted.method.resolved(engine.info, self._wanted.target)  # A model that cannot be asked so leaves no pool behind.
+            self.pool = Pool.create(self._asked.pool, self._seeds, self._held)
         return OpenRun(self.pool, engine, begin(self.pool, self._wanted, engine.info, force=self._asked.force))
 
     def close(self) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from studio.engine.api import Chat, Request
+from studio.engine.scripted import write_in_chat
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class ChatKind:
         """The choices that stand before the answer of a stream."""
         pieces = [self.thoughts[at : at + 7] for at in range(0, len(self.thoughts), 7)]
         deltas = [{"role": "assistant", "content": ""}, *({"content": None} | dict.fromkeys(self.thoughts_in, each) for each in pieces)]
-        return [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+        behind = [{"content": "\n\n"}] if pieces else []
+        return [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas + behind]
 
     def message(self, text: str) -> dict[str, Any]:
         """The message of a document."""
@@ -81,6 +87,18 @@ KINDS: Mapping[str, ChatKind] = {
     "openrouter": ChatKind("", (200, {"error": "Unexpected endpoint or method. (POST /v1/completions)"}), form="parts", thoughts=_THOUGHTS),
 }
 """Those that answer chat; some of them raw text as well."""
+
+
+def instructed(request: Request) -> str:
+    """What an instruct model of the scripted kind writes: lists with their numbers and something before them."""
+    prompt = request.prefix + request.suffix
+    rng = random.Random(f"{request.seed}/{prompt}")
+    numbers = re.findall(r"(?m)^(\d+)\. ", prompt) if "Go on with the list" in prompt else []
+    if not numbers:
+        return write_in_chat(request, Chat(), rng).lstrip()
+    first = f"{int(numbers[-1]) + 1}."
+    return f"Here are more tasks:\n\n{first}{write_in_chat(request, Chat(begins=first), rng)}"
+
 
 BASE_MODEL = ChatKind(
     "vllm",

@@ -42,7 +42,7 @@ class Reading:
         self._matched = ""
         self._refusal = False
         self._end_unsaid = end_unsaid
-        self._answered = self._runaway = self._summed_up = self._thinking = self._thought = False
+        self._answered = self._runaway = self._summed_up = self._thinking = self._thought = self._begins = False
         self._prompt_tokens = self._completion_tokens = self._cached_tokens = self._unseen_tokens = 0
 
     @property
@@ -141,12 +141,17 @@ class Reading:
     def _speak(self, text: str) -> str:
         if not text:
             return ""
-        return self._end_thoughts() + self._watch.feed(self._stream.feed(self._bytes(text)))
+        mark = self._end_thoughts()
+        if self._begins:
+            # Servers take the thoughts out and leave the line ends behind them, where a stop string may be one.
+            text = text.lstrip("\n")
+            self._begins = not text
+        return mark + self._watch.feed(self._stream.feed(self._bytes(text)))
 
     def _end_thoughts(self) -> str:
         if not self._thinking:
             return ""
-        self._thinking = False
+        self._thinking, self._begins = False, True
         rest, self._thoughts = self._thoughts.finish(), TextStream()
         return rest + _THOUGHT
 

@@ -44,6 +44,7 @@ FORMS = {
     "role first": events(
         delta(role="assistant", content=""), delta(reasoning="hm é", content=None), *(delta(**each) for each in TEXT), *ENDS
     ),
+    "line ends left behind": events(delta(reasoning="hm é"), delta(content="\n"), delta(content="\ntw"), delta(content="o 🙂"), *ENDS),
     "thoughts as parts": events(delta(content=[{"type": "thinking", "thinking": [{"text": "hm é"}]}]), delta(content="two 🙂"), *ENDS),
     "comments": b": OPENROUTER PROCESSING\n\n" + events(delta(reasoning="hm é"), delta(content="two 🙂"), *ENDS),
     "the message again": events(
@@ -98,7 +99,13 @@ def test_thoughts_never_get_into_the_answer(thoughts: str, text: str) -> None:
     reading = Reading(replace(request("", max_tokens=999), chat=CHAT))
     pieces = [reading.take(delta(reasoning=each)) for each in plain]
     pieces += [reading.take(delta(content=each)) for each in text] + [reading.take(delta("stop"))]
-    assert "".join(pieces) == reading.completion(0.0).text == (f"<think>\n{plain}\n</think>\n\n" if plain else "") + text
+    whole = f"<think>\n{plain}\n</think>\n\n{text.lstrip(chr(10))}" if plain else text
+    assert "".join(pieces) == reading.completion(0.0).text == whole
+
+
+def test_a_stop_string_is_not_found_between_the_thoughts_and_the_answer() -> None:
+    completion = read(events(delta(reasoning="hm"), delta(content="\n\nYes"), delta(content="\nTask: x"), *ENDS), chat=CHAT, stop=("\n",))
+    assert (completion.text, completion.finish_reason) == ("<think>\nhm\n</think>\n\nYes", FinishReason.STOP)
 
 
 def test_closing_marks_among_the_thoughts_do_not_let_them_out() -> None:

@@ -14,12 +14,14 @@ from rich.console import Console
 
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
+from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError
 from studio.headless import Progress
 from studio.loop.events import RequestRetried, Summary
 from studio.loop.session import Goal
 from studio.pool.pool import Pool
 from studio.records import Stage
+from support.chat_kinds import KINDS, instructed
 from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.completions_server import CompletionsServer, Fault, serving
 from support.pools import ask, assert_sound
@@ -56,6 +58,31 @@ def test_a_run_over_a_faulty_server_gives_the_same_data(tmp_path: Path) -> None:
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert KEY.encode() not in written
     assert KEY not in done.stdout + done.stderr + again.stderr + refused.stderr
+
+
+@pytest.mark.parametrize("name", ["openrouter", "vllm"])
+def test_a_run_over_a_server_that_answers_chat(tmp_path: Path, name: str) -> None:
+    calm, faulty, kind = tmp_path / "calm.db", tmp_path / "faulty.db", KINDS[name]
+    flags = ("--headless", "--rounds", "1", "--seed", "blue")
+    with serving(CompletionsServer(ScriptedEngine(instructed), chat=kind)) as server:
+        assert studio("run", calm, *flags, "--model", server.url).returncode == 0
+        server.faults.extend([Fault("end", after=9), Fault(status=429, headers={"Retry-After": "0"}, body={"message": "slow"})])
+        done = studio("run", faulty, *flags, "--model", server.url)
+        assert done.returncode == 0 and "is sent again" in done.stderr, done.stderr
+    assert exported(faulty) == exported(calm)
+    assert_sound(calm)
+    instances = ask(calm, "SELECT count(*) FROM instances JOIN tasks ON tasks.id = task_id WHERE origin = 'generated'")[0][0]
+    thinking = ask(calm, "SELECT count(*) FROM completions WHERE text LIKE '<think>%</think>%'")[0][0]
+    assert instances > 10 and (thinking > 10) == bool(kind.thoughts)
+    assert "think>" not in export(calm) and "Here are more" not in export(calm)
+
+
+def test_a_profile_that_a_server_cannot_be_asked_with_leaves_no_pool(tmp_path: Path) -> None:
+    pool = tmp_path / "pool.db"
+    with serving(CompletionsServer(chat=KINDS["openai"])) as server:
+        done = studio("run", pool, "--headless", "--profile", "paper", "--model", server.url)
+    assert_fails(done, 3, "speaks chat only", "hint: leave --asking out")
+    assert not pool.exists() and server.bodies == []
 
 
 def test_a_server_that_is_not_there_leaves_no_pool(tmp_path: Path) -> None:
