@@ -28,6 +28,8 @@ class ChatKind:
     thoughts: str = ""
     """What the model thinks before it answers."""
     thoughts_in: tuple[str, ...] = ("reasoning_content",)
+    tells: Mapping[str, Any] = field(default_factory=dict)
+    """What the server tells of its model at paths of its own: `/props` of llama-server, `/api/show` of Ollama."""
     form: str = "stream"
     """`stream`, or one document: `json`, or `parts` with the content as a list of parts."""
 

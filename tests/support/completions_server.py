@@ -83,6 +83,7 @@ class CompletionsServer:
             Route("/v1/models", self._models),
             Route("/v1/completions", self._completions, methods=["POST"]),
             Route("/v1/chat/completions", self._completions, methods=["POST"]),
+            *(Route(path, self._told, methods=["GET", "POST"]) for path in ("/props", "/api/show")),
         ]
         return Starlette(routes=routes)
 
@@ -100,6 +101,12 @@ class CompletionsServer:
             "owned_by": self.chat.owner if self.chat else "studio-tests",
         }
         return JSONResponse({"object": "list", "data": [card] if self.models is None else self.models})
+
+    async def _told(self, http: HttpRequest) -> Response:
+        if refused := self._refused(http):
+            return refused
+        told = self.chat.tells.get(http.url.path) if self.chat else None
+        return JSONResponse({"error": "not found"}, 404) if told is None else JSONResponse(told)
 
     async def _completions(self, http: HttpRequest) -> Response:
         if refused := self._refused(http):

@@ -97,6 +97,12 @@ class Client:
                 raise answered(response.status_code, response.headers, body)
             return body
 
+    async def beside(self, path: str, body: Any, timeout: float) -> Any:
+        """Return what a server has of its own at `path`, beside OpenAI's protocol: a GET, or with a `body` a POST. Raises as `get` does."""
+        root = self.address.url.removesuffix("/v1")
+        async with self._sent("GET" if body is None else "POST", path, body, timeout, root) as response:
+            return await _body(response)
+
     @contextlib.asynccontextmanager
     async def post(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[AsyncGenerator[Any, None]]:
         """Send `body` and give the JSON values of the answer as they come, `DONE` where the server says so: events or whole documents.
@@ -127,9 +133,9 @@ class Client:
         return True
 
     @contextlib.asynccontextmanager
-    async def _sent(self, method: str, path: str, body: Any, timeout: float | None) -> AsyncIterator[httpx2.Response]:
+    async def _sent(self, method: str, path: str, body: Any, timeout: float | None, base: str = "") -> AsyncIterator[httpx2.Response]:
         """Give the response to a request, its body still to be read; redirects are followed within the server. Raises Answered."""
-        url = reached(f"{self.address.url}{path}")
+        url = reached(f"{base or self.address.url}{path}")
         more: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         for _ in range(_REDIRECTS):
             async with self._http.stream(method, url, json=body, follow_redirects=False, **more) as response:

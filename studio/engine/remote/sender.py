@@ -38,7 +38,7 @@ from studio.engine.remote.errors import (
 )
 from studio.engine.remote.reading import PromptWatch, Reading
 from studio.engine.remote.request import fields_refused, request_body, spent_on_thoughts, without
-from studio.engine.remote.server import ServedModel
+from studio.engine.remote.server import ServedModel, lacks_template
 
 PROBES: Mapping[Asking, Request] = {
     "chat": Request("", "Say hello.", SamplingParams(max_tokens=1, stop=("\n\n",)), seed=1, chat=Chat()),
@@ -99,8 +99,8 @@ class Sender:
     async def probe(self) -> None:
         """Ask for one token, in chat and with raw text, to find out how the server is to be asked.
 
-        Chat is taken where it is answered: what has a template was trained for it. A server that is busy may answer later: what it may
-        take then counts among `askings`. Raises ModelError when it will never complete.
+        Chat is taken where it is answered, unless the server says that the model has no template for it. A server that is busy may answer
+        later: what it may take then counts among `askings`. Raises ModelError when it will never complete.
         """
         failures = {asking: await self._first_failure(PROBES[asking]) for asking in PROBES}
         answering = [asking for asking, failure in failures.items() if failure is None]
@@ -111,6 +111,8 @@ class Sender:
             # One that lies in the request itself tells less than a wrong key or name.
             telling.sort(key=lambda failure: failure.own)
             raise given_up(telling[0] if telling else not_asked_at_all(faults), self.client.address)
+        if len(answering) > 1 and await lacks_template(self.client, self.served):
+            answering.remove("chat")
         self.asking = (answering or possible)[0]
         self.askings = (self.asking, *(asking for asking in possible if asking != self.asking))
 

@@ -27,6 +27,13 @@ from studio.text import display_line
 
 _NAMES_SHOWN = 8
 _LIST_S = 30.0
+_MAKESHIFT = {
+    "{%-formessageinmessages-%}{{-'<|im_start|>'+message.role+''+message.content+'<|im_end|>'-}}{%-endfor-%}"
+    "{%-ifadd_generation_prompt-%}{{-'<|im_start|>assistant'-}}{%-endif-%}",
+    "chatml",
+    "{{.Prompt}}",
+}
+"""Templates of servers for models without one, without their white space."""
 
 Card = Mapping[str, Any]
 """One entry of the list."""
@@ -106,6 +113,28 @@ def served_model(address: Address, cards: Sequence[Card] | None) -> ServedModel:
             raise ModelError(f"{address.url} serves no model {display_line(name, 80)!r}", display_line(nearest_name(name, named), 200))
         name = near[0]
     return _described(address, name, named[name])
+
+
+async def lacks_template(client: Client, served: ServedModel) -> bool:
+    """Whether the server says that the model has no chat template, so that it answers chat in a makeshift one, as a base model.
+
+    llama-server then writes ChatML, and Ollama the turn as it is. Others do not say, and count as having one.
+    """
+    asked = {"llamacpp": ("/props", None), "library": ("/api/show", {"model": served.identity.name})}.get(served.owner)
+    if asked is None:
+        return False
+    try:
+        told = await client.beside(*asked, _LIST_S)
+    except Exception as error:
+        client.failure(error)  # Raises what is not the server's.
+        return False
+    if not isinstance(told, Mapping):
+        return False
+    template = told.get("chat_template", told.get("template"))
+    # Newer models of Ollama are rendered by its own code, and have a template that says nothing.
+    able = told.get("capabilities")
+    more = told.get("renderer") or told.get("parser") or (isinstance(able, list) and ("tools" in able or "thinking" in able))
+    return isinstance(template, str) and not more and "".join(template.split()).replace("\\n", "") in _MAKESHIFT
 
 
 def remote_sha256(address: Address, name: str) -> str:

@@ -83,6 +83,39 @@ def test_a_base_model_is_asked_with_raw_text() -> None:
     assert len(server.bodies) == len(QUESTIONS) + 1
 
 
+CHATML = """{%- for message in messages -%}
+  {{- '<|im_start|>' + message.role + '
+' + message.content + '<|im_end|>
+' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+  {{- '<|im_start|>assistant
+' -}}
+{%- endif -%}"""
+
+
+@pytest.mark.parametrize(
+    ("owner", "path", "told", "asking"),
+    [
+        ("llamacpp", "/props", {"chat_template": CHATML}, "completion"),
+        ("llamacpp", "/props", {"chat_template": CHATML.replace("\n'", "\\n'")}, "completion"),
+        ("llamacpp", "/props", {"chat_template": "{{ bos_token }}" + CHATML}, "chat"),
+        ("llamacpp", "/props", {"chat_template": None}, "chat"),
+        ("llamacpp", "/props", "text", "chat"),
+        ("library", "/api/show", {"template": "{{ .Prompt }}", "capabilities": ["completion"]}, "completion"),
+        ("library", "/api/show", {"template": "{{ .Prompt }}", "capabilities": None, "renderer": "qwen3-coder"}, "chat"),
+        ("library", "/api/show", {"template": "{{ .Prompt }}", "capabilities": ["completion", "tools"]}, "chat"),
+        ("library", "/api/show", {"template": 5, "capabilities": 5}, "chat"),
+        ("library", "/api/show", {"template": "{{ .System }} {{ .Prompt }}"}, "chat"),
+        ("vllm", "/props", {"chat_template": CHATML}, "chat"),
+    ],
+)
+def test_a_base_model_behind_a_makeshift_template_is_asked_with_raw_text(owner: str, path: str, told: Any, asking: str) -> None:
+    with opened(ChatKind(owner, None, tells={path: told})) as (engine, server):
+        assert engine.info.asking == asking and sorted(engine.info.askings) == ["chat", "completion"]
+    assert (path in server.paths) == (owner != "vllm")
+
+
 def test_a_chat_server_that_is_asked_with_raw_text_says_so() -> None:
     with opened(KINDS["openai"]) as (engine, _), pytest.raises(ModelError) as caught:
         asked(engine, QUESTIONS)
