@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,8 @@ from studio.pool.studies.judges import JudgeRecord, Opinion, digest_of
 from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan
 from studio.records import ModelIdentity
 from support.bulk_pool import bulk_pool
+from support.chat_kinds import KINDS
+from support.completions_server import CompletionsServer, serving
 from support.pools import ask, assert_sound, make_pool
 
 ITEM = ReviewItem(0, 7, 9, "", "Sort the list:\n now", "b\na", "a\nb")
@@ -88,6 +91,22 @@ def test_opinions_are_stored_with_model_version_and_probability(path: Path) -> N
     }
     assert len({each.instance_id for each in opinions}) == 10
     assert_sound(path)
+
+
+@pytest.mark.parametrize("name", ["openai", "openrouter"])
+def test_a_server_that_takes_no_raw_text_judges_in_chat(path: Path, name: str) -> None:
+    behind, _ = engine_that(lambda request: "\n**Yes**, it does." if len(request.prefix) % 2 else "No.\nIt is cut off.")
+    with (
+        serving(CompletionsServer(behind, chat=KINDS[name])) as server,
+        closing(open_engine(server.url)) as engine,
+        Pool.open(path) as pool,
+    ):
+        judge = pool.judges.enter("judge", MODEL, prompt_version())
+        judge_items(pool, engine, judge, sample(pool, ReviewPlan(6)), CancelToken())
+        opinions = list(pool.judges.opinions(judge.id))
+    turns = [body["messages"][0]["content"] for body in server.bodies if "max_tokens" not in body or name != "openai"]
+    assert len(opinions) == 18 and {each.answer for each in opinions} == {len(turn) % 2 == 1 for turn in turns}
+    assert {each.detail for each in opinions} == {""} and {each.probability for each in opinions} == {None}
 
 
 def test_the_sample_is_that_of_the_review(path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,7 +18,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from studio.engine.api import CancelToken, Completion, Engine, Finished, FinishReason, Request, SamplingParams
+from studio.engine.api import CancelToken, Chat, Completion, Engine, EngineInfo, Finished, FinishReason, Request, SamplingParams
 from studio.errors import Interrupted, ModelError
 from studio.insight.progress import Progress, silent
 from studio.insight.studies.agreement import NAME_WIDTH, Agreement, Share, cohen, share_of
@@ -26,6 +26,7 @@ from studio.insight.studies.review import ROWS, WORDS, counted_answer, draw
 from studio.insight.tables import plain_table
 from studio.loop.parsing import CHOICES
 from studio.loop.prompts import one_line
+from studio.loop.thoughts import without_thoughts
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.judges import JudgeRecord, Opinion, digest_of
 from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan
@@ -35,6 +36,8 @@ MOST = 2_000
 """Characters of a text that the judge reads: a longer one is cut in the middle, and the cut is marked."""
 
 _PARAMS = SamplingParams(temperature=0.0, max_tokens=3, stop=("\n",), choices=CHOICES)
+_CHAT_TOKENS, _THINKING_TOKENS = 32, 4096
+"""For an answer in chat, which may be wordy, and for one with thoughts before it."""
 _SLOTS = ("{instruction}", "{input}", "{output}")
 BATCH = 16
 """Items that go to the model together, three requests each; as many are lost at most when the process is killed."""
@@ -56,8 +59,11 @@ def prompt_version() -> str:
     return hashlib.sha256("\0".join([*map(_text, QUESTIONS), str(MOST)]).encode()).hexdigest()[:12]
 
 
-def request_for(question: Question, item: ReviewItem) -> Request:
-    """Return the request that asks the judge a question about an item; the rubric and examples are its prefix."""
+def request_for(question: Question, item: ReviewItem, engine: EngineInfo | None = None) -> Request:
+    """Return the request that asks the judge a question about an item; the rubric and examples are its prefix.
+
+    An `engine` that takes no raw text is asked in chat.
+    """
     prefix, _, ending = _text(question).partition(_SLOTS[0])
     rest = ending
     suffix = _cut(one_line(item.instruction))
@@ -65,7 +71,10 @@ def request_for(question: Question, item: ReviewItem) -> Request:
         before, found, after = rest.partition(slot)
         suffix += before + (_cut(text.strip()) or "(empty)" if found else "")
         rest = after
-    return Request(prefix, suffix + rest, _PARAMS, 0)
+    if engine is None or "completion" in engine.askings:
+        return Request(prefix, suffix + rest, _PARAMS, 0)
+    params = replace(_PARAMS, max_tokens=_THINKING_TOKENS if engine.thinks else _CHAT_TOKENS, stop=())
+    return Request(prefix, suffix + rest, params, 0, chat=Chat(thinking=False))
 
 
 def _cut(text: str) -> str:
@@ -94,9 +103,10 @@ def judge_items(
         batch = items[start : start + BATCH]
         # Question by question: the requests of one share their prefix.
         asked = [(item, question) for question in QUESTIONS for item in batch if (item.instance_id, question, _seen(item)) not in known]
+        requests = [request_for(question, item, engine.info) for item, question in asked]
         completions: dict[int, Completion] = {}
         try:
-            for event in engine.stream([request_for(question, item) for item, question in asked], cancel) if asked else ():
+            for event in engine.stream(requests, cancel) if asked else ():
                 # After a restart of the engine all of a batch comes again.
                 if isinstance(event, Finished) and event.completion.finish_reason is not FinishReason.CANCELLED:
                     completions[event.index] = event.completion
@@ -113,12 +123,13 @@ def judge_items(
 
 def _opinion(asked: Asked, completion: Completion) -> Opinion:
     item, question = asked
-    said = completion.text.strip().lower()
+    text = without_thoughts(completion.text).text.strip()
+    said = text.lstrip("*_ ").lower()
     answer = True if said.startswith(_YES) else False if said.startswith(_NO) else None
     if completion.finish_reason is FinishReason.REFUSED:
         answer, detail = None, completion.detail or "the prompt does not fit the model's context"
     else:
-        detail = "" if answer is not None else f"neither yes nor no: {completion.text.strip()[:40]}"
+        detail = "" if answer is not None else f"neither yes nor no: {text[:40]}"
     probability = None if answer is None else completion.probability
     return Opinion(item.task_id, item.instance_id, question, _seen(item), answer, probability, detail)
 
