@@ -167,7 +167,7 @@ def decide_instances(
     left = [place for place, reason in enumerate(reasons) if not reason]
     kept = set(left if len(left) <= max_instances else rng.sample(left, max_instances))
     for place in left:
-        reasons[place] = "valid" if place in kept else "over_limit"
+        reasons[place] = VALID if place in kept else "over_limit"
     verdicts = [Verdict.ACCEPTED if place in kept else Verdict.REJECTED for place in range(len(parsed))]
     return list(zip(parsed, verdicts, reasons, strict=True))
 
@@ -195,6 +195,7 @@ def _mark_duplicates(parsed: Sequence[Instance], reasons: list[str]) -> None:
             seen.add(instance)
 
 
+VALID = "valid"
 UNLIKELY = "unlikely"
 UNANSWERED = "unanswered"
 DISAGREEMENT = "disagreement"
@@ -236,13 +237,13 @@ INSTRUCTION_REASONS: dict[str, str] = {
     "starts_with_punctuation": "It starts with a punctuation mark.",
     UNLIKELY: "As a user's turn of its chat template the model itself finds it less likely than most that it writes.",
     "starts_with_non_ascii": "It starts with a character outside ASCII.",
-    OTHER_RULES: "A person had the candidates decided again under other rules, which it passed.",
+    OTHER_RULES: "A person had it decided again under other rules, which it passed.",
     **_BY_HAND,
 }
 """Why a candidate was accepted (`novel`, `edited`, `other_rules`), rejected, or either of them (`by_hand`)."""
 
 INSTANCE_REASONS: dict[str, str] = {
-    "valid": "It passed every rule.",
+    VALID: "It passed every rule.",
     "unparsed": "The completion has none of the expected markers, so no instance was found in it.",
     "truncated": _TRUNCATED,
     "thinking": _THINKING,
@@ -256,10 +257,11 @@ INSTANCE_REASONS: dict[str, str] = {
     INPUT_MISSING: "The instruction points at a text that is not there.",
     DISAGREEMENT: "The answers drawn for it differ too much for any of them to be trusted.",
     **ANSWER_REASONS,
+    OTHER_RULES: "A person had it decided again under other rules, which it passed.",
     "undone": "A person asked for it and then took that back.",
     **_BY_HAND,
 }
-"""Why an instance was accepted (`valid`, `edited`), rejected, or either of them (`by_hand`)."""
+"""Why an instance was accepted (`valid`, `edited`, `other_rules`), rejected, or either of them (`by_hand`)."""
 
 REASONS: dict[str, str] = INSTRUCTION_REASONS | INSTANCE_REASONS
 

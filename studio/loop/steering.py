@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from studio.errors import UsageError
-from studio.loop import asking_anew, whatif
+from studio.loop import asking_anew
 from studio.loop.events import Event
 from studio.loop.filters import BY_HAND, EDITED, rule_reason
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext
+from studio.loop.whatif import Change
+from studio.loop.whatif_applied import Known, apply
 from studio.pool.actions.changes import Effect
 from studio.pool.actions.ledger import HandDecision, Note
 from studio.pool.candidates import DecisionRecord
@@ -156,13 +158,13 @@ class Steering:
         annotation = Annotation(kept, note.strip())
         return self._done(self._pool.ledger.annotate(Note("annotate", f"annotated task {task_id}"), task_id, annotation))
 
-    def apply_what_if(self, change: whatif.Change, expected: Collection[int] | None = None) -> str:
-        """Decide all candidates that flip under `change` (see `whatif`) as it decides them: one action, however many they are.
+    def apply_what_if(self, change: Change, expected: Known | None = None) -> str:
+        """Decide all candidates and instances that flip under `change` (see `whatif`) as it decides them: one action, however many.
 
         Each becomes a person's decision beside the rule's, as `override` makes one; the rules of the rounds to come stay what they are.
-        `expected` are the ids of the candidates that are known to flip: with others nothing is done.
+        `expected` are the ids of the candidates and of the instances that are known to flip: with others nothing is done.
         """
-        return self._done(whatif.apply(self._context, change, expected))
+        return self._done(apply(self._context, change, expected))
 
     @property
     def reviews(self) -> Reviews:

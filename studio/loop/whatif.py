@@ -4,6 +4,9 @@ The result is what deciding every candidate anew against the pool as it would th
 a candidate's stored score is the highest over the tasks there were. It stays so unless the replay has *removed* its nearest task, and only
 what the replay has *added* must be compared on top. So moving the threshold costs about as much as the candidates that flip.
 
+Whatever is unlikely, by its stored nats a token and a limit of them, is rejected after the filters and before novelty is asked for. What
+answers would be rejected for agreeing too little, `whatif_answers` decides.
+
 What a person decided stands: such a candidate keeps its verdict, and from its place on the others are compared with it or no longer. A
 task that a person rejected counts as rejected throughout where a score has to be computed anew. Where nothing is changed a candidate stays
 as it was decided, so without a change there are no flips; nor are there any under the same change once it was applied.
@@ -15,38 +18,45 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
-from studio.errors import UsageError
-from studio.loop.filters import FILTERS, OTHER_RULES, first_failure
+from studio.loop.filters import FILTERS, UNLIKELY, first_failure
 from studio.loop.novelty import NoveltyBatch, NoveltyIndex
 from studio.loop.runs import overridden, stored_method
 from studio.loop.settings import Method
-from studio.loop.stages.asking import StageContext
 from studio.loop.tokens import TOKENIZERS
-from studio.pool.actions.changes import Effect
-from studio.pool.actions.ledger import HandDecision, Note
+from studio.loop.whatif_answers import InstanceFlip, answers_again
 from studio.pool.candidates import RuleDecision
 from studio.pool.pool import Queries
-from studio.records import Novelty, Verdict
+from studio.records import Verdict
 
 PARSER_REASONS = ("truncated", "thinking", "preamble", "unmarked", "malformed_item")
 """Reasons that come before any filter; no other rule could have accepted these candidates."""
 
-_AT_A_TIME = 64
+_PASSED = ("novel", "not_novel", UNLIKELY)
+"""Reasons of candidates that passed every filter."""
+
+AT_A_TIME = 64
+"""Candidates that are compared at once."""
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Another rule. `threshold` None leaves each run its own; `filters` switches filters on and off by name, those not named stay."""
+    """Another rule. `threshold` None leaves each run its own; `filters` switches filters on and off by name, those not named stay.
+
+    `max_nats` None leaves each round the limit that it had; of candidates that nobody measured, which no limit rejects, there may be more
+    under other filters. `min_agreement` None leaves every instance as it was decided.
+    """
 
     threshold: float | None = None
     filters: Mapping[str, bool] = field(default_factory=dict, hash=False)
+    max_nats: float | None = None
+    min_agreement: float | None = None
 
     def apply(self, method: Method) -> Method:
         """The method with this change in it. A filter switched on comes where the registry has it, after the method's own."""
@@ -55,12 +65,18 @@ class Change:
         threshold = method.threshold if self.threshold is None else self.threshold
         return method.model_copy(update={"threshold": threshold, "filters": tuple(names)})
 
+    def unlikely(self, each: RuleDecision) -> bool:
+        """Whether a candidate is less likely than this lets one be, or its own round did."""
+        limit = each.max_nats if self.max_nats is None else self.max_nats
+        return limit is not None and each.nats is not None and each.nats > limit
+
 
 @dataclass(frozen=True, slots=True)
 class Flip:
     """A candidate that would have been decided otherwise: `before` and `after` are reason codes, `novel` the accepting one.
 
-    `score` is the highest ROUGE-L F1 (0 to 1) over the pool as it would have been.
+    `score` is the highest ROUGE-L F1 (0 to 1) over the pool as it would have been; `nats` say how likely it is as a user's turn, None where
+    nobody measured.
     """
 
     candidate_id: int
@@ -69,6 +85,7 @@ class Flip:
     before: str
     after: str
     score: float
+    nats: float | None = None
 
     @property
     def accepted(self) -> bool:
@@ -77,13 +94,17 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All candidates decided again. `before` and `after` count them by reason; those that a person decided are under `human`."""
+    """All candidates decided again. `before` and `after` count them by reason; those that a person decided are under `human`.
+
+    `instances` are those that would have been decided otherwise.
+    """
 
     flips: tuple[Flip, ...]
     before: Mapping[str, int] = field(hash=False)
     after: Mapping[str, int] = field(hash=False)
     pinned_accepted: int
     candidates: int
+    instances: tuple[InstanceFlip, ...] = ()
 
     @property
     def accepted_before(self) -> int:
@@ -145,7 +166,7 @@ class _Replay:
         for place, each in enumerate(piece):
             if each.pinned is not None:
                 self._keep(each, each.pinned)
-            elif changed == method and not self.flips:
+            elif changed == method and self._change.max_nats is None and not self.flips:
                 self._count(each, each.reason, each.score)
             else:
                 after, score = failures[place], each.score
@@ -186,7 +207,7 @@ class _Replay:
         self.after[after] += 1
         if was == now:
             return
-        self.flips.append(Flip(each.candidate_id, each.task_id, each.text, each.reason, after, score))
+        self.flips.append(Flip(each.candidate_id, each.task_id, each.text, each.reason, after, score, each.nats))
         self._turn(each, each.text, accepted=now)
 
     def _turn(self, each: RuleDecision, text: str, *, accepted: bool) -> None:
@@ -211,8 +232,10 @@ class _Replay:
         if each.reason in PARSER_REASONS:
             return each.reason
         if changed.filters == method.filters:
-            return "" if each.reason in ("novel", "not_novel") else each.reason
-        return first_failure(each.text, changed)
+            failure = "" if each.reason in _PASSED else each.reason
+        else:
+            failure = first_failure(each.text, changed)
+        return failure or (UNLIKELY if self._change.unlikely(each) else "")
 
     def _score(self, each: RuleDecision, changed: Method, bound: int) -> float:
         """The highest score over the tasks there were then, without those removed."""
@@ -265,72 +288,13 @@ def what_if(reader: Queries, change: Change, progress: Progress = lambda _: None
             replay.decide(piece)
             done += len(piece)
             progress(done)
-    return Outcome(tuple(replay.flips), replay.before, replay.after, replay.pinned_accepted, done)
+    instances = answers_again(reader, change.min_agreement)
+    return Outcome(tuple(replay.flips), replay.before, replay.after, replay.pinned_accepted, done, instances)
 
 
 def _pieces(decisions: Iterable[RuleDecision]) -> Iterator[list[RuleDecision]]:
-    """Cut the decisions into pieces of one round each, at most `_AT_A_TIME` long."""
+    """Cut the decisions into pieces of one round each, at most `AT_A_TIME` long."""
     for _, group in groupby(decisions, key=lambda each: each.round_id):
         whole = list(group)
-        for start in range(0, len(whole), _AT_A_TIME):
-            yield whole[start : start + _AT_A_TIME]
-
-
-Decisions = list[tuple[int, HandDecision]]
-
-
-def apply(context: StageContext, change: Change, expected: Collection[int] | None) -> Effect:
-    """Decide the candidates that flip under `change` as it decides them; see `Steering.apply_what_if`."""
-    flips = what_if(context.pool, change).flips
-    if not flips:
-        raise UsageError("no candidate would be decided otherwise", "move the threshold or switch a filter first")
-    if expected is not None and set(expected) != {flip.candidate_id for flip in flips}:
-        raise UsageError("the pool has changed since this was worked out", "look at what would flip now, and apply that")
-    joining = sum(flip.accepted for flip in flips)
-    words = f"decided {len(flips):,} candidates again under {in_words(change)}: {joining:,} joined, {len(flips) - joining:,} left"
-    return context.pool.ledger.decide_all(Note("what if", words), _decisions(context, flips))
-
-
-def in_words(change: Change) -> str:
-    """The change for people: `threshold 0.55, length off`."""
-    threshold = [] if change.threshold is None else [f"threshold {change.threshold:.2f}"]
-    return ", ".join(threshold + [f"{name} {'on' if on else 'off'}" for name, on in sorted(change.filters.items())]) or "the run's rules"
-
-
-def _decisions(context: StageContext, flips: Sequence[Flip]) -> Decisions:
-    """A person's decision for each flip, those that join first.
-
-    They are scored against the pool as it stands without those that leave, one after another in their order; those that leave against what
-    there is then. The index is left as it was.
-    """
-    leaving = [flip for flip in flips if not flip.accepted]
-    # Tasks of candidates that a person accepted once and then did not have ids already; the others get the next ones.
-    known = [flip for flip in flips if flip.accepted and flip.task_id is not None]
-    new = [flip for flip in flips if flip.accepted and flip.task_id is None]
-    next_id = context.pool.tasks.next_id()
-    index = context.index
-    with context.index_without([flip.task_id for flip in flips if flip.task_id is not None]) as added:
-        decisions: Decisions = []
-        for flip in known:
-            assert flip.task_id is not None
-            decisions.append(_joining(flip, index.batch([flip.text]).novelty(0)))
-            index.put(flip.task_id, flip.text, is_seed=False)
-            added.append(flip.task_id)
-        for start in range(0, len(new), _AT_A_TIME):
-            piece = new[start : start + _AT_A_TIME]
-            batch = index.batch([flip.text for flip in piece])
-            for place, flip in enumerate(piece):
-                decisions.append(_joining(flip, batch.novelty(place)))
-                batch.accept(place, next_id)
-                added.append(next_id)
-                next_id += 1
-        for start in range(0, len(leaving), _AT_A_TIME):
-            piece = leaving[start : start + _AT_A_TIME]
-            batch = index.batch([flip.text for flip in piece])
-            for place, flip in enumerate(piece):
-                decisions.append((flip.candidate_id, HandDecision(Verdict.REJECTED, flip.after, batch.novelty(place))))
-        return decisions
-
-
-def _joining(flip: Flip, novelty: Novelty) -> tuple[int, HandDecision]:
-    return flip.candidate_id, HandDecision(Verdict.ACCEPTED, OTHER_RULES, novelty)
+        for start in range(0, len(whole), AT_A_TIME):
+            yield whole[start : start + AT_A_TIME]

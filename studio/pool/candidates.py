@@ -33,7 +33,7 @@ FROM requests
 WHERE requests.round_id = ? ORDER BY requests.ordinal, candidates.ordinal, candidates.id"""
 _RULE_DECISIONS = """
 SELECT candidates.id, rounds.id, rounds.run_id, coalesce(rounds.overrides, ''), candidates.text, tasks.id,
-    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id, candidates.nats,
+    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id, candidates.nats, rounds.max_nats,
     CASE newest.decided_by WHEN 'human' THEN newest.verdict END, coalesce(newest.edited, candidates.text)
 FROM decisions
     JOIN verdicts AS newest ON newest.candidate_id = decisions.candidate_id
@@ -141,7 +141,8 @@ class RuleDecision:
     """What the rule decided of a candidate, and what holds now if a person decided it (`pinned`, else None).
 
     `text` is the model's own, `standing` what a person made of it, the same where nobody did. `overrides` are the parameters of its
-    round alone, as JSON, or empty. `task_id` is the task it became.
+    round alone, as JSON, or empty. `task_id` is the task it became. `nats` a token beyond the `max_nats` of its round are unlikely; None
+    where nobody measured, and where likelihood decided nothing.
     """
 
     candidate_id: int
@@ -155,6 +156,7 @@ class RuleDecision:
     score: float
     nearest: int | None
     nats: float | None
+    max_nats: float | None
     pinned: Verdict | None
     standing: str
 
@@ -223,9 +225,14 @@ class Candidates(Entity):
         """
         with self._database.snapshot():
             for row in self._database.stream(_RULE_DECISIONS):
-                candidate, round_id, run_id, overrides, text, task, verdict, reason, score, nearest, nats, pinned, standing = row
-                decided = (Verdict(verdict), reason, score, nearest, nats, None if pinned is None else Verdict(pinned), standing)
+                candidate, round_id, run_id, overrides, text, task, verdict, reason, score, nearest, nats, limit, pinned, standing = row
+                decided = (Verdict(verdict), reason, score, nearest, nats, limit, None if pinned is None else Verdict(pinned), standing)
                 yield RuleDecision(candidate, round_id, run_id, overrides, text, task, *decided)
+
+    def most_nats(self) -> float | None:
+        """Return how many nats a token the least likely candidate has; None where nobody measured any."""
+        highest: float | None = self._database.value("SELECT max(nats) FROM candidates")
+        return highest
 
     def latest_nats(self, run_id: int, limit: int) -> list[float]:
         """Return how likely the newest `limit` requests of a run are that the model wrote in its template, in nats a token."""

@@ -96,6 +96,10 @@ class Figures(Entity):
         active: int = self._database.value(f"SELECT count(*) FROM tasks WHERE state = 'active'{of_origin}", values)
         return active - self.held_out(origin)
 
+    def chats(self) -> bool:
+        """Return whether any model was asked in its own chat template."""
+        return bool(self._database.value("SELECT EXISTS (SELECT 1 FROM chats)"))
+
     def decided_by_hand(self) -> int:
         """Return on how many candidates a person has the last word."""
         return int(self._database.value("SELECT count(*) FROM verdicts WHERE decided_by = 'human'"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,19 @@ class AnsweredInstance:
     verdict: Verdict
     reason: str
     agreement: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgreedInstance:
+    """An instance whose answer was chosen among several, with what holds of it; `agreement` is as in `AnsweredInstance`."""
+
+    id: int
+    task_id: int
+    verdict: Verdict
+    reason: str
+    decided_by: Decider
+    agreement: float
+    output: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +133,20 @@ class Instances(Entity):
             " ORDER BY task_id, position"
         )
         return [self._record(row) for row in self._database.rows(sql, (round_id,))]
+
+    def agreed(self) -> Iterator[AgreedInstance]:
+        """Yield the instances whose answer was chosen among several, by task and position; not those of retired tasks."""
+        sql = (
+            "SELECT instances.id, task_id, verdict, reason, decided_by, agreement, output FROM tasks"
+            " CROSS JOIN instances ON instances.task_id = tasks.id"
+            " WHERE +state <> 'retired' AND agreement IS NOT NULL ORDER BY tasks.id, position"
+        )
+        for found, task_id, verdict, reason, decided_by, agreement, output in self._database.stream(sql):
+            yield AgreedInstance(found, task_id, Verdict(verdict), reason, Decider(decided_by), agreement, output)
+
+    def any_agreed(self) -> bool:
+        """Return whether any answer was chosen among several."""
+        return bool(self._database.value("SELECT EXISTS (SELECT 1 FROM instances WHERE agreement IS NOT NULL)"))
 
     def answer(self, round_id: int, answered: Sequence[AnsweredInstance], next_stage: Stage) -> None:
         """Give instances their outputs with what was decided of them."""

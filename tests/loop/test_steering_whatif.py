@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from studio.engine.scripted import ScriptedEngine
 from studio.errors import PoolError, UsageError
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.runs import stored_method
 from studio.loop.session import Goal, Session
 from studio.loop.tokens import TOKENIZERS
-from studio.loop.whatif import Change, in_words, what_if
+from studio.loop.whatif import Change, what_if
+from studio.loop.whatif_applied import in_words
 from studio.pool.pool import Pool, Queries
 from studio.records import Decider, Stage, TaskState, Verdict
 from support.pools import ask, assert_sound
-from support.sessions import all_seeds, exported, play, session_in
+from support.sessions import CHAT, all_seeds, exported, play, pool_of, session_in
 from support.steering import ASKED, assert_index_follows, newest, play_until, standing
 
 CHANGES = (Change(0.45), Change(0.25), Change(0.4, {"length": False}), Change(filters={"unicode_punctuation": False, "length": False}))
@@ -36,7 +39,7 @@ def played(session: Session) -> Session:
 def test_what_was_previewed_holds_and_is_taken_back_whole(pool: Pool, played: Session, change: Change) -> None:
     before, written, outcome = standing(pool.path), exported(pool.path), what_if(pool, change)
     assert outcome.flips
-    words = played.steering.apply_what_if(change, [flip.candidate_id for flip in outcome.flips])
+    words = played.steering.apply_what_if(change, ([flip.candidate_id for flip in outcome.flips], []))
     assert f"decided {len(outcome.flips)} candidates again under {in_words(change)}" in words
     assert counts(pool)[0] == outcome.accepted_after
     assert_index_follows(played, pool)
@@ -129,6 +132,53 @@ def one_by_one(pool: Queries, change: Change) -> dict[int, str]:
     return flips
 
 
+@pytest.fixture
+def chatting(tmp_path: Path) -> Iterator[Session]:
+    """A session whose model is asked in chat, three rounds old."""
+    with Pool.create(tmp_path / "chat.db", all_seeds()[:60]) as pool:
+        session = session_in(pool, ScriptedEngine(chats=True), CHAT)
+        list(session.run(Goal(rounds=3)))
+        yield session
+
+
+@pytest.mark.parametrize(
+    "change", [Change(max_nats=1.8), Change(max_nats=3.0, min_agreement=0.2), Change(0.5, min_agreement=0.5)], ids=in_words
+)
+def test_another_likelihood_and_agreement_hold_and_are_taken_back_whole(chatting: Session, change: Change) -> None:
+    pool = pool_of(chatting)
+    before, written, outcome = standing(pool.path), exported(pool.path), what_if(pool, change)
+    assert outcome.flips
+    known = [flip.candidate_id for flip in outcome.flips], [flip.instance_id for flip in outcome.instances]
+    if change.min_agreement is not None:
+        with pytest.raises(UsageError, match="has changed"):
+            chatting.steering.apply_what_if(change, (known[0], known[1][1:]))
+    words = chatting.steering.apply_what_if(change, known)
+    assert counts(pool)[0] == outcome.accepted_after
+    for flip in outcome.instances:
+        instance = pool.instances.get(flip.instance_id)
+        assert instance.decided_by is Decider.HUMAN and instance.original is not None and instance.original.reason == flip.before
+        assert (instance.verdict is Verdict.ACCEPTED) is flip.accepted
+        assert instance.reason == ("other_rules" if flip.accepted else "disagreement")
+    again = what_if(pool, change)
+    assert (again.flips, again.instances) == ((), ())
+    assert_index_follows(chatting, pool)
+    assert chatting.steering.undo() == words
+    assert (standing(pool.path), exported(pool.path)) == (before, written)
+    assert_index_follows(chatting, pool)
+
+
+def test_an_answer_that_a_person_decided_stands(chatting: Session) -> None:
+    pool = pool_of(chatting)
+    flips = what_if(pool, Change(min_agreement=0.5)).instances
+    chatting.steering.drop_instance(flips[0].instance_id)
+    chatting.steering.retire(flips[-1].task_id)
+    left = what_if(pool, Change(min_agreement=0.5)).instances
+    assert {flip.instance_id for flip in flips} - {flip.instance_id for flip in left} >= {flips[0].instance_id, flips[-1].instance_id}
+    words = chatting.steering.apply_what_if(Change(min_agreement=0.5))
+    assert f"decided {len(left)} instances again under agreement from 0.50: 0 joined, {len(left)} left" in words
+    assert pool.instances.get(flips[0].instance_id).reason == "by_hand"
+
+
 def test_in_an_open_round_those_that_join_go_the_way_of_the_others(pool: Pool, session: Session) -> None:
     play_until(session, Stage.CLASSIFY)
     outcome = what_if(pool, Change(0.6))
@@ -160,7 +210,7 @@ def test_nothing_happens_when_other_candidates_flip_than_were_seen(pool: Pool, p
     seen = [flip.candidate_id for flip in what_if(pool, Change(0.45)).flips]
     for expected in (seen[1:], [*seen, 10**6], []):
         with pytest.raises(UsageError, match="has changed"):
-            played.steering.apply_what_if(Change(0.45), expected)
+            played.steering.apply_what_if(Change(0.45), (expected, []))
     assert standing(pool.path) == before
     assert_index_follows(played, pool)
     assert played.steering.next_undo is None

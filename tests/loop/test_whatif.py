@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -12,26 +14,45 @@ from studio.loop.filters import FILTERS, rule_reason
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.runs import stored_method
 from studio.loop.session import Goal
+from studio.loop.stages.answer import Drawn, choose, user_text
+from studio.loop.thoughts import answer_of
 from studio.loop.tokens import TOKENIZERS
 from studio.loop.whatif import PARSER_REASONS, Change, what_if
 from studio.pool.pool import Pool, Queries
-from studio.records import Instance, Origin, SeedTask, Verdict
-from support.sessions import all_seeds, configuration, play, session_in
+from studio.records import Instance, Origin, SeedTask, Stage, Verdict
+from support.pools import ask
+from support.sessions import CHAT, all_seeds, configuration, play, session_in
 
 THRESHOLDS = (0.0, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 1.0)
 IMPORTS = [SeedTask("", "", f"Name {count} animals that live in the sea.", (Instance("", "x"),), False) for count in range(3)]
 
 
-@pytest.fixture(scope="module", params=["studio", "code"])
-def path(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+MADE = {
+    "studio": (configuration(threshold=0.4), ScriptedEngine),
+    "code": (configuration("code", threshold=0.4), ScriptedEngine),
+    "chat": (CHAT, partial(ScriptedEngine, chats=True)),
+}
+
+
+def made(place: Path, kind: str) -> Path:
     """A pool of two stretches of rounds with an import between, its threshold low enough to reject much."""
-    place = tmp_path_factory.mktemp("whatif") / "pool.db"
-    asked = configuration(request.param, threshold=0.4)
-    play(place, Goal(rounds=4), asked=asked, seeds=all_seeds()[:60])
+    asked, engine = MADE[kind]
+    play(place, Goal(rounds=4), engine(), asked, seeds=all_seeds()[:60])
     with Pool.open(place) as pool:
         pool.tasks.add(IMPORTS, Origin.IMPORTED)
-    play(place, Goal(rounds=4), asked=asked)
+    play(place, Goal(rounds=4), engine(), asked)
     return place
+
+
+@pytest.fixture(scope="module", params=list(MADE))
+def path(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    return made(tmp_path_factory.mktemp("whatif") / "pool.db", request.param)
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pool whose model was asked in chat: each round has a limit of nats, each instance the agreement of its answer."""
+    return made(tmp_path_factory.mktemp("chat") / "pool.db", "chat")
 
 
 def naive(pool: Queries, change: Change) -> dict[int, tuple[str, float]]:
@@ -48,7 +69,7 @@ def naive(pool: Queries, change: Change) -> dict[int, tuple[str, float]]:
             task_id, text, seed = outside.pop(0)
             index.add(task_id, text, is_seed=seed)
         score = index.batch([each.text]).novelty(0).score
-        reason = each.reason if each.reason in PARSER_REASONS else rule_reason(each.text, score, method)
+        reason = each.reason if each.reason in PARSER_REASONS else rule_reason(each.text, score, method, unlikely=change.unlikely(each))
         if reason == "novel":
             index.add(each.task_id or 10**6 + each.candidate_id, each.text, is_seed=False)
         found[each.candidate_id] = (reason, score)
@@ -102,6 +123,60 @@ def test_a_filter_switched(path: Path, name: str, on: bool) -> None:
         assert_equal(pool, Change(filters={name: on}))
         assert_equal(pool, Change(0.5, {name: on}))
         assert_equal(pool, Change(0.3, {name: on}))
+
+
+@pytest.mark.parametrize("limit", [0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, inf])
+def test_another_likelihood(chat: Path, limit: float) -> None:
+    with Queries.open(chat) as pool:
+        flips = assert_equal(pool, Change(max_nats=limit))
+        assert_equal(pool, Change(0.5, max_nats=limit))
+        assert_equal(pool, Change(0.3, {"length": False, "blocked_words": False}, max_nats=limit))
+        outcome = what_if(pool, Change(max_nats=limit))
+        nats = {each.candidate_id: each.nats for each in pool.candidates.rule_decisions()}
+    assert flips > 0
+    assert (outcome.after.get("unlikely", 0) > 0) is (limit < 4.0)
+    assert all(flip.nats == nats[flip.candidate_id] for flip in outcome.flips)
+
+
+def test_each_round_has_its_own_limit(chat: Path) -> None:
+    """One limit for all is another rule than the limits that the rounds had."""
+    with Queries.open(chat) as pool:
+        limits = {each.max_nats for each in pool.candidates.rule_decisions()}
+        assert len(limits) > 3 and None not in limits
+        assert pool.rounds.newest_limit() in limits
+        assert what_if(pool, Change()).flips == ()
+        assert what_if(pool, Change(max_nats=pool.rounds.newest_limit())).flips
+
+
+def chosen_again(pool: Queries, min_agreement: float) -> dict[int, str]:
+    """The reason of every answered instance, each chosen anew among the answers drawn for it."""
+    (run,) = pool.runs.all()
+    method = stored_method(run).model_copy(update={"min_agreement": min_agreement})
+    found = {}
+    for task_id in pool.tasks.ids(origin=Origin.GENERATED):
+        task, requests = pool.tasks.get(task_id), [each for each in pool.requests.about(task_id) if each.stage is Stage.ANSWER]
+        for each in pool.instances.of_task(task_id):
+            text = user_text(task.instruction, each.input)
+            drawn = [
+                Drawn(one.id, answer_of(one.completion, keep_thoughts=False)) for one in requests if one.suffix == text and one.completion
+            ]
+            if drawn:
+                found[each.id] = choose(method, task.instruction, each.input, drawn).reason
+    return found
+
+
+@pytest.mark.parametrize("least", [0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0])
+def test_answers_that_have_to_agree_more_or_less(chat: Path, least: float) -> None:
+    with Queries.open(chat) as pool:
+        stored: dict[int, str] = dict(ask(chat, "SELECT id, reason FROM instances WHERE answer_id IS NOT NULL"))
+        expected = chosen_again(pool, least)
+        outcome = what_if(pool, Change(min_agreement=least))
+        assert expected.keys() == stored.keys()
+        assert {flip.instance_id: flip.after for flip in outcome.instances} == {
+            found: reason for found, reason in expected.items() if reason != stored[found]
+        }
+        assert outcome.flips == () and (bool(outcome.instances) or least == 0.3)
+        assert what_if(pool, Change(0.5)).instances == ()
 
 
 def test_all_filters_off_and_everything_novel(path: Path) -> None:

@@ -55,6 +55,16 @@ def mixed_pool(path: Path, rounds: int = 1) -> Path:
     return path
 
 
+CHAT = configuration(threshold=0.4, likely_share=0.5, best_of=3, min_agreement=0.3)
+"""The same for a model that is asked in chat: candidates are unlikely and answers disagree as well."""
+
+
+def chat_pool(path: Path, rounds: int = 2) -> Path:
+    """Make a small pool of `rounds` rounds under `CHAT`."""
+    play(path, Goal(rounds=rounds), ScriptedEngine(chats=True), CHAT, all_seeds()[:60])
+    return path
+
+
 @contextmanager
 def mixed_session(path: Path, rounds: int = 1) -> Iterator[Session]:
     """A session in such a pool, newly made."""

@@ -19,7 +19,8 @@ from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.export import ExportDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.dialogs.notes import AnnotationDialog
-from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
+from studio.tui.insight.bars import ThresholdBar
+from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.pool.detail import LineageTree, TaskDetail
 from studio.tui.pool.screen import PoolScreen
 from studio.tui.pool.table import TaskTable

@@ -12,8 +12,9 @@ from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.dialogs.story import StoryDialog
 from studio.tui.help_log import LogScreen
+from studio.tui.insight.bars import ThresholdBar
 from studio.tui.insight.screen import InsightScreen
-from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
+from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.goal import GoalDialog, Progress
 from studio.tui.round.screen import StudioScreen

@@ -8,7 +8,7 @@ import pytest
 from textual.notifications import SeverityLevel
 
 from studio.tui.cells import POINTER
-from studio.tui.insight.what_if import ThresholdBar
+from studio.tui.insight.bars import ThresholdBar
 from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
 from support.studio_app import Driven, screen_text, studio

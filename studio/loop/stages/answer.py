@@ -14,7 +14,7 @@ from itertools import count
 from studio.engine.api import Chat
 from studio.loop.checks import answer_fault
 from studio.loop.events import Event, InstanceDecided
-from studio.loop.filters import EMPTY_OUTPUT, TRUNCATED, agreement_fault
+from studio.loop.filters import EMPTY_OUTPUT, TRUNCATED, VALID, agreement_fault
 from studio.loop.novelty import rouge_l
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
@@ -134,7 +134,7 @@ def choose(method: Method, instruction: str, given: str, drawn: Sequence[Drawn])
     best = max(whole, key=lambda place: (means[place], -place))
     agreement = means[best] if len(drawn) > 1 else None
     reason = faults[best] or agreement_fault(agreement, method)
-    return Chosen(drawn[best], Verdict.REJECTED if reason else Verdict.ACCEPTED, reason or "valid", agreement)
+    return Chosen(drawn[best], Verdict.REJECTED if reason else Verdict.ACCEPTED, reason or VALID, agreement)
 
 
 def _fault(method: Method, instruction: str, instance: Instance, answer: Answer) -> str:

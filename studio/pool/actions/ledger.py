@@ -109,19 +109,24 @@ class Ledger(Entity):
         """Decide a candidate anew. An accepted one has a task from then on, a rejected one's task retires."""
         return self.decide_all(note, [(candidate_id, decision)])
 
-    def decide_all(self, note: Note, decisions: Sequence[tuple[int, HandDecision]]) -> Effect:
-        """Decide several candidates anew, as one action. Tasks that have to be made get ascending ids, in the order of `decisions`."""
+    def decide_all(
+        self, note: Note, decisions: Sequence[tuple[int, HandDecision]], instances: Sequence[tuple[int, dict[str, str]]] = ()
+    ) -> Effect:
+        """Decide several candidates anew, as one action, and change `instances`, by their ids, as `change_instance` does.
+
+        Tasks that have to be made get ascending ids, in the order of `decisions`.
+        """
         with acting(self._database, note) as journal:
             for candidate_id, decision in decisions:
                 self._decide(journal, candidate_id, decision)
+            for instance_id, values in instances:
+                self._change_instance(journal, instance_id, values)
         return journal.effect
 
     def change_instance(self, note: Note, instance_id: int, values: dict[str, str]) -> Effect:
         """Set a person's input, output, verdict or reason of an instance; the action keeps what the model wrote and the rule decided."""
         with acting(self._database, note) as journal:
-            self._require_standing("instances", instance_id)
-            stored = {column: storable(value) for column, value in values.items()}
-            journal.row("instances", instance_id, {**stored, "decided_by": Decider.HUMAN})
+            self._change_instance(journal, instance_id, values)
         return journal.effect
 
     def add_instances(self, note: Note, round_id: int, more: MoreInstances) -> Effect:
@@ -215,6 +220,11 @@ class Ledger(Entity):
     def steps(self, task_id: int | None, candidate_id: int | None) -> list[ActionStep]:
         """Return every step of every action that touched a task, its instances, its candidate, or the prompt or round of that, as done."""
         return self._database.records(ActionStep, _STEPS, {"task": task_id, "candidate": candidate_id})
+
+    def _change_instance(self, journal: Journal, instance_id: int, values: dict[str, str]) -> None:
+        self._require_standing("instances", instance_id)
+        stored = {column: storable(value) for column, value in values.items()}
+        journal.row("instances", instance_id, {**stored, "decided_by": Decider.HUMAN})
 
     def _insert_request(self, round_id: int, request: HandRequest) -> int:
         values = {

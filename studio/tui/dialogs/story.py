@@ -1,4 +1,4 @@
-"""The story of one candidate over the screen on which it was met: where it came from, how it was decided, and what became of it."""
+"""The story of one candidate or task over the screen on which it was met: where it came from, how it was decided, and what became of it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from studio.tui.widgets.key_bar import KeyBar
 
 
 class StoryDialog(Dialog[None]):
-    """Made with a way to read the pool, which stays its owner's, and a candidate's id."""
+    """Made with a way to read the pool, which stays its owner's, and the id of a candidate, or of a task."""
 
     HELP = """
-    The story of a candidate, as the pool screen and `studio show` tell it. `l` turns to its lineage and back, `ctrl+c` sends the story to
-    the clipboard, `escape` closes the window.
+    The story of a candidate or task, as the pool screen and `studio show` tell it. `l` turns to its lineage and back, `ctrl+c` sends the
+    story to the clipboard, `escape` closes the window.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("lineage", "lineage", "Lineage", "Where the task came from, and what came of it."),
@@ -35,22 +35,23 @@ class StoryDialog(Dialog[None]):
     StoryDialog TaskDetail Pane, StoryDialog LineageTree { background: $panel; }
     """
 
-    def __init__(self, access: PoolAccess, candidate_id: int) -> None:
+    def __init__(self, access: PoolAccess, row_id: int, kind: Kind = Kind.REJECTED) -> None:
         super().__init__()
         self._access = access
-        self._candidate = candidate_id
+        self._row = (kind, row_id)
 
     def compose(self) -> ComposeResult:
         """The same detail as beside the list of the pool screen."""
         with Vertical() as window:
-            window.border_title = Content(f"Candidate c{self._candidate}")
+            kind, row_id = self._row
+            window.border_title = Content(f"Task {row_id}" if kind is Kind.TASKS else f"Candidate c{row_id}")
             yield TaskDetail(self._access)
         yield KeyBar()
 
     def on_mount(self) -> None:
         """Read it; arrows scroll at once."""
         detail = self.query_one(TaskDetail)
-        detail.show_row(Kind.REJECTED, self._candidate)
+        detail.show_row(*self._row)
         detail.focus_text()
 
     @on(TaskDetail.Failed)

@@ -47,7 +47,8 @@ How the pool grows: what each round brought, why candidates fell, how far the ta
 them. It follows a running session. A new opening word is a first word that no instruction before had; what more candidates bring is read
 off the acceptance of the latest ones. **]** and **[** turn the pages, as a click on their names does:
 
-- *what if*: another threshold or other filters, and which candidates that would flip; **enter** tells why one was decided as it was
+- *what if*: another threshold, other filters or, where a model was asked in chat, another limit of likelihood or agreement, and which
+  candidates and instances (i7) that would flip; **enter** tells why one was decided as it was
 - *diversity*: root verbs with their objects, new verbs by round, and measures of words
 - *opinions*: what raters said beside the paper's table 2, and how far a judge agrees with them
 - *evaluation*: base and tuned model on the tasks held out, and the grades people gave their answers blind
@@ -143,13 +144,13 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
         if self.steerer is None or not self.is_mounted or self.query_one(TabbedContent).active != "what-if":
             return False
         preview = self.query_one(WhatIfPane).preview
-        return action != "apply" or (preview is not None and bool(preview.flips))
+        return action != "apply" or (preview is not None and any(preview.known))
 
     def action_apply(self) -> None:
         """Let hold what is previewed."""
         preview = self.query_one(WhatIfPane).preview
         if preview is not None:
-            self._steer(lambda steering: f"{steering.apply_what_if(preview.change, preview.flips)} · u takes it back")
+            self._steer(lambda steering: f"{steering.apply_what_if(preview.change, preview.known)} · u takes it back")
 
     def steering_commands(self) -> Iterator[SystemCommand]:
         """The palette's entries for what applies now."""

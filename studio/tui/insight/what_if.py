@@ -1,4 +1,4 @@
-"""What if the rule had been another one: move the threshold, switch filters, and see which candidates would flip."""
+"""What if the rule had been another one: move its limits, switch filters, and see which candidates and instances would flip."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,10 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import ItemGrid, Vertical
 from textual.content import Content
-from textual.events import Click
 from textual.message import Message
-from textual.reactive import reactive
-from textual.widget import Widget
 from textual.widgets import Checkbox, Static
 
 from studio.errors import StudioError
@@ -25,87 +23,19 @@ from studio.loop.filters import FILTERS
 from studio.loop.runs import stored_method
 from studio.loop.settings import Method
 from studio.loop.whatif import Change, Flip, Outcome, what_if
+from studio.loop.whatif_answers import InstanceFlip
+from studio.loop.whatif_applied import Known
+from studio.pool.browse import Kind
 from studio.pool.pool import Queries
 from studio.text import display_line, spoken
 from studio.tui.base import lay_over, leaving, start_latest
-from studio.tui.cells import POINTER
 from studio.tui.dialogs.story import StoryDialog
+from studio.tui.insight.bars import AgreementBar, LimitBar, NatsBar, ThresholdBar
 from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
 from studio.tui.widgets.fields import MarkedBox
 from studio.tui.widgets.pane import FindLine
 from studio.tui.widgets.table import Cell, Column, IdTable
-
-_LEFT = len(" threshold  0.70  ")
-_RIGHT = len("  the run's 0.70 ")
-
-
-class ThresholdBar(Widget, can_focus=True):
-    """A track from 0 to 1; `own` is where the run has it."""
-
-    DEFAULT_CSS = """
-    ThresholdBar { height: 1; padding: 0 1 0 0; }
-    ThresholdBar:focus { background: $block-cursor-background; color: $block-cursor-foreground; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("left", "move(-0.01)", "-0.01", "A little lower: fewer candidates are novel", show=False),
-        bind("right", "move(0.01)", "Move", "A little higher: more candidates are novel"),
-        bind("far-left", "move(-0.05)", "-0.05", "Lower by 0.05", show=False),
-        bind("far-right", "move(0.05)", "+0.05", "Higher by 0.05", show=False),
-        bind("drop", "reset", "Run's own", "Back to where the run has it"),
-    ]
-    value: reactive[float] = reactive(0.7)
-    own: reactive[float] = reactive(0.7)
-
-    class Changed(Message):
-        """The threshold was moved."""
-
-        def __init__(self, value: float) -> None:
-            super().__init__()
-            self.value = value
-
-    def on_focus(self) -> None:
-        self.refresh()
-
-    def on_blur(self) -> None:
-        self.refresh()
-
-    def validate_value(self, value: float) -> float:
-        return round(min(max(value, 0.0), 1.0), 2)
-
-    def watch_value(self, before: float, after: float) -> None:
-        if before != after:
-            self.post_message(self.Changed(after))
-
-    def action_move(self, by: float) -> None:
-        self.value += by
-
-    def action_reset(self) -> None:
-        self.value = self.own
-
-    def on_click(self, event: Click) -> None:
-        offset = event.get_content_offset(self)
-        if offset is not None and 0 <= (at := offset.x - _LEFT) < self._track:
-            self.value = at / max(self._track - 1, 1)
-
-    @property
-    def _track(self) -> int:
-        return max(self.content_size.width - _LEFT - _RIGHT, 10)
-
-    def render(self) -> Content:
-        track = self._track
-        at, own = (round(where * (track - 1)) for where in (self.value, self.own))
-        cells = ["━" if place < at else "─" for place in range(track)]
-        cells[own] = "┼"
-        cells[at] = "●"
-        return Content.assemble(
-            POINTER if self.has_focus else " ",
-            ("threshold  ", "$text-muted"),
-            (f"{self.value:.2f}  ", "bold"),
-            "".join(cells),
-            (f"  the run's {self.own:.2f}", "$text-muted"),
-        )
-
 
 SETTLE_S = 0.08
 """How long a change waits for the next one."""
@@ -115,14 +45,40 @@ _COLUMNS = (
     Column("score", 5, right=True),
     Column("text", 0),
 )
+_WITH_NATS = (*_COLUMNS[:-1], Column("nats", 5, right=True), _COLUMNS[-1])
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A change and the candidates that flip under it."""
+    """A change, and the candidates and instances that flip under it."""
 
     change: Change
     flips: tuple[int, ...]
+    instances: tuple[int, ...] = ()
+
+    @property
+    def known(self) -> Known:
+        """What is known to flip."""
+        return self.flips, self.instances
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules of the run, and what can be moved of them beside: the newest limit of nats and the most there are, answers' agreement."""
+
+    method: Method
+    limit: float | None
+    most_nats: float | None
+    agreed: bool
+
+
+def _rules(pool: Queries) -> _Rules | None:
+    run = pool.runs.latest()
+    if run is None:
+        return None
+    chats = pool.figures.chats()
+    limit, most = (pool.rounds.newest_limit(), pool.candidates.most_nats()) if chats else (None, None)
+    return _Rules(stored_method(run), limit, most, chats and pool.instances.any_agreed())
 
 
 class _Superseded(Exception):
@@ -134,6 +90,7 @@ class WhatIfPane(Vertical):
 
     DEFAULT_CSS = """
     WhatIfPane { height: 1fr; }
+    WhatIfPane LimitBar.-off { display: none; }
     WhatIfPane ItemGrid { height: auto; padding: 0 1; grid-gutter: 0 1; }
     WhatIfPane Checkbox { border: none; padding: 0; background: transparent; width: 1fr; }
     WhatIfPane #outcome { height: auto; padding: 0 1; margin-top: 1; }
@@ -151,7 +108,7 @@ class WhatIfPane(Vertical):
         self._method: Method | None = None
         self._wanted: object = None
         self._done = 0
-        self._flips: dict[int, Flip] = {}
+        self._flips: dict[int, Flip | InstanceFlip] = {}
         self.outcome: Outcome | None = None
         self._decided: Preview | None = None
 
@@ -163,6 +120,8 @@ class WhatIfPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield ThresholdBar()
+        yield NatsBar(classes="-off")
+        yield AgreementBar(classes="-off")
         with ItemGrid(min_column_width=28):
             for name in FILTERS:
                 yield MarkedBox(Content(name), id=f"filter-{name}", compact=True, disabled=True)
@@ -192,12 +151,11 @@ class WhatIfPane(Vertical):
 
     def change(self, method: Method) -> Change:
         """What is set, as a change of the run's rules."""
-        threshold = self.query_one(ThresholdBar).value
+        bars: list[LimitBar] = [self.query_one(each) for each in (ThresholdBar, NatsBar, AgreementBar)]
+        threshold, nats, agreement = (None if each.has_class("-off") else each.changed for each in bars)
         switched = {name: self.query_one(f"#filter-{name}", Checkbox).value for name in FILTERS}
-        return Change(
-            None if threshold == round(method.threshold, 2) else threshold,
-            {name: on for name, on in switched.items() if on is not (name in method.filters)},
-        )
+        switched = {name: on for name, on in switched.items() if on is not (name in method.filters)}
+        return Change(threshold, switched, nats, agreement)
 
     def action_find(self) -> None:
         self.query_one(FindLine).open()
@@ -215,32 +173,49 @@ class WhatIfPane(Vertical):
     @on(IdTable.Selected, "#flips")
     def _tell_why(self, event: IdTable.Selected) -> None:
         event.stop()
-        lay_over(self.screen, StoryDialog(self._access, event.row_id))
+        match self._flips.get(event.row_id):
+            case InstanceFlip(task_id=task_id):
+                lay_over(self.screen, StoryDialog(self._access, task_id, Kind.TASKS))
+            case Flip(candidate_id=candidate_id):
+                lay_over(self.screen, StoryDialog(self._access, candidate_id))
 
-    @on(ThresholdBar.Changed)
+    @on(LimitBar.Changed)
     @on(Checkbox.Changed)
-    def _changed(self, event: ThresholdBar.Changed | Checkbox.Changed) -> None:
+    def _changed(self, event: LimitBar.Changed | Checkbox.Changed) -> None:
         event.stop()
         self.decide()
 
     async def _begin(self) -> None:
         try:
-            run = await self._access.ask(lambda pool: pool.runs.latest())
-            method = None if run is None else stored_method(run)
+            rules = await self._access.ask(_rules)
         except StudioError as error:
             self._fail(error)
             return
-        if method is None:
+        if rules is None:
             self._say(Content("The pool has no candidates yet: there is nothing to decide again. Press 1 and play a round first."))
             return
-        bar = self.query_one(ThresholdBar)
-        with self.prevent(ThresholdBar.Changed, Checkbox.Changed):
-            bar.own = bar.value = method.threshold
+        method = rules.method
+        with self.prevent(LimitBar.Changed, Checkbox.Changed):
+            self._show_bars(rules)
             for name in FILTERS:
                 box = self.query_one(f"#filter-{name}", Checkbox)
                 box.value, box.disabled = name in method.filters, False
         self._method = method
         await self._decide(Change())
+
+    def _show_bars(self, rules: _Rules) -> None:
+        """Put each limit where the run has it; where the pool has none, there is nothing to move."""
+        threshold, nats, agreement = self.query_one(ThresholdBar), self.query_one(NatsBar), self.query_one(AgreementBar)
+        threshold.own = threshold.value = rules.method.threshold
+        if rules.most_nats is not None:
+            # Up to where nobody is unlikely.
+            nats.top = ceil(rules.most_nats * 100) / 100
+            nats.own = nats.value = nats.top if rules.limit is None else rules.limit
+            nats.remove_class("-off")
+            self.query_one("#flips", IdTable).show_columns(_WITH_NATS)
+        if rules.agreed:
+            agreement.own = agreement.value = rules.method.min_agreement
+            agreement.remove_class("-off")
 
     async def _decide(self, change: Change) -> None:
         token = object()
@@ -263,16 +238,19 @@ class WhatIfPane(Vertical):
             if self._wanted is token:
                 self._wanted = None
         self.outcome = outcome
-        self._flips = {flip.candidate_id: flip for flip in outcome.flips}
+        # Instances below 0: their ids are others.
+        self._flips = {flip.candidate_id: flip for flip in outcome.flips} | {-flip.instance_id: flip for flip in outcome.instances}
         table = self.query_one("#flips", IdTable)
         table.forget()
         table.show(array("q", self._flips))
         self._say(_words(outcome))
-        self._decided = Preview(change, tuple(self._flips))
+        instances = tuple(flip.instance_id for flip in outcome.instances)
+        self._decided = Preview(change, tuple(flip.candidate_id for flip in outcome.flips), instances)
         self.post_message(self.Decided())
 
     async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
-        return {each: _cells(self._flips[each]) for each in ids if each in self._flips}
+        titles = [column.title for column in self.query_one("#flips", IdTable).columns]
+        return {each: [_cell(self._flips[each], title) for title in titles] for each in ids if each in self._flips}
 
     def _tell_progress(self) -> None:
         if self._wanted is not None and self._done and not leaving(self):
@@ -295,11 +273,29 @@ def _words(outcome: Outcome) -> Content:
     ]
     if outcome.flips:
         parts += [": ", (f"+{joining:,} join", "$text-success"), ", ", (f"-{leaving:,} leave", "$text-error")]
+    if outcome.instances:
+        kept = sum(flip.accepted for flip in outcome.instances)
+        parts += [
+            " · instances: ",
+            (f"+{kept:,} kept", "$text-success"),
+            ", ",
+            (f"-{len(outcome.instances) - kept:,} dropped", "$text-error"),
+        ]
     if outcome.after.get("human"):
         parts.append((f" · {outcome.after['human']:,} decided by a person stand", "$text-muted"))
     return Content.assemble(*parts)
 
 
-def _cells(flip: Flip) -> Sequence[Cell]:
-    word = (f"+ was {spoken(flip.before)}", "good") if flip.accepted else (f"- now {spoken(flip.after)}", "bad")
-    return (str(flip.candidate_id), "muted"), word, (f"{flip.score:.2f}", ""), (flip.text, "")
+def _cell(flip: Flip | InstanceFlip, title: str) -> Cell:
+    """What a column says of a flip: of an instance its answer, and how far that agrees with the others drawn in place of a score."""
+    match title:
+        case "candidate":
+            return str(flip.candidate_id) if isinstance(flip, Flip) else f"i{flip.instance_id}", "muted"
+        case "score":
+            return f"{flip.score if isinstance(flip, Flip) else flip.agreement:.2f}", ""
+        case "nats":
+            return "" if isinstance(flip, InstanceFlip) or flip.nats is None else f"{flip.nats:.2f}", ""
+        case "text":
+            return flip.text, ""
+        case _:
+            return (f"+ was {spoken(flip.before)}", "good") if flip.accepted else (f"- now {spoken(flip.after)}", "bad")

@@ -14,9 +14,10 @@ from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.rounds import RoundYield
 from studio.records import Instance, SeedTask
+from studio.tui.insight.bars import ThresholdBar
 from studio.tui.insight.figures import Scorecard
 from studio.tui.insight.screen import InsightScreen
-from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
+from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.widgets.table import IdTable
 from support.pools import make_pool, walk_round
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until

@@ -9,15 +9,20 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Session
+from studio.pool.pool import Pool
 from studio.records import Verdict
+from studio.tui.dialogs.story import StoryDialog
+from studio.tui.insight.bars import AgreementBar, NatsBar, ThresholdBar
 from studio.tui.insight.screen import InsightScreen
-from studio.tui.insight.what_if import ThresholdBar, WhatIfPane
+from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.runner import RunnerState
 from studio.tui.steering import Steerer
+from studio.tui.widgets.table import IdTable
 from support.pools import actions, ask
 from support.screens import AtOnce, Host, seen, until
-from support.sessions import MIXED, exported, mixed_pool, mixed_session, pool_of
+from support.sessions import CHAT, MIXED, chat_pool, exported, mixed_pool, mixed_session, pool_of, session_in
 from support.studio_app import Driven, footer_keys, studio
 
 SIZE = (120, 40)
@@ -100,6 +105,43 @@ async def test_its_keys_are_there_only_where_they_do_something(session: Session)
         screen.query_one(ThresholdBar).value = 0.2
         await until(pilot, lambda: pane.preview is not None and bool(pane.preview.flips))
         assert [each.title for each in screen.steering_commands()] == ["What if: apply", "Pool: undo", "Pool: redo"]
+
+
+async def test_another_likelihood_and_agreement_are_applied_and_taken_back(tmp_path: Path) -> None:
+    path = chat_pool(tmp_path / "chat.db")
+    before = exported(path)
+    with Pool.open(path) as pool:
+        screen = screen_of(session_in(pool, ScriptedEngine(chats=True), CHAT))
+        async with Host(screen).run_test(size=SIZE) as pilot:
+            pane = await previewed(pilot, screen, 0.4)
+            assert pane.preview is not None and not any(pane.preview.known)
+            nats, agreement = screen.query_one(NatsBar), screen.query_one(AgreementBar)
+            assert (nats.own, agreement.own) == (pool.rounds.newest_limit(), 0.3)
+            nats.value, agreement.value = 1.5, 0.35
+            await until(pilot, lambda: pane.preview is not None and all(pane.preview.known))
+            shown = seen(pilot.app)
+            assert "- now unlikely" in shown and "- now disagreement" in shown and "instances: +0 kept" in shown
+            table = screen.query_one("#flips", IdTable)
+            table.focus()
+            table.cursor = len(table.ids) - 1
+            await pilot.press("enter")
+            assert pane.outcome is not None
+            last = pane.outcome.instances[-1].task_id
+            await until(pilot, lambda: isinstance(pilot.app.screen, StoryDialog) and f"Task {last}" in seen(pilot.app))
+            await pilot.press("escape", "ctrl+s")
+            assert "under at most 1.50 nats a token, agreement from 0.35" in told(pilot)
+            assert pane.outcome is not None and pool.figures.counts().accepted == pane.outcome.accepted_after
+            await until(pilot, lambda: pane.preview is not None and not any(pane.preview.known))
+            await pilot.press("u")
+            assert exported(path) == before
+
+
+async def test_what_a_pool_never_measured_cannot_be_moved(session: Session) -> None:
+    screen = screen_of(session)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await previewed(pilot, screen, 0.2)
+        assert not screen.query_one(NatsBar).display and not screen.query_one(AgreementBar).display
+        assert "nats" not in seen(pilot.app)
 
 
 async def test_without_a_session_nothing_can_be_applied(session: Session) -> None:
