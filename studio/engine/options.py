@@ -67,6 +67,10 @@ MAX_PARALLEL_SERVER = 512
 """Requests under way at a server: each has a connection."""
 PARALLEL_HELP = f"sequences decoded at once, at most {MAX_PARALLEL}, at a server {MAX_PARALLEL_SERVER}; 0 chooses"
 MAX_CONTEXT = (1 << 31) - 1
+_LEAST_MEASURED_ROWS = 16
+_MEASURED_BYTES = 16 << 20
+"""For the logits of a batch: 85 rows of a vocabulary of 49,152."""
+_BYTES_OF_A_LOGIT = 4
 BATCH_TOKENS_CPU = 512
 BATCH_TOKENS_GPU = 2048
 TOKENS_PER_SEQUENCE = 600
@@ -78,6 +82,16 @@ def default_context(parallel: int, each: int = TOKENS_PER_SEQUENCE) -> int:
     """Return the tokens to hold for all sequences together: a request of `each` tokens for every one, and four few-shot templates."""
     tokens = parallel * each + _TOKENS_FOR_PREFIXES
     return (tokens + 255) // 256 * 256
+
+
+def rows_with_logits(parallel: int, vocabulary: int, batch: int) -> int:
+    """Return how many rows of a batch of `batch` may want logits: one for each sequence, and more to measure prompts by.
+
+    How many more is a matter of memory: a row has `vocabulary` numbers.
+    """
+    sequences = parallel + PREFIX_SEQUENCES
+    measured = max(_LEAST_MEASURED_ROWS, _MEASURED_BYTES // (_BYTES_OF_A_LOGIT * max(1, vocabulary)) - sequences)
+    return min(sequences + measured, max(sequences, batch))
 
 
 def usable_cores() -> int:

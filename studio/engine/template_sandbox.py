@@ -19,7 +19,9 @@ from studio.errors import ModelError
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from jinja2.ext import Extension
     from jinja2.nodes import Node
+    from jinja2.nodes import Template as ParsedTemplate
     from jinja2.parser import Parser
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -155,36 +157,44 @@ def _check_sum(operator: str, left: Any, right: Any) -> None:
         raise SecurityError("it counts too far")
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
-    from jinja2 import nodes
-    from jinja2.exceptions import SecurityError
+def _generation_tag() -> type[Extension]:
+    """Return the tag `{% generation %}`: it marks, for training, what a model writes; here it is its contents alone."""
     from jinja2.ext import Extension
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-    from jinja2.visitor import NodeTransformer
 
     class Generation(Extension):
-        """`{% generation %}` marks, for training, what a model writes; here it is its contents alone."""
-
         tags = {"generation"}  # noqa: RUF012
 
         def parse(self, parser: Parser) -> list[Node]:
             next(parser.stream)
             return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
-    class BoundedConcat(NodeTransformer):
-        """Has `a ~ b` go through the filter `join`, which looks at the length; the compiler would write it as a call of its own."""
+    return Generation
 
+
+def _bounded_concat(parsed: ParsedTemplate) -> ParsedTemplate:
+    """Have `a ~ b` go through the filter `join`, which looks at the length; the compiler would write it as a call of its own."""
+    from jinja2 import nodes
+    from jinja2.visitor import NodeTransformer
+
+    class Bounded(NodeTransformer):
         def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:
             self.generic_visit(node)
             return nodes.Filter(nodes.List(node.nodes), "join", [], [], None, None, lineno=node.lineno)
+
+    Bounded().visit(parsed)
+    return parsed
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    from jinja2.exceptions import SecurityError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Environment(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(("*", "**", "+", "%"))
         concat = staticmethod(_joined)
 
-        def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-            parsed: nodes.Template = BoundedConcat().visit(super()._parse(source, name, filename))
-            return parsed
+        def _parse(self, source: str, name: str | None, filename: str | None) -> ParsedTemplate:
+            return _bounded_concat(super()._parse(source, name, filename))
 
         def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
             _check_sum(operator, left, right)
@@ -205,7 +215,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
                 return _join(args[0], owner)
             return super().call(__context, __obj, *args, **kwargs)
 
-    made = Environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation])
+    made = Environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _generation_tag()])
     for name in _NO_FILTERS:
         del made.filters[name]
     made.filters |= {"tojson": _as_json, "join": _join, "replace": _replace, "indent": _indent}

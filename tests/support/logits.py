@@ -18,7 +18,7 @@ def llama_logits(path: str, tokens: Sequence[int], adapter: str = "") -> Any:
     found = []
     try:
         for position, token in enumerate(tokens):
-            context.add([token], position, 0, wants_logits=True)
+            context.add([token], position, 0, logits=1)
             assert context.evaluate()
             found.append(context.logits(0).copy())
     finally:

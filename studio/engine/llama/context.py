@@ -77,7 +77,7 @@ class LlamaContext:
     contexts of one model may compute at the same time.
     """
 
-    def __init__(self, handle: Any, vocabulary: Vocabulary, *, parallel: int, rows: int, cores: Cores) -> None:
+    def __init__(self, handle: Any, vocabulary: Vocabulary, *, parallel: int, rows: int, outputs: int, cores: Cores) -> None:
         import llama_cpp
 
         self._lib: Any = llama_cpp
@@ -85,25 +85,30 @@ class LlamaContext:
         self.vocabulary = vocabulary
         self.parallel = parallel
         self.rows = rows
+        self.outputs = outputs
+        """Rows of a batch that may want logits, more than there are sequences."""
         self.cores = cores
         self.cells = int(llama_cpp.llama_n_ctx(handle))
         self._memory: Any = llama_cpp.llama_get_memory(handle)
         self._batch: Any = llama_cpp.llama_batch_init(rows, 0, 1)
         self._threads = 0
 
-    def add(self, tokens: Sequence[int], position: int, sequence: int, *, wants_logits: bool) -> int:
-        """Append `tokens` of `sequence` from `position` on to the batch; logits, if wanted, of the last one. Returns that one's row."""
+    def add(self, tokens: Sequence[int], position: int, sequence: int, *, logits: int) -> int:
+        """Append `tokens` of `sequence` from `position` on to the batch, the last `logits` of them with logits.
+
+        Returns the last one's row.
+        """
         batch = self._batch
         row = batch.n_tokens
-        token, pos, n_seq_id, seq_id, logits = batch.token, batch.pos, batch.n_seq_id, batch.seq_id, batch.logits
+        token, pos, n_seq_id, seq_id, wants_logits = batch.token, batch.pos, batch.n_seq_id, batch.seq_id, batch.logits
+        silent = len(tokens) - logits
         for offset, value in enumerate(tokens):
             token[row] = value
             pos[row] = position + offset
             n_seq_id[row] = 1
             seq_id[row][0] = sequence
-            logits[row] = 0
+            wants_logits[row] = offset >= silent
             row += 1
-        logits[row - 1] = wants_logits
         batch.n_tokens = row
         return int(row - 1)
 
@@ -173,7 +178,7 @@ def try_tiles(context: LlamaContext) -> None:
     import llama_cpp
 
     if _TILES in features(llama_cpp.llama_print_system_info().decode("utf-8", "replace")):
-        context.add([0] * _TILE_ROWS, 0, 0, wants_logits=True)
+        context.add([0] * _TILE_ROWS, 0, 0, logits=1)
         context.evaluate()
         context.clear(data=True)
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, FinishReason, Request, SamplingParams, TextPiece
 from studio.engine.llama.context import LlamaContext, State
 from studio.engine.llama.prefixes import Tokens, place_prefixes
-from studio.engine.llama.scheduler import Job, Slots, Wave, share_rows
+from studio.engine.llama.scheduler import Job, Slots, Wave, measured_rows, share_rows
+from studio.engine.llama.surprisal import Surprisals, surprisal
 from studio.engine.llama.vocab import Vocabulary
 from studio.engine.text_stream import RepeatWatch, TextStream
 from studio.errors import ModelError
@@ -143,15 +144,18 @@ class RunningSequence:
         self.position = len(job.prefix)
         """Tokens of this sequence that are in the context."""
         self.row = -1
-        """The row of the current batch that holds its logits, -1 for none."""
+        """The row of the current batch that holds its logits, the last of them, -1 for none."""
+        self.rows = 0
+        """How many rows of the current batch, `row` the last of them, hold its logits."""
         self._context = context
         self._cached_tokens = cached_tokens
         self._params = request.params
-        self._sampler = None if job.choices else Sampler(context, request.params, request.seed, job.end.token)
+        self._sampler = None if job.choices or job.measured else Sampler(context, request.params, request.seed, job.end.token)
         self._stream = TextStream((*request.params.stop, *filter(None, [job.end.string])))
         self._watch = RepeatWatch(request.params.stop_on_repeat, request.suffix)
         self._tokens: list[int] = []
         self._text: list[str] = []
+        self._surprisals = Surprisals()
         self._began = time.perf_counter()
         self.finished = False
 
@@ -162,8 +166,13 @@ class RunningSequence:
 
     @property
     def prompt_left(self) -> int:
-        """Tokens of the prompt still to be evaluated."""
-        return 0 if self.decodes else len(self.job.tokens) - self.position
+        """Tokens of the prompt still to be evaluated; the last one that is measured need not be."""
+        return 0 if self.decodes else len(self.job.tokens) - (self.job.measured > 0) - self.position
+
+    @property
+    def logits_left(self) -> int:
+        """How many of the rows still to be evaluated for the prompt want logits, the last ones."""
+        return min(self.job.measured or 1, self.prompt_left)
 
     def next_rows(self, share: int) -> tuple[int, ...]:
         """Return the tokens it puts into the next batch: its last drawn one, or at most `share` of its prompt."""
@@ -172,17 +181,22 @@ class RunningSequence:
         return self.job.tokens[self.position : self.position + share]
 
     def draw(self) -> Iterator[EngineEvent]:
-        """Draw a token from the logits of `row`, or choose by them; yield the text it makes certain, and the end when it comes."""
+        """Draw a token from the logits of `row`, or choose or measure by them; yield what text is certain, and the end when it comes."""
         if self._sampler is None:
-            yield from self._choose()
+            yield from self._measure() if self.job.measured else self._choose()
             return
+        # Drawing overwrites the logits.
+        logits = self._context.logits(self.row).copy() if self._params.measure else None
         token = self._sampler.sample(self.row)
         self.row = -1
         ends = token == self.job.end.token or self._context.vocabulary.ends(token)
         piece = ""
         if not ends:
             self._tokens.append(token)
-            piece = self._stream.feed(self._context.vocabulary.piece(token))
+            letters = self._context.vocabulary.piece(token)
+            piece = self._stream.feed(letters)
+            if logits is not None:
+                self._surprisals.add(surprisal(logits, token), len(letters))
         full = len(self._tokens) >= self.job.room
         if ends or full:
             piece += self._stream.finish()
@@ -216,13 +230,25 @@ class RunningSequence:
             yield TextPiece(self.job.index, self._text[0])
         yield self._end(FinishReason.STOP, probability=probability)
 
+    def _measure(self) -> Iterator[EngineEvent]:
+        rows, self.rows = self.rows, 0
+        first = self.row - rows + 1
+        token = self.position - rows + 1
+        for offset in range(rows):
+            self._surprisals.add(surprisal(self._context.logits(first + offset), self.job.tokens[token + offset]))
+        self.row = -1
+        if not self.prompt_left:
+            yield self._end(FinishReason.LENGTH)
+
     def _end(self, reason: FinishReason, detail: str = "", probability: float | None = None) -> Finished:
         self.finished = True
         return Finished(self.job.index, self._completion(reason, detail, probability))
 
     def _completion(self, reason: FinishReason, detail: str = "", probability: float | None = None) -> Completion:
+        text = "".join(self._text)
+        cut = self._stream.stopped is not None or self._watch.fired
         return Completion(
-            text="".join(self._text),
+            text=text,
             finish_reason=reason,
             prompt_tokens=len(self.job.tokens),
             completion_tokens=len(self._tokens),
@@ -230,6 +256,7 @@ class RunningSequence:
             seconds=time.perf_counter() - self._began,
             detail=detail,
             probability=probability,
+            nats=self._surprisals.mean(len(text.encode("utf-8", "surrogatepass")) if cut else None),
         )
 
 
@@ -284,15 +311,16 @@ class WaveRun:
         """Evaluate the next batch; False when that was aborted."""
         decoding = [sequence for sequence in self._running if sequence.decodes]
         prompts = [sequence for sequence in self._running if not sequence.decodes]
-        shares = share_rows(len(decoding), [sequence.prompt_left for sequence in prompts], self._context.rows)
+        allowed = measured_rows([(each.prompt_left, each.logits_left) for each in prompts], self._context.outputs - len(decoding))
+        shares = share_rows(len(decoding), allowed, self._context.rows)
         for sequence, share in [*((sequence, 1) for sequence in decoding), *zip(prompts, shares, strict=True)]:
             rows = sequence.next_rows(share)
             if not rows:
                 continue
-            complete = sequence.decodes or len(rows) == sequence.prompt_left
-            last = self._context.add(rows, sequence.position, sequence.slot, wants_logits=complete)
+            sequence.rows = 1 if sequence.decodes else max(0, len(rows) - sequence.prompt_left + sequence.logits_left)
+            last = self._context.add(rows, sequence.position, sequence.slot, logits=sequence.rows)
             sequence.position += len(rows)
-            sequence.row = last if complete else -1
+            sequence.row = last if sequence.rows else -1
         return self._context.evaluate()
 
     def _draw(self) -> Iterator[EngineEvent]:

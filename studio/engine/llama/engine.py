@@ -70,6 +70,7 @@ class LlamaEngine:
             askings=("completion", "chat") if template else ("completion",),
             writes_requests=template is not None,
             prefills=template is not None,
+            measures=True,
             thinks=template is not None and template.thinks,
             notices=(*model.notices, turns.notice) if turns.notice else model.notices,
         )
@@ -153,19 +154,20 @@ class LlamaEngine:
             length = len(prompt.tokens) if prompt is not None else 0
             if refusal or prompt is None:
                 yield _unstarted(index, length, FinishReason.REFUSED, refusal)
-            elif request.params.max_tokens < 1 and not prompt.branches:
+            elif request.params.max_tokens < 1 and not (prompt.branches or prompt.measured):
                 yield _unstarted(index, length, FinishReason.LENGTH)
             else:
                 prompts[index] = prompt
                 groups.setdefault(self._turns.beginning(request), []).append(index)
         for beginning, members in groups.items():
-            shared = self._shared(beginning, [prompts[index].tokens for index in members])
+            shared = self._shared(beginning, [prompts[index] for index in members])
             for index in members:
                 yield self._job(index, requests[index], prompts[index], shared)
 
     def _job(self, index: int, request: Request, prompt: Prompt, shared: int) -> Job:
-        room = 0 if prompt.branches else min(request.params.max_tokens, self._model.per_sequence - len(prompt.tokens))
-        return Job(index, prompt.tokens, prompt.tokens[:shared], room, prompt.branches, prompt.end)
+        draws = not (prompt.branches or prompt.measured)
+        room = min(request.params.max_tokens, self._model.per_sequence - len(prompt.tokens)) if draws else 0
+        return Job(index, prompt.tokens, prompt.tokens[:shared], room, prompt.branches, prompt.end, prompt.measured)
 
     def _refusal(self, tokens: Sequence[int]) -> str:
         limit = self._model.per_sequence
@@ -175,7 +177,7 @@ class LlamaEngine:
             return f"the prompt has {len(tokens)} tokens, the context holds {limit}"
         return ""
 
-    def _shared(self, beginning: Sequence[Piece], prompts: Sequence[Sequence[int]]) -> int:
+    def _shared(self, beginning: Sequence[Piece], prompts: Sequence[Prompt]) -> int:
         """Return how many first tokens of the prompts are the shared prefix that `beginning` makes.
 
         The prefix's last token is left out: a suffix often merges with it, and a border that moves from batch to batch would have the
@@ -184,8 +186,9 @@ class LlamaEngine:
         if not self._model.shares_prefixes or not beginning:
             return 0
         shared = max(0, len(self._turns.beginning_tokens(beginning)) - 1)
-        first = prompts[0][:shared]
-        shared = min(common_prefix(first, prompts), *(len(prompt) - 1 for prompt in prompts), len(first))
+        first = prompts[0].tokens[:shared]
+        own = (len(prompt.tokens) - prompt.measured - 1 for prompt in prompts)
+        shared = min(common_prefix(first, (prompt.tokens for prompt in prompts)), *own, len(first))
         return shared if shared >= _LEAST_SHARED_TOKENS else 0
 
 

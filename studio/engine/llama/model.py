@@ -27,7 +27,7 @@ from studio.engine.llama.setup import (
 )
 from studio.engine.llama.vocab import Vocabulary
 from studio.engine.model_file import read_whole
-from studio.engine.options import PREFIX_SEQUENCES, EngineOptions, memory_of_machine, usable_cores
+from studio.engine.options import PREFIX_SEQUENCES, EngineOptions, memory_of_machine, rows_with_logits, usable_cores
 from studio.errors import ModelError
 
 _LINES_OF_A_FAILURE = 20
@@ -56,8 +56,8 @@ def load_model(path: str, gpu_layers: int, *, plain: bool = False) -> Any:
     return model
 
 
-def open_context(model: Any, path: str, setup: Setup, logits_rows: int = 0) -> Any:
-    """Return one of the contexts of `model` that `setup` asks for; `logits_rows` rows of a batch may want logits, at least one a sequence.
+def open_context(model: Any, path: str, setup: Setup, outputs: int) -> Any:
+    """Return one of the contexts of `model` that `setup` asks for; `outputs` rows of a batch may want logits.
 
     Raises OutOfMemory, and ModelError when llama.cpp refuses for another reason.
     """
@@ -67,7 +67,7 @@ def open_context(model: Any, path: str, setup: Setup, logits_rows: int = 0) -> A
     params.n_ctx = setup.context_each
     params.n_batch, params.n_ubatch = setup.batch, setup.ubatch
     params.n_seq_max = setup.parallel_each + PREFIX_SEQUENCES
-    params.n_outputs_max = max(params.n_seq_max, logits_rows)
+    params.n_outputs_max = outputs
     params.n_threads = params.n_threads_batch = setup.threads
     params.kv_unified = True
     params.swa_full = True
@@ -180,9 +180,10 @@ class LlamaModel:
             adapter = load_adapter(self.model, path, options.adapter) if options.adapter else None
             cores = Cores(setup.threads)
             for _ in range(setup.contexts):
-                handle = open_context(self.model, path, setup, self._logits_rows)
-                parallel = setup.parallel_each
-                self.contexts.append(LlamaContext(handle, self.vocabulary, parallel=parallel, rows=setup.batch, cores=cores))
+                outputs = max(self._logits_rows, rows_with_logits(setup.parallel_each, self.vocabulary.size, setup.batch))
+                handle = open_context(self.model, path, setup, outputs)
+                rows = {"rows": setup.batch, "outputs": outputs}
+                self.contexts.append(LlamaContext(handle, self.vocabulary, parallel=setup.parallel_each, cores=cores, **rows))
                 if not self.plain and len(self.contexts) == 1:
                     try_tiles(self.contexts[0])
                 if adapter is not None:

@@ -94,9 +94,9 @@ def surprises(model: LlamaModel, tokens: Sequence[int]) -> list[float]:
     found = []
     for window in windows:
         context.clear()
-        context.add(window[: WINDOW // 2], 0, 0, wants_logits=False)
+        context.add(window[: WINDOW // 2], 0, 0, logits=0)
         for place in range(WINDOW // 2, WINDOW):
-            context.add(window[place : place + 1], place, 0, wants_logits=True)
+            context.add(window[place : place + 1], place, 0, logits=1)
         context.evaluate()
         for place in range(WINDOW // 2, WINDOW - 1):
             logits = context.logits(place).astype(np.float64)
@@ -121,20 +121,20 @@ def speeds(model: LlamaModel, tokens: Sequence[int]) -> dict[str, float]:
         llama_cpp.llama_synchronize(context.handle)
         return time.perf_counter()
 
-    context.add(window[:32], 0, 0, wants_logits=False)
+    context.add(window[:32], 0, 0, logits=0)
     evaluate()
     context.clear()
     began = time.perf_counter()
-    context.add(window, 0, 0, wants_logits=True)
+    context.add(window, 0, 0, logits=1)
     prompt = WINDOW / (evaluate() - began)
     context.clear()
     for sequence in range(SEQUENCES):
-        context.add(window[16 * sequence : 16 * sequence + _PROMPT_TOKENS], 0, sequence, wants_logits=True)
+        context.add(window[16 * sequence : 16 * sequence + _PROMPT_TOKENS], 0, sequence, logits=1)
     began = evaluate()
     for step in range(_STEPS):
         for sequence in range(SEQUENCES):
             place = (step + 16 * sequence) % WINDOW
-            context.add(window[place : place + 1], _PROMPT_TOKENS + step, sequence, wants_logits=True)
+            context.add(window[place : place + 1], _PROMPT_TOKENS + step, sequence, logits=1)
         ended = evaluate()
     return {"prompt": prompt, "decode": SEQUENCES * _STEPS / (ended - began)}
 

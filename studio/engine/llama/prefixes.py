@@ -301,7 +301,7 @@ class Prefixes:
         began = time.perf_counter()
         self._context.clear()
         for start in range(0, len(prefix), self._context.rows):
-            self._context.add(prefix[start : start + self._context.rows], start, 0, wants_logits=False)
+            self._context.add(prefix[start : start + self._context.rows], start, 0, logits=0)
             if not self._context.evaluate():
                 return None
         state = self._context.state(0)

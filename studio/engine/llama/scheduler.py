@@ -22,7 +22,8 @@ NO_END = TurnEnd()
 class Job:
     """A request as the scheduler sees it. `prefix` holds the first tokens of `tokens` that it shares with others, perhaps none;
     at least one token is its own. `room` is the most tokens it may generate. With `choices` it generates none: the logits of these tokens
-    after its prompt are compared instead. `end` ends its text beside the model's own words for that."""
+    after its prompt are compared instead. `end` ends its text beside the model's own words for that. With `measured` it generates none
+    either: what is wanted is how likely the last `measured` of its tokens are; its prefix ends before the one that they follow."""
 
     index: int
     tokens: tuple[int, ...]
@@ -30,6 +31,7 @@ class Job:
     room: int
     choices: tuple[int, ...] = ()
     end: TurnEnd = NO_END
+    measured: int = 0
 
     @property
     def own_cells(self) -> int:
@@ -115,6 +117,22 @@ class Slots:
         self._free.append(slot)
         self._free.sort()
         self._cells += job.own_cells
+
+
+def measured_rows(prompts: Sequence[tuple[int, int]], outputs: int) -> list[int]:
+    """Return how many tokens of each prompt may go into the next batch for its logits' sake, when `outputs` rows may have some.
+
+    A prompt is its tokens left and how many of these, the last ones, want logits.
+
+    >>> measured_rows([(9, 1), (9, 5), (9, 5)], 4)
+    [9, 7, 4]
+    """
+    allowed = []
+    for remaining, wanted in prompts:
+        rows = min(wanted, outputs)
+        outputs -= rows
+        allowed.append(remaining - wanted + rows)
+    return allowed
 
 
 def share_rows(decoding: int, prompts: Sequence[int], rows: int) -> list[int]:

@@ -21,6 +21,7 @@ from studio.engine.options import (
     TOKENS_PER_SEQUENCE,
     EngineOptions,
     default_context,
+    rows_with_logits,
 )
 from studio.errors import ModelError
 
@@ -268,7 +269,7 @@ def _compute_bytes(facts: ModelFacts, parallel: int, context: int, ubatch: int) 
     """Return what one call takes beside weights and context: rows between the layers, the attention's mask (twice), the logits (twice)."""
     rows = ubatch * facts.embedding * 4 * _ACTIVATIONS
     mask = ubatch * context * 6
-    logits = (parallel + PREFIX_SEQUENCES) * facts.vocabulary * 4 * 2
+    logits = rows_with_logits(parallel, facts.vocabulary, BATCH_TOKENS_GPU) * facts.vocabulary * 4 * 2
     return rows + mask + logits
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.engine.api import Request
@@ -17,18 +17,20 @@ from studio.errors import ModelError
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The tokens of a request. `branches` are those its choices go on with, one for each, where it has any."""
+    """The tokens of a request. `branches` are those its choices go on with, one for each, where it has any; `measured` is the number of its
+    last tokens where nothing is to be drawn and these are to be measured."""
 
     tokens: tuple[int, ...]
     branches: tuple[int, ...] = ()
     end: TurnEnd = NO_END
+    measured: int = 0
 
 
 def fork(texts: Sequence[Sequence[int]]) -> Prompt | None:
     """Return where `texts`, each a prompt with one choice behind it, part; None unless all part at one place, each with a token of its own.
 
     >>> fork([(1, 2, 7), (1, 2, 9, 4)])
-    Prompt(tokens=(1, 2), branches=(7, 9), end=TurnEnd(token=-1, string=''))
+    Prompt(tokens=(1, 2), branches=(7, 9), end=TurnEnd(token=-1, string=''), measured=0)
     """
     first, *others = texts
     length = common_prefix(first, others)
@@ -36,6 +38,11 @@ def fork(texts: Sequence[Sequence[int]]) -> Prompt | None:
     if len(texts) < 2 or len(set(branches)) != len(texts):
         return None
     return Prompt(tuple(first[:length]), branches)
+
+
+def measures_prompt(request: Request) -> bool:
+    """Whether nothing is drawn for a request and its prompt is measured, see `SamplingParams.measure`."""
+    return request.params.measure and request.params.max_tokens < 1 and not request.params.choices
 
 
 class Turns:
@@ -67,17 +74,29 @@ class Turns:
         choices = request.params.choices
         if choices:
             return fork([self._tokens(request, around, choice) for choice in choices])
+        if measures_prompt(request):
+            return self._measured(request, around.opening)
         return Prompt(tuple(self._tokens(request, around)), end=self._end(around.ends))
 
     def beginning(self, request: Request) -> tuple[Piece, ...]:
-        """Return what the request shares with others of its kind, its opening and its prefix; nothing where it has neither."""
-        return (*self._around(request).opening, *((Piece(request.prefix, False),) if request.prefix else ()))
+        """Return what the request shares with others of its kind: its opening, and its prefix unless that is measured."""
+        opening = self._around(request).opening
+        return opening if measures_prompt(request) or not request.prefix else (*opening, Piece(request.prefix, False))
 
     def beginning_tokens(self, beginning: Sequence[Piece]) -> list[int]:
         """Return the tokens of what `beginning` returned."""
         if any(piece.control for piece in beginning):
             return self._vocabulary.tokenise_pieces(beginning)
         return self._vocabulary.tokenise("".join(piece.text for piece in beginning), begin=True)
+
+    def _measured(self, request: Request, opening: tuple[Piece, ...]) -> Prompt:
+        """Return the tokens up to the prompt's end, of which those behind the opening are measured."""
+        text = request.prefix + request.suffix
+        tokens = self._tokens(request, Surroundings(opening, ()))
+        before = self._tokens(replace(request, prefix="", suffix=""), Surroundings(opening, ())) if opening else self._vocabulary.begin
+        # A token may reach from the opening into the text. The first token of all follows nothing.
+        border = max(1, common_prefix(tokens, [before]))
+        return Prompt(tuple(tokens), measured=max(0, len(tokens) - border) if text else 0)
 
     def _around(self, request: Request) -> Surroundings:
         if request.chat is not None and self.template is not None:

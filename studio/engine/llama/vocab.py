@@ -107,15 +107,15 @@ class Vocabulary:
         meant = [token for part, piece in zip(parts, pieces, strict=True) if piece.control for token in part if self.controls(token)]
         # All at once, as the model saw it in its training: tokens may reach from the template into the text.
         tokens = self.tokenise("".join(piece.text for piece in pieces), begin=True, control=True)
-        begin = self._begin
+        begin = self.begin
         if [token for token in tokens[len(begin) :] if self.controls(token)] != meant:
             tokens = [*begin, *(token for part in parts for token in part)]
         # A template that writes the beginning of text itself, for a model that wants one anyway.
         return tokens[1:] if begin and tokens[:2] == begin * 2 else tokens
 
     @cached_property
-    def _begin(self) -> list[int]:
-        """The token that the tokeniser puts before a text, if it does."""
+    def begin(self) -> list[int]:
+        """The token that the tokeniser puts before a text, if it puts one there."""
         bos = int(self._lib.llama_vocab_bos(self.handle))
         return [bos] if self.tokenise("a", begin=True)[:1] == [bos] else []
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.llama.prefixes import PrefixCache, common_prefix
-from studio.engine.llama.scheduler import Job, Slots, deal, first_jobs, plan_waves, share_rows
+from studio.engine.llama.scheduler import Job, Slots, deal, first_jobs, measured_rows, plan_waves, share_rows
 
 PREFIXES = [(), tuple(range(20)), tuple(range(30, 80)), tuple(range(100, 140)), (7,) * 60]
 CONTEXT = 256
@@ -69,6 +69,17 @@ def test_rows_are_never_more_than_the_batch_has_and_never_left_unused(decoding: 
     assert len(shares) == len(prompts)
     assert decoding + sum(shares) == min(rows, decoding + sum(prompts))
     assert all(0 <= share <= prompt for share, prompt in zip(shares, prompts, strict=True))
+
+
+@given(st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), max_size=10), st.integers(1, 100))
+def test_no_more_rows_have_logits_than_there_is_room_for(prompts: list[tuple[int, int]], outputs: int) -> None:
+    prompts = [(remaining, min(remaining, wanted)) for remaining, wanted in prompts]
+    allowed = measured_rows(prompts, outputs)
+    logits = [max(0, rows - remaining + wanted) for rows, (remaining, wanted) in zip(allowed, prompts, strict=True)]
+    assert sum(logits) == min(outputs, sum(wanted for _, wanted in prompts))
+    assert all(0 <= rows <= remaining for rows, (remaining, _) in zip(allowed, prompts, strict=True))
+    if len(prompts) <= outputs:
+        assert measured_rows([(remaining, 1) for remaining, _ in prompts], outputs) == [remaining for remaining, _ in prompts]
 
 
 def test_common_prefix() -> None:

@@ -30,7 +30,7 @@ class _Lib:
         monkeypatch.setattr(llama_cpp, "llama_get_memory", lambda handle: f"memory of {handle}")
         monkeypatch.setattr(llama_cpp, "llama_set_n_threads", lambda *_: None)
         vocabulary: Any = None
-        self.context = LlamaContext("it", vocabulary, parallel=1, rows=8, cores=Cores(1))
+        self.context = LlamaContext("it", vocabulary, parallel=1, rows=8, outputs=8, cores=Cores(1))
 
     def llama_batch_init(self, rows: int, _embedding: int, _sequences: int) -> Any:
         return SimpleNamespace(
@@ -69,7 +69,7 @@ def test_without_them_the_model_predicts_the_same_and_says_that_it_is_slower() -
         assert model.notices == ((PLAIN_NOTICE,) if plain else ())
         [context] = model.contexts
         tokens = model.vocabulary.tokenise("Name three rivers that flow through Germany, and the seas they reach.", begin=True)
-        row = context.add(tokens, 0, 0, wants_logits=True)
+        row = context.add(tokens, 0, 0, logits=1)
         assert context.evaluate()
         predicted.append(context.logits(row)[None].astype(np.float64))
         model.close()

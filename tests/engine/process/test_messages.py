@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +26,7 @@ def test_a_request_survives(prefix: str, suffix: str, stops: list[str], temperat
 @given(st.lists(TEXT, max_size=6))
 def test_events_survive(texts: list[str]) -> None:
     events: list[EngineEvent] = [TextPiece(n, text) for n, text in enumerate(texts)]
-    events += [Finished(n, Completion(text, FinishReason.LENGTH, 3, 2, 1, 0.25, "why", 0.1 + n)) for n, text in enumerate(texts)]
+    events += [Finished(n, Completion(text, FinishReason.LENGTH, 3, 2, 1, 0.25, "why", 0.1 + n, 2.5)) for n, text in enumerate(texts)]
     messages = unpack(pack([event_message(7, event) for event in events]))
     assert [event_of(message) for message in messages] == events
     assert all(message["batch"] == 7 for message in messages)
@@ -32,5 +34,6 @@ def test_events_survive(texts: list[str]) -> None:
 
 def test_the_description_survives() -> None:
     info = EngineInfo(ModelIdentity("m", "ff", path="/x"), "llama.cpp (CPU)", 100, 2, 16, 0, 30)
+    info = replace(info, asking="chat", askings=("completion", "chat"), writes_requests=True, prefills=True, measures=True, thinks=True)
     [message] = unpack(pack([info_message(info)]))
     assert info_of(message) == info
