@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.engine.adapter import adapter_label, check_adapter
+from studio.engine.api import EngineInfo
 from studio.engine.catalog import describe, file_sha256, find_model, sha256_of
 from studio.engine.chat_template import around_the_prompt, has_chat_template
 from studio.engine.gguf import Gguf
@@ -14,12 +15,12 @@ from studio.engine.model_file import read_model
 from studio.engine.options import EngineOptions
 from studio.engine.remote.address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
-from studio.errors import ModelError, UsageError, nearest_name
+from studio.errors import UsageError, nearest_name
 from studio.paths import user_path
 from studio.records import ModelIdentity
 from studio.tuning.data import VARIED
 from studio.tuning.job import ADAPTER, RECORD
-from studio.tuning.prompt_format import AUTO, CHAT, FIXED, NAMES, PLAIN, PromptFormat, chat_format
+from studio.tuning.prompt_format import AUTO, CHAT, FIXED, NAMES, PLAIN, SERVED_CHAT, PromptFormat, chat_format
 
 _KEYS = ("adapter", "format")
 
@@ -78,6 +79,18 @@ def parse_against(text: str, main: ContestantSpec) -> ContestantSpec:
     return ContestantSpec(first, values.get("adapter", ""), values.get("format", AUTO))
 
 
+_SERVED = {**FIXED, CHAT: SERVED_CHAT}
+_LEFT_OPEN = replace(PLAIN, name=AUTO)
+"""A server's, until it is opened."""
+
+
+def settled(entrant: Entrant, engine: EngineInfo) -> Entrant:
+    """The contestant with the format that its server is to be asked in, where that was left open: chat where the server wants it."""
+    if entrant.format != _LEFT_OPEN:
+        return entrant
+    return replace(entrant, format=SERVED_CHAT if engine.asking == "chat" else PLAIN)
+
+
 def look_up(spec: ContestantSpec) -> Entrant:
     """Find a contestant's files and settle its format.
 
@@ -97,10 +110,9 @@ def look_up(spec: ContestantSpec) -> Entrant:
 def _without_file(spec: ContestantSpec) -> Entrant:
     if spec.adapter:
         raise UsageError("an adapter needs a model file", "name a GGUF model with --model")
-    if spec.format == CHAT:
-        raise ModelError(f"{spec.model}: the chat template of a server is not known here", "ask it with format plain or alpaca")
-    identity = ScriptedEngine().info.model if spec.model == SCRIPTED_MODEL else None
-    return Entrant(spec, identity, FIXED.get(spec.format, PLAIN))
+    if spec.model == SCRIPTED_MODEL:
+        return Entrant(spec, ScriptedEngine().info.model, _SERVED.get(spec.format, PLAIN))
+    return Entrant(spec, None, _SERVED.get(spec.format, _LEFT_OPEN))
 
 
 def _adapter(name: str, base: Gguf) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from studio.engine.api import CancelToken, Engine, Finished, FinishReason, Request, SamplingParams
+from studio.engine.api import CancelToken, Chat, Engine, Finished, FinishReason, Request, SamplingParams
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.errors import Interrupted, ModelError, PoolError, UsageError
@@ -21,7 +21,7 @@ from studio.pool.pool import Pool
 from studio.pool.studies.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.records import ModelIdentity
 from studio.seeds.inputs import is_regular
-from studio.tuning.contestants import ContestantSpec, Entrant, look_up
+from studio.tuning.contestants import ContestantSpec, Entrant, look_up, settled
 from studio.tuning.prompt_format import PromptFormat
 from studio.tuning.results import EvaluationResult, evaluation_result
 from studio.tuning.task_sets import ItemOverlap, TaskSet, Training, file_tasks, held_out_tasks, overlapping, sampled, training_files
@@ -190,6 +190,7 @@ class _Asking:
         engine = self.opener(entrant.spec.model, entrant.options(self.asked.options))
         try:
             info = engine.info
+            entrant = settled(entrant, info)
             # With an adapter the engine's name for the model names both.
             about = json.dumps({**asdict(info), "model": info.model.path}, sort_keys=True)
             contestant = _contestant(entrant, entrant.identity or info.model, about)
@@ -229,9 +230,13 @@ class _Asking:
 
 
 def _request(style: PromptFormat, item: EvaluationItem, max_tokens: int) -> Request:
-    """Return the request that puts an item to a model: zero-shot and greedy, without stop strings, as the paper's evaluation."""
+    """Return the request that puts an item to a model: zero-shot and greedy, without stop strings, as the paper's evaluation.
+
+    What is compared is the answer, so that a server is asked to have its model not think first.
+    """
     params = SamplingParams(temperature=0.0, max_tokens=max_tokens)
-    return Request("", style.prompt(item.instruction, item.input), params, 0, style.opening, style.closing)
+    chat = Chat(thinking=False) if style.is_served else None
+    return Request("", style.prompt(item.instruction, item.input), params, 0, style.opening, style.closing, chat)
 
 
 def _contestant(entrant: Entrant, model: ModelIdentity, engine: str = "{}") -> Contestant:

@@ -33,6 +33,11 @@ class PromptFormat:
         return _FIELD.sub(lambda field: values[field[1]], text)
 
     @property
+    def is_served(self) -> bool:
+        """Whether the prompt is a user's turn around which the server puts its template."""
+        return self.name == CHAT and not (self.opening or self.closing)
+
+    @property
     def template(self) -> str:
         """All that makes the prompt, as JSON: formats with equal templates ask alike."""
         return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
@@ -58,3 +63,7 @@ NAMES = (AUTO, *FIXED, CHAT)
 def chat_format(opening: str, closing: str) -> PromptFormat:
     """Return the format that puts instruction and input, a blank line between them, into a chat template."""
     return PromptFormat(CHAT, "{instruction}\n\n{input}", "{instruction}", opening, closing)
+
+
+SERVED_CHAT = chat_format("", "")
+"""The same at a server, which has the template."""

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from studio.engine.catalog import bundled_model
+from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError, UsageError
 from studio.tuning import contestants
-from studio.tuning.contestants import ContestantSpec, look_up, parse_against
-from studio.tuning.prompt_format import PLAIN
+from studio.tuning.contestants import ContestantSpec, look_up, parse_against, settled
+from studio.tuning.prompt_format import ALPACA, PLAIN, SERVED_CHAT
 
 MAIN = ContestantSpec("base.gguf", "lora.gguf", "plain")
 
@@ -69,8 +70,14 @@ def test_what_cannot_be_evaluated(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=words):
             look_up(spec)
-    with pytest.raises(ModelError, match="chat template of a server"):
-        look_up(ContestantSpec("http://127.0.0.1:1/v1", format="chat"))
+
+
+def test_a_server_is_asked_in_the_format_named_or_as_it_wants_to_be() -> None:
+    address = "http://127.0.0.1:1/v1"
+    chats, completes = ScriptedEngine(chats=True).info, ScriptedEngine().info
+    for name, at_a_chat, elsewhere in (("auto", SERVED_CHAT, PLAIN), ("chat", SERVED_CHAT, SERVED_CHAT), ("alpaca", ALPACA, ALPACA)):
+        entrant = look_up(ContestantSpec(address, format=name))
+        assert (settled(entrant, chats).format, settled(entrant, completes).format) == (at_a_chat, elsewhere)
 
 
 def test_an_adapter_that_does_not_fit_is_refused_before_anything_runs(tmp_path: Path) -> None:

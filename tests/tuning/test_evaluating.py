@@ -21,6 +21,8 @@ from studio.seeds.hold_out import draw_hold_out
 from studio.tuning.contestants import ContestantSpec
 from studio.tuning.evaluating import EvaluationRequest, TasksOverlap, evaluate
 from studio.tuning.results import EvaluationResult
+from support.chat_kinds import KINDS
+from support.completions_server import CompletionsServer, serving
 from support.pools import ask, assert_sound, in_child, make_pool
 from support.sessions import all_seeds
 
@@ -77,6 +79,19 @@ def test_it_is_greedy_and_zero_shot_in_the_format_asked_for(tmp_path: Path) -> N
     _play(EvaluationRequest(_pool(tmp_path / "pool.db"), (PLAIN,), max_tokens=17), answer)
     assert {(request.params.temperature, request.params.max_tokens, request.params.stop) for request in seen} == {(0.0, 17, ())}
     assert all(request.suffix.endswith("\n\nOutput:") and not request.prefix for request in seen)
+
+
+@pytest.mark.parametrize("name", ["openrouter", "llama-server"])
+def test_a_server_that_wants_chat_is_asked_in_it(tmp_path: Path, name: str) -> None:
+    with serving(CompletionsServer(ScriptedEngine(lambda _: "Paris"), chat=KINDS[name])) as server:
+        auto, chat = (ContestantSpec(server.url, format=style) for style in ("auto", "chat"))
+        asked = EvaluationRequest(_pool(tmp_path / "pool.db"), (auto,), max_tokens=17, sample=4)
+        result, _ = evaluate(asked, CancelToken(), lambda *_: None, lambda _: None)
+        same, _ = evaluate(replace(asked, specs=(chat,)), CancelToken(), lambda *_: None, lambda _: None)
+    assert len(server.bodies) == 4 and all(len(body["messages"]) == 1 for body in server.bodies)
+    assert not any(body["messages"][0]["content"].endswith("Output:") for body in server.bodies)
+    assert same.contestants == result.contestants and result.contestants[0].answered == 4
+    assert ask(tmp_path / "pool.db", "SELECT format FROM contestants") == [("chat",)]
 
 
 def test_a_new_contestant_joins_and_only_it_is_asked(tmp_path: Path) -> None:
