@@ -40,8 +40,8 @@ Asking = Literal["completion", "chat"]
 class Chat:
     """What stands around a prompt that is a user's turn in the model's own chat template.
 
-    With `writes_request` the user's turn is left open and the prompt is empty: the model writes the request itself. Source: Magpie, Xu et
-    al. 2024, arXiv 2406.08464. It needs an engine with `EngineInfo.writes_requests`.
+    With `writes_request` the user's turn is left open behind the prompt, which is mostly empty: the model writes the request itself.
+    Source: Magpie, Xu et al. 2024, arXiv 2406.08464. It needs an engine with `EngineInfo.writes_requests`.
     """
 
     system: str = ""

@@ -233,18 +233,19 @@ def _answered(
     first = context.pool.requests.next_hand_ordinal(current.id, Stage.ANSWER)
     taken = 0
     for each in instances:
-        if each.verdict is Verdict.ACCEPTED:
-            drawn = []
-            for _ in range(context.method.best_of):
-                place = (current, Stage.ANSWER, first - taken)
-                taken += 1
-                planned = _warmer(answer_request(context, place, task.id, user_text(task.instruction, each.input), 1))
-                asked.append((yield from _ask(context, Stage.ANSWER, place[2], planned)))
-                drawn.append(Drawn(len(asked) - 1, context.answer(asked[-1].completion)))
-            found = choose(context.method, task.instruction, each.input, drawn)
-            each = replace(each, output=found.output, verdict=found.verdict, reason=found.reason, agreement=found.agreement)
-            each = replace(each, answer_id=None if found.drawn is None else found.drawn.request_id)
-        result.append(each)
+        if each.verdict is Verdict.REJECTED:
+            result.append(each)
+            continue
+        drawn = []
+        for _ in range(context.method.best_of):
+            place = (current, Stage.ANSWER, first - taken)
+            taken += 1
+            planned = _warmer(answer_request(context, place, task.id, user_text(task.instruction, each.input), 1))
+            asked.append((yield from _ask(context, Stage.ANSWER, place[2], planned)))
+            drawn.append(Drawn(len(asked) - 1, context.answer(asked[-1].completion), asked[-1].completion.nats))
+        found = choose(context.method, task, each.input, drawn)
+        texts = (each.input, found.output, found.verdict, found.reason)
+        result.append(DecidedInstance(task.id, each.request_id, *texts, found.request_id, found.agreement, found.nats))
     return result
 
 

@@ -1,47 +1,158 @@
 """Is it good? What the text alone tells of an instruction that is no request, and of an answer that is none.
 
-Each rule is a reason code that settings switch on and off. All of them are about English texts; a text in another language passes.
+Each rule is a reason code that settings switch on and off; what each is worth on rated samples stands in the guide. Those that go by words
+know English alone: a text in another language passes them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from studio.loop.tokens import unicode_tokens
 from studio.records import Instance
 
-_ABSENT = re.compile(
-    r"\b(?:the|this|these|those|that|following|given|attached|enclosed|provided)\s+(?:following|given|above|below|attached|enclosed|provided)?\s*"
-    r"(?:text|passage|paragraphs?|sentences?|article|story|poem|e-?mail|letter|review|tweet|list|table|data|dataset|code|snippet|"
-    r"conversation|dialogue|document|essay|statements?|words?|numbers?|phrases?|equations?|documents?|excerpts?|abstract)\b"
-    r"|\b(?:following|below|above)\b\s*[:.]?\s*$",
+_ENGLISH = re.compile(r"\b(?:the|an?|of|to|and|in|is|are|for|you|my|i|i'm|with|on|it|that|what|how|some|me)\b", re.IGNORECASE)
+_REQUEST = re.compile(
+    r"[?？]|(?:^|[.!:,;]\s+)(?:please |let's |i want to (?:know|learn)|i(?: would|'d) like to|i need|"
+    r"i am looking for|i'm looking for|in your own words|"
+    r"(?:can|could|would|will|what|who|which|when|where|why|how|is|are|do|does|did|should|explain|describe|give|list|suggest|tell|"
+    r"write|rewrite|compare|define|summari[sz]e|name|recommend|create|help|provide|discuss|offer|outline|think|come up|imagine|plan|"
+    r"compose|design|develop|generate|identify|find|make|classify|translate|edit|show|teach|propose|draft|prepare|build|pick|choose|"
+    r"select|analy[sz]e|convert|calculate|compute|explore|share|advise|complete|correct|determine|decide|estimate|evaluate|extract|"
+    r"fill|formulate|invent|label|match|order|paraphrase|phrase|put|rank|rate|read|replace|reply|say|simplify|solve|sort|split|state|"
+    r"turn|use|work out|add|answer|arrange|ask|assign|count|divide|group|mark|report|respond|reverse|reword|shorten|spell|use)\b)",
     re.IGNORECASE,
 )
+_LETTER = re.compile(r"(?:hi|hey|hello|dear|good (?:morning|afternoon|evening))\b[^.?!\n]{0,40}[,!\n]", re.IGNORECASE)
+_SUBJECT = re.compile(r"\s*subject:", re.IGNORECASE)
+_TEXTS = (
+    r"texts?|passages?|articles?|paragraphs?|sentences?|e-?mails?|letters?|code|snippets?|list|story|document|data|dataset|table|options|"
+    r"statements?|words?|numbers?|conversation|dialogue|message|poem|essay|review|tweet|excerpt|abstract|phrases?|equations?|input"
+)
+_ABSENT = re.compile(
+    rf"\b(?:the|this|these|those|each|given|attached|provided)\s+(?:\w+\s+){{0,2}}?(?:{_TEXTS})\b|\b(?:following|attached)\b|\b(?:above|below)\b[.:]?\s*$",
+    re.IGNORECASE,
+)
+_HOLDS_TEXT = re.compile(r"\n|[\"“”«»`]|:\s+\S")
+_END = re.compile(r"[.!?…。！？．:：)\]\"'”’»`*|]\s*\Z")
+_ANSWER_END = re.compile(r"[.!…。！．)\]\"'”’»`*|]\s*\Z")
+_LIST = re.compile(r"(?:1[.)]|[-*#•|])\s|```")
+_REFUSAL = re.compile(
+    r"\b(?:i'm sorry|i am sorry|i apologi[sz]e|sorry for|as an ai|as a (?:text|language|helpful|digital)|i'm (?:just )?an ai|"
+    r"i (?:can't|cannot)|i'm (?:unable|not able|not equipped|designed)|i don't have|i am unable)\b",
+    re.IGNORECASE,
+)
+_PLACEHOLDER = re.compile(r"\[[A-Za-z][A-Za-z' ]{0,40}\]|https?:|www\.|<\|")
+_FEW_WORDS = 6
+_RUN = 4
+_MOST_SAID_AGAIN = 0.5
+
+
+def no_request(text: str) -> bool:
+    """Whether an instruction asks for nothing: a statement, an aphorism, a text of something else."""
+    return _is_english(text) and _REQUEST.search(_straight(text)) is None
+
+
+def is_letter(text: str) -> bool:
+    """Whether an instruction is a letter or a chat message to somebody."""
+    return _LETTER.match(text) is not None or _SUBJECT.match(text) is not None
+
+
+def is_unended(text: str) -> bool:
+    """Whether a text breaks off: it has no mark of an end where its words have spaces between them."""
+    return _is_english(text) and _END.search(text) is None
 
 
 def points_at_absent(text: str) -> bool:
     """Whether an instruction speaks of a text that it does not hold itself, so that it needs an input."""
-    return _ABSENT.search(text) is not None and "\n" not in text.strip() and '"' not in text
+    return _ABSENT.search(text) is not None and _HOLDS_TEXT.search(text.strip()) is None
+
+
+def _is_english(text: str) -> bool:
+    return _ENGLISH.search(text) is not None
+
+
+def _straight(text: str) -> str:
+    return text.replace("’", "'")
+
+
+def _is_list(_: str, instance: Instance) -> bool:
+    """It begins with an item of a list, or with code: of a short answer that is the part without its introduction."""
+    return _LIST.match(instance.output) is not None
+
+
+def _breaks_off(_: str, instance: Instance) -> bool:
+    """It has no mark of an end; a colon ends no answer."""
+    return _is_english(instance.output) and _ANSWER_END.search(instance.output) is None and not _asks_back(_, instance)
+
+
+def _asks_back(_: str, instance: Instance) -> bool:
+    return instance.output.endswith(("?", "？"))
+
+
+def _refuses(_: str, instance: Instance) -> bool:
+    """It refuses, pities, or speaks of itself as a program."""
+    return _REFUSAL.search(_straight(instance.output)) is not None
+
+
+def _placeholder(_: str, instance: Instance) -> bool:
+    """It has a place to fill in, or an address of the web, which models of text make up."""
+    return _PLACEHOLDER.search(instance.output) is not None
+
+
+def _says_little(_: str, instance: Instance) -> bool:
+    return len(unicode_tokens(instance.output)) < _FEW_WORDS
+
+
+def _loops(_: str, instance: Instance) -> bool:
+    """A run of four words comes again, twice or more."""
+    runs = _runs(unicode_tokens(instance.output), _RUN)
+    return len(set(runs)) < len(runs) - 1
 
 
 def _repeats_instruction(instruction: str, instance: Instance) -> bool:
-    """All of the answer is the instruction, or the input, once more."""
-    said = unicode_tokens(instance.output)
-    return bool(said) and said in (unicode_tokens(instruction), unicode_tokens(instance.input))
+    """Most of what it says, by runs of three words, the instruction or the input says already."""
+    said = set(_runs(unicode_tokens(instance.output), 3))
+    known = set(_runs(unicode_tokens(f"{instruction} {instance.input}"), 3))
+    return bool(said) and len(said & known) > len(said) * _MOST_SAID_AGAIN
+
+
+def _runs(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
+    return [tuple(words[place : place + length]) for place in range(len(words) - length + 1)]
 
 
 AnswerRule = Callable[[str, Instance], bool]
 """Whether an answer to an instruction has to go."""
 
-ANSWER_RULES: Mapping[str, AnswerRule] = {"repeats_instruction": _repeats_instruction}
+ANSWER_RULES: Mapping[str, AnswerRule] = {
+    "answer_list": _is_list,
+    "asks_back": _asks_back,
+    "breaks_off": _breaks_off,
+    "refuses": _refuses,
+    "placeholder": _placeholder,
+    "says_little": _says_little,
+    "loops": _loops,
+    "repeats_instruction": _repeats_instruction,
+}
 """All rules for answers by the name that settings use, which is their reason code."""
 
+OF_SENTENCES = frozenset({"breaks_off", "says_little"})
+"""Rules that do not hold for the label of a classification task."""
 
-ANSWER_REASONS: Mapping[str, str] = {"repeats_instruction": "Its output only says the instruction or the input again."}
+ANSWER_REASONS: Mapping[str, str] = {
+    "answer_list": "Its output begins with a list or with code, without saying what it is.",
+    "asks_back": "Its output ends with a question.",
+    "breaks_off": "Its output has no end.",
+    "refuses": "Its output refuses, pities, or speaks of itself as a program.",
+    "placeholder": "Its output has a place to fill in, or an address of the web.",
+    "says_little": "Its output has hardly any words.",
+    "loops": "Its output says the same again and again.",
+    "repeats_instruction": "Its output says little but what the instruction or the input says.",
+}
 """What each of them means."""
 
 
-def answer_fault(instruction: str, instance: Instance, rules: tuple[str, ...]) -> str:
-    """Return the first of `rules` that an answer breaks, or an empty string."""
-    return next((name for name in rules if ANSWER_RULES[name](instruction, instance)), "")
+def answer_fault(instruction: str, instance: Instance, rules: Sequence[str], *, is_label: bool = False) -> str:
+    """Return the first of `rules` that an answer breaks, or an empty string; `is_label` says that it answers a classification task."""
+    return next((name for name in rules if not (is_label and name in OF_SENTENCES) and ANSWER_RULES[name](instruction, instance)), "")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from studio.errors import UsageError, nearest_name
-from studio.loop.checks import ANSWER_REASONS
+from studio.loop.checks import ANSWER_REASONS, is_letter, is_unended, no_request, points_at_absent
 from studio.loop.settings import Method
 from studio.loop.thoughts import THINKING, first_mark
 from studio.loop.tokens import unicode_tokens
@@ -83,6 +83,10 @@ FILTERS: dict[str, Filter] = {
     "ascii_punctuation": _ascii_punctuation,
     "unicode_punctuation": _unicode_punctuation,
     "non_ascii": _non_ascii,
+    "no_request": lambda text, _: "no_request" if no_request(text) else "",
+    "letter": lambda text, _: "letter" if is_letter(text) else "",
+    "unended": lambda text, _: "unended" if is_unended(text) else "",
+    "points_at_absent": lambda text, _: "points_at_absent" if points_at_absent(text) else "",
 }
 """All filters by the name that settings use. The order in which a profile names them decides which reason a candidate is given."""
 
@@ -199,6 +203,7 @@ VALID = "valid"
 UNLIKELY = "unlikely"
 UNANSWERED = "unanswered"
 DISAGREEMENT = "disagreement"
+UNLIKELY_ANSWER = "unlikely_answer"
 INPUT_MISSING = "input_missing"
 TRUNCATED = "truncated"
 EMPTY_OUTPUT = "empty_output"
@@ -235,6 +240,10 @@ INSTRUCTION_REASONS: dict[str, str] = {
     "blocked_word": "It contains a word of tasks that a model of text cannot do.",
     "write_a_program": 'It starts with "Write a program", which models put in front of all kinds of tasks.',
     "starts_with_punctuation": "It starts with a punctuation mark.",
+    "no_request": "It asks for nothing: it is a statement, or a text of something else.",
+    "letter": "It is a letter or a message to somebody.",
+    "unended": "It breaks off before its end.",
+    "points_at_absent": "It speaks of a text that is not there.",
     UNLIKELY: "As a user's turn of its chat template the model itself finds it less likely than most that it writes.",
     "starts_with_non_ascii": "It starts with a character outside ASCII.",
     OTHER_RULES: "A person had it decided again under other rules, which it passed.",
@@ -256,6 +265,7 @@ INSTANCE_REASONS: dict[str, str] = {
     UNANSWERED: "Its output has still to be written.",
     INPUT_MISSING: "The instruction points at a text that is not there.",
     DISAGREEMENT: "The answers drawn for it differ too much for any of them to be trusted.",
+    UNLIKELY_ANSWER: "The model is less sure of it than of most that it answers.",
     **ANSWER_REASONS,
     OTHER_RULES: "A person had it decided again under other rules, which it passed.",
     "undone": "A person asked for it and then took that back.",

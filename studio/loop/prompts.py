@@ -19,6 +19,7 @@ PLACEHOLDERS = {
     "triples": "{tasks}",
     "list_chat": "{tasks}",
     "template_system": "",
+    "openings": "",
     "answer_system": "",
     "brief": "{brief}",
 }

@@ -72,6 +72,7 @@ def overridden(base: Method, overrides: Mapping[str, Any]) -> Method:
     """
     method = validated(Method, merged(base.model_dump(), overrides), "setting")
     require_known(method.filters, FILTERS, "filters")
+    require_known(method.request_filters, FILTERS, "request_filters")
     require_known(method.instance_rules, INSTANCE_RULES, "instance_rules")
     require_known(method.answer_rules, ANSWER_RULES, "answer_rules")
     for prompt, text in method.prompts.model_dump().items():

@@ -78,6 +78,7 @@ class Prompts(Parameters):
     triples: str
     list_chat: str = Field("", description="the user's turn that asks for more tasks")
     template_system: str = Field("", description="the system turn before the user's turn that the model writes; empty is none")
+    openings: str = Field("", description="how the user's turn may begin that the model writes, one a line")
     answer_system: str = Field("", description="the system turn before a task that is to be answered; empty is none")
     brief: str = Field("", description="what a prompt says of the brief")
 
@@ -106,8 +107,10 @@ class Method(Parameters):
     keep_complete: bool = Field(description="a truncated list loses its last item only, not all of them")
     capitalize: bool = Field(description="upper-case the first letter and lower-case the rest, as the released code does")
     filters: tuple[str, ...] = Field(description="heuristic filters, in order")
+    request_filters: tuple[str, ...] = Field((), description="filters besides these where the model is asked in chat")
     min_words: int = Field(4, ge=0, description="words an instruction must have")
     max_words: int = Field(150, ge=1, description="words an instruction may have")
+    opening_share: Share = Field(0.0, description="share of the requests of its own that begin with one of the openings")
     likely_share: Share = Field(
         1.0, description="share of the instructions kept, those likeliest as a user's turn of the model's chat template; 1 keeps all"
     )
@@ -120,6 +123,7 @@ class Method(Parameters):
     tolerant: bool = Field(False, description="other forms count, too: 10), **10.** and 10、 in lists, Output：, **Output:** and Yes.")
     line_markers: bool = Field(description="Example, Input and Output part instances only where they begin a line")
     max_instances: int = Field(5, ge=1, le=100, description="accepted instances a task has at most")
+    likely_answers: Share = Field(1.0, description="share of the answers kept, those that the model itself finds likeliest; 1 keeps all")
     best_of: int = Field(1, ge=1, le=16, description="answers drawn for an instance; the one that agrees most with the others is taken")
     min_agreement: Share = Field(0.0, description="mean ROUGE-L F1 that an answer must have with the others drawn")
     keep_thoughts: bool = Field(False, description="what a reasoning model writes in <think> and the like stays in its texts")
@@ -186,7 +190,9 @@ class Method(Parameters):
         if template < 0:
             template = most * TEMPLATE_SHARE
             lists = lists or LISTS_BESIDE
-        return self.model_copy(update={"asking": asking, "template_requests": template, "requests_per_round": lists or most})
+        more = [name for name in self.request_filters if name not in self.filters] if asking == "chat" else []
+        settled = {"asking": asking, "template_requests": template, "requests_per_round": lists or most, "filters": (*self.filters, *more)}
+        return self.model_copy(update=settled)
 
 
 _LEFT_OPEN = {"asking": "auto", "requests_per_round": 0, "template_requests": -1}
@@ -201,7 +207,8 @@ ALPACA_FILTERS = ("empty", "length", "blocked_words", "write_a_program_exact", "
 STUDIO_FILTERS = ("empty", "length", "blocked_words", "write_a_program", "unicode_punctuation")
 """Without `non_ascii`: an instruction may begin in any script."""
 
-STUDIO_ANSWER_RULES = ("repeats_instruction",)
+STUDIO_REQUEST_FILTERS = ("no_request", "letter", "unended")
+STUDIO_ANSWER_RULES = ("answer_list", "asks_back", "breaks_off", "refuses", "placeholder", "says_little", "loops", "repeats_instruction")
 
 _CLASSIFICATION = Decoding(max_tokens=3, stop=("\n", "Task"))
 _INPUT_FIRST = Decoding(presence_penalty=1.5, max_tokens=350, stop=("Example {instances_end}", "Task:"))
@@ -230,8 +237,8 @@ def _line_stops() -> Sampling:
         classification=_CLASSIFICATION.model_copy(update={"stop": ("\n",)}),
         input_first=_INPUT_FIRST.model_copy(update={"stop": ("\n\nTask:", "\nExample {instances_end}\n")}),
         output_first=_OUTPUT_FIRST.model_copy(update={"stop": ("\n\nTask:",)}),
-        template=Decoding(temperature=1.0, top_p=0.9, max_tokens=150),
-        answer=Decoding(max_tokens=200),
+        template=Decoding(temperature=1.0, min_p=0.1, max_tokens=96),
+        answer=Decoding(presence_penalty=0.5, max_tokens=160, stop=("\n\n",)),
     )
 
 
@@ -270,6 +277,10 @@ def _studio() -> Method:
             "early_stop": True,
             "asking": "auto",
             "template_requests": -1,
+            "request_filters": STUDIO_REQUEST_FILTERS,
+            "likely_share": 0.6,
+            "likely_answers": 0.75,
+            "opening_share": 0.7,
             "answer_rules": STUDIO_ANSWER_RULES,
             "classify_from_logits": True,
             "stall_rounds": 5,

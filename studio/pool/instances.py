@@ -15,7 +15,9 @@ from studio.pool.rounds import advance
 from studio.records import Decider, Stage, Verdict
 from studio.text import storable
 
-_INSTANCE = "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement FROM instances"
+_INSTANCE = (
+    "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement, nats FROM instances"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,15 @@ class DecidedInstance:
     reason: str
     answer_id: int | None = None
     agreement: float | None = None
+    nats: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AnsweredInstance:
     """An instance of the pool with the output that was chosen for it, by whichever request, and the rule's decision.
 
-    `agreement` is the answer's mean ROUGE-L F1 (0 to 1) with the others that were drawn; None for a single one.
+    `agreement` is the answer's mean ROUGE-L F1 (0 to 1) with the others that were drawn, None for a single one; `nats` how likely the
+    first that was drawn is, in nats a token, None where nobody measured it.
     """
 
     id: int
@@ -45,6 +49,7 @@ class AnsweredInstance:
     verdict: Verdict
     reason: str
     agreement: float | None = None
+    nats: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,7 @@ class InstanceRecord:
     decided_by: Decider
     answer_id: int | None = None
     agreement: float | None = None
+    nats: float | None = None
     original: OriginalInstance | None = None
 
 
@@ -119,7 +125,7 @@ class Instances(Entity):
             rows = []
             for each in instances:
                 place: dict[str, Any] = {"task_id": each.task_id, "position": positions[each.task_id], "request_id": each.request_id}
-                place |= {"answer_id": each.answer_id, "agreement": each.agreement}
+                place |= {"answer_id": each.answer_id, "agreement": each.agreement, "nats": each.nats}
                 decided = {"verdict": each.verdict, "reason": each.reason, "decided_by": Decider.RULE}
                 rows.append({**place, **decided, "input": storable(each.input), "output": storable(each.output)})
                 positions[each.task_id] += 1
@@ -148,16 +154,29 @@ class Instances(Entity):
         """Return whether any answer was chosen among several."""
         return bool(self._database.value("SELECT EXISTS (SELECT 1 FROM instances WHERE agreement IS NOT NULL)"))
 
-    def answer(self, round_id: int, answered: Sequence[AnsweredInstance], next_stage: Stage) -> None:
-        """Give instances their outputs with what was decided of them."""
+    def latest_nats(self, run_id: int, limit: int) -> list[float]:
+        """Return how likely the newest `limit` answers of a run are, in nats a token, of those that broke no rule."""
+        sql = (
+            "SELECT nats FROM instances JOIN requests ON requests.id = answer_id JOIN standing_rounds ON standing_rounds.id = round_id"
+            " WHERE run_id = ? AND nats IS NOT NULL AND reason IN ('valid', 'unlikely_answer') ORDER BY instances.id DESC LIMIT ?"
+        )
+        return [nats for (nats,) in self._database.rows(sql, (run_id, limit))]
+
+    def answer(self, round_id: int, answered: Sequence[AnsweredInstance], next_stage: Stage, *, max_nats: float | None = None) -> None:
+        """Give instances their outputs with what was decided of them.
+
+        `max_nats` are the nats a token beyond which answers were rejected as unlikely, None where that decided nothing.
+        """
         with self._database.transaction():
             for each in answered:
                 sql = (
-                    "UPDATE instances SET output = ?, verdict = ?, reason = ?, answer_id = ?, agreement = ?"
+                    "UPDATE instances SET output = ?, verdict = ?, reason = ?, answer_id = ?, agreement = ?, nats = ?"
                     " WHERE id = ? AND decided_by = 'rule'"
                 )
-                values = (storable(each.output), each.verdict, each.reason, each.answer_id, each.agreement)
+                values = (storable(each.output), each.verdict, each.reason, each.answer_id, each.agreement, each.nats)
                 self._database.execute(sql, (*values, each.id))
+            if max_nats is not None:
+                self._database.execute("UPDATE rounds SET max_answer_nats = ? WHERE id = ?", (max_nats, round_id))
             advance(self._database, round_id, next_stage)
 
     def _record(self, row: Row) -> InstanceRecord:

@@ -37,6 +37,7 @@ CREATE TABLE rounds (
     started_at TEXT NOT NULL,
     finished_at TEXT,
     max_nats REAL,                      -- a token: less likely instructions were rejected; null where likelihood decided nothing
+    max_answer_nats REAL,               -- the same of answers
     overrides TEXT                      -- the parameters that hold for this round alone, by dotted key
         CHECK (overrides IS NULL OR json_valid(overrides)),
     kept TEXT                           -- what a superseded attempt goes on from when it is brought back: stage, overrides, its tasks' states
@@ -91,6 +92,7 @@ CREATE TABLE instances (
                                                                                 -- and imports, and where no input was asked for
     answer_id INTEGER REFERENCES requests (id),                                 -- that wrote its output in the model's chat template
     agreement REAL,                     -- of that answer with the others that were drawn: mean ROUGE-L F1; null for a single one
+    nats REAL,                          -- a token, of the first answer that was drawn; null where nobody measured
     verdict TEXT NOT NULL CHECK (verdict IN ('accepted', 'rejected')),
     reason TEXT NOT NULL,
     decided_by TEXT NOT NULL CHECK (decided_by IN ('rule', 'human')),

@@ -18,7 +18,7 @@ from studio.loop.stages.answer import Drawn, choose, user_text
 from studio.loop.stages.likelihood import NOT_MEASURED
 from studio.loop.thoughts import Answer
 from studio.pool.pool import Pool
-from studio.records import Stage, Verdict
+from studio.records import Origin, Stage, Task, TaskState, Verdict
 from support.pools import ask, assert_sound
 from support.sessions import all_seeds, configuration, exported, play, session_in
 
@@ -88,6 +88,19 @@ def test_the_likeliest_share_is_kept(tmp_path: Path) -> None:
     assert 0.3 < sum(own) / len(own) < 0.7
 
 
+def test_the_answers_that_the_model_is_surest_of_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=3), chatty(), configuration(likely_answers=0.5))
+    limits = dict(ask(path, "SELECT number, max_answer_nats FROM rounds"))
+    rows = ask(
+        path,
+        "SELECT number, nats, reason FROM instances JOIN tasks ON tasks.id = task_id JOIN rounds ON rounds.id = round_id"
+        " WHERE nats IS NOT NULL AND reason IN ('valid', 'unlikely_answer')",
+    )
+    assert {reason for _, _, reason in rows} == {"valid", "unlikely_answer"}
+    assert all((nats > limits[number]) == (reason == "unlikely_answer") for number, nats, reason in rows)
+
+
 def test_a_base_model_is_asked_as_before(tmp_path: Path) -> None:
     """The engine prefers raw texts: nothing of chat has an effect."""
     play(tmp_path / "chat.db", Goal(rounds=2), asked=CHAT)
@@ -154,6 +167,10 @@ def test_a_person_asks_for_another_answer(tmp_path: Path) -> None:
         assert pool.instances.of_task(task_id)[-1].verdict is Verdict.REJECTED
 
 
+def a_task(instruction: str) -> Task:
+    return Task(1, Origin.GENERATED, TaskState.DRAFT, "", instruction, None)
+
+
 def drawn(*texts: str, cut: str = "") -> list[Drawn]:
     return [Drawn(number, Answer(text, truncated=text == cut)) for number, text in enumerate(texts, 1)]
 
@@ -161,23 +178,26 @@ def drawn(*texts: str, cut: str = "") -> list[Drawn]:
 def test_the_answer_that_agrees_most_is_taken() -> None:
     method = profile("studio")
     found = choose(
-        method, "Name a river.", "", drawn("The Nile is a river in Africa.", "Ask me later.", "The Nile is a long river in Africa.")
+        method, a_task("Name a river."), "", drawn("The Nile is a river in Africa.", "Ask me later.", "The Nile is a long river in Africa.")
     )
     assert found.drawn is not None and found.drawn.request_id == 1 and found.verdict is Verdict.ACCEPTED
     assert found.agreement is not None and 0.3 < found.agreement < 0.6
-    assert choose(method, "Name a river.", "", drawn("The Nile.")).agreement is None
+    assert choose(method, a_task("Name a river."), "", drawn("The Nile.")).agreement is None
 
 
 def test_a_cut_answer_is_never_kept() -> None:
     method = profile("studio")
-    alone = choose(method, "Tell a story.", "", drawn("Once upon a", cut="Once upon a"))
+    alone = choose(method, a_task("Tell a story."), "", drawn("Once upon a", cut="Once upon a"))
     assert (alone.verdict, alone.reason, alone.output) == (Verdict.REJECTED, "truncated", "Once upon a")
-    beside = choose(method, "Tell a story.", "", drawn("Once upon a", "Once upon a time it ended.", cut="Once upon a"))
+    beside = choose(method, a_task("Tell a story."), "", drawn("Once upon a", "Once upon a time it ended.", cut="Once upon a"))
     assert (beside.verdict, beside.output) == (Verdict.ACCEPTED, "Once upon a time it ended.")
-    assert choose(method, "Tell it.", "", []).reason == "empty_output"
-    assert choose(method, "Name a river.", "", drawn("Name a river!")).reason == "repeats_instruction"
+    assert choose(method, a_task("Tell it."), "", []).reason == "empty_output"
+    assert choose(method, a_task("Name a river in the far north."), "", drawn("A river in the far north!")).reason == "repeats_instruction"
     strict = method.model_copy(update={"min_agreement": 0.9})
-    assert choose(strict, "Name a river.", "", drawn("The Nile.", "The Elbe, perhaps.")).reason == "disagreement"
+    assert (
+        choose(strict, a_task("Name a river."), "", drawn("The Nile is one of them.", "Perhaps you think of the Elbe.")).reason
+        == "disagreement"
+    )
 
 
 def test_a_cut_request_is_no_candidate(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ FEW = {
     "tasks.search": "the matches of some words, by rank",
     "candidates.rejected": "the matches of some words",
     **dict.fromkeys(("candidates.judged", "rounds.result", "instances.to_answer"), "what one round has"),
-    "candidates.latest_nats": "stops at the limit",
+    **dict.fromkeys(("candidates.latest_nats", "instances.latest_nats"), "stops at the limit"),
     **dict.fromkeys(("lineage.children", "ledger.steps"), "what one task has"),
     **dict.fromkeys(("evaluations.contestants", "judges.human_answers", "trainings.losses", "judges.opinions"), "what one study has"),
 }

@@ -110,10 +110,13 @@ def instruction_request(context: StageContext, current: RoundRecord, ordinal: in
 
 
 def template_request(context: StageContext, current: RoundRecord, ordinal: int) -> PlannedRequest:
-    """The request that leaves the user's turn of the chat template to the model."""
+    """The request that leaves the user's turn of the chat template to the model, or all of it but its opening."""
+    openings = context.templates["openings"].prefix.splitlines()
+    rng = generator(context.seed, current.number, Stage.SAMPLE, ordinal)
+    opening = rng.choice(openings) if openings and rng.random() < context.method.opening_share else ""
     planned = context.planned(
         (current, Stage.INSTRUCTIONS, ordinal),
-        ("", ""),
+        ("", opening),
         context.method.sampling.template,
         context.user_turn,
         stop_on_repeat="text" if context.method.early_stop else "",
@@ -140,7 +143,7 @@ def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[E
         if answer.thought:
             yield from context.note(MODEL_THINKS)
         if request.source is Source.TEMPLATE:
-            parsed = [parse_request(answer)]
+            parsed = [parse_request(request.prefix + request.suffix, answer)]
         else:
             parsed = parse_candidates(context.method, answer, number)
             if len(parsed) == 1 and _in_another_form(context.method, answer, number):
@@ -186,12 +189,12 @@ def _in_another_form(method: Method, answer: Answer, first_number: int) -> bool:
     return method.variant == "self-instruct" and not method.tolerant and len(split_list(answer.text, first_number).texts) > 2
 
 
-def parse_request(answer: Answer) -> ParsedCandidate:
-    """The candidate of a completion that is a user's turn: all of it, unless it was cut or holds nothing but thoughts."""
+def parse_request(opening: str, answer: Answer) -> ParsedCandidate:
+    """The candidate of a completion that is a user's turn behind `opening`, unless it was cut or holds nothing but thoughts."""
     if answer.missing:
         return ParsedCandidate("", THINKING)
     discard = "truncated" if answer.truncated else THINKING if first_mark(answer.text) else ""
-    return ParsedCandidate(answer.text.strip(), discard)
+    return ParsedCandidate(f"{opening}{answer.text}".strip(), discard)
 
 
 def parse_candidates(method: Method, answer: Answer, first_number: int) -> list[ParsedCandidate]:

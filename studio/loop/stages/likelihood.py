@@ -20,7 +20,7 @@ from studio.pool.rounds import RoundRecord
 from studio.records import Source, Stage
 
 NOT_MEASURED = "the engine tells no likelihoods: which instructions are the likeliest cannot be told, and none is rejected as unlikely"
-_LATEST = 1000
+LATEST = 1000
 """Instructions that a limit is taken from, the newest of the run: enough for any share, and none the dearer for a large pool."""
 
 
@@ -76,8 +76,14 @@ def _measure(context: StageContext, current: RoundRecord, texts: Sequence[str]) 
 def _limit(context: StageContext, current: RoundRecord, candidates: Sequence[Candidate]) -> float | None:
     """The nats that the share of the likeliest stays within, among what the model wrote in its template, this round's and the latest."""
     own = [each.nats for each in candidates if each.request.source is Source.TEMPLATE and each.nats is not None and not each.parsed.discard]
-    drawn = sorted(own + context.pool.candidates.latest_nats(current.run_id, _LATEST))
-    drawn = drawn or sorted(each.nats for each in candidates if each.nats is not None)
-    if not drawn:
-        return None
-    return drawn[max(0, round(len(drawn) * context.method.likely_share) - 1)]
+    drawn = own + context.pool.candidates.latest_nats(current.run_id, LATEST)
+    return limit_of(drawn or [each.nats for each in candidates if each.nats is not None], context.method.likely_share)
+
+
+def limit_of(nats: Sequence[float], share: float) -> float | None:
+    """The nats that `share` of all, the likeliest, stay within; None where there are none.
+
+    >>> limit_of([2.0, 1.0, 4.0, 3.0], 0.5)
+    2.0
+    """
+    return sorted(nats)[max(0, round(len(nats) * share) - 1)] if nats else None

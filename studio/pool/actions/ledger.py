@@ -139,7 +139,7 @@ class Ledger(Entity):
             sql = "SELECT coalesce(max(position) + 1, 0) FROM instances WHERE task_id = ?"
             first = self._database.value(sql, (more.task_id,))
             for position, instance in enumerate(more.instances, first):
-                place = {"task_id": more.task_id, "position": position, "agreement": instance.agreement}
+                place = {"task_id": more.task_id, "position": position, "agreement": instance.agreement, "nats": instance.nats}
                 asked = {"request_id": instance.request_id, "answer_id": instance.answer_id}
                 place |= {name: None if at is None else ids[at] for name, at in asked.items()}
                 texts = {"input": storable(instance.input), "output": storable(instance.output)}
