@@ -30,6 +30,7 @@ from studio.loop.runs import Configuration, RunOptions, begin, intent
 from studio.loop.session import Goal, Session
 from studio.loop.settings import DEFAULT_PROFILE, LEAST_REQUESTS, profile
 from studio.pool.pool import Pool
+from studio.records import Stage
 from studio.seeds.reading import bundled_seeds, read_tasks
 from studio.text import display_line
 
@@ -111,6 +112,8 @@ def _play(session: Session, rounds: int) -> dict[str, Any]:
     }
 
 
+ASKING_STAGES = (Stage.INSTRUCTIONS, Stage.FILTER, Stage.CLASSIFY, Stage.INSTANCES, Stage.ANSWER)
+"""Stages in which a model is asked or decisions take time."""
 ALTERNATIVES = ("sequential", "engine", "raw")
 PARTS = (*ALTERNATIVES, "round")
 Say = Callable[[str], None]
@@ -250,11 +253,13 @@ def print_generate(console: Console, figures: dict[str, Any]) -> None:
 def _print_rounds(console: Console, rounds: dict[str, Any]) -> None:
     console.print(f"{rounds['rounds']} whole rounds from the seed tasks", highlight=False, soft_wrap=True)
     table = Table()
-    for name in ("", "accepted", "seconds", "accepted a minute", "tokens/s", "instructions s", "classify s", "instances s"):
+    # Those in which a model is asked; a port has fewer of them, and so has a model that is not asked in chat.
+    asking = [stage for stage in ASKING_STAGES if any(rounds[key]["stage_seconds"].get(stage) for key in ("studio", "port"))]
+    for name in ("", "accepted", "seconds", "accepted a minute", "tokens/s", *(f"{stage} s" for stage in asking)):
         table.add_column(name, justify="left" if not name else "right")
     for key, label in (("studio", "the studio"), ("port", "a straight port")):
         each = rounds[key]
-        stages = [f"{each['stage_seconds'].get(stage, 0.0):.1f}" for stage in ("instructions", "classify", "instances")]
+        stages = [f"{each['stage_seconds'].get(stage, 0.0):.1f}" for stage in asking]
         speed = each["completion_tokens"] / each["seconds"]
         table.add_row(label, str(each["accepted"]), f"{each['seconds']:.1f}", f"{each['accepted_a_minute']:.2f}", f"{speed:.1f}", *stages)
     console.print(table)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio.pool.core.database import Entity, record_of
-from studio.records import Origin
+from studio.pool.studies.reviews import QUESTIONS
+from studio.records import Origin, Source
 
 _TASKS = """
 SELECT coalesce(sum(state = 'active' AND origin = 'seed'), 0) AS seeds,
@@ -57,6 +58,47 @@ class PoolCounts:
     held_out: int = 0
 
 
+SOURCE_QUESTIONS = (*QUESTIONS, "all_fields_valid")
+"""What raters answer, and yes to all of it."""
+_OF_SOURCE = (
+    "SELECT count(*) AS candidates, coalesce(sum(verdict = 'accepted'), 0) AS accepted FROM standing_rounds"
+    " CROSS JOIN requests ON requests.round_id = standing_rounds.id AND requests.stage = 'instructions'"
+    " JOIN candidates ON candidates.request_id = requests.id JOIN verdicts ON verdicts.candidate_id = candidates.id WHERE source = ?"
+)
+_TASKS_OF_SOURCE = """
+SELECT count(*) AS tasks, coalesce(sum(
+    (SELECT count(*) FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted')
+), 0) AS instances
+FROM tasks CROSS JOIN candidates ON candidates.id = tasks.candidate_id JOIN requests ON requests.id = candidates.request_id
+WHERE state = 'active' AND origin = 'generated' AND source = ?"""
+_ANSWERS_OF_SOURCE = f"""
+SELECT {", ".join(f"coalesce(sum({each}), 0), count({each})" for each in QUESTIONS)},
+    coalesce(sum({" AND ".join(QUESTIONS)}), 0), count({" + ".join(QUESTIONS)})
+FROM ratings JOIN review_items USING (review_id, position)
+    CROSS JOIN tasks ON tasks.id = review_items.task_id AND tasks.instruction = review_items.instruction
+    JOIN instances ON instances.id = review_items.instance_id AND instances.verdict = 'accepted'
+        AND instances.input = review_items.input AND instances.output = review_items.output
+    JOIN candidates ON candidates.id = tasks.candidate_id JOIN requests ON requests.id = candidates.request_id
+WHERE NOT skipped AND source = ?"""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCounts:
+    """What has come of one source of instructions.
+
+    Candidates are counted by the decision that holds, tasks are active ones, instances their accepted ones. `answers` are those that raters
+    gave to its tasks, by question of `SOURCE_QUESTIONS`: how many are yes, and all. They count as those of the view `quality` do; to
+    `all_fields_valid` where all three questions are answered.
+    """
+
+    source: Source
+    candidates: int
+    accepted: int
+    tasks: int
+    instances: int
+    answers: dict[str, tuple[int, int]]
+
+
 class Figures(Entity):
     """What progress lines, statistics and reports count. Streams need constant memory."""
 
@@ -103,6 +145,22 @@ class Figures(Entity):
     def decided_by_hand(self) -> int:
         """Return on how many candidates a person has the last word."""
         return int(self._database.value("SELECT count(*) FROM verdicts WHERE decided_by = 'human'"))
+
+    def sources(self) -> list[SourceCounts]:
+        """Return what has come of each source that brought a candidate; nothing where no model was asked in chat."""
+        if not self.chats():
+            return []
+        found = []
+        with self._database.snapshot():
+            for source in Source:
+                [decided] = self._database.rows(_OF_SOURCE, (source,))
+                if decided["candidates"]:
+                    [kept] = self._database.rows(_TASKS_OF_SOURCE, (source,))
+                    [numbers] = self._database.rows(_ANSWERS_OF_SOURCE, (source,))
+                    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+                    answers = dict(zip(SOURCE_QUESTIONS, pairs, strict=True))
+                    found.append(SourceCounts(source, **dict(decided), **dict(kept), answers=answers))
+        return found
 
     def written_until(self) -> str:
         """Return when the newest round was finished, or begun where it is not; an ISO 8601 time in UTC, empty where there is none."""

@@ -18,11 +18,13 @@ from studio import __version__
 from studio.errors import UsageError
 from studio.insight.statistics.figures import statistics
 from studio.insight.statistics.report import scorecard_rows
+from studio.insight.statistics.sources import HEADINGS, quality_headings, quality_rows, source_meanings, source_rows
 from studio.paths import shown
 from studio.pool.exchange.export import ExportOptions, ExportSummary
 from studio.pool.exchange.formats import Source, find_format
 from studio.pool.exchange.outputs import writing
 from studio.pool.pool import Queries
+from studio.publish.asked import distinct_quotes
 from studio.publish.publication import licence, provenance
 from studio.text import display, display_line
 
@@ -95,17 +97,24 @@ class Exported:
 def dataset_card(pool: Queries, options: CardOptions, exported: Exported) -> str:
     """Return the card. Equal pools and exports give equal cards. Raises PoolError."""
     tasks = exported.source.export_tasks(exported.options.include_seeds, exported.options.keep)
+    facts = provenance(pool)
     return _template().render(
         options=options,
         exported=exported,
         format=find_format(exported.options.format),
         size=size_category(exported.records),
-        facts=provenance(pool),
+        facts=facts,
         figures=statistics(pool),
         example=next(iter(tasks), None),
         version=__version__,
         licence=licence,
         scorecard_rows=scorecard_rows,
+        quotes=distinct_quotes([each.asked for each in facts.runs]),
+        source_headings=HEADINGS,
+        source_rows=source_rows,
+        source_meanings=source_meanings,
+        quality_headings=quality_headings,
+        quality_rows=quality_rows,
     )
 
 

@@ -23,6 +23,7 @@ from studio.pool.pool import Queries
 from studio.pool.rounds import RunRecord
 from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord, HoldOutRecord
 from studio.pool.studies.trainings import LossPoint, Side, TrainingRecord
+from studio.publish.asked import Asked, asked_in
 from studio.records import ModelIdentity, Origin
 from studio.tuning.results import EvaluationResult, evaluation_result
 
@@ -94,11 +95,12 @@ _OF_THE_MACHINE = frozenset({"engine.model", "engine.notices"})
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """A run, what came of it, and its settings by dotted key; of prompt texts the sha256 only."""
+    """A run, what came of it, how its model was asked, and its settings by dotted key; of prompt texts the sha256 only."""
 
     run: RunRecord
     counts: PoolCounts
     settings: Mapping[str, str]
+    asked: Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class Provenance:
 
 def provenance(pool: Queries) -> Provenance:
     """Read where the data of `pool` comes from. Raises PoolError."""
-    runs = tuple(RunFacts(run, pool.figures.counts(run.id), readable(run.settings)) for run in pool.runs.all())
+    runs = tuple(RunFacts(run, pool.figures.counts(run.id), readable(run.settings), asked_in(run)) for run in pool.runs.all())
     models = {(each.run.model.sha256, each.run.model.name): each.run.model for each in runs}
     return Provenance(runs, tuple(models.values()), pool.figures.written_until(), pool.figures.decided_by_hand())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.filters import FILTERS, rule_reason
 from studio.loop.novelty import NoveltyIndex
-from studio.loop.runs import stored_method
+from studio.loop.runs import Configuration, stored_method
 from studio.loop.session import Goal
 from studio.loop.stages.answer import Drawn, choose, user_text
 from studio.loop.thoughts import answer_of
@@ -27,7 +27,7 @@ THRESHOLDS = (0.0, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 1.0)
 IMPORTS = [SeedTask("", "", f"Name {count} animals that live in the sea.", (Instance("", "x"),), False) for count in range(3)]
 
 
-MADE = {
+MADE: Mapping[str, tuple[Configuration, Callable[[], ScriptedEngine]]] = {
     "studio": (configuration(threshold=0.4), ScriptedEngine),
     "code": (configuration("code", threshold=0.4), ScriptedEngine),
     "chat": (CHAT, partial(ScriptedEngine, chats=True)),

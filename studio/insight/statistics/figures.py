@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from studio.insight.progress import Progress, silent, told
+from studio.insight.statistics.sources import SourceRow, source_figures
 from studio.insight.statistics.texts import Distribution, Lengths, opening_word
 from studio.insight.studies.agreement import wilson
 from studio.pool.figures import PoolCounts
@@ -66,6 +67,8 @@ class Statistics:
     histograms count generated tasks by their highest ROUGE-L when they were decided, in `BINS` equal bins from 0 to 1: to a seed, and to
     a task of any kind (later ones may be nearer). `opening_words` counts the different words that generated tasks open with.
 
+    `sources` tell what has come from where; none in a pool whose instructions all come from lists of tasks.
+
     `model_seconds` adds up the time of every request, also of those that ran together; `busy_seconds` is at most how long models worked.
     What a task costs is per generated task: tokens written, prompt tokens that were not cached, seconds of `busy_seconds`.
     """
@@ -90,6 +93,7 @@ class Statistics:
     acceptance_rate: float
     rejected: dict[str, int]
     rejected_instances: dict[str, int]
+    sources: tuple[SourceRow, ...]
     rounds: tuple[RoundRow, ...]
     opening_words: int
     saturation: Saturation
@@ -136,6 +140,7 @@ def _statistics(pool: Queries, progress: Progress) -> Statistics:
         acceptance_rate=_ratio(counts.accepted, counts.candidates),
         rejected=dict(sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))),
         rejected_instances=pool.figures.instance_reasons(),
+        sources=source_figures(pool),
         saturation=saturation(yields),
         prompt_tokens=counts.prompt_tokens,
         cached_tokens=counts.cached_tokens,

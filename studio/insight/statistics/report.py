@@ -8,6 +8,7 @@ from rich.text import Text
 
 from studio.insight import paper
 from studio.insight.statistics.figures import RoundRow, Saturation, Statistics
+from studio.insight.statistics.sources import source_tables
 from studio.insight.statistics.texts import Bin, Distribution
 from studio.insight.tables import bar, bin_edges, grouped, plain_table
 from studio.loop.filters import REASONS
@@ -25,6 +26,8 @@ def report(figures: Statistics) -> Group:
         parts += [Text(), _words(figures)]
     if figures.candidates:
         parts += [Text(), _reasons(figures)]
+    for table in source_tables(figures.sources) if figures.sources else ():
+        parts += [Text(), table]
     if figures.rounds:
         parts += [Text(), _rounds(figures.rounds), Text(saturation_line(figures.saturation))]
     if figures.generated:

@@ -13,7 +13,10 @@ from textual_plotext import PlotextPlot
 
 from studio.insight.statistics.figures import BINS, RoundRow, Statistics
 from studio.insight.statistics.report import scorecard_rows
+from studio.insight.statistics.sources import SourceRow
 from studio.insight.statistics.texts import Distribution
+from studio.insight.studies.agreement import Share
+from studio.pool.figures import SOURCE_QUESTIONS
 from studio.text import spoken
 from studio.tui.cells import fit
 
@@ -160,6 +163,7 @@ class Scorecard(Vertical):
             ("paper", "Generated data, beside the paper's"),
             ("outlook", "What comes, and what it costs"),
             ("reasons", "Candidates"),
+            ("sources", "Where instructions come from"),
             ("instances", "Rejected instances"),
             ("lengths", "Words of the generated data"),
         ):
@@ -172,6 +176,9 @@ class Scorecard(Vertical):
         self.query_one("#paper", Static).update(_paper(figures))
         self.query_one("#outlook", Static).update(_outlook(figures))
         self.query_one("#reasons", Static).update(_reasons(figures.accepted, figures.rejected, figures.candidates))
+        sources = self.query_one("#sources", Static)
+        sources.display = bool(figures.sources)
+        sources.update(_sources(figures.sources))
         fallen = sum(figures.rejected_instances.values())
         instances = self.query_one("#instances", Static)
         instances.display = fallen > 0
@@ -196,6 +203,26 @@ def _paper(figures: Statistics) -> Content:
     for name, (_, here, there) in zip(names, scorecard_rows(figures), strict=True):
         parts += [f"\n{name:{_ROW}}", (f"{here:>10}", "bold"), (f"{there:>10}", "$text-muted")]
     return Content.assemble(*parts)
+
+
+def _sources(rows: Sequence[SourceRow]) -> Content:
+    """Each source with a bar of its acceptance; below, the share of yes that raters gave its tasks."""
+    parts: list[str | tuple[str, str]] = [(f"{'':11}{'candidates':>10}{'accepted':>16}{'instances':>12}", "$text-muted")]
+    for each in rows:
+        figures = f"{each.accepted:>8,} {each.acceptance_rate:>6.1%}"
+        parts += [f"\n{each.source:11}", f"{each.candidates:>10,}", (figures, "bold"), f" {each.instances:>11,} "]
+        parts.append(("█" * round(each.acceptance_rate * _BAR), "$text-success"))
+    rated = [each for each in rows if each.quality]
+    if rated:
+        parts.append(("\n\n% yes of the raters' answers", "$text-muted"))
+    for name in SOURCE_QUESTIONS if rated else ():
+        shares = "  ".join(f"{each.source} {_percent(each.quality[name])}" for each in rated)
+        parts += [f"\n{spoken(name):19}", (shares, "bold")]
+    return Content.assemble(*parts)
+
+
+def _percent(share: Share) -> str:
+    return "-" if share.share is None else f"{share.share:.0%} of {share.count:,}"
 
 
 def _lengths(columns: Sequence[Distribution]) -> Content:

@@ -10,9 +10,11 @@ from textual.pilot import Pilot
 from textual.widgets import Checkbox, Static
 
 from studio.insight.statistics.figures import saturation, statistics
+from studio.insight.studies.review import open_review
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.rounds import RoundYield
+from studio.pool.studies.reviews import Rating, ReviewPlan
 from studio.records import Instance, SeedTask
 from studio.tui.insight.bars import ThresholdBar
 from studio.tui.insight.figures import Scorecard
@@ -21,7 +23,7 @@ from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.widgets.table import IdTable
 from support.pools import make_pool, walk_round
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
-from support.sessions import configuration, mixed_pool, play
+from support.sessions import chat_pool, configuration, mixed_pool, play
 
 SIZE = (120, 40)
 
@@ -82,6 +84,28 @@ async def test_lengths_in_words_with_their_histogram(played: Path) -> None:
         assert lines[-1].split("█")[0].strip().startswith(longest.label)
         shown = [int(word) for line in lines[4:] for word in line[14:].replace("█", " ").split()]
         assert sum(shown) == sum(each.count for each in columns)
+
+
+@pytest.mark.parametrize("size", [SIZE, (60, 20)])
+async def test_where_instructions_come_from_is_told_where_it_differs(played: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+    path = chat_pool(tmp_path / "chat.db")
+    with Pool.open(path) as pool:
+        review = open_review(pool, pool.reviews, ReviewPlan(100))
+        pool.reviews.put(review.id, "anna", 0, Rating((True, True, False)))
+        sources = statistics(pool).sources
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=size) as pilot:
+        await opened(pilot, screen)
+        block = screen.query_one("#sources", Static)
+        lines = str(block.visual).splitlines()
+        for each, line in zip(sources, lines[1:], strict=False):
+            figures = [each.source, f"{each.candidates}", f"{each.accepted}", f"{each.acceptance_rate:.1%}", f"{each.instances}"]
+            assert line.split()[:5] == figures
+        assert block.display and "output acceptable" in lines[-2] and "0% of 1" in lines[-2] and "0% of 1" in lines[-1]
+    screen = screen_of(played)
+    async with Host(screen).run_test(size=size) as pilot:
+        await opened(pilot, screen)
+        assert not screen.query_one("#sources", Static).display
 
 
 async def test_plots_are_drawn_with_marks_that_need_no_colour(played: Path) -> None:
