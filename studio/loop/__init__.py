@@ -1,1 +1,1 @@
-"""The method: a session walks a pool through rounds of six stages."""
+"""The method: a session walks a pool through rounds of six or seven stages."""

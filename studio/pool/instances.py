@@ -162,6 +162,11 @@ class Instances(Entity):
         )
         return [nats for (nats,) in self._database.rows(sql, (run_id, limit))]
 
+    def chosen_answers(self, round_id: int) -> frozenset[int]:
+        """Return the requests whose answers a round's instances have taken."""
+        sql = "SELECT answer_id FROM tasks JOIN instances ON instances.task_id = tasks.id WHERE round_id = ? AND answer_id IS NOT NULL"
+        return frozenset(found for (found,) in self._database.rows(sql, (round_id,)))
+
     def answer(self, round_id: int, answered: Sequence[AnsweredInstance], next_stage: Stage, *, max_nats: float | None = None) -> None:
         """Give instances their outputs with what was decided of them.
 

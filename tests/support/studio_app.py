@@ -30,11 +30,16 @@ def scripted(_model: str = "", _options: EngineOptions | None = None) -> Engine:
     return ScriptedEngine()
 
 
+def chatting(_model: str = "", _options: EngineOptions | None = None) -> Engine:
+    """Open a scripted engine that wants to be asked in chat."""
+    return ScriptedEngine(chats=True)
+
+
 class HeldEngine:
     """A scripted engine that waits after each event until it is let go on, so that a test can act in the middle of a completion."""
 
-    def __init__(self, free_events: int = 12) -> None:
-        self._engine = ScriptedEngine()
+    def __init__(self, free_events: int = 12, engine: Engine | None = None) -> None:
+        self._engine = engine or ScriptedEngine()
         self._free = free_events
         self.reached = threading.Event()
         self.go_on = threading.Event()

@@ -9,6 +9,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from studio.config import keys_of
+from studio.engine.scripted import ScriptedEngine
 from studio.loop.runs import overridden
 from studio.loop.settings import PROFILES, Method, profile
 from studio.tui.dialogs.settings import SettingsScreen, settings_of, value_text
@@ -41,7 +42,7 @@ def test_what_differs_from_the_profile_is_marked() -> None:
     assert found["threshold"].bounds == "at least 0 · at most 1"
     assert found["sampling.instructions.top_k"].variable == "STUDIO_SAMPLING__INSTRUCTIONS__TOP_K"
     assert settings_of(profile("studio").model_copy(update={"profile": "mine"}))[1].standard is None
-    run = profile("studio").resolved(16)
+    run = profile("studio").resolved(ScriptedEngine(parallel=16).info)
     changed = {each.key for each in settings_of(overridden(run, {"threshold": 0.5}), run) if each.changed}
     assert changed == {"threshold"}
     assert "requests_per_round" in {each.key for each in settings_of(run, profile("studio")) if each.changed}

@@ -1,1 +1,1 @@
-"""The six stages of a round: a stage reads what the stage before it committed and commits its own work whole."""
+"""The stages of a round: a stage reads what the stage before it committed and commits its own work whole."""

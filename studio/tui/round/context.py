@@ -18,7 +18,7 @@ from studio.records import Task
 from studio.tui.base import Dialog, copy_from
 from studio.tui.cells import POINTER, cut, fit
 from studio.tui.keys import bind
-from studio.tui.round.live import Prompt
+from studio.tui.round.view import Prompt
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
 

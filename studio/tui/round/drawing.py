@@ -27,9 +27,9 @@ from studio.tui.steering import Steerer
 from studio.tui.widgets.header import HeaderFacts, StudioHeader
 
 PANES = ("context", "stream", "decisions", "why")
-MODEL_STAGES = (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES)
+MODEL_STAGES = (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES, Stage.ANSWER)
 _PROMPT_STAGES = (Stage.SAMPLE, Stage.INSTRUCTIONS)
-_WRITTEN = {Stage.INSTRUCTIONS: "Completion", Stage.CLASSIFY: "Class", Stage.INSTANCES: "Instances"}
+_WRITTEN = {Stage.INSTRUCTIONS: "Completion", Stage.CLASSIFY: "Class", Stage.INSTANCES: "Instances", Stage.ANSWER: "Answer"}
 """What the model writes in each stage."""
 
 
@@ -88,7 +88,7 @@ class DrawingScreen(SteeringScreen):
     def _follow(self, stage: Stage | None) -> None:
         """Turn to the page where `stage` can be watched, and to its text; the stage after the last is the last."""
         # Where only one half fits, the half in which something happens is shown.
-        writes = self.live.running is Stage.INSTANCES and self.has_class("-narrow")
+        writes = self.live.running in (Stage.INSTANCES, Stage.ANSWER) and self.has_class("-narrow")
         self.page = "prompt" if stage in _PROMPT_STAGES or writes else "verdict"
         texts = [each for each in MODEL_STAGES if any(place[0] is each for place in self.live.texts)]
         running = self.live.running
@@ -115,7 +115,8 @@ class DrawingScreen(SteeringScreen):
         progress = self.live.stages[self.live.running] if self.live.running is not None else None
         stage = self.live.running or self.live.next_stage
         rate = round(progress.rate) if progress is not None else 0
-        self.query_one(StatusLine).status = Status(self.runner.state, stage, self._note or self._reading(), rate, self._far())
+        note = self._note or self._reading()
+        self.query_one(StatusLine).status = Status(self.runner.state, stage, note, rate, self._far(), self.live.order)
         self.query_one(StudioHeader).facts = self._facts()
         if kinds & {RoundRead, Opened, StateChanged}:
             self._show_prompt()
@@ -134,6 +135,8 @@ class DrawingScreen(SteeringScreen):
     def _reading(self) -> str:
         """What the model does before it has written anything: a template that it has not seen yet takes it seconds."""
         running = self.live.running
+        if running is Stage.FILTER and self.live.stages[running].total:
+            return "how likely is each candidate as a request? The model measures it"
         if running not in MODEL_STAGES or self.live.stages[running].tokens or self.live.stages[running].done:
             return ""
         return "the model reads its prompts"

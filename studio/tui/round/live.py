@@ -1,13 +1,11 @@
-"""What the studio screen knows of the round in hand: as the pool has it, read in one go after each committed stage, with the runner's
-notices folded into it. No widget in sight.
+"""What the studio screen knows of the round in hand: as the pool has it after each committed stage, with the runner's notices folded into
+it. No widget in sight.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from studio.engine.api import Completion, FinishReason
 from studio.loop.events import (
@@ -24,77 +22,8 @@ from studio.loop.events import (
     TaskClassified,
     TextStreamed,
 )
-from studio.pool.candidates import JudgedCandidate
-from studio.pool.pool import Queries
-from studio.records import STAGES, Novelty, Stage, Task, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One instruction request: its in-context tasks in the order of the prompt, and what came back, if it has."""
-
-    ordinal: int
-    parents: tuple[Task, ...]
-    completion: Completion | None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskText:
-    """What the model wrote about a new task in one of the later stages."""
-
-    stage: Stage
-    ordinal: int
-    task_id: int
-    completion: Completion
-
-
-@dataclass(frozen=True, slots=True)
-class RoundView:
-    """A round from its in-context tasks to its verdicts.
-
-    `next_stage` is None when the round is finished. `drafts` are the accepted candidates of an unfinished round; `instances` counts the
-    accepted instances of the round.
-    """
-
-    id: int
-    number: int
-    next_stage: Stage | None
-    prompts: tuple[Prompt, ...]
-    candidates: tuple[JudgedCandidate, ...]
-    task_texts: tuple[TaskText, ...]
-    instances: int
-    drafts: int
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Parameters that hold for this round alone, by dotted key."""
-
-
-def read_round(reader: Queries) -> RoundView | None:
-    """Return the newest round of the pool, or None when it never ran. Raises PoolError as reading does."""
-    last = reader.rounds.last()
-    if last is None:
-        return None
-    requests = reader.requests.planned(last.id, Stage.INSTRUCTIONS)
-    answers = {each.ordinal: each.completion for each in reader.requests.completions(last.id, Stage.INSTRUCTIONS)}
-    ids = list(dict.fromkeys(parent for each in requests for parent in each.parents))
-    tasks = {task.id: task for task in reader.tasks.many(ids)}
-    candidates = tuple(reader.candidates.judged(last.id))
-    return RoundView(
-        id=last.id,
-        number=last.number,
-        next_stage=last.stage,
-        prompts=tuple(Prompt(each.ordinal, tuple(tasks[p] for p in each.parents), answers.get(each.ordinal)) for each in requests),
-        candidates=candidates,
-        task_texts=tuple(
-            TaskText(stage, each.ordinal, each.task_id, each.completion)
-            for stage in (Stage.CLASSIFY, Stage.INSTANCES)
-            for each in reader.requests.completions(last.id, stage)
-            if each.task_id is not None
-        ),
-        instances=reader.rounds.result(last.id).instances,
-        overrides=reader.rounds.overrides(last.id),
-        drafts=sum(each.verdict is Verdict.ACCEPTED for each in candidates) if last.stage is not None else 0,
-    )
-
+from studio.records import STAGES, Novelty, Stage
+from studio.tui.round.view import RAW_STAGES, RoundView
 
 Place = tuple[Stage, int]
 """A request: its stage and its ordinal."""
@@ -156,6 +85,13 @@ class LiveRound:
         self.texts: dict[Place, LiveText] = defaultdict(LiveText)
         self.changed_texts: set[Place] = set()
         self.decided: list[CandidateDecided] = []
+        self.own_order: tuple[Stage, ...] = RAW_STAGES
+        """The stages of the rounds that the run plays, as far as is known."""
+
+    @property
+    def order(self) -> tuple[Stage, ...]:
+        """The stages of the round: those it has been played with, or will be."""
+        return self.own_order if self.view is None else self.view.stages
 
     @property
     def next_stage(self) -> Stage:
@@ -194,7 +130,6 @@ class LiveRound:
                 self.changed_texts.add((stage, ordinal))
             case CandidateDecided():
                 self.decided.append(event)
-                self.stages[Stage.FILTER].done += 1
             case TaskClassified():
                 self.stages[Stage.CLASSIFY].done = max(self.stages[Stage.CLASSIFY].done, 1)
             case InstanceDecided():
@@ -264,12 +199,15 @@ class LiveRound:
         self.changed_texts = {place for place in self.changed_texts if place[0] is not stage}
 
     def _finish_request(self, place: Place, completion: Completion) -> None:
-        text = self.texts[place]
         progress = self.stages[place[0]]
-        progress.tokens += completion.completion_tokens - text.count
-        text.completion = completion
         # What was cancelled is over, not done.
         progress.done += completion.finish_reason is not FinishReason.CANCELLED
+        if place[0] is Stage.FILTER:
+            # Candidates were measured: nothing was written.
+            return
+        text = self.texts[place]
+        progress.tokens += completion.completion_tokens - text.count
+        text.completion = completion
         self.changed_texts.add(place)
 
     def _settle(self, view: RoundView) -> None:

@@ -1,14 +1,15 @@
-"""The lines under the header: six stages with what each has done, and below what happens now or what the next step would do."""
+"""The lines under the header: the round's stages with what each has done, and below what happens now or what the next step would do."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from studio.records import STAGES, Stage, Verdict
+from studio.records import Stage, Verdict
 from studio.tui.cells import clip, pad
 from studio.tui.round.live import LiveRound, StageProgress
 from studio.tui.runner import RunnerState
@@ -35,23 +36,24 @@ class Rail(Widget):
         live = self._live
         # A clock that runs shows whole seconds: tenths would be drawn anew with every frame.
         stages = [(each.state, each.done, each.total, int(each.seconds)) for each in live.stages.values()]
-        shown = (live.number, live.view, live.running, stages)
+        shown = (live.number, live.view, live.running, live.order, stages)
         if shown != self._shown:
             self._shown = shown
             self.refresh()
 
     def render(self) -> Content:
         """Both lines."""
+        order = self._live.order
         width = max(self.content_size.width, 1)
         names, joint = self._names(width)
-        spare = max(width - sum(map(len, names)) - joint * (len(STAGES) - 1), 0)
-        extra, rest = divmod(spare, len(STAGES))
+        spare = max(width - sum(map(len, names)) - joint * (len(order) - 1), 0)
+        extra, rest = divmod(spare, len(order))
         parts: list[Content | tuple[str, str]] = []
         under = ""
-        for place, (stage, name) in enumerate(zip(STAGES, names, strict=True)):
+        for place, (stage, name) in enumerate(zip(order, names, strict=True)):
             progress = self._live.stages[stage]
             room = len(name) + extra + (place < rest)
-            last = place == len(STAGES) - 1
+            last = place == len(order) - 1
             line = "" if last else f" {'─' * (room - len(name) + joint - 2)} " if joint > 1 else " " * (room - len(name) + 1)
             follows = self._live.running is None and progress.state == "waiting" and stage is self._live.next_stage
             parts += [(name, "$foreground" if follows else _STYLES[progress.state]), (line, "$border")]
@@ -61,13 +63,14 @@ class Rail(Widget):
 
     def _names(self, width: int) -> tuple[list[str], int]:
         """The stages' marks and names, and the cells between two of them: closer, then shorter, as the width shrinks."""
-        marks = [GLYPHS[self._live.stages[stage].state] for stage in STAGES]
-        names = [f"{mark} {stage}" for mark, stage in zip(marks, STAGES, strict=True)]
-        if sum(map(len, names)) + 3 * (len(STAGES) - 1) <= width:
+        order = self._live.order
+        marks = [GLYPHS[self._live.stages[stage].state] for stage in order]
+        names = [f"{mark} {stage}" for mark, stage in zip(marks, order, strict=True)]
+        if sum(map(len, names)) + 3 * (len(order) - 1) <= width:
             return names, 3
-        names = [f"{mark}{stage}" for mark, stage in zip(marks, STAGES, strict=True)]
+        names = [f"{mark}{stage}" for mark, stage in zip(marks, order, strict=True)]
         longest = max(map(len, names))
-        while sum(map(len, names)) + len(STAGES) - 1 > width and longest > 2:
+        while sum(map(len, names)) + len(order) - 1 > width and longest > 2:
             longest -= 1
             names = [name[:longest] for name in names]
         return names, 1
@@ -85,7 +88,7 @@ def stage_summary(live: LiveRound, stage: Stage, width: int) -> str:
 
 def _count(live: LiveRound, stage: Stage, progress: StageProgress) -> str:
     view = live.view
-    if stage in (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES, Stage.ANSWER) and progress.state in ("running", "cancelled"):
+    if stage not in (Stage.SAMPLE, Stage.COMMIT) and progress.state in ("running", "cancelled"):
         return f"{progress.done}/{progress.total}" if progress.total else ""
     if view is None:
         return ""
@@ -125,6 +128,16 @@ SENTENCES = {
     Stage.COMMIT: "the accepted tasks join the pool",
 }
 """What each stage does, for someone who sees it for the first time."""
+_IN_CHAT = {
+    Stage.INSTRUCTIONS: "the model goes on with lists of tasks, and writes requests of its own",
+    Stage.FILTER: "rules, ROUGE-L and likelihood decide every candidate",
+    Stage.INSTANCES: "the model writes an input for each new task that needs one",
+}
+
+
+def sentence(stage: Stage, order: Sequence[Stage]) -> str:
+    """What `stage` does in a round with the stages `order`."""
+    return _IN_CHAT.get(stage, SENTENCES[stage]) if Stage.ANSWER in order else SENTENCES[stage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,8 @@ class Status:
     """Tokens a second; 0 is none yet."""
     far: str = ""
     """How far the run is, of one that goes on by itself."""
+    order: tuple[Stage, ...] = ()
+    """The stages of the round."""
 
 
 class StatusLine(Widget):
@@ -152,6 +167,7 @@ class StatusLine(Widget):
     def render(self) -> Content:
         """The line."""
         status = self.status
+        does = sentence(status.stage, status.order)
         width = max(self.content_size.width, 1)
         match status.state:
             case RunnerState.LOADING:
@@ -159,7 +175,7 @@ class StatusLine(Widget):
                 head, style, rest = "◌ ", "$accent bold", f"{status.note or 'opening the pool'} …"
             case RunnerState.RUNNING:
                 rate = f"{status.rate} tokens/s" if status.rate else ""
-                parts = filter(None, (status.far, rate, status.note or SENTENCES[status.stage]))
+                parts = filter(None, (status.far, rate, status.note or does))
                 head, style, rest = f"▶ {status.stage} ", "$accent bold", f"· {' · '.join(parts)}"
             case RunnerState.STOPPING:
                 head, style, rest = "■ stopping ", "$warning bold", "the stage under way is given up, everything before it is kept"
@@ -170,5 +186,5 @@ class StatusLine(Widget):
             case RunnerState.IDLE:
                 head, style = f"next: {status.stage} ", "$primary bold"
                 # What just happened is news; the stage's sentence comes back with the next key.
-                rest = f"· {status.note or SENTENCES[status.stage]}"
+                rest = f"· {status.note or does}"
         return Content.assemble((head, style), (clip(rest, width - len(head)), "$foreground-muted"))

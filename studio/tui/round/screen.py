@@ -67,7 +67,8 @@ class StudioScreen(DrawingScreen):
 
     HELP = """
     ## The studio
-    A round walks through six stages. `s` does the next one and stops, `r` finishes the round, `R` runs on until you press `escape`.
+    A round walks through six stages, in chat through seven. `s` does the next one and stops, `r` finishes the round, `R` runs on until
+    you press `escape`.
     `T` sets how many tasks the pool shall have, or how many rounds to play.
 
     Between two stages you may steer, and `u` takes everything back:
@@ -160,6 +161,7 @@ class StudioScreen(DrawingScreen):
                 self._note = f"loading {display_line(name, 60) or 'the bundled model'}"
             case Opened(info, method, _, _, comparable):
                 self._info, self._own_method, self.method, self._note = info, method, method, ""
+                self.live.own_order = method.stages
                 self.comparable = comparable
                 self._tell_notes(info.notices)
                 self.post_message(RunOpened(self.runner.asked.pool))
