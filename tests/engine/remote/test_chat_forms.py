@@ -159,3 +159,25 @@ def test_parts_that_are_no_text_are_passed_over(odd: Any) -> None:
 def test_short_prompts_of_a_chat_may_have_the_same_count() -> None:
     watch = PromptWatch()
     assert [watch.is_cut(request("x" * size), 40) for size in (120, 190, 260, 330)] == [False] * 4
+
+
+_NAMES = (
+    "choices delta message content text reasoning refusal finish_reason index usage "
+    "completion_tokens_details reasoning_tokens type thinking"
+)
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "stop", "error", "\ud83d", "thinking", "</think>"])
+_KEYS = st.sampled_from(_NAMES.split())
+_ANYTHING = st.recursive(_LEAVES, lambda each: st.lists(each, max_size=3) | st.dictionaries(_KEYS, each, max_size=4), max_leaves=12)
+_CHOICES = st.dictionaries(_KEYS, _ANYTHING, max_size=4) | st.fixed_dictionaries({"delta": st.dictionaries(_KEYS, _ANYTHING, max_size=4)})
+
+
+@given(st.lists(_ANYTHING | st.fixed_dictionaries({"choices": st.lists(_CHOICES, max_size=2)}), max_size=5))
+def test_whatever_a_server_sends_is_read_or_refused(values: list[Any]) -> None:
+    reading = Reading(replace(request("", max_tokens=20, stop=("top",)), chat=CHAT))
+    pieces: list[str] = []
+    try:
+        pieces += [reading.take(value) for value in values if not reading.stopped]
+        pieces.append(reading.close())
+    except (Answered, BrokenStream):
+        return
+    assert "".join(pieces) == reading.completion(0.0).text
