@@ -27,10 +27,9 @@ from studio.loop.stages.instances import (
 )
 from studio.loop.stages.instructions import (
     draw_parents,
-    instruction_request,
     may_stand,
     plan_instructions,
-    template_request,
+    request_like,
     to_draw_from,
 )
 from studio.pool.actions.changes import Effect
@@ -38,7 +37,7 @@ from studio.pool.actions.ledger import HandRequest, MoreInstances, Note
 from studio.pool.instances import DecidedInstance
 from studio.pool.requests import PlannedRequest, StoredCompletion, StoredRequest
 from studio.pool.rounds import RoundRecord
-from studio.records import STAGES, Instance, Origin, Source, Stage, Task, TaskState, Verdict
+from studio.records import STAGES, Instance, Origin, Stage, Task, TaskState, Verdict
 
 FIXED = frozenset({"profile", "variant", "asking", "tokenizer", "stall_rounds"})
 """Parameters of the whole run: no round has its own."""
@@ -54,6 +53,8 @@ def resample(context: StageContext, ordinal: int) -> Effect:
     """Draw the in-context tasks of one prompt anew."""
     current = _sampled_round(context)
     request = _request(context, current, ordinal)
+    if not request.parents:
+        raise UsageError(f"prompt {ordinal + 1} has no in-context tasks: the model writes it whole", "template_tasks gives it some")
     (parents,) = draw_parents(context.for_round(current), current, [ordinal], context.pool.ledger.next_action_id())
     return _rewrite(context, current, request, parents, Note("resample", f"drew other in-context tasks for prompt {ordinal + 1}"))
 
@@ -123,13 +124,10 @@ def _replanned(context: StageContext, current: RoundRecord, *, redraw: bool) -> 
     action = context.pool.ledger.next_action_id()
     planned = []
     for request in context.pool.requests.planned(current.id, Stage.INSTRUCTIONS):
-        if request.source is Source.TEMPLATE:
-            planned.append(replace(template_request(context, current, request.ordinal), seed=request.seed))
-            continue
         parents = request.parents
         if _not_standing(context, parents):
             (parents,) = draw_parents(context, current, [request.ordinal], action)
-        planned.append(replace(instruction_request(context, current, request.ordinal, parents), seed=request.seed))
+        planned.append(request_like(context, current, request, parents))
     return planned
 
 
@@ -139,8 +137,7 @@ def _not_standing(context: StageContext, parents: Sequence[int]) -> list[int]:
 
 
 def _rewrite(context: StageContext, current: RoundRecord, request: StoredRequest, parents: tuple[int, ...], note: Note) -> Effect:
-    planned = instruction_request(context.for_round(current), current, request.ordinal, parents)
-    return context.pool.ledger.rewrite_request(note, request.id, replace(planned, seed=request.seed))
+    return context.pool.ledger.rewrite_request(note, request.id, request_like(context.for_round(current), current, request, parents))
 
 
 def _another(context: StageContext, current: RoundRecord, request: StoredRequest, position: int) -> int:
@@ -201,7 +198,8 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
             asked.append((yield from _ask(context, Stage.CLASSIFY, ordinal, planned)))
             answer = answered(context, asked[-1].completion)
         task = replace(task, is_classification=answer)
-    if asks_for_instances(context, task):
+    candidate = pool.candidates.of_task(task_id)
+    if asks_for_instances(context, task, None if candidate is None else candidate.source):
         ordinal = pool.requests.next_hand_ordinal(current.id, Stage.INSTANCES)
         planned = _warmer(instances_request(context, current, ordinal, task))
         asked.append((yield from _ask(context, Stage.INSTANCES, ordinal, planned)))

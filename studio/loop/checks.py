@@ -13,25 +13,29 @@ from studio.loop.tokens import unicode_tokens
 from studio.records import Instance
 
 _ENGLISH = re.compile(r"\b(?:the|an?|of|to|and|in|is|are|for|you|my|i|i'm|with|on|it|that|what|how|some|me)\b", re.IGNORECASE)
-_REQUEST = re.compile(
-    r"[?？]|(?:^|[.!:,;]\s+)(?:please |let's |i want to (?:know|learn)|i(?: would|'d) like to|i need|"
-    r"i am looking for|i'm looking for|in your own words|"
-    r"(?:can|could|would|will|what|who|which|when|where|why|how|is|are|do|does|did|should|explain|describe|give|list|suggest|tell|"
-    r"write|rewrite|compare|define|summari[sz]e|name|recommend|create|help|provide|discuss|offer|outline|think|come up|imagine|plan|"
-    r"compose|design|develop|generate|identify|find|make|classify|translate|edit|show|teach|propose|draft|prepare|build|pick|choose|"
-    r"select|analy[sz]e|convert|calculate|compute|explore|share|advise|complete|correct|determine|decide|estimate|evaluate|extract|"
-    r"fill|formulate|invent|label|match|order|paraphrase|phrase|put|rank|rate|read|replace|reply|say|simplify|solve|sort|split|state|"
-    r"turn|use|work out|add|answer|arrange|ask|assign|count|divide|group|mark|report|respond|reverse|reword|shorten|spell|use)\b)",
+_STATEMENT = re.compile(
+    r"(?:the|an?|this|that|these|those|it|it's|its|he|she|they|we|you|you're|i|i'm|i've|i'd|my|your|his|her|our|their|there|here|one|some|"
+    r"many|most|all|every|everyone|nobody|no|if|when|while|although|because|as|another|both|people|life|sometimes|never|always)\b",
     re.IGNORECASE,
 )
-_LETTER = re.compile(r"(?:hi|hey|hello|dear|good (?:morning|afternoon|evening))\b[^.?!\n]{0,40}[,!\n]", re.IGNORECASE)
+_REQUEST = re.compile(
+    r"[?？]|\b(?:please|help me|tell me|give me|show me|i want to (?:know|learn|hear)|(?:i|we)(?: would|'d) like|i need|we need|"
+    r"(?:i am|i'm) (?:looking for|wondering|curious)|(?:you are|you're) (?:a|an|the)|let's|"
+    r"you (?:must|should|have to|need to|will|are to))\b"
+    r"|[.!:,;]\s+(?:what|who|which|when|where|why|how|explain|describe|give|list|suggest|write|compare|name|create|make|find|classify|"
+    r"judge|decide|pick|choose|say|tell|show|turn|rewrite|translate|draft|work out|calculate|label|answer|report|triage|from|using)\b",
+    re.IGNORECASE,
+)
+_LETTER = re.compile(r"(?:hi|hey|hello|dear|good (?:morning|afternoon|evening))\b[^.?!\n]{0,40}[,!]?\s*\n", re.IGNORECASE)
 _SUBJECT = re.compile(r"\s*subject:", re.IGNORECASE)
 _TEXTS = (
-    r"texts?|passages?|articles?|paragraphs?|sentences?|e-?mails?|letters?|code|snippets?|list|story|document|data|dataset|table|options|"
-    r"statements?|words?|numbers?|conversation|dialogue|message|poem|essay|review|tweet|excerpt|abstract|phrases?|equations?|input"
+    r"texts?|passages?|articles?|paragraphs?|sentences?|e-?mails?|letters?|snippets?|story|stories|document|dataset|table|statements?|"
+    r"conversation|dialogue|message|poem|essay|reviews?|tweets?|excerpt|abstract|phrases?|equations?|input"
 )
+_MORE_TEXTS = r"words?|numbers?|code|data|list|options?|items?|questions?|problem|function|values?"
 _ABSENT = re.compile(
-    rf"\b(?:the|this|these|those|each|given|attached|provided)\s+(?:\w+\s+){{0,2}}?(?:{_TEXTS})\b|\b(?:following|attached)\b|\b(?:above|below)\b[.:]?\s*$",
+    rf"\b(?:this|these|those|each|following|given|attached|provided|enclosed)\s+(?:\w+\s+){{0,2}}?(?:{_TEXTS}|{_MORE_TEXTS})\b"
+    rf"|\bthe\s+(?:{_TEXTS})\b(?!\s+(?:of|in|from|by|about|called|titled)\b)|\bfollowing\b[^.?!]{{0,40}}[:.]?\s*$|\b(?:above|below)\b[.:]?\s*$",
     re.IGNORECASE,
 )
 _HOLDS_TEXT = re.compile(r"\n|[\"“”«»`]|:\s+\S")
@@ -50,8 +54,12 @@ _MOST_SAID_AGAIN = 0.5
 
 
 def no_request(text: str) -> bool:
-    """Whether an instruction asks for nothing: a statement, an aphorism, a text of something else."""
-    return _is_english(text) and _REQUEST.search(_straight(text)) is None
+    """Whether an instruction asks for nothing: a statement, an aphorism, a text of something else.
+
+    It begins as statements do, not as orders and questions do, and nothing later in it asks.
+    """
+    straight = _straight(text)
+    return _STATEMENT.match(straight) is not None and _REQUEST.search(straight) is None
 
 
 def is_letter(text: str) -> bool:

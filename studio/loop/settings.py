@@ -22,7 +22,7 @@ from studio.records import Stage
 LEAST_REQUESTS, MOST_REQUESTS = 5, 64
 _TASKS_OF_A_REQUEST = 4
 """About as many new tasks as a completion of seven brings."""
-TEMPLATE_SHARE, LISTS_BESIDE = 2, 2
+TEMPLATE_SHARE, LISTS_BESIDE = 2, 1
 """Requests that the model writes itself, for each that runs at once, and lists of in-context tasks beside them."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -76,8 +76,10 @@ class Prompts(Parameters):
     input_first: str
     output_first: str
     triples: str
-    list_chat: str = Field("", description="the user's turn that asks for more tasks")
+    list_chat: str = Field("", description="the user's turn that asks to go on with a list of tasks")
+    list_begun: str = Field("", description="the same where the model's turn can be begun with that list")
     template_system: str = Field("", description="the system turn before the user's turn that the model writes; empty is none")
+    template_tasks: str = Field("", description="what that system turn says of the in-context tasks in it")
     openings: str = Field("", description="how the user's turn may begin that the model writes, one a line")
     answer_system: str = Field("", description="the system turn before a task that is to be answered; empty is none")
     brief: str = Field("", description="what a prompt says of the brief")
@@ -110,6 +112,7 @@ class Method(Parameters):
     request_filters: tuple[str, ...] = Field((), description="filters besides these where the model is asked in chat")
     min_words: int = Field(4, ge=0, description="words an instruction must have")
     max_words: int = Field(150, ge=1, description="words an instruction may have")
+    template_tasks: int = Field(0, ge=0, le=64, description="in-context tasks in the system turn of each; larger models may follow them")
     opening_share: Share = Field(0.0, description="share of the requests of its own that begin with one of the openings")
     likely_share: Share = Field(
         1.0, description="share of the instructions kept, those likeliest as a user's turn of the model's chat template; 1 keeps all"
@@ -145,11 +148,12 @@ class Method(Parameters):
     def filled(self, text: str) -> str:
         """A stop string or a prompt with what follows from other parameters in it.
 
-        `{list_end}` is the number at which a list of tasks is to end, `{new_tasks}` how many it is to get until then, `{instances_end}` the
-        number of the first example too many.
+        `{list_end}` is the number at which a list of tasks is to end, `{list_length}` the one before it, `{new_tasks}` how many it is to get
+        until then, `{instances_end}` the number of the first example too many.
         """
         numbers = {
             "{list_end}": self.in_context_tasks + self.new_tasks + 1,
+            "{list_length}": self.in_context_tasks + self.new_tasks,
             "{new_tasks}": self.new_tasks,
             "{instances_end}": self.max_instances + 1,
         }
@@ -233,12 +237,12 @@ def _line_stops() -> Sampling:
     numbers = [f"\n{mark}" for mark in marks]
     return Sampling(
         instructions=_instructions("\n\n", *numbers),
-        list_chat=_instructions(*numbers),
+        list_chat=Decoding(temperature=1.0, min_p=0.1, max_tokens=1024, stop=tuple(numbers)),
         classification=_CLASSIFICATION.model_copy(update={"stop": ("\n",)}),
         input_first=_INPUT_FIRST.model_copy(update={"stop": ("\n\nTask:", "\nExample {instances_end}\n")}),
         output_first=_OUTPUT_FIRST.model_copy(update={"stop": ("\n\nTask:",)}),
-        template=Decoding(temperature=1.0, min_p=0.1, max_tokens=96),
-        answer=Decoding(presence_penalty=0.5, max_tokens=160, stop=("\n\n",)),
+        template=Decoding(temperature=1.0, min_p=0.1, max_tokens=80),
+        answer=Decoding(presence_penalty=0.5, max_tokens=120, stop=("\n\n",)),
     )
 
 
@@ -278,9 +282,9 @@ def _studio() -> Method:
             "asking": "auto",
             "template_requests": -1,
             "request_filters": STUDIO_REQUEST_FILTERS,
-            "likely_share": 0.6,
+            "likely_share": 0.7,
             "likely_answers": 0.75,
-            "opening_share": 0.7,
+            "opening_share": 0.5,
             "answer_rules": STUDIO_ANSWER_RULES,
             "classify_from_logits": True,
             "stall_rounds": 5,

@@ -18,7 +18,7 @@ from studio.pool.core.database import Database, Entity, chunks, record_of
 from studio.pool.core.search import match_expression
 from studio.pool.instances import Instances
 from studio.pool.rounds import advance
-from studio.records import Decider, Instance, Origin, SeedTask, Stage, Task, TaskState, Verdict
+from studio.records import Decider, Instance, Origin, SeedTask, Source, Stage, Task, TaskState, Verdict
 from studio.text import storable
 
 GIVEN = "valid"
@@ -30,12 +30,13 @@ _INSTRUCTIONS_AT_A_TIME = 1000
 
 @dataclass(frozen=True, slots=True)
 class DraftTask:
-    """A task whose round has not committed, with the input and output its candidate came with, if any, and that candidate's request."""
+    """A task whose round has not committed, with the input and output its candidate came with, if any, that candidate's request, and its source."""
 
     task: Task
     input: str | None
     output: str | None
     request_id: int | None
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +155,10 @@ class Tasks(Entity):
     def drafts(self, round_id: int) -> list[DraftTask]:
         """Return the draft tasks of a round in the order of their ids, without instances."""
         sql = (
-            "SELECT tasks.id, origin, state, name, instruction, is_classification, number AS round, input, output, request_id FROM tasks"
-            " JOIN rounds ON rounds.id = round_id JOIN candidates ON candidates.id = candidate_id"
-            " WHERE round_id = ? AND state = 'draft' ORDER BY tasks.id"
+            "SELECT tasks.id, origin, state, name, instruction, is_classification, number AS round, input, output, request_id, source"
+            " FROM tasks JOIN rounds ON rounds.id = tasks.round_id JOIN candidates ON candidates.id = candidate_id"
+            " JOIN requests ON requests.id = request_id"
+            " WHERE tasks.round_id = ? AND state = 'draft' ORDER BY tasks.id"
         )
         return [record_of(DraftTask, row, task=record_of(Task, row)) for row in self._database.rows(sql, (round_id,))]
 

@@ -24,7 +24,7 @@ from studio.engine.api import Noted as EngineNoted
 from studio.errors import ModelError
 from studio.loop.events import EngineRestarted, Event, Noted, RequestFinished, RequestRetried, RequestsSent, TextStreamed
 from studio.loop.novelty import NoveltyIndex
-from studio.loop.prompts import Template
+from studio.loop.prompts import Template, one_line
 from studio.loop.runs import overridden
 from studio.loop.sampling import engine_seed
 from studio.loop.settings import Decoding, Method
@@ -69,11 +69,12 @@ class StageContext:
         """Whether the model is asked in its own chat template."""
         return self.method.asking == "chat"
 
-    @property
-    def user_turn(self) -> Chat:
-        """The chat whose user's turn is a new instruction."""
+    def user_turn(self, tasks: Sequence[str] = ()) -> Chat:
+        """The chat whose user's turn is a new instruction, with these in-context tasks in its system turn."""
+        template = self.templates["template_tasks"]
+        shown = template.prefix + template.suffix("\n".join(f"- {one_line(task)}" for task in tasks)) if tasks else ""
         system = self.templates["template_system"].prefix
-        return Chat(system="\n\n".join(filter(None, (system, self.brief))), writes_request=True)
+        return Chat(system="\n\n".join(filter(None, (system, self.brief, shown))), writes_request=True)
 
     @property
     def few_shot(self) -> Chat | None:

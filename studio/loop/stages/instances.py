@@ -21,7 +21,7 @@ from studio.pool.instances import DecidedInstance
 from studio.pool.requests import PlannedRequest, StoredCompletion
 from studio.pool.rounds import RoundRecord
 from studio.pool.tasks import DraftTask
-from studio.records import Instance, Stage, Task, Verdict
+from studio.records import Instance, Source, Stage, Task, Verdict
 
 NO_INSTANCES = (
     "most completions about the new tasks have none of the marks of inputs and outputs (Output:, Class label:), so that no instance is "
@@ -75,7 +75,7 @@ def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Eve
     if context.method.variant == "alpaca":
         decided = [each for ordinal, draft in enumerate(drafts) for each in _of_triple(context, current, ordinal, draft)]
     else:
-        asked = {draft.task.id for draft in drafts if asks_for_instances(context, draft.task)}
+        asked = {draft.task.id for draft in drafts if asks_for_instances(context, draft.task, draft.source)}
         plan_for_drafts(
             context, current, Stage.INSTANCES, lambda ordinal, draft: instances_request(context, current, ordinal, draft.task), asked
         )
@@ -98,9 +98,10 @@ def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Eve
     pool.instances.record(current.id, decided, Stage.ANSWER if context.chats else Stage.COMMIT)
 
 
-def asks_for_instances(context: StageContext, task: Task) -> bool:
-    """Whether the model is asked for instances of a task; in chat only where it needs an input."""
-    return not context.chats or bool(task.is_classification) or points_at_absent(task.instruction)
+def asks_for_instances(context: StageContext, task: Task, source: Source | None) -> bool:
+    """Whether the model is asked for instances of a task; what it wrote as a user's turn has an input of its own unless it misses one."""
+    whole = context.chats and source is Source.TEMPLATE
+    return not whole or bool(task.is_classification) or points_at_absent(task.instruction)
 
 
 def without_input(task_id: int) -> DecidedInstance:

@@ -20,7 +20,7 @@ from studio.loop.stages.asking import StageContext, complete
 from studio.loop.stages.likelihood import Candidate, measured
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.pool.candidates import DecidedCandidate
-from studio.pool.requests import PlannedRequest
+from studio.pool.requests import PlannedRequest, StoredRequest
 from studio.pool.rounds import RoundRecord
 from studio.records import Origin, Source, Stage, Task, TaskState, Verdict
 
@@ -39,17 +39,23 @@ def sample(context: StageContext, current: RoundRecord) -> Iterator[Event]:
 def plan_instructions(context: StageContext, current: RoundRecord, action: int = 0) -> list[PlannedRequest]:
     """Plan every request of the round; `action` is the id of a person's action that has the in-context tasks drawn anew."""
     lists, own = context.method.requests_per_round, context.method.template_requests
-    drawn = draw_parents(context, current, range(lists), action)
-    planned = [instruction_request(context, current, ordinal, parents) for ordinal, parents in enumerate(drawn)]
-    return planned + [template_request(context, current, ordinal) for ordinal in range(lists, lists + own)]
+    drawn = draw_parents(context, current, range(lists + own), action)
+    return [
+        (instruction_request if ordinal < lists else template_request)(context, current, ordinal, parents)
+        for ordinal, parents in enumerate(drawn)
+    ]
 
 
 def draw_parents(context: StageContext, current: RoundRecord, ordinals: Iterable[int], action: int = 0) -> list[tuple[int, ...]]:
-    """Draw the in-context tasks of the requests with these ordinals."""
+    """Draw the in-context tasks of the requests with these ordinals: lists come first, then those that the model begins itself."""
     method = context.method
     seeds, others = to_draw_from(context)
-    generators = (generator(context.seed, current.number, Stage.SAMPLE, ordinal, action) for ordinal in ordinals)
-    return [in_context_tasks(rng, seeds, others, method.in_context_tasks, method.generated_in_context) for rng in generators]
+    drawn = []
+    for ordinal in ordinals:
+        rng = generator(context.seed, current.number, Stage.SAMPLE, ordinal, action)
+        total = method.in_context_tasks if ordinal < method.requests_per_round else method.template_tasks
+        drawn.append(in_context_tasks(rng, seeds, others, total, method.generated_in_context) if total else ())
+    return drawn
 
 
 def to_draw_from(context: StageContext) -> tuple[array[int], array[int]]:
@@ -100,8 +106,13 @@ def instruction_request(context: StageContext, current: RoundRecord, ordinal: in
         prefix, suffix = context.filled("triples", numbered_triples(tasks))
         chat = context.few_shot
     elif context.chats:
-        prefix, suffix = context.filled("list_chat", numbered_lines(texts))
-        chat, decoding = Chat(begins=f"{len(texts) + 1}."), sampling.list_chat
+        decoding = sampling.list_chat
+        if context.engine.info.prefills:
+            prefix, suffix = context.templates["list_begun"].prefix, ""
+            chat = Chat(begins=numbered(texts))
+        else:
+            prefix, suffix = context.filled("list_chat", numbered_lines(texts))
+            chat = Chat()
     else:
         prefix, suffix = context.filled("instructions_classification" if method.classification_only else "instructions", numbered(texts))
     prompt = (f"{context.brief}\n\n{prefix}" if context.brief else prefix, suffix)
@@ -109,20 +120,26 @@ def instruction_request(context: StageContext, current: RoundRecord, ordinal: in
     return replace(planned, parents=parents, source=Source.IN_CONTEXT)
 
 
-def template_request(context: StageContext, current: RoundRecord, ordinal: int) -> PlannedRequest:
+def request_like(context: StageContext, current: RoundRecord, request: StoredRequest, parents: tuple[int, ...]) -> PlannedRequest:
+    """The request in the place of `request`, from the same source and with the same seed, with these in-context tasks."""
+    plan = template_request if request.source is Source.TEMPLATE else instruction_request
+    return replace(plan(context, current, request.ordinal, parents), seed=request.seed)
+
+
+def template_request(context: StageContext, current: RoundRecord, ordinal: int, parents: tuple[int, ...]) -> PlannedRequest:
     """The request that leaves the user's turn of the chat template to the model, or all of it but its opening."""
     openings = context.templates["openings"].prefix.splitlines()
-    rng = generator(context.seed, current.number, Stage.SAMPLE, ordinal)
+    rng = generator(context.seed, current.number, Stage.INSTRUCTIONS, ordinal)
     opening = rng.choice(openings) if openings and rng.random() < context.method.opening_share else ""
     planned = context.planned(
         (current, Stage.INSTRUCTIONS, ordinal),
         ("", opening),
         context.method.sampling.template,
-        context.user_turn,
+        context.user_turn([task.instruction for task in context.pool.tasks.many(parents)]),
         stop_on_repeat="text" if context.method.early_stop else "",
         measure=True,
     )
-    return replace(planned, source=Source.TEMPLATE)
+    return replace(planned, parents=parents, source=Source.TEMPLATE)
 
 
 def write_instructions(context: StageContext, current: RoundRecord) -> Iterator[Event]:

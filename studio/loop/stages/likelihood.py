@@ -63,7 +63,7 @@ def _measure(context: StageContext, current: RoundRecord, texts: Sequence[str]) 
     known = {request.suffix for request in stored}
     params = SamplingParams(max_tokens=0, measure=True)
     requests = [
-        PlannedRequest("", text, params, engine_seed(context.seed, current.number, Stage.FILTER, ordinal), chat=context.user_turn)
+        PlannedRequest("", text, params, engine_seed(context.seed, current.number, Stage.FILTER, ordinal), chat=context.user_turn())
         for ordinal, text in enumerate((text for text in texts if text not in known), len(stored))
     ]
     if requests:
