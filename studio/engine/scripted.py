@@ -19,6 +19,7 @@ from studio.engine.text_stream import RepeatWatch, TextStream
 from studio.records import ModelIdentity
 
 _LIST = re.compile(r"(?:^|\n)\s*(\d+)\.\s*$")
+_ITEM = re.compile(r"^\d+\. ", re.MULTILINE)
 _TRIPLE = re.compile(r"(?:^|\n)\s*(\d+)\. Instruction:\s*$")
 _TASK = re.compile(r"(?:^|\n)Task:[ \t]*")
 _QUESTION = "Is it classification?"
@@ -57,7 +58,9 @@ def write_in_chat(request: Request, chat: Chat, rng: random.Random) -> str:
     if chat.writes_request:
         return _flawed(rng) if rng.random() < 0.1 else instruction(rng)
     if match := _LIST.search(f"\n{chat.begins}"):
-        return _numbered_list(rng, prompt, int(match.group(1)), request.params.max_tokens)
+        return _numbered_list(rng, chat.begins, int(match.group(1)), request.params.max_tokens)
+    if (shown := len(_ITEM.findall(prompt))) > 1:
+        return f"{shown + 1}." + _numbered_list(rng, prompt, shown + 1, request.params.max_tokens)
     if _TASK.search(prompt):
         return write(request.prefix, request.suffix, rng, request.params.max_tokens)
     return _answer(rng)

@@ -148,8 +148,8 @@ class Method(Parameters):
     def filled(self, text: str) -> str:
         """A stop string or a prompt with what follows from other parameters in it.
 
-        `{list_end}` is the number at which a list of tasks is to end, `{list_length}` the one before it, `{new_tasks}` how many it is to get
-        until then, `{instances_end}` the number of the first example too many.
+        `{list_end}` is the number at which a list of tasks is to end, `{list_length}` the one before, `{new_tasks}` how many it gets until
+        then, `{instances_end}` the number of the first example too many.
         """
         numbers = {
             "{list_end}": self.in_context_tasks + self.new_tasks + 1,

@@ -30,7 +30,7 @@ _INSTRUCTIONS_AT_A_TIME = 1000
 
 @dataclass(frozen=True, slots=True)
 class DraftTask:
-    """A task whose round has not committed, with the input and output its candidate came with, if any, that candidate's request, and its source."""
+    """A task whose round has not committed, with the input and output its candidate came with, if any, and its request and source."""
 
     task: Task
     input: str | None
