@@ -4,8 +4,8 @@ The result is what deciding every candidate anew against the pool as it would th
 a candidate's stored score is the highest over the tasks there were. It stays so unless the replay has *removed* its nearest task, and only
 what the replay has *added* must be compared on top. So moving the threshold costs about as much as the candidates that flip.
 
-Whatever is unlikely, by its stored nats a token and a limit of them, is rejected after the filters and before novelty is asked for. What
-answers would be rejected for agreeing too little, `whatif_answers` decides.
+Whatever is unlikely, by its stored nats a token and a limit of them, is rejected after the filters and before novelty is asked for. Of
+answers `whatif_answers` decides.
 
 What a person decided stands: such a candidate keeps its verdict, and from its place on the others are compared with it or no longer. A
 task that a person rejected counts as rejected throughout where a score has to be computed anew. Where nothing is changed a candidate stays
@@ -29,7 +29,7 @@ from studio.loop.novelty import NoveltyBatch, NoveltyIndex
 from studio.loop.runs import overridden, stored_method
 from studio.loop.settings import Method
 from studio.loop.tokens import TOKENIZERS
-from studio.loop.whatif_answers import InstanceFlip, answers_again
+from studio.loop.whatif_answers import InstanceFlip, Limits, answers_again
 from studio.pool.candidates import RuleDecision
 from studio.pool.pool import Queries
 from studio.records import Verdict
@@ -50,13 +50,14 @@ class Change:
     """Another rule. `threshold` None leaves each run its own; `filters` switches filters on and off by name, those not named stay.
 
     `max_nats` None leaves each round the limit that it had; of candidates that nobody measured, which no limit rejects, there may be more
-    under other filters. `min_agreement` None leaves every instance as it was decided.
+    under other filters. Without `min_agreement` and `max_answer_nats` every instance stays as it was decided.
     """
 
     threshold: float | None = None
     filters: Mapping[str, bool] = field(default_factory=dict, hash=False)
     max_nats: float | None = None
     min_agreement: float | None = None
+    max_answer_nats: float | None = None
 
     def apply(self, method: Method) -> Method:
         """The method with this change in it. A filter switched on comes where the registry has it, after the method's own."""
@@ -288,7 +289,7 @@ def what_if(reader: Queries, change: Change, progress: Progress = lambda _: None
             replay.decide(piece)
             done += len(piece)
             progress(done)
-    instances = answers_again(reader, change.min_agreement)
+    instances = answers_again(reader, Limits(change.min_agreement, change.max_answer_nats))
     return Outcome(tuple(replay.flips), replay.before, replay.after, replay.pinned_accepted, done, instances)
 
 

@@ -1,4 +1,4 @@
-"""What if answers had to agree more, or less: the instances decided again by the stored agreement of their answers.
+"""What if answers had to agree more, or be likelier, or less: the instances decided again by the stored scores of their answers.
 
 Each instance is decided by itself, so this depends on nothing else that another rule would have decided.
 """
@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio.loop.filters import DISAGREEMENT, OTHER_RULES, VALID
+from studio.loop.filters import DISAGREEMENT, OTHER_RULES, UNLIKELY_ANSWER, VALID
+from studio.pool.instances import ScoredAnswer
 from studio.pool.pool import Queries
 from studio.records import Decider, Verdict
 
-BY_AGREEMENT = (VALID, DISAGREEMENT)
-"""Reasons of instances that passed every rule but that of agreement; of the others no agreement makes anything else."""
+BY_SCORE = (VALID, DISAGREEMENT, UNLIKELY_ANSWER)
+"""Reasons of instances that passed every rule but those about scores; of the others no limit makes anything else."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceFlip:
     """An instance that would have been decided otherwise: `before` and `after` are reason codes, `valid` the accepting one.
 
-    `agreement` is that of its answer, `text`, with the others drawn: mean ROUGE-L F1, 0 to 1.
+    `agreement` is that of its answer, `text`, with the others drawn: mean ROUGE-L F1, 0 to 1; `nats` a token say how likely the first one
+    is. Both are None where nobody knows.
     """
 
     instance_id: int
@@ -28,27 +30,52 @@ class InstanceFlip:
     text: str
     before: str
     after: str
-    agreement: float
+    agreement: float | None
+    nats: float | None
 
     @property
     def accepted(self) -> bool:
         return self.after == VALID
 
 
-def answers_again(reader: Queries, min_agreement: float | None) -> tuple[InstanceFlip, ...]:
-    """Decide the instances of tasks that are not retired again; `min_agreement` None leaves all as they are.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Other limits of answers. `min_agreement` None leaves what was decided of agreement, `max_nats` None each round its own limit."""
+
+    min_agreement: float | None = None
+    max_nats: float | None = None
+
+    def reason(self, each: ScoredAnswer) -> str:
+        """The reason code of an answer that breaks no other rule. Agreement comes first, as when it was decided."""
+        if self.min_agreement is None:
+            disagrees = each.reason == DISAGREEMENT
+        else:
+            disagrees = each.agreement is not None and each.agreement < self.min_agreement
+        return DISAGREEMENT if disagrees else UNLIKELY_ANSWER if self._unlikely(each) else VALID
+
+    def _unlikely(self, each: ScoredAnswer) -> bool:
+        limit = self.max_nats
+        if limit is None:
+            if each.reason != DISAGREEMENT:
+                # As it was decided: the limit is not asked of what a person had answered besides.
+                return each.reason == UNLIKELY_ANSWER
+            limit = each.max_nats
+        return limit is not None and each.nats is not None and each.nats > limit
+
+
+def answers_again(reader: Queries, limits: Limits) -> tuple[InstanceFlip, ...]:
+    """Decide the instances of tasks that are not retired again.
 
     What a person decided stands. Raises PoolError as reading does.
     """
-    if min_agreement is None:
+    if limits == Limits():
         return ()
     flips = []
-    for each in reader.instances.agreed():
-        if each.decided_by is Decider.HUMAN or each.reason not in BY_AGREEMENT:
-            continue
-        after = DISAGREEMENT if each.agreement < min_agreement else VALID
-        if after != each.reason:
-            flips.append(InstanceFlip(each.id, each.task_id, each.output, each.reason, after, each.agreement))
+    for each in reader.instances.scored_answers():
+        if each.decided_by is Decider.RULE and each.reason in BY_SCORE:
+            after = limits.reason(each)
+            if (after == VALID) is not (each.reason == VALID):
+                flips.append(InstanceFlip(each.id, each.task_id, each.output, each.reason, after, each.agreement, each.nats))
     return tuple(flips)
 
 

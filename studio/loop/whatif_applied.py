@@ -47,6 +47,7 @@ def in_words(change: Change) -> str:
         ("threshold {:.2f}", change.threshold),
         ("at most {:.2f} nats a token", change.max_nats),
         ("agreement from {:.2f}", change.min_agreement),
+        ("answers of at most {:.2f} nats a token", change.max_answer_nats),
     )
     parts = [words.format(value) for words, value in limits if value is not None]
     return ", ".join(parts + [f"{name} {'on' if on else 'off'}" for name, on in sorted(change.filters.items())]) or "the run's rules"

@@ -53,15 +53,20 @@ class AnsweredInstance:
 
 
 @dataclass(frozen=True, slots=True)
-class AgreedInstance:
-    """An instance whose answer was chosen among several, with what holds of it; `agreement` is as in `AnsweredInstance`."""
+class ScoredAnswer:
+    """An instance that was answered apart, with what holds of it; scores are as in `AnsweredInstance`.
+
+    Answers with more nats a token than `max_nats` were unlikely in its round, None where that decided nothing.
+    """
 
     id: int
     task_id: int
     verdict: Verdict
     reason: str
     decided_by: Decider
-    agreement: float
+    agreement: float | None
+    nats: float | None
+    max_nats: float | None
     output: str
 
 
@@ -140,15 +145,20 @@ class Instances(Entity):
         )
         return [self._record(row) for row in self._database.rows(sql, (round_id,))]
 
-    def agreed(self) -> Iterator[AgreedInstance]:
-        """Yield the instances whose answer was chosen among several, by task and position; not those of retired tasks."""
+    def scored_answers(self) -> Iterator[ScoredAnswer]:
+        """Yield the instances that were answered apart, by task and position; not those of retired tasks."""
         sql = (
-            "SELECT instances.id, task_id, verdict, reason, decided_by, agreement, output FROM tasks"
-            " CROSS JOIN instances ON instances.task_id = tasks.id"
-            " WHERE +state <> 'retired' AND agreement IS NOT NULL ORDER BY tasks.id, position"
+            "SELECT instances.id, task_id, verdict, reason, decided_by, agreement, nats, max_answer_nats, output FROM tasks"
+            " CROSS JOIN instances ON instances.task_id = tasks.id LEFT JOIN rounds ON rounds.id = tasks.round_id"
+            " WHERE +state <> 'retired' AND answer_id IS NOT NULL ORDER BY tasks.id, position"
         )
-        for found, task_id, verdict, reason, decided_by, agreement, output in self._database.stream(sql):
-            yield AgreedInstance(found, task_id, Verdict(verdict), reason, Decider(decided_by), agreement, output)
+        for found, task_id, verdict, reason, decided_by, *scores, output in self._database.stream(sql):
+            yield ScoredAnswer(found, task_id, Verdict(verdict), reason, Decider(decided_by), *scores, output)
+
+    def most_nats(self) -> float | None:
+        """Return how many nats a token the least likely answer has; None where nobody measured any."""
+        highest: float | None = self._database.value("SELECT max(nats) FROM instances")
+        return highest
 
     def any_agreed(self) -> bool:
         """Return whether any answer was chosen among several."""

@@ -119,12 +119,14 @@ class Rounds(Entity):
         text = self._database.value("SELECT overrides FROM rounds WHERE id = ?", (round_id,))
         return {} if text is None else json.loads(text)
 
-    def newest_limit(self) -> float | None:
-        """Return the nats a token beyond which the newest round that had a limit found instructions unlikely; None where none had."""
-        limit: float | None = self._database.value(
-            "SELECT max_nats FROM standing_rounds WHERE max_nats IS NOT NULL ORDER BY number DESC LIMIT 1"
-        )
-        return limit
+    def newest_limits(self) -> tuple[float | None, float | None]:
+        """Return the nats a token beyond which the newest round that had such a limit found instructions, and answers, unlikely.
+
+        None where no round had one.
+        """
+        sql = "SELECT {0} FROM standing_rounds WHERE {0} IS NOT NULL ORDER BY number DESC LIMIT 1"
+        instructions, answers = (self._database.value(sql.format(name)) for name in ("max_nats", "max_answer_nats"))
+        return instructions, answers
 
     def result(self, round_id: int) -> RoundResult:
         """Return what a round brought, by the decisions that hold now."""

@@ -142,7 +142,9 @@ def chatting(tmp_path: Path) -> Iterator[Session]:
 
 
 @pytest.mark.parametrize(
-    "change", [Change(max_nats=1.8), Change(max_nats=3.0, min_agreement=0.2), Change(0.5, min_agreement=0.5)], ids=in_words
+    "change",
+    [Change(max_nats=1.8), Change(max_nats=3.0, min_agreement=0.2), Change(0.5, min_agreement=0.5, max_answer_nats=3.5)],
+    ids=in_words,
 )
 def test_another_likelihood_and_agreement_hold_and_are_taken_back_whole(chatting: Session, change: Change) -> None:
     pool = pool_of(chatting)
@@ -158,7 +160,7 @@ def test_another_likelihood_and_agreement_hold_and_are_taken_back_whole(chatting
         instance = pool.instances.get(flip.instance_id)
         assert instance.decided_by is Decider.HUMAN and instance.original is not None and instance.original.reason == flip.before
         assert (instance.verdict is Verdict.ACCEPTED) is flip.accepted
-        assert instance.reason == ("other_rules" if flip.accepted else "disagreement")
+        assert instance.reason == ("other_rules" if flip.accepted else flip.after)
     again = what_if(pool, change)
     assert (again.flips, again.instances) == ((), ())
     assert_index_follows(chatting, pool)

@@ -142,40 +142,46 @@ def test_each_round_has_its_own_limit(chat: Path) -> None:
     """One limit for all is another rule than the limits that the rounds had."""
     with Queries.open(chat) as pool:
         limits = {each.max_nats for each in pool.candidates.rule_decisions()}
-        assert len(limits) > 3 and None not in limits
-        assert pool.rounds.newest_limit() in limits
+        assert len(limits) > 1 and None not in limits
+        newest, of_answers = pool.rounds.newest_limits()
+        assert newest in limits and of_answers is not None
         assert what_if(pool, Change()).flips == ()
-        assert what_if(pool, Change(max_nats=pool.rounds.newest_limit())).flips
+        assert what_if(pool, Change(max_nats=newest)).flips
 
 
-def chosen_again(pool: Queries, min_agreement: float) -> dict[int, str]:
-    """The reason of every answered instance, each chosen anew among the answers drawn for it."""
+def chosen_again(pool: Queries, least: float | None, most: float | None) -> dict[int, str]:
+    """The reason of every answered instance, each chosen anew among the answers drawn for it; `most` None is each round's own limit."""
     (run,) = pool.runs.all()
-    method = stored_method(run).model_copy(update={"min_agreement": min_agreement})
+    limits = {row["number"]: row["max_answer_nats"] for row in pool._database.rows("SELECT number, max_answer_nats FROM rounds")}
+    method = stored_method(run)
+    method = method.model_copy(update={} if least is None else {"min_agreement": least})
     found = {}
     for task_id in pool.tasks.ids(origin=Origin.GENERATED):
         task, requests = pool.tasks.get(task_id), [each for each in pool.requests.about(task_id) if each.stage is Stage.ANSWER]
         for each in pool.instances.of_task(task_id):
             text = user_text(task.instruction, each.input)
             drawn = [
-                Drawn(one.id, answer_of(one.completion, keep_thoughts=False)) for one in requests if one.suffix == text and one.completion
+                Drawn(one.id, answer_of(one.completion, keep_thoughts=False), one.completion.nats)
+                for one in requests
+                if one.suffix == text and one.completion
             ]
             if drawn:
-                found[each.id] = choose(method, task.instruction, each.input, drawn).reason
+                found[each.id] = choose(method, task, each.input, drawn).within(limits[task.round] if most is None else most).reason
     return found
 
 
-@pytest.mark.parametrize("least", [0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 1.0])
-def test_answers_that_have_to_agree_more_or_less(chat: Path, least: float) -> None:
+@pytest.mark.parametrize("most", [None, 0.0, 1.5, 2.5, inf])
+@pytest.mark.parametrize("least", [None, 0.0, 0.2, 0.3, 0.4, 1.0])
+def test_answers_that_have_to_agree_or_to_be_likely_more_or_less(chat: Path, least: float | None, most: float | None) -> None:
     with Queries.open(chat) as pool:
         stored: dict[int, str] = dict(ask(chat, "SELECT id, reason FROM instances WHERE answer_id IS NOT NULL"))
-        expected = chosen_again(pool, least)
-        outcome = what_if(pool, Change(min_agreement=least))
+        expected = chosen_again(pool, least, most)
+        outcome = what_if(pool, Change(min_agreement=least, max_answer_nats=most))
         assert expected.keys() == stored.keys()
         assert {flip.instance_id: flip.after for flip in outcome.instances} == {
-            found: reason for found, reason in expected.items() if reason != stored[found]
+            found: reason for found, reason in expected.items() if (reason == "valid") != (stored[found] == "valid")
         }
-        assert outcome.flips == () and (bool(outcome.instances) or least == 0.3)
+        assert outcome.flips == () and (bool(outcome.instances) or least in (None, 0.3))
         assert what_if(pool, Change(0.5)).instances == ()
 
 

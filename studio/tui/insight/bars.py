@@ -113,11 +113,18 @@ class NatsBar(LimitBar):
     `own` is the limit of the newest round; as long as the bar stands there, each round has its own.
     """
 
-    TITLE = "nats     "
-    OWNER = "newest"
+    TITLE = "requests "
+    OWNER = "nats, newest"
 
 
 class AgreementBar(LimitBar):
     """The agreement that an answer must have with the others drawn: higher, and fewer instances are kept."""
 
     TITLE = "agreement"
+
+
+class AnswerNatsBar(LimitBar):
+    """The nats a token that the first answer drawn may have: higher, and fewer answers are unlikely. `own` is as of `NatsBar`."""
+
+    TITLE = "answers  "
+    OWNER = "nats, newest"

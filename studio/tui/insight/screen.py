@@ -47,8 +47,8 @@ How the pool grows: what each round brought, why candidates fell, how far the ta
 them. It follows a running session. A new opening word is a first word that no instruction before had; what more candidates bring is read
 off the acceptance of the latest ones. **]** and **[** turn the pages, as a click on their names does:
 
-- *what if*: another threshold, other filters or, where a model was asked in chat, another limit of likelihood or agreement, and which
-  candidates and instances (i7) that would flip; **enter** tells why one was decided as it was
+- *what if*: another threshold, other filters or, where a model was asked in chat, other limits of likelihood
+  and agreement, and which candidates and instances (i7) that would flip; **enter** tells why one was decided as it was
 - *diversity*: root verbs with their objects, new verbs by round, and measures of words
 - *opinions*: what raters said beside the paper's table 2, and how far a judge agrees with them
 - *evaluation*: base and tuned model on the tasks held out, and the grades people gave their answers blind

@@ -30,7 +30,7 @@ from studio.pool.pool import Queries
 from studio.text import display_line, spoken
 from studio.tui.base import lay_over, leaving, start_latest
 from studio.tui.dialogs.story import StoryDialog
-from studio.tui.insight.bars import AgreementBar, LimitBar, NatsBar, ThresholdBar
+from studio.tui.insight.bars import AgreementBar, AnswerNatsBar, LimitBar, NatsBar, ThresholdBar
 from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
 from studio.tui.widgets.fields import MarkedBox
@@ -64,11 +64,14 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The rules of the run, and what can be moved of them beside: the newest limit of nats and the most there are, answers' agreement."""
+    """The rules of the run, and what can be moved of them beside.
+
+    `nats` and `answer_nats` are the newest limit of instructions and answers, and the most that any has; None where nobody measured.
+    """
 
     method: Method
-    limit: float | None
-    most_nats: float | None
+    nats: tuple[float | None, float | None]
+    answer_nats: tuple[float | None, float | None]
     agreed: bool
 
 
@@ -76,9 +79,11 @@ def _rules(pool: Queries) -> _Rules | None:
     run = pool.runs.latest()
     if run is None:
         return None
-    chats = pool.figures.chats()
-    limit, most = (pool.rounds.newest_limit(), pool.candidates.most_nats()) if chats else (None, None)
-    return _Rules(stored_method(run), limit, most, chats and pool.instances.any_agreed())
+    if not pool.figures.chats():
+        return _Rules(stored_method(run), (None, None), (None, None), agreed=False)
+    limit, of_answers = pool.rounds.newest_limits()
+    scores = (limit, pool.candidates.most_nats()), (of_answers, pool.instances.most_nats())
+    return _Rules(stored_method(run), *scores, pool.instances.any_agreed())
 
 
 class _Superseded(Exception):
@@ -122,6 +127,7 @@ class WhatIfPane(Vertical):
         yield ThresholdBar()
         yield NatsBar(classes="-off")
         yield AgreementBar(classes="-off")
+        yield AnswerNatsBar(classes="-off")
         with ItemGrid(min_column_width=28):
             for name in FILTERS:
                 yield MarkedBox(Content(name), id=f"filter-{name}", compact=True, disabled=True)
@@ -151,11 +157,11 @@ class WhatIfPane(Vertical):
 
     def change(self, method: Method) -> Change:
         """What is set, as a change of the run's rules."""
-        bars: list[LimitBar] = [self.query_one(each) for each in (ThresholdBar, NatsBar, AgreementBar)]
-        threshold, nats, agreement = (None if each.has_class("-off") else each.changed for each in bars)
+        bars: list[LimitBar] = [self.query_one(each) for each in (ThresholdBar, NatsBar, AgreementBar, AnswerNatsBar)]
+        threshold, nats, agreement, answer_nats = (None if each.has_class("-off") else each.changed for each in bars)
         switched = {name: self.query_one(f"#filter-{name}", Checkbox).value for name in FILTERS}
         switched = {name: on for name, on in switched.items() if on is not (name in method.filters)}
-        return Change(threshold, switched, nats, agreement)
+        return Change(threshold, switched, nats, agreement, answer_nats)
 
     def action_find(self) -> None:
         self.query_one(FindLine).open()
@@ -205,14 +211,15 @@ class WhatIfPane(Vertical):
 
     def _show_bars(self, rules: _Rules) -> None:
         """Put each limit where the run has it; where the pool has none, there is nothing to move."""
-        threshold, nats, agreement = self.query_one(ThresholdBar), self.query_one(NatsBar), self.query_one(AgreementBar)
+        threshold, agreement = self.query_one(ThresholdBar), self.query_one(AgreementBar)
         threshold.own = threshold.value = rules.method.threshold
-        if rules.most_nats is not None:
-            # Up to where nobody is unlikely.
-            nats.top = ceil(rules.most_nats * 100) / 100
-            nats.own = nats.value = nats.top if rules.limit is None else rules.limit
-            nats.remove_class("-off")
-            self.query_one("#flips", IdTable).show_columns(_WITH_NATS)
+        for bar, (limit, most) in ((self.query_one(NatsBar), rules.nats), (self.query_one(AnswerNatsBar), rules.answer_nats)):
+            if most is not None:
+                # Up to where nothing is unlikely.
+                bar.top = ceil(most * 100) / 100
+                bar.own = bar.value = bar.top if limit is None else limit
+                bar.remove_class("-off")
+                self.query_one("#flips", IdTable).show_columns(_WITH_NATS)
         if rules.agreed:
             agreement.own = agreement.value = rules.method.min_agreement
             agreement.remove_class("-off")
@@ -292,9 +299,10 @@ def _cell(flip: Flip | InstanceFlip, title: str) -> Cell:
         case "candidate":
             return str(flip.candidate_id) if isinstance(flip, Flip) else f"i{flip.instance_id}", "muted"
         case "score":
-            return f"{flip.score if isinstance(flip, Flip) else flip.agreement:.2f}", ""
+            score = flip.score if isinstance(flip, Flip) else flip.agreement
+            return "" if score is None else f"{score:.2f}", ""
         case "nats":
-            return "" if isinstance(flip, InstanceFlip) or flip.nats is None else f"{flip.nats:.2f}", ""
+            return "" if flip.nats is None else f"{flip.nats:.2f}", ""
         case "text":
             return flip.text, ""
         case _:

@@ -14,7 +14,7 @@ from studio.loop.session import Session
 from studio.pool.pool import Pool
 from studio.records import Verdict
 from studio.tui.dialogs.story import StoryDialog
-from studio.tui.insight.bars import AgreementBar, NatsBar, ThresholdBar
+from studio.tui.insight.bars import AgreementBar, AnswerNatsBar, NatsBar, ThresholdBar
 from studio.tui.insight.screen import InsightScreen
 from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.runner import RunnerState
@@ -116,7 +116,13 @@ async def test_another_likelihood_and_agreement_are_applied_and_taken_back(tmp_p
             pane = await previewed(pilot, screen, 0.4)
             assert pane.preview is not None and not any(pane.preview.known)
             nats, agreement = screen.query_one(NatsBar), screen.query_one(AgreementBar)
-            assert (nats.own, agreement.own) == (pool.rounds.newest_limit(), 0.3)
+            assert (nats.own, agreement.own) == (pool.rounds.newest_limits()[0], 0.3)
+            answers = screen.query_one(AnswerNatsBar)
+            assert answers.own == pool.rounds.newest_limits()[1] and answers.display
+            answers.value = 0.5
+            await until(pilot, lambda: pane.preview is not None and bool(pane.preview.instances))
+            assert "- now unlikely answer" in seen(pilot.app)
+            answers.value = answers.own
             nats.value, agreement.value = 1.5, 0.35
             await until(pilot, lambda: pane.preview is not None and all(pane.preview.known))
             shown = seen(pilot.app)
@@ -140,7 +146,7 @@ async def test_what_a_pool_never_measured_cannot_be_moved(session: Session) -> N
     screen = screen_of(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await previewed(pilot, screen, 0.2)
-        assert not screen.query_one(NatsBar).display and not screen.query_one(AgreementBar).display
+        assert not any(screen.query_one(each).display for each in (NatsBar, AgreementBar, AnswerNatsBar))
         assert "nats" not in seen(pilot.app)
 
 
