@@ -23,6 +23,7 @@ PLACEHOLDERS = {
     "template_tasks": "{tasks}",
     "openings": "",
     "answer_system": "",
+    "answer_again": "{task}",
     "brief": "{brief}",
 }
 """The prompts of the method and the one placeholder that each text must have exactly once, or none."""

@@ -82,6 +82,7 @@ class Prompts(Parameters):
     template_tasks: str = Field("", description="what that system turn says of the in-context tasks in it")
     openings: str = Field("", description="how the user's turn may begin that the model writes, one a line")
     answer_system: str = Field("", description="the system turn before a task that is to be answered; empty is none")
+    answer_again: str = Field("", description="the user's turn that has a task answered whose first answer broke a rule")
     brief: str = Field("", description="what a prompt says of the brief")
 
 
@@ -127,6 +128,7 @@ class Method(Parameters):
     line_markers: bool = Field(description="Example, Input and Output part instances only where they begin a line")
     max_instances: int = Field(5, ge=1, le=100, description="accepted instances a task has at most")
     likely_answers: Share = Field(1.0, description="share of the answers kept, those that the model itself finds likeliest; 1 keeps all")
+    answer_again: bool = Field(False, description="where all answers break a rule, ask for one more in other words")
     best_of: int = Field(1, ge=1, le=16, description="answers drawn for an instance; the one that agrees most with the others is taken")
     min_agreement: Share = Field(0.0, description="mean ROUGE-L F1 that an answer must have with the others drawn")
     keep_thoughts: bool = Field(False, description="what a reasoning model writes in <think> and the like stays in its texts")
@@ -283,7 +285,8 @@ def _studio() -> Method:
             "template_requests": -1,
             "request_filters": STUDIO_REQUEST_FILTERS,
             "likely_share": 0.7,
-            "likely_answers": 0.75,
+            "likely_answers": 0.8,
+            "answer_again": True,
             "opening_share": 0.5,
             "answer_rules": STUDIO_ANSWER_RULES,
             "classify_from_logits": True,

@@ -152,8 +152,8 @@ class Instances(Entity):
             " CROSS JOIN instances ON instances.task_id = tasks.id LEFT JOIN rounds ON rounds.id = tasks.round_id"
             " WHERE +state <> 'retired' AND answer_id IS NOT NULL ORDER BY tasks.id, position"
         )
-        for found, task_id, verdict, reason, decided_by, *scores, output in self._database.stream(sql):
-            yield ScoredAnswer(found, task_id, Verdict(verdict), reason, Decider(decided_by), *scores, output)
+        for found, task_id, verdict, reason, decided_by, agreement, nats, max_nats, output in self._database.stream(sql):
+            yield ScoredAnswer(found, task_id, Verdict(verdict), reason, Decider(decided_by), agreement, nats, max_nats, output)
 
     def most_nats(self) -> float | None:
         """Return how many nats a token the least likely answer has; None where nobody measured any."""

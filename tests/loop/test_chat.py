@@ -177,7 +177,7 @@ def drawn(*texts: str, cut: str = "") -> list[Drawn]:
 
 
 def test_the_answer_that_agrees_most_is_taken() -> None:
-    method = profile("studio")
+    method = profile("studio").model_copy(update={"best_of": 3})
     found = choose(
         method, a_task("Name a river."), "", drawn("The Nile is a river in Africa.", "Ask me later.", "The Nile is a long river in Africa.")
     )
@@ -194,11 +194,26 @@ def test_a_cut_answer_is_never_kept() -> None:
     assert (beside.verdict, beside.output) == (Verdict.ACCEPTED, "Once upon a time it ended.")
     assert choose(method, a_task("Tell it."), "", []).reason == "empty_output"
     assert choose(method, a_task("Name a river in the far north."), "", drawn("A river in the far north!")).reason == "repeats_instruction"
-    strict = method.model_copy(update={"min_agreement": 0.9})
+    strict = method.model_copy(update={"min_agreement": 0.9, "best_of": 2})
     assert (
         choose(strict, a_task("Name a river."), "", drawn("The Nile is one of them.", "Perhaps you think of the Elbe.")).reason
         == "disagreement"
     )
+
+
+def test_an_answer_that_breaks_a_rule_is_asked_for_in_other_words(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+
+    def stubborn(request: Request) -> str:
+        if request.chat is None or request.chat.writes_request or request.chat.begins:
+            return f"Explain the {request.seed} uses of paper." if request.chat else " No"
+        return "Paper is for writing, wrapping and folding." if request.suffix.endswith("one short paragraph.") else "Sure, a list:"
+
+    play(path, Goal(rounds=1), chatty(stubborn), configuration())
+    kept = ask(path, "SELECT output, ordinal, suffix FROM instances JOIN requests ON requests.id = answer_id WHERE reason = 'valid'")
+    assert kept and {output for output, _, _ in kept} == {"Paper is for writing, wrapping and folding."}
+    assert all(suffix.endswith("\n\nAnswer in one short paragraph.") for _, _, suffix in kept)
+    assert ask(path, "SELECT count(*) FROM requests WHERE stage = 'answer'") == [(2 * len(kept),)]
 
 
 def test_a_cut_request_is_no_candidate(tmp_path: Path) -> None:

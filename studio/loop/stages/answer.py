@@ -6,12 +6,12 @@ for texts without a final answer); how far they agree is kept as a score.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from typing import NamedTuple
 
-from studio.engine.api import Chat
+from studio.engine.api import Chat, RepeatRule
 from studio.loop.checks import answer_fault
 from studio.loop.events import Event, InstanceDecided
 from studio.loop.filters import EMPTY_OUTPUT, TRUNCATED, UNLIKELY_ANSWER, VALID, agreement_fault
@@ -21,7 +21,7 @@ from studio.loop.stages.asking import StageContext, complete
 from studio.loop.stages.likelihood import LATEST, limit_of
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.loop.tokens import TOKENIZERS
-from studio.pool.instances import AnsweredInstance, InstanceRecord
+from studio.pool.instances import AnsweredInstance
 from studio.pool.requests import PlannedRequest
 from studio.pool.rounds import RoundRecord
 from studio.records import Instance, Stage, Task, Verdict
@@ -31,30 +31,42 @@ _OTHER_TEMPERATURE = 0.7
 
 
 def answer_instances(context: StageContext, current: RoundRecord) -> Iterator[Event]:
-    """Ask for the outputs of the round's instances, and decide each instance with the answer chosen for it."""
-    pool = context.pool
+    """Ask for the outputs of the round's instances, and decide each instance with the answer chosen for it.
+
+    Where all answers break a rule, one more is asked for in other words.
+    """
+    pool, method = context.pool, context.method
     tasks = {draft.task.id: draft.task for draft in pool.tasks.drafts(current.id)}
     instances = pool.instances.to_answer(current.id)
-    _plan(context, current, instances, tasks)
-    yield from complete(context, current, Stage.ANSWER)
-    drawn: defaultdict[Key, list[Drawn]] = defaultdict(list)
-    suffixes = {request.id: request.suffix for request in pool.requests.planned(current.id, Stage.ANSWER)}
-    for stored in pool.requests.completions(current.id, Stage.ANSWER):
+    questions = {each.id: Question(each.task_id, user_text(tasks[each.task_id].instruction, each.input)) for each in instances}
+    chosen: dict[int, Chosen] = {}
+    for again in (False, True) if method.answer_again else (False,):
+        open_still = [each for each in instances if each.id not in chosen or chosen[each.id].verdict is Verdict.REJECTED]
+        _plan(context, current, [questions[each.id] for each in open_still], again=again)
+        yield from complete(context, current, Stage.ANSWER)
+        drawn = yield from _drawn(context, current)
+        for each in open_still:
+            question = questions[each.id]
+            answers = drawn[question] + (drawn[question.again(context)] if again else [])
+            chosen[each.id] = choose(method, tasks[each.task_id], each.input, answers)
+    limit = _limit(context, current, list(chosen.values()))
+    chosen = {number: each.within(limit) for number, each in chosen.items()}
+    for instance in instances:
+        found = chosen[instance.id]
+        yield InstanceDecided(instance.task_id, Instance(instance.input, found.output), found.verdict, found.reason)
+    pool.instances.answer(current.id, [found.of(number) for number, found in chosen.items()], Stage.COMMIT, max_nats=limit)
+
+
+def _drawn(context: StageContext, current: RoundRecord) -> Generator[Event, None, defaultdict[Question, list[Drawn]]]:
+    """The answers that are there, by what was asked, in the order they were asked for."""
+    drawn: defaultdict[Question, list[Drawn]] = defaultdict(list)
+    asked = {each.id: Question(each.task_id or 0, each.suffix) for each in context.pool.requests.planned(current.id, Stage.ANSWER)}
+    for stored in context.pool.requests.completions(current.id, Stage.ANSWER):
         answer = context.answer(stored.completion)
         if answer.thought:
             yield from context.note(MODEL_THINKS)
-        drawn[stored.task_id, suffixes[stored.request_id]].append(Drawn(stored.request_id, answer, stored.completion.nats))
-    chosen = []
-    for instance in instances:
-        task = tasks[instance.task_id]
-        chosen.append(choose(context.method, task, instance.input, drawn[task.id, user_text(task.instruction, instance.input)]))
-    limit = _limit(context, current, chosen)
-    chosen = [each.within(limit) for each in chosen]
-    for instance, found in zip(instances, chosen, strict=True):
-        yield InstanceDecided(instance.task_id, Instance(instance.input, found.output), found.verdict, found.reason)
-    pool.instances.answer(
-        current.id, [found.of(instance.id) for instance, found in zip(instances, chosen, strict=True)], Stage.COMMIT, max_nats=limit
-    )
+        drawn[asked[stored.request_id]].append(Drawn(stored.request_id, answer, stored.completion.nats))
+    return drawn
 
 
 def _limit(context: StageContext, current: RoundRecord, chosen: Sequence[Chosen]) -> float | None:
@@ -65,8 +77,15 @@ def _limit(context: StageContext, current: RoundRecord, chosen: Sequence[Chosen]
     return limit_of(own + context.pool.instances.latest_nats(current.run_id, LATEST), context.method.likely_answers)
 
 
-Key = tuple[int | None, str]
-"""A task and the text that is answered."""
+class Question(NamedTuple):
+    """A task and the user's turn that has it answered."""
+
+    task_id: int
+    text: str
+
+    def again(self, context: StageContext) -> Question:
+        """The same in other words."""
+        return Question(self.task_id, "".join(context.filled("answer_again", self.text)))
 
 
 def user_text(instruction: str, given: str) -> str:
@@ -74,29 +93,27 @@ def user_text(instruction: str, given: str) -> str:
     return f"{instruction.strip()}\n\n{given.strip()}" if given.strip() else instruction.strip()
 
 
-def answer_request(context: StageContext, place: tuple[RoundRecord, Stage, int], task_id: int, text: str, copy: int) -> PlannedRequest:
-    """The request that has `text` answered, for the `copy`-th time, from 0."""
+def answer_request(context: StageContext, place: tuple[RoundRecord, Stage, int], question: Question, copy: int) -> PlannedRequest:
+    """The request that has a question answered, for the `copy`-th time, from 0."""
     decoding = context.method.sampling.answer
     if copy:
         decoding = decoding.model_copy(update={"temperature": max(decoding.temperature, _OTHER_TEMPERATURE)})
-    rule = "text" if context.method.early_stop else ""
+    rule: RepeatRule = "text" if context.method.early_stop else ""
     chat = Chat(system=context.templates["answer_system"].prefix)
-    return replace(context.planned(place, ("", text), decoding, chat, stop_on_repeat=rule, measure=True), task_id=task_id)
+    # What is drawn at some temperature is one of many things that the model might say: its likelihood tells nothing.
+    planned = context.planned(place, ("", question.text), decoding, chat, stop_on_repeat=rule, measure=not copy)
+    return replace(planned, task_id=question.task_id)
 
 
-def _plan(context: StageContext, current: RoundRecord, instances: Sequence[InstanceRecord], tasks: Mapping[int, Task]) -> None:
-    """Store a request for each answer of each instance that an earlier attempt at the stage has not planned."""
-    pool, requests = context.pool, []
+def _plan(context: StageContext, current: RoundRecord, questions: Sequence[Question], *, again: bool) -> None:
+    """Store a request for each answer of each question, or for one more in other words, that an earlier attempt has not planned."""
+    pool = context.pool
     stored = pool.requests.planned(current.id, Stage.ANSWER)
-    known: defaultdict[Key, int] = defaultdict(int)
-    for request in stored:
-        known[request.task_id, request.suffix] += 1
-    ordinals = count(len(stored))
-    for instance in instances:
-        text = user_text(tasks[instance.task_id].instruction, instance.input)
-        for copy in range(known[instance.task_id, text], context.method.best_of):
-            place = (current, Stage.ANSWER, next(ordinals))
-            requests.append(answer_request(context, place, instance.task_id, text, copy))
+    known = Counter(Question(each.task_id or 0, each.suffix) for each in stored)
+    wanted = [each.again(context) for each in questions] if again else questions
+    copies = 1 if again else context.method.best_of
+    missing = [(each, copy) for each in wanted for copy in range(known[each], copies)]
+    requests = [answer_request(context, (current, Stage.ANSWER, ordinal), *each) for ordinal, each in enumerate(missing, len(stored))]
     if requests:
         pool.requests.replan(current.id, Stage.ANSWER, [], requests)
 
@@ -124,7 +141,7 @@ class Chosen:
     agreement: float | None = None
     """Its mean ROUGE-L F1 (0 to 1) with the others drawn; None where there are no others."""
     nats: float | None = None
-    """Those of the first answer that was drawn: how sure the model is of what it would say, not of one of many things it might."""
+    """How sure the model is of it, or of the first that was drawn where this one was not measured."""
 
     @property
     def output(self) -> str:
@@ -161,9 +178,11 @@ def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn]) -> Ch
     ]
     whole = [place for place, fault in enumerate(faults) if not fault] or [0]
     best = max(whole, key=lambda place: (means[place], -place))
-    agreement = means[best] if len(drawn) > 1 else None
+    agreement = means[best] if method.best_of > 1 and len(drawn) > 1 else None
     reason = faults[best] or agreement_fault(agreement, method)
-    return Chosen(drawn[best], Verdict.REJECTED if reason else Verdict.ACCEPTED, reason or VALID, agreement, drawn[0].nats)
+    return Chosen(
+        drawn[best], Verdict.REJECTED if reason else Verdict.ACCEPTED, reason or VALID, agreement, drawn[best].nats or drawn[0].nats
+    )
 
 
 def _fault(method: Method, task: Task, instance: Instance, answer: Answer) -> str:
