@@ -128,10 +128,11 @@ def _print(report: dict[str, Any]) -> None:
             lines["layers on the GPU"] = f"{model['layers_offloaded']} of {model['layers']}"
         tokens = f"{model['context_tokens']:,} tokens" if model["context_tokens"] else "unknown"
         if model["backend"] == SERVER:
-            lines |= {"context of a request": tokens, "requests at once": model["parallel"], "answers": _answers(model)}
+            lines |= {"context of a request": tokens, "requests at once": model["parallel"]}
         else:
             divided = f" in {model['contexts']} contexts" if model["contexts"] > 1 else ""
             lines["context"] = f"{tokens} for {model['parallel']} sequences{divided}"
+        lines["answers"] = _answers(model)
     else:
         lines["model"] = "cannot be loaded"
     paths, cache = report["paths"], report["prefix_cache"]
@@ -145,7 +146,7 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def _answers(model: dict[str, Any]) -> str:
-    """How a server can be asked, that which it is asked by itself first."""
+    """How the model can be asked, that which it is asked by itself first."""
     words = {"chat": "chat", "completion": "raw text"}
     return ", ".join(words[asking] for asking in model["askings"]) + ("; the model thinks first" if model["thinks"] else "")
 

@@ -163,6 +163,7 @@ def _as_dict(entry: CatalogEntry, hashed: bool) -> dict[str, object]:
         "parameters": known.parameters,
         "quantisation": known.quantisation,
         "context_length": known.context_length,
+        "chat_template": entry.chat,
         "licence": known.licence,
         "architecture": known.architecture,
         "file_size": known.file_size,
@@ -181,12 +182,13 @@ def _table(entries: list[CatalogEntry], hashed: bool) -> None:
     """Print the figures of each model on a line, with its path on the next: paths are long, and a table would break them."""
     from studio.engine.catalog import count_text, size_text
 
-    rows: list[tuple[str, ...]] = [("name", "parameters", "quantisation", "context", "licence", "size")]
+    rows: list[tuple[str, ...]] = [("name", "parameters", "quantisation", "context", "asked in", "licence", "size")]
     for entry in entries:
         known = entry.identity
         if known is not None:
             sizes = count_text(known.parameters), f"{known.context_length:,}", size_text(known.file_size)
-            figures = (sizes[0], known.quantisation, sizes[1], known.licence, sizes[2])
+            asked = "chat" if entry.chat else "raw text"
+            figures = (sizes[0], known.quantisation, sizes[1], asked, known.licence, sizes[2])
             rows.append((display_line(entry.name, _NAME_WIDTH), *(display_line(figure, 40) for figure in figures)))
     paths = ["  path", *(_place(entry, hashed) for entry in entries)]
     for line, path in zip(in_columns(rows), paths, strict=True):

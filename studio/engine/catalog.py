@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.engine.chat_template import has_chat_template
 from studio.engine.gguf import Gguf
 from studio.engine.model_file import read_model, shard_of
 from studio.engine.not_gguf import kind_of_folder, refuse_downloads, unknown_name
@@ -175,6 +176,8 @@ class CatalogEntry:
     identity: ModelIdentity | None = None
     fault: str = ""
     hint: str = ""
+    chat: bool = False
+    """Whether the model can be asked in a chat template of its own."""
 
 
 def models_folders() -> list[Path]:
@@ -251,7 +254,7 @@ def _entry(found: FoundFile) -> CatalogEntry:
         header = read_model(found.path)
     except ModelError as error:
         return CatalogEntry(found.name, found.path, found.source, fault=error.message, hint=error.hint)
-    return CatalogEntry(found.name, found.path, found.source, describe(header, known_sha256(header)))
+    return CatalogEntry(found.name, found.path, found.source, describe(header, known_sha256(header)), chat=has_chat_template(header))
 
 
 def _called(wanted: str, known: Sequence[FoundFile]) -> Path | None:

@@ -27,6 +27,7 @@ def test_models_as_a_table(tmp_path: Path) -> None:
     done = studio("models", cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == ""
     assert "SmolLM2-135M-Instruct" in done.stdout and "135M" in done.stdout and "Q4_1" in done.stdout and "apache-2.0" in done.stdout
+    assert "asked in" in done.stdout and " chat " in done.stdout
     assert bundled_identity().path in done.stdout.splitlines()[-1]
 
 
@@ -37,6 +38,7 @@ def test_models_as_json_with_a_folder_of_the_users(tmp_path: Path) -> None:
     bundled, broken = json.loads(done.stdout)
     assert done.returncode == 0
     assert (bundled["parameters"], bundled["context_length"], bundled["source"]) == (134_515_008, 8192, "bundled")
+    assert bundled["chat_template"] is True
     assert "not a GGUF file" in broken["fault"]
     assert "cannot be used: " in done.stderr and "\x1b" not in done.stderr
 
@@ -109,6 +111,7 @@ def test_doctor_loads_the_model(tmp_path: Path) -> None:
     assert {"studio", "python", "llama-cpp-python", "textual", "sqlite"} <= set(report["versions"])
     assert report["model"]["sha256"] == bundled_identity().sha256
     assert report["model"]["layers"] >= report["model"]["layers_offloaded"] >= 0
+    assert (report["model"]["askings"], report["model"]["thinks"]) == (["chat", "completion"], False)
     assert report["threads"] >= 1 and report["llama_cpp"]["features"]
     assert "cpu" in {device["kind"] for device in report["devices"]} and report["model"]["notices"] == []
 

@@ -67,7 +67,7 @@ class LlamaEngine:
             adapter=options.adapter,
             adapter_sha256=adapter_sha256,
             asking="chat" if template else "completion",
-            askings=("completion", "chat") if template else ("completion",),
+            askings=("chat", "completion") if template else ("completion",),
             writes_requests=template is not None,
             prefills=template is not None,
             measures=True,
