@@ -62,10 +62,11 @@ class Decider(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One (input, output) pair of a task; the input may be empty."""
+    """One (input, output) pair of a task; the input may be empty. `thoughts` is what came before the output, where that is kept."""
 
     input: str
     output: str
+    thoughts: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

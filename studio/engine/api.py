@@ -83,6 +83,9 @@ class SamplingParams:
     """
     measure: bool = False
     """Whether `Completion.nats` is wanted. With `max_tokens` 0 nothing is drawn: it is the prompt that is measured."""
+    thinking_tokens: int = 0
+    """Tokens that thoughts at the beginning of the completion may take beside `max_tokens`; in them neither stop strings nor repetition are
+    looked for. With 0 thoughts are text like any other. A completion that ends inside its thoughts has no answer."""
     stop_on_repeat: RepeatRule = ""
     """Whether the completion ends as `REPEAT` once it says nothing new; empty is never. It counts the text alone, not the time."""
 
@@ -113,7 +116,9 @@ class Request:
 class Completion:
     """What came back.
 
-    Token counts are tokens of the model; `cached_tokens` of the prompt were not evaluated anew; `seconds` is wall time.
+    Where a chat template, or a server, has the opening mark of the model's thoughts outside the text, `text` begins with it all the same,
+    and tells by itself what is thought. Token counts are tokens of the model; `cached_tokens` of the prompt were not evaluated anew;
+    `seconds` is wall time.
     """
 
     text: str
@@ -128,8 +133,8 @@ class Completion:
     """For a request with choices: the probability of its FIRST choice, 0 to 1, the choices' own sum being 1. Otherwise None."""
     nats: float | None = None
     """Where it was asked for: the mean of minus the natural logarithm of the tokens' probabilities, in nats a token, by the model's own
-    distribution, whatever temperature and cuts they were drawn with. What ends the text does not count. None for a text without tokens and
-    where the engine sees no logits."""
+    distribution, whatever temperature and cuts they were drawn with. What ends the text does not count, nor do thoughts. None for a text
+    without tokens and where the engine sees no logits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +262,8 @@ class EngineInfo:
     """Whether the model's turn can be begun for it, see `Chat.begins`."""
     measures: bool = False
     """Whether the engine sees logits, see `Completion.nats`."""
+    grammars: bool = False
+    """Whether it keeps to `SamplingParams.grammar`."""
     thinks: bool = False
     """Whether the model is known to think before it answers."""
     notices: tuple[str, ...] = ()

@@ -47,6 +47,8 @@ class Surroundings:
     opening: tuple[Piece, ...]
     closing: tuple[Piece, ...]
     ends: str = ""
+    thoughts: str = ""
+    """The mark with which it ends where the answer begins with thoughts that the template has opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ class ChatTemplate:
             opening[-1] = Piece(opening[-1].text.rstrip(" "), True)
             return Surroundings(_filled(opening), (), behind)
         behind = _answering(behind, chat)
-        return Surroundings(_filled(opening), _filled([Piece(behind, True), Piece(chat.begins, False)]))
+        opened = _THOUGHTS_OPEN.search(behind)
+        closing = _filled([Piece(behind, True), Piece(chat.begins, False)])
+        return Surroundings(_filled(opening), closing, thoughts=opened[0] if opened else "")
 
     def after_the_answer(self) -> str:
         """Return what it puts behind an answer, the control word that ends it first; nothing where it shows none."""

@@ -14,8 +14,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from studio.engine.api import CancelToken, Chat, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, TextPiece
-from studio.engine.text_stream import RepeatWatch, TextStream
+from studio.engine.api import (
+    CancelToken,
+    Chat,
+    Completion,
+    EngineEvent,
+    EngineInfo,
+    Finished,
+    FinishReason,
+    Request,
+    SamplingParams,
+    TextPiece,
+)
+from studio.engine.thoughts import WrittenText
 from studio.records import ModelIdentity
 
 _LIST = re.compile(r"(?:^|\n)\s*(\d+)\.\s*$")
@@ -149,6 +160,13 @@ def _answer(rng: random.Random) -> str:
     return " ".join(_sentence(rng) for _ in range(rng.randint(1, 3)))
 
 
+_THOUGHT = "\n</think>\n\n"
+
+
+def _thoughts(rng: random.Random) -> str:
+    return f"<think>\nThey want something about {_one(rng, 'topics')}.\n\nSo: {_sentence(rng)}{_THOUGHT}"
+
+
 def _input_first(rng: random.Random, task: str) -> str:
     if rng.random() < 0.4:
         return f"Output: {_answer(rng)}\n\nTask: {task.strip()}"
@@ -202,11 +220,15 @@ class ScriptedEngine:
     A token is a word with the white space before it. `responder` replaces the built-in writer: it may return raw text, which stop strings
     and the token limit then cut, or a whole `Completion`, which is passed on as it is. `delay_s` is waited after each round of pieces, so
     that a demo looks like a model at work. Requests run `parallel` at a time, in their order. It can be asked in chat, but does not want to
-    be unless `chats`; its likelihoods are made up.
+    be unless `chats`; its likelihoods are made up. If it `thinks`, it does so
+    before its answers in chat.
     """
 
-    def __init__(self, responder: Responder | None = None, *, delay_s: float = 0.0, parallel: int = 5, chats: bool = False) -> None:
+    def __init__(
+        self, responder: Responder | None = None, *, delay_s: float = 0.0, parallel: int = 5, chats: bool = False, thinks: bool = False
+    ) -> None:
         self._responder = responder
+        self._thinks = thinks
         self._delay_s = delay_s
         self._parallel = max(1, parallel)
         self._chats = chats
@@ -228,6 +250,7 @@ class ScriptedEngine:
             writes_requests=True,
             prefills=True,
             measures=True,
+            thinks=self._thinks,
         )
 
     def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
@@ -261,7 +284,10 @@ class ScriptedEngine:
             return self._responder(request)
         rng = random.Random(f"{_VERSION}/{request.seed}/{request.prefix}{request.suffix}")
         if request.chat is not None:
-            return write_in_chat(request, request.chat, rng)
+            text = write_in_chat(request, request.chat, rng)
+            if self._thinks and request.chat.thinking and not request.chat.begins and not request.chat.writes_request:
+                return _thoughts(random.Random(f"{_VERSION}/thoughts/{request.seed}/{request.suffix}")) + text
+            return text
         return write(request.prefix, request.suffix, rng, request.params.max_tokens)
 
 
@@ -289,11 +315,10 @@ class _Writing:
             text, obedient = request.params.choices[place], False
         self._tokens = _TOKEN.findall(text)
         self._request = request
-        self._limit = min(len(self._tokens), request.params.max_tokens) if obedient else len(self._tokens)
-        self._stream = TextStream(request.params.stop if obedient else ())
-        self._watch = RepeatWatch(request.params.stop_on_repeat if obedient else "", request.suffix)
+        params = request.params if obedient else SamplingParams(max_tokens=len(self._tokens))
+        self._written = WrittenText(params, request.suffix)
         self._text = ""
-        self._written = 0
+        self._count = 0
         prefix_tokens = len(_TOKEN.findall(request.prefix))
         self._prompt_tokens = prefix_tokens + len(_TOKEN.findall(request.suffix))
         self._cached_tokens = prefix_tokens if cached else 0
@@ -301,25 +326,24 @@ class _Writing:
 
     def step(self) -> Iterator[EngineEvent]:
         """Write one token; yield its text, and the end when it comes."""
-        piece = ""
-        if self._written < self._limit:
-            piece = self._stream.feed(self._tokens[self._written].encode("utf-8", "surrogatepass"))
-            self._written += 1
-        ended = self._stream.stopped is not None or self._written >= self._limit
+        piece, written = "", self._written
+        if self._count < len(self._tokens) and not written.full:
+            piece = written.feed(self._tokens[self._count].encode("utf-8", "surrogatepass"))
+            self._count += 1
+        ended = written.stopped is not None or written.full or self._count >= len(self._tokens)
         if ended:
-            piece += self._stream.finish()
-        piece = self._watch.feed(piece)
+            piece += written.finish()
         self._text += piece
         if piece:
             yield TextPiece(self._index, piece)
-        if ended or self._watch.fired:
+        if ended or written.repeats:
             self.finished = True
             yield Finished(self._index, self._completion(self._reason()))
 
     def _reason(self) -> FinishReason:
-        if self._watch.fired:
+        if self._written.repeats:
             return FinishReason.REPEAT
-        cut = self._stream.stopped is None and self._written < len(self._tokens)
+        cut = self._written.stopped is None and self._count < len(self._tokens)
         return FinishReason.LENGTH if cut else FinishReason.STOP
 
     def cancelled(self) -> Finished:
@@ -333,9 +357,9 @@ class _Writing:
             text=self._text,
             finish_reason=reason,
             prompt_tokens=self._prompt_tokens,
-            completion_tokens=0 if self._probability is not None else self._written,
+            completion_tokens=0 if self._probability is not None else self._count,
             cached_tokens=self._cached_tokens,
-            detail=(self._stream.stopped or "") if reason is FinishReason.STOP else "",
+            detail=(self._written.stopped or "") if reason is FinishReason.STOP else "",
             probability=self._probability,
-            nats=_nats(self._request, self._text or self._request.prefix + self._request.suffix),
+            nats=_nats(self._request, self._text.rpartition(_THOUGHT)[2] or self._request.prefix + self._request.suffix),
         )

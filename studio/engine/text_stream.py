@@ -54,6 +54,12 @@ class TextStream:
         held, self._held = self._held, b""
         return self._decoder.decode(held, final=True)
 
+    def give_back(self) -> bytes:
+        """Return the bytes of which no text was returned yet; they are another stream's then."""
+        pending, self._held = self._decoder.getstate()[0] + self._held, b""
+        self._decoder.reset()
+        return pending
+
     def _first_stop(self, buffer: bytes) -> tuple[int, bytes] | None:
         best: tuple[int, int, bytes] | None = None
         for stop in self._by_length:

@@ -151,8 +151,8 @@ def decide_instances(
     Of a `truncated` completion the last instance goes. Then come the method's rules about single instances; then, if one non-empty input is
     left with two different outputs, all that is left goes as `contradictory`; then exact duplicates, of which the first stays. More than
     `max_instances` are sampled with `rng`, which is drawn from only in that case. When nothing was parsed, the result is one rejected
-    instance with `raw_text` as its output and `unparsed` as its reason. Unless `keep_thoughts`, instances with a mark of a model's thoughts
-    go first of all. Inputs and outputs are taken to be stripped, as the parsers give them.
+    instance with `raw_text` as its output and `unparsed` as its reason. Instances with a mark of a model's thoughts go first of all, unless
+    the method leaves thoughts in its texts. Inputs and outputs are taken to be stripped, as the parsers give them.
     Raises UsageError for the name of a rule that is none.
     """
     rules, max_instances = method.instance_rules, method.max_instances
@@ -161,7 +161,7 @@ def decide_instances(
             raise UsageError(f"there is no instance rule {name!r}", nearest_name(name, INSTANCE_RULES))
     if not parsed:
         return [(Instance("", raw_text.strip()), Verdict.REJECTED, unparsed)]
-    reasons = [THINKING if not method.keep_thoughts and _has_thoughts(each) else _own_fault(each, rules) for each in parsed]
+    reasons = [THINKING if not method.leaves_thoughts and _has_thoughts(each) else _own_fault(each, rules) for each in parsed]
     if truncated:
         reasons[-1] = "truncated"
     if CONTRADICTORY in rules and _contradict([instance for instance, reason in zip(parsed, reasons, strict=True) if not reason]):
@@ -284,9 +284,8 @@ def stall_hint(rejected: Mapping[str, int]) -> str:
     half = sum(rejected.values()) / 2
     if rejected.get("thinking", 0) > half:
         return (
-            "the completions end inside the model's thoughts: a blank line ends a list, and thoughts have some; give them room with "
-            """--force --set 'sampling.instructions.stop=["\\n{list_end}."]' --set sampling.instructions.max_tokens=4096, """
-            "or name a --model that does not think"
+            "the completions end inside the model's thoughts; give them room with --force --set thinking_tokens=4096, "
+            "ask it not to think with --set thinking=off, or name a --model that does not think"
         )
     if sum(count for reason, count in rejected.items() if reason in OF_FORM) > half:
         return (

@@ -1,9 +1,10 @@
 """The parameters of the method, all that decides which tasks a run yields besides its seed and its model, and their named sets.
 
 Figures of `paper`, `code` and `alpaca`: Wang et al. 2022 and the two released repositories. Where these differ from the released code all
-the same, each tested beside it: a model's thoughts are cut off, unless `keep_thoughts`; `classification_only` compares with all seeds, the
-released code with classification seeds only, and draws generated classification tasks only; `alpaca` keeps no empty output, unless
-`instance_rules` is empty; and generated tasks fill up a prompt for which there are too few seeds, with which the released code fails.
+the same, each tested beside it: a model's thoughts are cut off and have tokens of their own, unless `thinking` is `keep`;
+`classification_only` compares with all seeds, the released code with classification seeds only, and draws generated classification tasks
+only; `alpaca` keeps no empty output, unless `instance_rules` is empty; and generated tasks fill up a prompt for which there are too few
+seeds, with which the released code fails.
 """
 
 from __future__ import annotations
@@ -131,7 +132,12 @@ class Method(Parameters):
     answer_again: bool = Field(False, description="where all answers break a rule, ask for one more in other words")
     best_of: int = Field(1, ge=1, le=16, description="answers drawn for an instance; the one that agrees most with the others is taken")
     min_agreement: Share = Field(0.0, description="mean ROUGE-L F1 that an answer must have with the others drawn")
-    keep_thoughts: bool = Field(False, description="what a reasoning model writes in <think> and the like stays in its texts")
+    thinking: Literal["off", "strip", "keep"] = Field(
+        "strip",
+        description="off: a reasoning model is asked in chat not to think; strip: its thoughts are cut off; keep: those before an "
+        "answer in chat are kept beside it, those in raw completions stay in the texts",
+    )
+    thinking_tokens: int = Field(1024, ge=0, le=65_536, description="tokens for thoughts beside max_tokens; 0: they count among these")
     early_stop: bool = Field(description="end a completion that only repeats itself or the in-context tasks")
     classify_from_logits: bool = Field(False, description="read yes or no from the logits of the answer's first token, not from text")
     stall_rounds: int = Field(5, ge=1, description="the run ends after this many rounds in a row without a new task")
@@ -167,6 +173,11 @@ class Method(Parameters):
         """The same, where it was left open, with what a run settled from its engine."""
         names = [name for name, left_open in _LEFT_OPEN.items() if getattr(self, name) == left_open]
         return self.model_copy(update={name: getattr(run, name) for name in names})
+
+    @property
+    def leaves_thoughts(self) -> bool:
+        """Whether thoughts are part of the texts that completions are parsed from."""
+        return self.thinking == "keep" and self.asking != "chat"
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -1,38 +1,31 @@
 """What a reasoning model writes before its answer: found by its marks, and taken out before a completion is parsed.
 
-The marks are those that models write as plain text, or that servers leave in it: `<think>` and its like (DeepSeek-R1, Qwen), `[THINK]`
-(Magistral), `◁think▷` (Kimi), `<|START_THINKING|>` (Command), `<|begin_of_thought|>` (Sky-T1), `<seed:think>` (Seed-OSS), and gpt-oss's
-channels, also without their control words (`analysis … assistantfinal …`).
+The marks are those of `studio.engine.thoughts`, here wherever they stand in a text.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from studio.engine.api import Completion, FinishReason
+from studio.engine.thoughts import BARE_CHANNEL, BARE_FINAL, CHANNEL, CLOSING, FINAL, OPENING
 
 THINKING = "thinking"
 """The reason code of what is nothing but thoughts, or holds a mark of them that could not be taken out."""
 
 MODEL_THINKS = (
     "the model thinks before it answers; its thoughts are kept with the completions and left out of the data "
-    "(--set keep_thoughts=true leaves them in)"
+    "(--set thinking=off asks it not to, thinking=keep has them in the data)"
 )
 
-_NAMES = r"think|thinking|thoughts?|reasoning|reflection|scratchpad"
-_OPENING = rf"<\s?(?:seed:)?(?:{_NAMES})(?:\s[^<>\n]{{0,80}})?>|\[THINK\]|◁think▷|<\|START_THINKING\|>|<\|begin_of_thought\|>"
-_CLOSING = rf"<\s?/\s?(?:seed:)?(?:{_NAMES})\s?>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>|<\|end_of_thought\|>"
-_CHANNEL = r"<\|channel\|>\s?(?:analysis|commentary)\b[^<\n]{0,80}<\|message\|>"
-_FINAL = r"(?:<\|end\|>)?\s?(?:<\|start\|>\s?assistant)?\s?<\|channel\|>\s?final\b[^<\n]{0,80}<\|message\|>"
-_MARK = re.compile(
-    rf"(?P<open>{_OPENING}|{_CHANNEL}|\A\s*(?-i:analysis(?=[A-Z])))|(?P<close>{_CLOSING}|{_FINAL}|assistantfinal)", re.IGNORECASE
-)
+_MARK = re.compile(rf"(?P<open>{OPENING}|{CHANNEL}|\A\s*{BARE_CHANNEL})|(?P<close>{CLOSING}|{FINAL}|{BARE_FINAL})", re.IGNORECASE)
 _AROUND_ANSWER = re.compile(
     r"<\|start\|>(?:assistant)?|<\|(?:end|return|begin_of_solution|end_of_solution|START_RESPONSE|END_RESPONSE)\|>|</?answer>\n?"
 )
 
-_ANY = re.compile(rf"{_OPENING}|{_CLOSING}|{_CHANNEL}", re.IGNORECASE)
+_ANY = re.compile(rf"{OPENING}|{CLOSING}|{CHANNEL}", re.IGNORECASE)
 _LEFT = re.compile(rf"(?<![`'\"“‘«])(?:{_ANY.pattern})", re.IGNORECASE)
 _LEAD = re.compile(
     r"[\W\d_]*(?:(?:Example|Input|Output|Class label|Task|Instruction|Answer|Yes|No)[\W\d_]*){0,2}\Z",
@@ -48,6 +41,8 @@ class Answer:
     text: str
     thought: bool = False
     truncated: bool = False
+    thoughts: str = ""
+    """What was taken out, without its marks."""
 
     @property
     def missing(self) -> bool:
@@ -55,37 +50,59 @@ class Answer:
         return self.thought and not self.text.strip()
 
 
-def answer_of(completion: Completion, *, keep_thoughts: bool) -> Answer:
-    """What a completion is parsed from: its text without thoughts, unless they are to be kept."""
+def answer_of(completion: Completion, *, whole: bool = False) -> Answer:
+    """What a completion is parsed from: its text without thoughts, or with `whole` all of it."""
     cut = completion.finish_reason in (FinishReason.LENGTH, FinishReason.REPEAT)
-    if keep_thoughts:
-        return Answer(completion.text, truncated=cut)
-    found = without_thoughts(completion.text)
-    return Answer(found.text, found.thought, cut or found.truncated)
+    found = Answer(completion.text) if whole else without_thoughts(completion.text)
+    return replace(found, truncated=cut or found.truncated)
 
 
 def without_thoughts(text: str) -> Answer:
-    """Take the thoughts out of a completion.
+    """Take the thoughts out of a completion; see `thought_spans`. A text without a mark is returned as it is."""
+    spans = thought_spans(text)
+    if not spans:
+        return Answer(text)
+    kept: list[str] = []
+    at = 0
+    for span in spans:
+        kept.append(text[at : span.start])
+        at = span.end
+    kept.append(text[at:])
+    thoughts = (_AROUND_ANSWER.sub("", text[span.inner_start : span.inner_end]).strip() for span in spans)
+    return Answer(_AROUND_ANSWER.sub("", "".join(kept)), True, not spans[-1].closed, "\n\n".join(filter(None, thoughts)))
+
+
+class ThoughtSpan(NamedTuple):
+    """Where thoughts stand in a text, with their marks and without; not `closed`: the text ends inside them."""
+
+    start: int
+    end: int
+    inner_start: int
+    inner_end: int
+    closed: bool = True
+
+
+def thought_spans(text: str) -> list[ThoughtSpan]:
+    """Find the thoughts in a completion, in order.
 
     They begin where a mark begins a line or follows what begins an item or a field (`10.`, `Output:`), and go up to the closing mark, or to
     the end where there is none. A closing mark alone, at an end of its line, closes all that came since the thoughts before, or since the
-    beginning. Marks within a sentence are left: a text may speak of them; see `first_mark`. A text without a mark is returned as it is.
+    beginning. Marks within a sentence are none: a text may speak of them; see `first_mark`.
     """
-    kept: list[str] = []
-    start = 0
-    inside = thought = False
+    spans: list[ThoughtSpan] = []
+    answer = 0
+    opened: re.Match[str] | None = None
     for mark in _MARK.finditer(text):
-        if mark["close"] is not None and (inside or _ends_line(text, mark)):
+        if mark["close"] is not None and (opened is not None or _ends_line(text, mark)):
             # Without an opening one, all since the last thoughts was some.
-            inside, thought, start = False, True, mark.end()
-        elif mark["open"] is not None and not inside and _begins(text, start, mark.start()):
-            kept.append(text[start : mark.start()])
-            inside = thought = True
-    if not thought:
-        return Answer(text)
-    if not inside:
-        kept.append(text[start:])
-    return Answer(_AROUND_ANSWER.sub("", "".join(kept)), True, inside)
+            start, inner = (answer, answer) if opened is None else opened.span()
+            spans.append(ThoughtSpan(start, mark.end(), inner, mark.start()))
+            opened, answer = None, mark.end()
+        elif mark["open"] is not None and opened is None and _begins(text, answer, mark.start()):
+            opened = mark
+    if opened is not None:
+        spans.append(ThoughtSpan(opened.start(), len(text), opened.end(), len(text), closed=False))
+    return spans
 
 
 def first_mark(text: str, *, spoken_of: bool = False) -> re.Match[str] | None:

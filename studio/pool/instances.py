@@ -16,7 +16,8 @@ from studio.records import Decider, Stage, Verdict
 from studio.text import storable
 
 _INSTANCE = (
-    "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement, nats FROM instances"
+    "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement, nats, thoughts"
+    " FROM instances"
 )
 
 
@@ -33,6 +34,12 @@ class DecidedInstance:
     answer_id: int | None = None
     agreement: float | None = None
     nats: float | None = None
+    thoughts: str = ""
+
+
+def stored_thoughts(thoughts: str) -> str | None:
+    """What a pool holds for the thoughts of an instance: null where there are none."""
+    return storable(thoughts) or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,8 @@ class AnsweredInstance:
     """An instance of the pool with the output that was chosen for it, by whichever request, and the rule's decision.
 
     `agreement` is the answer's mean ROUGE-L F1 (0 to 1) with the others that were drawn, None for a single one; `nats` how likely the
-    first that was drawn is, in nats a token, None where nobody measured it.
+    first that was drawn is, in nats a token, None where nobody measured it; `thoughts` what the model thought before the answer, where
+    that is to be kept.
     """
 
     id: int
@@ -50,6 +58,7 @@ class AnsweredInstance:
     reason: str
     agreement: float | None = None
     nats: float | None = None
+    thoughts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,8 @@ class OriginalInstance:
 class InstanceRecord:
     """One instance of a task with its own verdict; `request_id` is None for those of seeds and imports, and where no input was asked for.
 
-    `answer_id` is the request that wrote the output where that was asked for apart, `agreement` how far it agrees with others drawn.
+    `answer_id` is the request that wrote the output where that was asked for apart, `agreement` how far it agrees with others drawn,
+    `thoughts` what the model thought before it, where the method keeps that.
 
     `original` is what it was before a person changed it, None when nobody has.
     """
@@ -102,6 +112,7 @@ class InstanceRecord:
     answer_id: int | None = None
     agreement: float | None = None
     nats: float | None = None
+    thoughts: str | None = None
     original: OriginalInstance | None = None
 
 
@@ -132,7 +143,8 @@ class Instances(Entity):
                 place: dict[str, Any] = {"task_id": each.task_id, "position": positions[each.task_id], "request_id": each.request_id}
                 place |= {"answer_id": each.answer_id, "agreement": each.agreement, "nats": each.nats}
                 decided = {"verdict": each.verdict, "reason": each.reason, "decided_by": Decider.RULE}
-                rows.append({**place, **decided, "input": storable(each.input), "output": storable(each.output)})
+                texts = {"input": storable(each.input), "output": storable(each.output), "thoughts": stored_thoughts(each.thoughts)}
+                rows.append({**place, **decided, **texts})
                 positions[each.task_id] += 1
             database.insert("instances", rows)
             advance(database, round_id, next_stage)
@@ -185,10 +197,11 @@ class Instances(Entity):
         with self._database.transaction():
             for each in answered:
                 sql = (
-                    "UPDATE instances SET output = ?, verdict = ?, reason = ?, answer_id = ?, agreement = ?, nats = ?"
+                    "UPDATE instances SET output = ?, verdict = ?, reason = ?, answer_id = ?, agreement = ?, nats = ?, thoughts = ?"
                     " WHERE id = ? AND decided_by = 'rule'"
                 )
-                values = (storable(each.output), each.verdict, each.reason, each.answer_id, each.agreement, each.nats)
+                texts = (storable(each.output), stored_thoughts(each.thoughts))
+                values = (texts[0], each.verdict, each.reason, each.answer_id, each.agreement, each.nats, texts[1])
                 self._database.execute(sql, (*values, each.id))
             if max_nats is not None:
                 self._database.execute("UPDATE rounds SET max_answer_nats = ? WHERE id = ?", (max_nats, round_id))

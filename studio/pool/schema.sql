@@ -98,6 +98,7 @@ CREATE TABLE instances (
     decided_by TEXT NOT NULL CHECK (decided_by IN ('rule', 'human')),
     input TEXT NOT NULL,
     output TEXT NOT NULL,
+    thoughts TEXT,                      -- of the model before that output, where they are kept with the data; null elsewhere
     UNIQUE (task_id, position)
 );
 -- Begins with the task: were it the verdict, SQLite would look for one task's instances among all that are accepted.

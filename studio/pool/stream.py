@@ -28,8 +28,10 @@ FROM tasks
 WHERE tasks.id > ? AND +state = 'active' AND NOT held_out AND (origin <> 'seed' OR ?)
     AND EXISTS (SELECT 1 FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted'){}
 ORDER BY tasks.id LIMIT ?"""
+# Thoughts lead to what the model wrote, not to what a person made of it.
 _INSTANCES = (
-    "SELECT task_id, id, input, output FROM instances WHERE task_id BETWEEN ? AND ? AND +verdict = 'accepted' ORDER BY task_id, position"
+    "SELECT task_id, id, input, output, CASE WHEN reason = 'edited' THEN '' ELSE coalesce(thoughts, '') END AS thoughts FROM instances"
+    " WHERE task_id BETWEEN ? AND ? AND +verdict = 'accepted' ORDER BY task_id, position"
 )
 _PARENTS = """
 SELECT tasks.id, request_parents.task_id FROM tasks
@@ -149,10 +151,10 @@ class Stream(Entity):
                     yield record_of(
                         ExportTask,
                         row,
-                        instances=tuple(Instance(given, answer) for _, given, answer in instances[task_id]),
+                        instances=tuple(Instance(*texts) for _, *texts in instances[task_id]),
                         parents=tuple(parent for (parent,) in parents[task_id]),
                         neighbours=tuple(Neighbour(*values) for values in neighbours[task_id]),
-                        instance_ids=tuple(found for found, _, _ in instances[task_id]),
+                        instance_ids=tuple(found for found, *_ in instances[task_id]),
                         made=origins.get(task_id),
                     )
 
@@ -168,7 +170,7 @@ class Stream(Entity):
                 first, last = rows[0]["id"], rows[-1]["id"]
                 instances = self._by_task(_INSTANCES, first, last) if with_instances else defaultdict(list)
                 for row in rows:
-                    yield record_of(LintTask, row, instances=tuple(LintInstance(*values) for values in instances[row["id"]]))
+                    yield record_of(LintTask, row, instances=tuple(LintInstance(*values[:3]) for values in instances[row["id"]]))
 
     def _origins(self, first: int, last: int) -> dict[int, ExportOrigin]:
         asked, written, near = (self._by_task(sql, first, last) for sql in (_ASKED, _WRITTEN, _NEAR))

@@ -16,7 +16,7 @@ from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool.core.database import Database, Entity, chunks, record_of
 from studio.pool.core.search import match_expression
-from studio.pool.instances import Instances
+from studio.pool.instances import Instances, stored_thoughts
 from studio.pool.rounds import advance
 from studio.records import Decider, Instance, Origin, SeedTask, Source, Stage, Task, TaskState, Verdict
 from studio.text import storable
@@ -338,7 +338,7 @@ def _insert_numbered(database: Database, numbered: Sequence[tuple[int, SeedTask]
 def _instance_rows(task_id: int, instances: Sequence[Instance], first: int = 0) -> Iterator[dict[str, Any]]:
     given = {"verdict": Verdict.ACCEPTED, "reason": GIVEN, "decided_by": Decider.RULE}
     for position, instance in enumerate(instances, first):
-        texts = {"input": storable(instance.input), "output": storable(instance.output)}
+        texts = {"input": storable(instance.input), "output": storable(instance.output), "thoughts": stored_thoughts(instance.thoughts)}
         yield {"task_id": task_id, "position": position, **given, **texts}
 
 

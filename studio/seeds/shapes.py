@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from studio.records import Instance, SeedTask
 from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, JsonObject, NotANumber, Number, holds, kind_of
@@ -17,6 +18,18 @@ from studio.seeds.inputs import FileFault, ParsedTask
 
 TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat", "contents")
 """Fields that hold a conversation."""
+
+THOUGHTS, REASONING = "thoughts", "reasoning_content"
+"""Where the studio's own exports have what a model thought before its answer: in an instance, and in a message."""
+
+
+class Turn(NamedTuple):
+    """What was said by whom: `system`, `user`, `assistant` or another word; and what was thought before it was said."""
+
+    role: str
+    text: str
+    thoughts: str = ""
+
 
 Taken = tuple[str, tuple[Instance, ...]]
 """An instruction and its instances."""
@@ -70,19 +83,19 @@ def preference(fields: Fields) -> Taken:
     if isinstance(chosen, str) and before is None and fields.holding(INSTRUCTION) is None and _MARKED.match(chosen):
         fields.take("chosen")
         words = _MARKED.split(fields.storable("chosen", chosen))[1:]
-        return _exchange(fields, "chosen", [(_role(role), text.strip()) for role, text in zip(words[::2], words[1::2], strict=True)])
+        return _exchange(fields, "chosen", [Turn(_role(role), text.strip()) for role, text in zip(words[::2], words[1::2], strict=True)])
     if isinstance(chosen, str) and before is None:
         asked = fields.holding((*INSTRUCTION, "input")) or "prompt"
         instruction, output = fields.text(asked, required=True), fields.text("chosen", numbers=True)
         return instruction, (Instance("", output),) if output.strip() else ()
     if isinstance(chosen, str):
-        return _exchange(fields, "chosen", [*_turns(fields, before or "prompt"), ("assistant", fields.text("chosen"))])
+        return _exchange(fields, "chosen", [*_turns(fields, before or "prompt"), Turn("assistant", fields.text("chosen"))])
     answered = list(_turns(fields, "chosen"))
-    if before is None and not any(role == "user" for role, _ in answered):
-        answered = [("user", fields.text(fields.holding(INSTRUCTION) or "prompt", required=True)), *answered]
-    elif ("user", fields.get("prompt")) in answered:
+    if before is None and not any(turn.role == "user" for turn in answered):
+        answered = [Turn("user", fields.text(fields.holding(INSTRUCTION) or "prompt", required=True)), *answered]
+    elif any(turn[:2] == ("user", fields.get("prompt")) for turn in answered):
         fields.take("prompt")
-    elif before is not None and not any(role == "user" for role, _ in answered):
+    elif before is not None and not any(turn.role == "user" for turn in answered):
         answered = [*_turns(fields, before), *answered]
     return _exchange(fields, "chosen", answered)
 
@@ -94,39 +107,39 @@ def prompt_messages(fields: Fields) -> Taken:
     if are_turns(fields.get(answered)):
         turns += _turns(fields, answered)
     else:
-        turns.append(("assistant", fields.text(answered, numbers=True)))
+        turns.append(Turn("assistant", fields.text(answered, numbers=True)))
     return _exchange(fields, "prompt", turns)
 
 
-def _exchange(fields: Fields, name: str, turns: list[tuple[str, str]]) -> Taken:
+def _exchange(fields: Fields, name: str, turns: list[Turn]) -> Taken:
     if fields.faults:
         return "", ()
-    users = [place for place, (role, content) in enumerate(turns) if role == "user" and content.strip()]
-    answers = [place for place, (role, content) in enumerate(turns) if role == "assistant" and content.strip()]
+    users = [place for place, turn in enumerate(turns) if turn.role == "user" and turn.text.strip()]
+    answers = [place for place, turn in enumerate(turns) if turn.role == "assistant" and turn.text.strip()]
     if not users:
-        fields.fault(name, "no turn of a user" if all(role != "user" for role, _ in turns) else "the turns of the user are empty")
+        fields.fault(name, "no turn of a user" if all(turn.role != "user" for turn in turns) else "the turns of the user are empty")
         return "", ()
     first = next((place for place in users if place + 1 in answers), users[0])
     answer = first + 1 if first + 1 in answers else None
     if answer is None and answers and answers[-1] > first:
         fields.fault(name, "no answer stands right behind a turn of the user")
         return "", ()
-    for place, (role, content) in enumerate(turns):
+    for place, (role, content, _) in enumerate(turns):
         if place not in (first, answer) and content.strip():
             lost = "system turn" if role == "system" else "later turns" if place > first else "earlier turns"
             fields.lost.append(lost)
-    return turns[first][1], () if answer is None else (Instance("", turns[answer][1]),)
+    return turns[first].text, () if answer is None else (Instance("", turns[answer].text, turns[answer].thoughts),)
 
 
-def _turns(fields: Fields, name: str) -> Iterator[tuple[str, str]]:
-    """Yield (role, text) of the turns in a field; the role is `system`, `user`, `assistant` or another word."""
+def _turns(fields: Fields, name: str) -> Iterator[Turn]:
+    """Yield the turns in a field."""
     value = fields.take(name)
     items = [value] if isinstance(value, Mapping) else value
     if not isinstance(items, list):
         fields.fault(name, f"{kind_of(value)} where a list of turns is needed")
         return
     if all(type(item) is str for item in items):
-        yield from ((("user", "assistant")[place % 2], fields.storable(name, str(item))) for place, item in enumerate(items))
+        yield from (Turn(("user", "assistant")[place % 2], fields.storable(name, str(item))) for place, item in enumerate(items))
         return
     for place, item in enumerate(items):
         inner = f"{name}[{place}]"
@@ -138,22 +151,29 @@ def _turns(fields: Fields, name: str) -> Iterator[tuple[str, str]]:
         if role is None:
             yield from _pair(nested, fields)
         else:
-            yield _role(nested.text(role)), _content(nested)
+            said_by = _role(nested.text(role))
+            yield Turn(said_by, _content(nested), _thoughts(nested, REASONING) if said_by == "assistant" else "")
         fields.lost += [f"{name}[].{each}" for each, held in item.items() if each not in nested.taken and holds(held)]
 
 
-def _pair(nested: Fields, fields: Fields) -> Iterator[tuple[str, str]]:
+def _pair(nested: Fields, fields: Fields) -> Iterator[Turn]:
     """Yield the turns of an object that holds a user's words and an assistant's."""
     found = [(role, name) for role, words in (("system", {"system"}), ("user", USERS), ("assistant", ASSISTANTS)) for name in words]
     pairs = [(role, name) for role, name in found if name in nested.names and holds(nested.get(name))]
     if not pairs:
         fields.fault(nested.prefix.removesuffix("."), "no role: the keys are " + ", ".join(nested.values))
-    yield from ((role, nested.text(name, numbers=True)) for role, name in pairs)
+    yield from (Turn(role, nested.text(name, numbers=True)) for role, name in pairs)
 
 
 def _role(word: str) -> str:
     word = word.strip().lower()
     return "user" if word in USERS else "assistant" if word in ASSISTANTS else "system" if word in ("system", "developer") else word
+
+
+def _thoughts(nested: Fields, name: str) -> str:
+    """Take what was thought; anything but a text is left where it is."""
+    value = nested.get(name)
+    return nested.storable(name, str(nested.take(name))) if type(value) is str else ""
 
 
 def _content(nested: Fields) -> str:
@@ -284,7 +304,7 @@ def _instances(fields: Fields) -> Taken:
         given = nested.text(nested.holding(INPUT) or "input", numbers=True)
         output = nested.text(nested.holding(OUTPUT) or "output", numbers=True)
         if output.strip():
-            found.append(Instance(given, output))
+            found.append(Instance(given, output, _thoughts(nested, THOUGHTS)))
         elif not fields.faults:
             fields.hollow.append((f"{inner}.output", "empty"))
         fields.lost += [f"instances[].{each}" for each, held in item.items() if each not in nested.taken and holds(held)]

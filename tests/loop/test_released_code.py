@@ -53,7 +53,7 @@ def kept_triples(text: str, truncated: bool) -> list[tuple[str, str | None, str 
 def kept_pairs(parsed: list[Instance], text: str, truncated: bool) -> list[tuple[str, str]]:
     decided = decide_instances(
         parsed,
-        CODE.model_copy(update={"max_instances": 10**6, "keep_thoughts": True}),
+        CODE.model_copy(update={"max_instances": 10**6, "thinking": "keep"}),
         truncated=truncated,
         rng=random.Random(0),
         raw_text=text,

@@ -48,7 +48,7 @@ def test_thoughts_go_and_the_answer_stays(text: str) -> None:
 def test_a_completion_that_ends_inside_its_thoughts_is_truncated(text: str) -> None:
     found = without_thoughts(text)
     assert found.missing and found.truncated
-    kept = answer_of(Completion(text, FinishReason.STOP, 1, 1), keep_thoughts=True)
+    kept = answer_of(Completion(text, FinishReason.STOP, 1, 1), whole=True)
     assert kept == Answer(text)
 
 
@@ -113,7 +113,7 @@ def test_no_thought_reaches_a_task(tmp_path: Path, profile: str) -> None:
 
 def test_thoughts_can_be_kept(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
-    asked = configuration("code", requests_per_round=1, keep_thoughts=True)
+    asked = configuration("code", requests_per_round=1, thinking="keep")
     assert not [event for event in play(path, Goal(rounds=1), ScriptedEngine(thinking), asked) if isinstance(event, Noted)]
     assert ask(path, "SELECT reason FROM verdicts ORDER BY candidate_id") == [("too_short",), ("novel",), ("novel",)]
 

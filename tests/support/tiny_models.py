@@ -29,10 +29,11 @@ def tiny_model(
     template: str = CHAT_TEMPLATE,
     tensors_each: int = 0,
     words: Sequence[str] = (),
+    controls: int = 0,
 ) -> Path:
     """Write a model of this architecture (`llama` or `gemma3`) with weights drawn from a fixed seed, and return its path.
 
-    `words` are tokens of their own, wherever they stand.
+    `words` are tokens of their own, wherever they stand; the first `controls` of them are control words.
     With `tensors_each` it is split into shards of so many, named after `path`; the first is returned.
     """
     rng = np.random.default_rng(7)
@@ -40,7 +41,7 @@ def tiny_model(
     writer.add_name(path.stem)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     _add_shape(writer, architecture, width, len(words))
-    _add_vocabulary(writer, template, words)
+    _add_vocabulary(writer, template, words, controls)
     for name, shape in _shapes(architecture, width, len(words)):
         values = 1 + 0.1 * rng.standard_normal(shape) if "norm" in name else rng.standard_normal(shape) / np.sqrt(shape[-1])
         # Gemma scales its embeddings itself. Larger ones would drown what the blocks say.
@@ -99,7 +100,7 @@ def _add_shape(writer: Any, architecture: str, width: int, words: int) -> None:
         writer.add_sliding_window(CONTEXT)
 
 
-def _add_vocabulary(writer: Any, template: str, words: Sequence[str] = ()) -> None:
+def _add_vocabulary(writer: Any, template: str, words: Sequence[str] = (), controls: int = 0) -> None:
     """Byte-level BPE in the manner of GPT-2: a token for each byte, one merge, one token that ends the text, and `words`."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = iter(range(256, 512))
@@ -107,7 +108,8 @@ def _add_vocabulary(writer: Any, template: str, words: Sequence[str] = ()) -> No
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list([*letters, "<|end|>", *words])
-    writer.add_token_types([gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL] + [gguf.TokenType.USER_DEFINED] * len(words))
+    kinds = [gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL] * (1 + controls)
+    writer.add_token_types(kinds + [gguf.TokenType.USER_DEFINED] * (len(words) - controls))
     writer.add_token_merges([f"{letters[0]} {letters[1]}"])
     writer.add_eos_token_id(END)
     writer.add_add_bos_token(False)

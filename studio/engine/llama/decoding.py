@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from studio.engine.llama.prefixes import Tokens, place_prefixes
 from studio.engine.llama.scheduler import Job, Slots, Wave, measured_rows, share_rows
 from studio.engine.llama.surprisal import Surprisals, surprisal
 from studio.engine.llama.vocab import Vocabulary
-from studio.engine.text_stream import RepeatWatch, TextStream
+from studio.engine.thoughts import WrittenText
 from studio.errors import ModelError
 
 
@@ -40,8 +41,9 @@ class Greedy:
         self._penalises = params.repeat_penalty != 1 or params.frequency_penalty != 0 or params.presence_penalty != 0
         self._never = np.array(never, dtype=np.int64)
         self._places: dict[int, int] = {}
-        self._tokens = np.zeros(max(params.max_tokens, 1), dtype=np.int64)
-        self._counts = np.zeros(max(params.max_tokens, 1), dtype=np.float32)
+        most = max(params.max_tokens + params.thinking_tokens, 1)
+        self._tokens = np.zeros(most, dtype=np.int64)
+        self._counts = np.zeros(most, dtype=np.float32)
 
     def draw(self, logits: NDArray[np.float32]) -> int:
         """Return the most likely token after the penalties, of equal ones the lowest. Overwrites `logits`, one for each token."""
@@ -112,7 +114,7 @@ class Sampler:
                 raise ModelError("the grammar cannot be read", "it must be GBNF with a rule named root")
             self._add(grammar)
         if params.repeat_penalty != 1 or params.frequency_penalty != 0 or params.presence_penalty != 0:
-            window = max(params.max_tokens, 1)
+            window = max(params.max_tokens + params.thinking_tokens, 1)
             self._add(
                 lib.llama_sampler_init_penalties(
                     vocabulary.size, window, params.repeat_penalty, params.frequency_penalty, params.presence_penalty
@@ -151,8 +153,8 @@ class RunningSequence:
         self._cached_tokens = cached_tokens
         self._params = request.params
         self._sampler = None if job.choices or job.measured else Sampler(context, request.params, request.seed, job.end.token)
-        self._stream = TextStream((*request.params.stop, *filter(None, [job.end.string])))
-        self._watch = RepeatWatch(request.params.stop_on_repeat, request.suffix)
+        stops = (*request.params.stop, *filter(None, [job.end.string]))
+        self._written = WrittenText(replace(request.params, stop=stops), request.suffix, job.thoughts)
         self._tokens: list[int] = []
         self._text: list[str] = []
         self._surprisals = Surprisals()
@@ -194,21 +196,22 @@ class RunningSequence:
         if not ends:
             self._tokens.append(token)
             letters = self._context.vocabulary.piece(token)
-            piece = self._stream.feed(letters)
-            if logits is not None:
+            piece = self._written.feed(letters)
+            if self._written.thought:
+                self._surprisals.pass_over(len(letters))
+            elif logits is not None:
                 self._surprisals.add(surprisal(logits, token), len(letters))
-        full = len(self._tokens) >= self.job.room
+        full = self._written.full or len(self._tokens) >= self.job.room
         if ends or full:
-            piece += self._stream.finish()
-        piece = self._watch.feed(piece)
+            piece += self._written.finish()
         if piece:
             self._text.append(piece)
             yield TextPiece(self.job.index, piece)
-        if self._watch.fired:
+        if self._written.repeats:
             yield self._end(FinishReason.REPEAT)
-        elif ends or self._stream.stopped is not None:
+        elif ends or self._written.stopped is not None:
             # The template's own end of a turn is the end of the text, not a stop string.
-            stopped = self._stream.stopped or ""
+            stopped = self._written.stopped or ""
             yield self._end(FinishReason.STOP, stopped if stopped in self._params.stop else "")
         elif full:
             yield self._end(FinishReason.LENGTH)
@@ -246,7 +249,7 @@ class RunningSequence:
 
     def _completion(self, reason: FinishReason, detail: str = "", probability: float | None = None) -> Completion:
         text = "".join(self._text)
-        cut = self._stream.stopped is not None or self._watch.fired
+        cut = self._written.stopped is not None or self._written.repeats
         return Completion(
             text=text,
             finish_reason=reason,
@@ -256,7 +259,7 @@ class RunningSequence:
             seconds=time.perf_counter() - self._began,
             detail=detail,
             probability=probability,
-            nats=self._surprisals.mean(len(text.encode("utf-8", "surrogatepass")) if cut else None),
+            nats=self._surprisals.mean(len(text.removeprefix(self.job.thoughts).encode("utf-8", "surrogatepass")) if cut else None),
         )
 
 

@@ -71,6 +71,7 @@ class LlamaEngine:
             writes_requests=template is not None,
             prefills=template is not None,
             measures=True,
+            grammars=True,
             thinks=template is not None and template.thinks,
             notices=(*model.notices, turns.notice) if turns.notice else model.notices,
         )
@@ -166,8 +167,14 @@ class LlamaEngine:
 
     def _job(self, index: int, request: Request, prompt: Prompt, shared: int) -> Job:
         draws = not (prompt.branches or prompt.measured)
-        room = min(request.params.max_tokens, self._model.per_sequence - len(prompt.tokens)) if draws else 0
-        return Job(index, prompt.tokens, prompt.tokens[:shared], room, prompt.branches, prompt.end, prompt.measured)
+        wanted = request.params.max_tokens + (request.params.thinking_tokens if self._may_think(request) else 0)
+        room = min(wanted, self._model.per_sequence - len(prompt.tokens)) if draws else 0
+        return Job(index, prompt.tokens, prompt.tokens[:shared], room, prompt.branches, prompt.end, prompt.measured, prompt.thoughts)
+
+    def _may_think(self, request: Request) -> bool:
+        """Whether room is to be kept for thoughts; a model that is known to have none gets the room that it always had."""
+        chat = request.chat
+        return self.info.thinks and (chat is None or (chat.thinking and not chat.begins and not chat.writes_request))
 
     def _refusal(self, tokens: Sequence[int]) -> str:
         limit = self._model.per_sequence

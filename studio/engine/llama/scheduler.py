@@ -23,7 +23,8 @@ class Job:
     """A request as the scheduler sees it. `prefix` holds the first tokens of `tokens` that it shares with others, perhaps none;
     at least one token is its own. `room` is the most tokens it may generate. With `choices` it generates none: the logits of these tokens
     after its prompt are compared instead. `end` ends its text beside the model's own words for that. With `measured` it generates none
-    either: what is wanted is how likely the last `measured` of its tokens are; its prefix ends before the one that they follow."""
+    either: what is wanted is how likely the last `measured` of its tokens are; its prefix ends before the one that they follow.
+    `thoughts` is the mark of thoughts that its tokens end with."""
 
     index: int
     tokens: tuple[int, ...]
@@ -32,6 +33,7 @@ class Job:
     choices: tuple[int, ...] = ()
     end: TurnEnd = NO_END
     measured: int = 0
+    thoughts: str = ""
 
     @property
     def own_cells(self) -> int:

@@ -27,6 +27,12 @@ class Surprisals:
         self._begins.append(self._bytes)
         self._bytes += size
 
+    def pass_over(self, size: int) -> None:
+        """Count neither a token of `size` bytes nor those before it."""
+        self._nats.clear()
+        self._begins.clear()
+        self._bytes += size
+
     def mean(self, kept: int | None = None) -> float | None:
         """Return the mean in nats a token, None without tokens; with `kept`, of those that begin within so many bytes."""
         counted = [nats for nats, begins in zip(self._nats, self._begins, strict=True) if kept is None or begins < kept]

@@ -24,13 +24,15 @@ class Prompt:
     branches: tuple[int, ...] = ()
     end: TurnEnd = NO_END
     measured: int = 0
+    thoughts: str = ""
+    """The mark with which it opens the model's thoughts."""
 
 
 def fork(texts: Sequence[Sequence[int]]) -> Prompt | None:
     """Return where `texts`, each a prompt with one choice behind it, part; None unless all part at one place, each with a token of its own.
 
     >>> fork([(1, 2, 7), (1, 2, 9, 4)])
-    Prompt(tokens=(1, 2), branches=(7, 9), end=TurnEnd(token=-1, string=''), measured=0)
+    Prompt(tokens=(1, 2), branches=(7, 9), end=TurnEnd(token=-1, string=''), measured=0, thoughts='')
     """
     first, *others = texts
     length = common_prefix(first, others)
@@ -76,7 +78,7 @@ class Turns:
             return fork([self._tokens(request, around, choice) for choice in choices])
         if measures_prompt(request):
             return self._measured(request, around.opening)
-        return Prompt(tuple(self._tokens(request, around)), end=self._end(around.ends))
+        return Prompt(tuple(self._tokens(request, around)), end=self._end(around.ends), thoughts=around.thoughts)
 
     def beginning(self, request: Request) -> tuple[Piece, ...]:
         """Return what the request shares with others of its kind: its opening, and its prefix unless that is measured."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from studio.engine.chat_template import Piece
 from studio.engine.llama.log import LOG, install_log, last_words
+from studio.engine.thoughts import is_mark
 from studio.errors import ModelError
 from studio.text import storable
 
@@ -126,10 +127,10 @@ class Vocabulary:
         return [token for begin, end in pairwise(borders) for token in self.tokenise(text[begin:end])]
 
     def piece(self, token: int) -> bytes:
-        """Return the bytes of `token`; a control token has none."""
+        """Return the bytes of `token`; a control token has none, unless it marks thoughts."""
         known = self._pieces.get(token)
         if known is None:
-            known = self._pieces[token] = self._read_piece(token)
+            known = self._pieces[token] = self._read_piece(token) or self._mark(token)
         return known
 
     def close(self) -> None:
@@ -137,6 +138,14 @@ class Vocabulary:
         if self._model is not None:
             model, self._model = self._model, None
             self._lib.llama_model_free(model)
+
+    def _mark(self, token: int) -> bytes:
+        """The word of a control token that tells thoughts from the answer: where that cannot be seen, they are one text."""
+        text = bytes(self._lib.llama_vocab_get_text(self.handle, token) or b"")
+        in_channels = text in (b"<|channel|>", b"<|message|>", b"<|start|>", b"<|end|>")
+        if in_channels and len(self.tokenise("<|channel|>", control=True)) == 1:
+            return text
+        return text if is_mark(text) else b""
 
     def _read_piece(self, token: int) -> bytes:
         size = 64

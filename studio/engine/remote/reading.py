@@ -8,7 +8,8 @@ from typing import Any
 from studio.engine.api import Completion, FinishReason, Request
 from studio.engine.remote.client import DONE
 from studio.engine.remote.errors import Answered, BrokenStream, EndUnsaid
-from studio.engine.text_stream import RepeatWatch, TextStream
+from studio.engine.text_stream import TextStream
+from studio.engine.thoughts import WrittenText
 
 _UNCOUNTABLE = 1 << 48
 _NO_COMPLETION = "the server sent something that is no completion"
@@ -27,13 +28,12 @@ class Reading:
     that a text is whole: whatever ends in order is.
 
     What a server keeps apart as thoughts stands in the text before the answer, between `<think>` and `</think>`, as it does where a server
-    leaves it in the text. Neither stop strings nor repetition are looked for in it.
+    leaves it in the text. Neither stop strings nor repetition are looked for in thoughts.
     """
 
     def __init__(self, request: Request, *, end_unsaid: bool = False) -> None:
-        self._stream = TextStream(request.params.stop)
+        self._written = WrittenText(request.params, request.suffix)
         self._thoughts = TextStream()
-        self._watch = RepeatWatch(request.params.stop_on_repeat, request.suffix)
         self._max_tokens = request.params.max_tokens
         self._chat = request.chat is not None
         self._text = ""
@@ -58,7 +58,7 @@ class Reading:
     @property
     def stopped(self) -> bool:
         """Whether the text was ended here, so that whatever the server goes on to write is of no use."""
-        return self._stream.stopped is not None or self._watch.fired or self._runaway
+        return self._written.stopped is not None or self._written.repeats or self._runaway
 
     @property
     def ended(self) -> bool:
@@ -146,7 +146,7 @@ class Reading:
             # Servers take the thoughts out and leave the line ends behind them, where a stop string may be one.
             text = text.lstrip("\n")
             self._begins = not text
-        return mark + self._watch.feed(self._stream.feed(self._bytes(text)))
+        return mark + self._written.feed(self._bytes(text))
 
     def _end_thoughts(self) -> str:
         if not self._thinking:
@@ -159,7 +159,7 @@ class Reading:
         """The last of the text. Thoughts that are not `whole` stay open: the model never came to an answer."""
         if self._thinking:
             return self._end_thoughts() if whole else self._thoughts.finish()
-        return self._watch.feed(self._stream.finish())
+        return self._written.finish()
 
     def close(self, *, said: bool = False) -> str:
         """Take note that the answer has come to its end, `said` to be so by the server, and return the last of the text.
@@ -191,10 +191,10 @@ class Reading:
         )
 
     def _ending(self) -> tuple[FinishReason, str]:
-        if self._watch.fired:
+        if self._written.repeats:
             return FinishReason.REPEAT, ""
-        if self._stream.stopped is not None or self._reason == "stop":
-            return FinishReason.STOP, self._stream.stopped or self._matched
+        if self._written.stopped is not None or self._reason == "stop":
+            return FinishReason.STOP, self._written.stopped or self._matched
         if self._reason == FinishReason.UNKNOWN:
             return FinishReason.UNKNOWN, ""
         if self._runaway and not self._reason:

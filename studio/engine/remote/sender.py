@@ -85,6 +85,8 @@ class Sender:
         self.asking: Asking = "completion"
         self.askings: tuple[Asking, ...] = ("completion",)
         self.thinks = False
+        self._thinks_when: set[bool] = set()
+        """With which values of `Chat.thinking` answers had thoughts."""
         self._patience = patience
         self._endpoints = {asking: Endpoint(asking) for asking in _PATHS}
         self._answered = 0
@@ -152,10 +154,11 @@ class Sender:
         waiting = Waiting(self._patience)
         answered_before, unsaid, attempt = self._answered, False, 1
         while True:
-            reading = Reading(request, end_unsaid=unsaid or endpoint.ends_unsaid)
+            roomy = self._with_room(request)
+            reading = Reading(roomy, end_unsaid=unsaid or endpoint.ends_unsaid)
             began = time.monotonic()
             try:
-                await self._answer(index, request, reading, put)
+                await self._answer(index, roomy, reading, put)
             except Exception as error:
                 failure = self.client.failure(error)
                 unsaid = unsaid or isinstance(error, EndUnsaid)
@@ -213,9 +216,18 @@ class Sender:
         if refused:
             endpoint.left_out |= refused
             await self._note(endpoint, without(refused), put)
-        self.thinks = self.thinks or reading.thought
+        if reading.thought:
+            self.thinks = True
+            self._thinks_when |= {request.chat.thinking} if request.chat is not None else set()
         for note in self._remarks(endpoint, request, reading):
             await self._note(endpoint, note, put)
+
+    def _with_room(self, request: Request) -> Request:
+        """The request with the tokens for thoughts among its `max_tokens`, where answers to such requests have had thoughts."""
+        params, chat = request.params, request.chat
+        if chat is None or chat.thinking not in self._thinks_when:
+            return request
+        return replace(request, params=replace(params, max_tokens=params.max_tokens + params.thinking_tokens))
 
     def _remarks(self, endpoint: Endpoint, request: Request, reading: Reading) -> list[str]:
         """What this answer shows that the user should know."""

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from studio.engine.api import Chat, RepeatRule
+from studio.engine.api import RepeatRule
 from studio.loop.checks import answer_fault
 from studio.loop.events import Event, InstanceDecided
 from studio.loop.filters import EMPTY_OUTPUT, TRUNCATED, UNLIKELY_ANSWER, VALID, agreement_fault
@@ -99,7 +99,7 @@ def answer_request(context: StageContext, place: tuple[RoundRecord, Stage, int],
     if copy:
         decoding = decoding.model_copy(update={"temperature": max(decoding.temperature, _OTHER_TEMPERATURE)})
     rule: RepeatRule = "text" if context.method.early_stop else ""
-    chat = Chat(system=context.templates["answer_system"].prefix)
+    chat = context.chat(system=context.templates["answer_system"].prefix)
     # What is drawn at some temperature is one of many things that the model might say: its likelihood tells nothing.
     planned = context.planned(place, ("", question.text), decoding, chat, stop_on_repeat=rule, measure=not copy)
     return replace(planned, task_id=question.task_id)
@@ -142,6 +142,8 @@ class Chosen:
     """Its mean ROUGE-L F1 (0 to 1) with the others drawn; None where there are no others."""
     nats: float | None = None
     """How sure the model is of it, or of the first that was drawn where this one was not measured."""
+    thoughts: str = ""
+    """What the model thought before it, where the method keeps that."""
 
     @property
     def output(self) -> str:
@@ -159,7 +161,8 @@ class Chosen:
 
     def of(self, instance_id: int) -> AnsweredInstance:
         """The instance of this id with this answer."""
-        return AnsweredInstance(instance_id, self.request_id, self.output, self.verdict, self.reason, self.agreement, self.nats)
+        decided = (self.verdict, self.reason, self.agreement, self.nats)
+        return AnsweredInstance(instance_id, self.request_id, self.output, *decided, self.thoughts)
 
 
 def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn]) -> Chosen:
@@ -180,9 +183,9 @@ def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn]) -> Ch
     best = max(whole, key=lambda place: (means[place], -place))
     agreement = means[best] if method.best_of > 1 and len(drawn) > 1 else None
     reason = faults[best] or agreement_fault(agreement, method)
-    return Chosen(
-        drawn[best], Verdict.REJECTED if reason else Verdict.ACCEPTED, reason or VALID, agreement, drawn[best].nats or drawn[0].nats
-    )
+    thoughts = drawn[best].answer.thoughts if method.thinking == "keep" else ""
+    decided = (Verdict.REJECTED if reason else Verdict.ACCEPTED, reason or VALID)
+    return Chosen(drawn[best], *decided, agreement, drawn[best].nats or drawn[0].nats, thoughts)
 
 
 def _fault(method: Method, task: Task, instance: Instance, answer: Answer) -> str:

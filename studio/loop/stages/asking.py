@@ -74,12 +74,16 @@ class StageContext:
         template = self.templates["template_tasks"]
         shown = template.prefix + template.suffix("\n".join(f"- {one_line(task)}" for task in tasks)) if tasks else ""
         system = self.templates["template_system"].prefix
-        return Chat(system="\n\n".join(filter(None, (system, self.brief, shown))), writes_request=True)
+        return self.chat(system="\n\n".join(filter(None, (system, self.brief, shown))), writes_request=True)
 
     @property
     def few_shot(self) -> Chat | None:
         """Few-shot prompts are raw texts that any model goes on with; where the engine takes none they are a user's turn."""
-        return None if "completion" in self.engine.info.askings else Chat()
+        return None if "completion" in self.engine.info.askings else self.chat()
+
+    def chat(self, *, system: str = "", begins: str = "", writes_request: bool = False) -> Chat:
+        """A chat in which the model thinks or not, as the method has it."""
+        return Chat(system, begins, writes_request, thinking=self.method.thinking != "off")
 
     def for_round(self, current: RoundRecord) -> StageContext:
         """The same with the parameters that hold for this round alone, if there are any."""
@@ -109,7 +113,7 @@ class StageContext:
 
     def answer(self, completion: Completion) -> Answer:
         """What a completion is parsed from."""
-        return answer_of(completion, keep_thoughts=self.method.keep_thoughts)
+        return answer_of(completion, whole=self.method.leaves_thoughts)
 
     def planned(
         self, place: tuple[RoundRecord, Stage, int], prompt: tuple[str, str], decoding: Decoding, chat: Chat | None = None, **engine: Any
@@ -120,7 +124,9 @@ class StageContext:
         """
         current, stage, ordinal = place
         params = decoding.params()
-        params = replace(params, stop=tuple(map(self.method.filled, params.stop)), **engine)
+        thinks = not self.method.leaves_thoughts and not (chat is not None and chat.writes_request)
+        room = self.method.thinking_tokens if thinks else 0
+        params = replace(params, stop=tuple(map(self.method.filled, params.stop)), thinking_tokens=room, **engine)
         return PlannedRequest(*prompt, params, engine_seed(self.seed, current.number, stage, ordinal), chat=chat)
 
     def filled(self, template: str, filling: str) -> tuple[str, str]:

@@ -109,10 +109,10 @@ def instruction_request(context: StageContext, current: RoundRecord, ordinal: in
         decoding = sampling.list_chat
         if context.engine.info.prefills:
             prefix, suffix = context.templates["list_begun"].prefix, ""
-            chat = Chat(begins=numbered(texts))
+            chat = context.chat(begins=numbered(texts))
         else:
             prefix, suffix = context.filled("list_chat", numbered_lines(texts))
-            chat = Chat()
+            chat = context.chat()
     else:
         prefix, suffix = context.filled("instructions_classification" if method.classification_only else "instructions", numbered(texts))
     prompt = (f"{context.brief}\n\n{prefix}" if context.brief else prefix, suffix)
@@ -228,6 +228,6 @@ def parse_candidates(method: Method, answer: Answer, first_number: int) -> list[
             capitalize=method.capitalize,
             first_number=first_number if method.tolerant else None,
         )
-    if method.keep_thoughts:
+    if method.leaves_thoughts:
         return parsed
     return [replace(each, discard=THINKING) if not each.discard and first_mark(each.text) else each for each in parsed]

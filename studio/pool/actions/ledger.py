@@ -16,7 +16,7 @@ from studio.pool.candidates import novelty_values
 from studio.pool.core.database import Database, Entity
 from studio.pool.core.files import now
 from studio.pool.core.rows import storable_or_none
-from studio.pool.instances import DecidedInstance
+from studio.pool.instances import DecidedInstance, stored_thoughts
 from studio.pool.requests import PlannedRequest, Requests, insert_completions, request_values
 from studio.pool.tasks import Annotation
 from studio.records import Decider, Novelty, Origin, Stage, TaskState, Verdict
@@ -142,7 +142,8 @@ class Ledger(Entity):
                 place = {"task_id": more.task_id, "position": position, "agreement": instance.agreement, "nats": instance.nats}
                 asked = {"request_id": instance.request_id, "answer_id": instance.answer_id}
                 place |= {name: None if at is None else ids[at] for name, at in asked.items()}
-                texts = {"input": storable(instance.input), "output": storable(instance.output)}
+                texts: dict[str, Any] = {"input": storable(instance.input), "output": storable(instance.output)}
+                texts["thoughts"] = stored_thoughts(instance.thoughts)
                 # Withdrawn first, so that undoing leaves it as it is stored here.
                 decided = {"verdict": Verdict.REJECTED, "reason": UNDONE, "decided_by": Decider.RULE}
                 instance_id = self._database.insert_row("instances", {**place, **texts, **decided})

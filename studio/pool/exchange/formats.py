@@ -60,11 +60,11 @@ ALPACA: Format = by_instance("alpaca", "instruction, input, output", _alpaca_rec
 
 
 def _chat_record(instruction: str, instance: Instance) -> Record:
-    """Messages with roles, as chat models and their templates take them."""
+    """Messages with roles, as chat models and their templates take them; what a model thought before its answer where that is kept."""
     return {
         "messages": [
             {"role": "user", "content": question(instruction, instance)},
-            {"role": "assistant", "content": instance.output},
+            {"role": "assistant", "content": instance.output, **({"reasoning_content": instance.thoughts} if instance.thoughts else {})},
         ]
     }
 
@@ -197,7 +197,7 @@ def _raw_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
             "name": task.name,
             "instruction": task.instruction,
             "is_classification": task.is_classification,
-            "instances": [{"input": instance.input, "output": instance.output} for instance in task.instances],
+            "instances": [_raw_instance(instance) for instance in task.instances],
             "round": task.round,
             "parents": list(task.parents),
             "score": task.score,
@@ -209,6 +209,11 @@ def _raw_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
             "decided_by": str(task.decided_by) if task.decided_by else None,
         },
     )
+
+
+def _raw_instance(instance: Instance) -> Record:
+    thoughts = {"thoughts": instance.thoughts} if instance.thoughts else {}
+    return {"input": instance.input, "output": instance.output, **thoughts}
 
 
 RAW: Format = Format("raw", "everything, with parents, scores, model and request", _raw_records)

@@ -90,7 +90,7 @@ def _pending(live: LiveRound, ordinal: int, method: Method | None, tokenizer: st
     if text is None or method.variant == "alpaca":
         return []
     growing = text.completion is None or text.completion.finish_reason is FinishReason.CANCELLED
-    answer = Answer(text.text) if method.keep_thoughts else without_thoughts(text.text)
+    answer = Answer(text.text) if method.leaves_thoughts else without_thoughts(text.text)
     items = parse_candidates(method, replace(answer, truncated=False), method.in_context_tasks + 1)
     if growing:
         items = items[:-1]

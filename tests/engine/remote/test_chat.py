@@ -57,7 +57,7 @@ def test_every_kind_of_server_is_asked_in_chat_and_understood(name: str) -> None
         done, events = asked(engine, [replace(each, chat=Chat(begins="1.")) for each in QUESTIONS])
     thoughts = f"<think>\n{kind.thoughts}\n</think>\n\n" if kind.thoughts else ""
     assert done == [replace(each, text=thoughts + each.text) for each in ANSWERS]
-    assert [answer_of(each, keep_thoughts=False).text.lstrip("\n") for each in done] == [each.text for each in ANSWERS]
+    assert [answer_of(each, whole=False).text.lstrip("\n") for each in done] == [each.text for each in ANSWERS]
     assert server.paths[-1] == "/v1/chat/completions" and not any(isinstance(each, Retried) for each in events)
 
 

@@ -89,7 +89,7 @@ def test_every_form_of_a_chat_s_answer_is_read_however_it_is_cut(form: str, cuts
 def test_how_an_answer_ends(chunks: Sequence[Any], text: str, reason: FinishReason, detail: str) -> None:
     completion = read(events(*chunks), chat=CHAT)
     assert (completion.text, completion.finish_reason, completion.detail) == (text, reason, detail)
-    answer = answer_of(completion, keep_thoughts=False)
+    answer = answer_of(completion, whole=False)
     assert "hm" not in answer.text and answer.truncated == (reason is FinishReason.LENGTH or text == "<think>\nhm")
 
 
@@ -110,7 +110,7 @@ def test_a_stop_string_is_not_found_between_the_thoughts_and_the_answer() -> Non
 
 def test_closing_marks_among_the_thoughts_do_not_let_them_out() -> None:
     completion = read(events(delta(reasoning="say </think> then\nmore"), delta(content="answer"), *ENDS), chat=CHAT)
-    assert answer_of(completion, keep_thoughts=False).text.strip() == "answer"
+    assert answer_of(completion, whole=False).text.strip() == "answer"
 
 
 def test_repetition_is_looked_for_in_the_answer_alone() -> None:

@@ -1,0 +1,167 @@
+"""Thoughts that a reasoning model writes before its answer: their marks, and where they end in a text that comes in pieces.
+
+The marks are those that models write as plain text, or that servers leave in it: `<think>` and its like (DeepSeek-R1, Qwen), `[THINK]`
+(Magistral), `◁think▷` (Kimi), `<|START_THINKING|>` (Command), `<|begin_of_thought|>` (Sky-T1), `<seed:think>` (Seed-OSS),
+`<|channel>thought` (Gemma), and gpt-oss's channels, also without their control words (`analysis … assistantfinal …`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from studio.engine.api import SamplingParams
+from studio.engine.text_stream import RepeatWatch, TextStream
+
+_NAMES = r"think|thinking|thoughts?|reasoning|reflection|scratchpad"
+OPENING = (
+    rf"<\s?(?:seed:)?(?:{_NAMES})(?:\s[^<>\n]{{0,80}})?>|\[THINK\]|◁think▷|<\|START_THINKING\|>|<\|begin_of_thought\|>|<\|channel>thought\b"
+)
+CLOSING = rf"<\s?/\s?(?:seed:)?(?:{_NAMES})\s?>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>|<\|end_of_thought\|>|<channel\|>"
+CHANNEL = r"<\|channel\|>\s?(?:analysis|commentary)\b[^<\n]{0,80}<\|message\|>"
+FINAL = r"(?:<\|end\|>)?\s?(?:<\|start\|>\s?assistant)?\s?<\|channel\|>\s?final\b[^<\n]{0,80}<\|message\|>"
+BARE_CHANNEL = r"(?-i:analysis(?=[A-Z]))"
+"""gpt-oss's first channel without its control words; only at the very beginning of a text."""
+BARE_FINAL = "assistantfinal"
+
+_OPENS = re.compile(rf"\s*(?:{OPENING}|{CHANNEL}|{BARE_CHANNEL})".encode(), re.IGNORECASE)
+_CLOSES = re.compile(rf"{CLOSING}|{FINAL}|{BARE_FINAL}".encode(), re.IGNORECASE)
+_MARKS = re.compile(rf"{OPENING}|{CLOSING}".encode(), re.IGNORECASE)
+_FIRST = b"<[a" + "◁".encode()[:1]
+"""What any opening mark begins with."""
+_LONGEST = 160
+"""Bytes that no mark has more of."""
+
+
+def is_mark(text: bytes) -> bool:
+    """Whether a text is a mark that thoughts begin or end with, `<|channel>` with which Gemma's begins among them."""
+    return text == b"<|channel>" or re.fullmatch(_MARKS, text) is not None
+
+
+class ThoughtWatch:
+    """Tells the thoughts at the beginning of a completion from its answer, however the bytes are split into pieces.
+
+    `inside` says whether the text is within thoughts; a prompt may have opened them already. A text that does not begin with a mark, white
+    space aside, has none here, whatever comes later.
+    """
+
+    def __init__(self, *, inside: bool = False) -> None:
+        self.inside = inside
+        self._undecided = not inside
+        self._seen = b""
+
+    @property
+    def may_open(self) -> bool:
+        """Whether what has come may be the first part of an opening mark."""
+        return self._undecided and bool(self._seen)
+
+    def feed(self, piece: bytes) -> tuple[bytes, bytes]:
+        """Take more bytes and return those of them that belong to thoughts, marks included, and those that belong to the answer."""
+        if self._undecided:
+            return self._decide(piece)
+        if not self.inside:
+            return b"", piece
+        self._seen += piece
+        if found := _CLOSES.search(self._seen):
+            self.inside = False
+            rest = self._seen[found.end() :]
+            return piece[: len(piece) - len(rest)], rest
+        self._seen = self._seen[-_LONGEST:]
+        return piece, b""
+
+    def _decide(self, piece: bytes) -> tuple[bytes, bytes]:
+        self._seen += piece
+        if found := _OPENS.match(self._seen):
+            inner = self._seen[found.end() :]
+            self.inside, self._undecided, self._seen = True, False, b""
+            thoughts, answer = self.feed(inner)
+            return piece[: len(piece) - len(inner)] + thoughts, answer
+        self._seen = begun = self._seen.lstrip()
+        self._undecided = not begun or (len(begun) <= _LONGEST and begun[:1] in _FIRST and _may_be_bare(begun))
+        return b"", piece
+
+
+def _may_be_bare(begun: bytes) -> bool:
+    return begun[:1] != b"a" or b"analysis".startswith(begun)
+
+
+class WrittenText:
+    """The text of one completion as its tokens come. Stop strings and repetition are looked for in its answer, not in thoughts before it.
+
+    Tokens of the thoughts count against `SamplingParams.thinking_tokens`, those behind against `max_tokens`; where the first is 0, thoughts
+    are text like any other. `opening` is the mark with which the prompt ends where the model goes on with its thoughts: the text begins
+    with it. A text without thoughts is what it would be without all this.
+    """
+
+    def __init__(self, params: SamplingParams, suffix: str, opening: str = "") -> None:
+        self._params = params
+        self._suffix = suffix
+        self._watch = ThoughtWatch(inside=bool(opening)) if params.thinking_tokens else None
+        self._thoughts = TextStream()
+        self._stream, self._repeats = self._answer()
+        self._opening = opening
+        self._between = False
+        self._tokens = self._thought_tokens = 0
+
+    @property
+    def stopped(self) -> str | None:
+        """The stop string that fired, or None while none has."""
+        return self._stream.stopped
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it is to end as repetition."""
+        return self._repeats.fired
+
+    @property
+    def thought(self) -> bool:
+        """Whether the last token belonged to thoughts, as all before it then did."""
+        return 0 < self._tokens == self._thought_tokens
+
+    @property
+    def full(self) -> bool:
+        """Whether it has all the tokens that it may have, each call of `feed` having brought one."""
+        if self._watch is not None and (self._watch.inside or self._watch.may_open):
+            return self._tokens >= self._params.thinking_tokens
+        return self._tokens - self._thought_tokens >= self._params.max_tokens
+
+    def feed(self, piece: bytes) -> str:
+        """Take the bytes of one more token and return the text that is now certain."""
+        self._tokens += 1
+        return self._begun(self._feed(piece))
+
+    def finish(self) -> str:
+        """Return what was held back; the completion has ended."""
+        if self._watch is not None and self._watch.inside:
+            return self._begun(self._thoughts.finish())
+        return self._begun(self._repeats.feed(self._stream.finish()))
+
+    def _begun(self, text: str) -> str:
+        opening, self._opening = self._opening, ""
+        return opening + text
+
+    def _feed(self, piece: bytes) -> str:
+        if self._watch is None:
+            return self._repeats.feed(self._stream.feed(piece))
+        before = self._watch.inside
+        thoughts, answer = self._watch.feed(piece)
+        text = ""
+        if thoughts or before or self._watch.inside:
+            self._thought_tokens = self._tokens
+            # What came before the mark was whole was taken for an answer's beginning.
+            text = self._thoughts.feed((b"" if before else self._stream.give_back()) + thoughts)
+            if self._watch.inside:
+                return text
+            text += self._thoughts.finish()
+            self._stream, self._repeats = self._answer()
+            self._between = True
+        if self._between:
+            # Nor is the blank line behind thoughts the stop string that ends a list.
+            rest = answer.lstrip()
+            text += answer[: len(answer) - len(rest)].decode()
+            self._between, answer = not rest, rest
+            if self._between:
+                self._thought_tokens = self._tokens
+        return text + self._repeats.feed(self._stream.feed(answer))
+
+    def _answer(self) -> tuple[TextStream, RepeatWatch]:
+        return TextStream(self._params.stop), RepeatWatch(self._params.stop_on_repeat, self._suffix)
