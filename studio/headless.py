@@ -20,7 +20,7 @@ from rich.text import Text
 from studio.engine.api import CancelToken, EngineInfo
 from studio.engine.opening import bytes_to_hash
 from studio.errors import Interrupted, Stalled, StudioError, UsageError
-from studio.launch import Opening, RunRequest
+from studio.launch import Opening, OpenRun, RunRequest
 from studio.loop.events import (
     CandidateDecided,
     EngineRestarted,
@@ -169,12 +169,13 @@ def run_headless(asked: RunRequest, console: Console) -> Summary:
         _require_open_target(asked.pool, opening.pool, asked.configuration.options)
         for note in opening.notes:
             console.print(f"note: {display_line(note)}", markup=False, highlight=False, soft_wrap=True)
-        console.print(f"loading {display_line(opening.model) or 'the bundled model'} ...", markup=False, highlight=False, soft_wrap=True)
-        if (unread := bytes_to_hash(opening.model)) >= _LONG_TO_HASH:
-            console.print(f"reading all {unread / 1e9:.1f} GB of it, once, for its sha256 ...", highlight=False)
+        for model in dict.fromkeys([opening.model, opening.answer_model or opening.model]):
+            console.print(f"loading {display_line(model) or 'the bundled model'} ...", markup=False, highlight=False, soft_wrap=True)
+            if (unread := bytes_to_hash(model)) >= _LONG_TO_HASH:
+                console.print(f"reading all {unread / 1e9:.1f} GB of it, once, for its sha256 ...", highlight=False)
         started = opening.start()
         session = started.session()
-        _announce(console, started.pool, started.run, started.engine.info)
+        _announce(console, started)
         return _drain(session, asked, started.run, started.pool, console)
 
 
@@ -204,20 +205,29 @@ def _require_open_target(path: Path, pool: Pool | None, options: RunOptions) -> 
         )
 
 
-def _announce(console: Console, pool: Pool, run: Run, engine: EngineInfo) -> None:
-    on_gpu = f", {engine.layers_offloaded} of {engine.layers} layers on the GPU" if engine.layers_offloaded else ""
-    words = "going on with" if run.resumed else "starting"
-    console.print(
-        f"{words} run {run.id} in {display_line(str(pool.path))}: {display_line(engine.model.name)}, profile {run.method.profile}, "
-        f"seed {display_line(run.seed)}, {display_line(engine.backend)}, {engine.parallel} sequences{on_gpu}, asked in {run.method.asking}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+def _announce(console: Console, started: OpenRun) -> None:
+    pool, run, engine = started.pool, started.run, started.engine.info
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    say(
+        f"{'going on with' if run.resumed else 'starting'} run {run.id} in {display_line(str(pool.path))}: "
+        f"{display_line(engine.model.name)}, profile {run.method.profile}, seed {display_line(run.seed)}, {_setup_words(engine)}, "
+        f"asked in {run.method.asking}"
     )
+    if started.answering is not None:
+        answering = started.answering.info
+        say(f"tasks are answered by {display_line(answering.model.name)}, {_setup_words(answering)}, asked in chat")
     if held := pool.evaluations.hold_out():
-        console.print(f"{held.held} seeds are held out for evaluation", markup=False, highlight=False)
-    for notice in engine.notices:
-        console.print(f"note: {display_line(notice)}", markup=False, highlight=False, soft_wrap=True)
+        say(f"{held.held} seeds are held out for evaluation")
+    for notice in started.notices:
+        say(f"note: {display_line(notice)}")
+
+
+def _setup_words(engine: EngineInfo) -> str:
+    on_gpu = f", {engine.layers_offloaded} of {engine.layers} layers on the GPU" if engine.layers_offloaded else ""
+    return f"{display_line(engine.backend)}, {engine.parallel} sequences{on_gpu}"
 
 
 def _drain(session: Session, asked: RunRequest, run: Run, pool: Pool, console: Console) -> Summary:

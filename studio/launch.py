@@ -5,7 +5,7 @@ The one way in for the terminal studio and for the run without a screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +16,9 @@ from studio.engine.api import Engine
 from studio.engine.opening import open_engine
 from studio.engine.options import MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
 from studio.engine.remote.address import is_address
+from studio.engine.turns import Opener, Wish, open_both
 from studio.errors import ModelError, PoolError, UsageError
-from studio.loop.runs import Configuration, Intent, Run, RunOptions, begin, intent, stored_engine
+from studio.loop.runs import ANSWERING, ENGINE, NO_MODEL, Configuration, Intent, Run, RunOptions, begin, intent, stored_engine
 from studio.loop.session import Session
 from studio.paths import user_path
 from studio.pool.pool import Pool
@@ -25,7 +26,7 @@ from studio.records import HoldOut, SeedTask
 from studio.seeds.hold_out import draw_hold_out
 from studio.seeds.reading import bundled_seeds, join_tasks, read_seeds
 
-EngineOpener = Callable[[str, EngineOptions], Engine]
+EngineOpener = Opener
 """Loads the model of that name; `open_engine` unless a test or a demo brings its own."""
 
 
@@ -41,15 +42,28 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
-    """A run ready to generate. Pool and engine belong to the `Opening` that made it and are closed by it."""
+    """A run ready to generate. Pool and engines belong to the `Opening` that made it and are closed by it.
+
+    `answering` is the engine of the model that answers, where there is one of its own.
+    """
 
     pool: Pool
     engine: Engine
     run: Run
+    answering: Engine | None = None
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know of how the models run, in sentences."""
+        own = self.engine.info.notices
+        if self.answering is None or self.answering is self.engine:
+            return own
+        other = self.answering.info
+        return (*own, *(f"{other.model.name}, which answers: {notice}" for notice in other.notices))
 
     def session(self) -> Session:
         """A new session of the run, its novelty index filled from the pool."""
-        return Session(self.pool, self.engine, self.run.method, self.run.seed, self.run.id)
+        return Session(self.pool, self.engine, self.run.method, self.run.seed, self.run.id, self.answering)
 
 
 class Opening:
@@ -63,7 +77,7 @@ class Opening:
         """Open the pool if it is there and resolve what was asked for against it. Raises PoolError and UsageError."""
         self._asked = asked
         self._opener = opener
-        self._engine: Engine | None = None
+        self._engines: tuple[Engine, ...] = ()
         self.notes: list[str] = []
         """What the user should know of the seed files: what of them is not taken."""
         self.pool = Pool.open(asked.pool) if asked.pool.exists() else None
@@ -80,19 +94,33 @@ class Opening:
         """The model to load, as it was asked for or as the pool's run has it; empty for the bundled one."""
         return self._asked.configuration.options.model or model_of(self._wanted)
 
+    @property
+    def answer_model(self) -> str:
+        """The model of the stage `answer` in the same way; empty where it has none of its own."""
+        asked = self._asked.configuration.options.models.answer
+        return "" if asked == NO_MODEL else asked or model_of(self._wanted, ANSWERING)
+
     def start(self) -> OpenRun:
-        """Load the model, make the pool if it is new, and begin the run or go on with it. Raises ModelError, PoolError, UsageError."""
-        options = engine_options(self._asked.configuration.options, self._wanted, force=self._asked.force)
-        engine = self._engine = self._opener(self.model, options)
+        """Load the models, make the pool if it is new, and begin the run or go on with it. Raises ModelError, PoolError, UsageError."""
+        asked, force = self._asked.configuration.options, self._asked.force
+        own = Wish(self.model, engine_options(asked, self._wanted, force=force))
+        if self.answer_model:
+            options = engine_options(asked.model_copy(update={"model": self.answer_model}), self._wanted, ANSWERING, force=force)
+            engine, answering = self._engines = open_both(own, Wish(self.answer_model, options), self._opener)
+        else:
+            engine, answering = self._opener(own.model, own.options), None
+            self._engines = (engine,)
+        told = None if answering is None else answering.info
         if self.pool is None:
-            self._wanted.method.resolved(engine.info, self._wanted.target)  # A model that cannot be asked so leaves no pool behind.
+            # A model that cannot be asked so leaves no pool behind.
+            self._wanted.method.resolved(engine.info, self._wanted.target, told)
             self.pool = Pool.create(self._asked.pool, self._seeds, self._held)
-        return OpenRun(self.pool, engine, begin(self.pool, self._wanted, engine.info, force=self._asked.force))
+        return OpenRun(self.pool, engine, begin(self.pool, self._wanted, engine.info, force=force, answering=told), answering)
 
     def close(self) -> None:
-        """Free the model and close the pool. Safe to call twice."""
-        if self._engine is not None:
-            self._engine.close()
+        """Free the models and close the pool. Safe to call twice."""
+        for engine in self._engines:
+            engine.close()
         if self.pool is not None:
             self.pool.close()
 
@@ -103,12 +131,18 @@ class Opening:
         self.close()
 
 
-def model_of(wanted: Intent) -> str:
-    """What a resumed run was made with: the file where it is still there, else a model of that name; empty for a new pool."""
+def model_of(wanted: Intent, engine: str = ENGINE) -> str:
+    """What a resumed run was made with: the file where it is still there, else a model of that name; empty for a new pool.
+
+    With `ANSWERING` it is the model that answers, empty where there was none of its own.
+    """
     if wanted.stored is None:
         return ""
-    opened = str(stored_engine(wanted.stored).get("model", ""))
-    return opened if "://" in opened or Path(opened).is_file() else base_name(wanted.stored.model.name)
+    model = wanted.stored.model if engine == ENGINE else wanted.stored.answering
+    if model is None:
+        return ""
+    opened = str(stored_engine(wanted.stored, engine).get("model", ""))
+    return opened if "://" in opened or Path(opened).is_file() else base_name(model.name)
 
 
 def adapter_of(options: RunOptions, wanted: Intent, *, force: bool) -> str:
@@ -125,13 +159,13 @@ def adapter_of(options: RunOptions, wanted: Intent, *, force: bool) -> str:
     return stored
 
 
-def engine_options(options: RunOptions, wanted: Intent, *, force: bool = False) -> EngineOptions:
+def engine_options(options: RunOptions, wanted: Intent, engine: str = ENGINE, *, force: bool = False) -> EngineOptions:
     """A resumed run keeps its sequences, its contexts, their size and its adapter unless others are asked for: all shape the outcome.
 
     They may have been chosen for a bigger machine, so that an engine may give them up, saying whose they were. Those of another kind of
-    engine mean nothing to this one.
+    engine mean nothing to this one. `engine` is which of the run's it is; the adapter is for its own model alone.
     """
-    before = stored_engine(wanted.stored) if wanted.stored is not None and not wanted.differences else {}
+    before = stored_engine(wanted.stored, engine) if wanted.stored is not None and not wanted.differences else {}
     at_server = is_address(str(before.get("model", "")))
     if options.model and is_address(options.model) != at_server:
         before = {}
@@ -147,7 +181,7 @@ def engine_options(options: RunOptions, wanted: Intent, *, force: bool = False) 
     return EngineOptions(
         gpu_layers=options.gpu_layers,
         threads=options.threads,
-        adapter=adapter_of(options, wanted, force=force),
+        adapter=adapter_of(options, wanted, force=force) if engine == ENGINE else "",
         **asked | {name: stored[name] for name in kept},
         kept=kept,
         origin=f"the pool's run of {wanted.stored.started_at[:10]}" if wanted.stored is not None and kept else "",

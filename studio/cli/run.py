@@ -24,6 +24,12 @@ from studio.errors import UsageError
     metavar="MODEL",
     help="Name or path of a GGUF model, see `studio models`, or a server: http://HOST:PORT/v1#NAME. [the bundled one]",
 )
+@click.option(
+    "--answer-model",
+    "answer_model",
+    metavar="MODEL",
+    help="Another model that answers the tasks, in chat, named in the same way; `none` is the one of --model. [none]",
+)
 @click.option("--adapter", metavar="FILE", help="LoRA adapter for the model, as `studio finetune` makes it; `none` is without. [none]")
 @click.option("--profile", metavar="NAME", help="studio, paper, code or alpaca. [studio]")
 @click.option(
@@ -73,6 +79,7 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
     from studio.loop.runs import load_configuration
 
     seeds, assignments = flags.pop("seed_files"), flags.pop("assignments")
+    flags["models.answer"] = flags.pop("answer_model")
     given = {key: value for key, value in flags.items() if value is not None}
     if (brief := given.get("brief", "")).startswith("@"):
         given["brief"] = read_text(Path(brief[1:]), "the brief,").strip()

@@ -109,11 +109,14 @@ def usable_cores() -> int:
     return max(1, min(cores, math.ceil(_cgroup_quota() or cores)))
 
 
-def memory_of_machine() -> int:
-    """Return the bytes of memory this process can have at the very most: the machine's, or less where a control group says so."""
+def memory_of_machine(*, swap: bool = True) -> int:
+    """Return the bytes of memory this process can have at the very most: the machine's, or less where a control group says so.
+
+    Without `swap` only those that are as fast as memory is.
+    """
     import psutil
 
-    total = int(psutil.virtual_memory().total) + int(psutil.swap_memory().total)
+    total = int(psutil.virtual_memory().total) + (int(psutil.swap_memory().total) if swap else 0)
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         with contextlib.suppress(OSError, ValueError):
             total = min(total, int((Path("/sys/fs/cgroup") / name).read_text("ascii")))

@@ -39,7 +39,7 @@ from studio.pool.requests import PlannedRequest, StoredCompletion, StoredRequest
 from studio.pool.rounds import RoundRecord
 from studio.records import STAGES, Instance, Origin, Stage, Task, TaskState, Verdict
 
-FIXED = frozenset({"profile", "variant", "asking", "tokenizer", "stall_rounds"})
+FIXED = frozenset({"profile", "variant", "asking", "answers", "tokenizer", "stall_rounds"})
 """Parameters of the whole run: no round has its own."""
 
 DRAWN = frozenset({"in_context_tasks", "generated_in_context", "requests_per_round", "template_requests", "classification_only"})
@@ -85,7 +85,7 @@ def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[
     pool = context.pool
     current = pool.rounds.unfinished() or pool.rounds.begin(run_id)
     before = context.for_round(current)
-    wanted = overridden(before.method, overrides).resolved(context.engine.info)
+    wanted = context.resolved(overridden(before.method, overrides))
     own, new, old = (_flat(method.model_dump(mode="json")) for method in (context.method, wanted, before.method))
     text = _json({key: value for key, value in new.items() if value != own[key]})
     redrawn = sorted(key for key in DRAWN if new[key] != old[key])
@@ -207,7 +207,7 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
         decided = decided_instances(context, (current, ordinal), stored, task)
     else:
         decided = [without_input(task_id)]
-    if context.chats:
+    if context.method.answers_apart:
         decided = yield from _answered(context, current, task, decided, asked)
     decided = _beside(task.instances, decided)
     note = Note("more instances", f"asked for more instances of task {task_id}")
@@ -261,7 +261,7 @@ def _ask(context: StageContext, stage: Stage, ordinal: int, planned: PlannedRequ
     if found is None:
         raise ModelError("the engine did not answer the request", "try again")
     if found.finish_reason is FinishReason.REFUSED:
-        raise context.engine.info.no_room(found.detail)
+        raise context.engine_of(stage).info.no_room(found.detail)
     return HandRequest(stage, planned, found)
 
 

@@ -20,10 +20,20 @@ from studio.errors import PoolError, UsageError
 from studio.loop.checks import ANSWER_RULES
 from studio.loop.filters import FILTERS, INSTANCE_RULES
 from studio.loop.prompts import Template
-from studio.loop.settings import DEFAULT_PROFILE, Method, Parameters, profile
+from studio.loop.settings import DEFAULT_PROFILE, PROFILES, Method, Parameters, profile
 from studio.pool.pool import Pool
 from studio.pool.rounds import RunRecord
+from studio.records import ModelIdentity, Stage
 from studio.text import display_line
+
+NO_MODEL = "none"
+"""What a user says to have no model of its own for a stage."""
+
+
+class Models(Parameters):
+    """The models of stages that are to have one of their own."""
+
+    answer: str = Field("", description="name, path or address of the model that answers the tasks, in chat; none is the one of --model")
 
 
 class RunOptions(Parameters):
@@ -35,6 +45,7 @@ class RunOptions(Parameters):
     profile: str | None = Field(None, description="studio, paper, code or alpaca")
     model: str = Field("", description="name or path of a GGUF model; empty is the bundled one")
     adapter: str = Field("", description="path of a LoRA adapter for the model, a GGUF file; none is without")
+    models: Models = Field(default_factory=Models)
     seed: str | None = Field(None, description="any text; equal seeds give equal runs")
     hold_out: float = Field(
         0.0, ge=0.0, description="seeds of a new pool kept apart for evaluation: a number, or a share below 1; 0 is none"
@@ -101,8 +112,9 @@ def load_configuration(
         values |= _with_prompt_texts(from_file, file.parent)
     stronger = read_environment(environment, keys) | dict(flags) | dict(read_assignment(text, keys) for text in assignments)
     values |= _with_prompt_texts(stronger, Path())
-    options = {key: value for key, value in values.items() if key in RunOptions.model_fields}
-    return Configuration(validated(RunOptions, options, "option"), {key: value for key, value in values.items() if key not in options})
+    own = dict(keys_of(RunOptions))
+    options = merged(RunOptions().model_dump(), {key: value for key, value in values.items() if key in own})
+    return Configuration(validated(RunOptions, options, "option"), {key: value for key, value in values.items() if key not in own})
 
 
 def typed_value(key: str, text: str) -> Any:
@@ -138,7 +150,7 @@ class Run:
 class Intent:
     """What was asked for, resolved against the pool: `stored` is the pool's run, `differences` where the two contradict.
 
-    `target` is the number of generated tasks to end with, None for no end.
+    `target` is the number of generated tasks to end with, None for no end; `named` are the keys of the method that were asked for by name.
     """
 
     method: Method
@@ -146,6 +158,7 @@ class Intent:
     stored: RunRecord | None
     differences: tuple[str, ...]
     target: int | None = None
+    named: frozenset[str] = frozenset()
 
 
 def stored_method(run: RunRecord) -> Method:
@@ -156,12 +169,16 @@ def stored_method(run: RunRecord) -> Method:
         raise PoolError("the pool's settings cannot be read by this version", "use --force to start a new run in it") from error
 
 
-def stored_engine(run: RunRecord) -> dict[str, Any]:
-    """How the engine of a run was set up: model, adapter, backend, context_tokens, threads, parallel, layers; empty when not on record.
+ENGINE, ANSWERING = "engine", "answering"
+"""What the engines of a run are called in its settings: the run's own, and that of the model that answers, where there is one."""
+
+
+def stored_engine(run: RunRecord, name: str = ENGINE) -> dict[str, Any]:
+    """How an engine of a run was set up: model, adapter, backend, context_tokens, threads, parallel, layers; empty when not on record.
 
     `model` is what opened it: a file's absolute path, an address, or a name.
     """
-    engine = json.loads(run.settings).get("engine", {})
+    engine = json.loads(run.settings).get(name, {})
     return engine if isinstance(engine, dict) else {}
 
 
@@ -173,6 +190,7 @@ def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> I
     stored = pool.runs.latest() if pool is not None else None
     if stored is None:
         return Intent(configuration.method(), configuration.options.seed or DEFAULT_SEED, None, (), configuration.options.target)
+    named = frozenset(configuration.overrides)
     before = _readable_method(stored, force=force)
     method = configuration.method(before)
     if before is not None and method.profile == before.profile and not force:
@@ -187,41 +205,73 @@ def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> I
             f"the settings contradict the pool's: {'; '.join(differences[:3])}{' ...' if len(differences) > 3 else ''}",
             "leave them out to go on with the pool's, or use --force to start a new run in this pool",
         )
-    return Intent(method, seed, stored, differences, configuration.options.target)
+    return Intent(method, seed, stored, differences, configuration.options.target, named)
 
 
-def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool) -> Run:
-    """Start the run, or resume the stored one when settings, seed and model are the same.
+def begin(pool: Pool, wanted: Intent, engine: EngineInfo, *, force: bool, answering: EngineInfo | None = None) -> Run:
+    """Start the run, or resume the stored one when settings, seed and models are the same.
 
-    A pool goes on where the model cannot be set up as before, or was asked to be otherwise. What it writes then may differ, so that it
-    is a run of its own, unless a round is to be finished first. Raises UsageError, unless `force`, when the pool was made with another
-    model or another adapter.
+    `answering` is the engine of the model that answers, where there is one of its own. A pool goes on where a model cannot be set up as
+    before, or was asked to be otherwise. What it writes then may differ, so that it is a run of its own, unless a round is to be finished
+    first. Raises UsageError, unless `force`, when the pool was made with another model or another adapter.
     """
     stored = wanted.stored
-    adapter = str(stored_engine(stored).get("adapter_sha256", "")) if stored is not None else ""
-    same_model = stored is not None and is_model(engine.model, stored.model.sha256)
-    same = same_model and adapter == engine.adapter_sha256
-    resumed = stored is not None and not wanted.differences and same
+    contradictions = [] if stored is None else list(_other_models(stored, engine, answering))
+    resumed = stored is not None and not wanted.differences and not contradictions
     unfinished = pool.rounds.unfinished()
-    if stored is not None and resumed and (unfinished is not None or _same_setup(stored_engine(stored), engine)):
+    if stored is not None and resumed and (unfinished is not None or _same_setups(stored, engine, answering)):
         return Run(stored.id, wanted.method, wanted.seed, resumed=True)
-    if stored is not None and not same_model and not force:
-        raise UsageError(
-            f"the pool was made with the model {stored.model.name} ({stored.model.sha256[:12]}), "
-            f"not with {engine.model.name} ({engine.model.sha256[:12]})",
-            "name the pool's model with --model, or use --force to start a new run in this pool",
-        )
-    if stored is not None and adapter != engine.adapter_sha256 and not force:
-        raise UsageError(
-            f"the pool was made {_with_adapter(adapter)}, not {_with_adapter(engine.adapter_sha256)}",
-            "name the pool's adapter with --adapter, or use --force to start a new run in this pool",
-        )
+    if contradictions and not force:
+        raise contradictions[0]
+    method = _left_open(wanted, engine, answering).resolved(engine, wanted.target, answering)
     if unfinished is not None:
         pool.rounds.abandon(unfinished.id)
-    method = wanted.method.resolved(engine, wanted.target)
-    settings = {"method": method.model_dump(mode="json"), "engine": _engine_settings(engine)}
+    settings = {"method": method.model_dump(mode="json"), ENGINE: _engine_settings(engine)}
+    models = {}
+    if answering is not None:
+        settings[ANSWERING] = _engine_settings(answering)
+        models[Stage.ANSWER] = answering.model
     text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
-    return Run(pool.runs.start(text, wanted.seed, __version__, engine.model), method, wanted.seed, resumed)
+    return Run(pool.runs.start(text, wanted.seed, __version__, engine.model, models), method, wanted.seed, resumed)
+
+
+def _left_open(wanted: Intent, engine: EngineInfo, answering: EngineInfo | None) -> Method:
+    """The parameters asked for; how models are asked is open again where it followed from the pool's and cannot be so with these."""
+    method, stored = wanted.method, wanted.stored
+    if stored is None:
+        return method
+    again: dict[str, str] = {}
+    if method.asking not in engine.askings:
+        again["asking"] = profile(method.profile).asking if method.profile in PROFILES else "auto"
+    if (stored.answering is None) != (answering is None) or "chat" not in (answering or engine).askings:
+        again["answers"] = "auto"
+    return method.model_copy(update={key: value for key, value in again.items() if key not in wanted.named})
+
+
+def _other_models(stored: RunRecord, engine: EngineInfo, answering: EngineInfo | None) -> Iterator[UsageError]:
+    """What of the models and the adapter is not as the stored run had it."""
+    force = "use --force to start a new run in this pool"
+    if not is_model(engine.model, stored.model.sha256):
+        words = f"the pool was made with the model {_named(stored.model)}, not with {_named(engine.model)}"
+        yield UsageError(words, f"name the pool's model with --model, or {force}")
+    adapter = str(stored_engine(stored).get("adapter_sha256", ""))
+    if adapter != engine.adapter_sha256:
+        words = f"the pool was made {_with_adapter(adapter)}, not {_with_adapter(engine.adapter_sha256)}"
+        yield UsageError(words, f"name the pool's adapter with --adapter, or {force}")
+    before, now = stored.answering, None if answering is None else answering.model
+    if (before is None) != (now is None) or (before is not None and now is not None and not is_model(now, before.sha256)):
+        had, has = (_named(each) if each is not None else "the model that writes them" for each in (before, now))
+        words = f"the pool's tasks were answered by {had}, not by {has}"
+        yield UsageError(words, f"leave --answer-model out to go on with the pool's, or {force}")
+
+
+def _named(model: ModelIdentity) -> str:
+    return f"{model.name} ({model.sha256[:12]})"
+
+
+def _same_setups(stored: RunRecord, engine: EngineInfo, answering: EngineInfo | None) -> bool:
+    own = _same_setup(stored_engine(stored), engine)
+    return own and (answering is None or _same_setup(stored_engine(stored, ANSWERING), answering))
 
 
 def _same_setup(before: dict[str, Any], engine: EngineInfo) -> bool:

@@ -44,12 +44,15 @@ class Goal:
 
 
 class Session:
-    """The loop over one pool with one engine. The pool's run must have been started or resumed by the caller."""
+    """The loop over one pool with its engine, and one more where another model answers.
 
-    def __init__(self, pool: Pool, engine: Engine, method: Method, seed: str, run_id: int) -> None:
+    The pool's run must have been started or resumed by the caller.
+    """
+
+    def __init__(self, pool: Pool, engine: Engine, method: Method, seed: str, run_id: int, answering: Engine | None = None) -> None:
         index = NoveltyIndex(TOKENIZERS[method.tokenizer])
         index.extend(pool.tasks.instructions())
-        self._context = StageContext(pool, engine, method, seed, index)
+        self._context = StageContext(pool, engine, method, seed, index, answering)
         self._run_id = run_id
         self._steering = Steering(self._context, run_id)
 

@@ -94,6 +94,9 @@ class Method(Parameters):
     asking: Literal["completion", "chat", "auto"] = Field(
         "completion", description="chat: the model is asked in its own chat template; auto: where it has one"
     )
+    answers: Literal["auto", "chat", "instances"] = Field(
+        "auto", description="chat: a stage of its own asks for outputs, in chat; auto: where the run asks in chat or names models.answer"
+    )
     brief: str = Field("", description="a domain, audience, language or constraint that all new tasks are to keep to")
     variant: Literal["self-instruct", "alpaca"] = Field("self-instruct", description="alpaca: whole tasks from one completion")
     in_context_tasks: int = Field(8, ge=1, le=64, description="tasks in each instruction prompt")
@@ -176,29 +179,41 @@ class Method(Parameters):
 
     @property
     def leaves_thoughts(self) -> bool:
-        """Whether thoughts are part of the texts that completions are parsed from."""
-        return self.thinking == "keep" and self.asking != "chat"
+        """Whether thoughts are part of the texts that completions are parsed from; answers in chat have a place for theirs."""
+        return self.thinking == "keep" and self.asking != "chat" and not self.answers_apart
+
+    @property
+    def answers_apart(self) -> bool:
+        """Whether outputs are asked for in chat, in a stage of their own."""
+        return self.answers == "chat" or (self.answers == "auto" and self.asking == "chat")
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of a round, in their order."""
-        return tuple(stage for stage in Stage if stage is not Stage.ANSWER or self.asking == "chat")
+        return tuple(stage for stage in Stage if stage is not Stage.ANSWER or self.answers_apart)
 
     def after(self, stage: Stage) -> Stage | None:
         """The stage that follows `stage`; None after the last."""
         stages = self.stages
         return next(iter(stages[stages.index(stage) + 1 :]), None)
 
-    def resolved(self, engine: EngineInfo, target: int | None = None) -> Method:
+    def resolved(self, engine: EngineInfo, target: int | None = None, answering: EngineInfo | None = None) -> Method:
         """The same with what follows from the engine where it was left open: how it is asked, and the numbers of requests a round.
 
+        `answering` is the engine of the model that is to answer, None where that is no other than the one that writes.
         As many as the engine runs at once: never fewer than the method's five, and no more than 64, nor than bring the `target` of tasks in
         about one round: a round is played to its end, so a larger one would only overshoot. Where the model writes requests of its own as
-        well, most of a round are those. Raises ModelError where the model cannot be asked as it should.
+        well, most of a round are those. Raises ModelError where a model cannot be asked as it should.
         """
         asking: Asking = engine.asking if self.asking == "auto" else self.asking
         if asking not in engine.askings:
             raise ModelError(*_cannot_be_asked(engine, asking))
+        method = self.model_copy(update={"asking": asking})
+        apart = method.answers_apart or (self.answers == "auto" and answering is not None)
+        if apart and "chat" not in (answering or engine).askings:
+            raise ModelError(*_cannot_answer(answering or engine))
+        if answering is not None and not apart:
+            raise UsageError("answers = instances leaves nothing to do for the model of --answer-model", "leave one of the two out")
         alone = asking != "chat" or not engine.writes_requests
         enough = MOST_REQUESTS if target is None else -(-target // _TASKS_OF_A_REQUEST)
         most = max(LEAST_REQUESTS, min(engine.parallel, MOST_REQUESTS, enough))
@@ -208,11 +223,11 @@ class Method(Parameters):
             template = most * TEMPLATE_SHARE
             lists = lists or LISTS_BESIDE
         more = [name for name in self.request_filters if name not in self.filters] if asking == "chat" else []
-        settled = {"asking": asking, "template_requests": template, "requests_per_round": lists or most, "filters": (*self.filters, *more)}
-        return self.model_copy(update=settled)
+        settled = {"answers": "chat" if apart else "instances", "template_requests": template, "requests_per_round": lists or most}
+        return method.model_copy(update={**settled, "filters": (*self.filters, *more)})
 
 
-_LEFT_OPEN = {"asking": "auto", "requests_per_round": 0, "template_requests": -1}
+_LEFT_OPEN = {"asking": "auto", "answers": "auto", "requests_per_round": 0, "template_requests": -1}
 
 BLOCKED_WORDS = ("image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot", "go to")
 """What a text model cannot work with, by the released code."""
@@ -332,6 +347,11 @@ def _cannot_be_asked(engine: EngineInfo, asking: Asking) -> tuple[str, str]:
     if asking == "chat":
         return f"{engine.model.name}: the model has no chat template", "leave --asking out, or set it to completion"
     return f"{engine.model.name}: the server speaks chat only", "leave --asking out, or set it to chat; --profile studio asks in chat"
+
+
+def _cannot_answer(engine: EngineInfo) -> tuple[str, str]:
+    """The message and the hint for a model that cannot answer in chat."""
+    return f"{engine.model.name}: the model has no chat template to answer in", "name an instruct model with --answer-model, or none"
 
 
 PROFILES: dict[str, Callable[[], Method]] = {"studio": _studio, "paper": _paper, "code": _code, "alpaca": _alpaca}

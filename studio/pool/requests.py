@@ -28,11 +28,14 @@ from studio.text import storable
 
 _REQUEST = (
     "SELECT requests.id, number AS round, requests.stage, source, ordinal, task_id, prompts.text AS prefix, suffix, params, chat,"
-    f" requests.seed, run_id, rounds.stage AS round_stage, finished_at AS round_ended, completions.request_id AS answered,"
+    f" requests.seed, rounds.run_id, rounds.stage AS round_stage, finished_at AS round_ended, completions.request_id AS answered,"
     f" {COMPLETION_COLUMNS}, {MODEL_COLUMNS}"
     " FROM requests JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id JOIN rounds ON rounds.id = round_id"
     " LEFT JOIN chats ON chats.id = chat_id"
-    " JOIN runs ON runs.id = run_id JOIN models ON models.id = model_id LEFT JOIN completions ON completions.request_id = requests.id"
+    " JOIN runs ON runs.id = rounds.run_id"
+    " LEFT JOIN run_models ON run_models.run_id = runs.id AND run_models.stage = requests.stage"
+    " JOIN models ON models.id = coalesce(run_models.model_id, runs.model_id)"
+    " LEFT JOIN completions ON completions.request_id = requests.id"
 )
 # Those that a stage planned; what a person asked for besides has ordinals below 0.
 _PLANNED = "WHERE round_id = ? AND stage = ? AND ordinal >= 0 ORDER BY ordinal"

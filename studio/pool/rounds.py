@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from studio.errors import PoolError
@@ -20,7 +22,10 @@ _RUN = f"SELECT runs.id, settings, seed, studio_version, started_at, {MODEL_COLU
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One set of settings that generated here. `settings` is canonical JSON, `started_at` an ISO 8601 time in UTC."""
+    """One set of settings that generated here. `settings` is canonical JSON, `started_at` an ISO 8601 time in UTC.
+
+    `others` are the stages that have a model of their own, each with it; the requests of all others went to `model`.
+    """
 
     id: int
     settings: str
@@ -28,6 +33,17 @@ class RunRecord:
     studio_version: str
     model: ModelIdentity
     started_at: str
+    others: tuple[tuple[Stage, ModelIdentity], ...] = ()
+
+    @property
+    def answering(self) -> ModelIdentity | None:
+        """The model that answers the tasks, where it is one of its own."""
+        return dict(self.others).get(Stage.ANSWER)
+
+    @property
+    def models(self) -> tuple[ModelIdentity, ...]:
+        """All models of the run, each once, its own first."""
+        return tuple({(each.sha256, each.name): each for each in (self.model, *dict(self.others).values())}.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +95,39 @@ class Runs(Entity):
     def latest(self) -> RunRecord | None:
         """Return the run begun last, or None in a pool that never ran."""
         row = self._database.row(f"{_RUN} ORDER BY runs.id DESC LIMIT 1")
-        return None if row is None else _run(row)
+        return None if row is None else _run(row, self._stage_models()[row["id"]])
 
     def all(self) -> list[RunRecord]:
         """Return all runs, the first one first."""
-        return [_run(row) for row in self._database.rows(f"{_RUN} ORDER BY runs.id")]
+        models = self._stage_models()
+        return [_run(row, models[row["id"]]) for row in self._database.rows(f"{_RUN} ORDER BY runs.id")]
 
-    def start(self, settings: str, seed: str, studio_version: str, model: ModelIdentity) -> int:
-        """Store a new run and return its id. `settings` is canonical JSON."""
+    def start(
+        self,
+        settings: str,
+        seed: str,
+        studio_version: str,
+        model: ModelIdentity,
+        stage_models: Mapping[Stage, ModelIdentity] = MappingProxyType({}),
+    ) -> int:
+        """Store a new run and return its id. `settings` is canonical JSON; `stage_models` are those of stages with one of their own."""
         with self._database.transaction():
             values = (storable(settings), storable(seed), studio_version, model_id(self._database, model), now())
             sql = "INSERT INTO runs (settings, seed, studio_version, model_id, started_at) VALUES (?, ?, ?, ?, ?) RETURNING id"
-            return int(self._database.execute(sql, values).fetchone()[0])
+            run_id = int(self._database.execute(sql, values).fetchone()[0])
+            others = (
+                {"run_id": run_id, "stage": stage, "model_id": model_id(self._database, other)} for stage, other in stage_models.items()
+            )
+            self._database.insert("run_models", others)
+            return run_id
+
+    def _stage_models(self) -> defaultdict[int, dict[Stage, ModelIdentity]]:
+        """The models of stages with one of their own, by run."""
+        found: defaultdict[int, dict[Stage, ModelIdentity]] = defaultdict(dict)
+        sql = f"SELECT run_id, stage, {MODEL_COLUMNS} FROM run_models JOIN models ON models.id = model_id ORDER BY run_id, stage"
+        for row in self._database.rows(sql):
+            found[row["run_id"]][Stage(row["stage"])] = model_of(row)
+        return found
 
 
 class Rounds(Entity):
@@ -211,5 +248,5 @@ def advance(database: Database, round_id: int, next_stage: Stage | None) -> None
         )
 
 
-def _run(row: Row) -> RunRecord:
-    return record_of(RunRecord, row, model=model_of(row))
+def _run(row: Row, stage_models: Mapping[Stage, ModelIdentity]) -> RunRecord:
+    return record_of(RunRecord, row, model=model_of(row), others=tuple(stage_models.items()))

@@ -26,6 +26,14 @@ CREATE TABLE runs (
     settings TEXT NOT NULL CHECK (json_valid(settings))
 );
 
+-- The models of stages that have one of their own; all others are asked of the run's.
+CREATE TABLE run_models (
+    run_id INTEGER NOT NULL REFERENCES runs (id),
+    stage TEXT NOT NULL CHECK (stage IN ('instructions', 'filter', 'classify', 'instances', 'answer')),
+    model_id INTEGER NOT NULL REFERENCES models (id),
+    PRIMARY KEY (run_id, stage)
+) WITHOUT ROWID;
+
 -- A round that a person had written anew leaves its former attempt behind, with the same number: 'superseded', with all that it had. The
 -- view `standing_rounds` is without these.
 CREATE TABLE rounds (

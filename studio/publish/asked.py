@@ -32,11 +32,12 @@ def asked_in(run: RunRecord) -> Asked:
     method = settings.get("method") if isinstance(settings, dict) else None
     values: dict[str, Any] = method if isinstance(method, dict) else {}
     chat, brief = values.get("asking") == "chat", str(values.get("brief") or "").strip()
+    apart = chat if "answers" not in values else values["answers"] == "chat"
     prompts = values.get("prompts") if isinstance(values.get("prompts"), dict) else {}
-    texts = [("Brief", brief)]
-    if chat:
-        texts += [(name, str((prompts or {}).get(key) or "").strip()) for key, name in _SYSTEMS.items()]
+    said = {"template_system": chat, "answer_system": apart}
+    texts = [("Brief", brief), *((name, str((prompts or {}).get(key) or "").strip()) for key, name in _SYSTEMS.items() if said[key])]
     words = _in_chat(values) if chat else "to go on with a text" if "asking" in values else ""
+    words += _answers(values, chat=chat) if apart else ""
     return Asked(words, tuple((name, text) for name, text in texts if text))
 
 
@@ -50,6 +51,11 @@ def _in_chat(values: dict[str, Any]) -> str:
     words = f"in its own chat template: {lists} lists of tasks{f' and {own} requests of its own' if own else ''} a round"
     if isinstance(share, int | float) and share < 1:
         words += f", of which the likeliest {share:.0%} were kept"
+    return words
+
+
+def _answers(values: dict[str, Any], *, chat: bool) -> str:
+    words = "" if chat else ", and to answer in chat"
     best_of, agreement = values.get("best_of"), values.get("min_agreement")
     if isinstance(best_of, int) and best_of > 1:
         words += f"; of {best_of} answers the one that agrees most with the others"

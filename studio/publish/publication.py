@@ -90,7 +90,7 @@ def evaluation_facts(pool: Queries, evaluation: EvaluationRecord, seed: str) -> 
     return EvaluationFacts(evaluation, contestants, evaluation_result(pool, evaluation.id), tuple(comparisons), shown)
 
 
-_OF_THE_MACHINE = frozenset({"engine.model", "engine.notices"})
+_OF_THE_MACHINE = frozenset({"engine.model", "engine.notices", "answering.model", "answering.notices"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Provenance:
 def provenance(pool: Queries) -> Provenance:
     """Read where the data of `pool` comes from. Raises PoolError."""
     runs = tuple(RunFacts(run, pool.figures.counts(run.id), readable(run.settings), asked_in(run)) for run in pool.runs.all())
-    models = {(each.run.model.sha256, each.run.model.name): each.run.model for each in runs}
+    models = {(model.sha256, model.name): model for each in runs for model in each.run.models}
     return Provenance(runs, tuple(models.values()), pool.figures.written_until(), pool.figures.decided_by_hand())
 
 

@@ -125,11 +125,13 @@ class ActivityLog:
 def log_line(notice: Notice) -> tuple[str, bool] | None:
     """Return the line for a notice and whether it is an error; None for what is not worth one. The text is cleaned where it is shown."""
     match notice:
-        case Loading(model, notes):
-            return "; ".join((*notes, f"loading {model or 'the bundled model'}")), False
-        case Opened(info, method, seed, resumed, _):
+        case Loading(model, notes, answering):
+            both = " and ".join(filter(None, (model or "the bundled model", answering)))
+            return "; ".join((*notes, f"loading {both}")), False
+        case Opened(info, method, seed, resumed, _, answering):
             verb = "going on with the run" if resumed else "a new run"
-            return f"{verb}: {info.model.name}, {info.backend}, profile {method.profile}, seed {seed}", False
+            answers = "" if answering is None else f", answered by {answering.model.name}, {answering.backend}"
+            return f"{verb}: {info.model.name}, {info.backend}{answers}, profile {method.profile}, seed {seed}", False
         case RoundStarted(number, stage):
             return f"round {number} begins or goes on at {stage}", False
         case StageFinished(number, stage, _):

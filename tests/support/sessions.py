@@ -29,12 +29,19 @@ def configuration(profile: str = "studio", seed: str = "7", **overrides: Any) ->
     return Configuration(RunOptions(profile=profile, seed=seed), {key.replace("__", "."): value for key, value in overrides.items()})
 
 
-def session_in(pool: Pool, engine: Engine | None = None, asked: Configuration | None = None, *, force: bool = False) -> Session:
+def session_in(
+    pool: Pool,
+    engine: Engine | None = None,
+    asked: Configuration | None = None,
+    *,
+    force: bool = False,
+    answering: Engine | None = None,
+) -> Session:
     """A session in `pool`, its run begun or resumed."""
     engine = engine or ScriptedEngine()
     wanted = intent(pool, asked or configuration(), force=force)
-    run = begin(pool, wanted, engine.info, force=force)
-    return Session(pool, engine, run.method, run.seed, run.id)
+    run = begin(pool, wanted, engine.info, force=force, answering=None if answering is None else answering.info)
+    return Session(pool, engine, run.method, run.seed, run.id, answering)
 
 
 def play(

@@ -42,16 +42,26 @@ class StageCancelled(Exception):
 
 @dataclass
 class StageContext:
-    """The pool, the engine and the rules of one session."""
+    """The pool, the engines and the rules of one session."""
 
     pool: Pool
     engine: Engine
     method: Method
     seed: str
     index: NoveltyIndex
+    answering: Engine | None = None
+    """The engine of the stage `answer`, where it has one of its own."""
     cancel: CancelToken = field(default_factory=CancelToken)
     said: set[str] = field(default_factory=set)
     """What was noted in this session."""
+
+    def engine_of(self, stage: Stage) -> Engine:
+        """The engine that the requests of a stage go to."""
+        return self.answering if stage is Stage.ANSWER and self.answering is not None else self.engine
+
+    def resolved(self, method: Method) -> Method:
+        """`method` with what follows from the engines; see `Method.resolved`."""
+        return method.resolved(self.engine.info, answering=None if self.answering is None else self.answering.info)
 
     @cached_property
     def templates(self) -> dict[str, Template]:
@@ -66,7 +76,7 @@ class StageContext:
 
     @property
     def chats(self) -> bool:
-        """Whether the model is asked in its own chat template."""
+        """Whether the model that writes instructions is asked in its own chat template."""
         return self.method.asking == "chat"
 
     def user_turn(self, tasks: Sequence[str] = ()) -> Chat:
@@ -184,9 +194,10 @@ def complete(context: StageContext, current: RoundRecord, stage: Stage, next_sta
     if not planned and next_stage is None:
         return
     stored: set[int] = set()
+    engine = context.engine_of(stage)
 
     def store(index: int, completion: Completion) -> None:
-        if context.engine.info.is_server and completion.finish_reason not in _NO_ANSWER:
+        if engine.info.is_server and completion.finish_reason not in _NO_ANSWER:
             context.pool.requests.answer(current.id, [(planned[index].id, completion)], None)
             stored.add(index)
 
@@ -216,7 +227,7 @@ def send(
     yield RequestsSent(stage, len(planned))
     come: dict[int, Completion] = {}
     requests = [Request(each.prefix, each.suffix, each.params, each.seed, chat=each.chat) for _, each in planned]
-    for event in context.engine.stream(requests, context.cancel) if requests else ():
+    for event in context.engine_of(stage).stream(requests, context.cancel) if requests else ():
         match event:
             case TextPiece(index, text):
                 yield TextStreamed(stage, ordinals[index], text)
@@ -237,7 +248,7 @@ def send(
 def _require_answers(context: StageContext, current: RoundRecord, stage: Stage, refused: Completion) -> None:
     """Raise ModelError unless an earlier session got some answer for the stage: it is not stored, so that it can be asked once more."""
     if all(each.completion.finish_reason is FinishReason.REFUSED for each in context.pool.requests.completions(current.id, stage)):
-        raise context.engine.info.no_room(refused.detail)
+        raise context.engine_of(stage).info.no_room(refused.detail)
 
 
 def _open_requests(context: StageContext, current: RoundRecord, stage: Stage) -> list[StoredRequest]:

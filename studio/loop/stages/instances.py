@@ -95,12 +95,12 @@ def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Eve
         yield from context.note(NO_INSTANCES)
     for each in decided:
         yield InstanceDecided(each.task_id, Instance(each.input, each.output), each.verdict, each.reason)
-    pool.instances.record(current.id, decided, Stage.ANSWER if context.chats else Stage.COMMIT)
+    pool.instances.record(current.id, decided, Stage.ANSWER if context.method.answers_apart else Stage.COMMIT)
 
 
 def asks_for_instances(context: StageContext, task: Task, source: Source | None) -> bool:
     """Whether the model is asked for instances of a task; what it wrote as a user's turn has an input of its own unless it misses one."""
-    whole = context.chats and source is Source.TEMPLATE
+    whole = context.method.answers_apart and source is Source.TEMPLATE
     return not whole or bool(task.is_classification) or points_at_absent(task.instruction)
 
 
@@ -121,25 +121,36 @@ def instances_request(context: StageContext, current: RoundRecord, ordinal: int,
 def decided_instances(context: StageContext, place: tuple[RoundRecord, int], stored: StoredCompletion, task: Task) -> list[DecidedInstance]:
     """Parse a completion about a task, asked for at `place` (round, ordinal), and decide the instances in it.
 
-    In chat they are inputs alone, still to be answered.
+    Where tasks are answered apart they are inputs alone, still to be answered.
     """
     method, answer = context.method, context.answer(stored.completion)
     if task.is_classification:
         parsed = parse_output_first(answer.text, tolerant=method.tolerant)
     else:
         parsed = parse_input_first(answer.text, line_markers=method.line_markers, tolerant=method.tolerant)
-    if not context.chats:
+    if not context.method.answers_apart:
         return _decide_instances(context, place, task.id, stored.request_id, parsed, answer)
     if parsed:
         # The output of the last example may be cut, its input is whole once an output has begun.
         answer = replace(answer, truncated=answer.truncated and not parsed[-1].output)
-        parsed = [Instance(each.input, "") for each in parsed]
-    inputs = replace(context, method=method.model_copy(update={"instance_rules": _INPUT_RULES}))
-    decided = _decide_instances(inputs, place, task.id, stored.request_id, parsed, answer)
-    return [replace(each, **_to_answer(task, each)) if each.verdict is Verdict.ACCEPTED else each for each in decided]
+    return _decide_inputs(context, place, task, stored.request_id, parsed, answer)
 
 
 _INPUT_RULES = ("ends_with_colon", "duplicate")
+
+
+def _decide_inputs(
+    context: StageContext,
+    place: tuple[RoundRecord, int],
+    task: Task,
+    request_id: int | None,
+    parsed: Sequence[Instance],
+    answer: Answer,
+) -> list[DecidedInstance]:
+    """Decide instances by their inputs alone: they are still to be answered."""
+    inputs = replace(context, method=context.method.model_copy(update={"instance_rules": _INPUT_RULES}))
+    decided = _decide_instances(inputs, place, task.id, request_id, [Instance(each.input, "") for each in parsed], answer)
+    return [replace(each, **_to_answer(task, each)) if each.verdict is Verdict.ACCEPTED else each for each in decided]
 
 
 def _to_answer(task: Task, instance: DecidedInstance) -> dict[str, Any]:
@@ -150,8 +161,10 @@ def _to_answer(task: Task, instance: DecidedInstance) -> dict[str, Any]:
 
 
 def _of_triple(context: StageContext, current: RoundRecord, ordinal: int, draft: DraftTask) -> list[DecidedInstance]:
-    parsed = [Instance(draft.input or "", draft.output or "")]
-    return _decide_instances(context, (current, ordinal), draft.task.id, draft.request_id, parsed, Answer(""))
+    place, parsed = (current, ordinal), [Instance(draft.input or "", draft.output or "")]
+    if context.method.answers_apart:
+        return _decide_inputs(context, place, draft.task, draft.request_id, parsed, Answer(""))
+    return _decide_instances(context, place, draft.task.id, draft.request_id, parsed, Answer(""))
 
 
 def _decide_instances(

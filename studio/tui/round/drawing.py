@@ -43,6 +43,8 @@ class DrawingScreen(SteeringScreen):
         self.method: Method | None = None
         self._own_method: Method | None = None
         self._info: EngineInfo | None = None
+        self._answering = ""
+        """The name of the model that answers, where there is one of its own."""
         self.progress: Progress | None = None
         self._note = ""
         self._access = PoolAccess(runner.asked.pool)
@@ -235,6 +237,7 @@ class DrawingScreen(SteeringScreen):
             model=info.model.name if info is not None else "",
             quantisation=info.model.quantisation if info is not None else "",
             place=place,
+            answers=self._answering,
             profile=self.method.profile if self.method is not None else "",
             round=self.live.number,
             accepted=self.live.generated if self.live.counted else None,

@@ -156,15 +156,10 @@ class StudioScreen(DrawingScreen):
         if (line := log_line(notice)) is not None:
             self._activity.add(line[0], error=line[1])
         match notice:
-            case Loading(model):
-                name = model if "://" in model else Path(model).name
-                self._note = f"loading {display_line(name, 60) or 'the bundled model'}"
-            case Opened(info, method, _, _, comparable):
-                self._info, self._own_method, self.method, self._note = info, method, method, ""
-                self.live.own_order = method.stages
-                self.comparable = comparable
-                self._tell_notes(info.notices)
-                self.post_message(RunOpened(self.runner.asked.pool))
+            case Loading():
+                self._note = _loading_words(notice)
+            case Opened():
+                self._opened(notice)
             case RoundRead():
                 self._take_round(notice)
             case StateChanged(state):
@@ -218,6 +213,14 @@ class StudioScreen(DrawingScreen):
         if standing != self._standing:
             self._standing = standing
             self._follow(view.next_stage if view is not None else Stage.SAMPLE)
+
+    def _opened(self, run: Opened) -> None:
+        self._info, self._own_method, self.method, self._note = run.info, run.method, run.method, ""
+        self._answering = "" if run.answering is None else run.answering.model.name
+        self.live.own_order = run.method.stages
+        self.comparable = run.comparable
+        self._tell_notes(run.notices)
+        self.post_message(RunOpened(self.runner.asked.pool))
 
     def _tell_notes(self, notes: Sequence[str]) -> None:
         """Say what a person should know of how the model runs; the log keeps it."""
@@ -358,3 +361,9 @@ class StudioScreen(DrawingScreen):
             if self.check_action(action, ()):
                 yield SystemCommand(title, words, callback)
         yield from self.steering_commands()
+
+
+def _loading_words(loading: Loading) -> str:
+    """Which models are being loaded, files by their last names."""
+    names = [each if "://" in each else Path(each).name for each in (loading.model or "the bundled model", loading.answering) if each]
+    return f"loading {' and '.join(display_line(name, 60) for name in names)}"

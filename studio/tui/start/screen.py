@@ -24,7 +24,7 @@ from studio.engine.adapter import parted, with_adapter
 from studio.engine.catalog import DEFAULT_MODEL
 from studio.errors import PoolError, StudioError, UsageError
 from studio.launch import Opening, RunRequest
-from studio.loop.runs import Configuration
+from studio.loop.runs import NO_MODEL, Configuration
 from studio.loop.settings import DEFAULT_PROFILE, PROFILES, profile
 from studio.paths import user_path
 from studio.pool.core.create import check_place
@@ -195,7 +195,7 @@ class StartScreen(Screen[None]):
                     yield SafeInput(_free_name(), id="file", placeholder="pool.db", compact=True)
                 with Horizontal(classes="field"):
                     yield Label("model", markup=False)
-                    yield _opener(_model_words(self._model), "model")
+                    yield _opener(_model_words(self._model, options.models.answer), "model")
                 with Horizontal(classes="field"):
                     yield Label("profile", markup=False)
                     profiles = [(Content(f"{name}: {PROFILE_WORDS.get(name, '')}"), name) for name in PROFILES]
@@ -242,7 +242,7 @@ class StartScreen(Screen[None]):
         def take(model: str | None) -> None:
             if model is not None:
                 self._model = model
-                self.query_one("#model", Button).label = _model_words(model)
+                self.query_one("#model", Button).label = _model_words(model, self._configuration.options.models.answer)
 
         lay_over(self, ModelDialog(self._model), take)
 
@@ -343,8 +343,11 @@ def _opener(label: Content, name: str) -> Button:
     return button
 
 
-def _model_words(model: str) -> Content:
-    return Content(f"{clip(model, 70)} ▼" if model else f"{DEFAULT_MODEL} (bundled) ▼")
+def _model_words(model: str, answering: str) -> Content:
+    """The model that writes, and the one that answers where another was asked for."""
+    if answering in ("", NO_MODEL):
+        return Content(f"{clip(model, 70)} ▼" if model else f"{DEFAULT_MODEL} (bundled) ▼")
+    return Content(f"{clip(model or DEFAULT_MODEL, 32)}, answers by {clip(answering, 26)} ▼")
 
 
 def _changes_words(changes: Mapping[str, Any]) -> Content:

@@ -31,6 +31,8 @@ class HeaderFacts:
     model: str = ""
     quantisation: str = ""
     place: str = ""
+    answers: str = ""
+    """The name of the model that answers, where it is another one."""
     profile: str = ""
     round: int = 0
     accepted: int | None = None
@@ -94,7 +96,8 @@ def _joined(facts: HeaderFacts, width: int) -> str:
     named = facts.quantisation and facts.quantisation.lower() in facts.model.lower()
     model = facts.model if named else f"{facts.model} {facts.quantisation}".strip()
     place = facts.place if facts.place != facts.model else ""
-    words = [model, place, f"profile {facts.profile}" if facts.profile else "", f"round {facts.round}" if facts.round else ""]
+    profile, number = f"profile {facts.profile}" if facts.profile else "", f"round {facts.round}" if facts.round else ""
+    words = [model, place, profile, number, f"answers by {facts.answers}" if facts.answers else ""]
     line = ""
     for word in filter(None, words):
         longer = f"{line} · {word}" if line else f" {word}"
@@ -113,7 +116,9 @@ def header_facts(pool: Queries, path: Path) -> HeaderFacts:
     settings = json.loads(run.settings)
     method = settings.get("method", {}) if isinstance(settings, dict) else {}
     profile = str(method.get("profile", "")) if isinstance(method, dict) else ""
-    return HeaderFacts(pool=path.name, model=run.model.name, quantisation=run.model.quantisation, profile=profile, accepted=accepted)
+    model, answering = run.model, run.answering
+    answers = "" if answering is None else answering.name
+    return HeaderFacts(path.name, model.name, model.quantisation, answers=answers, profile=profile, accepted=accepted)
 
 
 COLUMNS, LINES = 60, 20
