@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from rouge_score import rouge_scorer
 
+from studio.engine.catalog import bundled_model
+from studio.pool.pool import Queries
 from support.command import new_studio
 from support.pools import ask, assert_sound
 from support.sessions import exported
@@ -85,3 +87,27 @@ def test_a_small_round_is_written_twice_alike(tmp_path: Path) -> None:
     assert ask(pools[0], texts) == ask(pools[1], texts) != []
     assert exported(pools[0]) == exported(pools[1])
     assert "SmolLM2" in ask(pools[0], "SELECT name FROM models")[0][0]
+
+
+def test_a_copy_of_the_model_answers_as_the_model_itself(tmp_path: Path) -> None:
+    """Two models here, of the same weights: who answers is on record, what is answered is the same."""
+    bundled = bundled_model()
+    assert bundled is not None
+    copy = tmp_path / "copy.gguf"
+    copy.write_bytes(bundled.read_bytes())
+    few = (*SMALL, "--set=template_requests=2", "--set=sampling.template.max_tokens=24", "--set=sampling.answer.max_tokens=16")
+    alone, both = tmp_path / "alone.db", tmp_path / "both.db"
+    for path, flags in ((alone, ()), (both, ("--answer-model", copy))):
+        done = new_studio("run", path, "--headless", "--rounds", "1", *few, *flags)
+        assert done.returncode == 0, done.stderr
+    assert "tasks are answered by copy, llama.cpp (CPU)" in done.stderr
+    outputs = "SELECT input, output, verdict FROM instances WHERE answer_id NOTNULL ORDER BY id"
+    assert ask(both, outputs) == ask(alone, outputs) != []
+    with Queries.open(both) as pool:
+        answers = [pool.requests.get(each) for (each,) in ask(both, "SELECT id FROM requests WHERE stage = 'answer'")]
+        assert {each.model.name for each in answers} == {"copy"} and [each.name for each in pool.runs.all()[0].models] == [
+            bundled.stem,
+            "copy",
+        ]
+    assert exported(both) == exported(alone)
+    assert_sound(both)

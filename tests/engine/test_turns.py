@@ -9,6 +9,7 @@ import pytest
 
 from studio.engine.api import CancelToken, EngineInfo, FinishReason, Noted
 from studio.engine.catalog import bundled_model, identify
+from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.engine.turns import TAKE_TURNS, Wish, crowded, open_both
 from studio.errors import ModelError
@@ -165,3 +166,23 @@ def test_what_counts_as_too_little() -> None:
     assert crowded(apple, apple, 2 * size) and not crowded(apple, apple, roomy)
     server = EngineInfo(ModelIdentity("x", "y"), "server")
     assert not crowded(server, cpu, 1) and not crowded(cpu, server, 1)
+
+
+@pytest.mark.real_model
+def test_real_models_write_the_same_in_turns_and_side_by_side(tmp_path: Path) -> None:
+    bundled = bundled_model()
+    assert bundled is not None
+    copy = tmp_path / "copy.gguf"
+    copy.write_bytes(bundled.read_bytes())
+    requests = [request("Two colours:", seed=number) for number in range(2)]
+    told = []
+    for memory in (1 << 60, 0):
+        one, other = open_both(*wishes("", str(copy)), open_engine, memory)
+        try:
+            assert (one.info.model.name, other.info.model.name) == (bundled.stem, "copy")
+            assert (TAKE_TURNS in one.info.notices) == (memory == 0)
+            told.append([outcome(complete(each, requests)) for each in (one, other, one)])
+        finally:
+            one.close()
+            other.close()
+    assert told[0] == told[1] and told[0][0] == told[0][1] == told[0][2]

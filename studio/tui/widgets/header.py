@@ -66,7 +66,7 @@ class StudioHeader(Widget):
         pool = clip(self.facts.pool, max(width - used - len(right) - 3, 0))
         gap = max(width - used - cell_len(pool) - len(right) - (2 if pool and right else 0), 0)
         first = Content.assemble(*tabs, " " * gap, (pool, "$foreground"), ("  " if pool and right else "", ""), (right, "$success bold"))
-        second = Content.assemble((_joined(self.facts, width), "$foreground-muted"))
+        second = Content.assemble((second_line(self.facts, width), "$foreground-muted"))
         return Content("\n").join([first, second])
 
     async def on_click(self, event: Click) -> None:
@@ -91,7 +91,7 @@ def progress_words(facts: HeaderFacts, width: int) -> str:
     return next((text for text in (f"{count} accepted{drafts}", f"{count} accepted", count) if len(text) <= width), "")
 
 
-def _joined(facts: HeaderFacts, width: int) -> str:
+def second_line(facts: HeaderFacts, width: int) -> str:
     """The facts of the second line, the first ones first."""
     named = facts.quantisation and facts.quantisation.lower() in facts.model.lower()
     model = facts.model if named else f"{facts.model} {facts.quantisation}".strip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,13 +20,17 @@ from studio.loop.events import (
     StageStarted,
     TextStreamed,
 )
+from studio.loop.session import Goal
 from studio.loop.settings import profile
+from studio.pool.pool import Pool
 from studio.records import Stage
 from studio.tui.cells import bar, clip, fit
 from studio.tui.round.decisions import PendingRows
 from studio.tui.round.live import LiveRound
 from studio.tui.round.rail import stage_summary
-from studio.tui.widgets.header import HeaderFacts, progress_words
+from studio.tui.widgets.header import HeaderFacts, header_facts, progress_words, second_line
+from support.engines import Named
+from support.sessions import all_seeds, session_in
 
 
 @given(st.text(), st.integers(0, 60))
@@ -136,3 +142,12 @@ def test_the_header_says_less_in_less_room() -> None:
     facts = HeaderFacts(pool="p.db", accepted=3, target=20, drafts=4)
     assert [progress_words(facts, width) for width in (40, 20, 8, 2)] == ["3 of 20 accepted · 4 drafts", "3 of 20 accepted", "3 of 20", ""]
     assert progress_words(HeaderFacts(pool="p.db", target=20), 40) == ""
+
+
+def test_the_header_names_the_model_that_answers_where_there_is_room(tmp_path: Path) -> None:
+    facts = HeaderFacts(model="writer", place="CPU", answers="tutor", profile="studio", round=3)
+    assert second_line(facts, 80) == " writer · CPU · profile studio · round 3 · answers by tutor"
+    assert second_line(facts, 50) == " writer · CPU · profile studio · round 3"
+    with Pool.create(tmp_path / "pool.db", all_seeds()) as pool:
+        list(session_in(pool, Named("base", base=True), answering=Named("tutor")).run(Goal(rounds=1)))
+        assert header_facts(pool, pool.path).answers == "tutor"
