@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,10 @@ async def previewed_in(driven: Driven) -> WhatIfPane:
     screen = driven.app.screen
     assert isinstance(screen, InsightScreen)
     return await previewed(driven.pilot, screen, 0.2)
+
+
+def shows(pilot: Pilot[Any], words: str) -> bool:
+    return words in seen(pilot.app)
 
 
 def told(pilot: Pilot[Any]) -> str:
@@ -121,15 +126,16 @@ async def test_another_likelihood_and_agreement_are_applied_and_taken_back(tmp_p
             assert answers.own == pool.rounds.newest_limits()[1] and answers.display
             answers.value = 0.5
             await until(pilot, lambda: pane.preview is not None and bool(pane.preview.instances))
-            assert "- now unlikely answer" in seen(pilot.app)
+            await until(pilot, lambda: "- now unlikely answ" in seen(pilot.app))
             answers.value = answers.own
             nats.value, agreement.value = 1.5, 0.35
             await until(pilot, lambda: pane.preview is not None and all(pane.preview.known))
-            shown = seen(pilot.app)
-            assert "- now unlikely" in shown and "- now disagreement" in shown and "instances: +0 kept" in shown
+            for words in ("- now unlikely", "instances: +"):
+                await until(pilot, partial(shows, pilot, words))
             table = screen.query_one("#flips", IdTable)
             table.focus()
-            table.cursor = len(table.ids) - 1
+            await pilot.press("end")
+            await until(pilot, partial(shows, pilot, "- now disagreement"))
             await pilot.press("enter")
             assert pane.outcome is not None
             last = pane.outcome.instances[-1].task_id
