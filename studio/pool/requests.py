@@ -28,8 +28,8 @@ from studio.text import storable
 
 _REQUEST = (
     "SELECT requests.id, number AS round, requests.stage, source, ordinal, task_id, prompts.text AS prefix, suffix, params, chat,"
-    f" requests.seed, rounds.run_id, rounds.stage AS round_stage, finished_at AS round_ended, completions.request_id AS answered,"
-    f" {COMPLETION_COLUMNS}, {MODEL_COLUMNS}"
+    f" requests.seed, rounds.run_id, rounds.stage AS round_stage, finished_at AS round_ended, max_nats, max_answer_nats,"
+    f" completions.request_id AS answered, {COMPLETION_COLUMNS}, {MODEL_COLUMNS}"
     " FROM requests JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id JOIN rounds ON rounds.id = round_id"
     " LEFT JOIN chats ON chats.id = chat_id"
     " JOIN runs ON runs.id = rounds.run_id"
@@ -90,7 +90,8 @@ class RequestRecord:
     """A request with all that surrounds it; `completion` is None while it has not come back.
 
     `round_stage` is the next stage of its round, 'done' after the last and 'superseded' where the round was written anew; `round_ended` is
-    when it ended, an ISO 8601 time in UTC, None while it has not.
+    when it ended, an ISO 8601 time in UTC, None while it has not. `max_nats` and `max_answer_nats` are the nats a token beyond which its
+    round rejected instructions and answers as unlikely, None where likelihood decided nothing.
     """
 
     id: int
@@ -110,6 +111,8 @@ class RequestRecord:
     round_ended: str | None
     chat: Chat | None = None
     source: Source | None = None
+    max_nats: float | None = None
+    max_answer_nats: float | None = None
 
 
 class Requests(Entity):

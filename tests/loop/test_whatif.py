@@ -161,7 +161,7 @@ def chosen_again(pool: Queries, least: float | None, most: float | None) -> dict
         for each in pool.instances.of_task(task_id):
             text = user_text(task.instruction, each.input)
             drawn = [
-                Drawn(one.id, answer_of(one.completion), one.completion.nats) for one in requests if one.suffix == text and one.completion
+                Drawn(one.id, answer_of(one.completion), one.completion.nats) for one in requests if text in one.suffix and one.completion
             ]
             if drawn:
                 found[each.id] = choose(method, task, each.input, drawn).within(limits[task.round] if most is None else most).reason

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from studio.errors import UsageError
+from studio.insight.lineage.answers import DrawnAnswers, drawn_answers
 from studio.pool.actions.ledger import ActionState, ActionStep
 from studio.pool.candidates import CandidateRecord, DecisionRecord
 from studio.pool.instances import InstanceRecord
@@ -84,6 +85,13 @@ class Story:
         return tuple(_events(self))
 
     @property
+    def answers(self) -> tuple[DrawnAnswers, ...]:
+        """Which answers were drawn for each instance that was answered apart."""
+        written = self.candidate.text if self.candidate is not None else self.text
+        edited = next((each.edited for each in reversed(self.decisions) if each.edited is not None), None)
+        return drawn_answers(edited or written, self.instances, self.task_requests)
+
+    @property
     def answer(self) -> Outcome:
         """Whether this is in the data, and why."""
         return _answer(self)
@@ -93,6 +101,7 @@ class Story:
         return {
             **asdict(self),
             "events": [asdict(each) for each in self.events],
+            "answers": [asdict(each) for each in self.answers],
             "answer": {**asdict(self.answer), "words": self.answer.words},
         }
 

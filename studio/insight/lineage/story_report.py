@@ -18,13 +18,17 @@ from studio.loop.filters import REASONS
 from studio.pool.candidates import DecisionRecord
 from studio.pool.instances import InstanceRecord
 from studio.pool.requests import RequestRecord
-from studio.records import TaskState, Verdict
+from studio.records import Source, TaskState, Verdict
 from studio.text import display, display_line
 
 Role = Literal["", "bold", "muted", "good", "bad", "warning"]
 Line = tuple[tuple[str, Role], ...]
 
 _KINDS = {None: "not yet classified", True: "classification", False: "not classification"}
+_SOURCES = {
+    Source.IN_CONTEXT: "a list of tasks that the model went on with",
+    Source.TEMPLATE: "a user's turn of its chat template that the model wrote itself",
+}
 _RICH: dict[Role, str] = {"": "", "bold": "bold", "muted": "", "good": "green", "bad": "red", "warning": "yellow"}
 
 
@@ -54,7 +58,15 @@ def story_sections(story: Story, *, prompts: bool = False, most: int | None = No
             yield Section(title, found)
     for request in (story.request, *story.task_requests):
         if request is not None:
-            yield Section(f"Request {request.round}/{request.stage}/{request.ordinal}", tuple(told.exchange(request)))
+            yield Section(f"Request {_name(request)}", tuple(told.exchange(request)))
+
+
+def _name(request: RequestRecord) -> str:
+    return f"{request.round}/{request.stage}/{request.ordinal}"
+
+
+def _nats(nats: float, limit: float | None) -> str:
+    return f"{nats:.4f} nats a token" + ("" if limit is None else f", at most {limit:.4f} in its round")
 
 
 def answer_line(story: Story) -> Line:
@@ -101,14 +113,42 @@ class _Teller:
         yield ((self._cut(story.text), ""),)
         if story.candidate is not None and story.candidate.text != story.text:
             yield (("edited by human; the model wrote: ", "muted"), (self._cut(story.candidate.text), ""))
+        yield from self._source()
         if story.annotation.tags:
             yield (("tags: ", "muted"), (display_line(", ".join(story.annotation.tags)), ""))
         if story.annotation.note:
             yield (("note: ", "muted"), (self._cut(story.annotation.note), ""))
 
+    def _source(self) -> Iterator[Line]:
+        """Where the instruction comes from and how likely it is, where a model was asked in chat or measured it."""
+        candidate, request = self.story.candidate, self.story.request
+        if candidate is None or request is None or (request.chat is None and candidate.nats is None):
+            return
+        if candidate.source is not None:
+            yield (("source: ", "muted"), (f"{candidate.source}, {_SOURCES[candidate.source]}", ""))
+        if candidate.nats is not None:
+            yield (("likelihood: ", "muted"), (_nats(candidate.nats, request.max_nats), ""))
+
+    def _scores(self, found: InstanceRecord) -> Iterator[Line]:
+        """Which requests wrote an instance, and what is known of its answer; nothing where one request wrote all of it."""
+        if found.answer_id is None:
+            return
+        names = {each.id: each for each in self.story.task_requests}
+        asked = [(what, names[at]) for what, at in (("input", found.request_id), ("output", found.answer_id)) if at in names]
+        yield (("  " + ", ".join(f"{what} by request {_name(each)}" for what, each in asked), "muted"),)
+        drawn = next((each.drawn for each in self.story.answers if each.instance_id == found.id), ())
+        if len(drawn) > 1:
+            agreement = "" if found.agreement is None else f", agreement {found.agreement:.4f} (mean ROUGE-L with the others)"
+            yield ((f"  chosen of {len(drawn)} answers{agreement}", "muted"),)
+        if found.nats is not None:
+            answer = names.get(found.answer_id)
+            limit = None if answer is None else answer.max_answer_nats
+            yield ((f"  likelihood of the answer: {_nats(found.nats, limit)}", "muted"),)
+
     def instance(self, found: InstanceRecord) -> Iterator[Line]:
-        """An instance with its verdict, and what it was before a person changed it."""
+        """An instance with its verdict and scores, and what it was before a person changed it."""
         yield from self._pair(found.verdict, f"{found.reason}, by {found.decided_by}", found.input, found.output)
+        yield from self._scores(found)
         if (first := found.original) is not None and (first.input, first.output) != (found.input, found.output):
             yield from self._pair(
                 None, f"before it was edited, {first.verdict}: {first.reason}, by {first.decided_by}", first.input, first.output
@@ -147,6 +187,7 @@ class _Teller:
             (f"model {display_line(request.model.name)}, seed {request.seed}, temperature {params.temperature:g}, ", "muted"),
             (f"top_p {params.top_p:g}, at most {params.max_tokens} tokens", "muted"),
         )
+        yield from self._chat(request)
         if self.prompts:
             yield (("prompt:", "muted"),)
             yield ((display(request.prefix + request.suffix), ""),)
@@ -164,6 +205,27 @@ class _Teller:
         else:
             yield (("the model wrote:", "muted"),)
         yield ((self._cut(done.text), ""),)
+
+    def _chat(self, request: RequestRecord) -> Iterator[Line]:
+        """What stood around the prompt in the model's own chat template, and what its completion was for."""
+        for each in self.story.answers:
+            if request.id == each.chosen:
+                yield ((f"chosen for instance {each.instance_id}, of {len(each.drawn)} drawn", "good"),)
+            elif request.id in each.drawn:
+                yield ((f"drawn for instance {each.instance_id}, not chosen", "muted"),)
+        if (chat := request.chat) is None:
+            return
+        parts = ["the model writes the user's turn" if chat.writes_request else "the prompt is the user's turn"]
+        if chat.begins and not self.prompts:
+            parts.append(f"the model's turn begins with {display_line(chat.begins, 60)}")
+        if not chat.thinking:
+            parts.append("asked not to think")
+        yield ((f"in the model's chat template: {', '.join(parts)}", "muted"),)
+        if chat.system:
+            yield (("system turn: ", "muted"), (display(chat.system) if self.prompts else display_line(chat.system, 300), ""))
+        if chat.begins and self.prompts:
+            yield (("the model's turn begins with:", "muted"),)
+            yield ((display(chat.begins), ""),)
 
     def task(self, task_id: int, before: str = "") -> Line:
         """Another task in one line."""
