@@ -141,6 +141,7 @@ class Method(Parameters):
         "answer in chat are kept beside it, those in raw completions stay in the texts",
     )
     thinking_tokens: int = Field(1024, ge=0, le=65_536, description="tokens for thoughts beside max_tokens; 0: they count among these")
+    triples_grammar: bool = Field(False, description="alpaca: the model keeps to a grammar in which each task parses, if its engine can")
     early_stop: bool = Field(description="end a completion that only repeats itself or the in-context tasks")
     classify_from_logits: bool = Field(False, description="read yes or no from the logits of the answer's first token, not from text")
     stall_rounds: int = Field(5, ge=1, description="the run ends after this many rounds in a row without a new task")

@@ -83,6 +83,7 @@ class RemoteEngine:
             parallel=self._parallel,
             asking=sender.asking,
             askings=sender.askings,
+            grammars=sender.served.owner == "llamacpp",
             thinks=sender.thinks,
             notices=sender.notes,
         )

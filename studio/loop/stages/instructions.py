@@ -11,6 +11,7 @@ from dataclasses import replace
 from studio.engine.api import Chat, RepeatRule
 from studio.loop.events import CandidateDecided, Event
 from studio.loop.filters import rule_reason
+from studio.loop.grammars import triples_grammar
 from studio.loop.lists import split_list
 from studio.loop.parsing import ParsedCandidate, parse_instructions, parse_triples
 from studio.loop.prompts import numbered, numbered_lines, numbered_triples
@@ -28,6 +29,9 @@ OTHER_FORM = (
     "the model numbers its lists in another form than this profile knows, so that a whole list counts as one item; "
     "--profile studio, or --set tolerant=true, tells the items apart"
 )
+
+
+NO_GRAMMAR = "the engine keeps to no grammar: tasks are written without one, and those that do not parse are counted as malformed_item"
 
 
 def sample(context: StageContext, current: RoundRecord) -> Iterator[Event]:
@@ -101,10 +105,12 @@ def instruction_request(context: StageContext, current: RoundRecord, ordinal: in
     # Whole tasks hold outputs, which may repeat lines for good reason.
     rule: RepeatRule = "" if not method.early_stop else "text" if method.variant == "alpaca" else "items"
     chat: Chat | None = None
-    decoding = sampling.instructions
+    decoding, grammar = sampling.instructions, ""
     if method.variant == "alpaca":
         prefix, suffix = context.filled("triples", numbered_triples(tasks))
         chat = context.few_shot
+        if method.triples_grammar and context.engine.info.grammars:
+            grammar = triples_grammar(len(tasks) + 1, method.in_context_tasks + method.new_tasks)
     elif context.chats:
         decoding = sampling.list_chat
         if context.engine.info.prefills:
@@ -117,6 +123,9 @@ def instruction_request(context: StageContext, current: RoundRecord, ordinal: in
         prefix, suffix = context.filled("instructions_classification" if method.classification_only else "instructions", numbered(texts))
     prompt = (f"{context.brief}\n\n{prefix}" if context.brief else prefix, suffix)
     planned = context.planned((current, Stage.INSTRUCTIONS, ordinal), prompt, decoding, chat, stop_on_repeat=rule)
+    if grammar:
+        # It ends the list itself; a stop string may stand in a text.
+        planned = replace(planned, params=replace(planned.params, grammar=grammar, stop=()))
     return replace(planned, parents=parents, source=Source.IN_CONTEXT)
 
 
@@ -144,6 +153,9 @@ def template_request(context: StageContext, current: RoundRecord, ordinal: int, 
 
 def write_instructions(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Complete the round's instruction requests."""
+    method = context.method
+    if method.variant == "alpaca" and method.triples_grammar and not context.engine.info.grammars:
+        yield from context.note(NO_GRAMMAR)
     yield from complete(context, current, Stage.INSTRUCTIONS, Stage.FILTER)
 
 
