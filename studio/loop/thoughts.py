@@ -6,6 +6,7 @@ The marks are those of `studio.engine.thoughts`, here wherever they stand in a t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -103,6 +104,18 @@ def thought_spans(text: str) -> list[ThoughtSpan]:
     if opened is not None:
         spans.append(ThoughtSpan(opened.start(), len(text), opened.end(), len(text), closed=False))
     return spans
+
+
+def told_apart(text: str, start: int = 0) -> Iterator[tuple[str, bool]]:
+    """Yield the text from `start` on in pieces, each with whether it is thought, its marks included."""
+    at = start
+    for span in thought_spans(text):
+        for end, thought in ((span.start, False), (span.end, True)):
+            if end > at:
+                yield text[at:end], thought
+                at = end
+    if at < len(text):
+        yield text[at:], False
 
 
 def first_mark(text: str, *, spoken_of: bool = False) -> re.Match[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from studio.engine.scripted import ScriptedEngine
 from studio.errors import PoolError, UsageError
 from studio.insight.lineage.story import Story, parse_reference, story_of
 from studio.insight.lineage.story_report import story_report
@@ -202,3 +204,19 @@ def test_a_written_choice_has_no_probability(tmp_path: Path) -> None:
     text, data = choice_shown(tmp_path / "pool.db")
     assert "probability" not in text and "the model chose" not in text
     assert data["probability"] is None
+
+
+def test_what_a_model_thought_is_dimmed(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=1), ScriptedEngine(chats=True, thinks=True), configuration(thinking="keep"))
+    with Queries.open(path) as reader:
+        ids = reader.tasks.ids(origin=Origin.GENERATED)
+        [story, *_] = [each for each in (story_of(reader, str(task)) for task in ids) if any(one.thoughts for one in each.instances)]
+    thoughts = next(each.thoughts or "" for each in story.instances if each.thoughts)
+    assert shown(story).count("They want something about") == 2
+    out = StringIO()
+    Console(file=out, width=2000, force_terminal=True, color_system="standard", markup=False).print(story_report(story, prompts=False))
+    dimmed = re.findall(r"\x1b\[2m([^\x1b]*)", out.getvalue())
+    assert any(thoughts.splitlines()[0] in line for line in dimmed) and any("<think>" in line for line in dimmed)
+    assert not any("says the guide" in line and "So:" not in line for line in dimmed)
+    assert story_text(story).plain.count("They want something about") == 2

@@ -13,7 +13,7 @@ from studio.engine.scripted import ScriptedEngine
 from studio.loop.events import Noted
 from studio.loop.session import Goal
 from studio.loop.settings import profile
-from studio.loop.thoughts import MODEL_THINKS, thought_spans
+from studio.loop.thoughts import MODEL_THINKS, thought_spans, told_apart
 from studio.pool.exchange.export import ExportOptions, export_to_stream
 from studio.pool.exchange.formats import FORMATS
 from studio.pool.exchange.importing import ImportOptions, import_files
@@ -157,4 +157,11 @@ def test_where_thoughts_stand() -> None:
     text = "<think>a</think>\nB\n<think>\nc\n</think>\nD"
     assert [text[span.inner_start : span.inner_end].strip() for span in thought_spans(text)] == ["a", "c"]
     assert [span.closed for span in thought_spans("x\n</think>\n<think>y")] == [True, False]
+    assert list(told_apart(text)) == [
+        ("<think>a</think>", True),
+        ("\nB\n", False),
+        ("<think>\nc\n</think>", True),
+        ("\nD", False),
+    ]
+    assert list(told_apart(text, 8)) == [(text[8:16], True), *list(told_apart(text))[1:]]
     assert thought_spans("Nothing.") == []

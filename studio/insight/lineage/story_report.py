@@ -15,13 +15,14 @@ from rich.text import Text
 
 from studio.insight.lineage.story import Event, Story
 from studio.loop.filters import REASONS
+from studio.loop.thoughts import told_apart
 from studio.pool.candidates import DecisionRecord
 from studio.pool.instances import InstanceRecord
 from studio.pool.requests import RequestRecord
 from studio.records import Source, TaskState, Verdict
 from studio.text import display, display_line
 
-Role = Literal["", "bold", "muted", "good", "bad", "warning"]
+Role = Literal["", "bold", "muted", "thought", "good", "bad", "warning"]
 Line = tuple[tuple[str, Role], ...]
 
 _KINDS = {None: "not yet classified", True: "classification", False: "not classification"}
@@ -29,7 +30,7 @@ _SOURCES = {
     Source.IN_CONTEXT: "a list of tasks that the model went on with",
     Source.TEMPLATE: "a user's turn of its chat template that the model wrote itself",
 }
-_RICH: dict[Role, str] = {"": "", "bold": "bold", "muted": "", "good": "green", "bad": "red", "warning": "yellow"}
+_RICH: dict[Role, str] = {"": "", "bold": "bold", "muted": "", "thought": "dim", "good": "green", "bad": "red", "warning": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,8 @@ class _Teller:
         """An instance with its verdict and scores, and what it was before a person changed it."""
         yield from self._pair(found.verdict, f"{found.reason}, by {found.decided_by}", found.input, found.output)
         yield from self._scores(found)
+        if found.thoughts:
+            yield (("  thoughts: ", "muted"), (self._cut(found.thoughts), "thought"))
         if (first := found.original) is not None and (first.input, first.output) != (found.input, found.output):
             yield from self._pair(
                 None, f"before it was edited, {first.verdict}: {first.reason}, by {first.decided_by}", first.input, first.output
@@ -204,7 +207,7 @@ class _Teller:
             yield (("the model chose:", "muted"),)
         else:
             yield (("the model wrote:", "muted"),)
-        yield ((self._cut(done.text), ""),)
+        yield tuple(self._written(done.text))
 
     def _chat(self, request: RequestRecord) -> Iterator[Line]:
         """What stood around the prompt in the model's own chat template, and what its completion was for."""
@@ -232,7 +235,19 @@ class _Teller:
         near = {each.id: each.instruction for each in self.story.parents} | self.story.near
         return ((f"{before}{task_id}  ", "muted"), (display_line(near.get(task_id, ""), 100), ""))
 
+    def _written(self, text: str) -> Iterator[tuple[str, Role]]:
+        """A completion, its thoughts apart."""
+        room = len(text) if self.most is None else self.most
+        for piece, thought in told_apart(text):
+            yield display(piece[:room]), "thought" if thought else ""
+            room = max(0, room - len(piece))
+        if self.most is not None and len(text) > self.most:
+            yield self._more(text), ""
+
+    def _more(self, text: str) -> str:
+        return f" … and {len(text) - (self.most or 0):,} characters more"
+
     def _cut(self, text: str) -> str:
         if self.most is None or len(text) <= self.most:
             return display(text)
-        return f"{display(text[: self.most])} … and {len(text) - self.most:,} characters more"
+        return display(text[: self.most]) + self._more(text)

@@ -185,6 +185,7 @@ _STYLES: dict[Role, str] = {
     "": "",
     "bold": "bold",
     "muted": "$text-muted",
+    "thought": "$text-muted",
     "good": "$text-success",
     "bad": "$text-error",
     "warning": "bold $text-warning",

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from studio.engine.api import FinishReason
+from studio.loop.thoughts import told_apart
 from studio.records import Stage
 from studio.text import display, display_line
 from studio.tui.round.live import LiveText
@@ -32,14 +33,21 @@ _FINISH = {
 }
 
 
-def coloured(stage: Stage, text: str, first_number: int) -> Content:
-    """Clean a completion of `stage`, and colour what begins an item or a field; 0 for none: its first item carries `first_number`."""
+def coloured(stage: Stage, text: str, first_number: int, start: int = 0) -> Content:
+    """Clean a completion of `stage` from the character `start` on, colour what begins an item or a field, and dim thoughts.
+
+    Its first item carries `first_number`; 0 for none.
+    """
     parts: list[str | tuple[str, str]] = [(f"{first_number}.", MUTED)] if first_number and stage is Stage.INSTRUCTIONS else []
-    at = 0
-    for match in (_NUMBERS if stage is Stage.INSTRUCTIONS else _MARKERS).finditer(text):
-        parts += [display(text[at : match.start()]), (display(match.group()), "$accent bold")]
-        at = match.end()
-    return Content.assemble(*parts, display(text[at:]))
+    for piece, thought in told_apart(text, start):
+        at = len(piece) if thought else 0
+        if thought:
+            parts.append((display(piece), MUTED))
+        for match in (_NUMBERS if stage is Stage.INSTRUCTIONS else _MARKERS).finditer(piece, at):
+            parts += [display(piece[at : match.start()]), (display(match.group()), "$accent bold")]
+            at = match.end()
+        parts.append(display(piece[at:]))
+    return Content.assemble(*parts)
 
 
 class Stream(Pane):
@@ -47,7 +55,8 @@ class Stream(Pane):
 
     HELP = """
     The completion, character by character as the model wrote it; control characters show as visible marks.
-    Numbers that begin a new item are coloured: there the text falls apart into candidates. Scroll up to read in peace while it goes on.
+    Numbers that begin a new item are coloured: there the text falls apart into candidates. What the model thinks first is dimmed. Scroll up
+    to read in peace while it goes on.
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -75,7 +84,7 @@ class Stream(Pane):
         else:
             self.border_title = Content(f"{place} · {self._state(live, tokens_per_second)}")
             cut = max(len(text) - SHOWN, 0)
-            shown = coloured(stage, text[cut:], 0 if cut else first_number)
+            shown = coloured(stage, text, 0 if cut else first_number, cut)
         self.query_one(Static).update(shown)
         self.follow()
 

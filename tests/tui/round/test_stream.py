@@ -13,6 +13,7 @@ from studio.engine.api import Completion, FinishReason
 from studio.records import Stage
 from studio.tui.round.live import LiveText
 from studio.tui.round.stream import SHOWN, Stream, coloured
+from studio.tui.widgets.pane import MUTED
 from support.screens import FORBIDDEN, NASTY_LINES, Host, seen, until
 
 SIZE = (30, 6)
@@ -109,3 +110,12 @@ async def test_hostile_text_comes_as_visible_marks() -> None:
             show(stream, line, str(number))
             await pilot.pause()
             assert not set(seen(pilot.app)) & set(FORBIDDEN)
+
+
+def test_thoughts_are_dimmed() -> None:
+    text = "<think>\n10. Input: no\n</think>\nExample 1\nInput: yes"
+    for start in (0, 12):
+        found = coloured(Stage.INSTANCES, text, 0, start)
+        assert found.plain == text[start:]
+        spans = {found.plain[span.start : span.end]: span.style for span in found.spans}
+        assert spans == {text[start : text.index("\nExample")]: MUTED, "Example 1": "$accent bold", "Input:": "$accent bold"}
