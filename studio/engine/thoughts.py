@@ -26,6 +26,7 @@ BARE_FINAL = "assistantfinal"
 _OPENS = re.compile(rf"\s*(?:{OPENING}|{CHANNEL}|{BARE_CHANNEL})".encode(), re.IGNORECASE)
 _CLOSES = re.compile(rf"{CLOSING}|{FINAL}|{BARE_FINAL}".encode(), re.IGNORECASE)
 _MARKS = re.compile(rf"{OPENING}|{CLOSING}".encode(), re.IGNORECASE)
+_ENDS = re.compile(rf"(?:{CLOSING})[^\S\n]*$", re.IGNORECASE | re.MULTILINE)
 _FIRST = b"<[a" + "◁".encode()[:1]
 """What any opening mark begins with."""
 _LONGEST = 160
@@ -35,6 +36,11 @@ _LONGEST = 160
 def is_mark(text: bytes) -> bool:
     """Whether a text is a mark that thoughts begin or end with, `<|channel>` with which Gemma's begins among them."""
     return text == b"<|channel>" or re.fullmatch(_MARKS, text) is not None
+
+
+def ends_thoughts(text: str) -> bool:
+    """Whether a line of a text ends with a closing mark: what stands before it is thought, though nothing opened it."""
+    return _ENDS.search(text) is not None
 
 
 class ThoughtWatch:

@@ -9,7 +9,7 @@ from studio.engine.api import Completion, FinishReason, Request
 from studio.engine.remote.client import DONE
 from studio.engine.remote.errors import Answered, BrokenStream, EndUnsaid
 from studio.engine.text_stream import TextStream
-from studio.engine.thoughts import WrittenText
+from studio.engine.thoughts import WrittenText, ends_thoughts
 
 _UNCOUNTABLE = 1 << 48
 _NO_COMPLETION = "the server sent something that is no completion"
@@ -68,7 +68,9 @@ class Reading:
     @property
     def thought(self) -> bool:
         """Whether the model thought, as far as the server shows or counts it."""
-        return self._thought or self._unseen_tokens > 0 or (self._chat and self._text.lstrip().startswith(("<think", "[THINK]")))
+        if self._thought or self._unseen_tokens > 0:
+            return True
+        return self._chat and (self._text.lstrip().startswith(("<think", "[THINK]")) or ends_thoughts(self._text))
 
     @property
     def spent(self) -> bool:

@@ -96,6 +96,16 @@ def test_a_model_that_is_not_known_to_think_has_no_more_tokens_than_ever(plain: 
         assert (now.text, now.finish_reason, now.completion_tokens) == (before.text, before.finish_reason, before.completion_tokens)
 
 
+def test_channels_are_thoughts(plain: LlamaEngine) -> None:
+    text = "<|channel|>analysis<|message|>Hm.\n\nSo.<|end|><|start|>assistant<|channel|>final<|message|>Tawny.\n\nNo"
+    done = says(plain, text, None, SamplingParams(max_tokens=300, thinking_tokens=200, stop=("\n\n",)))
+    assert (done.text, done.detail) == (text.removesuffix("\n\nNo"), "\n\n")
+    answer = answer_of(done)
+    assert (answer.text, answer.thoughts, answer.truncated) == ("Tawny.", "Hm.\n\nSo.", False)
+    cut = answer_of(says(plain, text, None, SamplingParams(max_tokens=300, thinking_tokens=40)))
+    assert cut.missing and cut.truncated
+
+
 def test_marks_that_are_control_words_are_seen(tmp_path: Path) -> None:
     marks = ("[THINK]", "[/THINK]", "<|channel|>", "<|message|>", "<|other|>")
     vocabulary = open_vocabulary(tiny_model(tmp_path / "m.gguf", words=marks, controls=len(marks)))

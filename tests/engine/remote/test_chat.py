@@ -257,6 +257,16 @@ def test_stop_strings_are_for_the_answer_and_not_looked_for_in_thoughts() -> Non
     assert not any("stop" in body for body in server.bodies), "the server would look for them in the thoughts"
 
 
+def test_there_is_room_for_thoughts_where_answers_have_had_some() -> None:
+    roomy = replace(ASKED[0], params=replace(ASKED[0].params, max_tokens=40, thinking_tokens=100))
+    quiet = replace(roomy, chat=Chat(thinking=False))
+    for kind, rooms in ((KINDS["lm studio"], [140, 40, 140]), (ChatKind(), [40, 40, 40])):
+        with opened(kind) as (engine, server):
+            for each in (roomy, quiet, quiet):
+                asked(engine, [each])
+            assert [body["max_tokens"] for body in server.bodies] == rooms
+
+
 def test_all_tokens_spent_on_thoughts_that_nobody_sees() -> None:
     said = "Could not finish the message because max_tokens or model output limit was reached."
     with opened(ChatKind()) as (engine, server):

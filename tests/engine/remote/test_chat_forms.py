@@ -113,6 +113,24 @@ def test_closing_marks_among_the_thoughts_do_not_let_them_out() -> None:
     assert answer_of(completion, whole=False).text.strip() == "answer"
 
 
+@pytest.mark.parametrize(
+    ("text", "thought"),
+    [("<think>hm</think>Yes", True), ("Hm.\n</think>\n\nYes", True), ("Say </think> at its end.", False), ("Yes", False)],
+)
+def test_thoughts_that_a_server_leaves_in_the_text_are_seen(text: str, thought: bool) -> None:
+    reading = Reading(replace(request(""), chat=CHAT))
+    for chunk in (delta(content=text), *ENDS):
+        reading.take(chunk)
+    assert reading.thought is thought
+    assert answer_of(reading.completion(0.0)).text.strip() == ("Yes" if thought else text)
+
+
+def test_stop_strings_are_not_found_in_thoughts_that_a_server_leaves_in_the_text() -> None:
+    thinking = events(delta(content="<think>\n\nhm"), delta(content="\n\n</think>\n\nYes"), delta(content="\n\nNo"), *ENDS)
+    completion = read(thinking, chat=CHAT, stop=("\n\n",), thinking_tokens=9)
+    assert (completion.text, completion.detail) == ("<think>\n\nhm\n\n</think>\n\nYes", "\n\n")
+
+
 def test_repetition_is_looked_for_in_the_answer_alone() -> None:
     lines = "1. Name a river.\n2. Name a lake.\n3. Name a hill.\n"
     drafts = events(delta(reasoning=lines * 4), delta(content=lines), *ENDS)
