@@ -132,9 +132,11 @@ class Completion:
     probability: float | None = None
     """For a request with choices: the probability of its FIRST choice, 0 to 1, the choices' own sum being 1. Otherwise None."""
     nats: float | None = None
-    """Where it was asked for: the mean of minus the natural logarithm of the tokens' probabilities, in nats a token, by the model's own
-    distribution, whatever temperature and cuts they were drawn with. What ends the text does not count, nor do thoughts. None for a text
-    without tokens and where the engine sees no logits."""
+    """Where it was asked for: how unlikely the text is by the model's own distribution, whatever temperature and cuts it was drawn with.
+
+    The sum of minus the natural logarithm of its tokens' probabilities over the number of tokens and five more: nats a token, where a short
+    text is not held against its one rare word. What ends the text does not count, nor do thoughts. None for a text without tokens and where
+    the engine sees no logits."""
 
 
 @dataclass(frozen=True, slots=True)

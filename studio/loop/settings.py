@@ -23,8 +23,8 @@ from studio.records import Stage
 LEAST_REQUESTS, MOST_REQUESTS = 5, 64
 _TASKS_OF_A_REQUEST = 4
 """About as many new tasks as a completion of seven brings."""
-TEMPLATE_SHARE, LISTS_BESIDE = 2, 1
-"""Requests that the model writes itself, for each that runs at once, and lists of in-context tasks beside them."""
+TEMPLATE_SHARE, TEMPLATE_PER_LIST = 4, 32
+"""Requests that the model writes itself, for each that runs at once (they are short, and some fall), and for each list of tasks."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Penalty = Annotated[float, Field(ge=-2.0, le=2.0)]
@@ -222,7 +222,7 @@ class Method(Parameters):
         lists = self.requests_per_round
         if template < 0:
             template = most * TEMPLATE_SHARE
-            lists = lists or LISTS_BESIDE
+            lists = lists or max(1, template // TEMPLATE_PER_LIST)
         more = [name for name in self.request_filters if name not in self.filters] if asking == "chat" else []
         settled = {"answers": "chat" if apart else "instances", "template_requests": template, "requests_per_round": lists or most}
         return method.model_copy(update={**settled, "filters": (*self.filters, *more)})
@@ -312,9 +312,9 @@ def _studio() -> Method:
             "template_requests": -1,
             "request_filters": STUDIO_REQUEST_FILTERS,
             "likely_share": 0.7,
-            "likely_answers": 0.8,
+            "likely_answers": 0.9,
             "answer_again": True,
-            "opening_share": 0.5,
+            "opening_share": 0.6,
             "answer_rules": STUDIO_ANSWER_RULES,
             "classify_from_logits": True,
             "stall_rounds": 5,

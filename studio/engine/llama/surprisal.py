@@ -13,6 +13,13 @@ def surprisal(logits: NDArray[np.float32], token: int) -> float:
     return float(np.log(total) + np.float64(greatest) - np.float64(logits[token]))
 
 
+UNSURPRISING = 5
+"""Tokens without surprise that are counted beside a text's own, so that a short one is not held against its one rare word, its topic.
+
+Of 120 rated instructions the mean told valid from invalid with AUC 0.79 (0.70 where the opening was given), this with 0.82 (0.77).
+"""
+
+
 class Surprisals:
     """The surprisals of a text's tokens, in their order."""
 
@@ -34,6 +41,6 @@ class Surprisals:
         self._bytes += size
 
     def mean(self, kept: int | None = None) -> float | None:
-        """Return the mean in nats a token, None without tokens; with `kept`, of those that begin within so many bytes."""
+        """Return their nats a token, None without tokens; with `kept`, of those that begin within so many bytes."""
         counted = [nats for nats, begins in zip(self._nats, self._begins, strict=True) if kept is None or begins < kept]
-        return sum(counted) / len(counted) if counted else None
+        return sum(counted) / (len(counted) + UNSURPRISING) if counted else None
