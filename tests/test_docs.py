@@ -17,7 +17,7 @@ from studio.guide import TOPICS, page, title
 from studio.loop.runs import known_keys
 from studio.loop.session import Goal
 from support.pools import ask
-from support.sessions import play
+from support.sessions import chat_pool, play
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "studio" / "guide"
@@ -85,14 +85,17 @@ def _tables(tables: dict[str, object], prefix: str = "") -> list[tuple[str, list
 def test_every_query_of_the_guide_has_an_answer(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     play(path, Goal(rounds=2))
-    answers = [ask(path, query) for query in queries()]
-    assert len(answers) == 10 and all(answers)
+    chat = chat_pool(tmp_path / "chat.db")
+    answers = [ask(chat if IN_CHAT.search(query) else path, query) for query in queries()]
+    assert len(answers) == 12 and all(answers)
     parents, written = (next(answer for query, answer in zip(queries(), answers, strict=True) if word in query) for word in WORDS)
     assert len(parents) == 8
     (instruction,) = ask(path, "SELECT instruction FROM tasks WHERE id = 176")[0]
     assert instruction in " ".join(written[0][0].split())
 
 
+IN_CHAT = re.compile(r"\bnats\b")
+"""What tells queries for what only a pool has whose model was asked in chat."""
 WORDS = ("request_parents", "completions.text")
 """What tells the query for the parents of a task and that for what the model wrote."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from studio.pool.exchange.export import ExportOptions, ExportSummary
     from studio.pool.exchange.formats import Source
     from studio.pool.pool import Queries
+    from studio.pool.studies.reviews import Keep
     from studio.publish.card import CardOptions
 
 
@@ -68,6 +70,19 @@ _STEP = 500
 )
 @click.option("--tag", "tags", multiple=True, metavar="NAME", help="Only tasks with this tag; may be repeated for tasks with any of them.")
 @click.option("--noted", is_flag=True, help="Only tasks with a note.")
+@click.option(
+    "--max-nats", type=click.FloatRange(min=0), metavar="X", help="Only tasks whose instruction has at most X nats a token in chat."
+)
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 1),
+    metavar="X",
+    help="Only instances whose answer agrees with the others drawn by X or more.",
+)
+@click.option(
+    "--max-answer-nats", type=click.FloatRange(min=0), metavar="X", help="Only instances whose answer has at most X nats a token."
+)
+@click.option("--scored", is_flag=True, help="With one of these three: leave out what has no such score, too.")
 @click.option("--card", type=OUTPUT, metavar="FILE", help="Also write a Hugging Face dataset card, as README.md.")
 @click.option("--title", metavar="TEXT", help="With --card: what the dataset is called. [the pool's name]")
 @click.option("--license", "licence", metavar="ID", help="With --card: the dataset's licence on the hub, such as apache-2.0. [unknown]")
@@ -80,10 +95,6 @@ def export_command(
     include_seeds: bool,
     split: float | None,
     seed: str,
-    min_quality: float | None,
-    unrated: bool,
-    tags: tuple[str, ...],
-    noted: bool,
     excluded: tuple[str, ...],
     against: tuple[Path, ...],
     card: Path | None,
@@ -95,25 +106,28 @@ def export_command(
     Skipped tasks have none, nor do those whose instruction or rated instance a person has changed since. Only generated tasks are ever
     rated: seeds need --unrated beside --min-quality. Tags and notes are given on the pool screen.
 
+    Scores are those of a model that was asked in chat: the nats a token of an instruction as a user's turn and of an answer, by the model
+    itself (fewer is likelier), and the mean ROUGE-L of an answer with the others drawn for it. What has none, seeds and imports among them,
+    and what a person has edited since passes, unless --scored. How many tasks and instances each score leaves out is told.
+
     --card describes what was exported, with the files' sha256, where it comes from and how: put it into a folder with the data in it or
     below. It is not replaced without --force.
 
     --exclude-lint looks for the faults in what would be exported, now, and leaves out the tasks and instances at fault, and tasks that
     have no instance left. Of near-duplicates the first stays.
     """
-    from studio.pool.exchange.export import ExportOptions
+    from studio.pool.exchange.export import ExportOptions, left_out_by_scores, option_of
     from studio.pool.exchange.formats import find_format
     from studio.pool.pool import Queries
-    from studio.pool.studies.reviews import Keep
 
-    if unrated and min_quality is None:
-        raise UsageError("--unrated goes with --min-quality", "without it tasks are exported whether rated or not")
+    keep = _keep(said)
     find_format(format_name)
-    options = ExportOptions(format_name, include_seeds, split, seed, Keep(min_quality, unrated, tags, noted))
+    options = ExportOptions(format_name, include_seeds, split, seed, keep)
     lints = _chosen(excluded, against)
     described = _described(card, said, output, pool, options)
     with Queries.open(pool) as reader, reader.one_state():
         source: Source = reader.stream
+        left_out = left_out_by_scores(reader.stream, options)
         if lints:
             source = without = _without(reader, lints, against, options)
             summary = _export_without(without, output, options, pool)
@@ -121,7 +135,21 @@ def export_command(
             summary = _export(reader.stream, output, options, pool)
         if card is not None and described is not None:
             _write_card(reader, card, described, summary, (source, options, tuple(each.code for each in lints)))
+    for name, tasks, instances in left_out:
+        click.echo(f"{option_of(name)} left out {tasks} tasks, {instances} instances in all", err=True)
     _tell(summary, format_name)
+
+
+def _keep(said: dict[str, Any]) -> Keep:
+    """Which tasks and instances are wanted, taken out of the options."""
+    from studio.pool.studies.reviews import Keep
+
+    keep = Keep(**{each.name: said.pop(each.name) for each in fields(Keep)})
+    if keep.unrated and keep.min_quality is None:
+        raise UsageError("--unrated goes with --min-quality", "without it tasks are exported whether rated or not")
+    if keep.scored and not keep.by_score:
+        raise UsageError("--scored goes with --max-nats, --min-agreement or --max-answer-nats", "name the score that has to be there")
+    return keep
 
 
 def _tell(summary: ExportSummary, format_name: str) -> None:

@@ -42,6 +42,9 @@ class Sort(StrEnum):
     SCORE = "score"
     LENGTH = "length"
     TEXT = "text"
+    NATS = "nats"
+    AGREEMENT = "agreement"
+    ANSWER_NATS = "answer_nats"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,9 @@ class BrowseRow:
     """One line of a list. `text` is cut after some hundred characters; `score` is None for seeds and imports.
 
     For a rejected candidate `state` is None and `reason` says why; for a task `reason` is that of its acceptance, or empty.
+
+    `nats` a token say how likely the text is as a user's turn. Of a task's accepted instances `agreement` is the least that an answer has
+    with the others drawn, and `answer_nats` the most a token of an answer. None where nobody knows.
     """
 
     id: int
@@ -84,17 +90,23 @@ class BrowseRow:
     reason: str
     instances: int
     marked: bool
+    nats: float | None = None
+    agreement: float | None = None
+    answer_nats: float | None = None
 
 
+_ACCEPTED = "FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted'"
+_LEAST_AGREEMENT, _MOST_NATS = (f"(SELECT {each} {_ACCEPTED})" for each in ("min(agreement)", "max(instances.nats)"))
+_NATS_OF_TASK = "(SELECT nats FROM candidates WHERE candidates.id = tasks.candidate_id)"
 _ROWS = {
     Kind.TASKS: f"""
 SELECT tasks.id, {beginning("instruction")} AS text, origin, state, is_classification, number AS round, score,
-    coalesce(reason, '') AS reason, marked,
+    coalesce(reason, '') AS reason, marked, {_NATS_OF_TASK} AS nats, {_LEAST_AGREEMENT} AS agreement, {_MOST_NATS} AS answer_nats,
     (SELECT count(*) FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted') AS instances
 FROM tasks{_ROUND_OF_TASK}{_OF_TASK} WHERE tasks.id IN ({{}})""",
     Kind.REJECTED: f"""
 SELECT candidates.id, {beginning("coalesce(verdicts.edited, candidates.text)")} AS text, 'generated' AS origin, NULL AS state,
-    NULL AS is_classification, number AS round, score, reason, 0 AS marked, 0 AS instances
+    NULL AS is_classification, number AS round, score, reason, 0 AS marked, 0 AS instances, nats, NULL AS agreement, NULL AS answer_nats
 FROM candidates{_ROUND_OF_CANDIDATE}{_OF_CANDIDATE} WHERE candidates.id IN ({{}})""",
 }
 
@@ -167,7 +179,15 @@ def _order(wanted: Selection, table: str, column: str) -> str:
         Sort.SCORE: f"verdicts.score IS NULL, verdicts.score{direction}, ",
         Sort.LENGTH: f"length({table}.{column}){direction}, ",
         Sort.TEXT: f"{table}.{column} COLLATE NOCASE{direction}, ",
+        **{sort: f"{score} IS NULL, {score}{direction}, " if score else "" for sort, score in _scores(wanted.kind).items()},
     }[wanted.sort]
     # By the column that the index of verdicts ends with.
     last = f"{table}.id" if wanted.kind is Kind.TASKS else "verdicts.candidate_id"
     return f"{first}{last}{direction}"
+
+
+def _scores(kind: Kind) -> dict[Sort, str]:
+    """The scores that a model's own likelihoods give, as SQL; rejected candidates have no answers."""
+    if kind is Kind.REJECTED:
+        return {Sort.NATS: "candidates.nats", Sort.AGREEMENT: "", Sort.ANSWER_NATS: ""}
+    return {Sort.NATS: _NATS_OF_TASK, Sort.AGREEMENT: _LEAST_AGREEMENT, Sort.ANSWER_NATS: _MOST_NATS}

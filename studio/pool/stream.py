@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from studio.pool.core.database import CHUNK, Entity, record_of
 from studio.pool.figures import Figures
-from studio.pool.studies.reviews import ALL, Keep, keep_conditions
-from studio.records import Decider, Instance, Neighbour, Origin
+from studio.pool.studies.reviews import ALL, Keep, instance_conditions, keep_conditions
+from studio.records import Decider, Instance, Neighbour, Origin, Source
 
 # One query a part and chunk, each over the ids from the chunk's first to its last task. The plus keeps SQLite from the index on states,
 # with which it would sort all that remains for each chunk; and from that on verdicts.
 _TASKS = """
 SELECT tasks.id, origin, key, tasks.name, instruction, is_classification, number AS round,
     CASE WHEN requests.id IS NULL THEN '' ELSE number || '/' || requests.stage || '/' || requests.ordinal END AS request,
-    coalesce(models.sha256, '') AS model, score, seed_score, nearest_task_id AS nearest, decided_by
+    coalesce(models.sha256, '') AS model, score, seed_score, nearest_task_id AS nearest, decided_by, source, candidates.nats
 FROM tasks
     LEFT JOIN candidates ON candidates.id = tasks.candidate_id
     LEFT JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id
@@ -30,9 +30,14 @@ WHERE tasks.id > ? AND +state = 'active' AND NOT held_out AND (origin <> 'seed' 
 ORDER BY tasks.id LIMIT ?"""
 # Thoughts lead to what the model wrote, not to what a person made of it.
 _INSTANCES = (
-    "SELECT task_id, id, input, output, CASE WHEN reason = 'edited' THEN '' ELSE coalesce(thoughts, '') END AS thoughts FROM instances"
-    " WHERE task_id BETWEEN ? AND ? AND +verdict = 'accepted' ORDER BY task_id, position"
+    "SELECT task_id, id, input, output, CASE WHEN reason = 'edited' THEN '' ELSE coalesce(thoughts, '') END AS thoughts, agreement, nats"
+    " FROM instances WHERE task_id BETWEEN ? AND ? AND +verdict = 'accepted'{} ORDER BY task_id, position"
 )
+_COUNTED = """
+SELECT count(*), coalesce(sum(kept), 0) FROM (
+    SELECT (SELECT count(*) FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted'{}) AS kept
+    FROM tasks WHERE +state = 'active' AND NOT held_out AND (origin <> 'seed' OR ?){}
+) WHERE kept > 0"""
 _PARENTS = """
 SELECT tasks.id, request_parents.task_id FROM tasks
     JOIN candidates ON candidates.id = tasks.candidate_id
@@ -79,11 +84,19 @@ class ExportOrigin:
     near: dict[int, str]
 
 
+class Scores(NamedTuple):
+    """What is known of the answer of an instance: its agreement with the others drawn (ROUGE-L F1, 0 to 1), and its nats a token."""
+
+    agreement: float | None
+    nats: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class ExportTask:
     """An active task with its accepted instances and where it came from.
 
     `request` reads `round/stage/ordinal`, `model` is a file's sha256; both are empty, and scores and decider None, for seeds and imports.
+    `source` is where the instruction came from, `nats` a token say how likely it is as a user's turn of the model's template.
     """
 
     id: int
@@ -102,6 +115,10 @@ class ExportTask:
     request: str = ""
     model: str = ""
     decided_by: Decider | None = None
+    source: Source | None = None
+    nats: float | None = None
+    scores: tuple[Scores, ...] = field(default=(), compare=False)
+    """Those of `instances`, in their order."""
     instance_ids: tuple[int, ...] = field(default=(), compare=False)
     """The ids of `instances`, in their order."""
     made: ExportOrigin | None = field(default=None, compare=False)
@@ -136,13 +153,15 @@ class Stream(Entity):
     def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Generator[ExportTask, None, None]:
         """Yield the tasks that have accepted instances and that `keep` wants. With `made` each tells how it was written."""
         conditions = list(keep_conditions(keep))
-        sql = _TASKS.format("".join(f" AND {condition}" for condition, _ in conditions))
+        sql = _TASKS.format(_also(conditions))
         values = [value for _, each in conditions for value in each]
+        of_instances = list(instance_conditions(keep))
+        instances_sql, wanted = _INSTANCES.format(_also(of_instances)), [value for _, value in of_instances]
         with self._database.snapshot():
             last = 0
             while rows := self._database.rows(sql, (last, include_seeds, *values, CHUNK)):
                 first, last = rows[0]["id"], rows[-1]["id"]
-                instances = self._by_task(_INSTANCES, first, last)
+                instances = self._by_task(instances_sql, first, last, *wanted)
                 parents = self._by_task(_PARENTS, first, last)
                 neighbours = self._by_task(_NEIGHBOURS, first, last)
                 origins = self._origins(first, last) if made else {}
@@ -151,12 +170,22 @@ class Stream(Entity):
                     yield record_of(
                         ExportTask,
                         row,
-                        instances=tuple(Instance(*texts) for _, *texts in instances[task_id]),
+                        instances=tuple(Instance(*texts) for _, *texts, _, _ in instances[task_id]),
+                        scores=tuple(Scores(agreement, nats) for *_, agreement, nats in instances[task_id]),
                         parents=tuple(parent for (parent,) in parents[task_id]),
                         neighbours=tuple(Neighbour(*values) for values in neighbours[task_id]),
                         instance_ids=tuple(found for found, *_ in instances[task_id]),
                         made=origins.get(task_id),
                     )
+
+    def counted(self, include_seeds: bool, keep: Keep = ALL) -> tuple[int, int]:
+        """Return how many tasks and instances `export_tasks` yields."""
+        conditions = list(keep_conditions(keep))
+        of_instances = list(instance_conditions(keep))
+        sql = _COUNTED.format(_also(of_instances), _also(conditions))
+        values = [*(value for _, value in of_instances), include_seeds, *(value for _, each in conditions for value in each)]
+        [(tasks, instances)] = self._database.rows(sql, values)
+        return tasks, instances
 
     def active_tasks(self) -> int:
         """Return how many tasks are active, those without instances too."""
@@ -168,7 +197,7 @@ class Stream(Entity):
             last = 0
             while rows := self._database.rows(_LINTED, (last, CHUNK)):
                 first, last = rows[0]["id"], rows[-1]["id"]
-                instances = self._by_task(_INSTANCES, first, last) if with_instances else defaultdict(list)
+                instances = self._by_task(_INSTANCES.format(""), first, last) if with_instances else defaultdict(list)
                 for row in rows:
                     yield record_of(LintTask, row, instances=tuple(LintInstance(*values[:3]) for values in instances[row["id"]]))
 
@@ -184,8 +213,12 @@ class Stream(Entity):
             for task_id in {*asked, *written, *near}
         }
 
-    def _by_task(self, sql: str, first: int, last: int) -> defaultdict[int, list[tuple[Any, ...]]]:
+    def _by_task(self, sql: str, first: int, last: int, *values: float) -> defaultdict[int, list[tuple[Any, ...]]]:
         grouped: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
-        for task_id, *values in self._database.rows(sql, (first, last)):
-            grouped[task_id].append(tuple(values))
+        for task_id, *found in self._database.rows(sql, (first, last, *values)):
+            grouped[task_id].append(tuple(found))
         return grouped
+
+
+def _also(conditions: Sequence[tuple[str, Any]]) -> str:
+    return "".join(f" AND {condition}" for condition, _ in conditions)

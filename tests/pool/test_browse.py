@@ -54,7 +54,7 @@ def test_selections(reader: Queries, wanted: Selection, number: int) -> None:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("sort", list(Sort))
+@pytest.mark.parametrize("sort", [Sort.ID, Sort.SCORE, Sort.LENGTH, Sort.TEXT])
 def test_orders(reader: Queries, kind: Kind, sort: Sort) -> None:
     ups = reader.browse.ids(Selection(kind=kind, sort=sort))
     downs = reader.browse.ids(Selection(kind=kind, sort=sort, descending=True))

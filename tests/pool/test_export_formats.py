@@ -114,6 +114,8 @@ def test_raw_has_the_whole_provenance(pool: Path, load: Load) -> None:
         "request": "1/instructions/0",
         "model": "ab" * 32,
         "decided_by": "rule",
+        "source": None,
+        "nats": None,
     }
 
 

@@ -50,6 +50,7 @@ ASKED: dict[str, list[Any]] = {
         Selection(marked=True),
         Selection(rounds=(1, 2)),
         Selection(keep=Keep(tags=("good",))),
+        Selection(keep=Keep(max_nats=2.0, min_agreement=0.5, max_answer_nats=2.0)),
         Selection(kind=Kind.REJECTED, reason="not_novel"),
     ],
 }
@@ -80,6 +81,7 @@ READS_ALL = {
     "figures.instructions_by_round": "counts the words of every instruction",
     "stream.lint_tasks": "looks at every task",
     "stream.export_tasks": "exports every task",
+    "stream.counted": "counts what an export has",
     "candidates.rule_decisions": "decides every candidate again",
     "candidates.most_nats": "finds the least likely candidate",
     "instances.scored_answers": "decides every answer again",

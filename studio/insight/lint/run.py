@@ -226,4 +226,5 @@ class LeavingOut:
             self.tasks_kept += 1
             self.instances_left_out += len(task.instances) - len(places)
             instances = tuple(task.instances[n] for n in places)
-            yield replace(task, instances=instances, instance_ids=tuple(task.instance_ids[n] for n in places))
+            scores = tuple(task.scores[n] for n in places)
+            yield replace(task, instances=instances, scores=scores, instance_ids=tuple(task.instance_ids[n] for n in places))

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +20,7 @@ from studio.paths import shown
 from studio.pool.exchange.formats import SEEDS, Format, Record, Source, find_format
 from studio.pool.exchange.outputs import check_is_file, check_is_not_pool, complete_files, writing
 from studio.pool.pool import Queries
+from studio.pool.stream import Stream
 from studio.pool.studies.reviews import ALL, Keep
 from studio.text import storable
 
@@ -227,6 +228,9 @@ def _folder(target: Path, chosen: Format) -> Iterator[None]:
 
 
 def _nothing(options: ExportOptions) -> PoolError:
+    if options.keep.by_score:
+        names = " and ".join(option_of(name) for name in options.keep.by_score)
+        return PoolError(f"nothing to export: no task with instances is left by {names}", "allow more, or leave one of them out")
     if options.keep != ALL:
         keep = options.keep
         asked = (("this quality", keep.min_quality is not None), ("these tags", bool(keep.tags)), ("a note", keep.noted))
@@ -237,6 +241,29 @@ def _nothing(options: ExportOptions) -> PoolError:
         return PoolError(f"nothing to export: no task with instances has {words}", hint)
     hint = "generate some tasks with studio run" + ("" if options.include_seeds else ", or export the seeds too with --include-seeds")
     return PoolError("nothing to export: the pool has no tasks with instances yet", hint)
+
+
+def option_of(name: str) -> str:
+    """Return the option of the command line for a field of `Keep`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def left_out_by_scores(source: Stream, options: ExportOptions) -> list[tuple[str, int, int]]:
+    """Return for each score that decides (see `Keep.by_score`) how many tasks and instances it leaves out of what those before it leave.
+
+    Each by its field of `Keep`. Raises PoolError as reading does.
+    """
+    limits: dict[str, Any] = {name: getattr(options.keep, name) for name in options.keep.by_score}
+    none: dict[str, Any] = dict.fromkeys(limits)
+    kept = replace(options.keep, **none)
+    found = []
+    tasks, instances = source.counted(options.include_seeds, kept)
+    for name, value in limits.items():
+        kept = replace(kept, **{name: value})
+        left_tasks, left_instances = source.counted(options.include_seeds, kept)
+        found.append((name, tasks - left_tasks, instances - left_instances))
+        tasks, instances = left_tasks, left_instances
+    return found
 
 
 def sample_records(source: Queries, options: ExportOptions, count: int) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from studio.errors import UsageError, nearest_name
-from studio.pool.stream import Exchange, ExportTask
+from studio.pool.stream import Exchange, ExportTask, Scores
 from studio.pool.studies.reviews import ALL, Keep
 from studio.records import Instance, Origin
 
@@ -197,7 +197,7 @@ def _raw_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
             "name": task.name,
             "instruction": task.instruction,
             "is_classification": task.is_classification,
-            "instances": [_raw_instance(instance) for instance in task.instances],
+            "instances": [_raw_instance(instance, scores) for instance, scores in zip(task.instances, task.scores, strict=True)],
             "round": task.round,
             "parents": list(task.parents),
             "score": task.score,
@@ -207,13 +207,16 @@ def _raw_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
             "request": task.request,
             "model": task.model,
             "decided_by": str(task.decided_by) if task.decided_by else None,
+            "source": str(task.source) if task.source else None,
+            "nats": task.nats,
         },
     )
 
 
-def _raw_instance(instance: Instance) -> Record:
+def _raw_instance(instance: Instance, scores: Scores) -> Record:
+    known = {name: score for name, score in scores._asdict().items() if score is not None}
     thoughts = {"thoughts": instance.thoughts} if instance.thoughts else {}
-    return {"input": instance.input, "output": instance.output, **thoughts}
+    return {"input": instance.input, "output": instance.output, **thoughts, **known}
 
 
 RAW: Format = Format("raw", "everything, with parents, scores, model and request", _raw_records)

@@ -101,7 +101,10 @@ _CHOICES: dict[str, tuple[tuple[str, str], ...]] = {
     "class": (("any class", ANY), ("classification", "yes"), ("not classification", "no")),
     "state": (("any state", ANY), *((each.value, each.value) for each in TaskState), ("marked", "marked"), ("with a note", "noted")),
     "reason": (("any reason", ANY), *((spoken(reason), reason) for reason in INSTRUCTION_REASONS if reason not in _ACCEPTING)),
-    "sort": (("by id", Sort.ID), ("by score", Sort.SCORE), ("by length", Sort.LENGTH), ("by text", Sort.TEXT)),
+    "sort": (
+        *(("by id", Sort.ID), ("by score", Sort.SCORE), ("by length", Sort.LENGTH), ("by text", Sort.TEXT)),
+        *(("by nats", Sort.NATS), ("by agreement", Sort.AGREEMENT), ("by answer's nats", Sort.ANSWER_NATS)),
+    ),
 }
 _FOR_TASKS = ("origin", "class", "state")
 _FOR_REJECTED = ("reason",)
@@ -121,7 +124,7 @@ class FilterBar(Vertical):
     FilterBar #kind { width: 22; }
     FilterBar #class { width: 21; }
     FilterBar #reason { width: 27; }
-    FilterBar #sort { width: 13; }
+    FilterBar #sort { width: 20; }
     FilterBar .range { width: 13; background: $panel; margin-right: 2; }
     FilterBar .range.-invalid { color: $text-error; text-style: underline; }
     FilterBar .-off { display: none; }

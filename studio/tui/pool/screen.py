@@ -20,7 +20,7 @@ from studio.errors import StudioError
 from studio.insight.lineage.story import Story, story_of
 from studio.pool.browse import Kind, Selection, Sort
 from studio.pool.pool import Queries
-from studio.text import display_line
+from studio.text import display_line, spoken
 from studio.tui.base import copy_from, start_latest
 from studio.tui.keys import bind
 from studio.tui.pool.detail import LineageTree, TaskDetail, as_text, reference_of
@@ -152,7 +152,7 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         try:
             if self._version == -1:
                 # Something to look at while the ids of all are read.
-                table.show_kind(wanted.kind)
+                table.show_kind(wanted.kind, wanted.sort)
                 table.show(await self._lists.ask(lambda pool: pool.browse.ids(wanted, FIRST)))
             self._version, ids, facts = await self._lists.ask(question)
         except StudioError as error:
@@ -161,7 +161,7 @@ Among the filters, *quality* is the share of yes that raters gave a task.
         self._took_s = time.monotonic() - started
         self.query_one(StudioHeader).facts = facts
         table.empty = _empty(wanted)
-        table.show_kind(wanted.kind)
+        table.show_kind(wanted.kind, wanted.sort)
         if again:
             table.forget()
         table.show(ids)
@@ -306,7 +306,7 @@ Among the filters, *quality* is the share of yes that raters gave a task.
 
     def _say(self, wanted: Selection, found: int) -> None:
         what = ("task" if wanted.kind is Kind.TASKS else "rejected candidate") + ("" if found == 1 else "s")
-        order = {Sort.ID: "id", Sort.SCORE: "score", Sort.LENGTH: "length", Sort.TEXT: "text"}[wanted.sort]
+        order = spoken(wanted.sort)
         words = "".join(f" · {display_line(word, 60)}" for word in words_of(wanted))
         said = self.query_one("#said", Static)
         said.remove_class("-error")

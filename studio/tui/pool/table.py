@@ -32,6 +32,12 @@ _REJECTED = (
     Column("candidate", 0, sort=Sort.TEXT),
 )
 _COLUMNS = {Kind.TASKS: _TASKS, Kind.REJECTED: _REJECTED}
+_SORTED_BY = {
+    Sort.NATS: Column("nats", 5, right=True, sort=Sort.NATS),
+    Sort.AGREEMENT: Column("agree", 5, right=True, sort=Sort.AGREEMENT),
+    Sort.ANSWER_NATS: Column("a nats", 6, right=True, sort=Sort.ANSWER_NATS),
+}
+"""Columns that stand there only while the list is sorted by them."""
 _NARROW = 100
 """Below this width the columns that filters tell too are left out."""
 _LEFT_OUT = ("inst", "class", "round")
@@ -48,9 +54,14 @@ class TaskTable(IdTable):
         self.kind = Kind.TASKS
         self._access = access
         self._narrow = False
+        self._sorted_by: Column | None = None
 
-    def show_kind(self, kind: Kind) -> None:
-        """Show rows of this kind from now on; their ids are still to come."""
+    def show_kind(self, kind: Kind, sort: Sort = Sort.ID) -> None:
+        """Show rows of this kind, and what they are sorted by, from now on; their ids are still to come."""
+        shown = _SORTED_BY.get(sort)
+        if shown is not self._sorted_by:
+            self._sorted_by = shown
+            self._fit_columns()
         if kind is not self.kind:
             self.kind = kind
             # The same number is another row there: the cursor must not stay with it.
@@ -64,7 +75,8 @@ class TaskTable(IdTable):
             self._fit_columns()
 
     def _fit_columns(self) -> None:
-        self.show_columns(tuple(_shown(_COLUMNS[self.kind], self._narrow)))
+        *others, text = _shown(_COLUMNS[self.kind], self._narrow)
+        self.show_columns((*others, *([self._sorted_by] if self._sorted_by else []), text))
 
     async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
         kind = self.kind
@@ -91,6 +103,9 @@ def _cell(row: BrowseRow, title: str) -> Cell:
             return ("" if row.round is None else str(row.round)), "muted"
         case "score":
             return ("" if row.score is None else f"{row.score:.2f}"), ""
+        case "nats" | "agree" | "a nats":
+            score = {"nats": row.nats, "agree": row.agreement, "a nats": row.answer_nats}[title]
+            return ("" if score is None else f"{score:.2f}"), ""
         case "inst":
             return str(row.instances), "" if row.instances else "bad"
         case "reason":

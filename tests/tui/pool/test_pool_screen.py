@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
 from studio.errors import PoolError
-from studio.pool.browse import Browse, Kind, Selection
+from studio.pool.browse import Browse, Kind, Selection, Sort
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
 from studio.tui.pool.detail import LineageTree, TaskDetail
@@ -21,7 +21,7 @@ from studio.tui.pool.table import TaskTable
 from support.bulk_pool import bulk_pool
 from support.pools import make_pool
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
-from support.sessions import mixed_pool
+from support.sessions import chat_pool, mixed_pool
 
 SIZE = (120, 40)
 TASKS = 10 + 2 + 90
@@ -151,6 +151,28 @@ async def test_sorting_by_key_and_by_heading(path: Path) -> None:
         await until(pilot, lambda: "by id ↑" in said(screen))
         await pilot.click(table, offset=(7, 0))
         await until(pilot, lambda: "by id ↓" in said(screen))
+
+
+async def test_what_the_list_is_sorted_by_stands_in_it(tmp_path: Path) -> None:
+    path = chat_pool(tmp_path / "chat.db")
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=(140, 40)) as pilot:
+        await opened(pilot, screen)
+        table = screen.query_one(TaskTable)
+        for sort, title in ((Sort.NATS, "nats"), (Sort.AGREEMENT, "agree"), (Sort.ANSWER_NATS, "a nats")):
+            screen.query_one(FilterBar).sort_by(sort)
+            await until(pilot, lambda title=title: title in [each.title for each in table.columns])  # type: ignore[misc]
+            with Queries.open(path) as pool:
+                ids = pool.browse.ids(Selection(sort=sort))
+                [row] = pool.browse.rows(Kind.TASKS, ids[:1])
+            await until(pilot, lambda ids=ids: list(table.ids) == list(ids))  # type: ignore[misc]
+            table.focus()
+            await pilot.press("home")
+            value = getattr(row, sort.value)
+            await until(pilot, lambda value=value: f"{value:.2f}" in seen(pilot.app))  # type: ignore[misc]
+            assert f"by {sort.value.replace('_', ' ')}" in said(screen)
+        screen.query_one(FilterBar).sort_by(Sort.ID)
+        await until(pilot, lambda: "a nats" not in [each.title for each in table.columns])
 
 
 async def test_lineage_up_to_the_seeds_and_down(path: Path) -> None:
