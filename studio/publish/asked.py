@@ -61,4 +61,5 @@ def _answers(values: dict[str, Any], *, chat: bool) -> str:
         words += f"; of {best_of} answers the one that agrees most with the others"
         if isinstance(agreement, int | float) and agreement > 0:
             words += f", by ROUGE-L {agreement:g} at least"
-    return words
+    likely = values.get("likely_answers")
+    return words + (f"; the likeliest {likely:.0%} of the answers" if isinstance(likely, int | float) and likely < 1 else "")

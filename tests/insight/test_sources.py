@@ -152,9 +152,7 @@ def test_pools_of_one_source_are_told_as_ever(tmp_path: Path, kind: str) -> None
             play(path, Goal(rounds=1), ScriptedEngine(chats=True), configuration(template_requests=0), all_seeds()[:40])
     assert sources_of(path) == {}
     for told in (printed(path), page_of(path), card_of(path)):
-        assert "here instructions come from" not in told and "in_context" not in told.replace("method.in_context_tasks", "").replace(
-            "method.generated_in_context", ""
-        )
+        assert "here instructions come from" not in told and "kept instances" not in told
 
 
 def test_what_a_model_wrote_in_all_its_stages_is_in_what_a_task_costs(chat: Path) -> None:
@@ -173,12 +171,15 @@ def test_what_a_model_wrote_in_all_its_stages_is_in_what_a_task_costs(chat: Path
 
 def test_the_card_and_the_page_quote_what_the_model_was_asked_with(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
-    asked = configuration(brief="beekeeping for ``` schools", best_of=3, likely_share=0.5, prompts__answer_system="Answer <b>briefly</b>.")
+    asked = configuration(
+        brief="beekeeping for ``` schools", best_of=3, likely_share=0.5, likely_answers=0.8, prompts__answer_system="Answer <b>briefly</b>."
+    )
     play(path, Goal(rounds=1), ScriptedEngine(chats=True), asked, all_seeds()[:40])
     card, told = card_of(path), page_of(path)
-    assert (
-        "asked in its own chat template: 2 lists of tasks and 10 requests of its own a round, of which the likeliest 50% were kept" in card
-    )
+    method = json.loads(ask(path, "SELECT settings FROM runs")[0][0])["method"]
+    numbers = f"{method['requests_per_round']} lists of tasks and {method['template_requests']} requests of its own a round"
+    assert f"asked in its own chat template: {numbers}, of which the likeliest 50% were kept; of 3 answers the one" in card
+    assert "; the likeliest 80% of the answers" in card
     assert "Brief:\n\n````text\nbeekeeping for ``` schools\n````" in card
     assert "```text\nAnswer <b>briefly</b>.\n```" in card
     assert "Answer &lt;b&gt;briefly&lt;/b&gt;." in told and "beekeeping for ``` schools" in told
