@@ -89,3 +89,19 @@ def utf16_of(head: bytes) -> str | None:
     if len(start) >= 4 and start[::2].count(0) * 2 > len(start) // 2 and 0 not in start[1::2]:
         return "UTF-16BE"
     return None
+
+
+def bar(share: float, width: int, mark: float) -> str:
+    """Return a bar of `width` cells for `share` (0 to 1), with a cross where `mark` is.
+
+    Heavy is the share and light the rest, so that it reads without colour: `━━━━┿━──` lies above its mark, `━━──┼───` below.
+    """
+    filled = min(max(round(share * width), 0), width)
+    if share > 0:
+        filled = max(filled, 1)
+    at = min(int(mark * width), width - 1)
+    # Rounding must not move a score to the other side of its mark.
+    filled = min(filled, at) if share < mark else max(filled, at + 1)
+    cells = ["━" if place < filled else "─" for place in range(width)]
+    cells[at] = "┿" if at < filled else "┼"
+    return "".join(cells)

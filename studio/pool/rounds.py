@@ -58,16 +58,12 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True)
 class LastRound:
-    """The newest round of a pool; `stage` is the next stage to do, None when the round is finished.
-
-    `max_nats` are the nats a token beyond which an instruction was rejected as unlikely, None where that decided nothing.
-    """
+    """The newest round of a pool; `stage` is the next stage to do, None when the round is finished."""
 
     id: int
     run_id: int
     number: int
     stage: Stage | None
-    max_nats: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +135,7 @@ class Rounds(Entity):
 
     def last(self) -> LastRound | None:
         """Return the newest round, or None in a pool that never ran."""
-        sql = "SELECT id, run_id, number, nullif(stage, 'done') AS stage, max_nats FROM standing_rounds ORDER BY number DESC LIMIT 1"
+        sql = "SELECT id, run_id, number, nullif(stage, 'done') AS stage FROM standing_rounds ORDER BY number DESC LIMIT 1"
         return self._database.record(LastRound, sql)
 
     def newest(self, run_id: int) -> tuple[RoundRecord, bool] | None:

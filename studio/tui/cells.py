@@ -1,4 +1,4 @@
-"""Foreign text brought to an exact width in terminal cells, and the bars beside it."""
+"""Foreign text brought to an exact width in terminal cells."""
 
 from __future__ import annotations
 
@@ -42,19 +42,3 @@ def pad(text: str, width: int) -> str:
 def clip(text: str, width: int) -> str:
     """Return `text` as one harmless line of at most `width` cells, cut with `…`."""
     return fit(text, width).rstrip(" ") if width > 0 else ""
-
-
-def bar(share: float, width: int, mark: float) -> str:
-    """Return a bar of `width` cells for `share` (0 to 1), with a cross where `mark` is.
-
-    Heavy is the share and light the rest, so that it reads without colour: `━━━━┿━──` lies above its mark, `━━──┼───` below.
-    """
-    filled = min(max(round(share * width), 0), width)
-    if share > 0:
-        filled = max(filled, 1)
-    at = min(int(mark * width), width - 1)
-    # Rounding must not move a score to the other side of its mark.
-    filled = min(filled, at) if share < mark else max(filled, at + 1)
-    cells = ["━" if place < filled else "─" for place in range(width)]
-    cells[at] = "┿" if at < filled else "┼"
-    return "".join(cells)

@@ -74,6 +74,7 @@ TABLE: Mapping[str, tuple[Verb, ...]] = {
         Verb("parameters", "p", "temperature, threshold and others, for this round alone"),
         Verb("draw", "D", "after *sample*: draw other in-context tasks"),
         Verb("swap", "w", "after *sample*: put another task in the place of the one under the cursor"),
+        Verb("prompt", "P", "the prompt that is shown, as the model gets it"),
         Verb("rewrite", "W", "after *instructions*: write the round anew"),
         Verb("retry", "ctrl+r", "open the pool and load the model again, after a failure"),
     ),

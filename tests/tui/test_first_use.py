@@ -15,7 +15,7 @@ from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
 from studio.tui.dialogs.notes import NoteDialog
 from studio.tui.help_log import HelpDialog
 from studio.tui.round.live import LiveText
-from studio.tui.round.stream import READING, Stream
+from studio.tui.round.stream import READING, Shown, Stream
 from studio.tui.round.why import Why
 from support.screens import Host, seen, until
 from support.studio_app import footer_keys, screen_text, studio
@@ -38,12 +38,12 @@ async def test_a_text_begins_at_the_top_after_a_longer_one(after: LiveText | Non
         stream = screen.query_one(Stream)
         long = LiveText(["\n10. A line."] * 100, 100)
         for _ in range(2):
-            stream.show(Stage.INSTRUCTIONS, long, "1 of 2", 9, 0.0, running=True)
+            stream.show(Shown("1 of 2", "9.", Stage.INSTRUCTIONS), long, 0.0, running=True)
             stream.scroll_end(animate=False)
             await pilot.pause()
-        stream.show(Stage.INSTRUCTIONS, long, "1 of 2", 9, 0.0, running=True)
+        stream.show(Shown("1 of 2", "9.", Stage.INSTRUCTIONS), long, 0.0, running=True)
         await until(pilot, lambda: stream.max_scroll_y > 0 and stream.is_vertical_scroll_end)
-        stream.show(Stage.INSTRUCTIONS, after, "2 of 2", 9, 0.0, running=True)
+        stream.show(Shown("2 of 2", "9.", Stage.INSTRUCTIONS), after, 0.0, running=True)
         await until(pilot, lambda: first in seen(pilot.app).splitlines()[1])
         # It stays there when it is laid out again, while the pane follows its end.
         stream.query_one(Static).refresh(layout=True)

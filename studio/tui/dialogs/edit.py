@@ -20,9 +20,9 @@ from studio.loop.session import Session
 from studio.loop.settings import Method
 from studio.pool.pool import Queries
 from studio.records import Novelty
-from studio.text import display_line
+from studio.text import bar, display_line
 from studio.tui.base import Store, leaving
-from studio.tui.cells import bar, clip
+from studio.tui.cells import clip
 from studio.tui.dialogs.forms import Editor
 from studio.tui.keys import bind
 from studio.tui.steering import Steerer

@@ -14,10 +14,11 @@ from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from studio.records import Task
+from studio.records import Source, Task
 from studio.tui.base import Dialog, copy_from
-from studio.tui.cells import POINTER, cut, fit
+from studio.tui.cells import POINTER, clip, cut, fit
 from studio.tui.keys import bind
+from studio.tui.round.prompt import PromptDialog, told
 from studio.tui.round.view import Prompt
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
@@ -80,12 +81,16 @@ _ORIGIN_STYLES = {"seed": "$secondary", "generated": "$success", "imported": "$a
 
 
 class ContextTasks(Pane):
-    """Eight lines, one a task: its number in the prompt, origin, id and instruction, with a cursor to point at one."""
+    """Eight lines, one a task: its number in the prompt, origin, id and instruction, with a cursor to point at one.
+
+    A prompt without tasks, in which the model writes the request itself, is shown as the turns that it is made of.
+    """
 
     HELP = """
     The tasks drawn into the prompt. They are the *parents* of whatever the model writes after them.
     Most are seeds; once there are generated tasks, some of them are drawn as well. `[` and `]` go through the prompts of the round,
-    `enter` or a double click shows all of the task under the cursor.
+    `enter` or a double click shows all of the task under the cursor, `P` the prompt as the model gets it.
+    In chat there are prompts without tasks, too: of those the model writes the user's turn itself.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -99,7 +104,10 @@ class ContextTasks(Pane):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.ordinal = 0
+        self.prefills = True
+        """Whether the engine can begin the model's turn."""
         self._tasks: Sequence[Task] = ()
+        self._prompt: Prompt | None = None
 
     def compose(self) -> ComposeResult:
         """One static, drawn anew for each prompt."""
@@ -108,20 +116,29 @@ class ContextTasks(Pane):
     def show(self, prompts: Sequence[Prompt], ordinal: int) -> None:
         """Show the prompt at `ordinal`; nothing when there is none."""
         if not prompts:
-            self._tasks = ()
+            self._tasks, self._prompt = (), None
             self.border_title = Content("In context")
         else:
             at = min(max(ordinal, 0), len(prompts) - 1)
             self.ordinal = at
-            self._tasks = prompts[at].parents
+            prompt = prompts[at]
+            if prompt.ordinal != (self._prompt.ordinal if self._prompt is not None else -1):
+                self.begin()
+            self._tasks, self._prompt = prompt.parents, prompt
             self.cursor = min(self.cursor, max(len(self._tasks) - 1, 0))
-            self.border_title = Content(f"In context · prompt {at + 1} of {len(prompts)}")
+            head = "Template" if prompt.source is Source.TEMPLATE else "In context"
+            self.border_title = Content(f"{head} · prompt {at + 1} of {len(prompts)}")
         self._draw()
 
     @property
     def chosen(self) -> Task | None:
         """The task under the cursor."""
         return self._tasks[self.cursor] if self._tasks else None
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """The prompt that is shown."""
+        return self._prompt
 
     def validate_cursor(self, cursor: int) -> int:
         """Stay within the tasks."""
@@ -133,22 +150,36 @@ class ContextTasks(Pane):
         self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False)
 
     def action_move(self, by: int) -> None:
-        """Move the cursor."""
-        self.cursor += by
+        """Move the cursor; where there are no tasks, scroll."""
+        if self._tasks:
+            self.cursor += by
+        else:
+            self.scroll_relative(y=by, animate=False)
 
     def action_open(self) -> None:
-        """Show the task under the cursor whole."""
+        """Show the task under the cursor whole, or the prompt where there are none."""
         if self._tasks:
             self.app.push_screen(TaskDialog(self._tasks[self.cursor]))
+        else:
+            self.open_prompt()
+
+    def open_prompt(self) -> None:
+        """Show the prompt as the model gets it."""
+        if self._prompt is not None:
+            self.app.push_screen(PromptDialog(self._prompt, prefills=self.prefills))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
         """There is nothing to open before the first tasks are drawn."""
-        return action != "open" or bool(self._tasks)
+        return action != "open" or self._prompt is not None
 
     def on_click(self, event: Click) -> None:
         """A click picks the task, another one opens it."""
         offset = event.get_content_offset(self)
         if offset is None:
+            return
+        if not self._tasks:
+            if event.chain == 2:
+                self.action_open()
             return
         self.cursor = offset.y + round(self.scroll_y)
         if event.chain == 2:
@@ -170,10 +201,10 @@ class ContextTasks(Pane):
         if not self.is_mounted:
             return
         static = self.query_one(Static)
-        static.set_class(not self._tasks, "empty")
+        static.set_class(self._prompt is None, "empty")
         width = self.scrollable_content_region.width
-        if not self._tasks:
-            static.update(Content(EMPTY))
+        if self._prompt is None or not self._tasks:
+            static.update(Content(EMPTY) if self._prompt is None else told(self._prompt, prefills=self.prefills, most=_SHOWN))
             return
         lines = []
         digits, numbers = max(len(str(task.id)) for task in self._tasks), len(str(len(self._tasks)))
@@ -187,4 +218,8 @@ class ContextTasks(Pane):
             )
             cursor = "on $block-cursor-background" if self.has_focus else "on $block-cursor-blurred-background"
             lines.append(line.stylize(cursor) if number == self.cursor + 1 else line)
+        if self._prompt.chat is not None:
+            begun = clip(self._prompt.chat.begins, 12) if self.prefills else ""
+            words = f"a user's turn; the model's begins with {begun}" if begun else "a user's turn; the model answers"
+            lines.append(Content.styled(fit(f"  {words} · P shows it", width), "$foreground-muted"))
         static.update(Content("\n").join(lines))

@@ -12,13 +12,12 @@ from textual.content import Content
 
 from studio.engine.api import FinishReason
 from studio.loop.settings import DEFAULT_PROFILE, Method, profile
-from studio.loop.stages.instructions import parse_candidates
+from studio.loop.stages.instructions import parse_candidates, parse_request
 from studio.loop.thoughts import Answer, without_thoughts
 from studio.loop.tokens import unicode_tokens
 from studio.pool.candidates import JudgedCandidate
-from studio.records import Decider, Stage, Verdict
-from studio.text import spoken
-from studio.tui.cells import bar
+from studio.records import Decider, Source, Stage, Verdict
+from studio.text import bar, spoken
 from studio.tui.round.live import LiveRound
 from studio.tui.widgets.table import Cell, Column, RowTable
 
@@ -36,6 +35,7 @@ class Row:
     candidate: JudgedCandidate | None = None
     position: int = -1
     """Its place among the candidates of the round."""
+    source: Source | None = None
 
     @property
     def accepted(self) -> bool:
@@ -54,7 +54,7 @@ def decided_rows(live: LiveRound, tokenizer: str) -> list[Row]:
     if view is None:
         return []
     return [
-        Row(each.request_ordinal, each.text, count_words(each.text, tokenizer), each, position)
+        Row(each.request_ordinal, each.text, count_words(each.text, tokenizer), each, position, each.source)
         for position, each in enumerate(view.candidates)
     ]
 
@@ -90,12 +90,19 @@ def _pending(live: LiveRound, ordinal: int, method: Method | None, tokenizer: st
     if text is None or method.variant == "alpaca":
         return []
     growing = text.completion is None or text.completion.finish_reason is FinishReason.CANCELLED
-    answer = Answer(text.text) if method.leaves_thoughts else without_thoughts(text.text)
-    items = parse_candidates(method, replace(answer, truncated=False), method.in_context_tasks + 1)
+    answer = replace(Answer(text.text) if method.leaves_thoughts else without_thoughts(text.text), truncated=False)
+    prompt = live.prompt(ordinal)
+    if prompt is not None and prompt.source is Source.TEMPLATE:
+        items = [parse_request(prompt.text, answer)]
+    else:
+        items = parse_candidates(method, answer, method.in_context_tasks + 1)
     if growing:
         items = items[:-1]
+    source = None if prompt is None else prompt.source
     counted = {row.text: row for row in before}
-    return [counted.get(item.text) or Row(ordinal, item.text, count_words(item.text, tokenizer)) for item in items if item.text]
+    return [
+        counted.get(item.text) or Row(ordinal, item.text, count_words(item.text, tokenizer), source=source) for item in items if item.text
+    ]
 
 
 EMPTY = "Candidates appear here as the completions fall apart,\nand their verdicts when the filter has decided them."
@@ -108,6 +115,7 @@ class DecisionTable(RowTable):
     HELP = """
     One line a candidate: verdict, text, words, reason, and its highest ROUGE-L to anything in the pool as a bar. The cross in the
     bar is the threshold: `━━┿━` is too similar, `━─┼─` is new. The last column is the most similar task.
+    In chat another column tells the source: a prompt with in-context tasks, or the chat template, in which the model writes the request.
     Rows marked `·` are not decided yet, rows with `✎` were decided by you. Move with the arrows or `j` and `k`; the pane *Why*
     explains the row.
     """
@@ -175,6 +183,10 @@ class DecisionTable(RowTable):
                 return row.text, "" if row.accepted or found is None else "muted"
             case "w":
                 return str(row.words), "muted"
+            case "source":
+                return "" if row.source is None else _SOURCES[row.source][0], "muted"
+            case "src":
+                return "" if row.source is None else _SOURCES[row.source][1], "muted"
             case "reason":
                 return "pending" if found is None else "by you" if row.overruled else spoken(found.reason), colour
             case "score":
@@ -194,10 +206,17 @@ class DecisionTable(RowTable):
         return next((place for place, each in enumerate(self._rows) if each.candidate is not None and each.candidate.id == wanted), 0)
 
 
+_SOURCES = {Source.IN_CONTEXT: ("context", "ctx"), Source.TEMPLATE: ("template", "tmpl")}
+"""A source in eight cells, and in four."""
+
+
 def _columns(width: int, method: Method | None) -> Iterator[Column]:
-    """The columns for `width` cells: text and verdict always, then score, reason, bar, words, nearest as there is room."""
+    """The columns for `width` cells: text and verdict always, then score, reason, bar, source, words, nearest as there is room."""
     yield Column("", 2)
     yield Column("candidate", 0)
+    if method is not None and method.asking == "chat" and width >= 56:
+        yield Column("source", 8) if width >= 76 else Column("src", 4)
+        width -= 9 if width >= 76 else 5
     if width >= 65:
         yield Column("w", 3, right=True)
     if width >= 50:

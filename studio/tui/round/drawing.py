@@ -10,7 +10,7 @@ from studio.engine.api import EngineInfo
 from studio.errors import PoolError
 from studio.loop.settings import Method
 from studio.pool.pool import Queries
-from studio.records import Stage
+from studio.records import Source, Stage
 from studio.text import display_line
 from studio.tui.base import start_latest
 from studio.tui.reader import PoolAccess
@@ -20,7 +20,8 @@ from studio.tui.round.goal import Progress
 from studio.tui.round.live import LiveRound
 from studio.tui.round.rail import Rail, Status, StatusLine
 from studio.tui.round.steering import SteeringScreen
-from studio.tui.round.stream import Stream
+from studio.tui.round.stream import Shown, Stream
+from studio.tui.round.view import TaskText
 from studio.tui.round.why import Evidence, Why, question_about
 from studio.tui.runner import Opened, RoundRead, Runner, StateChanged
 from studio.tui.steering import Steerer
@@ -31,6 +32,7 @@ MODEL_STAGES = (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES, Stage.ANSWE
 _PROMPT_STAGES = (Stage.SAMPLE, Stage.INSTRUCTIONS)
 _WRITTEN = {Stage.INSTRUCTIONS: "Completion", Stage.CLASSIFY: "Class", Stage.INSTANCES: "Instances", Stage.ANSWER: "Answer"}
 """What the model writes in each stage."""
+UNASKED = "This task needs no input: nothing was asked of the model here.\nIts output is written in the stage answer."
 
 
 class DrawingScreen(SteeringScreen):
@@ -145,7 +147,9 @@ class DrawingScreen(SteeringScreen):
 
     def _show_prompt(self) -> None:
         prompts = self.live.view.prompts if self.live.view is not None else ()
-        self.query_one(ContextTasks).show(prompts, self._prompt)
+        context = self.query_one(ContextTasks)
+        context.prefills = self._info is None or self._info.prefills
+        context.show(prompts, self._prompt)
 
     def _turn_to_growing(self) -> None:
         """When the text that is shown is complete, go on with the first that is still being written."""
@@ -162,17 +166,26 @@ class DrawingScreen(SteeringScreen):
 
     def _show_text(self) -> None:
         self._turn_to_growing()
-        place = (self._text_stage, self._text_ordinal)
-        text = self.live.texts.get(place)
-        stage, ordinal = place
+        stage = self._text_stage
+        text = self.live.texts.get((stage, self._text_ordinal))
+        self.query_one(Stream).show(self._shown(), text, self.live.stages[stage].rate, running=self.live.running is stage)
+
+    def _shown(self) -> Shown:
+        """Which text is shown, and what of it the prompt has said already."""
+        stage, ordinal = self._text_stage, self._text_ordinal
         total = max(self.live.stages[stage].total, sum(each is stage for each, _ in self.live.texts))
+        if ordinal < 0:
+            return Shown(_WRITTEN[stage], empty=UNASKED)
         words = f"{_WRITTEN[stage]} {ordinal + 1} of {total}" if total else _WRITTEN[stage]
-        prompts = self.live.view.prompts if self.live.view is not None else ()
-        first = len(prompts[ordinal].parents) + 1 if stage is Stage.INSTRUCTIONS and ordinal < len(prompts) else 0
-        if self.method is not None and self.method.variant == "alpaca":
-            first = 0
-        running = self.live.running is stage
-        self.query_one(Stream).show(stage, text, words, first, self.live.stages[stage].rate, running=running)
+        if stage is Stage.ANSWER:
+            return Shown(words + _draw_words(self.live.text_about(stage, ordinal)))
+        prompt = self.live.prompt(ordinal) if stage is Stage.INSTRUCTIONS else None
+        if prompt is None or (self.method is not None and self.method.variant == "alpaca"):
+            return Shown(words, beginnings=stage)
+        if prompt.source is Source.TEMPLATE:
+            return Shown(words, before=prompt.text)
+        begun = prompt.chat is None or self._info is None or self._info.prefills
+        return Shown(words, before=f"{len(prompt.parents) + 1}." if begun else "", beginnings=stage)
 
     def _rows(self) -> list[Row]:
         """The candidates as they are known now."""
@@ -208,7 +221,11 @@ class DrawingScreen(SteeringScreen):
         if self._text_stage is not Stage.INSTRUCTIONS:
             task = row.candidate.task_id if row.candidate is not None else None
             texts = self.live.view.task_texts if self.live.view is not None else ()
-            ordinal = next((each.ordinal for each in texts if each.stage is self._text_stage and each.task_id == task), None)
+            about = [each for each in texts if each.stage is self._text_stage and each.task_id == task]
+            unasked = self._text_stage is Stage.INSTANCES and Stage.ANSWER in self.live.order and row.accepted
+            ordinal = next((each.ordinal for each in about if each.chosen), about[0].ordinal if about else None)
+            if ordinal is None and unasked:
+                ordinal = -1
         if ordinal is not None and ordinal != self._text_ordinal:
             self._text_ordinal = ordinal
             self._show_text()
@@ -272,3 +289,12 @@ class DrawingScreen(SteeringScreen):
     def on_unmount(self) -> None:
         """Close the reading connection."""
         self._access.close()
+
+
+def _draw_words(answer: TaskText | None) -> str:
+    """Whose answer it is, and of several whether it was taken."""
+    if answer is None:
+        return ""
+    number, count = answer.draw
+    taken = f", {number} of its {count}, {'✓ taken' if answer.chosen else 'not taken'}" if count > 1 else ""
+    return f" · task #{answer.task_id}{taken}"

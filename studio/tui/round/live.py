@@ -23,7 +23,7 @@ from studio.loop.events import (
     TextStreamed,
 )
 from studio.records import STAGES, Novelty, Stage
-from studio.tui.round.view import RAW_STAGES, RoundView
+from studio.tui.round.view import RAW_STAGES, Prompt, RoundView, TaskText
 
 Place = tuple[Stage, int]
 """A request: its stage and its ordinal."""
@@ -99,6 +99,16 @@ class LiveRound:
         if self.view is None or self.view.next_stage is None:
             return Stage.SAMPLE
         return self.view.next_stage
+
+    def prompt(self, ordinal: int) -> Prompt | None:
+        """The instruction request at `ordinal`, as far as the pool had it when it was read."""
+        prompts = self.view.prompts if self.view is not None else ()
+        return prompts[ordinal] if 0 <= ordinal < len(prompts) else None
+
+    def text_about(self, stage: Stage, ordinal: int) -> TaskText | None:
+        """What the pool knew of a text of a later stage when it was read."""
+        texts = self.view.task_texts if self.view is not None else ()
+        return next((each for each in texts if each.stage is stage and each.ordinal == ordinal), None)
 
     def novelty_of(self, position: int) -> Novelty | None:
         """What the novelty index said of the candidate at `position` of the round, while this session still knows."""

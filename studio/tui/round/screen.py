@@ -81,7 +81,7 @@ class StudioScreen(DrawingScreen):
     Where to find things:
 
     - `tab` goes round the four panes; arrows or `j` `k` move in each
-    - `[` and `]` go through the prompts of the round
+    - `[` and `]` go through the prompts of the round, `P` shows one as the model gets it
     - `/` finds a candidate by its words, `ctrl+c` sends the one under the cursor to the clipboard
     - `1` `2` `3` are the studio, the pool and the insight screen, `F2` the settings, `F3` the log
     - `v` rates a sample of the pool, `V` compares two models' answers, blind; `x` exports
@@ -99,6 +99,7 @@ class StudioScreen(DrawingScreen):
         bind("back", "stop", "Stop", "Stop now; the stage under way can be done again."),
         bind("retry", "retry", "Try again", "Open the pool and load the model again."),
         *SteeringScreen.STEERING,
+        bind("prompt", "whole_prompt", "Prompt", "Read the prompt that is shown as the model gets it.", show=False),
         bind("previous", "prompt(-1)", "Prompt before", "The prompt before.", show=False),
         bind("next", "prompt(1)", "Next prompt", "The next prompt.", show=False),
         bind("next-part", "pane(1)", "Next pane", "Go to the next pane."),
@@ -283,6 +284,8 @@ class StudioScreen(DrawingScreen):
                 return state is RunnerState.RUNNING or (None if state is RunnerState.STOPPING else False)
             case "retry":
                 return state is RunnerState.FAILED
+            case "whole_prompt":
+                return self.live.prompt(0) is not None
             case _:
                 return self.steers(action) is not False
 
@@ -330,8 +333,13 @@ class StudioScreen(DrawingScreen):
         if context.has_focus and context.chosen is not None:
             text = context.chosen.instruction
         elif self.query_one(Stream).has_focus_within:
-            text = self.live.texts[self._text_stage, self._text_ordinal].text
+            shown = self.live.texts.get((self._text_stage, self._text_ordinal))
+            text = "" if shown is None else shown.text
         copy_from(self, text)
+
+    def action_whole_prompt(self) -> None:
+        """Show the prompt as the model gets it."""
+        self.query_one(ContextTasks).open_prompt()
 
     def action_stop(self) -> None:
         """Stop at once."""
@@ -354,6 +362,7 @@ class StudioScreen(DrawingScreen):
             ("run_on", "Run: run on", "Run until the target, the stop rule or Esc", self.action_run_on),
             ("goal", "Run: target and rounds", "How far to run on", self.action_goal),
             ("find", "Candidate: find", "By its words, in this round", self.action_find),
+            ("whole_prompt", "Prompt: read it", "As the model gets it: its turns, or a raw text", self.action_whole_prompt),
             ("stop", "Run: stop", "Give up the stage under way", self.action_stop),
             ("retry", "Run: try again", "Open the pool and load the model again", self.action_retry),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from textual.app import ComposeResult
 from textual.content import Content
@@ -33,17 +34,34 @@ _FINISH = {
 }
 
 
-def coloured(stage: Stage, text: str, first_number: int, start: int = 0) -> Content:
-    """Clean a completion of `stage` from the character `start` on, colour what begins an item or a field, and dim thoughts.
+_BEGINNINGS = {Stage.INSTRUCTIONS: _NUMBERS, Stage.CLASSIFY: _MARKERS, Stage.INSTANCES: _MARKERS}
+"""What parts a completion; an answer is one text."""
 
-    Its first item carries `first_number`; 0 for none.
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown of a request: where it stands, in words; what of it the prompt has said already; and what parts it.
+
+    `before` is the number or the words that the completion goes on from, `beginnings` the stage whose items or fields are told apart in it,
+    None for a text that is one.
     """
-    parts: list[str | tuple[str, str]] = [(f"{first_number}.", MUTED)] if first_number and stage is Stage.INSTRUCTIONS else []
+
+    place: str
+    before: str = ""
+    beginnings: Stage | None = None
+    empty: str = ""
+    """What is said while there is no text, in place of the usual."""
+
+
+def coloured(shown: Shown, text: str, start: int = 0) -> Content:
+    """Clean a completion from the character `start` on, colour what begins an item or a field, and dim thoughts."""
+    parts: list[str | tuple[str, str]] = [(display(shown.before), MUTED)] if shown.before and not start else []
+    pattern = _BEGINNINGS.get(shown.beginnings) if shown.beginnings is not None else None
     for piece, thought in told_apart(text, start):
         at = len(piece) if thought else 0
         if thought:
             parts.append((display(piece), MUTED))
-        for match in (_NUMBERS if stage is Stage.INSTRUCTIONS else _MARKERS).finditer(piece, at):
+        for match in pattern.finditer(piece, at) if pattern is not None else ():
             parts += [display(piece[at : match.start()]), (display(match.group()), "$accent bold")]
             at = match.end()
         parts.append(display(piece[at:]))
@@ -56,7 +74,7 @@ class Stream(Pane):
     HELP = """
     The completion, character by character as the model wrote it; control characters show as visible marks.
     Numbers that begin a new item are coloured: there the text falls apart into candidates. What the model thinks first is dimmed. Scroll up
-    to read in peace while it goes on.
+    to read in peace while it goes on. `[` and `]` go from text to text; of several answers to one instance the title says which was taken.
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -67,25 +85,21 @@ class Stream(Pane):
         """One text that scrolls."""
         yield Static(Content.styled(EMPTY, MUTED), markup=False)
 
-    def show(self, stage: Stage, live: LiveText | None, place: str, first_number: int, tokens_per_second: float, *, running: bool) -> None:
-        """Show `live`, which is the request that `place` names in words; None when there is nothing yet.
-
-        `first_number` is the number that the prompt ends with, so that the first item carries one, too; 0 for none. `running` tells
-        whether its stage is under way.
-        """
-        text = live.text if live is not None else ""
+    def show(self, shown: Shown, live: LiveText | None, tokens_per_second: float, *, running: bool) -> None:
+        """Show `live`, which is the text of `shown`; None when there is nothing yet. `running` tells whether its stage is under way."""
+        text, place = live.text if live is not None else "", shown.place
         if place != self._place or not text.startswith(self._text):
             # What is being written is read at its end until somebody scrolls away from there; what is complete, from its beginning.
             self.begin(at_its_end=live is not None and live.completion is None)
         self._place, self._text = place, text
         if live is None:
             self.border_title = Content(place)
-            shown = Content.styled(READING if running else EMPTY, MUTED)
+            content = Content.styled(shown.empty or (READING if running else EMPTY), MUTED)
         else:
             self.border_title = Content(f"{place} · {self._state(live, tokens_per_second)}")
             cut = max(len(text) - SHOWN, 0)
-            shown = coloured(stage, text, 0 if cut else first_number, cut)
-        self.query_one(Static).update(shown)
+            content = coloured(shown, text, cut)
+        self.query_one(Static).update(content)
         self.follow()
 
     def _state(self, live: LiveText, tokens_per_second: float) -> str:

@@ -69,8 +69,6 @@ class RoundView:
     """Parameters that hold for this round alone, by dotted key."""
     stages: tuple[Stage, ...] = RAW_STAGES
     """Those that it has been played with, or will be."""
-    max_nats: float | None = None
-    """Nats a token: less likely instructions were rejected; None where that decided nothing."""
 
 
 def read_round(reader: Queries) -> RoundView | None:
@@ -105,7 +103,6 @@ def read_round(reader: Queries) -> RoundView | None:
         drafts=sum(each.verdict is Verdict.ACCEPTED for each in candidates) if last.stage is not None else 0,
         overrides=reader.rounds.overrides(last.id),
         stages=_stages_of(next(run for run in reader.runs.all() if run.id == last.run_id)),
-        max_nats=last.max_nats,
     )
 
 

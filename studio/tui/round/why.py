@@ -22,8 +22,8 @@ from studio.pool.instances import InstanceRecord
 from studio.pool.pool import Queries
 from studio.pool.requests import RequestRecord
 from studio.records import Decider, Neighbour, Stage, Task, Verdict
-from studio.text import display, spoken
-from studio.tui.cells import LONG, bar, clip
+from studio.text import bar, display, spoken
+from studio.tui.cells import LONG, clip
 from studio.tui.round.decisions import Row
 from studio.tui.round.live import LiveRound
 from studio.tui.widgets.pane import MUTED, Pane

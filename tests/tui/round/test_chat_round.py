@@ -5,17 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.widgets import Static
 
 from studio.engine.api import Completion, FinishReason
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.events import RequestFinished, RequestsSent, RoundStarted, StageStarted
 from studio.loop.session import Goal
-from studio.records import Stage
+from studio.records import Source, Stage
+from studio.tui.round.context import ContextTasks
+from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.live import LiveRound
+from studio.tui.round.prompt import PromptDialog
 from studio.tui.round.rail import Rail, StatusLine, stage_summary
+from studio.tui.round.stream import Stream
 from studio.tui.runner import RunnerState
+from support.screens import assert_harmless
 from support.sessions import configuration, play
-from support.studio_app import SIZES, HeldEngine, chatting, footer_keys, screen_text, scripted, studio
+from support.studio_app import SIZES, Driven, HeldEngine, chatting, footer_keys, screen_text, scripted, studio
 
 CHAT = configuration(best_of=3, likely_share=0.6, threshold=0.5)
 
@@ -77,3 +83,98 @@ async def test_candidates_are_measured_before_they_are_decided(tmp_path: Path) -
         held.go_on.set()
         await driven.idle()
         assert driven.screen.live.next_stage is Stage.CLASSIFY
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_prompt_without_tasks_is_shown_as_its_turns(tmp_path: Path, size: tuple[int, int]) -> None:
+    asked = configuration(brief="for \x1b]52;c;aGFjaw==\x07 beekeepers [red]", opening_share=0.0)
+    async with studio(tmp_path / "pool.db", chatting, asked, size) as driven:
+        await driven.press("s")
+        assert "its turn begins with 9." in (shown := screen_text(driven.app)) or "the model's begins with 9." in shown
+        view = driven.screen.live.view
+        assert view is not None
+        template = next(each.ordinal for each in view.prompts if each.source is Source.TEMPLATE)
+        await driven.press(*["right_square_bracket"] * template)
+        shown = screen_text(driven.app)
+        assert f"Template · prompt {template + 1} of {len(view.prompts)}" in shown
+        assert "beekeepers [red]" in shown and "(the model writes it)" in shown
+        assert_harmless(driven.app)
+        await driven.press("D")
+        assert "has no in-context tasks" in messages(driven)
+        driven.app.clear_notifications()
+        await driven.press("w")
+        assert "has no in-context tasks" in messages(driven)
+        driven.screen.query_one(ContextTasks).focus()
+        await driven.press("down", "enter")
+        assert isinstance(driven.app.screen, PromptDialog)
+        await driven.press("escape", "left_square_bracket", "P")
+        assert isinstance(driven.app.screen, PromptDialog)
+        assert "the model's turn" in str(driven.app.screen.query_one("#prompt-text Static", Static).visual)
+        await driven.pilot.press("ctrl+c")
+        assert "9." in driven.app.clipboard and "beekeepers" in driven.app.clipboard
+
+
+def messages(driven: Driven) -> str:
+    return " ".join(each.message for each in driven.app._notifications)
+
+
+async def test_a_raw_prompt_is_shown_as_one_text(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db") as driven:
+        assert driven.screen.check_action("whole_prompt", ()) is False
+        await driven.press("s", "P")
+        text = str(driven.app.screen.query_one("#prompt-text Static", Static).visual)
+        assert "a raw text" in text and "1. " in text
+
+
+async def test_a_request_of_the_models_own_is_one_candidate(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db", chatting, CHAT) as driven:
+        await driven.press("s", "s")
+        view, rows = driven.screen.live.view, driven.screen._rows()
+        assert view is not None
+        for prompt in view.prompts:
+            own = [row for row in rows if row.request_ordinal == prompt.ordinal]
+            assert {row.source for row in own} <= {prompt.source}
+            if prompt.source is Source.TEMPLATE:
+                assert prompt.completion is not None
+                assert [row.text for row in own] == [f"{prompt.text}{prompt.completion.text}".strip()]
+        pending = [row.text for row in rows]
+        await driven.press("s")
+        assert [row.text for row in driven.screen._rows()] == pending
+        assert "template" in screen_text(driven.app) or "tmpl" in screen_text(driven.app)
+
+
+async def test_of_several_answers_the_one_that_was_taken_is_told(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db", chatting, CHAT) as driven:
+        await driven.press(*"ssssss")
+        view = driven.screen.live.view
+        assert view is not None
+        answers = [each for each in view.task_texts if each.stage is Stage.ANSWER]
+        assert answers and {each.draw[1] for each in answers} == {3}
+        assert sum(each.chosen for each in answers) == len(answers) // 3
+        assert [each.draw[0] for each in answers[:3]] == [1, 2, 3] and len({each.task_id for each in answers[:3]}) == 1
+        table = driven.screen.query_one(DecisionTable)
+        table.cursor = next(row.position for row in driven.screen._rows() if row.accepted)
+        await driven.until(lambda: "its 3, ✓ taken" in screen_text(driven.app))
+        await driven.press(*["left_square_bracket"] * len(answers))
+        titles = []
+        for _ in range(3):
+            titles.append(str(driven.screen.query_one(Stream).border_title))
+            await driven.press("right_square_bracket")
+        assert [("✓ taken" in title, "not taken" in title) for title in titles] == [(each.chosen, not each.chosen) for each in answers[:3]]
+
+
+async def test_a_task_without_an_input_says_that_nothing_was_asked(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db", chatting, CHAT) as driven:
+        await driven.press(*"sssss")
+        view = driven.screen.live.view
+        assert view is not None and view.next_stage is Stage.ANSWER
+        asked = {each.task_id for each in view.task_texts if each.stage is Stage.INSTANCES}
+        rows = [row for row in driven.screen._rows() if row.accepted and row.candidate is not None]
+        unasked = next(row for row in rows if row.candidate is not None and row.candidate.task_id not in asked)
+        assert asked, "some have been asked, so that there is a text of another task"
+        table = driven.screen.query_one(DecisionTable)
+        table.focus()
+        table.cursor = unasked.position
+        await driven.until(lambda: "This task needs no input" in screen_text(driven.app))
+        await driven.press("right_square_bracket")
+        assert "This task needs no input" not in screen_text(driven.app)

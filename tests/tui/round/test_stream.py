@@ -12,7 +12,7 @@ from textual.screen import Screen
 from studio.engine.api import Completion, FinishReason
 from studio.records import Stage
 from studio.tui.round.live import LiveText
-from studio.tui.round.stream import SHOWN, Stream, coloured
+from studio.tui.round.stream import SHOWN, Shown, Stream, coloured
 from studio.tui.widgets.pane import MUTED
 from support.screens import FORBIDDEN, NASTY_LINES, Host, seen, until
 
@@ -43,7 +43,7 @@ def lines_of(app: App[object]) -> list[str]:
 def show(stream: Stream, text: str, place: str = "1 of 2", *, done: bool = False) -> None:
     """Show a completion of instructions, growing or complete."""
     live = LiveText([text], 1, Completion(text, FinishReason.STOP, 1, 1) if done else None)
-    stream.show(Stage.INSTRUCTIONS, live, place, 0, 0.0, running=not done)
+    stream.show(Shown(place, beginnings=Stage.INSTRUCTIONS), live, 0.0, running=not done)
 
 
 async def test_what_grows_is_read_at_its_end_until_somebody_scrolls_up() -> None:
@@ -85,13 +85,14 @@ async def test_what_was_selected_of_another_text_is_selected_no_more() -> None:
 
 
 def test_what_begins_an_item_or_a_field_is_coloured() -> None:
-    def marked(stage: Stage, text: str, first: int = 0) -> list[str]:
-        found = coloured(stage, text, first)
-        assert found.plain == (f"{first}." if first else "") + text
+    def marked(stage: Stage | None, text: str, before: str = "") -> list[str]:
+        found = coloured(Shown("", before, stage), text)
+        assert found.plain == before + text
         return [found.plain[span.start : span.end] for span in found.spans if span.style == "$accent bold"]
 
-    assert marked(Stage.INSTRUCTIONS, " One.\n10. Two.\nin 3. no\n11 . Three", 9) == ["10. ", "11 . "]
+    assert marked(Stage.INSTRUCTIONS, " One.\n10. Two.\nin 3. no\n11 . Three", "9.") == ["10. ", "11 . "]
     assert marked(Stage.INSTRUCTIONS, "1. it begins with what the prompt ended with") == []
+    assert marked(None, " I do it?\n10. Two.", "How can") == marked(Stage.ANSWER, "Example 1\nInput: a") == []
     assert marked(Stage.INSTANCES, "Example 1\nInput: a\nOutput : b\nthe Input: c") == ["Example 1", "Input:", "Output :"]
 
 
@@ -115,7 +116,7 @@ async def test_hostile_text_comes_as_visible_marks() -> None:
 def test_thoughts_are_dimmed() -> None:
     text = "<think>\n10. Input: no\n</think>\nExample 1\nInput: yes"
     for start in (0, 12):
-        found = coloured(Stage.INSTANCES, text, 0, start)
+        found = coloured(Shown("", beginnings=Stage.INSTANCES), text, start)
         assert found.plain == text[start:]
         spans = {found.plain[span.start : span.end]: span.style for span in found.spans}
         assert spans == {text[start : text.index("\nExample")]: MUTED, "Example 1": "$accent bold", "Input:": "$accent bold"}

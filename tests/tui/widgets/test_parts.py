@@ -24,7 +24,8 @@ from studio.loop.session import Goal
 from studio.loop.settings import profile
 from studio.pool.pool import Pool
 from studio.records import Stage
-from studio.tui.cells import bar, clip, fit
+from studio.text import bar
+from studio.tui.cells import clip, fit
 from studio.tui.round.decisions import PendingRows
 from studio.tui.round.live import LiveRound
 from studio.tui.round.rail import stage_summary

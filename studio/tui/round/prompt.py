@@ -1,0 +1,108 @@
+"""A prompt as the model gets it: a raw text that it goes on with, or the turns of a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from studio.records import Source
+from studio.tui.base import Dialog, copy_from
+from studio.tui.cells import LONG, cut
+from studio.tui.keys import bind
+from studio.tui.round.view import Prompt
+from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.pane import MUTED, Pane
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A part of a prompt under its name; `after` says in our words what comes where the text ends, or that there is none."""
+
+    name: str
+    text: str
+    after: str = ""
+
+
+def turns(prompt: Prompt, *, prefills: bool = True) -> Iterator[Turn]:
+    """The parts of a prompt, in their order; `prefills` tells whether the engine can begin the model's turn."""
+    chat = prompt.chat
+    if chat is None:
+        yield Turn("a raw text", prompt.text, "the model goes on from here")
+        return
+    yield Turn("system turn", chat.system, "" if chat.system else "none, or what the template has of its own")
+    if chat.writes_request:
+        yield Turn("user's turn", prompt.text, "the model goes on from here" if prompt.text else "the model writes it")
+        return
+    yield Turn("user's turn", prompt.text)
+    begun = chat.begins if prefills else ""
+    yield Turn("the model's turn", begun, "the model goes on from here" if begun else "the model begins it")
+
+
+def told(prompt: Prompt, *, prefills: bool = True, most: int = LONG) -> Content:
+    """All turns one below the other."""
+    parts: list[str | tuple[str, str]] = []
+    for turn in turns(prompt, prefills=prefills):
+        parts.append((f"{turn.name}\n", f"{MUTED} bold"))
+        parts.append(cut(turn.text, most))
+        if turn.after:
+            parts.append((f"{' ' if turn.text else ''}({turn.after})", MUTED))
+        parts.append("\n")
+    return Content.assemble(*parts).rstrip()
+
+
+def source_words(source: Source | None) -> str:
+    """Where the instructions of a prompt come from, in a few words."""
+    match source:
+        case Source.TEMPLATE:
+            return "template: the model writes the request, as the user's turn of its chat template"
+        case Source.IN_CONTEXT:
+            return "in context: the model goes on with a list of tasks"
+        case None:
+            return ""
+
+
+class PromptDialog(Dialog[None]):
+    """The whole prompt, to be read and copied."""
+
+    HELP = """
+    The prompt as the model gets it. In chat these are the system turn, the user's turn, and how the model's own turn begins; the model's
+    template puts its marks between them. `ctrl+c` sends the text to the clipboard, `escape` closes the window.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [bind("copy", "copy", "Copy", "Send the prompt's text to the clipboard.")]
+
+    DEFAULT_CSS = """
+    PromptDialog > Vertical { width: 92%; max-width: 110; height: auto; max-height: 80%; }
+    PromptDialog Pane, PromptDialog Pane:focus { border-top: none; height: auto; max-height: 100%; padding: 0; background: $panel; }
+    PromptDialog Static { height: auto; }
+    """
+
+    def __init__(self, prompt: Prompt, *, prefills: bool = True) -> None:
+        super().__init__()
+        self._prompt = prompt
+        self._prefills = prefills
+
+    def compose(self) -> ComposeResult:
+        """One text that scrolls."""
+        prompt = self._prompt
+        words = source_words(prompt.source)
+        with Vertical() as window:
+            window.border_title = Content(f"Prompt {prompt.ordinal + 1}" + (f" · {words.partition(':')[0]}" if words else ""))
+            with Pane(id="prompt-text"):
+                yield Static(told(prompt, prefills=self._prefills), markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Arrows scroll at once."""
+        self.query_one("#prompt-text").focus()
+
+    def action_copy(self) -> None:
+        """Copy the text that is not the model's."""
+        copy_from(self, "\n\n".join(turn.text for turn in turns(self._prompt, prefills=self._prefills) if turn.text))
