@@ -11,7 +11,7 @@ from typing import Any
 from studio.pool.core.database import Entity, chunks, record_of
 from studio.pool.core.search import text_condition
 from studio.pool.studies.reviews import ALL, Keep, keep_conditions
-from studio.records import Origin, TaskState
+from studio.records import Origin, Source, TaskState
 
 TEXT = 400
 """Characters of a text that a list gets: one line of it, however wide the screen."""
@@ -93,6 +93,8 @@ class BrowseRow:
     nats: float | None = None
     agreement: float | None = None
     answer_nats: float | None = None
+    source: Source | None = None
+    """Where its instruction came from; None for seeds and imports."""
 
 
 _ACCEPTED = "FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted'"
@@ -102,11 +104,13 @@ _ROWS = {
     Kind.TASKS: f"""
 SELECT tasks.id, {beginning("instruction")} AS text, origin, state, is_classification, number AS round, score,
     coalesce(reason, '') AS reason, marked, {_NATS_OF_TASK} AS nats, {_LEAST_AGREEMENT} AS agreement, {_MOST_NATS} AS answer_nats,
+    (SELECT source FROM candidates JOIN requests ON requests.id = request_id WHERE candidates.id = tasks.candidate_id) AS source,
     (SELECT count(*) FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted') AS instances
 FROM tasks{_ROUND_OF_TASK}{_OF_TASK} WHERE tasks.id IN ({{}})""",
     Kind.REJECTED: f"""
 SELECT candidates.id, {beginning("coalesce(verdicts.edited, candidates.text)")} AS text, 'generated' AS origin, NULL AS state,
-    NULL AS is_classification, number AS round, score, reason, 0 AS marked, 0 AS instances, nats, NULL AS agreement, NULL AS answer_nats
+    NULL AS is_classification, number AS round, score, reason, 0 AS marked, 0 AS instances, nats, NULL AS agreement, NULL AS answer_nats,
+    source
 FROM candidates{_ROUND_OF_CANDIDATE}{_OF_CANDIDATE} WHERE candidates.id IN ({{}})""",
 }
 

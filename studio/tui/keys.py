@@ -72,6 +72,7 @@ TABLE: Mapping[str, tuple[Verb, ...]] = {
         Verb("run-on", "R", "on and on: until the target, the number of rounds, the stop rule, or esc"),
         Verb("goal", "T", "set target and rounds"),
         Verb("parameters", "p", "temperature, threshold and others, for this round alone"),
+        Verb("brief", "B", "the brief and the system turns that the model gets, for this round alone"),
         Verb("draw", "D", "after *sample*: draw other in-context tasks"),
         Verb("swap", "w", "after *sample*: put another task in the place of the one under the cursor"),
         Verb("prompt", "P", "the prompt that is shown, as the model gets it"),

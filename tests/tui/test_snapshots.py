@@ -22,7 +22,7 @@ from studio.launch import RunRequest
 from studio.loop.session import Goal
 from studio.pool.core import files as lock
 from studio.pool.pool import Pool
-from studio.records import Stage
+from studio.records import Source, Stage
 from studio.tui import app as app_module
 from studio.tui.app import StudioApp
 from studio.tui.base import ErrorDialog
@@ -30,13 +30,15 @@ from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.runner import Runner
 from studio.tui.start.recent import remember
+from studio.tui.widgets.fields import SafeTextArea
 from support.evaluations import BASE, TUNED, answered, item
 from support.sessions import all_seeds, configuration, play, session_in
 from support.steering import play_until
-from support.studio_app import Driven, screen_text, scripted
+from support.studio_app import Driven, chatting, screen_text, scripted
 
 ASKED = configuration(threshold=0.35)
 """Low enough that the scripted engine's candidates fall on both sides."""
+CHAT = configuration(threshold=0.35, best_of=3, likely_share=0.6, min_agreement=0.2)
 QUESTIONS = (
     ("Name a river that flows through Hamburg.", ""),
     ("Translate the greeting into French.", "Good morning, dear neighbours."),
@@ -205,6 +207,46 @@ async def compare(driven: Driven) -> None:
     await driven.press("a", "c", "b")
 
 
+@act("chat-instructions")
+async def chat_prompt(driven: Driven) -> None:
+    await driven.press("right_square_bracket", "right_square_bracket")
+
+
+@act("chat-instructions")
+async def chat_turns(driven: Driven) -> None:
+    await driven.press("P")
+    await driven.until(lambda: "Prompt 1" in screen_text(driven.app))
+
+
+@act("chat-instructions")
+async def chat_texts(driven: Driven) -> None:
+    await driven.press("B")
+    await driven.until(lambda: "▸ brief" in screen_text(driven.app))
+    driven.app.screen.query_one(SafeTextArea).text = "for people who keep owls"
+
+
+@act("chat-classify")
+async def chat_why(driven: Driven) -> None:
+    table = driven.screen.query_one(DecisionTable)
+    table.focus()
+    while table.row is None or table.row.source is not Source.TEMPLATE or table.row.accepted:
+        await driven.press("down")
+
+
+@act("chat-commit")
+async def chat_answers(driven: Driven) -> None:
+    table = driven.screen.query_one(DecisionTable)
+    while table.row is None or not table.row.accepted:
+        await driven.press("down")
+    await driven.press("right_square_bracket")
+
+
+@act("chat-commit")
+async def chat_detail(driven: Driven) -> None:
+    await driven.press("2", "end", "enter")
+    await driven.until(lambda: "Measured" in screen_text(driven.app))
+
+
 SHOTS = [
     *[(name, (80, 24)) for name in ("start", "idle", "sampled", "pending", "why_accepted", "edit", "instances", "parameters")],
     *[(name, (80, 24)) for name in ("help_of_the_table", "error", "pool", "insight", "export", "settings", "compare_dialog", "compare")],
@@ -213,6 +255,8 @@ SHOTS = [
         for name in ("recent", "sampled", "why_rejected", "overruled", "done", "edit", "pool", "lineage", "insight", "compare")
     ],
     *[("what_if", (120, 40)), ("done", (50, 15))],
+    *[(name, (80, 24)) for name in ("chat_prompt", "chat_turns", "chat_texts", "chat_why", "chat_answers", "chat_detail")],
+    *[(name, (120, 40)) for name in ("chat_why", "chat_answers")],
 ]
 
 
@@ -239,6 +283,9 @@ def pools(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with Pool.create(folder / ("seeds" if stage is Stage.SAMPLE else stage), all_seeds()) as made:
             if stage is not Stage.SAMPLE:
                 play_until(session_in(made, asked=ASKED), stage)
+    for stage in (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.COMMIT):
+        with Pool.create(folder / f"chat-{stage}", all_seeds()) as made:
+            play_until(session_in(made, chatting(), CHAT), stage)
     play(folder / "played", Goal(rounds=3), asked=ASKED)
     shutil.copy(folder / "played", folder / "compared")
     with Pool.open(folder / "compared") as pool:
@@ -255,12 +302,13 @@ def studio_app(request: pytest.FixtureRequest, pools: Path, tmp_path: Path, monk
     wanted, path = ACTS[request.param][0], tmp_path / "pool.db"
     if wanted != "new":
         shutil.copy(pools / wanted, path)
-    asked = RunRequest(path, ASKED)
+    settings, opener = (CHAT, chatting) if wanted.startswith("chat") else (ASKED, scripted)
+    asked = RunRequest(path, settings)
     if request.param in ("start", "recent"):
         asked = None  # type: ignore[assignment]
     if request.param == "recent":
         remember(path)
-    app = StudioApp(asked, ASKED, scripted)
+    app = StudioApp(asked, settings, opener)
     with closing(_Closing(app)):
         yield app
 

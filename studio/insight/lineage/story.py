@@ -9,6 +9,7 @@ from typing import Any
 
 from studio.errors import UsageError
 from studio.insight.lineage.answers import DrawnAnswers, drawn_answers
+from studio.insight.lineage.quality import Measure, of_candidate, of_instance
 from studio.pool.actions.ledger import ActionState, ActionStep
 from studio.pool.candidates import CandidateRecord, DecisionRecord
 from studio.pool.instances import InstanceRecord
@@ -70,6 +71,10 @@ class Story:
     steps: tuple[ActionStep, ...] = ()
     annotation: Annotation = field(default_factory=Annotation)
     held_out_at: str | None = None
+    measures: tuple[Measure, ...] = ()
+    """What was measured of the candidate."""
+    of_instances: dict[int, tuple[Measure, ...]] = field(default_factory=dict)
+    """What was measured of instances, by their ids."""
 
     @property
     def text(self) -> str:
@@ -133,6 +138,7 @@ def _story(pool: Queries, task: Task | None, candidate: CandidateRecord | None) 
     neighbours = pool.candidates.neighbours(candidate.id) if candidate else ()
     near_ids = dict.fromkeys([each.task_id for each in neighbours] + [each.nearest for each in decisions if each.nearest is not None])
     held = pool.evaluations.hold_out()
+    instances = tuple(pool.instances.of_task(task.id)) if task else ()
     return Story(
         task=task,
         candidate=candidate,
@@ -141,11 +147,13 @@ def _story(pool: Queries, task: Task | None, candidate: CandidateRecord | None) 
         decisions=decisions,
         neighbours=neighbours,
         near={each.id: each.instruction for each in pool.tasks.many(list(near_ids))},
-        instances=tuple(pool.instances.of_task(task.id)) if task else (),
+        instances=instances,
         task_requests=tuple(pool.requests.about(task.id)) if task else (),
         steps=tuple(pool.ledger.steps(task.id if task else None, candidate.id if candidate else None)),
         annotation=pool.tasks.annotation(task.id) if task else Annotation(),
         held_out_at=held.created_at if held and task and task.held_out else None,
+        measures=of_candidate(pool, candidate) if candidate else (),
+        of_instances={each.id: found for each in instances if (found := of_instance(pool, each))},
     )
 
 

@@ -13,6 +13,7 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
+from studio.insight.lineage.quality import EXPLAINED, Measure
 from studio.insight.lineage.story import Event, Story
 from studio.loop.filters import REASONS
 from studio.loop.thoughts import told_apart
@@ -41,12 +42,12 @@ class Section:
     lines: tuple[Line, ...]
 
 
-def story_sections(story: Story, *, prompts: bool = False, most: int | None = None) -> Iterator[Section]:
+def story_sections(story: Story, *, prompts: bool = False, most: int | None = None, bars: bool = False) -> Iterator[Section]:
     """Yield the story, most important first, and its answer apart from it: see `answer_line`.
 
-    `prompts` adds the full prompts, `most` is how many characters of a text are told.
+    `prompts` adds the full prompts, `most` is how many characters of a text are told, `bars` draws figures against their limits.
     """
-    told = _Teller(story, prompts, most)
+    told = _Teller(story, prompts, most, bars)
     yield Section("", tuple(told.head()))
     parts = (
         ("Instances", (line for each in story.instances for line in told.instance(each))),
@@ -89,11 +90,21 @@ def _text(line: Line) -> Text:
     return Text.assemble(*((words, _RICH[role]) for words, role in line))
 
 
+_BAR = 10
+
+
+def _measure(measure: Measure) -> Line:
+    """A figure as a bar, with its limit, and what that says."""
+    role: Role = "" if measure.limit is None else "good" if measure.passes else "bad"
+    return ((f"{measure.name:<10} ", "muted"), (measure.bar(_BAR), role), (f" {measure.words}", ""))
+
+
 @dataclass(frozen=True, slots=True)
 class _Teller:
     story: Story
     prompts: bool
     most: int | None
+    bars: bool
 
     def head(self) -> Iterator[Line]:
         """What it is and what it says, and what people hung on it."""
@@ -127,7 +138,10 @@ class _Teller:
             return
         if candidate.source is not None:
             yield (("source: ", "muted"), (f"{candidate.source}, {_SOURCES[candidate.source]}", ""))
-        if candidate.nats is not None:
+        if self.bars:
+            yield from map(_measure, self.story.measures)
+            yield ((EXPLAINED, "muted"),)
+        elif candidate.nats is not None:
             yield (("likelihood: ", "muted"), (_nats(candidate.nats, request.max_nats), ""))
 
     def _scores(self, found: InstanceRecord) -> Iterator[Line]:
@@ -139,9 +153,11 @@ class _Teller:
         yield (("  " + ", ".join(f"{what} by request {_name(each)}" for what, each in asked), "muted"),)
         drawn = next((each.drawn for each in self.story.answers if each.instance_id == found.id), ())
         if len(drawn) > 1:
-            agreement = "" if found.agreement is None else f", agreement {found.agreement:.4f} (mean ROUGE-L with the others)"
+            agreement = "" if found.agreement is None or self.bars else f", agreement {found.agreement:.4f} (mean ROUGE-L with the others)"
             yield ((f"  chosen of {len(drawn)} answers{agreement}", "muted"),)
-        if found.nats is not None:
+        if self.bars:
+            yield from (((" ", ""), (" ", ""), *_measure(each)) for each in self.story.of_instances.get(found.id, ()))
+        elif found.nats is not None:
             answer = names.get(found.answer_id)
             limit = None if answer is None else answer.max_answer_nats
             yield ((f"  likelihood of the answer: {_nats(found.nats, limit)}", "muted"),)

@@ -7,12 +7,13 @@ import shlex
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
@@ -130,20 +131,25 @@ class EditDialog(Editor[str]):
 
     def action_editor(self) -> None:
         """Hand the text to the user's editor and take what it leaves."""
-        area = self.query_one(SafeTextArea)
-        try:
-            with self.app.suspend():
-                edited = in_editor(area.text)
-        except SuspendNotSupported:
-            self.notify("This terminal cannot be handed to an editor.", severity="warning", markup=False)
-            return
-        except (OSError, ValueError) as error:
-            self.notify(display_line(f"The editor did not start: {error}", 200), severity="error", markup=False)
-            return
-        if edited.count("\ufffd") > area.text.count("\ufffd"):
-            self.notify("What is no UTF-8 text in the file stands as \ufffd here.", severity="warning", markup=False)
-        area.text = edited
-        self._ask()
+        if edit_outside(self, self.query_one(SafeTextArea)):
+            self._ask()
+
+
+def edit_outside(screen: Screen[Any], area: SafeTextArea) -> bool:
+    """Hand the text of `area` to the user's editor and take what it leaves; return whether it could be. If not, that is said."""
+    try:
+        with screen.app.suspend():
+            edited = in_editor(area.text)
+    except SuspendNotSupported:
+        screen.notify("This terminal cannot be handed to an editor.", severity="warning", markup=False)
+        return False
+    except (OSError, ValueError) as error:
+        screen.notify(display_line(f"The editor did not start: {error}", 200), severity="error", markup=False)
+        return False
+    if edited.count("\ufffd") > area.text.count("\ufffd"):
+        screen.notify("What is no UTF-8 text in the file stands as \ufffd here.", severity="warning", markup=False)
+    area.text = edited
+    return True
 
 
 def in_editor(text: str) -> str:

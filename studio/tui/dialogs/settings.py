@@ -22,6 +22,7 @@ from studio.loop.settings import PROFILES, Method, profile
 from studio.text import display, display_line
 from studio.tui.base import Keeping, Page, Store, copy_from, lay_over
 from studio.tui.dialogs.forms import Confirm
+from studio.tui.dialogs.texts import FIELDS, TextsDialog
 from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput
 from studio.tui.widgets.key_bar import KeyBar
@@ -127,7 +128,8 @@ Every parameter that decides which tasks a run yields. A star marks what differs
 under the cursor means, and how to set it for the next new pool: in a TOML file, in the environment, or with `--set`.
 
 Where it can be changed, **e** opens a field: **Enter** sets the value, **Esc** leaves it, and a value that does not fit is refused with the
-reason. Lists are written as `["a", "b"]`, a prompt as the path of a text file. **Delete** sets it as the profile has it. **ctrl+s** lets
+reason. Lists are written as `["a", "b"]`, a prompt with a placeholder as the path of a text file; for brief, system turns and openings a
+window with several lines opens. **Delete** sets it as the profile has it. **ctrl+s** lets
 what you changed hold, **Esc** goes back without it.
 """
     DEFAULT_CSS = """
@@ -257,12 +259,20 @@ what you changed hold, **Esc** goes back without it.
         found = self._current()
         if found is None or not self._ready():
             return
+        if (text := FIELDS.get(found.key)) is not None:
+            lay_over(self, TextsDialog(self._method, (text,), text.name, self._take_text))
+            return
         self._edited = found
         self.add_class("-editing")
         field = self.query_one("#value", SafeInput)
         field.text = typed_text(self._edited)
         field.placeholder = "the path of a text file" if self._edited.is_prompt else f"{self._edited.key} = "
         field.focus()
+
+    def _take_text(self, changed: dict[str, Any], stored: Callable[[], None], _: object) -> None:
+        for key, text in changed.items():
+            self._set(key, text)
+        stored()
 
     def action_reset(self) -> None:
         """Let the parameter be what the profile says."""

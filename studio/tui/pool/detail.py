@@ -209,7 +209,7 @@ def _to_its_end(parts: Iterator[Part]) -> Iterator[Part]:
 
 
 def _parts(story: Story) -> Iterator[Part]:
-    for section in story_sections(story, most=SHOWN):
+    for section in story_sections(story, most=SHOWN, bars=True):
         if section.title:
             yield "\n"
             yield (f"{section.title}\n", "bold $text-primary")

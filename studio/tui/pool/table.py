@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from studio.pool.browse import BrowseRow, Kind, Sort
-from studio.records import TaskState
+from studio.records import Source, TaskState
 from studio.text import spoken
 from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
@@ -29,6 +29,7 @@ _REJECTED = (
     Column("round", 5, right=True),
     Column("score", 5, right=True, sort=Sort.SCORE),
     Column("reason", 22),
+    Column("src", 4),
     Column("candidate", 0, sort=Sort.TEXT),
 )
 _COLUMNS = {Kind.TASKS: _TASKS, Kind.REJECTED: _REJECTED}
@@ -108,6 +109,8 @@ def _cell(row: BrowseRow, title: str) -> Cell:
             return ("" if score is None else f"{score:.2f}"), ""
         case "inst":
             return str(row.instances), "" if row.instances else "bad"
+        case "src":
+            return {None: "", Source.IN_CONTEXT: "ctx", Source.TEMPLATE: "tmpl"}[row.source], "muted"
         case "reason":
             return spoken(row.reason), "bad"
         case _:
@@ -119,4 +122,6 @@ def _origin(row: BrowseRow) -> Cell:
         return "retired", "bad"
     if row.state is TaskState.DRAFT:
         return "draft", "note"
-    return (f"* {row.origin}" if row.marked else str(row.origin)), "note" if row.marked else "muted"
+    # Generated ones are those of lists, and those whose request the model wrote itself.
+    origin = str(Source.TEMPLATE if row.source is Source.TEMPLATE else row.origin)
+    return (f"* {origin}" if row.marked else origin), "note" if row.marked else "muted"

@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from studio.records import Source
+from studio.insight.lineage.quality import source_words
 from studio.tui.base import Dialog, copy_from
 from studio.tui.cells import LONG, cut
 from studio.tui.keys import bind
@@ -55,17 +55,6 @@ def told(prompt: Prompt, *, prefills: bool = True, most: int = LONG) -> Content:
             parts.append((f"{' ' if turn.text else ''}({turn.after})", MUTED))
         parts.append("\n")
     return Content.assemble(*parts).rstrip()
-
-
-def source_words(source: Source | None) -> str:
-    """Where the instructions of a prompt come from, in a few words."""
-    match source:
-        case Source.TEMPLATE:
-            return "template: the model writes the request, as the user's turn of its chat template"
-        case Source.IN_CONTEXT:
-            return "in context: the model goes on with a list of tasks"
-        case None:
-            return ""
 
 
 class PromptDialog(Dialog[None]):

@@ -129,7 +129,7 @@ SENTENCES = {
 }
 """What each stage does, for someone who sees it for the first time."""
 _IN_CHAT = {
-    Stage.INSTRUCTIONS: "the model goes on with lists of tasks, and writes requests of its own",
+    Stage.INSTRUCTIONS: "the model goes on with lists, and writes its own requests",
     Stage.FILTER: "rules, ROUGE-L and likelihood decide every candidate",
     Stage.INSTANCES: "the model writes an input for each new task that needs one",
 }

@@ -76,7 +76,7 @@ class StudioScreen(DrawingScreen):
     - `t` overrules the verdict under the cursor, `e` edits the text, `i` opens the instances of an accepted task
     - after *sample*: `D` draws other in-context tasks, `w` swaps the one under the cursor
     - after *instructions*: `W` asks the same prompts once more
-    - `p` sets temperature, threshold and others for this round alone
+    - `p` sets temperature, threshold and others for this round alone, `B` the brief and the system turns
 
     Where to find things:
 

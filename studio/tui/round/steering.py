@@ -15,6 +15,7 @@ from studio.tui.base import Store, lay_over
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.dialogs.parameters import ParametersDialog
+from studio.tui.dialogs.texts import TextsDialog, fields_of
 from studio.tui.keys import bind, keys_of
 from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable, Row
@@ -36,6 +37,7 @@ class SteeringScreen(SteeredScreen):
         bind("swap", "swap", "Swap", "Put another task in the place of the one under the cursor."),
         bind("rewrite", "regenerate", "Write anew", "Ask the prompts once more, with new seeds.", show=False),
         bind("parameters", "parameters", "Parameters", "Set parameters for this round alone.", show=False),
+        bind("brief", "brief", "Brief", "Set brief and system turns for this round alone.", show=False),
         bind("instances", "instances", "Instances", "Edit, drop or add instances of the task.", show=False),
         bind("undo", "undo", "Undo", "Take back the newest of your actions."),
         bind("redo", "redo", "Redo", "Do again what was taken back last.", show=False),
@@ -61,6 +63,7 @@ class SteeringScreen(SteeredScreen):
             "swap": lambda: following is Stage.INSTRUCTIONS,
             "regenerate": lambda: following in _WRITTEN,
             "parameters": lambda: self.method is not None,
+            "brief": lambda: self.method is not None,
             "instances": lambda: row is not None and row.accepted and following not in (Stage.CLASSIFY, Stage.INSTANCES),
             "undo": lambda: self.undo_words is not None,
             "redo": lambda: self.redo_words is not None,
@@ -111,6 +114,11 @@ class SteeringScreen(SteeredScreen):
         if self.method is not None and self.steerer.ready(self):
             lay_over(self, ParametersDialog(self.method, self.set_for_round()))
 
+    def action_brief(self) -> None:
+        """Open the texts that the model is told besides the tasks."""
+        if self.method is not None and self.steerer.ready(self):
+            lay_over(self, TextsDialog(self.method, fields_of(self.method), "For this round alone", self.set_for_round()))
+
     def set_for_round(self) -> Store[dict[str, Any]]:
         """The way to set parameters for this round alone."""
         return self._storing(lambda steering, changes: steering.set_round_parameters(changes))
@@ -136,6 +144,7 @@ class SteeringScreen(SteeredScreen):
             ("draw", "Prompt: draw other in-context tasks", "For the prompt that is shown", self.action_draw),
             ("swap", "Prompt: swap an in-context task", "The one under the cursor", self.action_swap),
             ("parameters", "Round: set parameters", "Temperature, threshold and others, for this round alone", self.action_parameters),
+            ("brief", "Round: brief and system turns", "What the model is told besides the tasks, for this round alone", self.action_brief),
             ("regenerate", "Round: write anew", "Ask its prompts once more, with new seeds", self.action_regenerate),
             ("undo", "Round: undo", f"Take back: {self.undo_words}", self.action_undo),
             ("redo", "Round: redo", f"Do again: {self.redo_words}", self.action_redo),

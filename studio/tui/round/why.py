@@ -5,14 +5,15 @@ What the pool knows of it is asked on the reader's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
+from studio.insight.lineage.quality import EXPLAINED, Measure, of_candidate, of_instance, source_words
 from studio.loop.filters import REASONS
 from studio.loop.novelty import Alignment, Span, align
 from studio.loop.settings import Method
@@ -40,6 +41,9 @@ class Evidence:
     task: Task | None
     instances: Sequence[InstanceRecord]
     requests: Sequence[RequestRecord]
+    measures: Sequence[Measure] = ()
+    of_instances: Mapping[int, Sequence[Measure]] = field(default_factory=dict)
+    """What was measured of the candidate, and of instances by their ids."""
 
 
 def question_about(row: Row, live: LiveRound) -> Callable[[Queries], Evidence] | None:
@@ -54,14 +58,17 @@ def question_about(row: Row, live: LiveRound) -> Callable[[Queries], Evidence] |
     def ask(reader: Queries) -> Evidence:
         neighbours = reader.candidates.neighbours(found.id) or (novelty.neighbours if novelty is not None else ())
         ids = dict.fromkeys([each.task_id for each in neighbours] + ([found.nearest] if found.nearest is not None else []))
+        instances = reader.instances.of_task(found.task_id) if found.task_id is not None else []
         return Evidence(
             neighbours=neighbours,
             near={task.id: task for task in reader.tasks.many(list(ids))},
             parents=parents,
             decisions=reader.candidates.decisions(found.id),
             task=reader.tasks.get(found.task_id) if found.task_id is not None else None,
-            instances=reader.instances.of_task(found.task_id) if found.task_id is not None else (),
+            instances=instances,
             requests=reader.requests.about(found.task_id) if found.task_id is not None else (),
+            measures=of_candidate(reader, reader.candidates.get(found.id)),
+            of_instances={each.id: of_instance(reader, each) for each in instances},
         )
 
     return ask
@@ -118,6 +125,9 @@ def _text(label: str, text: str, spans: Sequence[Span]) -> Content:
 
 
 def _rest(row: Row, evidence: Evidence, comparison: Alignment | None, method: Method | None, width: int) -> Iterator[Content]:
+    if evidence.measures:
+        yield Content()
+        yield Content.styled(EXPLAINED, MUTED)
     if comparison is not None and row.candidate is not None and method is not None:
         yield from _arithmetic(row.candidate.score, comparison, method)
     yield from _task_part(evidence, width)
@@ -136,6 +146,26 @@ def _rest(row: Row, evidence: Evidence, comparison: Alignment | None, method: Me
         for task in evidence.parents:
             head = f"#{task.id:<5} "
             yield Content.assemble((head, MUTED), clip(task.instruction, max(width - len(head), 8)))
+
+
+def _quality(row: Row, evidence: Evidence | None, method: Method | None, width: int) -> Iterator[Content]:
+    """Where a candidate of a chat came from, and its figures as bars against their limits."""
+    if method is None or method.asking != "chat":
+        return
+    if row.source is not None:
+        yield Content.assemble(("source     ", MUTED), clip(source_words(row.source), width - 11))
+    if row.candidate is not None and row.candidate.nearest is not None:
+        score, new = row.candidate.score, method.is_novel(row.candidate.score)
+        drawn = (bar(score, _BAR, method.threshold), "$success" if new else "$error")
+        words = f"new, the limit is {method.threshold:g}" if new else f"not new, the limit is {method.threshold:g}"
+        yield Content.assemble(("ROUGE-L    ", MUTED), drawn, f" {score:.2f}: {words}")
+    yield from (_measured(each) for each in (evidence.measures if evidence is not None else ()))
+
+
+def _measured(measure: Measure, indent: str = "") -> Content:
+    """A figure as a bar, with its limit and what that says."""
+    style = "" if measure.limit is None else "$success" if measure.passes else "$error"
+    return Content.assemble((f"{indent}{measure.name:<10} ", MUTED), (measure.bar(_BAR), style), f" {measure.words}")
 
 
 def _arithmetic(score: float, found: Alignment, method: Method) -> Iterator[Content]:
@@ -183,6 +213,7 @@ def _task_part(evidence: Evidence, width: int) -> Iterator[Content]:
     yield Content.styled(f"instances · {accepted} of {len(evidence.instances)} accepted", MUTED)
     for each in evidence.instances:
         yield from _instance(each, width)
+        yield from (_measured(found, "      ") for found in evidence.of_instances.get(each.id, ()))
 
 
 def _instance(instance: InstanceRecord, width: int) -> Iterator[Content]:
@@ -204,6 +235,9 @@ class Why(Pane):
     The candidate and its most similar task, with the words of their longest common subsequence marked in both: these make up ROUGE-L.
     `L` counts them, `m` and `n` are the words of the two texts; L/m and L/n are recall and precision, F1 their harmonic mean.
     Below: the ten most similar tasks, the in-context tasks it came from, and for an accepted one its classification and instances.
+    In chat its figures are drawn as bars with their limits as a cross. *Likelihood*: nats a token of the text as a user's turn, how
+    surprising the model finds it; beyond the limit of the round it is rejected as unlikely. *Agreement*: mean ROUGE-L of the answer taken
+    with the others drawn. *Sureness*: nats a token of the first answer.
     """
 
     DEFAULT_CSS = """
@@ -256,7 +290,8 @@ class Why(Pane):
             if nearest is not None and found is not None:
                 other = _text(f"nearest #{nearest.id} {nearest.origin}", nearest.instruction, found.second)
             rest = nothing if evidence is None else Content("\n").join(_rest(row, evidence, found, method, width))
-            texts = (_verdict(row, evidence), _text("candidate", row.text, found.first if found is not None else ()), other, rest)
+            verdict = Content("\n").join([_verdict(row, evidence), *_quality(row, evidence, method, width)])
+            texts = (verdict, _text("candidate", row.text, found.first if found is not None else ()), other, rest)
         for name, text in zip(("verdict", "candidate", "nearest", "rest"), texts, strict=True):
             static = self.query_one(f"#{name}", Static)
             static.set_class(not text, "-nothing")

@@ -117,6 +117,7 @@ PROFILE_WORDS = {
     "code": "decides exactly as the released code",
     "alpaca": "whole tasks from one prompt, as in Alpaca",
 }
+BRIEF_WORDS = "what all tasks are to be about, or for whom"
 _STORED: dict[str, object] = {"profile": None, "hold_out": 0.0}
 """Options that a pool which is there already has settled for itself."""
 
@@ -135,6 +136,7 @@ class StartScreen(Screen[None]):
     A *pool* is one file that holds tasks and every decision about them. Pick one to go on with it, or make a new one:
     it starts from the seed tasks that come with the studio. `enter` opens, `tab` goes on to the next field.
 
+    A *brief* is a domain, an audience, a language or a constraint that all new tasks are to keep to; it goes into the prompts.
     `F4` lists the models on this machine and takes the path of a file or the address of a server. `F2` shows every parameter of the
     profile, to be changed for the new pool. `ctrl+s` makes the pool and opens it.
 
@@ -201,6 +203,9 @@ class StartScreen(Screen[None]):
                     profiles = [(Content(f"{name}: {PROFILE_WORDS.get(name, '')}"), name) for name in PROFILES]
                     yield Choice(profiles, value=options.profile or DEFAULT_PROFILE, allow_blank=False, id="profile", compact=True)
                 with Horizontal(classes="field"):
+                    yield Label("brief", markup=False)
+                    yield SafeInput(str(self._changes.get("brief", "")), id="brief", placeholder=BRIEF_WORDS, compact=True)
+                with Horizontal(classes="field"):
                     yield Label("settings", markup=False)
                     yield _opener(_changes_words(self._changes), "settings")
                 yield HoldOutField(options.hold_out)
@@ -251,15 +256,22 @@ class StartScreen(Screen[None]):
 
         def take(changes: dict[str, Any], stored: Callable[[], None], _: object) -> None:
             self._changes = changes
+            self.query_one("#brief", SafeInput).text = str(changes.get("brief", ""))
             self.query_one("#settings", Button).label = _changes_words(changes)
             stored()
 
         try:
-            screen = SettingsScreen(profile(self._profile()), self._changes, fixed=("profile",), about="for the new pool", store=take)
+            screen = SettingsScreen(profile(self._profile()), self._changed(), fixed=("profile",), about="for the new pool", store=take)
         except UsageError as error:
             self.app.push_screen(ErrorDialog(error))
             return
         lay_over(self, screen)
+
+    def _changed(self) -> dict[str, Any]:
+        """The parameters that are not as the profile has them, with the brief as it stands in its field."""
+        brief = self.query_one("#brief", SafeInput).text
+        without = {key: value for key, value in self._changes.items() if key != "brief"}
+        return without | {"brief": brief} if brief.strip() else without
 
     def _profile(self) -> str:
         return str(self.query_one("#profile", Select).value)
@@ -285,7 +297,7 @@ class StartScreen(Screen[None]):
         else:
             model, adapter = parted(self._model)
             options = options.model_copy(update={"model": model, "adapter": adapter, "profile": self._profile(), "hold_out": hold_out})
-            overrides = self._changes
+            overrides = self._changed()
         self._open(path, Configuration(options, overrides))
 
     def _open(self, path: Path, configuration: Configuration) -> None:
@@ -352,9 +364,10 @@ def _model_words(model: str, answering: str) -> Content:
 
 def _changes_words(changes: Mapping[str, Any]) -> Content:
     """Which parameters are not as the profile has them."""
-    if not changes:
+    others = [key for key in changes if key != "brief"]
+    if not others:
         return Content("as the profile has them ▼")
-    return Content(f"{clip(', '.join(changes), 60)} changed ▼")
+    return Content(f"{clip(', '.join(others), 60)} changed ▼")
 
 
 def _recent_line(path: Path, words: str) -> Content:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.widgets import Static
+from textual.widgets import Select, Static
 
 from studio.engine.api import Completion, FinishReason
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.events import RequestFinished, RequestsSent, RoundStarted, StageStarted
 from studio.loop.session import Goal
+from studio.pool.browse import Kind
 from studio.records import Source, Stage
+from studio.tui.pool.table import TaskTable
 from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.live import LiveRound
 from studio.tui.round.prompt import PromptDialog
 from studio.tui.round.rail import Rail, StatusLine, stage_summary
 from studio.tui.round.stream import Stream
+from studio.tui.round.why import Why
 from studio.tui.runner import RunnerState
 from support.screens import assert_harmless
 from support.sessions import configuration, play
@@ -178,3 +181,44 @@ async def test_a_task_without_an_input_says_that_nothing_was_asked(tmp_path: Pat
         await driven.until(lambda: "This task needs no input" in screen_text(driven.app))
         await driven.press("right_square_bracket")
         assert "This task needs no input" not in screen_text(driven.app)
+
+
+async def test_why_has_bars_of_what_was_measured(tmp_path: Path) -> None:
+    asked = configuration(best_of=3, likely_share=0.5, likely_answers=0.9, min_agreement=0.05, threshold=0.5)
+    async with studio(tmp_path / "pool.db", chatting, asked) as driven:
+        await driven.press(*"sss")
+        table, why = driven.screen.query_one(DecisionTable), driven.screen.query_one(Why)
+
+        def told() -> str:
+            return "\n".join(str(part.visual) for part in why.query(Static))
+
+        for reason, words in (("unlikely", "too unlikely as a request"), ("novel", "likely as a request")):
+            row = next(row for row in driven.screen._rows() if row.candidate is not None and row.candidate.reason == reason)
+            assert row.candidate is not None
+            table.cursor = row.position
+            await driven.until(lambda words=words: f": {words}" in told())  # type: ignore[misc]
+            (line,) = [line for line in told().splitlines() if line.startswith("likelihood")]
+            assert ("┿" in line) == (reason == "unlikely") and f"{row.candidate.nats:.2f}" in line
+            assert f"source     {'template: ' if row.source is Source.TEMPLATE else 'in context: '}" in told()
+            assert "the limit is 0.5" in told()
+        await driven.press(*"rr")
+        accepted = [row for row in driven.screen._rows() if row.accepted]
+        table.cursor = accepted[0].position
+        await driven.until(lambda: "  agreement  " in told() and "  sureness   " in told())
+        assert "0.05: the answers drawn" in told()
+
+
+async def test_the_pool_tells_the_source_and_what_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=1), ScriptedEngine(chats=True), CHAT)
+    async with studio(path, chatting, CHAT) as driven:
+        await driven.press("2")
+        pool = driven.app.screen
+        await driven.until(lambda: bool(pool.query(TaskTable)) and bool(pool.query_one(TaskTable).ids))
+        await driven.press("end")
+        await driven.until(lambda: "Measured" in screen_text(driven.app) and "likelihood ━" in screen_text(driven.app))
+        assert "source: " in screen_text(driven.app)
+        lines = screen_text(driven.app).splitlines()
+        assert any(" template " in line for line in lines) and any(" generated " in line for line in lines)
+        pool.query_one("#kind", Select).value = Kind.REJECTED
+        await driven.until(lambda: " ctx " in screen_text(driven.app) and " tmpl " in screen_text(driven.app))
