@@ -52,7 +52,7 @@ TEMPERATURE = 0.7
 def resample(context: StageContext, ordinal: int) -> Effect:
     """Draw the in-context tasks of one prompt anew."""
     current = _sampled_round(context)
-    request = _list_request(context, current, ordinal)
+    request = _request_with_tasks(context, current, ordinal)
     (parents,) = draw_parents(context.for_round(current), current, [ordinal], context.pool.ledger.next_action_id())
     return _rewrite(context, current, request, parents, Note("resample", f"drew other in-context tasks for prompt {ordinal + 1}"))
 
@@ -60,7 +60,7 @@ def resample(context: StageContext, ordinal: int) -> Effect:
 def swap(context: StageContext, ordinal: int, position: int, task_id: int | None) -> Effect:
     """Put another task at one position of a prompt."""
     current = _sampled_round(context)
-    request = _list_request(context, current, ordinal)
+    request = _request_with_tasks(context, current, ordinal)
     if not 0 <= position < len(request.parents):
         raise UsageError(f"prompt {ordinal + 1} has {len(request.parents)} in-context tasks, none at position {position + 1}")
     chosen = _another(context, current, request, position) if task_id is None else task_id
@@ -159,7 +159,7 @@ def _sampled_round(context: StageContext) -> RoundRecord:
     return current
 
 
-def _list_request(context: StageContext, current: RoundRecord, ordinal: int) -> StoredRequest:
+def _request_with_tasks(context: StageContext, current: RoundRecord, ordinal: int) -> StoredRequest:
     """The request at `ordinal`, which has in-context tasks."""
     request = _request(context, current, ordinal)
     if not request.parents:

@@ -14,9 +14,10 @@ from textual.geometry import Region
 from textual.reactive import reactive
 from textual.widgets import Static
 
+from studio.engine.api import Chat
 from studio.records import Source, Task
 from studio.tui.base import Dialog, copy_from
-from studio.tui.cells import POINTER, clip, cut, fit
+from studio.tui.cells import POINTER, cut, fit
 from studio.tui.keys import bind
 from studio.tui.round.prompt import PromptDialog, told
 from studio.tui.round.view import Prompt
@@ -104,8 +105,6 @@ class ContextTasks(Pane):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.ordinal = 0
-        self.prefills = True
-        """Whether the engine can begin the model's turn."""
         self._tasks: Sequence[Task] = ()
         self._prompt: Prompt | None = None
 
@@ -166,7 +165,7 @@ class ContextTasks(Pane):
     def open_prompt(self) -> None:
         """Show the prompt as the model gets it."""
         if self._prompt is not None:
-            self.app.push_screen(PromptDialog(self._prompt, prefills=self.prefills))
+            self.app.push_screen(PromptDialog(self._prompt))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
         """There is nothing to open before the first tasks are drawn."""
@@ -204,7 +203,7 @@ class ContextTasks(Pane):
         static.set_class(self._prompt is None, "empty")
         width = self.scrollable_content_region.width
         if self._prompt is None or not self._tasks:
-            static.update(Content(EMPTY) if self._prompt is None else told(self._prompt, prefills=self.prefills, most=_SHOWN))
+            static.update(Content(EMPTY) if self._prompt is None else told(self._prompt, _SHOWN))
             return
         lines = []
         digits, numbers = max(len(str(task.id)) for task in self._tasks), len(str(len(self._tasks)))
@@ -219,7 +218,12 @@ class ContextTasks(Pane):
             cursor = "on $block-cursor-background" if self.has_focus else "on $block-cursor-blurred-background"
             lines.append(line.stylize(cursor) if number == self.cursor + 1 else line)
         if self._prompt.chat is not None:
-            begun = clip(self._prompt.chat.begins, 12) if self.prefills else ""
-            words = f"a user's turn; the model's begins with {begun}" if begun else "a user's turn; the model answers"
-            lines.append(Content.styled(fit(f"  {words} · P shows it", width), "$foreground-muted"))
+            lines.append(Content.styled(fit(f"  {_standing(self._prompt.chat)} · P shows it", width), "$foreground-muted"))
         static.update(Content("\n").join(lines))
+
+
+def _standing(chat: Chat) -> str:
+    """In which turn of a chat the tasks stand."""
+    if chat.writes_request:
+        return "in the system turn; the model writes the user's"
+    return "the model's turn begins with this list" if chat.begins else "in the user's turn; the model answers"

@@ -147,9 +147,7 @@ class DrawingScreen(SteeringScreen):
 
     def _show_prompt(self) -> None:
         prompts = self.live.view.prompts if self.live.view is not None else ()
-        context = self.query_one(ContextTasks)
-        context.prefills = self._info is None or self._info.prefills
-        context.show(prompts, self._prompt)
+        self.query_one(ContextTasks).show(prompts, self._prompt)
 
     def _turn_to_growing(self) -> None:
         """When the text that is shown is complete, go on with the first that is still being written."""
@@ -184,7 +182,7 @@ class DrawingScreen(SteeringScreen):
             return Shown(words, beginnings=stage)
         if prompt.source is Source.TEMPLATE:
             return Shown(words, before=prompt.text)
-        begun = prompt.chat is None or self._info is None or self._info.prefills
+        begun = prompt.chat is None or bool(prompt.chat.begins)
         return Shown(words, before=f"{len(prompt.parents) + 1}." if begun else "", beginnings=stage)
 
     def _rows(self) -> list[Row]:

@@ -30,8 +30,8 @@ class Turn:
     after: str = ""
 
 
-def turns(prompt: Prompt, *, prefills: bool = True) -> Iterator[Turn]:
-    """The parts of a prompt, in their order; `prefills` tells whether the engine can begin the model's turn."""
+def turns(prompt: Prompt) -> Iterator[Turn]:
+    """The parts of a prompt, in their order."""
     chat = prompt.chat
     if chat is None:
         yield Turn("a raw text", prompt.text, "the model goes on from here")
@@ -41,14 +41,13 @@ def turns(prompt: Prompt, *, prefills: bool = True) -> Iterator[Turn]:
         yield Turn("user's turn", prompt.text, "the model goes on from here" if prompt.text else "the model writes it")
         return
     yield Turn("user's turn", prompt.text)
-    begun = chat.begins if prefills else ""
-    yield Turn("the model's turn", begun, "the model goes on from here" if begun else "the model begins it")
+    yield Turn("the model's turn", chat.begins, "the model goes on from here" if chat.begins else "the model begins it")
 
 
-def told(prompt: Prompt, *, prefills: bool = True, most: int = LONG) -> Content:
+def told(prompt: Prompt, most: int = LONG) -> Content:
     """All turns one below the other."""
     parts: list[str | tuple[str, str]] = []
-    for turn in turns(prompt, prefills=prefills):
+    for turn in turns(prompt):
         parts.append((f"{turn.name}\n", f"{MUTED} bold"))
         parts.append(cut(turn.text, most))
         if turn.after:
@@ -73,10 +72,9 @@ class PromptDialog(Dialog[None]):
     PromptDialog Static { height: auto; }
     """
 
-    def __init__(self, prompt: Prompt, *, prefills: bool = True) -> None:
+    def __init__(self, prompt: Prompt) -> None:
         super().__init__()
         self._prompt = prompt
-        self._prefills = prefills
 
     def compose(self) -> ComposeResult:
         """One text that scrolls."""
@@ -85,7 +83,7 @@ class PromptDialog(Dialog[None]):
         with Vertical() as window:
             window.border_title = Content(f"Prompt {prompt.ordinal + 1}" + (f" · {words.partition(':')[0]}" if words else ""))
             with Pane(id="prompt-text"):
-                yield Static(told(prompt, prefills=self._prefills), markup=False)
+                yield Static(told(prompt), markup=False)
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -94,4 +92,4 @@ class PromptDialog(Dialog[None]):
 
     def action_copy(self) -> None:
         """Copy the text that is not the model's."""
-        copy_from(self, "\n\n".join(turn.text for turn in turns(self._prompt, prefills=self._prefills) if turn.text))
+        copy_from(self, "\n\n".join(turn.text for turn in turns(self._prompt) if turn.text))

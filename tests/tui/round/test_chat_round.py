@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.widgets import Select, Static
 
-from studio.engine.api import Completion, FinishReason
+from studio.engine.api import Completion, EngineInfo, FinishReason
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.events import RequestFinished, RequestsSent, RoundStarted, StageStarted
 from studio.loop.session import Goal
@@ -93,7 +94,7 @@ async def test_a_prompt_without_tasks_is_shown_as_its_turns(tmp_path: Path, size
     asked = configuration(brief="for \x1b]52;c;aGFjaw==\x07 beekeepers [red]", opening_share=0.0)
     async with studio(tmp_path / "pool.db", chatting, asked, size) as driven:
         await driven.press("s")
-        assert "its turn begins with 9." in (shown := screen_text(driven.app)) or "the model's begins with 9." in shown
+        assert "the model's turn begins with this list" in screen_text(driven.app)
         view = driven.screen.live.view
         assert view is not None
         template = next(each.ordinal for each in view.prompts if each.source is Source.TEMPLATE)
@@ -222,3 +223,39 @@ async def test_the_pool_tells_the_source_and_what_was_measured(tmp_path: Path) -
         assert any(" template " in line for line in lines) and any(" generated " in line for line in lines)
         pool.query_one("#kind", Select).value = Kind.REJECTED
         await driven.until(lambda: " ctx " in screen_text(driven.app) and " tmpl " in screen_text(driven.app))
+
+
+async def test_tasks_in_the_system_turn_are_drawn_anew_and_swapped(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db", chatting, configuration(template_tasks=3)) as driven:
+        await driven.press("s", "right_square_bracket", "right_square_bracket")
+        context = driven.screen.query_one(ContextTasks)
+        assert context.prompt is not None and context.prompt.source is Source.TEMPLATE
+        assert "in the system turn; the model writes the user's" in screen_text(driven.app)
+        before = context.prompt.parents
+        assert len(before) == 3
+        await driven.press("w")
+        assert context.prompt.parents[1:] == before[1:] and context.prompt.parents[0] != before[0]
+        await driven.press("D")
+        assert len(context.prompt.parents) == 3 and context.prompt.source is Source.TEMPLATE
+
+
+class Server(ScriptedEngine):
+    """A model behind a server, whose turn cannot be begun."""
+
+    @property
+    def info(self) -> EngineInfo:
+        return replace(super().info, asking="chat", askings=("chat",), writes_requests=False, prefills=False, measures=False)
+
+
+async def test_a_model_that_begins_its_turn_itself(tmp_path: Path) -> None:
+    async with studio(tmp_path / "pool.db", lambda _m, _o: Server(), configuration()) as driven:
+        await driven.press("s")
+        assert "in the user's turn; the model answers" in screen_text(driven.app)
+        await driven.press("P")
+        assert "(the model begins it)" in str(driven.app.screen.query_one("#prompt-text Static", Static).visual)
+        await driven.press("escape", "s")
+        text = driven.screen.live.texts[Stage.INSTRUCTIONS, 0].text
+        assert str(driven.screen.query_one(Stream).query_one(Static).visual) == text, "no number stands before it"
+        await driven.press("r")
+        assert driven.screen.live.order == tuple(Stage) and driven.screen.live.generated > 0
+        assert "no limit" not in screen_text(driven.app)
