@@ -68,7 +68,7 @@ class Progress:
         self._started = time.monotonic()
         self._round = 0
         self._stage = ""
-        self._done = self._sent = 0
+        self._done = self._sent = self._finished_before = 0
         self._streaming: Counter[int] = Counter()
         self._drafts = 0
         self._falling: Counter[str] = Counter()
@@ -90,11 +90,12 @@ class Progress:
             case RoundStarted(number, _):
                 self._round = number
             case StageStarted(_, stage):
-                self._stage, self._done, self._sent = str(stage), 0, 0
+                self._stage, self._done, self._sent, self._finished_before = str(stage), 0, 0, 0
                 self._streaming.clear()
                 self._retried.clear()
             case RequestsSent(_, count):
-                self._sent = count
+                # A stage may ask more than once.
+                self._finished_before, self._sent = self._done, self._done + count
             case TextStreamed(_, ordinal, _):
                 self._streaming[ordinal] += 1
             case RequestFinished(_, ordinal, _):
@@ -104,7 +105,7 @@ class Progress:
                 self._drafts += event.task_id is not None
                 self._falling.update([event.reason] if event.task_id is None else [])
             case EngineRestarted(_, attempt, cause):
-                self._done = 0
+                self._done = self._finished_before
                 self._streaming.clear()
                 self._note(f"the engine stopped ({display_line(cause, 200)}) and was started again, attempt {attempt}")
             case RequestRetried(_, ordinal, attempt, cause, wait):

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from studio.engine.api import EngineInfo
+from studio.engine.api import Completion, EngineInfo, FinishReason
 from studio.engine.options import MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
 from studio.headless import Progress, run_headless
 from studio.launch import RunRequest, engine_options, model_of
-from studio.loop.events import EngineRestarted, RequestsSent, Summary
+from studio.loop.events import EngineRestarted, RequestFinished, RequestsSent, StageStarted, Summary
 from studio.loop.runs import Configuration, Intent, RunOptions, begin, intent, stored_engine
 from studio.loop.session import Goal
 from studio.pool.pool import Pool
@@ -118,6 +118,27 @@ def test_progress_on_a_terminal_counts_drafts_as_they_come(tmp_path: Path) -> No
             if "in this round" in out.getvalue():
                 break
     assert "accepted 0 of 30 (+1 in this round)" in out.getvalue()
+
+
+def test_progress_counts_what_is_measured_and_answered() -> None:
+    out = StringIO()
+    with Progress(Console(file=out, width=120, force_terminal=True), generated=0, target=None) as progress:
+        done, summary = Completion("", FinishReason.STOP, 9, 0), Summary("pool.db", 1)
+        seen = []
+        for event in (
+            StageStarted(1, Stage.FILTER),
+            RequestsSent(Stage.FILTER, 3),
+            RequestFinished(Stage.FILTER, 0, done),
+            StageStarted(1, Stage.ANSWER),
+            RequestsSent(Stage.ANSWER, 2),
+            RequestFinished(Stage.ANSWER, 0, done),
+            RequestFinished(Stage.ANSWER, 1, done),
+            RequestsSent(Stage.ANSWER, 1),
+            EngineRestarted(Stage.ANSWER, 1, "signal 9"),
+        ):
+            progress.show(event, summary)
+            seen.append(progress._bars.tasks[0].description.rpartition(" · ")[2])
+    assert seen == ["filter", "filter 0/3", "filter 1/3", "answer", "answer 0/2", "answer 1/2", "answer 2/2", "answer 2/3", "answer 2/3"]
 
 
 def test_what_is_shown_on_a_terminal_is_never_markup() -> None:

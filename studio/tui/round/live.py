@@ -5,6 +5,7 @@ it. No widget in sight.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from studio.engine.api import Completion, FinishReason
@@ -46,6 +47,8 @@ class StageProgress:
     started: float = 0.0
     wrote: float = 0.0
     """When the first token came."""
+    before: int = 0
+    """How many were done when the requests under way were sent."""
 
 
 @dataclass
@@ -85,6 +88,8 @@ class LiveRound:
         self.texts: dict[Place, LiveText] = defaultdict(LiveText)
         self.changed_texts: set[Place] = set()
         self.decided: list[CandidateDecided] = []
+        self._told: set[Place] = set()
+        """The texts that were complete when the requests under way were sent."""
         self.own_order: tuple[Stage, ...] = RAW_STAGES
         """The stages of the rounds that the run plays, as far as is known."""
 
@@ -123,7 +128,10 @@ class LiveRound:
             case StageStarted(_, stage):
                 self._start(stage, at)
             case RequestsSent(stage, count):
-                self.stages[stage].total = count
+                # A stage may ask more than once.
+                progress = self.stages[stage]
+                progress.before, progress.total = progress.done, progress.done + count
+                self._told = {place for place, text in self.texts.items() if place[0] is stage and text.completion is not None}
             case TextStreamed(stage, ordinal, text):
                 self.texts[stage, ordinal].add(text)
                 self.changed_texts.add((stage, ordinal))
@@ -133,8 +141,8 @@ class LiveRound:
             case RequestFinished(stage, ordinal, completion):
                 self._finish_request((stage, ordinal), completion)
             case EngineRestarted(stage, _, _):
-                self._forget(stage)
-                self.stages[stage].done = self.stages[stage].tokens = 0
+                self._forget(stage, self._told)
+                self.stages[stage].done, self.stages[stage].tokens = self.stages[stage].before, 0
             case RequestRetried(stage, ordinal):
                 self.texts[stage, ordinal] = LiveText()
                 self.changed_texts.add((stage, ordinal))
@@ -203,8 +211,8 @@ class LiveRound:
         if stage is Stage.FILTER:
             self.decided = []
 
-    def _forget(self, stage: Stage) -> None:
-        for place in [place for place in self.texts if place[0] is stage]:
+    def _forget(self, stage: Stage, but: Collection[Place] = ()) -> None:
+        for place in [place for place in self.texts if place[0] is stage and place not in but]:
             del self.texts[place]
         self.changed_texts = {place for place in self.changed_texts if place[0] is not stage}
 

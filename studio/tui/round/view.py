@@ -10,7 +10,9 @@ from typing import Any
 
 from studio.engine.api import Chat, Completion
 from studio.errors import PoolError
-from studio.loop.runs import stored_method
+from studio.loop.prompts import Template
+from studio.loop.runs import overridden, stored_method
+from studio.loop.settings import Method
 from studio.pool.candidates import JudgedCandidate
 from studio.pool.pool import Queries
 from studio.pool.rounds import RunRecord
@@ -76,6 +78,10 @@ def read_round(reader: Queries) -> RoundView | None:
     last = reader.rounds.last()
     if last is None:
         return None
+    overrides = reader.rounds.overrides(last.id)
+    method = _method_of(next(run for run in reader.runs.all() if run.id == last.run_id))
+    if method is not None and overrides:
+        method = overridden(method, overrides)
     requests = reader.requests.planned(last.id, Stage.INSTRUCTIONS)
     answers = {each.ordinal: each.completion for each in reader.requests.completions(last.id, Stage.INSTRUCTIONS)}
     ids = list(dict.fromkeys(parent for each in requests for parent in each.parents))
@@ -98,21 +104,21 @@ def read_round(reader: Queries) -> RoundView | None:
         next_stage=last.stage,
         prompts=tuple(prompts),
         candidates=candidates,
-        task_texts=(*_about_tasks(reader, last.id), *_answers(reader, last.id)),
+        task_texts=(*_about_tasks(reader, last.id), *_answers(reader, last.id, method)),
         instances=reader.rounds.result(last.id).instances,
         drafts=sum(each.verdict is Verdict.ACCEPTED for each in candidates) if last.stage is not None else 0,
-        overrides=reader.rounds.overrides(last.id),
-        stages=_stages_of(next(run for run in reader.runs.all() if run.id == last.run_id)),
+        overrides=overrides,
+        stages=RAW_STAGES if method is None else method.stages,
     )
 
 
 @lru_cache(maxsize=8)
-def _stages_of(run: RunRecord) -> tuple[Stage, ...]:
-    """The stages of a run's rounds; of one that this version cannot read, those of a raw one."""
+def _method_of(run: RunRecord) -> Method | None:
+    """The parameters of a run; None where this version cannot read them."""
     try:
-        return stored_method(run).stages
+        return stored_method(run)
     except PoolError:
-        return RAW_STAGES
+        return None
 
 
 def _about_tasks(reader: Queries, round_id: int) -> Iterator[TaskText]:
@@ -122,12 +128,14 @@ def _about_tasks(reader: Queries, round_id: int) -> Iterator[TaskText]:
                 yield TaskText(stage, each.ordinal, each.task_id, each.completion)
 
 
-def _answers(reader: Queries, round_id: int) -> Iterator[TaskText]:
-    """The answers to the round's instances: several to one where the best of them is taken."""
+def _answers(reader: Queries, round_id: int, method: Method | None) -> Iterator[TaskText]:
+    """The answers to the round's instances: several to one where the best of them is taken, or where it was asked for in other words."""
     completions = reader.requests.completions(round_id, Stage.ANSWER)
     if not completions:
         return
-    asked = {each.id: (each.task_id, each.suffix) for each in reader.requests.planned(round_id, Stage.ANSWER)}
+    planned = reader.requests.planned(round_id, Stage.ANSWER)
+    first = {} if method is None else {_in_other_words(method, each.suffix): each.suffix for each in planned}
+    asked = {each.id: (each.task_id, first.get(each.suffix, each.suffix)) for each in planned}
     of = Counter(asked[each.request_id] for each in completions)
     chosen = reader.instances.chosen_answers(round_id)
     drawn: Counter[tuple[int | None, str]] = Counter()
@@ -137,3 +145,9 @@ def _answers(reader: Queries, round_id: int) -> Iterator[TaskText]:
             drawn[question] += 1
             draw = (drawn[question], of[question])
             yield TaskText(Stage.ANSWER, each.ordinal, each.task_id, each.completion, draw, each.request_id in chosen)
+
+
+def _in_other_words(method: Method, text: str) -> str:
+    """How a text is asked for once more."""
+    template = Template.parse("answer_again", method.filled(method.prompts.answer_again))
+    return template.prefix + template.suffix(text)

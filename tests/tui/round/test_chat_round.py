@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from textual.widgets import Select, Static
 
-from studio.engine.api import Completion, EngineInfo, FinishReason
+from studio.engine.api import Completion, EngineInfo, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
-from studio.loop.events import RequestFinished, RequestsSent, RoundStarted, StageStarted
+from studio.loop.events import EngineRestarted, RequestFinished, RequestsSent, RoundStarted, StageStarted, TextStreamed
 from studio.loop.session import Goal
 from studio.pool.browse import Kind
 from studio.records import Source, Stage
@@ -259,3 +259,47 @@ async def test_a_model_that_begins_its_turn_itself(tmp_path: Path) -> None:
         await driven.press("r")
         assert driven.screen.live.order == tuple(Stage) and driven.screen.live.generated > 0
         assert "no limit" not in screen_text(driven.app)
+
+
+def test_a_stage_that_asks_twice_counts_all() -> None:
+    live, done = LiveRound(), Completion("Yes.", FinishReason.STOP, 9, 2)
+    live.apply(0.0, RoundStarted(1, Stage.ANSWER))
+    live.apply(0.0, StageStarted(1, Stage.ANSWER))
+    live.apply(0.0, RequestsSent(Stage.ANSWER, 2))
+    for ordinal in range(2):
+        live.apply(0.1, RequestFinished(Stage.ANSWER, ordinal, done))
+    live.apply(0.2, RequestsSent(Stage.ANSWER, 1))
+    assert stage_summary(live, Stage.ANSWER, 9) == "2/3"
+    live.apply(0.3, TextStreamed(Stage.ANSWER, 2, "void"))
+    live.apply(0.4, EngineRestarted(Stage.ANSWER, 1, "signal 9"))
+    assert stage_summary(live, Stage.ANSWER, 9) == "2/3"
+    assert set(live.texts) == {(Stage.ANSWER, 0), (Stage.ANSWER, 1)}, "what came before is not void"
+
+
+class Refusing(ScriptedEngine):
+    """A model that refuses a task unless it is asked in other words."""
+
+    def _respond(self, request: Request) -> Completion | str:
+        answers = request.chat is not None and request.chat.system.startswith("You are a helpful")
+        if answers and "short paragraph." not in request.suffix + request.prefix:
+            return "I'm sorry, I cannot do that."
+        return super()._respond(request)
+
+
+async def test_an_answer_in_other_words_stands_among_those_to_its_instance(tmp_path: Path) -> None:
+    asked = configuration(best_of=2, answer_again=True)
+    async with studio(tmp_path / "pool.db", lambda _m, _o: Refusing(chats=True), asked) as driven:
+        await driven.press("r")
+        view = driven.screen.live.view
+        assert view is not None
+        answers = [each for each in view.task_texts if each.stage is Stage.ANSWER]
+        last = [each for each in answers if each.draw == (3, 3)]
+        assert last and {each.draw[1] for each in answers} == {3}
+        assert any(each.chosen for each in last) and not any(each.chosen for each in answers if each.draw[0] == 2)
+        assert "3 of its 3" in " ".join(_title(driven, each.ordinal) for each in last[:1])
+
+
+def _title(driven: Driven, ordinal: int) -> str:
+    driven.screen._text_ordinal = ordinal
+    driven.screen._show_text()
+    return str(driven.screen.query_one(Stream).border_title)
