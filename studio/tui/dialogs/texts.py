@@ -44,7 +44,8 @@ FIELDS = {field.key: field for field in (BRIEF, *TURNS, _OPENINGS)}
 
 def fields_of(method: Method) -> tuple[TextField, ...]:
     """What of the texts has an effect with `method`."""
-    return (BRIEF, *TURNS) if method.asking != "completion" else (BRIEF,)
+    turns = (method.asking != "completion", method.answers_apart)
+    return (BRIEF, *(field for field, holds in zip(TURNS, turns, strict=True) if holds))
 
 
 class TextsDialog(Editor[dict[str, Any]]):

@@ -120,7 +120,7 @@ class DrawingScreen(SteeringScreen):
         stage = self.live.running or self.live.next_stage
         rate = round(progress.rate) if progress is not None else 0
         note = self._note or self._reading()
-        self.query_one(StatusLine).status = Status(self.runner.state, stage, note, rate, self._far(), self.live.order)
+        self.query_one(StatusLine).status = Status(self.runner.state, stage, note, rate, self._far(), self.method)
         self.query_one(StudioHeader).facts = self._facts()
         if kinds & {RoundRead, Opened, StateChanged}:
             self._show_prompt()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from studio.loop.settings import Method
 from studio.records import Stage, Verdict
 from studio.tui.cells import clip, pad
 from studio.tui.round.live import LiveRound, StageProgress
@@ -131,13 +131,15 @@ SENTENCES = {
 _IN_CHAT = {
     Stage.INSTRUCTIONS: "the model goes on with lists, and writes its own requests",
     Stage.FILTER: "rules, ROUGE-L and likelihood decide every candidate",
-    Stage.INSTANCES: "the model writes an input for each new task that needs one",
 }
+_INPUTS = "the model writes an input for each new task that needs one"
 
 
-def sentence(stage: Stage, order: Sequence[Stage]) -> str:
-    """What `stage` does in a round with the stages `order`."""
-    return _IN_CHAT.get(stage, SENTENCES[stage]) if Stage.ANSWER in order else SENTENCES[stage]
+def sentence(stage: Stage, method: Method | None) -> str:
+    """What `stage` does with the parameters of the run, as far as they are known."""
+    if method is not None and stage is Stage.INSTANCES and method.answers_apart:
+        return _INPUTS
+    return _IN_CHAT.get(stage, SENTENCES[stage]) if method is not None and method.asking == "chat" else SENTENCES[stage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +153,8 @@ class Status:
     """Tokens a second; 0 is none yet."""
     far: str = ""
     """How far the run is, of one that goes on by itself."""
-    order: tuple[Stage, ...] = ()
-    """The stages of the round."""
+    method: Method | None = None
+    """The parameters of the round."""
 
 
 class StatusLine(Widget):
@@ -167,7 +169,7 @@ class StatusLine(Widget):
     def render(self) -> Content:
         """The line."""
         status = self.status
-        does = sentence(status.stage, status.order)
+        does = sentence(status.stage, status.method)
         width = max(self.content_size.width, 1)
         match status.state:
             case RunnerState.LOADING:

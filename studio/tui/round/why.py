@@ -125,7 +125,7 @@ def _text(label: str, text: str, spans: Sequence[Span]) -> Content:
 
 
 def _rest(row: Row, evidence: Evidence, comparison: Alignment | None, method: Method | None, width: int) -> Iterator[Content]:
-    if evidence.measures:
+    if evidence.measures or any(evidence.of_instances.values()):
         yield Content()
         yield Content.styled(EXPLAINED, MUTED)
     if comparison is not None and row.candidate is not None and method is not None:

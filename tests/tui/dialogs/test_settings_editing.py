@@ -161,7 +161,7 @@ async def test_with_the_mouse() -> None:
     app = Host()
     async with app.run_test(size=(80, 24)) as pilot:
         table = await at(pilot, app.settings, "profile")
-        await pilot.click(table, offset=(3, 4), times=2)
+        await pilot.click(table, offset=(3, 7), times=2)
         await until(pilot, lambda: app.settings.query_one("#value", Input).has_focus)
 
 
