@@ -86,11 +86,15 @@ def test_a_story_tells_source_and_figures(chat: Path) -> None:
         " JOIN instances ON instances.task_id = tasks.id WHERE source = 'template' AND agreement IS NOT NULL LIMIT 1",
     )[0]
     with Queries.open(chat) as pool:
-        told = story_sections(story_of(pool, f"t{task_id}"))
-        sections = {each.title: ["".join(words for words, _ in line) for line in each.lines] for each in told}
-    assert sections["Measured"][0].startswith("source: template: ") and sections["Measured"][-1] == EXPLAINED
-    assert any(line.startswith("likelihood ━") for line in sections["Measured"])
-    assert any("agreement  ━" in line for line in sections["Instances"]) and any("sureness   ━" in line for line in sections["Instances"])
+        story = story_of(pool, f"t{task_id}")
+    drawn, plain = (
+        {each.title: ["".join(words for words, _ in line) for line in each.lines] for each in story_sections(story, bars=bars)}
+        for bars in (True, False)
+    )
+    assert any(line.startswith("source: template") for line in drawn[""]) and EXPLAINED in drawn[""]
+    assert any(line.startswith("likelihood ━") for line in drawn[""])
+    assert {line.split()[0] for line in drawn["Instances"] if "━" in line} == {"agreement", "sureness"}
+    assert "━" not in str(plain), "figures in words are for all other readers"
 
 
 def test_a_raw_pool_has_none(tmp_path: Path) -> None:
@@ -99,4 +103,4 @@ def test_a_raw_pool_has_none(tmp_path: Path) -> None:
     with Queries.open(tmp_path / "raw.db") as pool:
         story = story_of(pool, f"t{task_id}")
         assert not story.measures and not story.of_instances
-        assert "Measured" not in {each.title for each in story_sections(story)}
+        assert list(story_sections(story, bars=True)) == list(story_sections(story))

@@ -244,7 +244,7 @@ async def chat_answers(driven: Driven) -> None:
 @act("chat-commit")
 async def chat_detail(driven: Driven) -> None:
     await driven.press("2", "end", "enter")
-    await driven.until(lambda: "Measured" in screen_text(driven.app))
+    await driven.until(lambda: "likelihood ━" in screen_text(driven.app))
 
 
 SHOTS = [

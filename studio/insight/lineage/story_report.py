@@ -140,7 +140,8 @@ class _Teller:
             yield (("source: ", "muted"), (f"{candidate.source}, {_SOURCES[candidate.source]}", ""))
         if self.bars:
             yield from map(_measure, self.story.measures)
-            yield ((EXPLAINED, "muted"),)
+            if self.story.measures:
+                yield ((EXPLAINED, "muted"),)
         elif candidate.nats is not None:
             yield (("likelihood: ", "muted"), (_nats(candidate.nats, request.max_nats), ""))
 
@@ -156,7 +157,7 @@ class _Teller:
             agreement = "" if found.agreement is None or self.bars else f", agreement {found.agreement:.4f} (mean ROUGE-L with the others)"
             yield ((f"  chosen of {len(drawn)} answers{agreement}", "muted"),)
         if self.bars:
-            yield from (((" ", ""), (" ", ""), *_measure(each)) for each in self.story.of_instances.get(found.id, ()))
+            yield from ((("  ", ""), *_measure(each)) for each in self.story.of_instances.get(found.id, ()))
         elif found.nats is not None:
             answer = names.get(found.answer_id)
             limit = None if answer is None else answer.max_answer_nats
