@@ -67,7 +67,8 @@ def write_in_chat(request: Request, chat: Chat, rng: random.Random) -> str:
     if request.params.max_tokens == 0:
         return ""
     if chat.writes_request:
-        return _flawed(rng) if rng.random() < 0.1 else instruction(rng)
+        text = _flawed(rng) if rng.random() < 0.1 else instruction(rng)
+        return f" {text[:1].lower()}{text[1:]}" if prompt else text
     if match := _LIST.search(f"\n{chat.begins}"):
         return _numbered_list(rng, chat.begins, int(match.group(1)), request.params.max_tokens)
     if (shown := len(_ITEM.findall(prompt))) > 1:

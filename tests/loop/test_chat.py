@@ -44,7 +44,7 @@ def test_a_round_has_its_lists_and_the_models_own_requests(tmp_path: Path) -> No
     assert stages[:7] == list(Stage)
     assert dict(ask(path, "SELECT source, count(*) FROM requests WHERE source IS NOT NULL GROUP BY source")) == {
         "in_context": 2,
-        "template": 20,
+        "template": 40,
     }
     assert ask(path, "SELECT count(*) FROM request_parents JOIN requests ON id = request_id WHERE source = 'template'") == [(0,)]
     assert {
