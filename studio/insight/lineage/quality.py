@@ -84,7 +84,7 @@ def source_words(source: Source | None) -> str:
 
 
 _SOURCES = {
-    Source.IN_CONTEXT: "from the list of tasks that it shows",
+    Source.IN_CONTEXT: "from the list shown",
     Source.TEMPLATE: "the model's own user's turn",
 }
 

@@ -294,5 +294,5 @@ def _draw_words(answer: TaskText | None) -> str:
     if answer is None:
         return ""
     number, count = answer.draw
-    taken = f", {number} of its {count}, {'✓ taken' if answer.chosen else 'not taken'}" if count > 1 else ""
+    taken = f", {number}/{count} {'✓ taken' if answer.chosen else 'not taken'}" if count > 1 else ""
     return f" · task #{answer.task_id}{taken}"

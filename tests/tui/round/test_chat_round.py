@@ -158,7 +158,7 @@ async def test_of_several_answers_the_one_that_was_taken_is_told(tmp_path: Path)
         assert [each.draw[0] for each in answers[:3]] == [1, 2, 3] and len({each.task_id for each in answers[:3]}) == 1
         table = driven.screen.query_one(DecisionTable)
         table.cursor = next(row.position for row in driven.screen._rows() if row.accepted)
-        await driven.until(lambda: "its 3, ✓ taken" in screen_text(driven.app))
+        await driven.until(lambda: "/3 ✓ taken" in screen_text(driven.app))
         await driven.press(*["left_square_bracket"] * len(answers))
         titles = []
         for _ in range(3):
@@ -296,7 +296,7 @@ async def test_an_answer_in_other_words_stands_among_those_to_its_instance(tmp_p
         last = [each for each in answers if each.draw == (3, 3)]
         assert last and {each.draw[1] for each in answers} == {3}
         assert any(each.chosen for each in last) and not any(each.chosen for each in answers if each.draw[0] == 2)
-        assert "3 of its 3" in " ".join(_title(driven, each.ordinal) for each in last[:1])
+        assert ", 3/3 " in " ".join(_title(driven, each.ordinal) for each in last[:1])
 
 
 def _title(driven: Driven, ordinal: int) -> str:
