@@ -109,5 +109,5 @@ def test_a_copy_of_the_model_answers_as_the_model_itself(tmp_path: Path) -> None
             bundled.stem,
             "copy",
         ]
-    assert exported(both) == exported(alone)
+    assert exported(both).replace(answers[0].model.sha256, "") == exported(alone).replace(answers[0].model.sha256, "")
     assert_sound(both)

@@ -46,6 +46,11 @@ WHERE tasks.id BETWEEN ? AND ? ORDER BY tasks.id, position"""
 _NEIGHBOURS = """
 SELECT tasks.id, neighbours.task_id, score FROM tasks JOIN neighbours ON neighbours.candidate_id = tasks.candidate_id
 WHERE tasks.id BETWEEN ? AND ? ORDER BY tasks.id, rank"""
+_ANSWERED = """
+SELECT instances.task_id, models.sha256 FROM instances
+    CROSS JOIN requests ON requests.id = answer_id JOIN rounds ON rounds.id = requests.round_id
+    JOIN run_models ON run_models.run_id = rounds.run_id AND run_models.stage = requests.stage JOIN models ON models.id = model_id
+WHERE instances.task_id BETWEEN ? AND ? AND +verdict = 'accepted' ORDER BY instances.task_id, position"""
 
 _ASKED = """
 SELECT tasks.id, prompts.text || suffix, completions.text, finish_reason FROM tasks
@@ -97,6 +102,7 @@ class ExportTask:
 
     `request` reads `round/stage/ordinal`, `model` is a file's sha256; both are empty, and scores and decider None, for seeds and imports.
     `source` is where the instruction came from, `nats` a token say how likely it is as a user's turn of the model's template.
+    `answer_model` is the sha256 of the model that answered, where that was one of its own.
     """
 
     id: int
@@ -114,6 +120,7 @@ class ExportTask:
     neighbours: tuple[Neighbour, ...] = ()
     request: str = ""
     model: str = ""
+    answer_model: str = ""
     decided_by: Decider | None = None
     source: Source | None = None
     nats: float | None = None
@@ -164,6 +171,7 @@ class Stream(Entity):
                 instances = self._by_task(instances_sql, first, last, *wanted)
                 parents = self._by_task(_PARENTS, first, last)
                 neighbours = self._by_task(_NEIGHBOURS, first, last)
+                answered = self._by_task(_ANSWERED, first, last)
                 origins = self._origins(first, last) if made else {}
                 for row in rows:
                     task_id = row["id"]
@@ -174,6 +182,7 @@ class Stream(Entity):
                         scores=tuple(Scores(agreement, nats) for *_, agreement, nats in instances[task_id]),
                         parents=tuple(parent for (parent,) in parents[task_id]),
                         neighbours=tuple(Neighbour(*values) for values in neighbours[task_id]),
+                        answer_model=next((sha256 for (sha256,) in answered[task_id]), ""),
                         instance_ids=tuple(found for found, *_ in instances[task_id]),
                         made=origins.get(task_id),
                     )

@@ -39,6 +39,8 @@ def test_a_base_model_writes_and_another_answers(tmp_path: Path, profile: str) -
         assert run is not None and [each.name for each in run.models] == ["base", "tutor"]
         for request_id, stage in ask(path, "SELECT id, stage FROM requests"):
             assert reader.requests.get(request_id).model.name == ("tutor" if stage == "answer" else "base")
+        tasks = list(reader.stream.export_tasks(False))
+        assert {(task.model, task.answer_model) for task in tasks} == {(base().info.model.sha256, Named("tutor").info.model.sha256)}
         assert [(each.name, each.licence) for each in provenance(reader).models] == [
             ("base", "licence of base"),
             ("tutor", "licence of tutor"),

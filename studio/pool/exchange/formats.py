@@ -206,6 +206,7 @@ def _raw_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
             "neighbours": [{"id": neighbour.task_id, "score": neighbour.score} for neighbour in task.neighbours],
             "request": task.request,
             "model": task.model,
+            **({"answer_model": task.answer_model} if task.answer_model else {}),
             "decided_by": str(task.decided_by) if task.decided_by else None,
             "source": str(task.source) if task.source else None,
             "nats": task.nats,
