@@ -27,7 +27,7 @@ from support.screens import assert_harmless
 from support.sessions import configuration, play
 from support.studio_app import SIZES, Driven, HeldEngine, chatting, footer_keys, screen_text, scripted, studio
 
-CHAT = configuration(best_of=3, likely_share=0.6, threshold=0.5)
+CHAT = configuration(best_of=3, likely_share=0.6, threshold=0.5, answer_again=False)
 
 
 @pytest.mark.parametrize("size", SIZES)
