@@ -101,8 +101,9 @@ def stats_command(pool: Path, lineage: bool, as_json: bool) -> None:
     """Show figures of POOL beside the paper's.
 
     Tasks by origin, classification share, instances, empty inputs, words and their distribution, what a task costs, why candidates fell,
-    acceptance and new opening words by round, what another 1,000 candidates would bring at the acceptance of the latest 200, and how
-    similar the generated tasks are to the seeds and to each other. Works beside a running session.
+    what each source of instructions brought and how raters found it where there is more than one, acceptance and new opening words by
+    round, what another 1,000 candidates would bring at the acceptance of the latest 200, and how similar the generated tasks are to the
+    seeds and to each other. Works beside a running session.
     """
     from studio.pool.pool import Queries
 
