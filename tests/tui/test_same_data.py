@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from studio.engine.scripted import ScriptedEngine
+from studio.launch import EngineOpener
 from studio.loop.session import Goal
+from studio.records import Stage
 from support.pools import assert_sound
 from support.sessions import configuration, exported, play
-from support.studio_app import HeldEngine, studio
+from support.studio_app import HeldEngine, chatting, scripted, studio
 
 
-async def test_the_export_of_a_screen_run_equals_the_headless_one(tmp_path: Path) -> None:
-    asked = configuration()
+@pytest.mark.parametrize("opener", [scripted, chatting])
+async def test_the_export_of_a_screen_run_equals_the_headless_one(tmp_path: Path, opener: EngineOpener) -> None:
+    asked = configuration(best_of=2)
     asked = type(asked)(asked.options.model_copy(update={"target": 60}), asked.overrides)
-    async with studio(tmp_path / "screen.db", asked=asked) as driven:
+    async with studio(tmp_path / "screen.db", opener, asked) as driven:
         await driven.press("R")
-    play(tmp_path / "headless.db", Goal(target=60), asked=asked)
+        assert (Stage.ANSWER in driven.screen.live.order) == (opener is chatting)
+    play(tmp_path / "headless.db", Goal(target=60), ScriptedEngine(chats=opener is chatting), asked)
     assert exported(tmp_path / "screen.db") == exported(tmp_path / "headless.db")
     assert_sound(tmp_path / "screen.db")
 

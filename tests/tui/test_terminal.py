@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from studio.records import Stage
 from support.pools import ask, assert_sound
 from support.terminal import Terminal
 
 pytestmark = pytest.mark.real_model
 
 SMALL = {
+    "STUDIO_ASKING": "completion",
     "STUDIO_THREADS": "1",
     "STUDIO_REQUESTS_PER_ROUND": "1",
     "STUDIO_SAMPLING__INSTRUCTIONS__MAX_TOKENS": "48",
@@ -20,6 +22,12 @@ SMALL = {
     "STUDIO_SAMPLING__OUTPUT_FIRST__MAX_TOKENS": "16",
 }
 """A small round: the way through it is the same."""
+CHAT = {
+    "STUDIO_THREADS": "1",
+    "STUDIO_REQUESTS_PER_ROUND": "1",
+    "STUDIO_TEMPLATE_REQUESTS": "2",
+    **{f"STUDIO_SAMPLING__{name}__MAX_TOKENS": "32" for name in ("LIST_CHAT", "TEMPLATE", "INPUT_FIRST", "OUTPUT_FIRST", "ANSWER")},
+}
 STAGES = ("sample", "instructions", "filter", "classify", "instances", "commit")
 VERDICTS = "SELECT verdict, decided_by FROM decisions WHERE candidate_id = 1 ORDER BY id"
 
@@ -75,3 +83,18 @@ def test_from_the_picker_to_an_explained_task_with_the_keys_of_the_footer(tmp_pa
         terminal.press("q")
         assert terminal.ended() == 0
     assert_sound(tmp_path / "pool.db")
+
+
+def test_a_round_in_chat(tmp_path: Path) -> None:
+    pool = tmp_path / "pool.db"
+    with Terminal(tmp_path, ["run", pool], (80, 24), **CHAT) as terminal:
+        for stage in Stage:
+            terminal.until(f"next: {stage}")
+            terminal.press("s")
+        terminal.until("✓commit")
+        terminal.until("next: sample")
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert_sound(pool)
+    asked = dict(ask(pool, "SELECT source, count(*) FROM requests WHERE source IS NOT NULL GROUP BY source"))
+    assert asked == {"in_context": 1, "template": 2}
