@@ -16,6 +16,7 @@ from studio.seeds.hold_out import draw_hold_out
 from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.pools import ask, assert_sound, make_pool
 from support.sessions import all_seeds
+from support.tiny_models import tiny_model
 
 SCRIPTED = ("--model", "scripted", "--max-tokens", "30")
 
@@ -68,13 +69,20 @@ def test_overlap_is_refused_with_the_list(pool: Path, tmp_path: Path) -> None:
         (("--model", "scripted", "--against", "scripted,formt=chat"), 2, "did you mean 'format'"),
         (("--model", "scripted", "--adapter", "nothing.gguf"), 2, "adapter"),
         (("--adapter", "nothing.gguf"), 2, "there is no adapter at nothing.gguf"),
-        (("--model", "scripted", "--format", "chat"), 3, "chat template"),
+        (("--model", "mute.gguf", "--format", "chat"), 3, "the model has no chat template"),
         (("--model", "scripted", "--pool", "other.db"), 2, "--pool goes with a file"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_made(pool: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
+    tiny_model(pool.parent / "mute.gguf", template="")
     assert_fails(studio("evaluate", pool, *arguments, cwd=pool.parent), code, words)
     assert ask(pool, "SELECT count(*) FROM evaluations") == [(0,)]
+
+
+def test_the_scripted_model_is_asked_in_its_template(pool: Path) -> None:
+    done = studio("evaluate", pool, *SCRIPTED, "--format", "chat", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [each["label"] for each in json.loads(done.stdout)["contestants"]] == ["scripted [chat]"]
 
 
 def test_a_pool_that_holds_nothing_out_and_a_file_that_is_not_there(tmp_path: Path) -> None:
