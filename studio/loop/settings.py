@@ -108,6 +108,10 @@ class Method(Parameters):
     template_requests: int = Field(
         0, ge=-1, le=4096, description="requests a round that the model writes itself as its template's user turn; -1: as many as suit"
     )
+    template_tasks: int = Field(
+        0, ge=0, le=64, description="in-context tasks in the system turn of each of these; larger models may follow them"
+    )
+    opening_share: Share = Field(0.0, description="share of these that begin with one of the openings, where there is no brief")
     classification_only: bool = Field(
         False, description="ask for classification tasks only, from tasks that are; of unknown ones where those do not fill a prompt"
     )
@@ -117,8 +121,6 @@ class Method(Parameters):
     request_filters: tuple[str, ...] = Field((), description="filters besides these where the model is asked in chat")
     min_words: int = Field(4, ge=0, description="words an instruction must have")
     max_words: int = Field(150, ge=1, description="words an instruction may have")
-    template_tasks: int = Field(0, ge=0, le=64, description="in-context tasks in the system turn of each; larger models may follow them")
-    opening_share: Share = Field(0.0, description="share of the requests of its own that begin with one of the openings")
     likely_share: Share = Field(
         1.0, description="share of the instructions kept, those likeliest as a user's turn of the model's chat template; 1 keeps all"
     )
@@ -314,7 +316,7 @@ def _studio() -> Method:
             "likely_share": 0.7,
             "likely_answers": 0.9,
             "answer_again": True,
-            "opening_share": 0.6,
+            "opening_share": 0.9,
             "answer_rules": STUDIO_ANSWER_RULES,
             "classify_from_logits": True,
             "stall_rounds": 5,

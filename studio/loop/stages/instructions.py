@@ -139,7 +139,9 @@ def template_request(context: StageContext, current: RoundRecord, ordinal: int, 
     """The request that leaves the user's turn of the chat template to the model, or all of it but its opening."""
     openings = context.templates["openings"].prefix.splitlines()
     rng = generator(context.seed, current.number, Stage.INSTRUCTIONS, ordinal)
-    opening = rng.choice(openings) if openings and rng.random() < context.method.opening_share else ""
+    # Openings speak of anything; with a brief all of it is about that.
+    opened = bool(openings) and not context.brief and rng.random() < context.method.opening_share
+    opening = rng.choice(openings) if opened else ""
     planned = context.planned(
         (current, Stage.INSTRUCTIONS, ordinal),
         ("", opening),
