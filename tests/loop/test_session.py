@@ -86,7 +86,7 @@ def test_prompts_hold_six_seeds_and_two_generated_tasks(tmp_path: Path) -> None:
 def test_accepted_tasks_keep_to_the_threshold(tmp_path: Path, profile: str) -> None:
     """Every pair of accepted tasks, and every accepted task with every seed, scored by `rouge_score` itself."""
     path = tmp_path / "pool.db"
-    play(path, Goal(target=60), asked=configuration(profile))
+    play(path, Goal(target=30), asked=configuration(profile))
     scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
     # The unicode tokeniser agrees with `rouge_score` on ASCII text only.
     generated = [text for (text,) in ask(path, "SELECT instruction FROM tasks WHERE origin = 'generated'") if text.isascii()]

@@ -199,10 +199,12 @@ def test_instances_are_changed_dropped_and_brought_back_with_the_first_words_kep
     assert (changed.input, changed.output, changed.reason, changed.decided_by) == (" given ", " answer ", "edited", Decider.HUMAN)
     assert changed.original is not None
     assert (changed.original.input, changed.original.output, changed.original.reason) == (instance.input, instance.output, "valid")
+    before = rows_of(pool.path)[task]["instances"]
     session.steering.drop_instance(instance.id)
-    assert {"input": " given ", "output": " answer "} not in rows_of(pool.path).get(task, {}).get("instances", [])
+    written = {"input": " given ", "output": " answer ", "thoughts": ""}
+    assert written in before and written not in rows_of(pool.path).get(task, {}).get("instances", [])
     session.steering.restore_instance(instance.id)
-    assert {"input": " given ", "output": " answer "} in rows_of(pool.path)[task]["instances"]
+    assert rows_of(pool.path)[task]["instances"] == before
     with pytest.raises(UsageError, match="accepted already"):
         session.steering.restore_instance(instance.id)
     with pytest.raises(UsageError, match="needs an output"):
