@@ -12,6 +12,7 @@ from importlib.resources import files
 TOPICS = (
     "keys",
     "settings",
+    "data",
     "models",
     "servers",
     "pool",
