@@ -16,12 +16,12 @@ from support.pools import ask, assert_sound
 from support.sessions import exported
 
 pytestmark = pytest.mark.real_model
-TOKENS = {"instructions": 48, "input_first": 16, "output_first": 16}
+TOKENS = {"list_chat": 48, "template": 24, "input_first": 16, "output_first": 16, "answer": 16}
 SMALL = (
     "--threads",
     "1",
-    "--set",
-    "requests_per_round=1",
+    "--set=requests_per_round=1",
+    "--set=template_requests=2",
     *(f"--set=sampling.{name}.max_tokens={number}" for name, number in TOKENS.items()),
 )
 
@@ -77,11 +77,20 @@ def test_the_same_seed_writes_the_same(pool: Path, tmp_path: Path) -> None:
     assert ask(again, texts) == ask(pool, texts)
 
 
-def test_a_small_round_is_written_twice_alike(tmp_path: Path) -> None:
-    pools = [tmp_path / "one.db", tmp_path / "two.db"]
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pool of a small round."""
+    path = tmp_path_factory.mktemp("small") / "one.db"
+    done = new_studio("run", path, "--headless", "--rounds", "1", *SMALL)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_a_small_round_is_written_twice_alike(small: Path, tmp_path: Path) -> None:
+    pools = [small, tmp_path / "two.db"]
+    done = new_studio("run", pools[1], "--headless", "--rounds", "1", *SMALL)
+    assert done.returncode == 0, done.stderr
     for pool in pools:
-        done = new_studio("run", pool, "--headless", "--rounds", "1", *SMALL)
-        assert done.returncode == 0, done.stderr
         assert_sound(pool)
     texts = "SELECT stage, ordinal, text FROM requests JOIN completions ON request_id = id ORDER BY 1, 2"
     assert ask(pools[0], texts) == ask(pools[1], texts) != []
@@ -89,25 +98,23 @@ def test_a_small_round_is_written_twice_alike(tmp_path: Path) -> None:
     assert "SmolLM2" in ask(pools[0], "SELECT name FROM models")[0][0]
 
 
-def test_a_copy_of_the_model_answers_as_the_model_itself(tmp_path: Path) -> None:
+def test_a_copy_of_the_model_answers_as_the_model_itself(small: Path, tmp_path: Path) -> None:
     """Two models here, of the same weights: who answers is on record, what is answered is the same."""
     bundled = bundled_model()
     assert bundled is not None
     copy = tmp_path / "copy.gguf"
     copy.write_bytes(bundled.read_bytes())
-    few = (*SMALL, "--set=template_requests=2", "--set=sampling.template.max_tokens=24", "--set=sampling.answer.max_tokens=16")
-    alone, both = tmp_path / "alone.db", tmp_path / "both.db"
-    for path, flags in ((alone, ()), (both, ("--answer-model", copy))):
-        done = new_studio("run", path, "--headless", "--rounds", "1", *few, *flags)
-        assert done.returncode == 0, done.stderr
+    both = tmp_path / "both.db"
+    done = new_studio("run", both, "--headless", "--rounds", "1", *SMALL, "--answer-model", copy)
+    assert done.returncode == 0, done.stderr
     assert "tasks are answered by copy, llama.cpp (CPU)" in done.stderr
     outputs = "SELECT input, output, verdict FROM instances WHERE answer_id NOTNULL ORDER BY id"
-    assert ask(both, outputs) == ask(alone, outputs) != []
+    assert ask(both, outputs) == ask(small, outputs) != []
     with Queries.open(both) as pool:
         answers = [pool.requests.get(each) for (each,) in ask(both, "SELECT id FROM requests WHERE stage = 'answer'")]
         assert {each.model.name for each in answers} == {"copy"} and [each.name for each in pool.runs.all()[0].models] == [
             bundled.stem,
             "copy",
         ]
-    assert exported(both).replace(answers[0].model.sha256, "") == exported(alone).replace(answers[0].model.sha256, "")
+    assert exported(both).replace(answers[0].model.sha256, "") == exported(small).replace(answers[0].model.sha256, "")
     assert_sound(both)
