@@ -316,7 +316,7 @@ def _studio() -> Method:
             "likely_share": 0.7,
             "likely_answers": 0.9,
             "answer_again": True,
-            "opening_share": 0.8,
+            "opening_share": 0.95,
             "answer_rules": STUDIO_ANSWER_RULES,
             "classify_from_logits": True,
             "stall_rounds": 5,
