@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Goal
 from studio.pool.core.database import Database
 from studio.pool.pool import Pool, Queries
@@ -46,11 +47,12 @@ class _Killed(BaseException):
     """Stands for the end of the process: nothing of the program runs after it but what the system does."""
 
 
-@pytest.mark.parametrize("profile", ["studio", "alpaca"])
+@pytest.mark.parametrize("profile", ["studio", "alpaca", "chat"])
 def test_death_at_every_single_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
     """Each session dies when it is about to begin its second transaction, so every stage's commit is somebody's last."""
-    asked = configuration(profile)
-    play(tmp_path / "calm", Goal(rounds=2), asked=asked)
+    chats = profile == "chat"
+    asked = configuration(best_of=3, thinking="keep", min_agreement=0.3) if chats else configuration(profile)
+    play(tmp_path / "calm", Goal(rounds=2), ScriptedEngine(chats=chats), asked)
     Pool.create(tmp_path / "killed", all_seeds()).close()
     begin = Database.transaction
     deaths = 0
@@ -65,7 +67,7 @@ def test_death_at_every_single_transaction(tmp_path: Path, monkeypatch: pytest.M
             return begin(self)
 
         with Pool.open(tmp_path / "killed") as pool:
-            session = session_in(pool, asked=asked)
+            session = session_in(pool, ScriptedEngine(chats=chats), asked)
             monkeypatch.setattr(Database, "transaction", dying)
             try:
                 list(session.run(Goal(rounds=1)))

@@ -12,7 +12,17 @@ from collections.abc import Callable, Mapping, Sequence
 from studio.loop.tokens import unicode_tokens
 from studio.records import Instance
 
-_ENGLISH = re.compile(r"\b(?:the|an?|of|to|and|in|is|are|for|you|my|i|i'm|with|on|it|that|what|how|some|me)\b", re.IGNORECASE)
+_ENGLISH = re.compile(
+    r"\b(?:(?-i:I)|the|an?|of|to|and|in|is|are|for|you|my|i'm|with|on|it|that|what|how|some|me|this|your|about|from)\b", re.IGNORECASE
+)
+_FOREIGN = re.compile(
+    r"\b(?:der|das|und|eine?|einen|einem|einer|eines|nicht|mit|von|zu|auf|den|dem|des|ist|sind|wie|im|zum|zur|diese[mnrs]?|mir|dir|ich|du|es|"
+    r"les?|la|une?|et|est|de|dans|pour|sur|que|qui|quoi|en|aux?|avec|cette|je|vous|el|los|las|una|para|por|con|del|mi|su|il|gli|di|che|"
+    r"della|questi|queste|os|uma?|da|dos|het|een|voor|niet|naar|op|ik|og|och|att|det|som|av|til|om|ikke|na|nie|jest|az|egy|hogy|nem|ja|ei|"
+    r"ve|bir|bu|ile)\b|[^\W\d_a-z]+",
+    re.IGNORECASE,
+)
+"""Words that many a text has in another language, none of them common in English, and runs of letters that English lacks."""
 _STATEMENT = re.compile(
     r"(?:the|an?|this|that|these|those|it|it's|its|he|she|they|we|you|you're|i|i'm|i've|i'd|my|your|his|her|our|their|there|here|one|some|"
     r"many|most|all|every|everyone|nobody|no|if|when|while|although|because|as|another|both|people|life|sometimes|never|always)\b",
@@ -59,7 +69,7 @@ def no_request(text: str) -> bool:
     It begins as statements do, not as orders and questions do, and nothing later in it asks.
     """
     straight = _straight(text)
-    return _STATEMENT.match(straight) is not None and _REQUEST.search(straight) is None
+    return _STATEMENT.match(straight) is not None and _REQUEST.search(straight) is None and not _is_foreign(text)
 
 
 def is_letter(text: str) -> bool:
@@ -78,7 +88,16 @@ def points_at_absent(text: str) -> bool:
 
 
 def _is_english(text: str) -> bool:
-    return _ENGLISH.search(text) is not None
+    """Whether a text has more words of English than of other languages: "a", "in", "an" and "on" alone are words of many."""
+    return _count(_ENGLISH, text) > _count(_FOREIGN, text)
+
+
+def _is_foreign(text: str) -> bool:
+    return _FOREIGN.search(text) is not None and not _is_english(text)
+
+
+def _count(words: re.Pattern[str], text: str) -> int:
+    return sum(1 for _ in words.finditer(text))
 
 
 def _straight(text: str) -> str:

@@ -234,3 +234,13 @@ def test_a_cut_request_is_no_candidate(tmp_path: Path) -> None:
 def test_instruction_and_input_are_one_turn() -> None:
     assert user_text(" Translate it. ", "Bonjour\n") == "Translate it.\n\nBonjour"
     assert user_text("Translate it.", " ") == "Translate it."
+
+
+def test_an_answer_without_any_doubt_keeps_its_own_likelihood() -> None:
+    found = choose(
+        profile("studio"),
+        a_task("Name a river."),
+        "",
+        [Drawn(1, Answer("Sure, a list:"), 2.5), Drawn(2, Answer("The Nile is a long river in Africa."), 0.0)],
+    )
+    assert (found.request_id, found.nats) == (2, 0.0)

@@ -185,7 +185,8 @@ def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn]) -> Ch
     reason = faults[best] or agreement_fault(agreement, method)
     thoughts = drawn[best].answer.thoughts if method.thinking == "keep" else ""
     decided = (Verdict.REJECTED if reason else Verdict.ACCEPTED, reason or VALID)
-    return Chosen(drawn[best], *decided, agreement, drawn[best].nats or drawn[0].nats, thoughts)
+    measured = drawn[0].nats if drawn[best].nats is None else drawn[best].nats
+    return Chosen(drawn[best], *decided, agreement, measured, thoughts)
 
 
 def _fault(method: Method, task: Task, instance: Instance, answer: Answer) -> str:
