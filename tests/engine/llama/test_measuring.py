@@ -140,10 +140,11 @@ def test_what_was_drawn_is_as_likely_when_it_is_shown(llama: LlamaEngine) -> Non
 
 @pytest.mark.real_model
 def test_likelier_texts_have_fewer_nats_whatever_is_beside_them(llama: LlamaEngine) -> None:
-    asked = [_shown(text, chat=Chat()) for text in TEXTS[:3]]
+    shuffled = "France of say end where rivers and three they name."
+    asked = [_shown(text, chat=Chat()) for text in (TEXTS[0], shuffled, TEXTS[1])]
     alone = [complete(llama, [each])[0].nats for each in asked]
     crowded = complete(llama, [*animal_requests(3), *asked, _shown(LONG)])[3:6]
-    assert alone[0] is not None and alone[1] is not None and alone[0] < alone[1] - 0.5
+    assert alone[0] is not None and alone[1] is not None and alone[0] < alone[1] - 1.5
     assert [each.nats for each in crowded] == [pytest.approx(nats, abs=0.02) for nats in alone]
     again = complete(llama, [*animal_requests(3), *asked, _shown(LONG)])[3:6]
     assert [each.nats for each in again] == [each.nats for each in crowded]

@@ -153,7 +153,7 @@ def test_a_chat_is_put_into_the_models_own_template(llama: LlamaEngine, turn: tu
     info = llama.info
     assert (info.asking, info.askings, info.writes_requests, info.prefills, info.thinks) == (
         "chat",
-        ("completion", "chat"),
+        ("chat", "completion"),
         True,
         True,
         False,

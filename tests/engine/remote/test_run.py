@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
@@ -164,6 +165,7 @@ def test_killed_in_the_middle_of_a_stage_only_the_rest_is_asked_again(tmp_path: 
         with subprocess.Popen([*STUDIO, *command], env=clean_environment(), stderr=subprocess.DEVNULL) as running:
             while not killed.exists() or ask(killed, "SELECT count(*) FROM completions") != [(2,)]:
                 assert running.poll() is None
+                time.sleep(0.02)
             running.kill()
         assert_sound(killed)
         prompts = "requests JOIN prompts ON prompts.id = prefix_id JOIN completions ON request_id = requests.id"
