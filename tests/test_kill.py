@@ -17,18 +17,17 @@ from support.command import STUDIO, clean_environment, new_studio
 from support.pools import assert_sound
 from support.sessions import all_seeds, configuration, exported, play, session_in
 
-RUN = ("--headless", "--model", "scripted", "--target", "1200")
 
-
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_sigkill_at_random_moments(tmp_path: Path, kills: int) -> None:
+@pytest.mark.parametrize(("kills", "target"), [(3, "400"), pytest.param(20, "1200", marks=pytest.mark.slow)])
+def test_sigkill_at_random_moments(tmp_path: Path, kills: int, target: str) -> None:
     """Processes die, each a random while after it began to generate; the next goes on, a last one finishes."""
+    asked = ("--headless", "--model", "scripted", "--target", target)
     rng = random.Random(20)
     calm, killed = tmp_path / "calm.db", tmp_path / "killed.db"
-    assert new_studio("run", calm, *RUN).returncode == 0
+    assert new_studio("run", calm, *asked).returncode == 0
     died = 0
     for _ in range(kills):
-        running = subprocess.Popen([*STUDIO, "run", str(killed), *RUN], env=clean_environment(), stderr=subprocess.PIPE, text=True)
+        running = subprocess.Popen([*STUDIO, "run", str(killed), *asked], env=clean_environment(), stderr=subprocess.PIPE, text=True)
         assert running.stderr is not None
         for line in running.stderr:
             if "run 1 in" in line:
@@ -39,7 +38,7 @@ def test_sigkill_at_random_moments(tmp_path: Path, kills: int) -> None:
         died += running.returncode == -9
         assert_sound(killed)
     assert died == kills
-    assert new_studio("run", killed, *RUN).returncode == 0
+    assert new_studio("run", killed, *asked).returncode == 0
     assert exported(killed) == exported(calm)
 
 

@@ -64,7 +64,7 @@ def test_a_run_over_a_faulty_server_gives_the_same_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["openrouter", "vllm"])
 def test_a_run_over_a_server_that_answers_chat(tmp_path: Path, name: str) -> None:
     calm, faulty, kind = tmp_path / "calm.db", tmp_path / "faulty.db", KINDS[name]
-    flags = ("--headless", "--rounds", "1", "--seed", "blue")
+    flags = ("--headless", "--rounds", "1", "--seed", "blue", "--set", "requests_per_round=4")
     with serving(CompletionsServer(ScriptedEngine(instructed), chat=kind)) as server:
         assert studio("run", calm, *flags, "--model", server.url).returncode == 0
         server.faults.extend([Fault("end", after=9), Fault(status=429, headers={"Retry-After": "0"}, body={"message": "slow"})])
