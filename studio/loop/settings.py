@@ -314,7 +314,7 @@ def _studio() -> Method:
             "template_requests": -1,
             "request_filters": STUDIO_REQUEST_FILTERS,
             "likely_share": 0.7,
-            "likely_answers": 0.9,
+            "likely_answers": 0.8,
             "answer_again": True,
             "opening_share": 0.95,
             "answer_rules": STUDIO_ANSWER_RULES,
