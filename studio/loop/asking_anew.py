@@ -83,7 +83,11 @@ def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[
     pool = context.pool
     current = pool.rounds.unfinished() or pool.rounds.begin(run_id)
     before = context.for_round(current)
-    wanted = context.resolved(overridden(before.method, overrides))
+    given = dict(overrides)
+    if "filters" in given and "request_filters" not in given:
+        # The filters of a run in chat hold those for requests: which was taken out there must not come back from here.
+        given["request_filters"] = [name for name in before.method.request_filters if name in given["filters"]]
+    wanted = context.resolved(overridden(before.method, given))
     own, new, old = (_flat(method.model_dump(mode="json")) for method in (context.method, wanted, before.method))
     text = _json({key: value for key, value in new.items() if value != own[key]})
     redrawn = sorted(key for key in DRAWN if new[key] != old[key])

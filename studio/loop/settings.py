@@ -178,7 +178,13 @@ class Method(Parameters):
     def settled_as(self, run: Method) -> Method:
         """The same, where it was left open, with what a run settled from its engine."""
         names = [name for name, left_open in _LEFT_OPEN.items() if getattr(self, name) == left_open]
-        return self.model_copy(update={name: getattr(run, name) for name in names})
+        settled = self.model_copy(update={name: getattr(run, name) for name in names})
+        return settled.model_copy(update={"filters": settled.filters_asked()})
+
+    def filters_asked(self) -> tuple[str, ...]:
+        """The filters, with those for requests where the model is asked in chat."""
+        more = [name for name in self.request_filters if name not in self.filters] if self.asking == "chat" else []
+        return (*self.filters, *more)
 
     @property
     def leaves_thoughts(self) -> bool:
@@ -225,9 +231,8 @@ class Method(Parameters):
         if template < 0:
             template = most * TEMPLATE_SHARE
             lists = lists or max(1, template // TEMPLATE_PER_LIST)
-        more = [name for name in self.request_filters if name not in self.filters] if asking == "chat" else []
         settled = {"answers": "chat" if apart else "instances", "template_requests": template, "requests_per_round": lists or most}
-        return method.model_copy(update={**settled, "filters": (*self.filters, *more)})
+        return method.model_copy(update={**settled, "filters": method.filters_asked()})
 
 
 _LEFT_OPEN = {"asking": "auto", "answers": "auto", "requests_per_round": 0, "template_requests": -1}

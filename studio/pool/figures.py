@@ -126,6 +126,10 @@ class Figures(Entity):
         """Return the number of active generated tasks."""
         return int(self._database.value("SELECT count(*) FROM tasks WHERE state = 'active' AND origin = 'generated'"))
 
+    def drafts(self) -> int:
+        """Return how many tasks an unfinished round has so far."""
+        return int(self._database.value("SELECT count(*) FROM tasks WHERE state = 'draft'"))
+
     def held_out(self, origin: Origin | None = None) -> int:
         """Return how many active tasks of `origin`, None being all, are kept apart for evaluation."""
         of_origin, values = ("", ()) if origin is None else (" AND origin = ?", (origin,))

@@ -10,7 +10,7 @@ import pytest
 
 from studio.engine.api import Completion, EngineInfo, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
-from studio.errors import ModelError
+from studio.errors import ModelError, UsageError
 from studio.loop.events import InstanceDecided, Noted, StageFinished
 from studio.loop.session import Goal
 from studio.loop.settings import profile
@@ -35,6 +35,29 @@ class Server(ScriptedEngine):
     @property
     def info(self) -> EngineInfo:
         return replace(super().info, asking="chat", askings=("chat",), writes_requests=False, prefills=False, measures=False)
+
+
+def test_filters_that_are_named_go_on_with_the_same_command(tmp_path: Path) -> None:
+    path, asked = tmp_path / "pool.db", configuration(filters=["empty", "length"])
+    play(path, Goal(rounds=1), chatty(), asked)
+    play(path, Goal(rounds=1), chatty(), asked)
+    assert ask(path, "SELECT count(*) FROM runs") == [(1,)]
+    with pytest.raises(UsageError, match="contradict"):
+        play(path, Goal(rounds=1), chatty(), configuration(filters=["empty"]))
+
+
+@pytest.mark.parametrize("left", [(), ("no_request",)])
+def test_a_filter_for_requests_that_is_taken_out_for_a_round_stays_out(tmp_path: Path, left: tuple[str, ...]) -> None:
+    with Pool.create(tmp_path / "pool.db", all_seeds()) as pool:
+        session = session_in(pool, chatty(), CHAT)
+        filters = ["empty", "length", *left]
+        session.steering.set_round_parameters({"filters": filters})
+        current = pool.rounds.unfinished()
+        assert current is not None
+        assert session._context.for_round(current).method.filters == tuple(filters)
+        list(session.run(Goal(rounds=1)))
+        reasons = {reason for (reason,) in ask(pool.path, "SELECT DISTINCT reason FROM decisions")}
+        assert reasons.isdisjoint({"no_request", "letter", "unended"} - set(left))
 
 
 def test_a_round_has_its_lists_and_the_models_own_requests(tmp_path: Path) -> None:

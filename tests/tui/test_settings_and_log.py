@@ -48,6 +48,14 @@ def test_what_differs_from_the_profile_is_marked() -> None:
     assert "requests_per_round" in {each.key for each in settings_of(run, profile("studio")) if each.changed}
 
 
+def test_what_follows_from_a_model_asked_in_chat_is_not_marked() -> None:
+    run = profile("studio").resolved(ScriptedEngine(chats=True).info)
+    assert "no_request" in run.filters
+    assert not any(each.changed for each in settings_of(run, run))
+    less = overridden(run, {"filters": [name for name in run.filters if name != "letter"]})
+    assert {each.key for each in settings_of(less, run) if each.changed} == {"filters"}
+
+
 @pytest.mark.parametrize(("value", "text"), [(True, "true"), ((), "(none)"), (("a", "b"), "'a', 'b'"), (0.5, "0.5"), ("", "")])
 def test_values_read_as_in_a_settings_file(value: object, text: str) -> None:
     assert value_text(value) == text

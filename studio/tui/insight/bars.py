@@ -86,7 +86,8 @@ class LimitBar(Widget, can_focus=True):
 
     def render(self) -> Content:
         track, top = self._track, self.top or 1.0
-        at, own = (round(min(where / top, 1.0) * (track - 1)) for where in (self.value, self.own))
+        value = self.own if self.changed is None else self.value
+        at, own = (round(min(where / top, 1.0) * (track - 1)) for where in (value, self.own))
         cells = ["━" if place < at else "─" for place in range(track)]
         cells[own] = "┼"
         cells[at] = "●"

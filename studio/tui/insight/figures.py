@@ -210,13 +210,13 @@ def _sources(rows: Sequence[SourceRow]) -> Content:
     parts: list[str | tuple[str, str]] = [(f"{'':11}{'candidates':>10}{'accepted':>16}{'instances':>12}", "$text-muted")]
     for each in rows:
         figures = f"{each.accepted:>8,} {each.acceptance_rate:>6.1%}"
-        parts += [f"\n{each.source:11}", f"{each.candidates:>10,}", (figures, "bold"), f" {each.instances:>11,} "]
+        parts += [f"\n{spoken(each.source):11}", f"{each.candidates:>10,}", (figures, "bold"), f" {each.instances:>11,} "]
         parts.append(("█" * round(each.acceptance_rate * _BAR), "$text-success"))
     rated = [each for each in rows if each.quality]
     if rated:
         parts.append(("\n\n% yes of the raters' answers", "$text-muted"))
     for name in SOURCE_QUESTIONS if rated else ():
-        shares = "  ".join(f"{each.source} {_percent(each.quality[name])}" for each in rated)
+        shares = "  ".join(f"{spoken(each.source)} {_percent(each.quality[name])}" for each in rated)
         parts += [f"\n{spoken(name):19}", (shares, "bold")]
     return Content.assemble(*parts)
 

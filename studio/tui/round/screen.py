@@ -249,7 +249,8 @@ class StudioScreen(DrawingScreen):
                 words = f"The last rounds brought no new task: {stall_hint(rejected)}"
                 self.notify(words, title="Stalled", severity="warning", timeout=15, markup=False)
             case StopReason.CANCELLED:
-                self._note = "stopped; the text that had come is kept as cancelled"
+                cut = any(each.state == "cancelled" for each in self.live.stages.values())
+                self._note = "stopped; the text that had come is kept as cancelled" if cut else "stopped between two stages"
                 return
             case _:
                 pass

@@ -108,17 +108,17 @@ def second_line(facts: HeaderFacts, width: int) -> str:
 
 
 def header_facts(pool: Queries, path: Path) -> HeaderFacts:
-    """The pool's name, how many tasks it has generated, and the model and profile of its newest run."""
-    accepted = pool.figures.generated()
+    """The pool's name, the tasks it has generated and the drafts of its unfinished round, and the model and profile of its newest run."""
+    accepted, drafts = pool.figures.generated(), pool.figures.drafts()
     run = pool.runs.latest()
     if run is None:
-        return HeaderFacts(pool=path.name, accepted=accepted)
+        return HeaderFacts(pool=path.name, accepted=accepted, drafts=drafts)
     settings = json.loads(run.settings)
     method = settings.get("method", {}) if isinstance(settings, dict) else {}
     profile = str(method.get("profile", "")) if isinstance(method, dict) else ""
     model, answering = run.model, run.answering
     answers = "" if answering is None else answering.name
-    return HeaderFacts(path.name, model.name, model.quantisation, answers=answers, profile=profile, accepted=accepted)
+    return HeaderFacts(path.name, model.name, model.quantisation, answers=answers, profile=profile, accepted=accepted, drafts=drafts)
 
 
 COLUMNS, LINES = 60, 20

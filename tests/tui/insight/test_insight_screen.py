@@ -99,8 +99,9 @@ async def test_where_instructions_come_from_is_told_where_it_differs(played: Pat
         block = screen.query_one("#sources", Static)
         lines = str(block.visual).splitlines()
         for each, line in zip(sources, lines[1:], strict=False):
-            figures = [each.source, f"{each.candidates}", f"{each.accepted}", f"{each.acceptance_rate:.1%}", f"{each.instances}"]
-            assert line.split()[:5] == figures
+            figures = [f"{each.candidates}", f"{each.accepted}", f"{each.acceptance_rate:.1%}", f"{each.instances}"]
+            assert line[:11].rstrip() == each.source.replace("in_", "in ")
+            assert line[11:].split()[:4] == figures
         assert block.display and "output acceptable" in lines[-2] and "0% of 1" in lines[-2] and "0% of 1" in lines[-1]
     screen = screen_of(played)
     async with Host(screen).run_test(size=size) as pilot:

@@ -124,6 +124,8 @@ async def test_another_likelihood_and_agreement_are_applied_and_taken_back(tmp_p
             assert (nats.own, agreement.own) == (pool.rounds.newest_limits()[0], 0.3)
             answers = screen.query_one(AnswerNatsBar)
             assert answers.own == pool.rounds.newest_limits()[1] and answers.display
+            for bar in (nats, agreement, answers):
+                assert "┼" not in str(bar.render())
             answers.value = 0.5
             await until(pilot, lambda: pane.preview is not None and bool(pane.preview.instances))
             await until(pilot, lambda: "- now unlikely answ" in seen(pilot.app))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.widgets import Static
 
-from studio.engine.api import Engine, EngineInfo
+from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Request
 from studio.engine.options import EngineOptions
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError
@@ -155,6 +156,20 @@ async def test_stopping_keeps_the_partial_text_on_the_screen_as_cancelled(tmp_pa
         await driven.press("s")
         assert driven.screen.live.stages[Stage.INSTRUCTIONS].state == "done"
     assert_sound(tmp_path / "pool.db")
+
+
+async def test_stopped_between_two_stages_nothing_is_said_to_be_cancelled(tmp_path: Path) -> None:
+    class Stopping(ScriptedEngine):
+        """Whoever waits for its last text presses escape before the stage is committed."""
+
+        def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
+            yield from super().stream(requests, cancel)
+            cancel.cancel()
+
+    async with studio(tmp_path / "pool.db", lambda _m, _o: Stopping()) as driven:
+        await driven.press("R")
+        shown = screen_text(driven.app)
+        assert "next: filter · stopped between two stages" in shown and "cancelled" not in shown and "■" not in shown
 
 
 async def test_candidates_appear_while_the_text_still_comes(tmp_path: Path) -> None:
