@@ -16,7 +16,7 @@ from studio.engine.api import Engine
 from studio.engine.opening import open_engine
 from studio.engine.options import MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
 from studio.engine.remote.address import is_address
-from studio.engine.turns import Opener, Wish, open_both
+from studio.engine.two_models import Opener, Wish, open_both
 from studio.errors import ModelError, PoolError, UsageError
 from studio.loop.runs import ANSWERING, ENGINE, NO_MODEL, Configuration, Intent, Run, RunOptions, begin, intent, stored_engine
 from studio.loop.session import Session

@@ -11,7 +11,7 @@ from studio.engine.api import CancelToken, EngineInfo, FinishReason, Noted
 from studio.engine.catalog import bundled_model, identify
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
-from studio.engine.turns import TAKE_TURNS, Wish, crowded, open_both
+from studio.engine.two_models import TAKE_TURNS, Wish, crowded, open_both
 from studio.errors import ModelError
 from studio.records import ModelIdentity
 from support.engines import Named, complete, outcome, request
