@@ -38,6 +38,7 @@ def test_a_share_without_answers_has_no_interval() -> None:
     assert (whole.yes, whole.count, whole.share, whole.high) == (4, 4, 1.0, 1.0)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 @pytest.mark.parametrize("seed", range(40))
 def test_kappa_is_scikit_learns(seed: int) -> None:
     chance = random.Random(seed)
