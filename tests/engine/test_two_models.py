@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,7 +148,7 @@ def test_a_model_that_cannot_be_opened_leaves_none_open() -> None:
     assert machine.open == [] and machine.said == ["open a", "close a"]
 
 
-def info(backend: str = "llama.cpp (CUDA0)", offloaded: int = 31, **more: int) -> EngineInfo:
+def info(backend: str = "llama.cpp (CUDA0)", offloaded: int = 31, **more: Any) -> EngineInfo:
     bundled = bundled_model()
     assert bundled is not None
     return EngineInfo(identify(bundled), backend, context_tokens=8192, layers_offloaded=offloaded, layers=31, **more)

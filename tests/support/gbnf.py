@@ -19,7 +19,8 @@ def rules_of(grammar: str) -> Rules:
         found = _RULE.fullmatch(line)
         assert found, line
         alternatives: list[tuple[str, ...]] = []
-        at, current = 0, []
+        at = 0
+        current: list[str] = []
         for element in _ELEMENT.finditer(found[2]):
             if "|" in found[2][at : element.start()]:
                 alternatives.append(tuple(current))
