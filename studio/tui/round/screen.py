@@ -249,8 +249,9 @@ class StudioScreen(DrawingScreen):
                 words = f"The last rounds brought no new task: {stall_hint(rejected)}"
                 self.notify(words, title="Stalled", severity="warning", timeout=15, markup=False)
             case StopReason.CANCELLED:
-                cut = any(each.state == "cancelled" for each in self.live.stages.values())
-                self._note = "stopped; the text that had come is kept as cancelled" if cut else "stopped between two stages"
+                cut = next((stage for stage, each in self.live.stages.items() if each.state == "cancelled"), None)
+                kept = "nothing is decided yet" if cut is Stage.FILTER else "the text that had come is kept as cancelled"
+                self._note = "stopped between two stages" if cut is None else f"stopped; {kept}"
                 return
             case _:
                 pass

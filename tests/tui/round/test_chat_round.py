@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.widgets import Select, Static
 
-from studio.engine.api import Completion, EngineInfo, FinishReason, Request
+from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.events import EngineRestarted, RequestFinished, RequestsSent, RoundStarted, StageStarted, TextStreamed
 from studio.loop.session import Goal
@@ -46,6 +47,23 @@ async def test_the_rail_has_seven_stages_in_chat(tmp_path: Path, size: tuple[int
             f"✓{stage}"[:5] for stage in Stage
         ]
         assert "kept" in rail[1] or size[0] < 100
+
+
+async def test_stopped_while_the_filter_measures_nothing_is_decided(tmp_path: Path) -> None:
+    class Measuring(ScriptedEngine):
+        """Whoever waits presses escape while candidates are measured."""
+
+        def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
+            if requests[0].params.measure:
+                cancel.cancel()
+            yield from super().stream(requests, cancel)
+
+    async with studio(tmp_path / "pool.db", lambda _m, _o: Measuring(chats=True), CHAT) as driven:
+        await driven.press("R")
+        shown = screen_text(driven.app)
+        assert "■" in shown and "next: filter · stopped; nothing is decided yet" in shown
+        assert driven.screen.live.view is not None
+        assert not any(each.verdict for each in driven.screen.live.view.candidates)
 
 
 async def test_a_raw_run_has_six_and_a_finished_round_those_it_was_played_with(tmp_path: Path) -> None:
