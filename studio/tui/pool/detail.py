@@ -82,9 +82,7 @@ class LineageTree(Tree[Branch]):
         self.clear()
         for one in family:
             # With the number: in a narrow window neither the list nor the story beside it tells whose lineage this is.
-            parents = (
-                f"parents of task {one.id} ({one.parents})" if one.parents else f"task {one.id} has no parents: it is {_kind(one.origin)}"
-            )
+            parents = f"parents of task {one.id} ({one.parents})" if one.parents else f"task {one.id} has no parents: {_origin(one.origin)}"
             up = self.root.add(Text(parents, style="bold"), Branch(task_id, True), allow_expand=one.parents > 0)
             children = f"descendants ({one.children:,})" if one.children else "no descendants"
             down = self.root.add(Text(children, style="bold"), Branch(task_id, False), allow_expand=one.children > 0)
@@ -172,8 +170,10 @@ def _add(node: TreeNode[Branch], one: Relative, *, up: bool) -> None:
     node.add(label, Branch(one.id, up, one), allow_expand=(one.parents if up else one.children) > 0)
 
 
-def _kind(origin: Origin) -> str:
-    return {Origin.SEED: "a seed", Origin.IMPORTED: "imported", Origin.GENERATED: "generated"}[origin]
+def _origin(origin: Origin) -> str:
+    """Why a task has no parents."""
+    words = {Origin.SEED: "it is a seed", Origin.IMPORTED: "it is imported"}
+    return words.get(origin, "no task was shown to the model when it wrote it")
 
 
 _MOST = 60_000

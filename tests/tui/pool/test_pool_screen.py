@@ -13,7 +13,7 @@ from textual.widgets import Input, Select, Static
 from studio.errors import PoolError
 from studio.pool.browse import Browse, Kind, Selection, Sort
 from studio.pool.pool import Pool, Queries
-from studio.records import Instance, Origin, SeedTask
+from studio.records import Instance, Origin, SeedTask, Source
 from studio.tui.pool.detail import LineageTree, TaskDetail
 from studio.tui.pool.filters import FilterBar
 from studio.tui.pool.screen import PoolScreen
@@ -173,6 +173,21 @@ async def test_what_the_list_is_sorted_by_stands_in_it(tmp_path: Path) -> None:
             assert f"by {sort.value.replace('_', ' ')}" in said(screen)
         screen.query_one(FilterBar).sort_by(Sort.ID)
         await until(pilot, lambda: "a nats" not in [each.title for each in table.columns])
+
+
+async def test_a_task_that_the_model_wrote_by_itself_has_no_parents(tmp_path: Path) -> None:
+    path = chat_pool(tmp_path / "chat.db", 1)
+    with Queries.open(path) as pool:
+        rows = pool.browse.rows(Kind.TASKS, pool.browse.ids(Selection()))
+    first = next(row.id for row in rows if row.source is Source.TEMPLATE)
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        await pilot.press("l")
+        tree = screen.query_one(LineageTree)
+        table.cursor = first - 1
+        words = f"task {first} has no parents: no task was shown to the model when it wrote it"
+        await until(pilot, lambda: bool(tree.root.children) and str(tree.root.children[0].label) == words)
 
 
 async def test_lineage_up_to_the_seeds_and_down(path: Path) -> None:
