@@ -261,18 +261,22 @@ class DrawingScreen(SteeringScreen):
         )
 
     def action_prompt(self, by: int) -> None:
-        """Show another prompt, or another text of a later stage."""
+        """Show another prompt, or another text of a later stage; in the pane of the prompts always a prompt."""
         prompts = self.live.view.prompts if self.live.view is not None else ()
         if not prompts:
             return
-        self._chosen = True
-        if self._text_stage is Stage.INSTRUCTIONS:
+        here = self.focused is not None and self.focused.id == PANES[0]
+        if here or self._text_stage is Stage.INSTRUCTIONS:
             self._prompt = min(max(self._prompt + by, 0), len(prompts) - 1)
-            self._text_ordinal = self._prompt
             self._show_prompt()
+        if self._text_stage is Stage.INSTRUCTIONS:
+            self._text_ordinal = self._prompt
+        elif here:
+            return
         else:
             count = sum(stage is self._text_stage for stage, _ in self.live.texts)
             self._text_ordinal = min(max(self._text_ordinal + by, 0), max(count - 1, 0))
+        self._chosen = True
         self._show_text()
 
     def action_pane(self, by: int) -> None:

@@ -66,6 +66,18 @@ async def test_stopped_while_the_filter_measures_nothing_is_decided(tmp_path: Pa
         assert not any(each.verdict for each in driven.screen.live.view.candidates)
 
 
+async def test_prompts_are_gone_through_in_their_pane_while_answers_are_shown(tmp_path: Path) -> None:
+    play(tmp_path / "pool.db", Goal(rounds=1), ScriptedEngine(chats=True), CHAT)
+    async with studio(tmp_path / "pool.db", chatting, CHAT) as driven:
+        prompts, answers = driven.screen.query_one(ContextTasks), driven.screen.query_one(Stream)
+        answers.focus()
+        await driven.press("right_square_bracket")
+        assert "Answer 2 of" in str(answers.border_title) and "prompt 1 of" in str(prompts.border_title)
+        prompts.focus()
+        await driven.press("right_square_bracket", "right_square_bracket")
+        assert "Answer 2 of" in str(answers.border_title) and "prompt 3 of" in str(prompts.border_title)
+
+
 async def test_a_raw_run_has_six_and_a_finished_round_those_it_was_played_with(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     async with studio(path, scripted, CHAT) as driven:
