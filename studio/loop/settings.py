@@ -226,12 +226,9 @@ class Method(Parameters):
         alone = asking != "chat" or not engine.writes_requests
         enough = MOST_REQUESTS if target is None else -(-target // _TASKS_OF_A_REQUEST)
         most = max(LEAST_REQUESTS, min(engine.parallel, MOST_REQUESTS, enough))
-        template = 0 if alone else self.template_requests
-        lists = self.requests_per_round
-        if template < 0:
-            template = most * TEMPLATE_SHARE
-            lists = lists or max(1, template // TEMPLATE_PER_LIST)
-        settled = {"answers": "chat" if apart else "instances", "template_requests": template, "requests_per_round": lists or most}
+        template = 0 if alone else most * TEMPLATE_SHARE if self.template_requests < 0 else self.template_requests
+        lists = self.requests_per_round or (max(1, template // TEMPLATE_PER_LIST) if template else most)
+        settled = {"answers": "chat" if apart else "instances", "template_requests": template, "requests_per_round": lists}
         return method.model_copy(update={**settled, "filters": method.filters_asked()})
 
 

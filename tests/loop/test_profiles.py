@@ -93,6 +93,16 @@ def test_requests_a_round_follow_the_engine_where_no_number_was_chosen(parallel:
     assert all(profile(name).resolved(engine, target).requests_per_round == 5 for name in ("paper", "code", "alpaca"))
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [({}, (2, 64)), ({"template_requests": 8}, (1, 8)), ({"template_requests": 0}, (16, 0)), ({"requests_per_round": 3}, (3, 64))],
+)
+def test_in_chat_most_requests_are_the_models_own(asked: dict[str, int], expected: tuple[int, int]) -> None:
+    engine = ScriptedEngine(parallel=16, chats=True).info
+    settled = profile("studio").model_copy(update=asked).resolved(engine)
+    assert (settled.requests_per_round, settled.template_requests) == expected
+
+
 def test_alpaca() -> None:
     alpaca = profile("alpaca")
     assert (alpaca.in_context_tasks, alpaca.generated_in_context, alpaca.max_instances) == (3, 0, 1)
