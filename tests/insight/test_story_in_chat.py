@@ -11,12 +11,13 @@ import pytest
 from rich.console import Console
 
 from studio.engine.scripted import ScriptedEngine
+from studio.insight.lineage.quality import BEFORE_EDIT
 from studio.insight.lineage.story import story_of
 from studio.insight.lineage.story_report import story_report
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from support.pools import ask
-from support.sessions import all_seeds, chat_pool, configuration, mixed_pool, play, session_in
+from support.sessions import CHAT, all_seeds, chat_pool, configuration, mixed_pool, play, session_in
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,15 @@ def test_the_source_and_how_likely_it_is(chat: Path, source: str) -> None:
     assert f"source: {source}, " in text
     assert f"likelihood: {nats:.4f} nats a token, at most {limit:.4f} in its round" in text
     assert ("the model writes the user's turn" in text) is (source == "template")
+
+
+def test_of_an_edited_text_it_is_said_that_the_likelihood_is_not_its_own(tmp_path: Path) -> None:
+    with Pool.open(chat_pool(tmp_path / "chat.db", 1)) as pool:
+        session = session_in(pool, ScriptedEngine(chats=True), CHAT)
+        [(candidate,)] = ask(pool.path, "SELECT candidate_id FROM tasks WHERE candidate_id IS NOT NULL LIMIT 1")
+        assert BEFORE_EDIT not in told(pool.path, f"c{candidate}")
+        session.steering.edit_candidate(candidate, "Name the seven largest lakes of Africa.")
+        assert BEFORE_EDIT in told(pool.path, f"c{candidate}")
 
 
 def test_a_candidate_that_is_unlikely_says_by_how_much(chat: Path) -> None:

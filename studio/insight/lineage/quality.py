@@ -77,6 +77,8 @@ _MEANINGS: dict[Kind, tuple[str, str, str]] = {
 
 EXPLAINED = "Nats a token tell how surprising the model finds a text: fewer are likelier. The cross is the limit."
 
+BEFORE_EDIT = "The likelihood is that of the text the model wrote: an edited one is not measured."
+
 
 def source_words(source: Source | None) -> str:
     """Where the instructions of a prompt come from, in a few words; empty for a prompt of a later stage."""

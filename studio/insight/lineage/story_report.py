@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from studio.insight.lineage.quality import EXPLAINED, Measure
+from studio.insight.lineage.quality import BEFORE_EDIT, EXPLAINED, Measure
 from studio.insight.lineage.story import Event, Story
 from studio.loop.filters import REASONS
 from studio.loop.thoughts import told_apart
@@ -144,6 +144,8 @@ class _Teller:
                 yield ((EXPLAINED, "muted"),)
         elif candidate.nats is not None:
             yield (("likelihood: ", "muted"), (_nats(candidate.nats, request.max_nats), ""))
+        if candidate.nats is not None and self.story.text != candidate.text:
+            yield ((BEFORE_EDIT, "muted"),)
 
     def _scores(self, found: InstanceRecord) -> Iterator[Line]:
         """Which requests wrote an instance, and what is known of its answer; nothing where one request wrote all of it."""

@@ -13,7 +13,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
-from studio.insight.lineage.quality import EXPLAINED, Measure, of_candidate, of_instance, source_words
+from studio.insight.lineage.quality import BEFORE_EDIT, EXPLAINED, Measure, of_candidate, of_instance, source_words
 from studio.loop.filters import REASONS
 from studio.loop.novelty import Alignment, Span, align
 from studio.loop.settings import Method
@@ -159,7 +159,10 @@ def _quality(row: Row, evidence: Evidence | None, method: Method | None, width: 
         drawn = (bar(score, _BAR, method.threshold), "$success" if new else "$error")
         words = f"new, the limit is {method.threshold:g}" if new else f"not new, the limit is {method.threshold:g}"
         yield Content.assemble(("ROUGE-L    ", MUTED), drawn, f" {score:.2f}: {words}")
-    yield from (_measured(each) for each in (evidence.measures if evidence is not None else ()))
+    measures = evidence.measures if evidence is not None else ()
+    yield from map(_measured, measures)
+    if measures and row.candidate is not None and row.candidate.edited:
+        yield Content.styled(BEFORE_EDIT, MUTED)
 
 
 def _measured(measure: Measure, indent: str = "") -> Content:

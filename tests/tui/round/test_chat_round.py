@@ -11,6 +11,7 @@ from textual.widgets import Select, Static
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
+from studio.insight.lineage.quality import BEFORE_EDIT
 from studio.loop.events import EngineRestarted, RequestFinished, RequestsSent, RoundStarted, StageStarted, TextStreamed
 from studio.loop.session import Goal
 from studio.pool.browse import Kind
@@ -232,6 +233,10 @@ async def test_why_has_bars_of_what_was_measured(tmp_path: Path) -> None:
             assert ("┿" in line) == (reason == "unlikely") and f"{row.candidate.nats:.2f}" in line
             assert f"source     {'template: ' if row.source is Source.TEMPLATE else 'in context: '}" in told()
             assert "the limit is 0.5" in told()
+            assert BEFORE_EDIT not in told()
+        await driven.press("e")
+        await driven.press("W", "e", "space", "ctrl+s")
+        await driven.until(lambda: BEFORE_EDIT in told())
         await driven.press(*"rr")
         accepted = [row for row in driven.screen._rows() if row.accepted]
         table.cursor = accepted[0].position
