@@ -276,6 +276,11 @@ class EngineInfo:
         """Whether a server elsewhere completes: what it has answered cost money or waiting, so it is stored at once, not with its stage."""
         return self.backend == SERVER
 
+    @property
+    def is_local(self) -> bool:
+        """Whether llama.cpp runs the model on this machine: what it writes depends on how it is set up."""
+        return self.backend.startswith("llama.cpp")
+
     def no_room(self, detail: str) -> ModelError:
         """The error for prompts that the model refuses, all of them; `detail` is the reason of one."""
         less = "--set in_context_tasks=4 or a smaller sampling.instructions.max_tokens asks for less"

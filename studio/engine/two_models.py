@@ -21,7 +21,6 @@ Opener = Callable[[str, EngineOptions], Engine]
 """Loads the model of that name."""
 
 TAKE_TURNS = "the memory does not hold both models at once: they take turns by stage, each loaded anew for it, which takes longer"
-_LOCAL = "llama.cpp"
 _START = "the start of this run"
 
 
@@ -56,7 +55,7 @@ def open_both(first: Wish, second: Wish, opener: Opener, memory: int | None = No
         try:
             other = opener(second.model, second.options)
         except ModelError:
-            if not _is_local(engine.info) or is_address(second.model):
+            if not engine.info.is_local or is_address(second.model):
                 raise
             return _taking_turns(first, second, opener, engine)
         if not crowded(engine.info, other.info, memory_of_machine(swap=False) if memory is None else memory):
@@ -73,7 +72,7 @@ def crowded(first: EngineInfo, second: EngineInfo, memory: int) -> bool:
 
     What lies in a GPU's own memory takes nothing of the machine's.
     """
-    if not (_is_local(first) and _is_local(second)):
+    if not (first.is_local and second.is_local):
         return False
     if first.layers_offloaded and second.layers_offloaded < second.layers:
         return True
@@ -168,15 +167,11 @@ class TurnEngine:
 
 def _as_before(options: EngineOptions, info: EngineInfo) -> EngineOptions:
     """The options that set the model up as `info` says it ran; what the user did not choose may be given up, with a note."""
-    if not _is_local(info):
+    if not info.is_local:
         return options
     kept = tuple(name for name in ("context", "parallel", "contexts") if not options.chosen(name))
     found = replace(options, context=info.context_tokens, parallel=info.parallel, contexts=info.contexts)
     return replace(found, kept=kept, origin=options.origin or _START)
-
-
-def _is_local(info: EngineInfo) -> bool:
-    return info.backend.startswith(_LOCAL)
 
 
 def _bytes_on_machine(info: EngineInfo) -> float:

@@ -25,13 +25,7 @@ from studio.loop.stages.instances import (
     instances_request,
     without_input,
 )
-from studio.loop.stages.instructions import (
-    draw_parents,
-    may_stand,
-    plan_instructions,
-    request_like,
-    to_draw_from,
-)
+from studio.loop.stages.instructions import draw_parents, may_stand, plan_instructions, request_like, to_draw_from
 from studio.pool.actions.changes import Effect
 from studio.pool.actions.ledger import HandRequest, MoreInstances, Note
 from studio.pool.instances import DecidedInstance
@@ -211,7 +205,8 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
     candidate = pool.candidates.of_task(task_id)
     if asks_for_instances(context, task, None if candidate is None else candidate.source):
         ordinal = pool.requests.next_hand_ordinal(current.id, Stage.INSTANCES)
-        planned = _warmer(instances_request(context, current, ordinal, task))
+        planned = instances_request(context, current, ordinal, task)
+        planned = replace(planned, params=replace(planned.params, temperature=max(planned.params.temperature, TEMPERATURE)))
         asked.append((yield from _ask(context, Stage.INSTANCES, ordinal, planned)))
         stored = StoredCompletion(len(asked) - 1, ordinal, task_id, asked[-1].completion)
         decided = decided_instances(context, (current, ordinal), stored, task)
@@ -229,10 +224,6 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
     return effect
 
 
-def _warmer(planned: PlannedRequest) -> PlannedRequest:
-    return replace(planned, params=replace(planned.params, temperature=max(planned.params.temperature, TEMPERATURE)))
-
-
 def _answered(
     context: StageContext, current: RoundRecord, task: Task, instances: Sequence[DecidedInstance], asked: list[HandRequest]
 ) -> Generator[Event, None, list[DecidedInstance]]:
@@ -248,7 +239,7 @@ def _answered(
         for _ in range(context.method.best_of):
             place = (current, Stage.ANSWER, first - taken)
             taken += 1
-            planned = _warmer(answer_request(context, place, Question(task.id, user_text(task.instruction, each.input)), 1))
+            planned = answer_request(context, place, Question(task.id, user_text(task.instruction, each.input)), copy=1)
             asked.append((yield from _ask(context, Stage.ANSWER, place[2], planned)))
             drawn.append(Drawn(len(asked) - 1, context.answer(asked[-1].completion), asked[-1].completion.nats))
         found = choose(context.method, task, each.input, drawn)

@@ -19,6 +19,15 @@ from studio.loop.thoughts import THINKING, first_mark
 from studio.loop.tokens import unicode_tokens
 from studio.records import Instance, Verdict
 
+VALID = "valid"
+UNLIKELY = "unlikely"
+UNANSWERED = "unanswered"
+DISAGREEMENT = "disagreement"
+UNLIKELY_ANSWER = "unlikely_answer"
+INPUT_MISSING = "input_missing"
+TRUNCATED = "truncated"
+EMPTY_OUTPUT = "empty_output"
+
 _PROGRAM = "Write a program"
 _OPENING_MARKS = "¿¡"
 
@@ -130,7 +139,7 @@ def _ends_with_colon(instance: Instance) -> bool:
 
 _SINGLE: dict[str, Callable[[Instance], bool]] = {
     "same_as_input": _same_as_input,
-    "empty_output": _empty_output,
+    EMPTY_OUTPUT: _empty_output,
     "ends_with_colon": _ends_with_colon,
 }
 """Rules about one instance; True where it has to go."""
@@ -163,7 +172,7 @@ def decide_instances(
         return [(Instance("", raw_text.strip()), Verdict.REJECTED, unparsed)]
     reasons = [THINKING if not method.leaves_thoughts and _has_thoughts(each) else _own_fault(each, rules) for each in parsed]
     if truncated:
-        reasons[-1] = "truncated"
+        reasons[-1] = TRUNCATED
     if CONTRADICTORY in rules and _contradict([instance for instance, reason in zip(parsed, reasons, strict=True) if not reason]):
         reasons = [reason or CONTRADICTORY for reason in reasons]
     if DUPLICATE in rules:
@@ -199,19 +208,14 @@ def _mark_duplicates(parsed: Sequence[Instance], reasons: list[str]) -> None:
             seen.add(instance)
 
 
-VALID = "valid"
-UNLIKELY = "unlikely"
-UNANSWERED = "unanswered"
-DISAGREEMENT = "disagreement"
-UNLIKELY_ANSWER = "unlikely_answer"
-INPUT_MISSING = "input_missing"
-TRUNCATED = "truncated"
-EMPTY_OUTPUT = "empty_output"
+def is_unlikely(nats: float | None, limit: float | None) -> bool:
+    """Whether a text is less likely than `limit`, both in nats a token; what nobody measured is not, nor is anything without a limit."""
+    return limit is not None and nats is not None and nats > limit
 
 
-def agreement_fault(agreement: float | None, method: Method) -> str:
-    """Return the reason code for an answer that agrees too little with the others drawn, ROUGE-L F1 0 to 1; empty where it may stay."""
-    return DISAGREEMENT if agreement is not None and agreement < method.min_agreement else ""
+def disagrees(agreement: float | None, least: float) -> bool:
+    """Whether an answer agrees less than `least` with the others drawn, both ROUGE-L F1, 0 to 1; one that has no others does not."""
+    return agreement is not None and agreement < least
 
 
 _THINKING = "It is a model's thoughts, or has a mark of them in it."
@@ -229,7 +233,7 @@ _BY_HAND = {
 INSTRUCTION_REASONS: dict[str, str] = {
     "novel": "It passed every filter and is unlike the pool's instructions.",
     "not_novel": "It is too similar to an instruction that the pool already has.",
-    "truncated": _TRUNCATED,
+    TRUNCATED: _TRUNCATED,
     "thinking": _THINKING,
     "preamble": "It is no item of the list, but what introduces it.",
     "unmarked": "Its lines have neither numbers nor bullets, so it cannot be told where one instruction ends.",
@@ -254,10 +258,10 @@ INSTRUCTION_REASONS: dict[str, str] = {
 INSTANCE_REASONS: dict[str, str] = {
     VALID: "It passed every rule.",
     "unparsed": "The completion has none of the expected markers, so no instance was found in it.",
-    "truncated": _TRUNCATED,
+    TRUNCATED: _TRUNCATED,
     "thinking": _THINKING,
     "same_as_input": "Its output equals its input.",
-    "empty_output": "Its output has no text.",
+    EMPTY_OUTPUT: "Its output has no text.",
     "ends_with_colon": "Its input or output ends with a colon, which is usually an incomplete text.",
     "contradictory": "The task has one input with two different outputs, so none of its instances can be trusted.",
     "duplicate": "The task already has the same instance.",

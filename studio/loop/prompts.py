@@ -54,6 +54,10 @@ class Template:
         """What follows the prefix when the placeholder is filled with `filling`."""
         return filling + self.ending
 
+    def filled(self, filling: str) -> str:
+        """The whole text when the placeholder is filled with `filling`."""
+        return self.prefix + self.suffix(filling)
+
 
 def builtin_prompt(name: str) -> str:
     """Return the text of the prompt `name` that comes with the studio."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,15 @@ def stored_method(run: RunRecord) -> Method:
         raise PoolError("the pool's settings cannot be read by this version", "use --force to start a new run in it") from error
 
 
+@lru_cache(maxsize=8)
+def known_method(run: RunRecord) -> Method | None:
+    """The parameters a run was made with; None where this version cannot read them."""
+    try:
+        return stored_method(run)
+    except PoolError:
+        return None
+
+
 ENGINE, ANSWERING = "engine", "answering"
 """What the engines of a run are called in its settings: the run's own, and that of the model that answers, where there is one."""
 
@@ -191,7 +201,7 @@ def intent(pool: Pool | None, configuration: Configuration, *, force: bool) -> I
     if stored is None:
         return Intent(configuration.method(), configuration.options.seed or DEFAULT_SEED, None, (), configuration.options.target)
     named = frozenset(configuration.overrides)
-    before = _readable_method(stored, force=force)
+    before = known_method(stored) if force else stored_method(stored)
     method = configuration.method(before)
     if before is not None and method.profile == before.profile and not force:
         # What follows from the engine was worked out when the run began.
@@ -277,16 +287,7 @@ def _same_setups(stored: RunRecord, engine: EngineInfo, answering: EngineInfo | 
 def _same_setup(before: dict[str, Any], engine: EngineInfo) -> bool:
     """Whether llama.cpp runs as it did for the run on record, in all that completions depend on; other engines have no set-up here."""
     now = {"parallel": engine.parallel, "context_tokens": engine.context_tokens, "contexts": engine.contexts}
-    return not engine.backend.startswith("llama.cpp") or all(before.get(name, number) == number for name, number in now.items())
-
-
-def _readable_method(stored: RunRecord, *, force: bool) -> Method | None:
-    try:
-        return stored_method(stored)
-    except PoolError:
-        if force:
-            return None
-        raise
+    return not engine.is_local or all(before.get(name, number) == number for name, number in now.items())
 
 
 def _with_adapter(sha256: str) -> str:

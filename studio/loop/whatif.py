@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
-from studio.loop.filters import FILTERS, UNLIKELY, first_failure
+from studio.loop.filters import FILTERS, UNLIKELY, first_failure, is_unlikely
 from studio.loop.novelty import NoveltyBatch, NoveltyIndex
 from studio.loop.runs import overridden, stored_method
 from studio.loop.settings import Method
@@ -68,8 +68,7 @@ class Change:
 
     def unlikely(self, each: RuleDecision) -> bool:
         """Whether a candidate is less likely than this lets one be, or its own round did."""
-        limit = each.max_nats if self.max_nats is None else self.max_nats
-        return limit is not None and each.nats is not None and each.nats > limit
+        return is_unlikely(each.nats, each.max_nats if self.max_nats is None else self.max_nats)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from studio.loop.filters import DISAGREEMENT, OTHER_RULES, UNLIKELY_ANSWER, VALID
+from studio.loop.filters import DISAGREEMENT, OTHER_RULES, UNLIKELY_ANSWER, VALID, disagrees, is_unlikely
 from studio.pool.instances import ScoredAnswer
 from studio.pool.pool import Queries
 from studio.records import Decider, Verdict
@@ -47,11 +47,8 @@ class Limits:
 
     def reason(self, each: ScoredAnswer) -> str:
         """The reason code of an answer that breaks no other rule. Agreement comes first, as when it was decided."""
-        if self.min_agreement is None:
-            disagrees = each.reason == DISAGREEMENT
-        else:
-            disagrees = each.agreement is not None and each.agreement < self.min_agreement
-        return DISAGREEMENT if disagrees else UNLIKELY_ANSWER if self._unlikely(each) else VALID
+        apart = each.reason == DISAGREEMENT if self.min_agreement is None else disagrees(each.agreement, self.min_agreement)
+        return DISAGREEMENT if apart else UNLIKELY_ANSWER if self._unlikely(each) else VALID
 
     def _unlikely(self, each: ScoredAnswer) -> bool:
         limit = self.max_nats
@@ -60,7 +57,7 @@ class Limits:
                 # As it was decided: the limit is not asked of what a person had answered besides.
                 return each.reason == UNLIKELY_ANSWER
             limit = each.max_nats
-        return limit is not None and each.nats is not None and each.nats > limit
+        return is_unlikely(each.nats, limit)
 
 
 def answers_again(reader: Queries, limits: Limits) -> tuple[InstanceFlip, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
+from studio.records import Source
 from studio.text import display, display_line
 
 POINTER = "▸"
@@ -11,6 +12,8 @@ POINTER = "▸"
 _LONGEST = 4_000
 """Characters of a text that a single line looks at: a line of 100 KB must not cost anything."""
 
+SOURCES = {Source.IN_CONTEXT: ("context", "ctx"), Source.TEMPLATE: ("template", "tmpl")}
+"""A source of instructions in eight cells, and in four."""
 
 LONG = 20_000
 """Characters that are drawn of a text that somebody has to judge, and SHOWN of all others: wrapping 100 KB takes a second."""

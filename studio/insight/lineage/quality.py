@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
-from studio.errors import PoolError
-from studio.loop.runs import overridden, stored_method
-from studio.loop.settings import Method
+from studio.loop.runs import known_method, overridden
 from studio.pool.candidates import CandidateRecord
 from studio.pool.instances import InstanceRecord
 from studio.pool.pool import Queries
-from studio.pool.rounds import RunRecord
 from studio.records import Source
 from studio.text import bar, spoken
 
@@ -109,17 +105,8 @@ def _of_answer(pool: Queries, instance: InstanceRecord, answer_id: int) -> Itera
     limits = pool.rounds.of_request(answer_id)
     if instance.agreement is not None:
         run = next(each for each in pool.runs.all() if each.id == limits.run_id)
-        method = _method_of(run)
+        method = known_method(run)
         least = 0.0 if method is None else overridden(method, pool.rounds.overrides(limits.round_id)).min_agreement
         yield Measure("agreement", instance.agreement, least or None)
     if instance.nats is not None:
         yield Measure("answer", instance.nats, limits.max_answer_nats)
-
-
-@lru_cache(maxsize=8)
-def _method_of(run: RunRecord) -> Method | None:
-    """The parameters of a run; None where this version cannot read them."""
-    try:
-        return stored_method(run)
-    except PoolError:
-        return None

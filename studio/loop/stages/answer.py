@@ -14,7 +14,7 @@ from typing import NamedTuple
 from studio.engine.api import RepeatRule
 from studio.loop.checks import answer_fault
 from studio.loop.events import Event, InstanceDecided
-from studio.loop.filters import EMPTY_OUTPUT, TRUNCATED, UNLIKELY_ANSWER, VALID, agreement_fault
+from studio.loop.filters import DISAGREEMENT, EMPTY_OUTPUT, TRUNCATED, UNLIKELY_ANSWER, VALID, disagrees, is_unlikely
 from studio.loop.novelty import rouge_l
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
@@ -22,7 +22,7 @@ from studio.loop.stages.likelihood import LATEST, limit_of
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.instances import AnsweredInstance
-from studio.pool.requests import PlannedRequest
+from studio.pool.requests import PlannedRequest, StoredRequest
 from studio.pool.rounds import RoundRecord
 from studio.records import Instance, Stage, Task, Verdict
 
@@ -60,7 +60,7 @@ def answer_instances(context: StageContext, current: RoundRecord) -> Iterator[Ev
 def _drawn(context: StageContext, current: RoundRecord) -> Generator[Event, None, defaultdict[Question, list[Drawn]]]:
     """The answers that are there, by what was asked, in the order they were asked for."""
     drawn: defaultdict[Question, list[Drawn]] = defaultdict(list)
-    asked = {each.id: Question(each.task_id or 0, each.suffix) for each in context.pool.requests.planned(current.id, Stage.ANSWER)}
+    asked = {each.id: Question.of(each) for each in context.pool.requests.planned(current.id, Stage.ANSWER)}
     for stored in context.pool.requests.completions(current.id, Stage.ANSWER):
         answer = context.answer(stored.completion)
         if answer.thought:
@@ -83,9 +83,15 @@ class Question(NamedTuple):
     task_id: int
     text: str
 
+    @classmethod
+    def of(cls, request: StoredRequest) -> Question:
+        """What a request of this stage asks."""
+        assert request.task_id is not None
+        return cls(request.task_id, request.suffix)
+
     def again(self, context: StageContext) -> Question:
         """The same in other words."""
-        return Question(self.task_id, "".join(context.filled("answer_again", self.text)))
+        return Question(self.task_id, context.templates["answer_again"].filled(self.text))
 
 
 def user_text(instruction: str, given: str) -> str:
@@ -109,7 +115,7 @@ def _plan(context: StageContext, current: RoundRecord, questions: Sequence[Quest
     """Store a request for each answer of each question, or for one more in other words, that an earlier attempt has not planned."""
     pool = context.pool
     stored = pool.requests.planned(current.id, Stage.ANSWER)
-    known = Counter(Question(each.task_id or 0, each.suffix) for each in stored)
+    known = Counter(map(Question.of, stored))
     wanted = [each.again(context) for each in questions] if again else questions
     copies = 1 if again else context.method.best_of
     missing = [(each, copy) for each in wanted for copy in range(known[each], copies)]
@@ -155,9 +161,9 @@ class Chosen:
 
     def within(self, limit: float | None) -> Chosen:
         """The same, rejected where it was accepted and is less likely than `limit`, in nats a token."""
-        if limit is None or self.nats is None or self.nats <= limit or self.verdict is Verdict.REJECTED:
-            return self
-        return replace(self, verdict=Verdict.REJECTED, reason=UNLIKELY_ANSWER)
+        if self.verdict is Verdict.ACCEPTED and is_unlikely(self.nats, limit):
+            return replace(self, verdict=Verdict.REJECTED, reason=UNLIKELY_ANSWER)
+        return self
 
     def of(self, instance_id: int) -> AnsweredInstance:
         """The instance of this id with this answer."""
@@ -182,7 +188,7 @@ def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn]) -> Ch
     whole = [place for place, fault in enumerate(faults) if not fault] or [0]
     best = max(whole, key=lambda place: (means[place], -place))
     agreement = means[best] if method.best_of > 1 and len(drawn) > 1 else None
-    reason = faults[best] or agreement_fault(agreement, method)
+    reason = faults[best] or (DISAGREEMENT if disagrees(agreement, method.min_agreement) else "")
     thoughts = drawn[best].answer.thoughts if method.thinking == "keep" else ""
     decided = (Verdict.REJECTED if reason else Verdict.ACCEPTED, reason or VALID)
     measured = drawn[0].nats if drawn[best].nats is None else drawn[best].nats

@@ -71,8 +71,8 @@ class StageContext:
     @property
     def brief(self) -> str:
         """What the prompts for new instructions say of the brief; empty without one."""
-        brief, template = self.method.brief.strip(), self.templates["brief"]
-        return f"{template.prefix}{template.suffix(brief)}" if brief else ""
+        brief = self.method.brief.strip()
+        return self.templates["brief"].filled(brief) if brief else ""
 
     @property
     def chats(self) -> bool:
@@ -81,8 +81,7 @@ class StageContext:
 
     def user_turn(self, tasks: Sequence[str] = ()) -> Chat:
         """The chat whose user's turn is a new instruction, with these in-context tasks in its system turn."""
-        template = self.templates["template_tasks"]
-        shown = template.prefix + template.suffix("\n".join(f"- {one_line(task)}" for task in tasks)) if tasks else ""
+        shown = self.templates["template_tasks"].filled("\n".join(f"- {one_line(task)}" for task in tasks)) if tasks else ""
         system = self.templates["template_system"].prefix
         return self.chat(system="\n\n".join(filter(None, (system, self.brief, shown))), writes_request=True)
 

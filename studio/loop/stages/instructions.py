@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from studio.engine.api import Chat, RepeatRule
 from studio.loop.events import CandidateDecided, Event
-from studio.loop.filters import rule_reason
+from studio.loop.filters import TRUNCATED, is_unlikely, rule_reason
 from studio.loop.grammars import triples_grammar
 from studio.loop.lists import split_list
 from studio.loop.parsing import ParsedCandidate, parse_instructions, parse_triples
@@ -202,8 +202,7 @@ def _decide_candidates(
     next_id = context.pool.tasks.next_id()
     for position, (request, ordinal, parsed, nats) in enumerate(candidates):
         novelty = batch.novelty(position)
-        unlikely = limit is not None and nats is not None and nats > limit
-        reason = parsed.discard or rule_reason(parsed.text, novelty.score, context.method, unlikely=unlikely)
+        reason = parsed.discard or rule_reason(parsed.text, novelty.score, context.method, unlikely=is_unlikely(nats, limit))
         accepted = reason == "novel"
         task_id = next_id if accepted else None
         verdict = Verdict.ACCEPTED if accepted else Verdict.REJECTED
@@ -224,7 +223,7 @@ def parse_request(opening: str, answer: Answer) -> ParsedCandidate:
     """The candidate of a completion that is a user's turn behind `opening`, unless it was cut or holds nothing but thoughts."""
     if answer.missing:
         return ParsedCandidate("", THINKING)
-    discard = "truncated" if answer.truncated else THINKING if first_mark(answer.text) else ""
+    discard = TRUNCATED if answer.truncated else THINKING if first_mark(answer.text) else ""
     return ParsedCandidate(f"{opening}{answer.text}".strip(), discard)
 
 

@@ -21,7 +21,7 @@ from studio.records import Source, Stage
 
 NOT_MEASURED = "the engine tells no likelihoods: which instructions are the likeliest cannot be told, and none is rejected as unlikely"
 LATEST = 1000
-"""Instructions that a limit is taken from, the newest of the run: enough for any share, and none the dearer for a large pool."""
+"""Instructions or answers that a limit is taken from, the newest of the run: enough for any share, not dearer for a large pool."""
 
 
 class Candidate(NamedTuple):
@@ -61,9 +61,9 @@ def _measure(context: StageContext, current: RoundRecord, texts: Sequence[str]) 
     pool = context.pool
     stored = pool.requests.planned(current.id, Stage.FILTER)
     known = {request.suffix for request in stored}
-    params = SamplingParams(max_tokens=0, measure=True)
+    params, chat = SamplingParams(max_tokens=0, measure=True), context.user_turn()
     requests = [
-        PlannedRequest("", text, params, engine_seed(context.seed, current.number, Stage.FILTER, ordinal), chat=context.user_turn())
+        PlannedRequest("", text, params, engine_seed(context.seed, current.number, Stage.FILTER, ordinal), chat=chat)
         for ordinal, text in enumerate((text for text in texts if text not in known), len(stored))
     ]
     if requests:

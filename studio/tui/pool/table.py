@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from studio.pool.browse import BrowseRow, Kind, Sort
 from studio.records import Source, TaskState
 from studio.text import spoken
+from studio.tui.cells import SOURCES
 from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
 from studio.tui.widgets.table import Cell, Column, IdTable
@@ -110,7 +111,7 @@ def _cell(row: BrowseRow, title: str) -> Cell:
         case "inst":
             return str(row.instances), "" if row.instances else "bad"
         case "src":
-            return {None: "", Source.IN_CONTEXT: "ctx", Source.TEMPLATE: "tmpl"}[row.source], "muted"
+            return "" if row.source is None else SOURCES[row.source][1], "muted"
         case "reason":
             return spoken(row.reason), "bad"
         case _:

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Click
 from textual.geometry import Region
@@ -16,12 +15,10 @@ from textual.widgets import Static
 
 from studio.engine.api import Chat
 from studio.records import Source, Task
-from studio.tui.base import Dialog, copy_from
 from studio.tui.cells import POINTER, cut, fit
 from studio.tui.keys import bind
-from studio.tui.round.prompt import PromptDialog, told
+from studio.tui.round.prompt import PromptDialog, ReadDialog, told
 from studio.tui.round.view import Prompt
-from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
 
 _SHOWN = 20_000
@@ -29,8 +26,8 @@ _SHOWN = 20_000
 _KINDS = {None: "nobody has said whether it is a classification task", True: "a classification task", False: "not a classification task"}
 
 
-class TaskDialog(Dialog[None]):
-    """Instruction, class and instances, to be read and copied."""
+class TaskDialog(ReadDialog):
+    """Instruction, class and instances; the instruction is copied."""
 
     HELP = "A task as the prompt has it, and its instances. `ctrl+c` sends the instruction to the clipboard, `escape` closes the window."
 
@@ -38,31 +35,8 @@ class TaskDialog(Dialog[None]):
         bind("copy", "copy", "Copy", "Send the instruction to the clipboard."),
     ]
 
-    DEFAULT_CSS = """
-    TaskDialog > Vertical { width: 92%; max-width: 110; height: auto; max-height: 80%; }
-    TaskDialog Pane, TaskDialog Pane:focus { border-top: none; height: auto; max-height: 100%; padding: 0; background: $panel; }
-    TaskDialog Static { height: auto; }
-    """
-
     def __init__(self, task: Task) -> None:
-        super().__init__()
-        self._asked = task
-
-    def compose(self) -> ComposeResult:
-        """One text that scrolls."""
-        with Vertical() as window:
-            window.border_title = Content(f"Task #{self._asked.id} · {self._asked.origin}")
-            with Pane(id="task-text"):
-                yield Static(Content.assemble(*_parts(self._asked)), markup=False)
-        yield KeyBar()
-
-    def on_mount(self) -> None:
-        """Arrows scroll at once."""
-        self.query_one("#task-text").focus()
-
-    def action_copy(self) -> None:
-        """Copy the instruction."""
-        copy_from(self, self._asked.instruction)
+        super().__init__(f"Task #{task.id} · {task.origin}", Content.assemble(*_parts(task)), task.instruction)
 
 
 def _parts(task: Task) -> Iterator[str | tuple[str, str]]:

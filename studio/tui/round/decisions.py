@@ -18,6 +18,7 @@ from studio.loop.tokens import unicode_tokens
 from studio.pool.candidates import JudgedCandidate
 from studio.records import Decider, Source, Stage, Verdict
 from studio.text import bar, spoken
+from studio.tui.cells import SOURCES
 from studio.tui.round.live import LiveRound
 from studio.tui.widgets.table import Cell, Column, RowTable
 
@@ -184,9 +185,9 @@ class DecisionTable(RowTable):
             case "w":
                 return str(row.words), "muted"
             case "source":
-                return "" if row.source is None else _SOURCES[row.source][0], "muted"
+                return "" if row.source is None else SOURCES[row.source][0], "muted"
             case "src":
-                return "" if row.source is None else _SOURCES[row.source][1], "muted"
+                return "" if row.source is None else SOURCES[row.source][1], "muted"
             case "reason":
                 return "pending" if found is None else "by you" if row.overruled else spoken(found.reason), colour
             case "score":
@@ -204,10 +205,6 @@ class DecisionTable(RowTable):
             return self.cursor if row is not None and any(each.candidate is None for each in self._rows) else 0
         wanted = row.candidate.id
         return next((place for place, each in enumerate(self._rows) if each.candidate is not None and each.candidate.id == wanted), 0)
-
-
-_SOURCES = {Source.IN_CONTEXT: ("context", "ctx"), Source.TEMPLATE: ("template", "tmpl")}
-"""A source in eight cells, and in four."""
 
 
 def _columns(width: int, method: Method | None) -> Iterator[Column]:

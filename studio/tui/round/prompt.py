@@ -56,8 +56,40 @@ def told(prompt: Prompt, most: int = LONG) -> Content:
     return Content.assemble(*parts).rstrip()
 
 
-class PromptDialog(Dialog[None]):
-    """The whole prompt, to be read and copied."""
+class ReadDialog(Dialog[None]):
+    """A window with one text that scrolls, to be read and copied; `copied` is what of it goes to the clipboard."""
+
+    DEFAULT_CSS = """
+    ReadDialog > Vertical { width: 92%; max-width: 110; height: auto; max-height: 80%; }
+    ReadDialog Pane, ReadDialog Pane:focus { border-top: none; height: auto; max-height: 100%; padding: 0; background: $panel; }
+    ReadDialog Static { height: auto; }
+    """
+
+    def __init__(self, title: str, text: Content, copied: str) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._copied = copied
+
+    def compose(self) -> ComposeResult:
+        """The text."""
+        with Vertical() as window:
+            window.border_title = Content(self._title)
+            with Pane(id="read-text"):
+                yield Static(self._text, markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Arrows scroll at once."""
+        self.query_one("#read-text").focus()
+
+    def action_copy(self) -> None:
+        """Copy the text that is not ours."""
+        copy_from(self, self._copied)
+
+
+class PromptDialog(ReadDialog):
+    """The whole prompt; what is copied is the text that is not the model's."""
 
     HELP = """
     The prompt as the model gets it. In chat these are the system turn, the user's turn, and how the model's own turn begins; the model's
@@ -66,30 +98,7 @@ class PromptDialog(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [bind("copy", "copy", "Copy", "Send the prompt's text to the clipboard.")]
 
-    DEFAULT_CSS = """
-    PromptDialog > Vertical { width: 92%; max-width: 110; height: auto; max-height: 80%; }
-    PromptDialog Pane, PromptDialog Pane:focus { border-top: none; height: auto; max-height: 100%; padding: 0; background: $panel; }
-    PromptDialog Static { height: auto; }
-    """
-
     def __init__(self, prompt: Prompt) -> None:
-        super().__init__()
-        self._prompt = prompt
-
-    def compose(self) -> ComposeResult:
-        """One text that scrolls."""
-        prompt = self._prompt
         words = source_words(prompt.source)
-        with Vertical() as window:
-            window.border_title = Content(f"Prompt {prompt.ordinal + 1}" + (f" · {words.partition(':')[0]}" if words else ""))
-            with Pane(id="prompt-text"):
-                yield Static(told(prompt), markup=False)
-        yield KeyBar()
-
-    def on_mount(self) -> None:
-        """Arrows scroll at once."""
-        self.query_one("#prompt-text").focus()
-
-    def action_copy(self) -> None:
-        """Copy the text that is not the model's."""
-        copy_from(self, "\n\n".join(turn.text for turn in turns(self._prompt) if turn.text))
+        title = f"Prompt {prompt.ordinal + 1}" + (f" · {words.partition(':')[0]}" if words else "")
+        super().__init__(title, told(prompt), "\n\n".join(turn.text for turn in turns(prompt) if turn.text))

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from studio.engine.api import Chat, Completion
-from studio.errors import PoolError
 from studio.loop.prompts import Template
-from studio.loop.runs import overridden, stored_method
+from studio.loop.runs import known_method, overridden
 from studio.loop.settings import Method
 from studio.pool.candidates import JudgedCandidate
 from studio.pool.pool import Queries
-from studio.pool.rounds import RunRecord
 from studio.records import Source, Stage, Task, Verdict
 
 RAW_STAGES = tuple(stage for stage in Stage if stage is not Stage.ANSWER)
@@ -79,7 +76,7 @@ def read_round(reader: Queries) -> RoundView | None:
     if last is None:
         return None
     overrides = reader.rounds.overrides(last.id)
-    method = _method_of(next(run for run in reader.runs.all() if run.id == last.run_id))
+    method = known_method(next(run for run in reader.runs.all() if run.id == last.run_id))
     if method is not None and overrides:
         method = overridden(method, overrides)
     requests = reader.requests.planned(last.id, Stage.INSTRUCTIONS)
@@ -112,15 +109,6 @@ def read_round(reader: Queries) -> RoundView | None:
     )
 
 
-@lru_cache(maxsize=8)
-def _method_of(run: RunRecord) -> Method | None:
-    """The parameters of a run; None where this version cannot read them."""
-    try:
-        return stored_method(run)
-    except PoolError:
-        return None
-
-
 def _about_tasks(reader: Queries, round_id: int) -> Iterator[TaskText]:
     for stage in (Stage.CLASSIFY, Stage.INSTANCES):
         for each in reader.requests.completions(round_id, stage):
@@ -134,7 +122,7 @@ def _answers(reader: Queries, round_id: int, method: Method | None) -> Iterator[
     if not completions:
         return
     planned = reader.requests.planned(round_id, Stage.ANSWER)
-    first = {} if method is None else {_in_other_words(method, each.suffix): each.suffix for each in planned}
+    first = {} if method is None else _in_other_words(method, [each.suffix for each in planned])
     asked = {each.id: (each.task_id, first.get(each.suffix, each.suffix)) for each in planned}
     of = Counter(asked[each.request_id] for each in completions)
     chosen = reader.instances.chosen_answers(round_id)
@@ -147,7 +135,7 @@ def _answers(reader: Queries, round_id: int, method: Method | None) -> Iterator[
             yield TaskText(Stage.ANSWER, each.ordinal, each.task_id, each.completion, draw, each.request_id in chosen)
 
 
-def _in_other_words(method: Method, text: str) -> str:
-    """How a text is asked for once more."""
+def _in_other_words(method: Method, texts: Sequence[str]) -> dict[str, str]:
+    """The texts by how each is asked for once more."""
     template = Template.parse("answer_again", method.filled(method.prompts.answer_again))
-    return template.prefix + template.suffix(text)
+    return {template.filled(text): text for text in texts}

@@ -144,7 +144,7 @@ async def test_a_prompt_without_tasks_is_shown_as_its_turns(tmp_path: Path, size
         assert isinstance(driven.app.screen, PromptDialog)
         await driven.press("escape", "left_square_bracket", "P")
         assert isinstance(driven.app.screen, PromptDialog)
-        assert "the model's turn" in str(driven.app.screen.query_one("#prompt-text Static", Static).visual)
+        assert "the model's turn" in str(driven.app.screen.query_one("#read-text Static", Static).visual)
         await driven.pilot.press("ctrl+c")
         assert "9." in driven.app.clipboard and "beekeepers" in driven.app.clipboard
 
@@ -157,7 +157,7 @@ async def test_a_raw_prompt_is_shown_as_one_text(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db") as driven:
         assert driven.screen.check_action("whole_prompt", ()) is False
         await driven.press("s", "P")
-        text = str(driven.app.screen.query_one("#prompt-text Static", Static).visual)
+        text = str(driven.app.screen.query_one("#read-text Static", Static).visual)
         assert "a raw text" in text and "1. " in text
 
 
@@ -287,7 +287,7 @@ async def test_a_model_that_begins_its_turn_itself(tmp_path: Path) -> None:
         await driven.press("s")
         assert "in the user's turn; the model answers" in screen_text(driven.app)
         await driven.press("P")
-        assert "(the model begins it)" in str(driven.app.screen.query_one("#prompt-text Static", Static).visual)
+        assert "(the model begins it)" in str(driven.app.screen.query_one("#read-text Static", Static).visual)
         await driven.press("escape", "s")
         text = driven.screen.live.texts[Stage.INSTRUCTIONS, 0].text
         assert str(driven.screen.query_one(Stream).query_one(Static).visual) == text, "no number stands before it"
