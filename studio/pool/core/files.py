@@ -104,7 +104,7 @@ class WriterLock:
             self._lock.acquire()
         except Timeout as error:
             raise _held(path) from error
-        # The lock's own library says so of a file system without locks, such as some network folders.
+        # The second where Python has no `fcntl`.
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise PoolError(
