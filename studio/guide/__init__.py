@@ -17,6 +17,7 @@ TOPICS = (
     "servers",
     "pool",
     "know",
+    "import",
     "export",
     "finetune",
     "reproducibility",
