@@ -64,9 +64,27 @@ def test_export_to_a_file_says_where(studio: Studio, pool: Path, tmp_path: Path)
     assert str(tmp_path / "data.train.jsonl") in done.stderr
 
 
+def test_export_ends_with_an_object_for_programs(studio: Studio, pool: Path, tmp_path: Path) -> None:
+    target = tmp_path / "data.jsonl"
+    done = studio("export", pool, "-o", target, "--card", tmp_path / "README.md", "--max-nats", "0.1", "--json")
+    assert done.returncode == 0 and "wrote the card" in done.stderr
+    assert json.loads(done.stdout) == {
+        "pool": str(pool),
+        "format": "alpaca",
+        "tasks": 2,
+        "records": 2,
+        "files": [{"path": str(target), "records": 2}],
+        "left_out": [{"by": "--max-nats", "tasks": 0, "instances": 0}],
+        "card": str(tmp_path / "README.md"),
+    }
+    done = studio("report", pool, "-o", tmp_path / "report.html", "--json")
+    assert json.loads(done.stdout)["bytes"] == (tmp_path / "report.html").stat().st_size
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (["-o", "-", "--json"], ExitCode.USAGE, "--json and -o - both go to stdout"),
         (["-o", "-", "--format", "aplaca"], ExitCode.USAGE, "error: unknown export format 'aplaca'\nhint: did you mean 'alpaca'?\n"),
         (["-o", "missing/data.jsonl"], ExitCode.POOL, "no such file or directory\nhint: make the folder first\n"),
         (["-o", "-", "--split", "0.5"], ExitCode.USAGE, "--split writes two files"),

@@ -85,7 +85,7 @@ def test_what_an_export_leaves_out(pool: Path, tmp_path: Path) -> None:
         ("Answer the letter.", "Dear Bob"),
     ]
     done = studio("export", pool, "-o", tmp_path / "data.jsonl", "--exclude-lint", "refusal,email", "--split", "0.5")
-    assert "left out 2 tasks and 1 instances of others" in done.stderr
+    assert "--exclude-lint left out 2 tasks, 1 instances of others" in done.stderr
     assert "exported 4 records of 4 tasks" in done.stderr
     folder = studio("export", pool, "-o", tmp_path / "folder", "--format", "self-instruct", "--exclude-lint", "refusal")
     assert folder.returncode == 0, folder.stderr
