@@ -61,19 +61,34 @@ class Decider(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What was said by whom: `system`, `user`, `assistant` or another word, in small letters; and what was thought before it was said."""
+
+    role: str
+    text: str
+    thoughts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
-    """One (input, output) pair of a task; the input may be empty. `thoughts` is what came before the output, where that is kept."""
+    """One (input, output) pair of a task; the input may be empty. `thoughts` is what came before the output, where that is kept.
+
+    An instance that was a conversation is its first exchange: `system` is the system turn before it, `turns` are those behind it.
+    """
 
     input: str
     output: str
-    thoughts: str = field(default="", compare=False)
+    thoughts: str = ""
+    system: str = ""
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SeedTask:
     """A task as seed files and imports hold it, not yet in a pool.
 
-    `key` is the file's own id; `is_classification` is None where it is unknown.
+    `key` is the file's own id; `is_classification` is None where it is unknown. `provenance` is a JSON object of what a pool that the task
+    was exported from knew of it beside its content; empty where nothing is known.
     """
 
     key: str
@@ -81,6 +96,7 @@ class SeedTask:
     instruction: str
     instances: tuple[Instance, ...]
     is_classification: bool | None
+    provenance: str = ""
 
 
 @dataclass(frozen=True, slots=True)

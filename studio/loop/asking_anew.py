@@ -269,10 +269,11 @@ def _ask(context: StageContext, stage: Stage, ordinal: int, planned: PlannedRequ
 def _beside(present: Sequence[Instance], decided: Sequence[DecidedInstance]) -> list[DecidedInstance]:
     """Reject those of `decided` that repeat or contradict the instances the task has."""
     outputs = {instance.input: instance.output for instance in present}
+    pairs = {(instance.input, instance.output) for instance in present}
     result = []
     for each in decided:
         reason = each.reason
-        if each.verdict is Verdict.ACCEPTED and Instance(each.input, each.output) in present:
+        if each.verdict is Verdict.ACCEPTED and (each.input, each.output) in pairs:
             reason = DUPLICATE
         elif each.verdict is Verdict.ACCEPTED and each.input and outputs.get(each.input, each.output) != each.output:
             reason = CONTRADICTORY

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from studio.errors import PoolError
@@ -12,12 +13,12 @@ from studio.paths import shown
 from studio.pool.actions.changes import RowChange, from_json
 from studio.pool.core.database import Entity, Row, record_of
 from studio.pool.rounds import advance
-from studio.records import Decider, Stage, Verdict
+from studio.records import Decider, Instance, Stage, Turn, Verdict
 from studio.text import storable
 
 _INSTANCE = (
-    "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement, nats, thoughts"
-    " FROM instances"
+    "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement, nats, thoughts,"
+    " coalesce(system, '') AS system, turns FROM instances"
 )
 
 
@@ -40,6 +41,27 @@ class DecidedInstance:
 def stored_thoughts(thoughts: str) -> str | None:
     """What a pool holds for the thoughts of an instance: null where there are none."""
     return storable(thoughts) or None
+
+
+def stored_texts(instance: Instance) -> dict[str, str | None]:
+    """What a pool holds for the texts of an instance that was brought, by column."""
+    return {
+        "input": storable(instance.input),
+        "output": storable(instance.output),
+        "thoughts": stored_thoughts(instance.thoughts),
+        "system": storable(instance.system) or None,
+        "turns": storable(json.dumps([asdict(turn) for turn in instance.turns], ensure_ascii=False)) if instance.turns else None,
+    }
+
+
+def turns_of(stored: str | None) -> tuple[Turn, ...]:
+    """Return the turns from what a pool holds for them."""
+    return () if stored is None else tuple(Turn(**each) for each in json.loads(stored))
+
+
+def instance_of(given: str, output: str, thoughts: str, system: str, turns: str | None) -> Instance:
+    """Return an instance from its columns."""
+    return Instance(given, output, thoughts, system, turns_of(turns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +117,7 @@ class InstanceRecord:
     """One instance of a task with its own verdict; `request_id` is None for those of seeds and imports, and where no input was asked for.
 
     `answer_id` is the request that wrote the output where that was asked for apart, `agreement` how far it agrees with others drawn,
-    `thoughts` what the model thought before it, where the method keeps that.
+    `thoughts` what the model thought before it, where the method keeps that; `system` and `turns` are as in `Instance`.
 
     `original` is what it was before a person changed it, None when nobody has.
     """
@@ -113,6 +135,8 @@ class InstanceRecord:
     agreement: float | None = None
     nats: float | None = None
     thoughts: str | None = None
+    system: str = ""
+    turns: tuple[Turn, ...] = ()
     original: OriginalInstance | None = None
 
 
@@ -208,7 +232,8 @@ class Instances(Entity):
             advance(self._database, round_id, next_stage)
 
     def _record(self, row: Row) -> InstanceRecord:
-        return record_of(InstanceRecord, row, original=self._original(row) if row["decided_by"] == Decider.HUMAN else None)
+        original = self._original(row) if row["decided_by"] == Decider.HUMAN else None
+        return record_of(InstanceRecord, row, original=original, turns=turns_of(row["turns"]))
 
     def _original(self, row: Row) -> OriginalInstance:
         first: dict[str, Any] = {}

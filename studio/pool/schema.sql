@@ -75,7 +75,10 @@ CREATE TABLE tasks (
                                                                                 -- but never sampled, exported or trained on
     key TEXT NOT NULL DEFAULT '',                                               -- the id it had where it came from
     name TEXT NOT NULL DEFAULT '',
-    instruction TEXT NOT NULL
+    instruction TEXT NOT NULL,
+    -- A JSON object: what the pool that it was exported from knew of it beside its content. So it loses nothing when it leaves a pool as a
+    -- raw file and comes into another. Null where nothing is known.
+    provenance TEXT CHECK (provenance IS NULL OR json_valid(provenance))
 );
 CREATE INDEX tasks_state ON tasks (state, origin);
 CREATE INDEX tasks_round ON tasks (round_id);
@@ -107,6 +110,11 @@ CREATE TABLE instances (
     input TEXT NOT NULL,
     output TEXT NOT NULL,
     thoughts TEXT,                      -- of the model before that output, where they are kept with the data; null elsewhere
+    -- An instance that was a conversation is its first exchange, which every rule, lint and format knows. The rest is kept beside it, as it
+    -- was, for the formats that have a place for it: the system turn, and what was said afterwards, [{role, text, thoughts}, ...]; null
+    -- where there is none.
+    system TEXT,
+    turns TEXT CHECK (turns IS NULL OR json_valid(turns)),
     UNIQUE (task_id, position)
 );
 -- Begins with the task: were it the verdict, SQLite would look for one task's instances among all that are accepted.

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from studio.pool.core.database import CHUNK, Entity, record_of
 from studio.pool.figures import Figures
+from studio.pool.instances import instance_of
 from studio.pool.studies.reviews import ALL, Keep, instance_conditions, keep_conditions
-from studio.records import Decider, Instance, Neighbour, Origin, Source
+from studio.records import Decider, Instance, Neighbour, Origin, Source, Turn
 
 # One query a part and chunk, each over the ids from the chunk's first to its last task. The plus keeps SQLite from the index on states,
 # with which it would sort all that remains for each chunk; and from that on verdicts.
 _TASKS = """
 SELECT tasks.id, origin, key, tasks.name, instruction, is_classification, number AS round,
     CASE WHEN requests.id IS NULL THEN '' ELSE number || '/' || requests.stage || '/' || requests.ordinal END AS request,
-    coalesce(models.sha256, '') AS model, score, seed_score, nearest_task_id AS nearest, decided_by, source, candidates.nats
+    coalesce(models.sha256, '') AS model, score, seed_score, nearest_task_id AS nearest, decided_by, source, candidates.nats, provenance
 FROM tasks
     LEFT JOIN candidates ON candidates.id = tasks.candidate_id
     LEFT JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id
@@ -29,10 +31,10 @@ WHERE tasks.id > ? AND +state = 'active' AND NOT held_out AND (origin <> 'seed' 
     AND EXISTS (SELECT 1 FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted'){}
 ORDER BY tasks.id LIMIT ?"""
 # Thoughts lead to what the model wrote, not to what a person made of it.
-_INSTANCES = (
-    "SELECT task_id, id, input, output, CASE WHEN reason = 'edited' THEN '' ELSE coalesce(thoughts, '') END AS thoughts, agreement, nats"
-    " FROM instances WHERE task_id BETWEEN ? AND ? AND +verdict = 'accepted'{} ORDER BY task_id, position"
-)
+_INSTANCES = """
+SELECT task_id, id, input, output, CASE WHEN reason = 'edited' THEN '' ELSE coalesce(thoughts, '') END AS thoughts,
+    coalesce(system, '') AS system, turns, agreement, nats
+FROM instances WHERE task_id BETWEEN ? AND ? AND +verdict = 'accepted'{} ORDER BY task_id, position"""
 _COUNTED = """
 SELECT count(*), coalesce(sum(kept), 0) FROM (
     SELECT (SELECT count(*) FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted'{}) AS kept
@@ -102,7 +104,8 @@ class ExportTask:
 
     `request` reads `round/stage/ordinal`, `model` is a file's sha256; both are empty, and scores and decider None, for seeds and imports.
     `source` is where the instruction came from, `nats` a token say how likely it is as a user's turn of the model's template.
-    `answer_model` is the sha256 of the model that answered, where that was one of its own.
+    `answer_model` is the sha256 of the model that answered, where that was one of its own. `provenance` is that of `SeedTask`, None where
+    nothing is known.
     """
 
     id: int
@@ -124,6 +127,7 @@ class ExportTask:
     decided_by: Decider | None = None
     source: Source | None = None
     nats: float | None = None
+    provenance: Mapping[str, Any] | None = None
     scores: tuple[Scores, ...] = field(default=(), compare=False)
     """Those of `instances`, in their order."""
     instance_ids: tuple[int, ...] = field(default=(), compare=False)
@@ -139,6 +143,8 @@ class LintInstance:
     id: int
     input: str
     output: str
+    system: str = ""
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +184,13 @@ class Stream(Entity):
                     yield record_of(
                         ExportTask,
                         row,
-                        instances=tuple(Instance(*texts) for _, *texts, _, _ in instances[task_id]),
+                        instances=tuple(instance_of(*columns) for _, *columns, _, _ in instances[task_id]),
                         scores=tuple(Scores(agreement, nats) for *_, agreement, nats in instances[task_id]),
                         parents=tuple(parent for (parent,) in parents[task_id]),
                         neighbours=tuple(Neighbour(*values) for values in neighbours[task_id]),
                         answer_model=next((sha256 for (sha256,) in answered[task_id]), ""),
                         instance_ids=tuple(found for found, *_ in instances[task_id]),
+                        provenance=None if row["provenance"] is None else json.loads(row["provenance"]),
                         made=origins.get(task_id),
                     )
 
@@ -208,7 +215,8 @@ class Stream(Entity):
                 first, last = rows[0]["id"], rows[-1]["id"]
                 instances = self._by_task(_INSTANCES.format(""), first, last) if with_instances else defaultdict(list)
                 for row in rows:
-                    yield record_of(LintTask, row, instances=tuple(LintInstance(*values[:3]) for values in instances[row["id"]]))
+                    found = tuple(_linted(*columns) for *columns, _, _ in instances[row["id"]])
+                    yield record_of(LintTask, row, instances=found)
 
     def _origins(self, first: int, last: int) -> dict[int, ExportOrigin]:
         asked, written, near = (self._by_task(sql, first, last) for sql in (_ASKED, _WRITTEN, _NEAR))
@@ -227,6 +235,11 @@ class Stream(Entity):
         for task_id, *found in self._database.rows(sql, (first, last, *values)):
             grouped[task_id].append(tuple(found))
         return grouped
+
+
+def _linted(instance_id: int, *columns: Any) -> LintInstance:
+    found = instance_of(*columns)
+    return LintInstance(instance_id, found.input, found.output, found.system, found.turns)
 
 
 def _also(conditions: Sequence[tuple[str, Any]]) -> str:

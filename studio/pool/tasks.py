@@ -16,7 +16,7 @@ from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool.core.database import Database, Entity, chunks, record_of
 from studio.pool.core.search import match_expression
-from studio.pool.instances import Instances, stored_thoughts
+from studio.pool.instances import Instances, instance_of, stored_texts
 from studio.pool.rounds import advance
 from studio.records import Decider, Instance, Origin, SeedTask, Source, Stage, Task, TaskState, Verdict
 from studio.text import storable
@@ -70,11 +70,11 @@ class Tasks(Entity):
         for piece, places in chunks(ids):
             instances: defaultdict[int, list[Instance]] = defaultdict(list)
             sql = (
-                f"SELECT task_id, input, output FROM instances WHERE task_id IN ({places}) AND +verdict = 'accepted'"
-                " ORDER BY task_id, position"
+                "SELECT task_id, input, output, coalesce(thoughts, ''), coalesce(system, ''), turns FROM instances"
+                f" WHERE task_id IN ({places}) AND +verdict = 'accepted' ORDER BY task_id, position"
             )
-            for task_id, given, answer in self._database.rows(sql, piece):
-                instances[task_id].append(Instance(given, answer))
+            for task_id, *columns in self._database.rows(sql, piece):
+                instances[task_id].append(instance_of(*columns))
             sql = (
                 "SELECT tasks.id, origin, state, name, instruction, is_classification, number AS round, held_out, marked FROM tasks"
                 f" LEFT JOIN rounds ON rounds.id = round_id WHERE tasks.id IN ({places})"
@@ -290,16 +290,22 @@ class TaskImport:
         """Take down the instances of a task, as they are and as they were before a person changed them; return the next position."""
         there = Instances(self._database).of_task(task_id)
         for each in there:
-            self._is_new(task_id, Instance(each.input, each.output), keep=True)
+            known = Instance(each.input, each.output, each.thoughts or "", each.system, each.turns)
+            self._is_new(task_id, known, keep=True)
             if each.original is not None:
-                self._is_new(task_id, Instance(each.original.input, each.original.output), keep=True)
+                self._is_new(task_id, replace(known, input=each.original.input, output=each.original.output), keep=True)
         return max((each.position for each in there), default=-1) + 1
 
     def _is_new(self, task_id: int, instance: Instance, *, keep: bool) -> bool:
-        digest = _digest(json.dumps((task_id, storable(instance.input), storable(instance.output))))
-        if not keep:
-            return self._database.row("SELECT 1 FROM temp.import_instances WHERE digest = ?", (digest,)) is None
-        return self._database.execute("INSERT OR IGNORE INTO temp.import_instances VALUES (?)", (digest,)).rowcount > 0
+        texts = stored_texts(instance)
+        digest, without = (_digest(json.dumps((task_id, *each.values()))) for each in (texts, {**texts, "thoughts": None}))
+        sql = "SELECT 1 FROM temp.import_instances WHERE digest = ?"
+        new = self._database.row(sql, (digest,)) is None
+        if new and keep:
+            # The same without its thoughts would bring nothing: most formats have no place for them.
+            for each in {digest, without}:
+                self._database.execute("INSERT OR IGNORE INTO temp.import_instances VALUES (?)", (each,))
+        return new
 
 
 def next_task_id(database: Database) -> int:
@@ -328,6 +334,7 @@ def _insert_numbered(database: Database, numbered: Sequence[tuple[int, SeedTask]
             "key": storable(task.key),
             "name": storable(task.name),
             "instruction": storable(task.instruction),
+            "provenance": task.provenance or None,
         }
         for number, task in numbered
     )
@@ -338,8 +345,7 @@ def _insert_numbered(database: Database, numbered: Sequence[tuple[int, SeedTask]
 def _instance_rows(task_id: int, instances: Sequence[Instance], first: int = 0) -> Iterator[dict[str, Any]]:
     given = {"verdict": Verdict.ACCEPTED, "reason": GIVEN, "decided_by": Decider.RULE}
     for position, instance in enumerate(instances, first):
-        texts = {"input": storable(instance.input), "output": storable(instance.output), "thoughts": stored_thoughts(instance.thoughts)}
-        yield {"task_id": task_id, "position": position, **given, **texts}
+        yield {"task_id": task_id, "position": position, **given, **stored_texts(instance)}
 
 
 def _digest(text: str) -> bytes:

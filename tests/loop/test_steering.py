@@ -201,7 +201,7 @@ def test_instances_are_changed_dropped_and_brought_back_with_the_first_words_kep
     assert (changed.original.input, changed.original.output, changed.original.reason) == (instance.input, instance.output, "valid")
     before = rows_of(pool.path)[task]["instances"]
     session.steering.drop_instance(instance.id)
-    written = {"input": " given ", "output": " answer ", "thoughts": ""}
+    written = {"input": " given ", "output": " answer ", "thoughts": "", "system": "", "turns": []}
     assert written in before and written not in rows_of(pool.path).get(task, {}).get("instances", [])
     session.steering.restore_instance(instance.id)
     assert rows_of(pool.path)[task]["instances"] == before

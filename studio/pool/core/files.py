@@ -22,7 +22,7 @@ from studio.pool.core.database import Database, connect_readable, connect_writab
 APPLICATION_ID = 0x53495331
 """SQLite's `application_id` of a pool: the bytes `SIS1`."""
 
-VERSION = 10
+VERSION = 11
 """SQLite's `user_version` of a pool with the tables of `schema.sql`."""
 
 # https://www.sqlite.org/fileformat.html section 1.3: 100 bytes, big-endian.
