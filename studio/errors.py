@@ -89,3 +89,11 @@ def nearest_name(wrong: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return "known: " + ", ".join(names)
+
+
+def missing_extra(done: str, extra: str) -> UsageError:
+    """Return the error for what is `done` with packages of an extra that are not installed, and how to install them."""
+    return UsageError(
+        f"{done} with packages that are not installed",
+        f"pip install 'self-instruct-studio[{extra}]'; in a checkout: uv sync --extra {extra}",
+    )

@@ -16,7 +16,22 @@ STUDIO = ROOT / "studio"
 SOURCES = sorted(STUDIO.rglob("*.py"))
 
 HEAVY = (
-    *("llama_cpp", "textual", "torch", "numpy", "pydantic", "sqlite_utils", "rapidfuzz", "rouge_score", "rich", "datasets", "spacy"),
+    *(
+        "llama_cpp",
+        "textual",
+        "torch",
+        "numpy",
+        "pydantic",
+        "sqlite_utils",
+        "rapidfuzz",
+        "rouge_score",
+        "rich",
+        "datasets",
+        "spacy",
+        "pyarrow",
+        "python_calamine",
+        "zstandard",
+    ),
     "huggingface_hub",
 )
 

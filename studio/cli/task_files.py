@@ -137,8 +137,9 @@ def _print(contents: SeedFile, found: SeedFigures) -> None:
     for fault in contents.faults:
         click.echo(fault.at(contents.path))
     for pair in found.similar:
+        line = f":{pair.line}" if pair.line else ""
         place = "" if pair.place.startswith("line") else f" {pair.place}:"
-        click.echo(f"{name}:{pair.line}:{place} warning: {pair.warning}")
+        click.echo(f"{name}{line}:{place} warning: {pair.warning}")
 
 
 def _as_object(contents: SeedFile, found: SeedFigures) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def parse_csv(source: Input) -> Iterator[RawRecord]:
     if separator:
         first = next((line for line in lines if line.strip()), "")
     columns = header_columns(first.rstrip("\r\n"), separator[1] if separator else "")
-    if columns is None or (twice := _twice(columns[1])):
+    if columns is None or (twice := repeated_name(columns[1])):
         words = f"the header has the column {twice} twice" if columns else _no_header(first)
         yield RawRecord(read.taken, None, None, tuple(read.faults) or (FileFault(read.taken, "", words),), first)
         return
@@ -85,7 +85,12 @@ def parse_csv(source: Input) -> Iterator[RawRecord]:
             yield RawRecord(line, None, None, tuple(read.faults), row)
             read.faults.clear()
         elif row and any(value.strip() for value in row):
-            yield from _record(names, row, line, source)
+            yield from table_record(names, row, line, source)
+
+
+def is_header(names: Sequence[str]) -> bool:
+    """Return whether a row, in small letters, names a column that can be an instruction."""
+    return bool(_ASKED & set(names))
 
 
 def header_columns(line: str, delimiter: str = "") -> tuple[str, list[str]] | None:
@@ -96,7 +101,7 @@ def header_columns(line: str, delimiter: str = "") -> tuple[str, list[str]] | No
             names = [name.strip("\ufeff \t").lower() for name in next(csv.reader([line], delimiter=each), [])]
         except csv.Error:
             continue
-        if _ASKED & set(names):
+        if is_header(names):
             found.append((len(_KNOWN & set(names)), each, names))
     best = max(found, key=lambda each: each[0], default=None)
     return None if best is None else (best[1], best[2])
@@ -116,11 +121,13 @@ def _no_header(line: str) -> str:
     return f"the header has no column `instruction`, nor one that stands for it: {listed[:120]}"
 
 
-def _twice(names: Sequence[str]) -> str:
+def repeated_name(names: Sequence[str]) -> str:
+    """Return a name that stands twice in a header; empty where there is none."""
     return next((name for name in names if name and names.count(name) > 1), "")
 
 
-def _record(names: Sequence[str], row: list[str], line: int, source: Input) -> Iterator[RawRecord]:
+def table_record(names: Sequence[str], row: list[str], line: int, source: Input) -> Iterator[RawRecord]:
+    """Yield what a row is under a header of `names`, in small letters: an object of its texts, or nothing for the header once more."""
     if [value.strip().lower() for value in row] == names:
         source.notes.append(f"line {line} is the header once more and was passed over")
         return

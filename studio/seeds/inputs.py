@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import bz2
 import errno
-import gzip
 import io
-import lzma
 import os
 import re
 import shutil
@@ -14,8 +11,7 @@ import stat
 import sys
 import tempfile
 import weakref
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +19,8 @@ from typing import BinaryIO, cast
 
 from studio.errors import UsageError
 from studio.records import SeedTask
+from studio.seeds.kinds import TEXT, ForeignFile, kind_of_file
+from studio.seeds.packed import DAMAGED, unpacked
 from studio.text import display_line, utf16_of
 
 STDIN = ("-", "/dev/stdin")
@@ -30,24 +28,6 @@ STDIN = ("-", "/dev/stdin")
 HEAD = 1 << 16
 """Bytes at the beginning from which format and encoding are told."""
 _BUFFER = 1 << 18
-_PACKED: Mapping[bytes, Callable[[BinaryIO], object]] = {
-    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\0": lzma.LZMAFile,
-}
-_FOREIGN = (
-    (b"PK\x03\x04", "a ZIP archive or an Excel workbook", "unpack it, or save the sheet as CSV"),
-    (b"PAR1", "a Parquet file", "write it as JSON lines first, with pandas: read_parquet(...).to_json(..., orient='records', lines=True)"),
-    (b"ARROW1", "an Arrow file", "write it as JSON lines first"),
-    (b"SQLite format 3\0", "an SQLite database", "a pool is exported first: studio export POOL -o data.jsonl --format raw"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it on the way: zstdcat FILE | studio import POOL -"),
-    (b"GGUF", "a model", "name a file of tasks"),
-    (b"%PDF", "a PDF file", "name a file of tasks"),
-    (b"version https://git-lfs", "a Git LFS pointer in the place of the file", "fetch the file itself: git lfs pull"),
-    (b"<!doctype html", "a web page", "download the file itself, not the page about it"),
-    (b"<?xml", "XML", "write it as JSON lines or CSV first"),
-    (b"<html", "a web page", "download the file itself, not the page about it"),
-)
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _TAKEN: weakref.WeakSet[object] = weakref.WeakSet()
 """The standard input that has been read."""
@@ -160,10 +140,19 @@ class _View(io.RawIOBase):
     def __init__(self, file: io.FileIO, start: int) -> None:
         super().__init__()
         self._file = file
+        self._start = start
         self.at = start
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        beginnings = {os.SEEK_SET: self._start, os.SEEK_CUR: self.at, os.SEEK_END: os.fstat(self._file.fileno()).st_size}
+        self.at = max(beginnings[whence] + offset, self._start)
+        return self.at - self._start
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         self._file.seek(self.at)
@@ -173,10 +162,12 @@ class _View(io.RawIOBase):
 
 
 class Input:
-    """A file of tasks that is open. Raises UsageError when it cannot be read or plainly is no text.
+    """A file of tasks that is open. Raises UsageError when it cannot be read or plainly holds no tasks.
 
-    A pipe, a device or standard input is copied to a temporary file first, so that it can be looked at more than once.
-    `encoding` is Python's name of it, `notes` is what a user should be told of it, `done` and `size` count bytes as they are stored.
+    A pipe, a device or standard input is copied to a temporary file first, so that it can be looked at more than once; so is a packed file
+    that is no text, for such files are not read from the beginning to the end.
+    `kind` is one of `studio.seeds.kinds`, `encoding` Python's name of that of a text, `notes` is what a user should be told of it, `done`
+    and `size` count bytes as they are stored.
     """
 
     def __init__(self, path: Path) -> None:
@@ -189,16 +180,15 @@ class Input:
         self._view = _View(self._file, self._start)
         with self._unpacking():
             self.head = self._bytes().read(HEAD)
-        for mark, what, hint in _FOREIGN:
-            if self.head[: len(mark)].lower() == mark.lower() or self.head.lstrip()[: len(mark)].lower() == mark.lower():
-                raise UsageError(f"{path} is {what}, not text", hint)
-        if self.head[257:262] == b"ustar":
-            raise UsageError(f"{path} is a tar archive, not text", "unpack it first: tar xf FILE")
-        wide = utf16_of(self.head)
+            try:
+                self.kind = kind_of_file(self.head, self.whole)
+            except ForeignFile as error:
+                raise UsageError(f"{path} is {error.what}, not text", error.hint) from error
+        wide = utf16_of(self.head) if self.kind == TEXT else None
         self.encoding = wide or "utf-8-sig"
         if wide:
             self.notes.append(f"read as {wide}")
-        self.head_text = self.head.decode(self.encoding, errors="replace").lstrip("\ufeff")
+        self.head_text = self.head.decode(self.encoding, errors="replace").lstrip("\ufeff") if self.kind == TEXT else ""
 
     @property
     def done(self) -> int:
@@ -229,13 +219,21 @@ class Input:
             while chunk := text.read(HEAD):
                 yield chunk
 
+    def whole(self) -> BinaryIO:
+        """Return all bytes, unpacked, as a file in which one can go to any place. Raises UsageError when a packed file is damaged."""
+        with self._unpacking():
+            self._view = _View(self._file, self._start)
+            stream, is_packed = unpacked(self._view)
+            if is_packed:
+                self._file, self._start = _spooled(self.path, stream), 0
+                weakref.finalize(self, self._file.close)
+                self.size = os.fstat(self._file.fileno()).st_size
+        self._view = _View(self._file, self._start)
+        return cast("BinaryIO", io.BufferedReader(self._view, _BUFFER))
+
     def _bytes(self) -> BinaryIO:
         self._view = _View(self._file, self._start)
-        stream = io.BufferedReader(self._view, _BUFFER)
-        for mark, unpack in _PACKED.items():
-            if stream.peek(len(mark))[: len(mark)] == mark:
-                return cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", unpack(cast("BinaryIO", stream))), _BUFFER))
-        return cast("BinaryIO", stream)
+        return unpacked(self._view)[0]
 
     @contextmanager
     def _unpacking(self) -> Iterator[None]:
@@ -244,7 +242,7 @@ class Input:
                 yield
             except UnicodeDecodeError as error:
                 raise UsageError(f"{self.path} begins like {self.encoding} and is not: {error.reason}", "save it as UTF-8") from error
-            except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+            except (*DAMAGED, OSError) as error:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise
                 reason = f"{self.path} is damaged: what is packed in it cannot be unpacked ({error})"
@@ -306,6 +304,9 @@ def _spooled(path: Path, source: io.RawIOBase | BinaryIO) -> io.FileIO:
         shutil.copyfileobj(source, copy, _BUFFER)
     except OSError as error:
         copy.close()
+        if error.errno is None:
+            # What is packed in it cannot be unpacked.
+            raise
         place = tempfile.gettempdir()
         raise UsageError(f"{path} cannot be copied to {place}: {error.strerror}", "set TMPDIR to a folder with more space") from error
     except BaseException:

@@ -9,14 +9,18 @@ from pathlib import Path
 
 from studio.errors import UsageError, nearest_name
 from studio.records import Instance, SeedTask
+from studio.seeds.arrow_file import parse_arrow
 from studio.seeds.csv_file import is_table, parse_csv, parse_text
 from studio.seeds.inputs import FileFault, Input, ParsedTask, faulty_file
 from studio.seeds.json_file import is_json, parse_json
+from studio.seeds.kinds import ARROW, PARQUET, SHEET, TEXT
+from studio.seeds.packed import SUFFIXES
 from studio.seeds.shapes import SHAPES, Shape, instruction_alone, parsed_task
+from studio.seeds.sheet_file import parse_sheet
 
 _NAME = "seed_tasks.jsonl"
 AUTO = "auto"
-_READERS = {"json": parse_json, "csv": parse_csv, "text": parse_text}
+_READERS = {"json": parse_json, "csv": parse_csv, TEXT: parse_text, PARQUET: parse_arrow, ARROW: parse_arrow, SHEET: parse_sheet}
 _SHAPES: Mapping[str, Shape | None] = {
     **{shape.name: shape for shape in reversed(SHAPES)},
     "machine-generated": instruction_alone,
@@ -26,9 +30,9 @@ _SHAPES: Mapping[str, Shape | None] = {
 FORMATS: Sequence[str] = tuple(name for name in _SHAPES if name != AUTO)
 """The names that a file's format may be given by."""
 _SUFFIXES = {".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv", ".tsv": "csv"}
-_OTHERS = {".yaml", ".yml", ".toml", ".xml", ".html", ".md", ".parquet", ".arrow", ".xls", ".xlsx", ".ods"}
+_OTHERS = {".yaml", ".yml", ".toml", ".xml", ".html", ".md"}
+_NO_TEXT = {".parquet", ".arrow", ".feather", ".xls", ".xlsx", ".xlsb", ".ods"}
 """Files whose lines would be taken for instructions, were they read as text."""
-_PACKED = {".gz", ".bz2", ".xz"}
 _KEYS = 200
 """Keys that are counted by name; a table turned on its side has as many as it has rows."""
 
@@ -61,19 +65,23 @@ def parse(source: Input, format_name: str = AUTO) -> Iterator[ParsedTask]:
 
     `format_name` is one of `FORMATS`, or "auto". Raises UsageError when the input cannot be read to its end.
     """
-    container = format_name if format_name in ("csv", "text") else "json" if format_name == "jsonl" else _container(source)
+    container = _container(source, format_name)
     shape = _SHAPES[find_format(format_name)]
     for record in _READERS[container](source):
         if record.values is None:
             yield ParsedTask(record.line, None, record.faults, record.index, container, raw=record.raw)
             continue
         parsed = parsed_task(record.values, record.line, record.index, shape, record.raw)
-        yield parsed if container == "json" else replace(parsed, shape=container)
+        yield replace(parsed, shape=container) if container in ("csv", TEXT) else parsed
 
 
-def _container(source: Input) -> str:
-    """Return how the records stand in `source`: by its name, unless its beginning says otherwise."""
-    suffixes = [suffix.lower() for suffix in source.path.suffixes if suffix.lower() not in _PACKED]
+def _container(source: Input, format_name: str) -> str:
+    """Return how the records stand in `source`: as its bytes say, or `format_name`, or by its name unless its text says otherwise."""
+    if source.kind != TEXT:
+        return source.kind
+    if format_name in ("csv", TEXT, "jsonl"):
+        return "json" if format_name == "jsonl" else format_name
+    suffixes = [suffix.lower() for suffix in source.path.suffixes if suffix.lower() not in SUFFIXES]
     suffix = suffixes[-1] if suffixes else ""
     if is_json(source.head_text):
         return "json"
@@ -83,7 +91,11 @@ def _container(source: Input) -> str:
         )
     if known := _SUFFIXES.get(suffix):
         return known
-    return "csv" if is_table(source.head_text, 2 if suffix == ".txt" else 1) else "text"
+    if is_table(source.head_text, 2 if suffix in {".txt", *_NO_TEXT} else 1):
+        return "csv"
+    if suffix in _NO_TEXT:
+        raise UsageError(f"{source.path} is {suffix[1:].upper()} by its name, and plain text by what it holds", "give it a name that fits")
+    return TEXT
 
 
 @dataclass(slots=True)

@@ -153,7 +153,7 @@ def test_duplicates_name_both_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "mark", [b"SQLite format 3\0", b"PK\x03\x04", b"PAR1", b"version https://git-lfs", b"\n<!DOCTYPE HTML>", b"x" * 257 + b"ustar"]
+    "mark", [b"SQLite format 3\0", b"PK\x03\x04", b"PARE", b"version https://git-lfs", b"\n<!DOCTYPE HTML>", b"x" * 257 + b"ustar"]
 )
 def test_what_is_no_text_is_named(tmp_path: Path, mark: bytes) -> None:
     path = tmp_path / "seeds.jsonl"

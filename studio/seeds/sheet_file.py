@@ -1,0 +1,101 @@
+"""Spreadsheets of Excel and LibreOffice: a sheet is a table with a header, like CSV."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from studio.errors import UsageError, missing_extra
+from studio.seeds.csv_file import is_header, repeated_name, table_record
+from studio.seeds.inputs import FileFault, Input
+from studio.seeds.json_file import RawRecord
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet, CalamineWorkbook
+
+_HEADER_WITHIN = 10
+"""Rows of which one may be the header: titles stand above some."""
+
+
+def parse_sheet(source: Input) -> Iterator[RawRecord]:
+    """Yield the rows of a workbook's sheet, each as an object of its texts; `line` is the number of the row, from 1.
+
+    Numbers, dates and truth values are text as a spreadsheet shows them. The sheet is the first, or the first that has a header with a
+    known name where that one has none. Raises UsageError when the extra is not installed or the file cannot be read.
+    """
+    try:
+        import python_calamine as calamine
+    except ImportError as error:
+        raise missing_extra(f"{source.path} is a spreadsheet, and these are read", "data") from error
+    try:
+        with calamine.load_workbook(source.whole()) as book:
+            yield from _records(book, source)
+    except calamine.PasswordError as error:
+        raise UsageError(f"{source.path} is protected by a password", "save it without one") from error
+    except calamine.CalamineError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"{source.path} is no spreadsheet that can be read: {reason}", "save it as .xlsx or CSV") from error
+    except BaseException as error:
+        # What the library's Rust did not expect of a damaged file is no Exception in Python.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise UsageError(f"{source.path} is no spreadsheet that can be read: it is damaged", "save it as .xlsx or CSV") from error
+
+
+def _records(book: CalamineWorkbook, source: Input) -> Iterator[RawRecord]:
+    chosen, header = next(((name, found) for name in book.sheet_names if (found := _header(book.get_sheet_by_name(name)))), ("", None))
+    chosen = chosen or next(iter(book.sheet_names), "")
+    others = [name for name in book.sheet_names if name != chosen]
+    if others:
+        _note(source, f"read is the sheet {chosen}; not read: {', '.join(others)}")
+    if not chosen:
+        return
+    rows = _rows(book.get_sheet_by_name(chosen))
+    if header is None or (twice := repeated_name(header[1])):
+        number, row = header or next(((number, row) for number, row in rows if any(row)), (0, []))
+        words = f"the header has the column {twice} twice" if header else f"the sheet {chosen} has no header: {_no_header(row)}"
+        if row:
+            yield RawRecord(number, None, None, (FileFault(number, "", words),), list(row))
+        return
+    for number, row in rows:
+        if number < header[0] and any(row):
+            _note(source, f"row {number}, above the header, is not taken")
+        elif number > header[0] and any(row):
+            yield from table_record(header[1], row, number, source)
+
+
+def _no_header(row: Sequence[str]) -> str:
+    return "no column is called `instruction`, nor by a name that stands for it: " + ", ".join(filter(None, row))[:120]
+
+
+def _note(source: Input, words: str) -> None:
+    if words not in source.notes:
+        source.notes.append(words)
+
+
+def _header(sheet: CalamineSheet) -> tuple[int, list[str]] | None:
+    """Return the first row that names what a task is made of, in small letters, and its number."""
+    for number, row in islice(_rows(sheet), _HEADER_WITHIN):
+        names = [name.strip().lower() for name in row]
+        if is_header(names):
+            return number, names
+    return None
+
+
+def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows with their numbers, those above the first that holds something as empty ones."""
+    yield from ((number, [_text(cell) for cell in row]) for number, row in enumerate(sheet.iter_rows(), 1))
+
+
+def _text(cell: object) -> str:
+    if isinstance(cell, bool):
+        return str(cell).upper()
+    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 1e15:
+        return str(int(cell))
+    if isinstance(cell, datetime.datetime):
+        return cell.isoformat(" ")
+    if isinstance(cell, datetime.date | datetime.time):
+        return cell.isoformat()
+    return str(cell)
