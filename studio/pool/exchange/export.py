@@ -1,4 +1,4 @@
-"""Writing a pool's data as a file that a trainer takes: streamed, and complete or not there at all.
+"""Writing a pool's data as a file that a trainer takes, JSON lines or Parquet: streamed, and complete or not there at all.
 
 A split divides by instruction and never by instance. A task's side comes from a keyed hash of its instruction alone. So the data is never
 held, the same seed gives the same sides whatever else is in the pool, and a task keeps its side while the pool grows: what once was
@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import TracebackType
+from typing import Any, BinaryIO, Self
 
 from studio.errors import PoolError, UsageError
 from studio.paths import shown
 from studio.pool.exchange.formats import SEEDS, Format, Record, Source, find_format
 from studio.pool.exchange.outputs import check_is_file, check_is_not_pool, complete_files, writing
+from studio.pool.exchange.parquet import SUFFIX as PARQUET
+from studio.pool.exchange.parquet import ParquetFile, require_parquet
 from studio.pool.pool import Queries
 from studio.pool.stream import Stream
 from studio.pool.studies.reviews import ALL, Keep
@@ -111,17 +114,31 @@ class ExportSummary:
 
 
 class _Sink:
-    """An open file and how many records went into it."""
+    """An open file and how many records went into it, as lines of JSON or, where it is called so, as Parquet of the columns of a format."""
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
+    def __init__(self, file: BinaryIO, path: Path, format_name: str) -> None:
         self._file = file
+        self._columns = ParquetFile(file, format_name) if path.suffix.lower() == PARQUET else None
         self.path = path
         self.count = 0
 
-    def write(self, line: bytes) -> None:
+    def write(self, record: Record) -> None:
         with writing(self.path):
-            self._file.write(line)
+            if self._columns:
+                self._columns.write(record)
+            else:
+                self._file.write(encode_line(record))
         self.count += 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._columns and kind is None:
+            with writing(self.path):
+                self._columns.close()
+        elif self._columns:
+            self._columns.give_up()
 
 
 def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, progress: Progress = lambda _: None) -> ExportSummary:
@@ -155,12 +172,14 @@ def export_to_files(source: Source, target: Path, options: ExportOptions, pool: 
     """
     chosen = find_format(options.format)
     names = files_of(target, options, pool)
+    if not chosen.files and target.suffix.lower() == PARQUET:
+        require_parquet()
     split = None
     if options.split is not None:
         instructions = (task.instruction for task in source.export_tasks(options.include_seeds, options.keep))
         split = plan_split(instructions, options.split, options.seed)
-    with _folder(target, chosen), complete_files(list(names.values())) as files:
-        sinks = {name: _Sink(file, path) for (name, path), file in zip(names.items(), files, strict=True)}
+    with _folder(target, chosen), complete_files(list(names.values())) as files, ExitStack() as stack:
+        sinks = {name: stack.enter_context(_Sink(file, path, chosen.name)) for (name, path), file in zip(names.items(), files, strict=True)}
         tasks = _write(source, chosen, options, split, sinks, progress)
         if not tasks:
             raise _nothing(options)
@@ -174,7 +193,7 @@ def _write(
     for task in source.export_tasks(options.include_seeds, options.keep, made=chosen.made):
         for name, record in chosen.records(task):
             side = name if split is None else "train" if split.is_training(task.instruction) else "validation"
-            sinks[side].write(encode_line(record))
+            sinks[side].write(record)
         tasks += 1
         progress(tasks)
     return tasks
