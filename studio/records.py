@@ -88,7 +88,8 @@ class SeedTask:
     """A task as seed files and imports hold it, not yet in a pool.
 
     `key` is the file's own id; `is_classification` is None where it is unknown. `provenance` is a JSON object of what a pool that the task
-    was exported from knew of it beside its content; empty where nothing is known.
+    was exported from knew of it beside its content; empty where nothing is known. `pairs` are preferences: one of the instances and a
+    worse one, which differs from it in the output or, where the conversation goes on, in the last turn.
     """
 
     key: str
@@ -97,6 +98,7 @@ class SeedTask:
     instances: tuple[Instance, ...]
     is_classification: bool | None
     provenance: str = ""
+    pairs: tuple[tuple[Instance, Instance], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

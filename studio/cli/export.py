@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace a card that is there.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 def export_command(pool: Path, output: str, card: Path | None, as_json: bool, **said: Any) -> None:
-    """Write the data of POOL, one JSON object a line, or as Parquet where FILE ends in .parquet.
+    """Write the data of POOL, one JSON object a line.
 
     A task's quality is the share of yes among all answers it was given by `studio review`, whoever rated it and in whichever review.
     Skipped tasks have none, nor do those whose instruction or rated instance a person has changed since. Only generated tasks are ever
@@ -52,6 +52,10 @@ def export_command(pool: Path, output: str, card: Path | None, as_json: bool, **
 
     --exclude-lint looks for the faults in what would be exported, now, and leaves out the tasks and instances at fault, and tasks that
     have no instance left. Of near-duplicates the first stays.
+
+    preference and preference-text have a line for each pair of answers of which one is known to be better, and why: a person's edit over
+    what it replaced, raters' yes over their no, pairs that were imported, an answer that broke a rule, of several drawn the one that agrees
+    most over the one that agrees least. Only the better one has to be among the data that is asked for.
     """
     if as_json and output == "-":
         raise UsageError("--json and -o - both go to stdout", "name a file with -o")
@@ -72,6 +76,10 @@ def _tell(written: Written, format_name: str) -> None:
     summary = written.summary
     places = ", ".join(f"{display_line(str(path))} ({count})" for path, count in summary.records.items())
     click.echo(f"{clear_line()}exported {summary.total} records of {summary.tasks} tasks as {format_name}: {places}", err=True)
+    if summary.kinds:
+        from studio.pool.exchange.preference import told
+
+        click.echo(f"pairs by evidence: {told(summary.kinds)}", err=True)
 
 
 def _as_dict(written: Written, pool: Path, selection: Selection, card: Path | None) -> dict[str, Any]:
@@ -81,6 +89,7 @@ def _as_dict(written: Written, pool: Path, selection: Selection, card: Path | No
         "tasks": written.summary.tasks,
         "records": written.summary.total,
         "files": [{"path": str(path), "records": count} for path, count in written.summary.records.items()],
+        "pairs": dict(written.summary.kinds),
         "left_out": [each._asdict() for each in written.left_out],
         "card": str(card) if card is not None else None,
     }

@@ -32,7 +32,7 @@ _OPTIONS = (
         "format_name",
         default="alpaca",
         show_default=True,
-        help="alpaca, chat, sharegpt, prompt-completion, raw, or self-instruct, which fills a folder.",
+        help="alpaca, chat, sharegpt, prompt-completion, preference, preference-text, raw, or self-instruct, which fills a folder.",
     ),
     click.option("--include-seeds", is_flag=True, help="Export the seed tasks too."),
     click.option(

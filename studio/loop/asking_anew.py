@@ -244,7 +244,8 @@ def _answered(
             drawn.append(Drawn(len(asked) - 1, context.answer(asked[-1].completion), asked[-1].completion.nats))
         found = choose(context.method, task, each.input, drawn)
         texts = (each.input, found.output, found.verdict, found.reason)
-        result.append(DecidedInstance(task.id, each.request_id, *texts, found.request_id, found.agreement, found.nats, found.thoughts))
+        scores = (found.agreement, found.nats)
+        result.append(DecidedInstance(task.id, each.request_id, *texts, found.request_id, *scores, found.thoughts, found.among))
     return result
 
 

@@ -17,6 +17,7 @@ from studio.loop.checks import ANSWER_REASONS, is_letter, is_unended, no_request
 from studio.loop.settings import Method
 from studio.loop.thoughts import THINKING, first_mark
 from studio.loop.tokens import unicode_tokens
+from studio.pool.preferences import DISPREFERRED
 from studio.records import Instance, Verdict
 
 VALID = "valid"
@@ -269,6 +270,7 @@ INSTANCE_REASONS: dict[str, str] = {
     UNANSWERED: "Its output has still to be written.",
     INPUT_MISSING: "The instruction points at a text that is not there.",
     DISAGREEMENT: "The answers drawn for it differ too much for any of them to be trusted.",
+    DISPREFERRED: "It was imported as the worse answer of a pair.",
     UNLIKELY_ANSWER: "The model is less sure of it than of most that it answers.",
     **ANSWER_REASONS,
     OTHER_RULES: "A person had it decided again under other rules, which it passed.",

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool.actions.changes import RowChange, from_json
-from studio.pool.core.database import Entity, Row, record_of
+from studio.pool.core.database import Database, Entity, Row, record_of
+from studio.pool.core.rows import storable_or_none
 from studio.pool.rounds import advance
 from studio.records import Decider, Instance, Stage, Turn, Verdict
 from studio.text import storable
 
 _INSTANCE = (
     "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement, nats, thoughts,"
-    " coalesce(system, '') AS system, turns FROM instances"
+    " coalesce(system, '') AS system, turns, lost_to FROM instances"
 )
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnAnswer:
+    """One of several answers that were drawn for an instance, with what the rules found of it.
+
+    `agreement` is its mean ROUGE-L F1 (0 to 1) with the others, `fault` the reason code of the rule that it breaks, empty where it breaks
+    none. `output` is None where the answer is the whole completion, but for white space around it.
+    """
+
+    request_id: int
+    agreement: float
+    fault: str = ""
+    output: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DecidedInstance:
-    """An instance with the rule's decision. The order within its task is its position."""
+    """An instance with the rule's decision. The order within its task is its position.
+
+    `drawn` are the answers that its own was chosen among, where that was asked for apart.
+    """
 
     task_id: int
     request_id: int | None
@@ -36,6 +54,7 @@ class DecidedInstance:
     agreement: float | None = None
     nats: float | None = None
     thoughts: str = ""
+    drawn: tuple[DrawnAnswer, ...] = ()
 
 
 def stored_thoughts(thoughts: str) -> str | None:
@@ -70,7 +89,7 @@ class AnsweredInstance:
 
     `agreement` is the answer's mean ROUGE-L F1 (0 to 1) with the others that were drawn, None for a single one; `nats` how likely the
     first that was drawn is, in nats a token, None where nobody measured it; `thoughts` what the model thought before the answer, where
-    that is to be kept.
+    that is to be kept; `drawn` the answers that it was chosen among.
     """
 
     id: int
@@ -81,6 +100,13 @@ class AnsweredInstance:
     agreement: float | None = None
     nats: float | None = None
     thoughts: str = ""
+    drawn: tuple[DrawnAnswer, ...] = ()
+
+
+def insert_drawn(database: Database, drawn: Iterable[tuple[int, DrawnAnswer]]) -> None:
+    """Store answers that were drawn, each with the id of its instance. Within a transaction."""
+    rows = ({"instance_id": number, **asdict(each), "output": storable_or_none(each.output)} for number, each in drawn)
+    database.insert("drawn_answers", rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +143,8 @@ class InstanceRecord:
     """One instance of a task with its own verdict; `request_id` is None for those of seeds and imports, and where no input was asked for.
 
     `answer_id` is the request that wrote the output where that was asked for apart, `agreement` how far it agrees with others drawn,
-    `thoughts` what the model thought before it, where the method keeps that; `system` and `turns` are as in `Instance`.
+    `thoughts` what the model thought before it, where the method keeps that; `system` and `turns` are as in `Instance`. `lost_to` is the
+    position of the better answer, where this one was brought as the worse one of a pair.
 
     `original` is what it was before a person changed it, None when nobody has.
     """
@@ -137,6 +164,7 @@ class InstanceRecord:
     thoughts: str | None = None
     system: str = ""
     turns: tuple[Turn, ...] = ()
+    lost_to: int | None = None
     original: OriginalInstance | None = None
 
 
@@ -218,6 +246,7 @@ class Instances(Entity):
 
         `max_nats` are the nats a token beyond which answers were rejected as unlikely, None where that decided nothing.
         """
+        drawn: list[tuple[int, DrawnAnswer]] = []
         with self._database.transaction():
             for each in answered:
                 sql = (
@@ -226,7 +255,9 @@ class Instances(Entity):
                 )
                 texts = (storable(each.output), stored_thoughts(each.thoughts))
                 values = (texts[0], each.verdict, each.reason, each.answer_id, each.agreement, each.nats, texts[1])
-                self._database.execute(sql, (*values, each.id))
+                if self._database.execute(sql, (*values, each.id)).rowcount:
+                    drawn += ((each.id, answer) for answer in each.drawn)
+            insert_drawn(self._database, drawn)
             if max_nats is not None:
                 self._database.execute("UPDATE rounds SET max_answer_nats = ? WHERE id = ?", (max_nats, round_id))
             advance(self._database, round_id, next_stage)

@@ -107,6 +107,7 @@ CREATE TABLE instances (
     verdict TEXT NOT NULL CHECK (verdict IN ('accepted', 'rejected')),
     reason TEXT NOT NULL,
     decided_by TEXT NOT NULL CHECK (decided_by IN ('rule', 'human')),
+    lost_to INTEGER,                    -- the position of the better answer that it was brought with, as the worse one of a pair; else null
     input TEXT NOT NULL,
     output TEXT NOT NULL,
     thoughts TEXT,                      -- of the model before that output, where they are kept with the data; null elsewhere
@@ -120,6 +121,16 @@ CREATE TABLE instances (
 -- Begins with the task: were it the verdict, SQLite would look for one task's instances among all that are accepted.
 CREATE INDEX instances_verdict ON instances (task_id, verdict, reason);
 CREATE INDEX instances_rejected ON instances (reason, task_id) WHERE verdict = 'rejected';
+
+-- The answers that an instance's was chosen among, that one too, with what the rules found of each; none where one alone was drawn.
+CREATE TABLE drawn_answers (
+    instance_id INTEGER NOT NULL REFERENCES instances (id),
+    request_id INTEGER NOT NULL REFERENCES requests (id),
+    agreement REAL NOT NULL,            -- with the others that were drawn: mean ROUGE-L F1
+    fault TEXT NOT NULL,                -- the reason code of the rule that it breaks, empty where it breaks none
+    output TEXT,                        -- null where it is the whole completion, but for white space around it
+    PRIMARY KEY (instance_id, request_id)
+) WITHOUT ROWID;
 
 -- What people hang on tasks, and one note on each at most.
 CREATE TABLE task_tags (

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from studio.pool.core.database import CHUNK, Entity, record_of
 from studio.pool.figures import Figures
 from studio.pool.instances import instance_of
+from studio.pool.preferences import Pair, pairs_of
 from studio.pool.studies.reviews import ALL, Keep, instance_conditions, keep_conditions
 from studio.records import Decider, Instance, Neighbour, Origin, Source, Turn
 
@@ -133,7 +134,9 @@ class ExportTask:
     instance_ids: tuple[int, ...] = field(default=(), compare=False)
     """The ids of `instances`, in their order."""
     made: ExportOrigin | None = field(default=None, compare=False)
-    """Only where it was asked for."""
+    """Only where it was asked for, as the next one."""
+    pairs: tuple[Pair, ...] = field(default=(), compare=False)
+    """Worse answers than those of `instances`, and than others of the task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +166,13 @@ class Stream(Entity):
     On a read-only connection each stream is of one state of the pool, however long the reader takes.
     """
 
-    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Generator[ExportTask, None, None]:
-        """Yield the tasks that have accepted instances and that `keep` wants. With `made` each tells how it was written."""
+    def export_tasks(
+        self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False, paired: bool = False
+    ) -> Generator[ExportTask, None, None]:
+        """Yield the tasks that have accepted instances and that `keep` wants.
+
+        With `made` each tells how it was written, with `paired` which answers are known to be worse.
+        """
         conditions = list(keep_conditions(keep))
         sql = _TASKS.format(_also(conditions))
         values = [value for _, each in conditions for value in each]
@@ -179,6 +187,7 @@ class Stream(Entity):
                 neighbours = self._by_task(_NEIGHBOURS, first, last)
                 answered = self._by_task(_ANSWERED, first, last)
                 origins = self._origins(first, last) if made else {}
+                pairs = pairs_of(self._database, first, last) if paired else {}
                 for row in rows:
                     task_id = row["id"]
                     yield record_of(
@@ -192,6 +201,7 @@ class Stream(Entity):
                         instance_ids=tuple(found for found, *_ in instances[task_id]),
                         provenance=None if row["provenance"] is None else json.loads(row["provenance"]),
                         made=origins.get(task_id),
+                        pairs=tuple(pairs.get(task_id, ())),
                     )
 
     def counted(self, include_seeds: bool, keep: Keep = ALL) -> tuple[int, int]:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any
+from dataclasses import dataclass
 
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool.core.database import Database, Entity, chunks, record_of
+from studio.pool.bringing import TaskImport, insert_tasks, next_task_id
+from studio.pool.core.database import Entity, chunks, record_of
 from studio.pool.core.search import match_expression
-from studio.pool.instances import Instances, instance_of, stored_texts
+from studio.pool.instances import instance_of
 from studio.pool.rounds import advance
-from studio.records import Decider, Instance, Origin, SeedTask, Source, Stage, Task, TaskState, Verdict
+from studio.records import Instance, Origin, SeedTask, Source, Stage, Task, TaskState
 from studio.text import storable
 
-GIVEN = "valid"
-"""The reason code of instances that came with their task: nobody judged them, they count as valid."""
-
-_CHUNK = 1000
 _INSTRUCTIONS_AT_A_TIME = 1000
 
 
@@ -200,153 +193,3 @@ class Tasks(Entity):
                 if self._database.execute(sql, (answer, task_id, round_id)).rowcount != 1:
                     raise ValueError(f"task {task_id} is no draft of round {round_id}")
             advance(self._database, round_id, next_stage)
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What became of a task that was brought: `new`, or `joined` instances to a task of the same instruction.
-
-    `refused` instances went nowhere, because the task of this instruction is not one they may join.
-    """
-
-    new: bool = False
-    joined: int = 0
-    refused: int = 0
-
-
-class TaskImport:
-    """Bringing tasks into a pool within one transaction, each instruction once, white space aside.
-
-    A task whose instruction is there gives its other instances to that task, where it is active, of the same origin and not held out: what
-    a model wrote or an evaluation needs stays as it is. What is there is known by digests in a temporary table, so that memory does not
-    grow with the pool or the file.
-    """
-
-    def __init__(self, database: Database, origin: Origin) -> None:
-        self._database = database
-        self._origin = origin
-        self._next = next_task_id(database)
-        self._waiting: list[tuple[int, SeedTask]] = []
-        database.execute("PRAGMA temp.cache_size = -32768")
-        # `positions` is the next position of an instance, null until it is asked for.
-        database.execute(
-            "CREATE TEMP TABLE import_tasks (digest BLOB PRIMARY KEY, task_id INTEGER NOT NULL, open INTEGER NOT NULL, positions INTEGER)"
-            " WITHOUT ROWID"
-        )
-        database.execute("CREATE TEMP TABLE import_instances (digest BLOB PRIMARY KEY) WITHOUT ROWID")
-        sql = (
-            "SELECT instruction, id, origin = ? AND state = 'active' AND NOT held_out AS open FROM tasks"
-            " WHERE compared AND id > ? ORDER BY id LIMIT ?"
-        )
-        last = 0
-        while rows := database.rows(sql, (origin, last, _CHUNK)):
-            database.connection.executemany(
-                "INSERT INTO temp.import_tasks VALUES (?, ?, ?, NULL)"
-                " ON CONFLICT DO UPDATE SET task_id = excluded.task_id, open = excluded.open WHERE excluded.open > open",
-                [(_digest(" ".join(text.split())), task_id, is_open) for text, task_id, is_open in rows],
-            )
-            last = rows[-1]["id"]
-
-    def add(self, task: SeedTask) -> Added:
-        """Bring one task, and return what became of it."""
-        digest = _digest(" ".join(task.instruction.split()))
-        found = self._database.row("SELECT task_id, open, positions FROM temp.import_tasks WHERE digest = ?", (digest,))
-        if found is None:
-            self._database.execute("INSERT INTO temp.import_tasks VALUES (?, ?, 1, NULL)", (digest, self._next))
-            self._waiting.append((self._next, replace(task, instances=tuple(dict.fromkeys(task.instances)))))
-            self._next += 1
-            if len(self._waiting) >= _CHUNK:
-                self.flush()
-            return Added(new=True)
-        task_id, is_open, positions = found
-        self.flush()
-        if positions is None:
-            positions = self._learn(task_id)
-        new = [each for each in dict.fromkeys(task.instances) if self._is_new(task_id, each, keep=bool(is_open))]
-        if not is_open:
-            return Added(refused=len(new))
-        for row in _instance_rows(task_id, new, positions):
-            # One by one: they are few, and setting up an insertion of many costs more than they do.
-            self._database.insert_row("instances", row)
-        self._database.execute("UPDATE temp.import_tasks SET positions = ? WHERE digest = ?", (positions + len(new), digest))
-        if task.is_classification is not None:
-            sql = "UPDATE tasks SET is_classification = ? WHERE id = ? AND is_classification IS NULL"
-            self._database.execute(sql, (task.is_classification, task_id))
-        return Added(joined=len(new))
-
-    def flush(self) -> None:
-        """Write the tasks that wait for others to be written with."""
-        if self._waiting:
-            _insert_numbered(self._database, self._waiting, self._origin)
-            self._waiting.clear()
-
-    def finish(self) -> None:
-        """Write all that waits, and leave nothing but the tasks."""
-        self.flush()
-        self._database.execute("DROP TABLE temp.import_tasks")
-        self._database.execute("DROP TABLE temp.import_instances")
-
-    def _learn(self, task_id: int) -> int:
-        """Take down the instances of a task, as they are and as they were before a person changed them; return the next position."""
-        there = Instances(self._database).of_task(task_id)
-        for each in there:
-            known = Instance(each.input, each.output, each.thoughts or "", each.system, each.turns)
-            self._is_new(task_id, known, keep=True)
-            if each.original is not None:
-                self._is_new(task_id, replace(known, input=each.original.input, output=each.original.output), keep=True)
-        return max((each.position for each in there), default=-1) + 1
-
-    def _is_new(self, task_id: int, instance: Instance, *, keep: bool) -> bool:
-        texts = stored_texts(instance)
-        digest, without = (_digest(json.dumps((task_id, *each.values()))) for each in (texts, {**texts, "thoughts": None}))
-        sql = "SELECT 1 FROM temp.import_instances WHERE digest = ?"
-        new = self._database.row(sql, (digest,)) is None
-        if new and keep:
-            # The same without its thoughts would bring nothing: most formats have no place for them.
-            for each in {digest, without}:
-                self._database.execute("INSERT OR IGNORE INTO temp.import_instances VALUES (?)", (each,))
-        return new
-
-
-def next_task_id(database: Database) -> int:
-    """Return the id that the next task of the pool gets; ids are never used twice."""
-    return int(database.value("SELECT seq FROM sqlite_sequence WHERE name = 'tasks'") or 0) + 1
-
-
-def insert_tasks(database: Database, tasks: Iterable[SeedTask], origin: Origin) -> int:
-    """Insert active tasks and their instances, in order and in constant memory; return how many. Within a transaction."""
-    task_id = next_task_id(database)
-    first = task_id
-    remaining = iter(tasks)
-    while chunk := list(islice(remaining, _CHUNK)):
-        _insert_numbered(database, list(enumerate(chunk, start=task_id)), origin)
-        task_id += len(chunk)
-    return task_id - first
-
-
-def _insert_numbered(database: Database, numbered: Sequence[tuple[int, SeedTask]], origin: Origin) -> None:
-    tasks = (
-        {
-            "id": number,
-            "origin": origin,
-            "state": TaskState.ACTIVE,
-            "is_classification": task.is_classification,
-            "key": storable(task.key),
-            "name": storable(task.name),
-            "instruction": storable(task.instruction),
-            "provenance": task.provenance or None,
-        }
-        for number, task in numbered
-    )
-    database.insert("tasks", tasks)
-    database.insert("instances", (row for number, task in numbered for row in _instance_rows(number, task.instances)))
-
-
-def _instance_rows(task_id: int, instances: Sequence[Instance], first: int = 0) -> Iterator[dict[str, Any]]:
-    given = {"verdict": Verdict.ACCEPTED, "reason": GIVEN, "decided_by": Decider.RULE}
-    for position, instance in enumerate(instances, first):
-        yield {"task_id": task_id, "position": position, **given, **stored_texts(instance)}
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).digest()

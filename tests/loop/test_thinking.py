@@ -85,11 +85,18 @@ def test_thoughts_can_be_kept_beside_the_answers(tmp_path: Path) -> None:
     instructions = "".join(text for (text,) in ask(path, "SELECT instruction || output FROM tasks JOIN instances ON task_id = tasks.id"))
     assert "<think>" not in instructions and "They want something" not in instructions
     for name in FORMATS:
-        if not FORMATS[name].files:
+        if not FORMATS[name].files and not FORMATS[name].paired:
             assert any("They want something" in line for line in records(path, name)) == (name in ("chat", "raw"))
     messages = json.loads(records(path, "chat")[0])["messages"]
     assert list(messages[1]) == ["role", "content", "reasoning_content"]
     assert messages[1]["reasoning_content"].startswith("They want something")
+
+
+def test_worse_answers_come_without_their_thoughts(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    play(path, Goal(rounds=2), thinker(), configuration(thinking="keep", best_of=3))
+    lines = records(path, "preference-text")
+    assert lines and not any("They want something" in line or "think>" in line for line in lines)
 
 
 @pytest.mark.parametrize("name", ["chat", "raw"])

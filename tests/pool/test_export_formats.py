@@ -17,6 +17,7 @@ from studio.records import Instance, Origin, SeedTask
 from studio.seeds.reading import read_tasks
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS
+from support.pairs import pool_with_pairs
 
 TASKS = (
     ("Translate into French.", False, (Instance("Good day", "Bonjour"), Instance("Cat", "Chat"))),
@@ -180,7 +181,24 @@ def test_rendered_instances_are_parsed_as_the_models_are(is_classification: bool
     assert tuple(parse(text)) == given
 
 
-@pytest.mark.parametrize("name", [name for name, chosen in FORMATS.items() if not chosen.files])
+def test_preference(tmp_path: Path, load: Load) -> None:
+    pool = pool_with_pairs(tmp_path / "pool.db")
+    rows = load(export(pool, "preference"))
+    assert rows[0] == {
+        "prompt": [{"role": "user", "content": "Name the colour.\n\nof the sky"}],
+        "chosen": [{"role": "assistant", "content": "Blue, on most days."}],
+        "rejected": [{"role": "assistant", "content": "Blu"}],
+        "evidence": {"because": "edited", "reason": "", "chosen": 1.0, "rejected": 0.0, "raters": 0},
+    }
+    assert [row["evidence"]["because"] for row in rows] == ["edited", "rated", "checked", "checked", "agreement"]
+    assert rows[4]["evidence"] == {"because": "agreement", "reason": "", "chosen": 0.6, "rejected": 0.4, "raters": 0}
+    texts = load(export(pool, "preference-text"))
+    assert texts == [
+        {**{name: row[name][0]["content"] for name in ("prompt", "chosen", "rejected")}, "evidence": row["evidence"]} for row in rows
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name, chosen in FORMATS.items() if not chosen.files and not chosen.paired])
 def test_nasty_text_comes_back_as_it_was(tmp_path: Path, load: Load, name: str) -> None:
     tasks = tuple((f"{place}: {text}", False, (Instance(text, text + "."),)) for place, text in enumerate(NASTY_TEXTS))
     path = export(build_pool(tmp_path / "pool.db", tasks, with_import=False), name)
@@ -204,7 +222,7 @@ def test_equal_pools_export_equal_bytes(tmp_path: Path) -> None:
     contents = []
     for side in ("a", "b"):
         (tmp_path / side).mkdir()
-        pool = build_pool(tmp_path / side / "pool.db", TASKS)
+        pool = pool_with_pairs(tmp_path / side / "pool.db")
         contents.append([export(pool, name, include_seeds=True).read_bytes() for name in FORMATS if not FORMATS[name].files])
         folder = export(pool, "self-instruct", include_seeds=True)
         contents[-1] += [path.read_bytes() for path in sorted(folder.iterdir())]

@@ -300,7 +300,7 @@ def test_outputs_under_an_unknown_key_are_not_lost_in_silence(pool: Path, tmp_pa
 
 
 def test_what_is_not_taken_is_told_before_it_is_stored(pool: Path, tmp_path: Path) -> None:
-    path = json_lines(tmp_path / "mine.jsonl", {**row("Say hi.", "", "hi"), "system": {"a": "S"}, "history": []})
+    path = json_lines(tmp_path / "mine.jsonl", {**row("Say hi.", "", "hi"), "system": "S", "history": []})
     told: list[tuple[str, int]] = []
 
     def hear(report: FileReport) -> None:
@@ -337,7 +337,7 @@ def test_every_export_comes_back(tmp_path_factory: pytest.TempPathFactory, gener
     folder = tmp_path_factory.mktemp("pools")
     tasks = [(f"{place}x{text}", False, tuple(starmap(Instance, pairs))) for place, (text, pairs) in enumerate(generated)]
     pool = build_pool(folder / "pool.db", tasks, with_import=False)
-    for name in FORMATS:
+    for name in (name for name, chosen in FORMATS.items() if not chosen.paired):
         path = folder / name
         with Queries.open(pool) as source:
             export_to_files(source.stream, path, ExportOptions(name), pool)

@@ -215,10 +215,10 @@ class LeavingOut:
         self._instances = frozenset(instance for _, instance in pairs if instance)
         self.tasks_kept = self.tasks_left_out = self.instances_left_out = 0
 
-    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Iterator[ExportTask]:
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False, paired: bool = False) -> Iterator[ExportTask]:
         """Yield what is to be exported, without the findings."""
         self.tasks_kept = self.tasks_left_out = self.instances_left_out = 0
-        for task in self._source.stream.export_tasks(include_seeds, keep, made=made):
+        for task in self._source.stream.export_tasks(include_seeds, keep, made=made, paired=paired):
             places = [] if task.id in self._tasks else [n for n, each in enumerate(task.instance_ids) if each not in self._instances]
             if not places:
                 self.tasks_left_out += 1

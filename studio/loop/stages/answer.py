@@ -21,7 +21,7 @@ from studio.loop.stages.asking import StageContext, complete
 from studio.loop.stages.likelihood import LATEST, limit_of
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.loop.tokens import TOKENIZERS
-from studio.pool.instances import AnsweredInstance
+from studio.pool.instances import AnsweredInstance, DrawnAnswer
 from studio.pool.requests import PlannedRequest, StoredRequest
 from studio.pool.rounds import RoundRecord
 from studio.records import Instance, Stage, Task, Verdict
@@ -136,6 +136,10 @@ class Drawn:
     def text(self) -> str:
         return self.answer.text.strip()
 
+    def found(self, agreement: float, fault: str) -> DrawnAnswer:
+        """The answer with what was found of it."""
+        return DrawnAnswer(self.request_id, agreement, fault, self.text if self.answer.thought else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -150,6 +154,8 @@ class Chosen:
     """How sure the model is of it, or of the first that was drawn where this one was not measured."""
     thoughts: str = ""
     """What the model thought before it, where the method keeps that."""
+    among: tuple[DrawnAnswer, ...] = ()
+    """All that were drawn, where these are several."""
 
     @property
     def output(self) -> str:
@@ -168,7 +174,7 @@ class Chosen:
     def of(self, instance_id: int) -> AnsweredInstance:
         """The instance of this id with this answer."""
         decided = (self.verdict, self.reason, self.agreement, self.nats)
-        return AnsweredInstance(instance_id, self.request_id, self.output, *decided, self.thoughts)
+        return AnsweredInstance(instance_id, self.request_id, self.output, *decided, self.thoughts, self.among)
 
 
 def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn]) -> Chosen:
@@ -192,7 +198,9 @@ def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn]) -> Ch
     thoughts = drawn[best].answer.thoughts if method.thinking == "keep" else ""
     decided = (Verdict.REJECTED if reason else Verdict.ACCEPTED, reason or VALID)
     measured = drawn[0].nats if drawn[best].nats is None else drawn[best].nats
-    return Chosen(drawn[best], *decided, agreement, measured, thoughts)
+    found = zip(drawn, means, faults, strict=True)
+    among = tuple(each.found(mean, fault) for each, mean, fault in found) if len(drawn) > 1 else ()
+    return Chosen(drawn[best], *decided, agreement, measured, thoughts, among)
 
 
 def _fault(method: Method, task: Task, instance: Instance, answer: Answer) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -16,7 +16,7 @@ from studio.pool.candidates import novelty_values
 from studio.pool.core.database import Database, Entity
 from studio.pool.core.files import now
 from studio.pool.core.rows import storable_or_none
-from studio.pool.instances import DecidedInstance, stored_thoughts
+from studio.pool.instances import DecidedInstance, insert_drawn, stored_thoughts
 from studio.pool.requests import PlannedRequest, Requests, insert_completions, request_values
 from studio.pool.tasks import Annotation
 from studio.records import Decider, Novelty, Origin, Stage, TaskState, Verdict
@@ -80,7 +80,7 @@ class HandRequest:
 class MoreInstances:
     """Instances that a person asked for. `is_classification` is None where that was known before.
 
-    The instances' `request_id` and `answer_id` are places in `requests`.
+    The instances' `request_id` and `answer_id`, and those of what was drawn for them, are places in `requests`.
     """
 
     task_id: int
@@ -147,6 +147,8 @@ class Ledger(Entity):
                 # Withdrawn first, so that undoing leaves it as it is stored here.
                 decided = {"verdict": Verdict.REJECTED, "reason": UNDONE, "decided_by": Decider.RULE}
                 instance_id = self._database.insert_row("instances", {**place, **texts, **decided})
+                drawn = [replace(each, request_id=ids[each.request_id]) for each in instance.drawn]
+                insert_drawn(self._database, ((instance_id, each) for each in drawn))
                 journal.row("instances", instance_id, {"verdict": instance.verdict, "reason": instance.reason})
         return journal.effect
 

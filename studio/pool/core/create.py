@@ -11,10 +11,10 @@ from pathlib import Path
 
 from studio.errors import PoolError
 from studio.paths import shown
+from studio.pool.bringing import insert_tasks
 from studio.pool.core.database import Database, explained
 from studio.pool.core.files import APPLICATION_ID, VERSION
 from studio.pool.studies.evaluations import hold_out
-from studio.pool.tasks import insert_tasks
 from studio.records import HoldOut, Origin, SeedTask
 
 SCHEMA = Path(__file__).parents[1] / "schema.sql"

@@ -1,4 +1,4 @@
-"""Writing a pool's data as a file that a trainer takes, JSON lines or Parquet: streamed, and complete or not there at all.
+"""Writing a pool's data as a file that a trainer takes: streamed, and complete or not there at all.
 
 A split divides by instruction and never by instance. A task's side comes from a keyed hash of its instruction alone. So the data is never
 held, the same seed gives the same sides whatever else is in the pool, and a task keeps its side while the pool grows: what once was
@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 from studio.errors import PoolError, UsageError
 from studio.paths import shown
 from studio.pool.exchange.formats import SEEDS, Format, Record, Source, find_format
 from studio.pool.exchange.outputs import check_is_file, check_is_not_pool, complete_files, writing
-from studio.pool.exchange.parquet import SUFFIX as PARQUET
-from studio.pool.exchange.parquet import ParquetFile, require_parquet
+from studio.pool.exchange.preference import NO_PAIRS
 from studio.pool.pool import Queries
-from studio.pool.stream import Stream
+from studio.pool.stream import ExportTask, Stream
 from studio.pool.studies.reviews import ALL, Keep
 from studio.text import storable
 
@@ -103,10 +102,11 @@ class ExportOptions:
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """What was exported: tasks, and the records of each file."""
+    """What was exported: the tasks that gave records, the records of each file, and those of each kind where the format tells kinds."""
 
     tasks: int
     records: Mapping[Path, int]
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -114,31 +114,24 @@ class ExportSummary:
 
 
 class _Sink:
-    """An open file and how many records went into it, as lines of JSON or, where it is called so, as Parquet of the columns of a format."""
+    """An open file and how many records went into it."""
 
-    def __init__(self, file: BinaryIO, path: Path, format_name: str) -> None:
+    def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file = file
-        self._columns = ParquetFile(file, format_name) if path.suffix.lower() == PARQUET else None
         self.path = path
         self.count = 0
 
-    def write(self, record: Record) -> None:
-        with writing(self.path):
-            if self._columns:
-                self._columns.write(record)
-            else:
-                self._file.write(encode_line(record))
+    def write(self, line: bytes) -> None:
+        self._file.write(line)
         self.count += 1
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._columns and kind is None:
-            with writing(self.path):
-                self._columns.close()
-        elif self._columns:
-            self._columns.give_up()
+class _FileSink(_Sink):
+    """The same for a file that has a name to tell when it cannot be written."""
+
+    def write(self, line: bytes) -> None:
+        with writing(self.path):
+            super().write(line)
 
 
 def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, progress: Progress = lambda _: None) -> ExportSummary:
@@ -151,17 +144,10 @@ def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, p
         raise UsageError(f"the format {chosen.name} fills a folder, not stdout", f"name a folder: -o FOLDER --format {chosen.name}")
     if options.split is not None:
         raise UsageError("--split writes two files, not stdout", "name a file: -o FILE --split SHARE")
-    tasks = records = 0
-    for task in source.export_tasks(options.include_seeds, options.keep, made=chosen.made):
-        for _, record in chosen.records(task):
-            stream.write(encode_line(record))
-            records += 1
-        tasks += 1
-        progress(tasks)
-    if not tasks:
-        raise _nothing(options)
+    sink = _Sink(stream, Path("-"))
+    tasks, kinds = _write(source, chosen, options, None, {"": sink}, progress)
     stream.flush()
-    return ExportSummary(tasks, {Path("-"): records})
+    return ExportSummary(tasks, {sink.path: sink.count}, kinds)
 
 
 def export_to_files(source: Source, target: Path, options: ExportOptions, pool: Path, progress: Progress = lambda _: None) -> ExportSummary:
@@ -172,31 +158,38 @@ def export_to_files(source: Source, target: Path, options: ExportOptions, pool: 
     """
     chosen = find_format(options.format)
     names = files_of(target, options, pool)
-    if not chosen.files and target.suffix.lower() == PARQUET:
-        require_parquet()
     split = None
     if options.split is not None:
-        instructions = (task.instruction for task in source.export_tasks(options.include_seeds, options.keep))
-        split = plan_split(instructions, options.split, options.seed)
-    with _folder(target, chosen), complete_files(list(names.values())) as files, ExitStack() as stack:
-        sinks = {name: stack.enter_context(_Sink(file, path, chosen.name)) for (name, path), file in zip(names.items(), files, strict=True)}
-        tasks = _write(source, chosen, options, split, sinks, progress)
-        if not tasks:
-            raise _nothing(options)
-    return ExportSummary(tasks, {sink.path: sink.count for sink in sinks.values()})
+        found = _tasks(source, chosen, options)
+        split = plan_split((task.instruction for task in found if any(chosen.records(task))), options.split, options.seed)
+    with _folder(target, chosen), complete_files(list(names.values())) as files:
+        sinks: dict[str, _Sink] = {name: _FileSink(file, path) for (name, path), file in zip(names.items(), files, strict=True)}
+        tasks, kinds = _write(source, chosen, options, split, sinks, progress)
+    return ExportSummary(tasks, {sink.path: sink.count for sink in sinks.values()}, kinds)
+
+
+def _tasks(source: Source, chosen: Format, options: ExportOptions) -> Iterator[ExportTask]:
+    return source.export_tasks(options.include_seeds, options.keep, made=chosen.made, paired=chosen.paired)
 
 
 def _write(
     source: Source, chosen: Format, options: ExportOptions, split: Split | None, sinks: Mapping[str, _Sink], progress: Progress
-) -> int:
-    tasks = 0
-    for task in source.export_tasks(options.include_seeds, options.keep, made=chosen.made):
+) -> tuple[int, Counter[str]]:
+    """Write all records, and return how many tasks gave some and how many records there are of each kind; PoolError for none."""
+    seen = tasks = 0
+    kinds: Counter[str] = Counter()
+    for seen, task in enumerate(_tasks(source, chosen, options), 1):
+        before = sum(sink.count for sink in sinks.values())
         for name, record in chosen.records(task):
             side = name if split is None else "train" if split.is_training(task.instruction) else "validation"
-            sinks[side].write(record)
-        tasks += 1
-        progress(tasks)
-    return tasks
+            sinks[side].write(encode_line(record))
+            if chosen.kind is not None:
+                kinds[chosen.kind(record)] += 1
+        tasks += sum(sink.count for sink in sinks.values()) > before
+        progress(seen)
+    if not tasks:
+        raise _no_pairs(seen) if seen else _nothing(options)
+    return tasks, kinds
 
 
 def files_of(target: Path, options: ExportOptions, pool: Path) -> dict[str, Path]:
@@ -262,6 +255,11 @@ def _nothing(options: ExportOptions) -> PoolError:
     return PoolError("nothing to export: the pool has no tasks with instances yet", hint)
 
 
+def _no_pairs(tasks: int) -> PoolError:
+    one = "the task" if tasks == 1 else f"these {tasks:,} tasks"
+    return PoolError(f"nothing to export: of no answer to {one} the pool knows that it is better than another", NO_PAIRS)
+
+
 def option_of(name: str) -> str:
     """Return the option of the command line for a field of `Keep`."""
     return f"--{name.replace('_', '-')}"
@@ -293,7 +291,7 @@ def sample_records(source: Queries, options: ExportOptions, count: int) -> list[
     """
     chosen = find_format(options.format)
     found: list[str] = []
-    with closing(source.stream.export_tasks(options.include_seeds, options.keep, made=chosen.made)) as tasks:
+    with closing(source.stream.export_tasks(options.include_seeds, options.keep, made=chosen.made, paired=chosen.paired)) as tasks:
         for task in tasks:
             for file, record in chosen.records(task):
                 shown: dict[str, Any] = dict(record)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from studio.errors import UsageError, nearest_name
+from studio.pool.exchange.preference import because, paired
 from studio.pool.stream import Exchange, ExportTask, Scores
 from studio.pool.studies.reviews import ALL, Keep
 from studio.records import Instance, Origin
@@ -18,7 +19,7 @@ Record = Mapping[str, object]
 class Source(Protocol):
     """What an export asks of a pool; `studio.pool.stream.Stream` is one."""
 
-    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False) -> Iterator[ExportTask]: ...
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False, paired: bool = False) -> Iterator[ExportTask]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Format:
     """An export format.
 
     `files` names the files of a format that fills a folder and is empty for one that writes a single file. `records` yields the lines of a
-    task, each with the file it belongs to (empty text for the single file). `made`: they need to know how the task was written.
+    task, each with the file it belongs to (empty text for the single file). `made`: they need to know how the task was written; `paired`:
+    which answers are worse. `kind` says of which kind a record is, where they are counted apart.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Format:
     records: Callable[[ExportTask], Iterable[tuple[str, Record]]]
     files: tuple[str, ...] = ()
     made: bool = False
+    paired: bool = False
+    kind: Callable[[Record], str] | None = None
 
 
 def by_instance(name: str, summary: str, record: Callable[[str, Instance], Record]) -> Format:
@@ -97,6 +101,34 @@ def _completion_record(instruction: str, instance: Instance) -> Record:
 
 
 PROMPT_COMPLETION: Format = by_instance("prompt-completion", "prompt and completion as plain text", _completion_record)
+
+
+def _preference_record(instruction: str, instance: Instance, rejected: str) -> Record:
+    """Three lists of messages: TRL's form, and one that Axolotl takes. Without thoughts: those of the worse answer are not kept."""
+    return {
+        "prompt": [{"role": "user", "content": question(instruction, instance)}],
+        "chosen": [{"role": "assistant", "content": instance.output}],
+        "rejected": [{"role": "assistant", "content": rejected}],
+    }
+
+
+PREFERENCE: Format = Format(
+    "preference", "prompt, chosen and rejected as messages, with the evidence", paired(_preference_record), paired=True, kind=because
+)
+
+
+def _preference_text_record(instruction: str, instance: Instance, rejected: str) -> Record:
+    """Three texts, for trainers that put them into a template of their own, such as LLaMA-Factory."""
+    return {"prompt": question(instruction, instance), "chosen": instance.output, "rejected": rejected}
+
+
+PREFERENCE_TEXT: Format = Format(
+    "preference-text",
+    "prompt, chosen and rejected as plain text, with the evidence",
+    paired(_preference_text_record),
+    paired=True,
+    kind=because,
+)
 
 
 INSTRUCTIONS = "machine_generated_instructions.jsonl"
@@ -223,7 +255,9 @@ def _raw_instance(instance: Instance, scores: Scores) -> Record:
 RAW: Format = Format("raw", "everything, with parents, scores, model and request", _raw_records)
 
 
-FORMATS: Mapping[str, Format] = {each.name: each for each in (ALPACA, CHAT, SHAREGPT, PROMPT_COMPLETION, SELF_INSTRUCT, RAW)}
+FORMATS: Mapping[str, Format] = {
+    each.name: each for each in (ALPACA, CHAT, SHAREGPT, PROMPT_COMPLETION, PREFERENCE, PREFERENCE_TEXT, SELF_INSTRUCT, RAW)
+}
 
 
 def find_format(name: str) -> Format:

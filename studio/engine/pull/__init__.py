@@ -1,1 +1,0 @@
-"""Models of the hub: what a repository offers, loading a file of it so that breaks cost little, and where it came from afterwards."""
