@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from studio import __version__
 from studio.errors import StudioError, UsageError
 from studio.text import display_line
 
@@ -28,6 +29,7 @@ TIMEOUT = 20.0
 """Seconds to wait for an answer of the hub's API, or for the next bytes of a file."""
 
 Kind = Literal["model", "dataset"]
+_LIBRARY = "self-instruct-studio"
 _QUOTES = " \t\r\n\"'`<>"
 _HOSTS = ("huggingface.co", "hf.co", "www.huggingface.co")
 _REPO = re.compile(r"(?P<repo>[A-Za-z0-9_][\w.\-]*/[A-Za-z0-9_][\w.\-]*)(@(?P<revision>[\w.\-]+))?", re.ASCII)
@@ -112,20 +114,34 @@ def page_of(repo: str, kind: Kind = "model") -> str:
 
 
 def hub_api() -> HfApi:
-    """Return the hub's client, silent: no telemetry, no bars and no log lines of its own. Asks nothing yet. Raises UsageError."""
-    if urlsplit(endpoint()).scheme not in ("http", "https") or not urlsplit(endpoint()).hostname:
+    """Return the hub's client, which asks nothing yet. Raises UsageError for an HF_ENDPOINT that is no address."""
+    _prepare()
+    from huggingface_hub import HfApi
+
+    return HfApi(endpoint=endpoint(), library_name=_LIBRARY, library_version=__version__)
+
+
+def hub_headers() -> dict[str, str]:
+    """Return what to send with a request of one's own: the account's token and who asks. Raises UsageError as `hub_api` does."""
+    _prepare()
+    from huggingface_hub.utils import build_hf_headers
+
+    return build_hf_headers(library_name=_LIBRARY, library_version=__version__)
+
+
+def _prepare() -> None:
+    """Keep the hub's library silent: no telemetry, no bars and no log lines of its own."""
+    address = urlsplit(endpoint())
+    if address.scheme not in ("http", "https") or not address.hostname:
         raise UsageError(f"HF_ENDPOINT is no address: {display_line(endpoint(), _LONGEST_SHOWN)}", f"the public one is {PUBLIC}")
-    from huggingface_hub import HfApi, constants
+    from huggingface_hub import constants
     from huggingface_hub.utils import disable_progress_bars
     from huggingface_hub.utils.logging import set_verbosity
-
-    from studio import __version__
 
     # Read whenever it is about to tell; the environment is read once only, by whoever imports the library first.
     constants.HF_HUB_DISABLE_TELEMETRY = True
     disable_progress_bars()
     set_verbosity(logging.CRITICAL)
-    return HfApi(endpoint=endpoint(), library_name="self-instruct-studio", library_version=__version__)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace a card that is there.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 def export_command(pool: Path, output: str, card: Path | None, as_json: bool, **said: Any) -> None:
-    """Write the data of POOL, one JSON object a line.
+    """Write the data of POOL, one JSON object a line, or as Parquet where FILE ends in .parquet.
 
     A task's quality is the share of yes among all answers it was given by `studio review`, whoever rated it and in whichever review.
     Skipped tasks have none, nor do those whose instruction or rated instance a person has changed since. Only generated tasks are ever

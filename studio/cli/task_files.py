@@ -44,9 +44,10 @@ def import_command(
     """Add the tasks of each FILE to POOL, all or none; `-` is standard input.
 
     Read are JSON lines, JSON (a list, or one under a key), CSV and plain text, packed or not: the method's own files, Alpaca and its
-    descendants with other names for the fields, conversations, preference pairs, and all that `studio export` writes. What a file holds
-    and a task cannot is counted, key by key; of a conversation that is all but its first exchange. Faults are listed, with the record they
-    are in. An instruction that the pool has already is no new task: other instances of it join the one that was imported before.
+    descendants with other names for the fields, conversations, preference pairs, and all that `studio export` writes. Of a conversation
+    the first exchange is the task; the system turn before it and all turns behind it are kept with the instance, for the formats that
+    have a place for them. What a file holds and a task cannot is counted, key by key. Faults are listed, with the record they are in. An
+    instruction that the pool has already is no new task: other instances of it join the one that was imported before.
     """
     from studio.pool.exchange.importing import ImportOptions, import_files
     from studio.pool.pool import Pool

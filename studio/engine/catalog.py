@@ -18,9 +18,12 @@ from pathlib import Path
 from studio.engine.chat_template import has_chat_template
 from studio.engine.gguf import Gguf
 from studio.engine.model_file import read_model, shard_of
-from studio.engine.not_gguf import kind_of_folder, refuse_downloads, unknown_name
+from studio.engine.not_gguf import kind_of_folder, not_loaded, refuse_downloads, unknown_name
 from studio.engine.places import FoundFile, files_of_folder, files_of_programs, gguf_files, ollama_name_of
+from studio.engine.pull.origin import read_origin
+from studio.engine.pull.quantisation import is_part
 from studio.errors import ModelError, nearest_name
+from studio.hub import HubName, is_hub_name, parse_hub_name
 from studio.paths import app_folder, user_path
 from studio.records import ModelIdentity
 
@@ -40,6 +43,8 @@ def size_text(size: int) -> str:
     return f"{size / 10**9:.2f} GB" if size >= 10**9 else f"{size / 10**6:.1f} MB"
 
 
+_UNSAID = ("", "other", "unknown")
+"""Licences that say nothing: the page of the repository that a model was loaded from may say more."""
 _DIGEST = re.compile(r"(sha256[:-])?[0-9a-f]{40,64}")
 _MOST_KEPT = 2000
 """Hashes that are remembered, the newest."""
@@ -60,11 +65,14 @@ def describe(header: Gguf, sha256: str) -> ModelIdentity:
     name = shard_of(header.path)[0]
     if _DIGEST.fullmatch(header.path.name):
         name = ollama_name_of(header.path) or header.text("general.name") or name
+    licence = header.text("general.license")
+    if licence in _UNSAID and (origin := read_origin(header.path)) is not None:
+        licence = origin.licence
     return ModelIdentity(
         name=name,
         sha256=sha256,
         quantisation=header.quantisation,
-        licence=header.text("general.license"),
+        licence=licence,
         architecture=header.architecture,
         parameters=header.parameters,
         context_length=header.context_length,
@@ -115,6 +123,12 @@ def file_sha256(path: Path) -> str:
         if _key(path, os.fstat(file.fileno())) == key:
             _store_in_cache(key, digest)
     return digest
+
+
+def remember_sha256(path: Path, digest: str) -> None:
+    """Keep the sha256 of a file that was hashed while it was loaded, so that it need not be read again."""
+    with contextlib.suppress(OSError):
+        _store_in_cache(_key(path, path.stat()), digest)
 
 
 def _files(header: Gguf) -> tuple[Path, ...]:
@@ -199,7 +213,7 @@ def bundled_model() -> Path | None:
 
 def list_models(extra_paths: Sequence[Path] = ()) -> list[CatalogEntry]:
     """Return every model found, files of `extra_paths` (GGUF files or folders) first. A file that is none is listed with its fault."""
-    known = _known_files()
+    known = known_files()
     names = {_real(found.path): found.name for found in known}
     given: dict[Path, FoundFile] = {}
     for path in extra_paths:
@@ -220,9 +234,11 @@ def find_model(name_or_path: str = "") -> Path:
         return path
     if wanted == DEFAULT_MODEL and (bundled := bundled_model()) is not None:
         return bundled
-    known = _known_files()
+    known = known_files()
     if (found := _called(wanted, known)) is not None:
         return found
+    if is_hub_name(wanted):
+        return _of_hub(wanted, known)
     if path.is_dir():
         kind = kind_of_folder(path, gguf_files(path))
         raise ModelError(f"{wanted}: {kind.what}", kind.hint)
@@ -272,8 +288,38 @@ def _called(wanted: str, known: Sequence[FoundFile]) -> Path | None:
     return next(iter(alike.values()), None)
 
 
-def _known_files() -> list[FoundFile]:
-    """Return each file once, under a name that no other has: its own, that with its folder, or its path."""
+def _of_hub(wanted: str, known: Sequence[FoundFile]) -> Path:
+    """Return the file that was loaded from that repository, by the studio or another program. Raises ModelError and UsageError."""
+    name = parse_hub_name(wanted)
+    repo = name.repo.casefold()
+    found = [each for each in known if repo in (alias.casefold() for alias in each.aliases)]
+    found = [each for each in found if _is_meant(name, each.path)]
+    if len(found) > 1:
+        # A projector lies beside its model, and is not what is meant.
+        found = [each for each in found if not _entry(each).fault] or found
+    if len(found) > 1:
+        raise ModelError(f"{wanted}: {len(found)} models of it are here", f"name one of them: {', '.join(each.name for each in found)}")
+    if not found:
+        raise not_loaded(wanted, name)
+    return found[0].path
+
+
+def _is_meant(name: HubName, path: Path) -> bool:
+    origin = read_origin(path)
+    if name.revision and origin is not None and _COMMIT.fullmatch(name.revision) and not origin.revision.startswith(name.revision):
+        return False
+    paths = [file.path for file in origin.files] if origin is not None else [f"{path.parent.name}/{path.name}"]
+    return not name.part or is_part(name.part, paths)
+
+
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+
+
+def known_files() -> list[FoundFile]:
+    """Return each file of the user's folders and of other programs once, under a name that no other has.
+
+    That is its own, that with its folder, or its path.
+    """
     taken: set[str] = set()
     seen: set[Path] = set()
     files = []

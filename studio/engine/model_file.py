@@ -138,6 +138,14 @@ def refusal(header: Gguf) -> Kind | None:
     return _part(header) or _kind_of_model(header) or _fault(header)
 
 
+def refusal_of(family: str) -> Kind | None:
+    """Return what a model of this architecture is when it cannot be used here, by that name alone; None as well where nobody tells it."""
+    if not family:
+        return None
+    header = Gguf(Path(), 3, {"general.architecture": family}, {}, 0, 0)
+    return _kind_of_model(header) or _unknown(family)
+
+
 def _part(header: Gguf) -> Kind | None:
     """What belongs to a model without being one."""
     kind, family = header.text("general.type"), header.architecture
@@ -186,11 +194,8 @@ def _fault(header: Gguf) -> Kind | None:
         return Kind("a GGUF file that does not say its architecture", "it is made for another program; " + _OTHER)
     if not header.tensors:
         return Kind("a vocabulary without weights, not a model", "download the model itself")
-    if not knows_architecture(family):
-        return Kind(
-            f"its architecture {family!r} is not known to the llama.cpp that is installed",
-            "it may be newer: upgrade llama-cpp-python, or choose another model",
-        )
+    if (kind := _unknown(family)) is not None:
+        return kind
     if header.text("tokenizer.ggml.model") in ("", "none", "no_vocab"):
         return Kind("weights without a vocabulary", "take another conversion of the model, with its tokenizer")
     if any(name.startswith(("v.", "mm.", "a.")) for name in header.tensors):
@@ -199,3 +204,12 @@ def _fault(header: Gguf) -> Kind | None:
             "take its GGUF from Hugging Face, or ask Ollama as a server: --model http://127.0.0.1:11434/v1#NAME",
         )
     return None
+
+
+def _unknown(family: str) -> Kind | None:
+    if knows_architecture(family):
+        return None
+    return Kind(
+        f"its architecture {family[:_LONGEST]!r} is not known to the llama.cpp that is installed",
+        "it may be newer: upgrade llama-cpp-python, or choose another model",
+    )

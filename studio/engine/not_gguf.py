@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from studio.engine.remote.address import QUOTES
 from studio.errors import ModelError
+from studio.hub import HubName, is_hub_name
 
 START_BYTES = 512
 """How much of a file's beginning is enough to tell."""
@@ -111,14 +112,20 @@ def kind_of_folder(folder: Path, models: list[Path]) -> Kind:
 
 
 _HUBS = ("huggingface.co", "hf.co", "hf-mirror.com", "modelscope.cn")
-_HUB_NAME = re.compile(r"(?P<repository>[A-Za-z0-9][\w.\-]*/[\w.\-]+)(:[\w.\-]+)?")
+_MIRROR = "hf-mirror.com"
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.\-]*/[\w.\-]+(:[\w.\-]+)?")
 _OLLAMA_NAME = re.compile(r"([\w.\-]+/)?[\w.\-]+:[\w.\-]+")
 _CONNECTIONS = ("ws", "wss", "tcp", "udp", "grpc", "grpcs", "unix", "npipe", "ssh")
 _WEIGHTS = (".gguf", ".safetensors", ".bin", ".pt", ".pth", ".onnx", ".zip", ".tar", ".gz")
 
 
 def refuse_downloads(name: str) -> None:
-    """Raise ModelError when `name` is the address of a file or of a hub's page: nothing is downloaded in silence, and it is no server."""
+    """Raise ModelError when `name` is the address of a file or of a hub's page: nothing is downloaded in silence, and it is no server.
+
+    Names of the Hugging Face hub pass: what was loaded from there is found by them.
+    """
+    if is_hub_name(name):
+        return
     name = name.strip(QUOTES) if "://" in name else name
     lowered = name.lower()
     scheme, has_scheme, rest = lowered.partition("://")
@@ -129,7 +136,10 @@ def refuse_downloads(name: str) -> None:
         names = parts[1:] if host in _HUBS or "ollama" in host else parts
         if "ollama" in host:
             raise ModelError(f"{name}: a page of Ollama, not a model here", _ollama_hint(names[-1] if names else "NAME"))
-        raise ModelError(f"{name}: a model on a hub, not on this machine", _hub_hint(names))
+        if host == _MIRROR and len(names) > 1:
+            again = f"name the hub in the environment, HF_ENDPOINT=https://{_MIRROR}, then: studio models pull hf:{'/'.join(names[:2])}"
+            raise ModelError(f"{name}: a model on a hub, not on this machine", again)
+        raise ModelError(f"{name}: a model on a hub, not on this machine", "download a GGUF file of it, and give its path")
     if not has_scheme:
         return
     if scheme == "file":
@@ -147,18 +157,20 @@ def unknown_name(name: str, nearest: Callable[[], str]) -> ModelError:
     if name.lower().endswith(".safetensors"):
         return ModelError(f"{name}: no such file, and safetensors cannot be used", _CONVERT)
     plain = re.sub(r"^ollama[/:]", "", name)
-    if (hub := _HUB_NAME.fullmatch(name)) and plain == name:
-        return ModelError(f"{name}: no such file; a name like this is one of Hugging Face's hub", _hub_hint(hub["repository"].split("/")))
+    if _HUB_NAME.fullmatch(name) and plain == name:
+        return ModelError(f"{name}: no such file; a name like this is one of Hugging Face's hub", _pull_hint(f"hf:{name}"))
     if plain != name or _OLLAMA_NAME.fullmatch(name):
         return ModelError(f"unknown model {name!r}; a name like this is one of Ollama's", _ollama_hint(plain))
     return ModelError(f"unknown model {name!r}", nearest())
 
 
-def _hub_hint(names: list[str]) -> str:
-    repository = "/".join(part.partition(":")[0] for part in names[:2]) or "ORG/NAME"
-    last = names[-1].partition("?")[0] if len(names) > 2 else ""
-    file = last if last.lower().endswith(".gguf") else "FILE.gguf"
-    return f"download a GGUF file of it: hf download {repository} {file} --local-dir models"
+def not_loaded(wanted: str, name: HubName) -> ModelError:
+    """Return the error for a model of the hub that is not here."""
+    return ModelError(f"{wanted}: a model on a hub, not on this machine", _pull_hint(str(name)))
+
+
+def _pull_hint(name: str) -> str:
+    return f"load it first: studio models pull {name}"
 
 
 def _ollama_hint(name: str) -> str:

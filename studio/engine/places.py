@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from studio.engine.model_file import shard_of
+from studio.engine.pull.origin import read_origin
 
 _DEEPEST = 8
 """Folders below the one that is searched; the caches of other programs are up to five deep."""
@@ -90,6 +91,8 @@ def _named(file: Path, source: str) -> FoundFile:
     stem = shard_of(file)[0]
     aliases = [file.stem]
     aliases += [f"{match[1]}/{match[2]}" for parent in file.parents if (match := _HUB_FOLDER.fullmatch(parent.name))]
+    if (origin := read_origin(file)) is not None:
+        aliases.append(origin.repo)
     if source == "LM Studio":
         aliases.append("/".join(file.parent.parts[-2:]))
     return FoundFile(stem, file, source, tuple(aliases))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from studio.errors import UsageError, missing_extra
+from studio.seeds.conversations import are_turns
 from studio.seeds.fields import NotANumber, Number
 from studio.seeds.inputs import Input
 from studio.seeds.json_file import RawRecord
 from studio.seeds.kinds import PARQUET
-from studio.seeds.shapes import are_turns
 
 _ROWS = 1_000
 """Rows that are held at once, unless a batch of an Arrow file has more."""

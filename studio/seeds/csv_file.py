@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from studio.seeds.conversations import TURNS
 from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT
 from studio.seeds.inputs import FileFault, Input
 from studio.seeds.json_file import RawRecord
-from studio.seeds.shapes import TURNS
 
 DELIMITERS = (",", ";", "\t", "|")
 _ASKED = {*INSTRUCTION, "input", "chosen"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from studio.text import storable
 
@@ -41,6 +43,25 @@ def written(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(written, value)) + "]"
     return json.dumps(value) if isinstance(value, str | bool) else "null"
+
+
+def plain(value: object, depth: int = 20) -> Any:
+    """Return a value that was read as JSON as Python has it, null for NaN. Raises ValueError for what cannot be written as JSON again.
+
+    That is a number beyond what Python counts with, and what is nested deeper than `depth`.
+    """
+    if depth < 0:
+        raise ValueError("nested too deeply")
+    if isinstance(value, Mapping):
+        return {str(name): plain(each, depth - 1) for name, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each, depth - 1) for each in value]
+    if isinstance(value, Number):
+        number = float(value) if set(value) & set(".eE") else int(value)
+        if abs(number) == math.inf:
+            raise ValueError("a number beyond all bounds")
+        return number
+    return None if isinstance(value, NotANumber) else value
 
 
 def kind_of(value: object) -> str:

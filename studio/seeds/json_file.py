@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import cast
 
+from studio.seeds.conversations import are_turns
 from studio.seeds.fields import JsonObject, NotANumber, Number, kind_of
 from studio.seeds.inputs import HEAD, FileFault, Input, text_faults
-from studio.seeds.shapes import are_turns, is_record
+from studio.seeds.shapes import is_record
 
 _SPACE = re.compile(r"[\s,\ufeff\x1a]*")
 _MARKS = re.compile(r"[\s,:]*")

@@ -24,7 +24,6 @@ _READERS = {"json": parse_json, "csv": parse_csv, TEXT: parse_text, PARQUET: par
 _SHAPES: Mapping[str, Shape | None] = {
     **{shape.name: shape for shape in reversed(SHAPES)},
     "machine-generated": instruction_alone,
-    "raw": next(shape for shape in SHAPES if shape.name == "self-instruct"),
     **dict.fromkeys(("jsonl", "prompt-completion", "csv", "text", AUTO)),
 }
 FORMATS: Sequence[str] = tuple(name for name in _SHAPES if name != AUTO)

@@ -1,45 +1,36 @@
 """What records of tasks look like, and how a task is taken out of one: the one table of it, for files of every kind.
 
 Whatever a record holds beside what its shape takes is reported, key by key. To add a shape, write what takes it and name it in `SHAPES`.
-Of a conversation (messages, ShareGPT, preference pairs and their relatives) a task holds the first exchange; system turns and later turns
-are reported as lost.
+Those of conversations are in `studio.seeds.conversations`.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from studio.records import Instance, SeedTask
-from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, JsonObject, NotANumber, Number, holds, kind_of
+from studio.seeds.conversations import (
+    SYSTEM,
+    THOUGHTS,
+    TURNS,
+    Taken,
+    are_texts,
+    are_turns,
+    conversation,
+    in_context,
+    preference,
+    prompt_messages,
+    thoughts_in,
+    turns_in,
+)
+from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, JsonObject, NotANumber, Number, holds, kind_of, plain
 from studio.seeds.inputs import FileFault, ParsedTask
+from studio.text import storable
 
-TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat", "contents")
-"""Fields that hold a conversation."""
-
-THOUGHTS, REASONING = "thoughts", "reasoning_content"
-"""Where the studio's own exports have what a model thought before its answer: in an instance, and in a message."""
-
-
-class Turn(NamedTuple):
-    """What was said by whom: `system`, `user`, `assistant` or another word; and what was thought before it was said."""
-
-    role: str
-    text: str
-    thoughts: str = ""
-
-
-Taken = tuple[str, tuple[Instance, ...]]
-"""An instruction and its instances."""
-
-USERS = {"user", "human", "prompter", "customer", "question", "q", "instruction", "input"}
-ASSISTANTS = {"assistant", "gpt", "chatgpt", "model", "bot", "bing", "bard", "ai", "answer", "a", "output", "response"}
-_ROLES = ("role", "from", "speaker")
-_MARKED = re.compile(r"(?:^|\n\n)(Human|Assistant):")
-"""What begins the turns of a conversation that is one text, as Anthropic's preference pairs have them."""
-_CONTENTS = ("content", "value", "text", "message", "parts")
 _MACHINE = {"most_similar", "avg_similarity_score", "most_similar_instructions", "raw_instances", "request_idx", "instruction_metadata"}
 _DESCRIBING = """
 metadata meta instance_metadata category source lang language topic domain tags tag difficulty level model score rating date url author
@@ -48,149 +39,11 @@ title system system_prompt history round parents neighbours request decided_by i
 """
 _ABOUT = _MACHINE - {"raw_instances"} | set(_DESCRIBING.split())
 """Keys that are no answer, whatever they hold."""
+_PROVENANCE, _FURTHER = "provenance", "turns"
+"""Where a raw record has what an earlier pool knew of the task, and an instance what was said after it."""
+_CONTENT = {"input", "output", THOUGHTS, SYSTEM[0], _FURTHER}
 _CUE = "\n\nOutput:"
 """What the studio's own prompt-completion export ends its prompts with."""
-
-
-def are_turns(value: object) -> bool:
-    """Return whether a value is a conversation: a list of objects with a role, or with a user's and an assistant's words."""
-    if not isinstance(value, list) or not value or not isinstance(value[0], Mapping):
-        return False
-    names = {str(name).lower() for name in value[0]}
-    if names & set(_ROLES) and names & set(_CONTENTS):
-        return True
-    return bool(names & USERS) and bool(names & ASSISTANTS) and names <= USERS | ASSISTANTS | {"system"}
-
-
-def are_texts(value: object) -> bool:
-    """Return whether a value is a conversation of plain texts, user and assistant in turn."""
-    return isinstance(value, list) and len(value) > 1 and all(type(each) is str for each in value)
-
-
-def conversation(fields: Fields) -> Taken:
-    """Take the first exchange of a conversation; system turns, later turns and turns before the user's first are reported as lost."""
-    name = next((each for each in TURNS if are_turns(fields.get(each))), None) or fields.holding(TURNS)
-    if name is None:
-        fields.fault("messages", "missing")
-        return "", ()
-    return _exchange(fields, name, list(_turns(fields, name)))
-
-
-def preference(fields: Fields) -> Taken:
-    """Take the prompt and the chosen answer of a pair; the rejected answer has no place in a task."""
-    chosen = fields.get("chosen")
-    before = next((each for each in ("prompt", *TURNS) if are_turns(fields.get(each))), None)
-    if isinstance(chosen, str) and before is None and fields.holding(INSTRUCTION) is None and _MARKED.match(chosen):
-        fields.take("chosen")
-        words = _MARKED.split(fields.storable("chosen", chosen))[1:]
-        return _exchange(fields, "chosen", [Turn(_role(role), text.strip()) for role, text in zip(words[::2], words[1::2], strict=True)])
-    if isinstance(chosen, str) and before is None:
-        asked = fields.holding((*INSTRUCTION, "input")) or "prompt"
-        instruction, output = fields.text(asked, required=True), fields.text("chosen", numbers=True)
-        return instruction, (Instance("", output),) if output.strip() else ()
-    if isinstance(chosen, str):
-        return _exchange(fields, "chosen", [*_turns(fields, before or "prompt"), Turn("assistant", fields.text("chosen"))])
-    answered = list(_turns(fields, "chosen"))
-    if before is None and not any(turn.role == "user" for turn in answered):
-        answered = [Turn("user", fields.text(fields.holding(INSTRUCTION) or "prompt", required=True)), *answered]
-    elif any(turn[:2] == ("user", fields.get("prompt")) for turn in answered):
-        fields.take("prompt")
-    elif before is not None and not any(turn.role == "user" for turn in answered):
-        answered = [*_turns(fields, before), *answered]
-    return _exchange(fields, "chosen", answered)
-
-
-def prompt_messages(fields: Fields) -> Taken:
-    """Take a prompt that is a list of messages, and the completion that is one, or text."""
-    turns = list(_turns(fields, "prompt"))
-    answered = fields.holding(OUTPUT) or "completion"
-    if are_turns(fields.get(answered)):
-        turns += _turns(fields, answered)
-    else:
-        turns.append(Turn("assistant", fields.text(answered, numbers=True)))
-    return _exchange(fields, "prompt", turns)
-
-
-def _exchange(fields: Fields, name: str, turns: list[Turn]) -> Taken:
-    if fields.faults:
-        return "", ()
-    users = [place for place, turn in enumerate(turns) if turn.role == "user" and turn.text.strip()]
-    answers = [place for place, turn in enumerate(turns) if turn.role == "assistant" and turn.text.strip()]
-    if not users:
-        fields.fault(name, "no turn of a user" if all(turn.role != "user" for turn in turns) else "the turns of the user are empty")
-        return "", ()
-    first = next((place for place in users if place + 1 in answers), users[0])
-    answer = first + 1 if first + 1 in answers else None
-    if answer is None and answers and answers[-1] > first:
-        fields.fault(name, "no answer stands right behind a turn of the user")
-        return "", ()
-    for place, (role, content, _) in enumerate(turns):
-        if place not in (first, answer) and content.strip():
-            lost = "system turn" if role == "system" else "later turns" if place > first else "earlier turns"
-            fields.lost.append(lost)
-    return turns[first].text, () if answer is None else (Instance("", turns[answer].text, turns[answer].thoughts),)
-
-
-def _turns(fields: Fields, name: str) -> Iterator[Turn]:
-    """Yield the turns in a field."""
-    value = fields.take(name)
-    items = [value] if isinstance(value, Mapping) else value
-    if not isinstance(items, list):
-        fields.fault(name, f"{kind_of(value)} where a list of turns is needed")
-        return
-    if all(type(item) is str for item in items):
-        yield from (Turn(("user", "assistant")[place % 2], fields.storable(name, str(item))) for place, item in enumerate(items))
-        return
-    for place, item in enumerate(items):
-        inner = f"{name}[{place}]"
-        if not isinstance(item, Mapping):
-            fields.fault(inner, f"{kind_of(item)} where an object with a role is needed")
-            continue
-        nested = Fields(item, fields, f"{inner}.")
-        role = nested.holding(_ROLES)
-        if role is None:
-            yield from _pair(nested, fields)
-        else:
-            said_by = _role(nested.text(role))
-            yield Turn(said_by, _content(nested), _thoughts(nested, REASONING) if said_by == "assistant" else "")
-        fields.lost += [f"{name}[].{each}" for each, held in item.items() if each not in nested.taken and holds(held)]
-
-
-def _pair(nested: Fields, fields: Fields) -> Iterator[Turn]:
-    """Yield the turns of an object that holds a user's words and an assistant's."""
-    found = [(role, name) for role, words in (("system", {"system"}), ("user", USERS), ("assistant", ASSISTANTS)) for name in words]
-    pairs = [(role, name) for role, name in found if name in nested.names and holds(nested.get(name))]
-    if not pairs:
-        fields.fault(nested.prefix.removesuffix("."), "no role: the keys are " + ", ".join(nested.values))
-    yield from (Turn(role, nested.text(name, numbers=True)) for role, name in pairs)
-
-
-def _role(word: str) -> str:
-    word = word.strip().lower()
-    return "user" if word in USERS else "assistant" if word in ASSISTANTS else "system" if word in ("system", "developer") else word
-
-
-def _thoughts(nested: Fields, name: str) -> str:
-    """Take what was thought; anything but a text is left where it is."""
-    value = nested.get(name)
-    return nested.storable(name, str(nested.take(name))) if type(value) is str else ""
-
-
-def _content(nested: Fields) -> str:
-    name = nested.holding(_CONTENTS) or _CONTENTS[0]
-    value = nested.get(name)
-    if not isinstance(value, list):
-        return nested.text(name, numbers=True)
-    texts = []
-    for part in value:
-        words = part if type(part) is str else part.get("text") if isinstance(part, Mapping) else None
-        if isinstance(words, str):
-            texts.append(nested.storable(name, words))
-        else:
-            kind = part.get("type") if isinstance(part, Mapping) else None
-            nested.fault(name, f"a part that is no text ({kind or kind_of(part)}), which a task cannot hold")
-    nested.take(name)
-    return "\n".join(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +73,14 @@ def parsed_task(values: JsonObject, line: int, index: int | None, shape: Shape |
     name = _label(fields, "name")
     flag = fields.flag("is_classification")
     instruction, instances = chosen.take(fields)
+    provenance = _provenance(fields) if chosen is RAW else ""
     untaken = [name for name, value in values.items() if name not in fields.taken and holds(value)]
     suspects = [] if instances else [each for each in untaken if each.strip().lower() not in _ABOUT and not _is_plain(values[each])]
 
     def faults(found: list[tuple[str, str]]) -> tuple[FileFault, ...]:
         return tuple(FileFault(line, name, text, index) for name, text in found)
 
-    task = None if fields.faults else SeedTask(key, name, instruction, instances, flag)
+    task = None if fields.faults else SeedTask(key, name, instruction, instances, flag, provenance)
     return ParsedTask(
         line,
         task,
@@ -273,7 +127,7 @@ def _flat(fields: Fields) -> Taken:
         return instruction, ()
     if asked == "prompt" and instruction.endswith(_CUE) and output.startswith(" "):
         instruction, output = instruction.removesuffix(_CUE), output[1:]
-    return instruction, (Instance(source, output),)
+    return in_context(fields, instruction, Instance(source, output))
 
 
 def _instruction(fields: Fields, name: str | None) -> str:
@@ -304,11 +158,44 @@ def _instances(fields: Fields) -> Taken:
         given = nested.text(nested.holding(INPUT) or "input", numbers=True)
         output = nested.text(nested.holding(OUTPUT) or "output", numbers=True)
         if output.strip():
-            found.append(Instance(given, output, _thoughts(nested, THOUGHTS)))
+            system = nested.text(SYSTEM[0]) if type(nested.get(SYSTEM[0])) is str else ""
+            turns = tuple(turns_in(nested, _FURTHER)) if are_turns(nested.get(_FURTHER)) else ()
+            found.append(Instance(given, output, thoughts_in(nested, THOUGHTS), system, turns))
         elif not fields.faults:
             fields.hollow.append((f"{inner}.output", "empty"))
         fields.lost += [f"instances[].{each}" for each, held in item.items() if each not in nested.taken and holds(held)]
     return instruction, tuple(found)
+
+
+def _provenance(fields: Fields) -> str:
+    """Take what a raw record says of its task beside the content, as JSON: all that is left of it, and of its instances.
+
+    What the pool before this one was told already comes first: of itself that one knows then no more than a number, unless it did something
+    with the task.
+    """
+    known: dict[str, object] = {}
+    for name, value in fields.values.items():
+        if name not in fields.taken and name != _PROVENANCE and holds(value):
+            with suppress(ValueError):
+                known[name] = plain(value)
+                fields.taken.add(name)
+    scores = [{name: value for name, value in each.items() if name not in _CONTENT} for each in _objects(fields.get("instances"))]
+    if any(scores):
+        with suppress(ValueError):
+            known["instances"] = plain(scores)
+            taken = {f"instances[].{name}" for each in scores for name in each}
+            fields.lost[:] = [name for name in fields.lost if name not in taken]
+    before = fields.get(_PROVENANCE)
+    if isinstance(before, Mapping) and before:
+        with suppress(ValueError):
+            told = plain(before)
+            fields.taken.add(_PROVENANCE)
+            known = {**known, _PROVENANCE: told} if known.keys() - {"id", "origin"} else told
+    return storable(json.dumps(known, ensure_ascii=False)) if known else ""
+
+
+def _objects(value: object) -> list[JsonObject]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def _instruction_alone(fields: Fields) -> Taken:
@@ -327,6 +214,12 @@ def _is_alpaca(fields: Fields) -> bool:
     return "instruction" in fields.names and any(name in fields.names for name in (*INPUT, *OUTPUT))
 
 
+def _is_raw(fields: Fields) -> bool:
+    return {"instances", "origin", "decided_by"} <= fields.names.keys()
+
+
+RAW = Shape("raw", "what the studio's raw export writes: the seed schema, and all that the pool knew of a task", _is_raw, _instances)
+
 SHAPES: Sequence[Shape] = (
     Shape("preference", "prompt and chosen, as text or messages", _has("chosen"), preference),
     Shape(
@@ -342,6 +235,7 @@ SHAPES: Sequence[Shape] = (
         conversation,
     ),
     Shape("prompt-completion", "prompt and completion as messages", lambda fields: are_turns(fields.get("prompt")), prompt_messages),
+    RAW,
     Shape(
         "self-instruct",
         "the seed schema: instruction, instances, is_classification",

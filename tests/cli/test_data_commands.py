@@ -132,7 +132,7 @@ def test_import_reports_on_stderr(studio: Studio, pool: Path, tmp_path: Path) ->
 
 def test_import_tells_what_it_leaves_out_and_lists_faults(studio: Studio, pool: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
-    sound = {"instruction": "Write a haiku.", "response": 5, "system": "S"}
+    sound = {"instruction": "Write a haiku.", "response": 5, "answers": ["S"]}
     path.write_text(json.dumps(sound) + "\n" + '{"instruction": NaN, "output": []}\n' * 60)
     done = studio("import", pool, path)
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
@@ -142,9 +142,9 @@ def test_import_tells_what_it_leaves_out_and_lists_faults(studio: Studio, pool: 
     assert "--skip-invalid" in lines[52]
     done = studio("import", pool, path, "--skip-invalid", "--json")
     [told] = json.loads(done.stdout)["files"]
-    assert (told["imported"], told["faulty"], told["not_taken"], told["as_text"]) == (1, 60, {"system": 1}, {"response": 1})
+    assert (told["imported"], told["faulty"], told["not_taken"], told["as_text"]) == (1, 60, {"answers": 1}, {"response": 1})
     assert told["rejected_file"] == f"{path}.rejected.jsonl"
-    assert f"{path}: not taken: system (1 record)\n" in done.stderr
+    assert f"{path}: not taken: answers (1 record)\n" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -75,12 +75,14 @@ def test_a_folder_says_what_is_in_it(tmp_path: Path, files: list[str], what: str
 
 
 NAMES = [
-    ("acme/tiny-GGUF", "Hugging Face", "hf download acme/tiny-GGUF FILE.gguf"),
-    ("acme/tiny-GGUF:Q4_K_M", "Hugging Face", "hf download acme/tiny-GGUF FILE.gguf"),
-    ("hf.co/acme/tiny-GGUF:Q4_K_M", "on a hub", "hf download acme/tiny-GGUF FILE.gguf"),
-    ("https://huggingface.co/acme/tiny", "on a hub", "hf download acme/tiny FILE.gguf"),
-    ("https://huggingface.co/acme/tiny/resolve/main/t-q4.gguf?download=true", "on a hub", "hf download acme/tiny t-q4.gguf"),
-    ("hf://acme/tiny", "on a hub", "hf download acme/tiny FILE.gguf"),
+    ("acme/tiny-GGUF", "Hugging Face", "studio models pull hf:acme/tiny-GGUF"),
+    ("acme/tiny-GGUF:Q4_K_M", "Hugging Face", "studio models pull hf:acme/tiny-GGUF:Q4_K_M"),
+    ("hf:acme/tiny-GGUF:Q4_K_M", "on a hub", "studio models pull hf:acme/tiny-GGUF:Q4_K_M"),
+    ("hf.co/acme/tiny-GGUF:Q4_K_M", "on a hub", "studio models pull hf:acme/tiny-GGUF:Q4_K_M"),
+    ("https://huggingface.co/acme/tiny", "on a hub", "studio models pull hf:acme/tiny"),
+    ("https://huggingface.co/acme/tiny/resolve/main/t-q4.gguf?download=true", "on a hub", "studio models pull hf:acme/tiny:t-q4.gguf"),
+    ("hf://acme/tiny", "on a hub", "studio models pull hf:acme/tiny"),
+    ("https://hf-mirror.com/acme/tiny", "on a hub", "HF_ENDPOINT=https://hf-mirror.com, then: studio models pull hf:acme/tiny"),
     ("llama3.2:3b", "Ollama", "ollama pull llama3.2:3b"),
     ("ollama/llama3", "Ollama", "ollama pull llama3`"),
     ("https://ollama.com/library/llama3.2", "Ollama", "ollama pull llama3.2`"),

@@ -300,7 +300,7 @@ def test_outputs_under_an_unknown_key_are_not_lost_in_silence(pool: Path, tmp_pa
 
 
 def test_what_is_not_taken_is_told_before_it_is_stored(pool: Path, tmp_path: Path) -> None:
-    path = json_lines(tmp_path / "mine.jsonl", {**row("Say hi.", "", "hi"), "system": "S", "history": []})
+    path = json_lines(tmp_path / "mine.jsonl", {**row("Say hi.", "", "hi"), "system": {"a": "S"}, "history": []})
     told: list[tuple[str, int]] = []
 
     def hear(report: FileReport) -> None:

@@ -88,7 +88,8 @@ class Fault:
     """What goes wrong with requests whose path the pattern is found in, `times` of them.
 
     With a `status` nothing else is sent. `break_after` resets the connection after that many bytes of a body, or with `hang` waits there
-    until it is set; `flip` sends another byte in the place of the first; `ignore_range` sends the whole file whatever is asked for.
+    until it is set; `flip` sends another first byte; `ignore_range` sends the whole file whatever is
+    asked for.
     """
 
     path: str
@@ -302,25 +303,21 @@ class _Handler(BaseHTTPRequestHandler):
         return start, end, 206 if start < size else 416
 
     def _body(self, content: bytes | Path, start: int, end: int, fault: Fault) -> None:
-        sent = 0
-        for piece in _pieces(content, start, end, fault.break_after):
-            if sent == 0 and fault.flip:
-                piece = bytes([piece[0] ^ 1]) + piece[1:]
-            self.wfile.write(piece)
-            sent += len(piece)
+        cut = end if fault.break_after is None else min(end, start + fault.break_after)
+        for piece in _pieces(content, start, cut):
             self.hub.sent += len(piece)
-            if fault.break_after is not None and sent >= fault.break_after:
-                if fault.hang is not None:
-                    self.wfile.flush()
-                    fault.hang.wait(60)
-                    fault.break_after = None
-                    continue
-                # Linger for no time: the kernel resets the connection.
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.wfile.flush()
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
-                return
+            self.wfile.write(bytes([piece[0] ^ 1]) + piece[1:] if fault.flip else piece)
+        if fault.break_after is None:
+            return
+        self.wfile.flush()
+        if fault.hang is not None:
+            fault.hang.wait(60)
+            self._body(content, cut, end, Fault(""))
+            return
+        # Lingering for no time, the kernel resets the connection.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def _head(self, status: int, length: int, headers: Mapping[str, str]) -> None:
         self.send_response(status)
@@ -333,15 +330,17 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def _pieces(content: bytes | Path, start: int, end: int, first: int | None) -> Iterator[bytes]:
-    """Yield a range in pieces, the first of which is no longer than `first`."""
-    longest = min(first, PIECE) if first else PIECE
-    if isinstance(content, bytes):
-        yield from (content[at : min(at + longest, end)] for at in range(start, end, longest))
-        return
-    with content.open("rb") as file:
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that went away, or were reset as ordered; anything else shows in what they get."""
+
+
+def _pieces(content: bytes | Path, start: int, end: int) -> Iterator[bytes]:
+    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
         file.seek(start)
-        while start < end and (piece := file.read(min(longest, end - start))):
+        while start < end and (piece := file.read(min(PIECE, end - start))):
             start += len(piece)
             yield piece
 
@@ -353,8 +352,7 @@ def hub_server(*repos: Repo) -> Iterator[HubServer]:
     for repo in repos:
         hub.add(repo)
     handler = type("Handler", (_Handler,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     hub.url, hub.cdn = (f"http://{host}:{server.server_port}" for host in ("127.0.0.1", "localhost"))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

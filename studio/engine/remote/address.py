@@ -25,6 +25,8 @@ _BARE = re.compile(
     re.IGNORECASE,
 )
 """A host and maybe a port without a scheme."""
+_HUB_PAGE = re.compile(r"(https?://)?(www\.)?(huggingface\.co|hf\.co)/(?!v\d)[^/]+/", re.IGNORECASE)
+"""A model's page on the Hugging Face hub, of which its name is taken."""
 _VERSION = re.compile(r"v\d+[a-z0-9]*", re.IGNORECASE)
 _ENDPOINTS = {"completions", "completion", "chat", "models", "embeddings", "responses", "messages", "generate", "tags"}
 """Ends of addresses of single endpoints, here and in the servers' own protocols: what stands before them is meant."""
@@ -81,6 +83,8 @@ def reached(url: str) -> str:
 def is_address(model: str) -> bool:
     """Whether a model is named by a server's address: with a scheme, or a host and port that no file is called by."""
     text = _with_host(model.strip(QUOTES))
+    if _HUB_PAGE.match(text):
+        return False
     return bool(_SCHEME.match(text)) or (_is_bare(text) and not Path(text).exists())
 
 

@@ -1,4 +1,4 @@
-"""Writing a pool's data as a file that a trainer takes: streamed, and complete or not there at all.
+"""Writing a pool's data as a file that a trainer takes, JSON lines or Parquet: streamed, and complete or not there at all.
 
 A split divides by instruction and never by instance. A task's side comes from a keyed hash of its instruction alone. So the data is never
 held, the same seed gives the same sides whatever else is in the pool, and a task keeps its side while the pool grows: what once was
@@ -11,15 +11,18 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from types import TracebackType
+from typing import Any, BinaryIO, Self
 
 from studio.errors import PoolError, UsageError
 from studio.paths import shown
 from studio.pool.exchange.formats import SEEDS, Format, Record, Source, find_format
 from studio.pool.exchange.outputs import check_is_file, check_is_not_pool, complete_files, writing
+from studio.pool.exchange.parquet import SUFFIX as PARQUET
+from studio.pool.exchange.parquet import ParquetFile, require_parquet
 from studio.pool.exchange.preference import NO_PAIRS
 from studio.pool.pool import Queries
 from studio.pool.stream import ExportTask, Stream
@@ -114,24 +117,39 @@ class ExportSummary:
 
 
 class _Sink:
-    """An open file and how many records went into it."""
+    """An open file and how many records went into it, as lines of JSON or, where it is called so, as Parquet of the columns of a format."""
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
+    def __init__(self, file: BinaryIO, path: Path, format_name: str) -> None:
         self._file = file
+        self._columns = ParquetFile(file, format_name) if path.suffix.lower() == PARQUET else None
         self.path = path
         self.count = 0
 
-    def write(self, line: bytes) -> None:
-        self._file.write(line)
+    def write(self, record: Record) -> None:
+        with writing(self.path):
+            if self._columns:
+                self._columns.write(record)
+            else:
+                self._file.write(encode_line(record))
         self.count += 1
 
+    def __enter__(self) -> Self:
+        return self
 
-class _FileSink(_Sink):
-    """The same for a file that has a name to tell when it cannot be written."""
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._columns and kind is None:
+            with writing(self.path):
+                self._columns.close()
+        elif self._columns:
+            self._columns.give_up()
 
-    def write(self, line: bytes) -> None:
-        with writing(self.path):
-            super().write(line)
+
+class _Stdout(_Sink):
+    """The same for a stream that has no name of its own to tell when it cannot be written."""
+
+    def write(self, record: Record) -> None:
+        self._file.write(encode_line(record))
+        self.count += 1
 
 
 def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, progress: Progress = lambda _: None) -> ExportSummary:
@@ -144,7 +162,7 @@ def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, p
         raise UsageError(f"the format {chosen.name} fills a folder, not stdout", f"name a folder: -o FOLDER --format {chosen.name}")
     if options.split is not None:
         raise UsageError("--split writes two files, not stdout", "name a file: -o FILE --split SHARE")
-    sink = _Sink(stream, Path("-"))
+    sink = _Stdout(stream, Path("-"), chosen.name)
     tasks, kinds = _write(source, chosen, options, None, {"": sink}, progress)
     stream.flush()
     return ExportSummary(tasks, {sink.path: sink.count}, kinds)
@@ -158,12 +176,14 @@ def export_to_files(source: Source, target: Path, options: ExportOptions, pool: 
     """
     chosen = find_format(options.format)
     names = files_of(target, options, pool)
+    if not chosen.files and target.suffix.lower() == PARQUET:
+        require_parquet()
     split = None
     if options.split is not None:
         found = _tasks(source, chosen, options)
         split = plan_split((task.instruction for task in found if any(chosen.records(task))), options.split, options.seed)
-    with _folder(target, chosen), complete_files(list(names.values())) as files:
-        sinks: dict[str, _Sink] = {name: _FileSink(file, path) for (name, path), file in zip(names.items(), files, strict=True)}
+    with _folder(target, chosen), complete_files(list(names.values())) as files, ExitStack() as stack:
+        sinks = {name: stack.enter_context(_Sink(file, path, chosen.name)) for (name, path), file in zip(names.items(), files, strict=True)}
         tasks, kinds = _write(source, chosen, options, split, sinks, progress)
     return ExportSummary(tasks, {sink.path: sink.count for sink in sinks.values()}, kinds)
 
@@ -182,7 +202,7 @@ def _write(
         before = sum(sink.count for sink in sinks.values())
         for name, record in chosen.records(task):
             side = name if split is None else "train" if split.is_training(task.instruction) else "validation"
-            sinks[side].write(encode_line(record))
+            sinks[side].write(record)
             if chosen.kind is not None:
                 kinds[chosen.kind(record)] += 1
         tasks += sum(sink.count for sink in sinks.values()) > before

@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 from studio.errors import UsageError
 from studio.pool.bringing import TaskImport
 from studio.pool.exchange.outputs import complete_files
-from studio.records import Origin
+from studio.records import Origin, SeedTask
 from studio.seeds.fields import written
 from studio.seeds.inputs import STDIN, FaultyFile, FileFault, Input, ParsedTask, is_regular, readable
 from studio.seeds.reading import AUTO, Tally, counted, find_format, parse
@@ -163,7 +163,12 @@ def _add(report: FileReport, parsed: ParsedTask, options: ImportOptions, adding:
     report.refused += added.refused
     report.duplicates += not added.new and not added.joined
     if added.joined:
-        report.tally.untaken.update(name for name, value in (("id", task.key), ("name", task.name)) if value)
+        report.tally.untaken.update(name for name, value in _of_task(task) if value)
+
+
+def _of_task(task: SeedTask) -> tuple[tuple[str, str], ...]:
+    """What a task has that its instances do not take with them to another one."""
+    return ("id", task.key), ("name", task.name), ("provenance", task.provenance)
 
 
 def _rejected_line(parsed: ParsedTask) -> bytes:

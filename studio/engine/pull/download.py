@@ -1,0 +1,177 @@
+"""Loads one file of the hub: goes on where it stopped, tries again after a break, and trusts nothing but the hash."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, NoReturn
+
+from studio.engine.api import CancelToken
+from studio.errors import Interrupted, ModelError, StudioError
+from studio.hub import TIMEOUT, endpoint, fault_of, hub_headers, wait_before_retry
+
+if TYPE_CHECKING:
+    from httpx2 import Response
+
+_PIECE = 1 << 20
+_TRIES = 6
+"""In vain, one after another: what brings bytes is not in vain."""
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
+_MOST_ASKED = 60.0
+"""Seconds that the hub may ask to be left alone for."""
+_POLL_S = 0.1
+
+Progress = Callable[[str, int, int], None]
+"""What is being done to which file, and how many bytes of how many are done."""
+
+
+class HubFile(NamedTuple):
+    """A file of a repository: `sha256` for those of Git LFS, else `blob`, by which Git knows it (SHA-1 of a header and the content)."""
+
+    path: str
+    size: int
+    sha256: str = ""
+    blob: str = ""
+
+    @property
+    def key(self) -> str:
+        """What its content is known by."""
+        return self.sha256 or self.blob
+
+    def hasher(self) -> hashlib._Hash:
+        """Return what its content is to be fed to, so that the digest is its key."""
+        return hashlib.sha256() if self.sha256 else hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
+
+
+class WrongContent(ModelError):
+    """What came is not the file that the hub told of; nothing of it is kept."""
+
+
+def load(repo: str, revision: str, file: HubFile, part: Path, progress: Progress, cancel: CancelToken) -> None:
+    """Have the whole content of `file` in `part`, checked, going on after what is there.
+
+    Raises ModelError when the hub cannot be had or refuses, or the disk does; WrongContent for another content; Interrupted when cancelled.
+    What was loaded is kept, except for a wrong content.
+    """
+    try:
+        with part.open("ab+") as out:
+            _Loading(repo, revision, file, out, progress, cancel).run()
+    except WrongContent:
+        part.unlink(missing_ok=True)
+        raise
+    except OSError as error:
+        kept = f"{part.stat().st_size:,} bytes of it are kept in {part}" if part.exists() else "nothing of it is kept"
+        raise ModelError(
+            f"{file.path}: cannot be written: {(error.strerror or str(error)).lower()}", f"make room, then again; {kept}"
+        ) from error
+
+
+class _Loading:
+    def __init__(self, repo: str, revision: str, file: HubFile, out: BinaryIO, progress: Progress, cancel: CancelToken) -> None:
+        self._repo, self._revision, self._file, self._out = repo, revision, file, out
+        self._progress, self._cancel = progress, cancel
+        self._hash = file.hasher()
+        self._have = 0
+
+    def run(self) -> None:
+        self._read_what_is_there()
+        if self._have < self._file.size:
+            self._load()
+        self._out.flush()
+        if self._file.key and self._hash.hexdigest() != self._file.key:
+            raise WrongContent(
+                f"{self._file.path}: what came is not what the hub has: its {'sha256' if self._file.sha256 else 'hash'} is another",
+                "it was not kept; the same command loads it anew. If that comes again, a proxy on the way or the disk is at fault",
+            )
+
+    def _read_what_is_there(self) -> None:
+        """Hash what an earlier attempt left; what is longer than the file is of no use."""
+        self._out.seek(0, 2)
+        if self._out.tell() > self._file.size:
+            self._restart()
+            return
+        self._out.seek(0)
+        while piece := self._out.read(_PIECE):
+            self._took(piece, "checking")
+
+    def _load(self) -> None:
+        tries = 0
+        while True:
+            before = self._have
+            try:
+                self._once()
+                return
+            except StudioError:
+                raise
+            except Exception as fault:
+                tries = 1 if self._have > before else tries + 1
+                wait = wait_before_retry(fault)
+                if wait is None or wait > _MOST_ASKED or tries >= _TRIES:
+                    self._give_up(fault)
+                self._rest(max(wait or 0.0, min(_FIRST_WAIT * 2.0 ** (tries - 1), _LONGEST_WAIT)))
+
+    def _give_up(self, fault: Exception) -> NoReturn:
+        """Raise what the hub's client says as a ModelError that tells what is kept; faults of the disk as they are."""
+        said = fault_of(fault, f"{self._repo}: {self._file.path}", ModelError)
+        if said is None:
+            raise fault
+        kept = f"; {self._have:,} of {self._file.size:,} bytes are kept" if self._have else ""
+        raise ModelError(said.message, said.hint + kept) from fault
+
+    def _once(self) -> None:
+        """One request, from where we are to the end."""
+        import httpx2
+        from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
+
+        url = hf_hub_url(self._repo, self._file.path, revision=self._revision, endpoint=endpoint())
+        headers = {**hub_headers(), "Accept-Encoding": "identity"}
+        if self._have:
+            headers["Range"] = f"bytes={self._have}-"
+        with get_session().stream("GET", url, headers=headers, timeout=TIMEOUT) as response:
+            if response.status_code == 416:
+                self._restart()
+                raise httpx2.RemoteProtocolError("the file is shorter than what is here of it")
+            hf_raise_for_status(response)
+            if self._have and not self._goes_on(response):
+                self._restart()
+            for piece in response.iter_bytes():
+                self._write(piece)
+        if self._have < self._file.size:
+            raise httpx2.RemoteProtocolError(f"the connection ended after {self._have:,} of {self._file.size:,} bytes")
+
+    def _goes_on(self, response: Response) -> bool:
+        return response.status_code == 206 and response.headers.get("content-range", "").startswith(f"bytes {self._have}-")
+
+    def _write(self, piece: bytes) -> None:
+        if self._have + len(piece) > self._file.size:
+            raise WrongContent(
+                f"{self._file.path}: more comes than the {self._file.size:,} bytes that the hub told of", "it was not kept; try again later"
+            )
+        self._out.write(piece)
+        self._took(piece, "loading")
+
+    def _took(self, piece: bytes, what: str) -> None:
+        self._hash.update(piece)
+        self._have += len(piece)
+        self._progress(f"{what} {self._file.path}", self._have, self._file.size)
+        self._check_cancel()
+
+    def _restart(self) -> None:
+        self._out.seek(0)
+        self._out.truncate()
+        self._hash, self._have = self._file.hasher(), 0
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._check_cancel()
+            time.sleep(_POLL_S)
+
+    def _check_cancel(self) -> None:
+        if self._cancel.cancelled:
+            self._out.flush()
+            raise Interrupted(
+                f"stopped; {self._have:,} of {self._file.size:,} bytes of {self._file.path} are kept", "the same again goes on from there"
+            )

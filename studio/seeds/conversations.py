@@ -1,0 +1,206 @@
+"""Conversations in records: messages, ShareGPT, preference pairs, earlier turns beside an instruction, and their relatives.
+
+A task has their first exchange as instruction and instance. The system turn before it and all turns behind it stay with the instance. What
+has no place there is reported as lost: turns before the user's first, what a turn holds beside its text, and all that is said around a
+question which nobody answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from studio.records import Instance, Turn
+from studio.seeds.fields import INSTRUCTION, OUTPUT, Fields, holds, kind_of
+
+TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat", "contents")
+"""Fields that hold a conversation."""
+
+THOUGHTS, REASONING = "thoughts", "reasoning_content"
+"""Where the studio's own exports have what a model thought before its answer: in an instance, and in a message."""
+
+SYSTEM = ("system", "system_prompt", "system_message")
+"""Fields that hold a system turn, beside an instruction or a conversation."""
+
+Taken = tuple[str, tuple[Instance, ...]]
+"""An instruction and its instances."""
+
+USERS = {"user", "human", "prompter", "customer", "question", "q", "instruction", "input"}
+ASSISTANTS = {"assistant", "gpt", "chatgpt", "model", "bot", "bing", "bard", "ai", "answer", "a", "output", "response"}
+_ROLES = ("role", "from", "speaker")
+_MARKED = re.compile(r"(?:^|\n\n)(Human|Assistant):")
+"""What begins the turns of a conversation that is one text, as Anthropic's preference pairs have them."""
+_CONTENTS = ("content", "value", "text", "message", "parts")
+
+
+def are_turns(value: object) -> bool:
+    """Return whether a value is a conversation: a list of objects with a role, or with a user's and an assistant's words."""
+    if not isinstance(value, list) or not value or not isinstance(value[0], Mapping):
+        return False
+    names = {str(name).lower() for name in value[0]}
+    if names & set(_ROLES) and names & set(_CONTENTS):
+        return True
+    return bool(names & USERS) and bool(names & ASSISTANTS) and names <= USERS | ASSISTANTS | {"system"}
+
+
+def are_texts(value: object) -> bool:
+    """Return whether a value is a conversation of plain texts, user and assistant in turn."""
+    return isinstance(value, list) and len(value) > 1 and all(type(each) is str for each in value)
+
+
+def conversation(fields: Fields) -> Taken:
+    """Take a conversation."""
+    name = next((each for each in TURNS if are_turns(fields.get(each))), None) or fields.holding(TURNS)
+    if name is None:
+        fields.fault("messages", "missing")
+        return "", ()
+    return _exchange(fields, name, list(turns_in(fields, name)))
+
+
+def preference(fields: Fields) -> Taken:
+    """Take the prompt and the chosen answer of a pair; the rejected answer has no place in a task."""
+    chosen = fields.get("chosen")
+    before = next((each for each in ("prompt", *TURNS) if are_turns(fields.get(each))), None)
+    if isinstance(chosen, str) and before is None and fields.holding(INSTRUCTION) is None and _MARKED.match(chosen):
+        fields.take("chosen")
+        words = _MARKED.split(fields.storable("chosen", chosen))[1:]
+        return _exchange(fields, "chosen", [Turn(_role(role), text.strip()) for role, text in zip(words[::2], words[1::2], strict=True)])
+    if isinstance(chosen, str) and before is None:
+        asked = fields.holding((*INSTRUCTION, "input")) or "prompt"
+        instruction, output = fields.text(asked, required=True), fields.text("chosen", numbers=True)
+        return in_context(fields, instruction, Instance("", output)) if output.strip() else (instruction, ())
+    if isinstance(chosen, str):
+        return _exchange(fields, "chosen", [*turns_in(fields, before or "prompt"), Turn("assistant", fields.text("chosen"))])
+    answered = list(turns_in(fields, "chosen"))
+    if before is None and not any(turn.role == "user" for turn in answered):
+        answered = [Turn("user", fields.text(fields.holding(INSTRUCTION) or "prompt", required=True)), *answered]
+    elif any((turn.role, turn.text) == ("user", fields.get("prompt")) for turn in answered):
+        fields.take("prompt")
+    elif before is not None and not any(turn.role == "user" for turn in answered):
+        answered = [*turns_in(fields, before), *answered]
+    return _exchange(fields, "chosen", answered)
+
+
+def prompt_messages(fields: Fields) -> Taken:
+    """Take a prompt that is a list of messages, and the completion that is one, or text."""
+    turns = list(turns_in(fields, "prompt"))
+    answered = fields.holding(OUTPUT) or "completion"
+    if are_turns(fields.get(answered)):
+        turns += turns_in(fields, answered)
+    else:
+        turns.append(Turn("assistant", fields.text(answered, numbers=True)))
+    return _exchange(fields, "prompt", turns)
+
+
+def in_context(fields: Fields, instruction: str, instance: Instance) -> Taken:
+    """Take what stands around an instruction and its answer: a system turn, and a `history` of exchanges before it, as LLaMA-Factory reads
+    them. With a history its first exchange is the task's, and the instruction is the last turn of a user."""
+    history = fields.get("history")
+    pairs = history if isinstance(history, list) else []
+    if not pairs or not all(isinstance(pair, list) and len(pair) == 2 and all(type(text) is str for text in pair) for pair in pairs):
+        return instruction, (Instance(instance.input, instance.output, instance.thoughts, _system(fields, [])),)
+    fields.take("history")
+    said = [Turn(role, fields.storable("history", text)) for pair in pairs for role, text in zip(("user", "assistant"), pair, strict=True)]
+    asked = f"{instruction}\n\n{instance.input}" if instance.input.strip() else instruction
+    return _exchange(fields, "history", [*said, Turn("user", asked), Turn("assistant", instance.output, instance.thoughts)])
+
+
+def _exchange(fields: Fields, name: str, turns: list[Turn]) -> Taken:
+    """Return the first exchange of a conversation, with what stands around it."""
+    if fields.faults:
+        return "", ()
+    users = [place for place, turn in enumerate(turns) if turn.role == "user" and turn.text.strip()]
+    answers = [place for place, turn in enumerate(turns) if turn.role == "assistant" and turn.text.strip()]
+    if not users:
+        fields.fault(name, "no turn of a user" if all(turn.role != "user" for turn in turns) else "the turns of the user are empty")
+        return "", ()
+    first = next((place for place in users if place + 1 in answers), users[0])
+    if first + 1 not in answers and answers and answers[-1] > first:
+        fields.fault(name, "no answer stands right behind a turn of the user")
+        return "", ()
+    before = [turn for turn in turns[:first] if turn.text.strip()]
+    if any(turn.role != "system" for turn in before):
+        fields.lost.append("earlier turns")
+    system = [turn.text for turn in before if turn.role == "system"]
+    if first + 1 not in answers:
+        behind = ["later turns" for turn in turns[first + 1 :] if turn.text.strip()]
+        fields.lost += ["system turn" for _ in system] + behind
+        return turns[first].text, ()
+    answer = turns[first + 1]
+    return turns[first].text, (Instance("", answer.text, answer.thoughts, _system(fields, system), tuple(turns[first + 2 :])),)
+
+
+def _system(fields: Fields, turns: list[str]) -> str:
+    """Return the system turn of a record, taken from its own field too; of several, which no format has, one text."""
+    name = fields.holding(SYSTEM)
+    if name is not None and type(fields.get(name)) is str:
+        text = fields.text(name)
+        turns = turns if text in turns else [text, *turns]
+        if name != SYSTEM[0]:
+            fields.renamed.append(f"system from {fields.names[name]}")
+    if len(turns) > 1:
+        fields.renamed.append(f"system from {len(turns)} system turns")
+    return "\n\n".join(turns)
+
+
+def turns_in(fields: Fields, name: str) -> Iterator[Turn]:
+    """Yield the turns in a field; what is no conversation is a fault."""
+    value = fields.take(name)
+    where = re.sub(r"\[\d+\]", "[]", fields.prefix) + name
+    items = [value] if isinstance(value, Mapping) else value
+    if not isinstance(items, list):
+        fields.fault(name, f"{kind_of(value)} where a list of turns is needed")
+        return
+    if all(type(item) is str for item in items):
+        yield from (Turn(("user", "assistant")[place % 2], fields.storable(name, str(item))) for place, item in enumerate(items))
+        return
+    for place, item in enumerate(items):
+        inner = f"{name}[{place}]"
+        if not isinstance(item, Mapping):
+            fields.fault(inner, f"{kind_of(item)} where an object with a role is needed")
+            continue
+        nested = Fields(item, fields, f"{inner}.")
+        role = nested.holding(_ROLES)
+        if role is None:
+            yield from _pair(nested, fields)
+        else:
+            said_by = _role(nested.text(role))
+            yield Turn(said_by, _content(nested), thoughts_in(nested, REASONING) if said_by == "assistant" else "")
+        fields.lost += [f"{where}[].{each}" for each, held in item.items() if each not in nested.taken and holds(held)]
+
+
+def _pair(nested: Fields, fields: Fields) -> Iterator[Turn]:
+    """Yield the turns of an object that holds a user's words and an assistant's."""
+    found = [(role, name) for role, words in (("system", {"system"}), ("user", USERS), ("assistant", ASSISTANTS)) for name in words]
+    pairs = [(role, name) for role, name in found if name in nested.names and holds(nested.get(name))]
+    if not pairs:
+        fields.fault(nested.prefix.removesuffix("."), "no role: the keys are " + ", ".join(nested.values))
+    yield from (Turn(role, nested.text(name, numbers=True)) for role, name in pairs)
+
+
+def _role(word: str) -> str:
+    word = word.strip().lower()
+    return "user" if word in USERS else "assistant" if word in ASSISTANTS else "system" if word in ("system", "developer") else word
+
+
+def thoughts_in(nested: Fields, name: str) -> str:
+    """Take what was thought; anything but a text is left where it is."""
+    value = nested.get(name)
+    return nested.storable(name, str(nested.take(name))) if type(value) is str else ""
+
+
+def _content(nested: Fields) -> str:
+    name = nested.holding(_CONTENTS) or _CONTENTS[0]
+    value = nested.get(name)
+    if not isinstance(value, list):
+        return nested.text(name, numbers=True)
+    texts = []
+    for part in value:
+        words = part if type(part) is str else part.get("text") if isinstance(part, Mapping) else None
+        if isinstance(words, str):
+            texts.append(nested.storable(name, words))
+        else:
+            kind = part.get("type") if isinstance(part, Mapping) else None
+            nested.fault(name, f"a part that is no text ({kind or kind_of(part)}), which a task cannot hold")
+    nested.take(name)
+    return "\n".join(texts)

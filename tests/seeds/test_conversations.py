@@ -1,0 +1,153 @@
+"""Conversations in records: their first exchange is the task, and what was said around it stays with the instance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from studio.records import Instance, Turn
+from studio.seeds.fields import Number
+from studio.seeds.inputs import ParsedTask
+from studio.seeds.shapes import parsed_task
+
+SYSTEM, USER, ANSWER = ({"role": role, "content": text} for role, text in (("system", "S"), ("user", "Q"), ("assistant", "A")))
+LATER = [{"role": "user", "content": " More?"}, {"role": "assistant", "content": "B", "reasoning_content": "Hm."}]
+TURNS = (Turn("user", " More?"), Turn("assistant", "B", "Hm."))
+WHO = ("human", "gpt", "human", "gpt")
+PLAIN = (TURNS[0], Turn("assistant", "B"))
+
+
+def parsed(record: Mapping[str, object]) -> ParsedTask:
+    return parsed_task(record, 1, None, None)
+
+
+@pytest.mark.parametrize(
+    ("record", "instance"),
+    [
+        ({"messages": [SYSTEM, USER, ANSWER, *LATER]}, Instance("", "A", "", "S", TURNS)),
+        ({"messages": [USER, ANSWER, *LATER], "system": "S"}, Instance("", "A", "", "S", TURNS)),
+        ({"messages": [SYSTEM, USER, ANSWER, *LATER], "system": "S"}, Instance("", "A", "", "S", TURNS)),
+        ({"messages": [{**SYSTEM, "role": "developer"}, USER, ANSWER]}, Instance("", "A", "", "S")),
+        (
+            {"messages": [USER, ANSWER, {"role": "Tool", "content": "{}"}, SYSTEM, {"role": "user", "content": ""}]},
+            Instance("", "A", "", "", (Turn("tool", "{}"), Turn("system", "S"), Turn("user", ""))),
+        ),
+        (
+            {"conversations": [{"from": who, "value": text} for who, text in zip(WHO, ("Q", "A", " More?", "B"), strict=True)]},
+            Instance("", "A", "", "", PLAIN),
+        ),
+        ({"conversations": ["Q", "A", " More?", "B"], "system_prompt": "S"}, Instance("", "A", "", "S", PLAIN)),
+        (
+            {"conversation": [{"system": "S", "input": "Q", "output": "A"}, {"input": " More?", "output": "B"}]},
+            Instance("", "A", "", "S", PLAIN),
+        ),
+        ({"prompt": [SYSTEM, USER], "completion": [ANSWER, *LATER]}, Instance("", "A", "", "S", TURNS)),
+        ({"prompt": [SYSTEM, USER, ANSWER, LATER[0]], "completion": "B"}, Instance("", "A", "", "S", PLAIN)),
+        ({"prompt": [SYSTEM, USER, ANSWER, LATER[0]], "chosen": "B"}, Instance("", "A", "", "S", PLAIN)),
+        ({"chosen": [USER, ANSWER, *LATER]}, Instance("", "A", "", "", TURNS)),
+        ({"chosen": "\n\nHuman: Q\n\nAssistant: A\n\nHuman: Why?"}, Instance("", "A", "", "", (Turn("user", "Why?"),))),
+        ({"system": "S", "question": "Q", "chosen": "A"}, Instance("", "A", "", "S")),
+        ({"instruction": "Q", "output": "A", "system": "S", "history": []}, Instance("", "A", "", "S")),
+        ({"instruction": " More?", "output": "B", "system": "S", "history": [["Q", "A"]]}, Instance("", "A", "", "S", PLAIN)),
+        (
+            {"instruction": "Do", "input": "this", "output": "B", "history": [["Q", "A"], ["q", "a"]]},
+            Instance("", "A", "", "", (Turn("user", "q"), Turn("assistant", "a"), Turn("user", "Do\n\nthis"), Turn("assistant", "B"))),
+        ),
+        (
+            {
+                "instruction": "Q",
+                "instances": [{"input": "x", "output": "A", "thoughts": "t", "system": "S", "turns": [LATER[0], LATER[1]]}],
+            },
+            Instance("x", "A", "t", "S", TURNS),
+        ),
+    ],
+)
+def test_what_was_said_around_the_first_exchange_stays_with_the_instance(record: dict[str, object], instance: Instance) -> None:
+    found = parsed(record)
+    assert (found.faults, found.untaken) == ((), ())
+    assert found.task is not None
+    assert (found.task.instruction, found.task.instances) == ("Q", (instance,))
+
+
+@pytest.mark.parametrize(
+    ("record", "instance", "untaken"),
+    [
+        ({"messages": [ANSWER, USER, ANSWER]}, Instance("", "A"), {"earlier turns"}),
+        ({"instruction": "Q", "output": "A", "history": [["", "Welcome."]]}, Instance("", "A"), {"earlier turns"}),
+        ({"messages": [SYSTEM, USER, {"role": "user", "content": "Hello?"}]}, None, {"system turn", "later turns"}),
+        ({"instruction": "Q", "output": "", "system": "S"}, None, {"system"}),
+        ({"messages": [USER, ANSWER, {**LATER[1], "tool_calls": [{}]}]}, Instance("", "A", "", "", (TURNS[1],)), {"messages[].tool_calls"}),
+        (
+            {"instruction": "Q", "instances": [{"input": "", "output": "A", "turns": [{**USER, "id": "7"}]}]},
+            Instance("", "A", "", "", (Turn("user", "Q"),)),
+            {"instances[].turns[].id"},
+        ),
+        ({"instruction": "Q", "instances": [{"input": "", "output": "A", "turns": "none"}]}, Instance("", "A"), {"instances[].turns"}),
+    ],
+)
+def test_what_has_no_place_around_it_is_told(record: dict[str, object], instance: Instance | None, untaken: set[str]) -> None:
+    found = parsed(record)
+    assert found.faults == ()
+    assert set(found.untaken) == untaken
+    assert found.task is not None
+    assert found.task.instruction == ("Hello?" if "Hello?" in found.task.instruction else "Q")
+    assert found.task.instances == (() if instance is None else (instance,))
+
+
+def test_two_system_turns_are_one_text_and_that_is_told() -> None:
+    found = parsed({"messages": [SYSTEM, {**SYSTEM, "content": "T"}, USER, ANSWER], "system_message": "Top"})
+    assert found.task is not None
+    assert found.task.instances == (Instance("", "A", "", "Top\n\nS\n\nT"),)
+    assert found.renamed == ("system from system_message", "system from 3 system turns")
+
+
+RAW = {
+    "id": 12,
+    "origin": "generated",
+    "key": "",
+    "instruction": "Q",
+    "instances": [{"input": "", "output": "A", "nats": 1.25}, {"input": "", "output": "B"}],
+    "round": 3,
+    "parents": [1, 2],
+    "score": 0.30000000000000004,
+    "neighbours": [{"id": 2, "score": 0.5}],
+    "nearest": None,
+    "decided_by": "rule",
+}
+KNOWN = {name: RAW[name] for name in ("id", "origin", "round", "parents", "score", "neighbours", "decided_by")} | {
+    "instances": [{"nats": 1.25}, {}]
+}
+AGAIN = {"id": 1, "origin": "imported", "instruction": "Q", "instances": [{"input": "", "output": "A"}], "decided_by": None, "parents": []}
+
+
+@pytest.mark.parametrize(
+    ("record", "known"),
+    [
+        (RAW, KNOWN),
+        ({**AGAIN, "provenance": KNOWN}, KNOWN),
+        ({**AGAIN, "origin": "seed", "provenance": KNOWN}, KNOWN),
+        ({**AGAIN, "model": "abc", "provenance": KNOWN}, {"id": 1, "origin": "imported", "model": "abc", "provenance": KNOWN}),
+        (AGAIN, {"id": 1, "origin": "imported"}),
+        (
+            {**AGAIN, "document": {"file": "a.txt", "at": [0, 7]}},
+            {"id": 1, "origin": "imported", "document": {"file": "a.txt", "at": [0, 7]}},
+        ),
+    ],
+)
+def test_what_a_raw_record_says_beside_its_content_is_kept(record: dict[str, object], known: dict[str, object]) -> None:
+    found = parsed(json.loads(json.dumps(record)))
+    assert (found.shape, found.faults, found.untaken) == ("raw", (), ())
+    assert found.task is not None
+    assert json.loads(found.task.provenance) == known
+
+
+def test_what_no_json_can_hold_of_a_raw_record_is_told() -> None:
+    deep: object = 1
+    for _ in range(500):
+        deep = [deep]
+    found = parsed({**AGAIN, "score": Number("1e999"), "model": deep})
+    assert set(found.untaken) == {"score", "model"}
+    assert found.task is not None
+    assert json.loads(found.task.provenance) == {"id": 1, "origin": "imported"}
