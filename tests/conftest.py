@@ -75,9 +75,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have the garbage collector leave alone what all tests have: to walk over it takes longer than most of them."""
+    """Have the garbage collector leave alone what all tests have, and look seldom: to walk over it takes longer than most of them."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 10, 20)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
