@@ -29,6 +29,10 @@ class Source(StrEnum):
     """A list of tasks that the model goes on with. Source: Self-Instruct, section 2.2."""
     TEMPLATE = "template"
     """The user's turn of the model's chat template, left to the model. Source: Magpie, arXiv 2406.08464."""
+    BACKTRANSLATION = "backtranslation"
+    """A passage of a document that is the answer: the model writes the request. Source: Li et al. 2023, arXiv 2308.06259."""
+    QUESTION = "question"
+    """A passage of a document that is the input: the model writes a question about it."""
 
 
 class Stage(StrEnum):
@@ -99,6 +103,37 @@ class SeedTask:
     is_classification: bool | None
     provenance: str = ""
     pairs: tuple[tuple[Instance, Instance], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document's text: `text` stands in it from the character `start` (from 0) up to `stop`."""
+
+    start: int
+    stop: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file whose passages instructions are written for. `name` is its path as it was given, `sha256` of its bytes.
+
+    `licence` is what the user said of it, empty where he said nothing.
+    """
+
+    name: str
+    sha256: str
+    licence: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """How texts are cut into passages, in characters: the most a passage has, the most of it that the next one says again, the fewest."""
+
+    size: int
+    overlap: int
+    least: int
 
 
 @dataclass(frozen=True, slots=True)

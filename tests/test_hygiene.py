@@ -42,8 +42,9 @@ ALLOWED = {
     "tuning": {"insight", "loop", "engine", "pool", "seeds", "config"},
     "publish": {"insight", "tuning", "loop", "engine", "pool"},
     "loop": {"engine", "pool", "config"},
-    "pool": {"engine.api", "seeds"},
+    "pool": {"engine.api", "seeds", "documents"},
     "seeds": set(),
+    "documents": set(),
     "engine": set(),
 }
 """Which parts of the studio a part may import, besides records, errors, paths, text, the hub and the version; None: any."""

@@ -34,6 +34,7 @@ from studio.pool.core.files import (
     resolved,
     sign_off,
 )
+from studio.pool.documents import Documents
 from studio.pool.figures import Figures
 from studio.pool.instances import Instances
 from studio.pool.lineage import Lineage
@@ -62,6 +63,7 @@ class Queries:
         self.tasks = Tasks(database)
         self.instances = Instances(database)
         self.requests = Requests(database)
+        self.documents = Documents(database)
         self.candidates = Candidates(database)
         self.browse = Browse(database)
         self.lineage = Lineage(database)

@@ -27,8 +27,8 @@ from studio.records import ModelIdentity, Source, Stage
 from studio.text import storable
 
 _REQUEST = (
-    "SELECT requests.id, number AS round, requests.stage, source, ordinal, task_id, prompts.text AS prefix, suffix, params, chat,"
-    f" requests.seed, rounds.run_id, rounds.stage AS round_stage, finished_at AS round_ended, max_nats, max_answer_nats,"
+    "SELECT requests.id, number AS round, requests.stage, source, ordinal, task_id, passage_id, prompts.text AS prefix, suffix, params,"
+    f" chat, requests.seed, rounds.run_id, rounds.stage AS round_stage, finished_at AS round_ended, max_nats, max_answer_nats,"
     f" completions.request_id AS answered, {COMPLETION_COLUMNS}, {MODEL_COLUMNS}"
     " FROM requests JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id JOIN rounds ON rounds.id = round_id"
     " LEFT JOIN chats ON chats.id = chat_id"
@@ -46,7 +46,8 @@ class PlannedRequest:
     """A request before it goes to the engine: its prompt is `prefix + suffix`.
 
     `parents` are the in-context tasks in the order of the prompt; `task_id` is the task a classification or instance request is about.
-    With `chat` the prompt is a user's turn. `source` is where the instructions come from that the request is to yield.
+    With `chat` the prompt is a user's turn. `source` is where the instructions come from that the request is to yield, `passage_id` the
+    passage that they are written for.
     """
 
     prefix: str
@@ -57,6 +58,7 @@ class PlannedRequest:
     task_id: int | None = None
     chat: Chat | None = None
     source: Source | None = None
+    passage_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class StoredRequest:
     parents: tuple[int, ...]
     chat: Chat | None = None
     source: Source | None = None
+    passage_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class RequestRecord:
     source: Source | None = None
     max_nats: float | None = None
     max_answer_nats: float | None = None
+    passage_id: int | None = None
 
 
 class Requests(Entity):
@@ -139,7 +143,7 @@ class Requests(Entity):
         for request_id, parent in self._database.rows(sql, (round_id, stage)):
             parents[request_id].append(parent)
         sql = (
-            "SELECT requests.id, ordinal, task_id, prompts.text AS prefix, suffix, params, chat, source, seed FROM requests"
+            "SELECT requests.id, ordinal, task_id, prompts.text AS prefix, suffix, params, chat, source, passage_id, seed FROM requests"
             " JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id"
             f" LEFT JOIN chats ON chats.id = chat_id {_PLANNED}"
         )
@@ -239,6 +243,7 @@ def insert_requests(database: Database, round_id: int, stage: Stage, requests: S
             "sampling_id": samplings[each.params],
             "chat_id": chats[each.chat],
             "source": each.source,
+            "passage_id": each.passage_id,
             "seed": each.seed,
             "suffix": storable(each.suffix),
         }

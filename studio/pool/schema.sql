@@ -149,6 +149,32 @@ CREATE TABLE task_notes (
     PRIMARY KEY (task_id, place)
 ) WITHOUT ROWID;
 
+-- Documents ------------------------------------------------------------------------------------------------------------------------------
+
+-- Files whose passages instructions are written for. A file that has changed is another document; one cut in another way as well.
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY,
+    sha256 TEXT NOT NULL,               -- of the file
+    passage_size INTEGER NOT NULL,      -- characters a passage has at most, that the next one says again at most, that one has at least
+    passage_overlap INTEGER NOT NULL,
+    passage_least INTEGER NOT NULL,
+    characters INTEGER NOT NULL,        -- of the text that was read from it
+    media_type TEXT NOT NULL,
+    added_at TEXT NOT NULL,
+    licence TEXT NOT NULL,              -- empty where nobody has said it
+    name TEXT NOT NULL,                 -- its path as it was given
+    UNIQUE (sha256, passage_size, passage_overlap, passage_least)
+);
+
+CREATE TABLE passages (
+    id INTEGER PRIMARY KEY,
+    document_id INTEGER NOT NULL REFERENCES documents (id),
+    start INTEGER NOT NULL,             -- characters of the text that was read from the document, from 0
+    stop INTEGER NOT NULL CHECK (stop > start),
+    text TEXT NOT NULL
+);
+CREATE INDEX passages_document ON passages (document_id, start);
+
 -- Requests and what came of them ---------------------------------------------------------------------------------------------------------
 
 -- A few-shot template stands here once, however many requests begin with it.
@@ -174,17 +200,20 @@ CREATE TABLE requests (
     id INTEGER PRIMARY KEY,
     round_id INTEGER NOT NULL REFERENCES rounds (id) DEFERRABLE INITIALLY DEFERRED,     -- two attempts pass each other by a number between
     stage TEXT NOT NULL CHECK (stage IN ('instructions', 'filter', 'classify', 'instances', 'answer')),
-    source TEXT CHECK (source IN ('in_context', 'template')),                   -- where instructions come from; null for other stages
+    source TEXT                         -- where instructions come from; null for other stages
+        CHECK (source IN ('in_context', 'template', 'backtranslation', 'question')),
     ordinal INTEGER NOT NULL,           -- from 0; -1, -2 and so on for what a person asked for besides
     task_id INTEGER REFERENCES tasks (id),                                      -- that a classification or instance request is about
     prefix_id INTEGER NOT NULL REFERENCES prompts (id),
     sampling_id INTEGER NOT NULL REFERENCES sampling (id),
     chat_id INTEGER REFERENCES chats (id),                                      -- null for a raw text that the model goes on with
+    passage_id INTEGER REFERENCES passages (id),                                -- that an instruction is to be written for
     seed INTEGER NOT NULL,
     suffix TEXT NOT NULL,
     UNIQUE (round_id, stage, ordinal)
 );
 CREATE INDEX requests_task ON requests (task_id);
+CREATE INDEX requests_passage ON requests (passage_id, source) WHERE passage_id IS NOT NULL;
 
 -- The in-context tasks of a request, in the order of the prompt: the parents of all it yields.
 CREATE TABLE request_parents (
@@ -217,7 +246,8 @@ CREATE TABLE candidates (
     ordinal INTEGER NOT NULL,           -- from 0 within the completion
     nats REAL,                          -- a token, of the text as a user's turn in the model's template; null where nobody measured
     text TEXT NOT NULL,
-    input TEXT,                         -- this and the next only where one completion writes whole tasks (the alpaca profile)
+    input TEXT,                         -- this and the next where one completion writes whole tasks (the alpaca profile), or where the passage
+                                        -- of a document is one of them
     output TEXT,
     UNIQUE (request_id, ordinal)
 );

@@ -12,7 +12,12 @@ POINTER = "▸"
 _LONGEST = 4_000
 """Characters of a text that a single line looks at: a line of 100 KB must not cost anything."""
 
-SOURCES = {Source.IN_CONTEXT: ("context", "ctx"), Source.TEMPLATE: ("template", "tmpl")}
+SOURCES = {
+    Source.IN_CONTEXT: ("context", "ctx"),
+    Source.TEMPLATE: ("template", "tmpl"),
+    Source.BACKTRANSLATION: ("backtr.", "back"),
+    Source.QUESTION: ("question", "ques"),
+}
 """A source of instructions in eight cells, and in four."""
 
 LONG = 20_000

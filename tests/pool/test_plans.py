@@ -20,7 +20,7 @@ from studio.pool.browse import Kind, Selection, Sort
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.comparisons import ComparisonPlan
 from studio.pool.studies.reviews import Keep, ReviewPlan, Strata
-from studio.records import Origin, Stage
+from studio.records import Cutting, Origin, Source, Stage
 from support.pools import ask, assert_sound, make_pool
 from support.steering import steered_pool
 
@@ -32,6 +32,8 @@ ASKED: dict[str, list[Any]] = {
     **{name: [[1, 2, 3]] for name in ("ids", "task_ids")},
     "run_id": [1],
     "limit": [5],
+    "cutting": [Cutting(1000, 100, 150)],
+    "source": [Source.QUESTION],
     "origin": [None, Origin.GENERATED],
     "stage": list(Stage),
     "kind": list(Kind),
@@ -65,6 +67,7 @@ WRITING = {
     "tasks": {"add", "importing", "classify"},
     "instances": {"record", "answer"},
     "requests": {"plan", "replan", "answer"},
+    "documents": {"adding"},
     "candidates": {"record"},
     "ledger": {name for name in vars(Ledger) if not name.startswith(("_", "next_")) and name != "steps"},
     "reviews": {"add", "put", "undo", "redo", "as_values", "rating_of"},

@@ -84,6 +84,8 @@ def source_words(source: Source | None) -> str:
 _SOURCES = {
     Source.IN_CONTEXT: "from the list shown",
     Source.TEMPLATE: "the model's own user's turn",
+    Source.BACKTRANSLATION: "for the passage as its answer",
+    Source.QUESTION: "about the passage",
 }
 
 

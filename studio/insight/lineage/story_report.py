@@ -30,6 +30,8 @@ _KINDS = {None: "not yet classified", True: "classification", False: "not classi
 _SOURCES = {
     Source.IN_CONTEXT: "a list of tasks that the model went on with",
     Source.TEMPLATE: "a user's turn of its chat template that the model wrote itself",
+    Source.BACKTRANSLATION: "the request that the model wrote for a passage of a document, which is the answer",
+    Source.QUESTION: "a question that the model wrote about a passage of a document, which is the input",
 }
 _RICH: dict[Role, str] = {"": "", "bold": "bold", "muted": "", "thought": "dim", "good": "green", "bad": "red", "warning": "yellow"}
 

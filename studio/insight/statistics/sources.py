@@ -17,6 +17,8 @@ HEADINGS = ("source", "candidates", "accepted", "acceptance", "tasks", "kept ins
 _MEANING = {
     "in_context": "lists that the model goes on with, from tasks of the pool",
     "template": "user's turns of the chat template that the model writes itself",
+    "backtranslation": "passages of documents as answers, whose requests the model writes",
+    "question": "passages of documents as inputs, about which the model writes questions",
 }
 
 

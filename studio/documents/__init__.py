@@ -1,0 +1,1 @@
+"""Texts of any kind as a source of instructions: found, read, and cut into passages."""
