@@ -21,10 +21,12 @@ from studio.errors import ModelError, PoolError, UsageError
 from studio.loop.runs import ANSWERING, ENGINE, NO_MODEL, Configuration, Intent, Run, RunOptions, begin, intent, stored_engine
 from studio.loop.session import Session
 from studio.paths import user_path
+from studio.pool.imports import ImportedFile
 from studio.pool.pool import Pool
-from studio.records import HoldOut, SeedTask
+from studio.records import HoldOut, Origin, SeedTask
 from studio.seeds.hold_out import draw_hold_out
-from studio.seeds.reading import bundled_seeds, join_tasks, read_seeds
+from studio.seeds.inputs import name_of
+from studio.seeds.reading import SeedFile, bundled_seeds, join_tasks, read_seeds
 
 EngineOpener = Opener
 """Loads the model of that name; `open_engine` unless a test or a demo brings its own."""
@@ -83,7 +85,10 @@ class Opening:
         self.pool = Pool.open(asked.pool) if asked.pool.exists() else None
         try:
             self._wanted = intent(self.pool, asked.configuration, force=asked.force)
-            self._seeds = _seeds(asked, self.pool, self.notes)
+            files = _seed_files(asked, self.pool, self.notes)
+            self.files = _imported(files)
+            """The files that a new pool starts from."""
+            self._seeds = join_tasks(task for file in files for task in file.tasks)
             self._held = _hold_out(asked, self.pool, self._seeds, self._wanted.seed)
         except BaseException:
             self.close()
@@ -114,7 +119,7 @@ class Opening:
         if self.pool is None:
             # A model that cannot be asked so leaves no pool behind.
             self._wanted.method.resolved(engine.info, self._wanted.target, told)
-            self.pool = Pool.create(self._asked.pool, self._seeds, self._held)
+            self.pool = Pool.create(self._asked.pool, self._seeds, self._held, self.files)
         return OpenRun(self.pool, engine, begin(self.pool, self._wanted, engine.info, force=force, answering=told), answering)
 
     def close(self) -> None:
@@ -194,7 +199,7 @@ def _count(engine: Mapping[str, Any], name: str, most: int) -> int:
     return number if isinstance(number, int) and 0 <= number <= most else 0
 
 
-def _seeds(asked: RunRequest, pool: Pool | None, notes: list[str]) -> Sequence[SeedTask]:
+def _seed_files(asked: RunRequest, pool: Pool | None, notes: list[str]) -> Sequence[SeedFile]:
     if pool is not None:
         if asked.seeds:
             raise UsageError(f"{asked.pool} exists already, --seeds is for a new pool", "use `studio import` to add tasks to it")
@@ -204,7 +209,17 @@ def _seeds(asked: RunRequest, pool: Pool | None, notes: list[str]) -> Sequence[S
         raise PoolError(f"the folder {folder} for the pool does not exist", f"create it first: mkdir -p {folder}")
     files = [read_seeds(path) for path in asked.seeds or (bundled_seeds(),)]
     notes += [f"{file.path}: {note}" for file in files for note in file.notes]
-    return join_tasks(task for file in files for task in file.tasks)
+    return files
+
+
+def _imported(files: Sequence[SeedFile]) -> list[ImportedFile]:
+    """What a new pool notes of its seed files; a task that several have counts for the first of them."""
+    found, known = [], 0
+    for number, file in enumerate(files, 1):
+        tasks = len(join_tasks(task for each in files[:number] for task in each.tasks))
+        found.append(ImportedFile(name_of(file.path), Origin.SEED, file.format, file.sha256, file.size, file.records, tasks - known))
+        known = tasks
+    return found
 
 
 def _hold_out(asked: RunRequest, pool: Pool | None, seeds: Sequence[SeedTask], seed: str) -> HoldOut | None:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from studio.pool.core.database import Database
+from studio.pool.imports import ImportedFile, insert_imports
 from studio.pool.instances import Instances, stored_texts
 from studio.pool.preferences import DISPREFERRED
 from studio.records import Decider, Instance, Origin, SeedTask, TaskState, Verdict
@@ -98,6 +99,10 @@ class TaskImport:
             sql = "UPDATE tasks SET is_classification = ? WHERE id = ? AND is_classification IS NULL"
             self._database.execute(sql, (task.is_classification, task_id))
         return Added(joined=len(new), worse=len(rows) - len(new))
+
+    def note(self, file: ImportedFile) -> None:
+        """Note a file that has been brought."""
+        insert_imports(self._database, (file,))
 
     def flush(self) -> None:
         """Write the tasks that wait for others to be written with."""

@@ -36,6 +36,7 @@ from studio.pool.core.files import (
 )
 from studio.pool.documents import Documents
 from studio.pool.figures import Figures
+from studio.pool.imports import ImportedFile, Imports
 from studio.pool.instances import Instances
 from studio.pool.lineage import Lineage
 from studio.pool.requests import Requests
@@ -62,6 +63,7 @@ class Queries:
         self.rounds = Rounds(database)
         self.tasks = Tasks(database)
         self.instances = Instances(database)
+        self.imports = Imports(database)
         self.requests = Requests(database)
         self.documents = Documents(database)
         self.candidates = Candidates(database)
@@ -122,8 +124,8 @@ class Pool(Queries):
         self._lock: WriterLock | None = lock
 
     @staticmethod
-    def create(path: Path, seeds: Sequence[SeedTask], held: HoldOut | None = None) -> Pool:
-        """Make a new pool that holds `seeds`, those of `held` kept apart for evaluation, and open it for writing.
+    def create(path: Path, seeds: Sequence[SeedTask], held: HoldOut | None = None, files: Sequence[ImportedFile] = ()) -> Pool:
+        """Make a new pool that holds `seeds`, those of `held` kept apart for evaluation, and open it for writing. They come from `files`.
 
         Raises PoolError when something is there already, when the folder is missing or cannot be written, when the disk is full.
         """
@@ -131,7 +133,7 @@ class Pool(Queries):
         place = resolved(path)
         lock = WriterLock(place)
         try:
-            build(place, seeds, held)
+            build(place, seeds, held, files)
             return Pool(path, open_writable(place), lock)
         except BaseException:
             lock.release()

@@ -94,6 +94,21 @@ CREATE TABLE hold_outs (
     created_at TEXT NOT NULL
 );
 
+-- Files that tasks were brought from. What has no file, tasks of a program for one, is not here.
+CREATE TABLE imports (
+    id INTEGER PRIMARY KEY,
+    origin TEXT NOT NULL CHECK (origin IN ('seed', 'imported')),                -- of their tasks
+    imported_at TEXT NOT NULL,
+    sha256 TEXT NOT NULL,               -- of the file as it is stored
+    size INTEGER NOT NULL,              -- bytes
+    records INTEGER NOT NULL,
+    tasks INTEGER NOT NULL,             -- that were new
+    joined INTEGER NOT NULL,            -- instances that went to tasks that were there
+    format TEXT NOT NULL,
+    licence TEXT NOT NULL,              -- as the hub says it; empty where nobody has said
+    name TEXT NOT NULL                  -- without its folder; of the hub hf:owner/name@commit:file
+);
+
 -- Rejected instances stay, with the reason. What a person changed, `actions.changes` has as it was before.
 CREATE TABLE instances (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

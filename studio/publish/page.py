@@ -18,7 +18,7 @@ from studio.insight.diversity.words import phrase_rows, word_rows
 from studio.insight.lineage.story import Story
 from studio.insight.lineage.story_report import Line, answer_line, story_sections
 from studio.insight.statistics.figures import BINS, Statistics
-from studio.insight.statistics.report import saturation_line, scorecard_rows
+from studio.insight.statistics.report import file_rows, saturation_line, scorecard_rows
 from studio.insight.statistics.sources import HEADINGS as SOURCE_HEADINGS
 from studio.insight.statistics.sources import quality_headings, quality_rows, source_meanings, source_rows
 from studio.insight.statistics.texts import Distribution
@@ -254,6 +254,6 @@ _ASKED_FOR: tuple[Any, ...] = (
     length_chart, decision_chart, reason_rows, rounds_chart, saturation, score_chart, scorecard_rows, word_rows, phrase_rows,
     sunburst_chart, sunburst_style, sunburst_words, review_chart, rater_agreement, sample_words, judge_rows, judge_agreement,
     training_state, training_settings, training_curve, public, licence, contestant_rows, pair_rows, grade_stacks, grade_chart, stack_rows,
-    grade_agreement, told, source_rows, quality_headings, quality_rows, source_meanings,
+    grade_agreement, told, source_rows, file_rows, quality_headings, quality_rows, source_meanings,
 )  # fmt: skip
 """What the templates ask for by name."""

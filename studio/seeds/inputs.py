@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import re
@@ -174,7 +175,7 @@ class Input:
         self.path = path
         self.notes: list[str] = []
         with readable(path):
-            self._file, self._start = _open(path)
+            self._file, self._start = self._stored = _open(path)
         weakref.finalize(self, self._file.close)
         self.size = os.fstat(self._file.fileno()).st_size
         self._view = _View(self._file, self._start)
@@ -219,6 +220,13 @@ class Input:
             while chunk := text.read(HEAD):
                 yield chunk
 
+    def stored(self) -> tuple[str, int]:
+        """Return the SHA-256 of the file as it is stored, in hexadecimal, and its bytes."""
+        view = _View(*self._stored)
+        with readable(self.path):
+            digest = hashlib.file_digest(io.BufferedReader(view, _BUFFER), "sha256").hexdigest()
+            return digest, view.tell()
+
     def whole(self) -> BinaryIO:
         """Return all bytes, unpacked, as a file in which one can go to any place. Raises UsageError when a packed file is damaged."""
         with self._unpacking():
@@ -262,6 +270,11 @@ def text_faults(text: str, number: int) -> tuple[tuple[FileFault, ...], str]:
         faults.append(FileFault(number, "", f"not UTF-8: byte 0x{byte:02X} at column {found.start() + 1} ({way_out})"))
         text = _ESCAPED.sub("\ufffd", text)
     return tuple(faults), text
+
+
+def name_of(path: Path) -> str:
+    """Return what a file is called without its folder, which tells of its owner."""
+    return "standard input" if str(path) in STDIN else path.name
 
 
 def is_regular(path: Path) -> bool:

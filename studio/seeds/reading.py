@@ -186,7 +186,10 @@ def _listed(counter: Counter[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SeedFile:
-    """What a file holds: its tasks, the lines they begin on and the places as faults name them, its faults in the order of lines, notes."""
+    """What a file holds: its tasks, the lines they begin on and the places as faults name them, its faults in the order of lines, notes.
+
+    `sha256` and `size`, in bytes, are of the file as it is stored.
+    """
 
     path: Path
     format: str
@@ -195,6 +198,9 @@ class SeedFile:
     places: tuple[str, ...]
     faults: tuple[FileFault, ...]
     notes: tuple[str, ...] = ()
+    records: int = 0
+    sha256: str = ""
+    size: int = 0
 
 
 def inspect_file(path: Path) -> SeedFile:
@@ -225,7 +231,8 @@ def inspect_file(path: Path) -> SeedFile:
         faults.append(FileFault(0, "", "the file holds no task"))
     faults.sort(key=lambda fault: fault.line)
     lines, places, tasks = zip(*found, strict=True) if found else ((), (), ())
-    return SeedFile(path, tally.format, tasks, lines, places, tuple(faults), (*source.notes, *tally.notes()))
+    notes = (*source.notes, *tally.notes())
+    return SeedFile(path, tally.format, tasks, lines, places, tuple(faults), notes, tally.records, *source.stored())
 
 
 class _Joining:

@@ -12,6 +12,7 @@ from studio.insight.statistics.sources import SourceRow, source_figures
 from studio.insight.statistics.texts import Distribution, Lengths, opening_word
 from studio.insight.studies.agreement import wilson
 from studio.pool.figures import PoolCounts
+from studio.pool.imports import ImportedFile
 from studio.pool.pool import Queries
 from studio.pool.rounds import RoundYield
 
@@ -67,6 +68,8 @@ class Statistics:
     histograms count generated tasks by their highest ROUGE-L when they were decided, in `BINS` equal bins from 0 to 1: to a seed, and to
     a task of any kind (later ones may be nearer). `opening_words` counts the different words that generated tasks open with.
 
+    `files` are those that seeds and imports were brought from, as far as there was a file.
+
     `sources` tell what has come from where; none in a pool whose instructions all come from lists of tasks.
 
     `model_seconds` adds up the time of every request, also of those that ran together; `busy_seconds` is at most how long models worked.
@@ -93,6 +96,7 @@ class Statistics:
     acceptance_rate: float
     rejected: dict[str, int]
     rejected_instances: dict[str, int]
+    files: tuple[ImportedFile, ...]
     sources: tuple[SourceRow, ...]
     rounds: tuple[RoundRow, ...]
     opening_words: int
@@ -140,6 +144,7 @@ def _statistics(pool: Queries, progress: Progress) -> Statistics:
         acceptance_rate=_ratio(counts.accepted, counts.candidates),
         rejected=dict(sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))),
         rejected_instances=pool.figures.instance_reasons(),
+        files=tuple(pool.imports.all()),
         sources=source_figures(pool),
         saturation=saturation(yields),
         prompt_tokens=counts.prompt_tokens,

@@ -12,6 +12,7 @@ from studio.insight.statistics.sources import source_tables
 from studio.insight.statistics.texts import Bin, Distribution
 from studio.insight.tables import bar, bin_edges, grouped, plain_table
 from studio.loop.filters import REASONS
+from studio.text import display_line
 
 _WORDS_WIDTH = 10
 _SCORES_WIDTH = 16
@@ -22,6 +23,8 @@ def report(figures: Statistics) -> Group:
     """All figures of a pool, beside the paper's."""
     scorecard = plain_table("generated data", "this pool", "paper", rows=scorecard_rows(figures))
     parts: list[Table | Text] = [scorecard, Text(), _origins(figures)]
+    if figures.files:
+        parts += [Text(), plain_table(*FILE_HEADINGS, rows=file_rows(figures), left=(0, 1, 2, 4, 5))]
     if figures.generated:
         parts += [Text(), _words(figures)]
     if figures.candidates:
@@ -65,6 +68,17 @@ def scorecard_rows(figures: Statistics) -> tuple[tuple[str, str, str], ...]:
         ("mean words, instruction", f"{figures.mean_instruction_words:.1f}", f"{paper.MEAN_INSTRUCTION_WORDS:.1f}"),
         ("mean words, input (not empty)", f"{figures.mean_input_words:.1f}", f"{paper.MEAN_INPUT_WORDS:.1f}"),
         ("mean words, output", f"{figures.mean_output_words:.1f}", f"{paper.MEAN_OUTPUT_WORDS:.1f}"),
+    )
+
+
+FILE_HEADINGS = ("file", "brought as", "format", "tasks", "licence", "sha256")
+
+
+def file_rows(figures: Statistics) -> tuple[tuple[str, ...], ...]:
+    """Return what seeds and imports were brought from, a file a row, under `FILE_HEADINGS`."""
+    return tuple(
+        (display_line(each.name), each.origin, each.format, f"{each.tasks:,}", display_line(each.licence) or "not stated", each.sha256[:12])
+        for each in figures.files
     )
 
 

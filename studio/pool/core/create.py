@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from studio.paths import shown
 from studio.pool.bringing import insert_tasks
 from studio.pool.core.database import Database, explained
 from studio.pool.core.files import APPLICATION_ID, VERSION
+from studio.pool.imports import ImportedFile, insert_imports
 from studio.pool.studies.evaluations import hold_out
 from studio.records import HoldOut, Origin, SeedTask
 
@@ -42,8 +43,8 @@ def _check_place(path: Path, folder: Path) -> None:
         raise PoolError(f"folder {shown(folder)} cannot be written", _ELSEWHERE)
 
 
-def build(path: Path, seeds: Iterable[SeedTask], held: HoldOut | None = None) -> None:
-    """Make a pool file at `path` that holds `seeds`, those of `held` kept apart.
+def build(path: Path, seeds: Iterable[SeedTask], held: HoldOut | None = None, files: Sequence[ImportedFile] = ()) -> None:
+    """Make a pool file at `path` that holds `seeds`, those of `held` kept apart; they come from `files`.
 
     It appears there complete or not at all, and never over another file.
 
@@ -56,7 +57,7 @@ def build(path: Path, seeds: Iterable[SeedTask], held: HoldOut | None = None) ->
     os.close(handle)
     draft = Path(name)
     try:
-        _fill(draft, path, seeds, held)
+        _fill(draft, path, seeds, held, files)
         _publish(draft, path)
     except OSError as error:
         hint = "check the disk's free space and the folder's permissions"
@@ -66,7 +67,7 @@ def build(path: Path, seeds: Iterable[SeedTask], held: HoldOut | None = None) ->
             leftover.unlink(missing_ok=True)
 
 
-def _fill(draft: Path, path: Path, seeds: Iterable[SeedTask], held: HoldOut | None) -> None:
+def _fill(draft: Path, path: Path, seeds: Iterable[SeedTask], held: HoldOut | None, files: Sequence[ImportedFile]) -> None:
     # mkstemp gives the owner alone; a pool gets what any new file gets.
     mask = os.umask(0)
     os.umask(mask)
@@ -81,6 +82,7 @@ def _fill(draft: Path, path: Path, seeds: Iterable[SeedTask], held: HoldOut | No
             database = Database(draft, connection, writable=True)
             with database.transaction():
                 insert_tasks(database, seeds, Origin.SEED)
+                insert_imports(database, tuple(files))
                 if held:
                     hold_out(database, held)
             # Last, so that nothing is left in a WAL file under the temporary name.

@@ -13,9 +13,10 @@ from typing import BinaryIO, Protocol
 from studio.errors import UsageError
 from studio.pool.bringing import TaskImport
 from studio.pool.exchange.outputs import complete_files
+from studio.pool.imports import ImportedFile
 from studio.records import Origin, SeedTask
 from studio.seeds.fields import written
-from studio.seeds.inputs import STDIN, FaultyFile, FileFault, Input, ParsedTask, is_regular, readable
+from studio.seeds.inputs import STDIN, FaultyFile, FileFault, Input, ParsedTask, is_regular, name_of, readable
 from studio.seeds.reading import AUTO, Tally, counted, find_format, parse
 
 _PROGRESS = 500
@@ -149,6 +150,22 @@ def _read(
         elif options.skip_invalid or not listed:
             _add(report, parsed, options, adding)
     report.remarks = tuple(source.notes)
+    if report.tally.tasks:
+        adding.note(_imported(report, source, options))
+
+
+def _imported(report: FileReport, source: Input, options: ImportOptions) -> ImportedFile:
+    sha256, size = source.stored()
+    return ImportedFile(
+        name=name_of(report.path),
+        origin=options.origin,
+        format=report.format,
+        sha256=sha256,
+        size=size,
+        records=report.tally.records,
+        tasks=report.imported,
+        joined=report.joined,
+    )
 
 
 def _add(report: FileReport, parsed: ParsedTask, options: ImportOptions, adding: TaskImport) -> None:

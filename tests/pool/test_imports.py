@@ -1,0 +1,64 @@
+"""The files that tasks were brought from stand in the pool, told by the statistics and the card."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from studio.errors import UsageError
+from studio.insight.statistics.figures import statistics
+from studio.insight.statistics.report import file_rows
+from studio.launch import Opening, RunRequest
+from studio.loop.runs import Configuration, RunOptions
+from studio.pool.exchange.importing import ImportOptions, import_files
+from studio.pool.imports import ImportedFile
+from studio.pool.pool import Pool, Queries
+from studio.records import Origin
+
+LINES = "".join(json.dumps({"instruction": f"Say {n}", "output": str(n)}) + "\n" for n in range(3))
+
+
+def test_a_file_is_noted_with_what_it_brought(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "plain.jsonl", tmp_path / "packed.jsonl.gz"
+    plain.write_text(LINES)
+    packed.write_bytes(gzip.compress((LINES + '{"instruction": "Say 0", "output": "nought"}\n').encode()))
+    with Pool.create(tmp_path / "pool.db", []) as pool:
+        import_files(pool.tasks, [plain, packed], ImportOptions())
+        first, second = pool.imports.all()
+    for found, path in ((first, plain), (second, packed)):
+        stored = path.read_bytes()
+        assert (found.name, found.sha256, found.size) == (path.name, hashlib.sha256(stored).hexdigest(), len(stored))
+        assert (found.origin, found.format, found.licence) == (Origin.IMPORTED, "alpaca", "") and found.imported_at
+    assert (first.records, first.tasks, first.joined) == (3, 3, 0)
+    assert (second.records, second.tasks, second.joined) == (4, 0, 1)
+
+
+def test_what_is_refused_is_not_noted(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
+    good.write_text(LINES)
+    bad.write_text("{}\n")
+    with Pool.create(tmp_path / "pool.db", []) as pool:
+        with pytest.raises(UsageError):
+            import_files(pool.tasks, [good, bad], ImportOptions())
+        assert pool.imports.all() == []
+
+
+def test_seeds_of_a_new_pool_are_noted_and_told(tmp_path: Path) -> None:
+    seeds = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    seeds[0].write_text(LINES)
+    seeds[1].write_text(LINES + '{"instruction": "Sing", "output": "la"}\n')
+    opening = Opening(RunRequest(tmp_path / "pool.db", Configuration(RunOptions()), tuple(seeds)))
+    files = opening.files
+    opening.close()
+    assert [(each.name, each.records, each.tasks) for each in files] == [("a.jsonl", 3, 3), ("b.jsonl", 4, 1)]
+    Pool.create(
+        tmp_path / "pool.db", [], files=[*files, ImportedFile("x|y\x1b", Origin.SEED, "text", "f" * 64, 1, 1, 1, licence="mit")]
+    ).close()
+    with Queries.open(tmp_path / "pool.db") as reader:
+        figures = statistics(reader)
+    assert [(each.name, each.origin) for each in figures.files[:2]] == [("a.jsonl", "seed"), ("b.jsonl", "seed")]
+    assert file_rows(figures)[2] == ("x|y␛", "seed", "text", "1", "mit", "f" * 12)
