@@ -58,7 +58,7 @@ def conversation(fields: Fields) -> Taken:
 
 
 def preference(fields: Fields) -> Taken:
-    """Take the prompt and the chosen answer of a pair; the rejected answer has no place in a task."""
+    """Take the prompt and the chosen answer of a pair; see `worse_answers` for the rejected one."""
     chosen = fields.get("chosen")
     before = next((each for each in ("prompt", *TURNS) if are_turns(fields.get(each))), None)
     if isinstance(chosen, str) and before is None and fields.holding(INSTRUCTION) is None and _MARKED.match(chosen):
@@ -79,6 +79,46 @@ def preference(fields: Fields) -> Taken:
     elif before is not None and not any(turn.role == "user" for turn in answered):
         answered = [*turns_in(fields, before), *answered]
     return _exchange(fields, "chosen", answered)
+
+
+def worse_answers(fields: Fields, instruction: str, instances: tuple[Instance, ...]) -> tuple[tuple[Instance, Instance], ...]:
+    """Take the rejected answer of a pair whose chosen one has been taken; both are read alike, so that what was asked can be compared.
+
+    A rejected answer that equals the chosen one, or ends another conversation than that, is reported as lost.
+    """
+    rejected = fields.get("rejected")
+    if fields.faults or not instances or not holds(rejected):
+        return ()
+    beside = {name: value for name, value in fields.values.items() if name not in (fields.names["chosen"], fields.names["rejected"])}
+    again = Fields({**beside, "chosen": rejected})
+    asked, found = preference(again)
+    if again.faults or not found:
+        return ()
+    fields.take("rejected")
+    for ours, theirs in ((fields.mended, again.mended), (fields.lost, again.lost)):
+        ours += [name.replace("chosen", "rejected", 1) for name in theirs if name.startswith("chosen")]
+    if (asked, found) == (instruction, instances):
+        fields.lost.append("rejected, the same as chosen")
+    elif asked == instruction and _differ_at_the_end(instances[0], found[0]):
+        return ((instances[0], found[0]),)
+    else:
+        fields.lost.append("rejected, of another conversation than chosen")
+    return ()
+
+
+def _differ_at_the_end(one: Instance, other: Instance) -> bool:
+    """Whether two conversations differ in what the assistant said last, and in nothing else; what was thought before that aside."""
+    if (one.input, one.system, len(one.turns)) != (other.input, other.system, len(other.turns)):
+        return False
+    if not one.turns:
+        return one.output != other.output
+    *before, last = one.turns
+    *before_other, last_other = other.turns
+    return (
+        (one.output, before) == (other.output, before_other)
+        and last.role == last_other.role == "assistant"
+        and last.text != last_other.text
+    )
 
 
 def prompt_messages(fields: Fields) -> Taken:

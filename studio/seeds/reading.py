@@ -241,21 +241,26 @@ class _Joining:
     def __init__(self) -> None:
         self._first: dict[str, tuple[int, str, SeedTask]] = {}
         self._instances: dict[str, dict[Instance, None]] = {}
+        self._pairs: dict[str, dict[tuple[Instance, Instance], None]] = {}
 
     def add(self, task: SeedTask, line: int = 0, place: str = "") -> tuple[str, bool]:
         """Take a task; return the place of the first of its instruction, and whether this one brought instances to it."""
         same = " ".join(task.instruction.split())
         first_line, first_place, first = self._first.setdefault(same, (line, place, task))
-        instances = self._instances.setdefault(same, {})
-        before = len(instances)
+        instances, pairs = self._instances.setdefault(same, {}), self._pairs.setdefault(same, {})
+        before = len(instances) + len(pairs)
         instances.update(dict.fromkeys(task.instances))
+        pairs.update(dict.fromkeys(task.pairs))
         if first is not task and first.is_classification is None:
             self._first[same] = (first_line, first_place, replace(first, is_classification=task.is_classification))
-        return first_place, first is not task and len(instances) > before
+        return first_place, first is not task and len(instances) + len(pairs) > before
 
     def tasks(self) -> list[tuple[int, str, SeedTask]]:
         """Return the tasks, each with the line and the place that it began on."""
-        return [(line, place, replace(task, instances=tuple(self._instances[same]))) for same, (line, place, task) in self._first.items()]
+        return [
+            (line, place, replace(task, instances=tuple(self._instances[same]), pairs=tuple(self._pairs[same])))
+            for same, (line, place, task) in self._first.items()
+        ]
 
 
 def join_tasks(tasks: Iterable[SeedTask]) -> list[SeedTask]:

@@ -26,6 +26,7 @@ from studio.seeds.conversations import (
     prompt_messages,
     thoughts_in,
     turns_in,
+    worse_answers,
 )
 from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, JsonObject, NotANumber, Number, holds, kind_of, plain
 from studio.seeds.inputs import FileFault, ParsedTask
@@ -74,13 +75,14 @@ def parsed_task(values: JsonObject, line: int, index: int | None, shape: Shape |
     flag = fields.flag("is_classification")
     instruction, instances = chosen.take(fields)
     provenance = _provenance(fields) if chosen is RAW else ""
+    pairs = worse_answers(fields, instruction, instances) if chosen is PREFERENCE else ()
     untaken = [name for name, value in values.items() if name not in fields.taken and holds(value)]
     suspects = [] if instances else [each for each in untaken if each.strip().lower() not in _ABOUT and not _is_plain(values[each])]
 
     def faults(found: list[tuple[str, str]]) -> tuple[FileFault, ...]:
         return tuple(FileFault(line, name, text, index) for name, text in found)
 
-    task = None if fields.faults else SeedTask(key, name, instruction, instances, flag, provenance)
+    task = None if fields.faults else SeedTask(key, name, instruction, instances, flag, provenance, pairs)
     return ParsedTask(
         line,
         task,
@@ -220,8 +222,10 @@ def _is_raw(fields: Fields) -> bool:
 
 RAW = Shape("raw", "what the studio's raw export writes: the seed schema, and all that the pool knew of a task", _is_raw, _instances)
 
+PREFERENCE = Shape("preference", "prompt, chosen and rejected, as text or messages", _has("chosen"), preference)
+
 SHAPES: Sequence[Shape] = (
-    Shape("preference", "prompt and chosen, as text or messages", _has("chosen"), preference),
+    PREFERENCE,
     Shape(
         "chat",
         "messages with role and content, or a user's and an assistant's words",

@@ -10,6 +10,7 @@ import pytest
 from studio.records import Instance, Turn
 from studio.seeds.fields import Number
 from studio.seeds.inputs import ParsedTask
+from studio.seeds.reading import join_tasks
 from studio.seeds.shapes import parsed_task
 
 SYSTEM, USER, ANSWER = ({"role": role, "content": text} for role, text in (("system", "S"), ("user", "Q"), ("assistant", "A")))
@@ -151,3 +152,35 @@ def test_what_no_json_can_hold_of_a_raw_record_is_told() -> None:
     assert set(found.untaken) == {"score", "model"}
     assert found.task is not None
     assert json.loads(found.task.provenance) == {"id": 1, "origin": "imported"}
+
+
+WORSE = {"role": "assistant", "content": "B"}
+MARKED = "\n\nHuman: Q\n\nAssistant: A\n\nHuman: Why?\n\nAssistant: "
+
+
+@pytest.mark.parametrize(
+    ("record", "better", "worse"),
+    [
+        ({"prompt": "Q", "chosen": "A", "rejected": "B"}, Instance("", "A"), Instance("", "B")),
+        ({"prompt": [USER], "chosen": [ANSWER], "rejected": [WORSE]}, Instance("", "A"), Instance("", "B")),
+        ({"prompt": "Q", "chosen": [USER, ANSWER], "rejected": [USER, WORSE]}, Instance("", "A"), Instance("", "B")),
+        ({"system": "S", "question": "Q", "chosen": "A", "rejected": "B"}, Instance("", "A", "", "S"), Instance("", "B", "", "S")),
+        ({"conversations": [{"from": "human", "value": "Q"}], "chosen": ANSWER, "rejected": WORSE}, Instance("", "A"), Instance("", "B")),
+        (
+            {"chosen": f"{MARKED}So.", "rejected": f"{MARKED}No."},
+            Instance("", "A", "", "", (Turn("user", "Why?"), Turn("assistant", "So."))),
+            Instance("", "A", "", "", (Turn("user", "Why?"), Turn("assistant", "No."))),
+        ),
+    ],
+)
+def test_the_worse_answer_of_a_pair_is_read_as_the_better_one(record: dict[str, object], better: Instance, worse: Instance) -> None:
+    found = parsed(record)
+    assert found.task is not None and (found.faults, found.untaken) == ((), ())
+    assert (found.task.instruction, found.task.instances, found.task.pairs) == ("Q", (better,), ((better, worse),))
+
+
+def test_pairs_of_one_question_make_one_seed() -> None:
+    first, second = (parsed({"prompt": "Q", "chosen": "A", "rejected": worse}).task for worse in ("B", "C"))
+    assert first is not None and second is not None
+    [task] = join_tasks([first, second, first])
+    assert (task.instances, [worse.output for _, worse in task.pairs]) == ((Instance("", "A"),), ["B", "C"])

@@ -71,7 +71,13 @@ def test_one_question_and_answer_in_all_its_forms(record: dict[str, object], sha
         ({"instruction": "Q", "output": "A", "system": ["S"], "history": [["a", "b", "c"]], "tags": []}, {"system", "history"}),
         ({"instruction": "Q", "output": "A", "response": "B", "note": float("nan")}, {"response", "note"}),
         ({"instruction": "Q", "instances": [{"input": "", "output": "A", "why": "x"}], "seen": 0}, {"instances[].why", "seen"}),
-        ({"prompt": "Q", "chosen": "A", "rejected": "B"}, {"rejected"}),
+        ({"prompt": "Q", "chosen": "A", "rejected": "A"}, {"rejected, the same as chosen"}),
+        (
+            {"chosen": [USER, ANSWER], "rejected": [{**USER, "content": "Other"}, ANSWER]},
+            {"rejected, of another conversation than chosen"},
+        ),
+        ({"prompt": "Q", "chosen": "A", "rejected": 5, "score_chosen": 9}, {"rejected", "score_chosen"}),
+        ({"prompt": "Q", "chosen": [ANSWER], "rejected": [{**ANSWER, "content": "B", "name": "Bo"}]}, {"rejected[].name"}),
         ({"prompt": "Q", "chosen": [USER, ANSWER], "rejected": [USER], "messages": [USER, ANSWER]}, {"rejected", "messages"}),
         (
             {"messages": [ANSWER, USER, {**ANSWER, "name": "Bo"}]},
@@ -98,7 +104,21 @@ def test_numbers_and_truth_values_are_text_as_they_are_written() -> None:
 
 WORDS = st.sampled_from(
     [
-        *("instruction", "input", "output", "response", "context", "prompt", "completion", "chosen", "messages", "instances", "id", "note"),
+        *(
+            "instruction",
+            "input",
+            "output",
+            "response",
+            "context",
+            "prompt",
+            "completion",
+            "chosen",
+            "rejected",
+            "messages",
+            "instances",
+            "id",
+            "note",
+        ),
         *("system", "history", "origin", "decided_by", "turns"),
     ]
 )
@@ -119,7 +139,8 @@ def test_every_text_of_a_record_is_taken_or_told(record: dict[str, object]) -> N
     assert task.instruction.strip()
     taken = {task.instruction, task.key, task.name, task.provenance}
     taken.update(text for each in task.instances for text in (each.input, each.output, each.system))
-    told = set(found.untaken) | {fault.field for fault in found.hollow}
+    taken.update(text for _, worse in task.pairs for text in (worse.output, *(turn.text for turn in worse.turns)))
+    told = {each.partition(",")[0] for each in found.untaken} | {fault.field for fault in found.hollow}
     for key, value in record.items():
         if isinstance(value, str) and value.strip() and value not in taken and f"{json.dumps(key)}: " not in task.provenance:
             assert key in told or (key in ("input", "context") and "output" in told)

@@ -44,8 +44,8 @@ class FileReport:
     """What came of one file.
 
     `imported` tasks are new; `joined` instances went to tasks of the same instruction; `duplicates` are records that brought nothing new,
-    `refused` instances that could not join the task of their instruction. `left_out` records had outputs that nobody wanted. The faulty
-    records have `faults` together and stand in the file `rejected`.
+    `refused` instances that could not join the task of their instruction. `worse` answers of pairs are kept, apart from the data.
+    `left_out` records had outputs that nobody wanted. The faulty records have `faults` together and stand in the file `rejected`.
     """
 
     path: Path
@@ -55,6 +55,7 @@ class FileReport:
     joined: int = 0
     duplicates: int = 0
     refused: int = 0
+    worse: int = 0
     left_out: int = 0
     faults: int = 0
     rejected: Path | None = None
@@ -67,6 +68,11 @@ class FileReport:
         """Yield in words what a user should know of the file beside the numbers of tasks."""
         yield from self.remarks
         yield from self.tally.notes()
+        if self.worse:
+            yield (
+                f"{counted(self.worse, 'worse answer')} of pairs kept, as dispreferred: they are not in the data, "
+                "export --format preference writes the pairs"
+            )
         if self.left_out:
             yield f"the outputs of {counted(self.left_out, 'record')} left out, as asked"
         if self.refused:
@@ -78,7 +84,7 @@ class FileReport:
 
     def as_dict(self) -> dict[str, object]:
         """The same as plain values, for JSON."""
-        counts = {name: getattr(self, name) for name in ("imported", "joined", "duplicates", "refused")}
+        counts = {name: getattr(self, name) for name in ("imported", "joined", "duplicates", "refused", "worse")}
         rejected = str(self.rejected) if self.rejected else None
         return {"file": str(self.path), "format": self.format, **counts, **self.tally.as_dict(), "rejected_file": rejected}
 
@@ -173,12 +179,13 @@ def _add(report: FileReport, parsed: ParsedTask, options: ImportOptions, adding:
     assert task is not None
     if options.instructions_only and task.instances:
         report.left_out += 1
-        task = replace(task, instances=())
+        task = replace(task, instances=(), pairs=())
     added = adding.add(task)
     report.imported += added.new
     report.joined += added.joined
     report.refused += added.refused
-    report.duplicates += not added.new and not added.joined
+    report.worse += added.worse
+    report.duplicates += not added.new and not added.joined and not added.worse
     if added.joined:
         report.tally.untaken.update(name for name, value in _of_task(task) if value)
 
