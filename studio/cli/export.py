@@ -76,6 +76,8 @@ def _tell(written: Written, format_name: str) -> None:
     summary = written.summary
     places = ", ".join(f"{display_line(str(path))} ({count})" for path, count in summary.records.items())
     click.echo(f"{clear_line()}exported {summary.total} records of {summary.tasks} tasks as {format_name}: {places}", err=True)
+    for note in summary.notes(format_name):
+        click.echo(note, err=True)
     if summary.kinds:
         from studio.pool.exchange.preference import told
 
@@ -89,6 +91,8 @@ def _as_dict(written: Written, pool: Path, selection: Selection, card: Path | No
         "tasks": written.summary.tasks,
         "records": written.summary.total,
         "files": [{"path": str(path), "records": count} for path, count in written.summary.records.items()],
+        "no_place": {part.name.lower(): number for part, number in written.summary.lost.items()},
+        "thoughts_left_out": written.summary.stripped,
         "pairs": dict(written.summary.kinds),
         "left_out": [each._asdict() for each in written.left_out],
         "card": str(card) if card is not None else None,

@@ -70,6 +70,14 @@ _OPTIONS = (
         "--max-answer-nats", type=click.FloatRange(min=0), metavar="X", help="Only instances whose answer has at most X nats a token."
     ),
     click.option("--scored", is_flag=True, help="With one of these three: leave out what has no such score, too."),
+    click.option("--system", metavar="TEXT|@FILE", help="A system turn for the records that have none of their own."),
+    click.option(
+        "--thinking",
+        type=click.Choice(("keep", "strip")),
+        default="keep",
+        show_default=True,
+        help="strip: leave out what a model thought before its answers, also where it stands in them as <think>.",
+    ),
 )
 
 
@@ -97,14 +105,26 @@ class Selection:
 def chosen(said: dict[str, Any]) -> Selection:
     """Take the options of `selecting` out of `said` and return what they choose. Raises UsageError for what does not go together."""
     from studio.pool.exchange.export import ExportOptions
-    from studio.pool.exchange.formats import find_format
+    from studio.pool.exchange.parts import Thinking
 
     keep = _keep(said)
     name, seeds, split, seed = (said.pop(each) for each in ("format_name", "include_seeds", "split", "seed"))
-    find_format(name)
-    options = ExportOptions(name, seeds, split, seed, keep)
+    options = ExportOptions(name, seeds, split, seed, keep, _system(said.pop("system")), Thinking(said.pop("thinking")))
+    options.fitting()
     against = said.pop("against")
     return Selection(options, _lints(said.pop("excluded"), against), against)
+
+
+def _system(said: str | None) -> str:
+    """The system turn that is given as it is, or as a file's name."""
+    from studio.config import read_text
+
+    if said is None:
+        return ""
+    text = read_text(Path(said[1:]), "the system turn,").removesuffix("\n") if said.startswith("@") else said
+    if not text.strip():
+        raise UsageError("the system turn is empty", "leave --system out, or say something")
+    return text
 
 
 def _keep(said: dict[str, Any]) -> Keep:

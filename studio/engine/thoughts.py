@@ -1,4 +1,5 @@
-"""Thoughts that a reasoning model writes before its answer: their marks, and where they end in a text that comes in pieces.
+"""Thoughts that a reasoning model writes before its answer: their marks, where they stand in a text, and where they end in one that comes
+in pieces.
 
 The marks are those that models write as plain text, or that servers leave in it: `<think>` and its like (DeepSeek-R1, Qwen), `[THINK]`
 (Magistral), `◁think▷` (Kimi), `<|START_THINKING|>` (Command), `<|begin_of_thought|>` (Sky-T1), `<seed:think>` (Seed-OSS),
@@ -8,6 +9,7 @@ The marks are those that models write as plain text, or that servers leave in it
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from studio.engine.api import SamplingParams
 from studio.engine.text_stream import RepeatWatch, TextStream
@@ -27,6 +29,13 @@ _OPENS = re.compile(rf"\s*(?:{OPENING}|{CHANNEL}|{BARE_CHANNEL})".encode(), re.I
 _CLOSES = re.compile(rf"{CLOSING}|{FINAL}|{BARE_FINAL}".encode(), re.IGNORECASE)
 _MARKS = re.compile(rf"{OPENING}|{CLOSING}".encode(), re.IGNORECASE)
 _ENDS = re.compile(rf"(?:{CLOSING})[^\S\n]*$", re.IGNORECASE | re.MULTILINE)
+_MARK = re.compile(rf"(?P<open>{OPENING}|{CHANNEL}|\A\s*{BARE_CHANNEL})|(?P<close>{CLOSING}|{FINAL}|{BARE_FINAL})", re.IGNORECASE)
+_LEAD = re.compile(
+    r"[\W\d_]*(?:(?:Example|Input|Output|Class label|Task|Instruction|Answer|Yes|No)[\W\d_]*){0,2}\Z",
+    re.IGNORECASE,
+)
+_LEAD_CHARACTERS = 40
+_HEAD = re.compile(rf"\s*(?:{OPENING}|{CHANNEL})", re.IGNORECASE)
 _FIRST = b"<[a" + "◁".encode()[:1]
 """What any opening mark begins with."""
 _LONGEST = 160
@@ -41,6 +50,71 @@ def is_mark(text: bytes) -> bool:
 def ends_thoughts(text: str) -> bool:
     """Whether a line of a text ends with a closing mark: what stands before it is thought, though nothing opened it."""
     return _ENDS.search(text) is not None
+
+
+class ThoughtSpan(NamedTuple):
+    """Where thoughts stand in a text, with their marks and without; not `closed`: the text ends inside them."""
+
+    start: int
+    end: int
+    inner_start: int
+    inner_end: int
+    closed: bool = True
+
+
+def thought_spans(text: str) -> list[ThoughtSpan]:
+    """Find the thoughts in a completion, in order.
+
+    They begin where a mark begins a line or follows what begins an item or a field (`10.`, `Output:`), and go up to the closing mark, or to
+    the end where there is none. A closing mark alone, at an end of its line, closes all that came since the thoughts before, or since the
+    beginning. Marks within a sentence are none: a text may speak of them; see `first_mark`.
+    """
+    spans: list[ThoughtSpan] = []
+    answer = 0
+    opened: re.Match[str] | None = None
+    for mark in _MARK.finditer(text):
+        if mark["close"] is not None and (opened is not None or _ends_line(text, mark)):
+            # Without an opening one, all since the last thoughts was some.
+            start, inner = (answer, answer) if opened is None else opened.span()
+            spans.append(ThoughtSpan(start, mark.end(), inner, mark.start()))
+            opened, answer = None, mark.end()
+        elif mark["open"] is not None and opened is None and _begins(text, answer, mark.start()):
+            opened = mark
+    if opened is not None:
+        spans.append(ThoughtSpan(opened.start(), len(text), opened.end(), len(text), closed=False))
+    return spans
+
+
+def split_thoughts(text: str) -> tuple[str, str] | None:
+    """Return the thoughts at the very beginning of a text, without their marks, and the answer behind them.
+
+    None where there are none, where they do not end, or where nothing comes behind them.
+    """
+    span = next(iter(thought_spans(text)), None)
+    if span is None or not span.closed or text[: span.start].strip():
+        return None
+    answer = text[span.end :].lstrip()
+    return (text[span.inner_start : span.inner_end].strip(), answer) if answer else None
+
+
+def opens_thoughts(text: str) -> bool:
+    """Whether a text begins with a mark of thoughts, white space aside."""
+    return _HEAD.match(text) is not None
+
+
+def _begins(text: str, start: int, place: int) -> bool:
+    """Whether a mark at `place` begins thoughts; the thoughts before it ended at `start`."""
+    line = text[max(start, place - _LEAD_CHARACTERS - 1) : place].rpartition("\n")[2]
+    return len(line) <= _LEAD_CHARACTERS and _LEAD.match(line) is not None
+
+
+def _ends_line(text: str, mark: re.Match[str]) -> bool:
+    """Whether nothing else stands before the mark, or behind it, on its line; gpt-oss's control words need not stand alone."""
+    if "final" in mark[0].lower():
+        return "<" in mark[0]
+    after = text[mark.end() : mark.end() + 80].partition("\n")[0]
+    before = text[max(0, mark.start() - 80) : mark.start()].rpartition("\n")[2]
+    return not after.strip() or not before.strip()
 
 
 class ThoughtWatch:

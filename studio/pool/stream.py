@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -105,8 +104,7 @@ class ExportTask:
 
     `request` reads `round/stage/ordinal`, `model` is a file's sha256; both are empty, and scores and decider None, for seeds and imports.
     `source` is where the instruction came from, `nats` a token say how likely it is as a user's turn of the model's template.
-    `answer_model` is the sha256 of the model that answered, where that was one of its own. `provenance` is that of `SeedTask`, None where
-    nothing is known.
+    `answer_model` is the sha256 of the model that answered, where that was one of its own. `provenance` is that of `SeedTask`.
     """
 
     id: int
@@ -128,7 +126,7 @@ class ExportTask:
     decided_by: Decider | None = None
     source: Source | None = None
     nats: float | None = None
-    provenance: Mapping[str, Any] | None = None
+    provenance: str = ""
     scores: tuple[Scores, ...] = field(default=(), compare=False)
     """Those of `instances`, in their order."""
     instance_ids: tuple[int, ...] = field(default=(), compare=False)
@@ -199,7 +197,7 @@ class Stream(Entity):
                         neighbours=tuple(Neighbour(*values) for values in neighbours[task_id]),
                         answer_model=next((sha256 for (sha256,) in answered[task_id]), ""),
                         instance_ids=tuple(found for found, *_ in instances[task_id]),
-                        provenance=None if row["provenance"] is None else json.loads(row["provenance"]),
+                        provenance=row["provenance"] or "",
                         made=origins.get(task_id),
                         pairs=tuple(pairs.get(task_id, ())),
                     )

@@ -188,6 +188,10 @@ def _provenance(fields: Fields) -> str:
             taken = {f"instances[].{name}" for each in scores for name in each}
             fields.lost[:] = [name for name in fields.lost if name not in taken]
     before = fields.get(_PROVENANCE)
+    if type(before) is str:
+        # As a column of Parquet has it.
+        with suppress(ValueError, RecursionError):
+            before = json.loads(before, parse_float=Number, parse_int=Number, parse_constant=NotANumber)
     if isinstance(before, Mapping) and before:
         with suppress(ValueError):
             told = plain(before)

@@ -26,7 +26,7 @@ def talking(pool: Pool) -> int:
 def test_every_reader_of_instances_has_the_conversation(pool: Pool, talking: int) -> None:
     assert pool.tasks.get(talking).instances == (STORED, Instance("", "Rome."))
     [exported] = [task for task in pool.stream.export_tasks(include_seeds=False) if task.id == talking]
-    assert (exported.instances, exported.provenance) == ((STORED, Instance("", "Rome.")), {"id": 7})
+    assert (exported.instances, exported.provenance) == ((STORED, Instance("", "Rome.")), '{"id": 7}')
     [linted] = [task for task in pool.stream.lint_tasks() if task.id == talking]
     assert [(each.system, each.turns) for each in linted.instances] == [(STORED.system, STORED.turns), ("", ())]
     first, second = pool.instances.of_task(talking)

@@ -23,10 +23,13 @@ from studio.pool.exchange.formats import SEEDS, Format, Record, Source, find_for
 from studio.pool.exchange.outputs import check_is_file, check_is_not_pool, complete_files, writing
 from studio.pool.exchange.parquet import SUFFIX as PARQUET
 from studio.pool.exchange.parquet import ParquetFile, require_parquet
+from studio.pool.exchange.parts import Fitting, Part, Thinking
 from studio.pool.exchange.preference import NO_PAIRS
 from studio.pool.pool import Queries
 from studio.pool.stream import ExportTask, Stream
 from studio.pool.studies.reviews import ALL, Keep
+from studio.records import Instance
+from studio.seeds.reading import counted
 from studio.text import storable
 
 # Line ends to Python's splitlines() and to some readers; ordinary characters in JSON, so that an escape means the same.
@@ -93,7 +96,8 @@ Progress = Callable[[int], None]
 class ExportOptions:
     """What to export. `split` is the share of instructions for training, None for no split; `seed` decides which ones.
 
-    `keep` narrows the tasks by what people said of them.
+    `keep` narrows the tasks by what people said of them. `system` is a system turn for the instances that have none, `thinking` whether
+    thoughts are kept or left out.
     """
 
     format: str = "alpaca"
@@ -101,15 +105,36 @@ class ExportOptions:
     split: float | None = None
     seed: str = "0"
     keep: Keep = ALL
+    system: str = ""
+    thinking: Thinking = Thinking.KEEP
+
+    def fitting(self) -> Fitting:
+        """Return what makes tasks fit. Raises UsageError for an unknown format, and for a system turn for which it has no place."""
+        chosen = find_format(self.format)
+        if self.system and chosen.lacks(Instance("", "", system=self.system)):
+            raise UsageError(f"the format {chosen.name} has no place for a system turn", "leave --system out, or take --format chat")
+        return Fitting(chosen.lacks, self.system, self.thinking, paired=chosen.paired)
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """What was exported: the tasks that gave records, the records of each file, and those of each kind where the format tells kinds."""
+    """What was exported: the tasks that gave records, the records of each file, and those of each kind where the format tells kinds.
+
+    `lost` are the instances that had a part for which the format has no place; `stripped` those whose thoughts were left out as asked.
+    """
 
     tasks: int
     records: Mapping[Path, int]
     kinds: Mapping[str, int] = field(default_factory=dict)
+    lost: Mapping[Part, int] = field(default_factory=dict)
+    stripped: int = 0
+
+    def notes(self, format_name: str) -> Iterator[str]:
+        """Yield in words what a user should know of the data beside its size."""
+        for part, number in sorted(self.lost.items()):
+            yield f"{format_name} has no place for {part}: left out of {counted(number, 'instance')}"
+        if self.stripped:
+            yield f"thoughts left out of {counted(self.stripped, 'instance')}, as asked"
 
     @property
     def total(self) -> int:
@@ -162,10 +187,10 @@ def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, p
         raise UsageError(f"the format {chosen.name} fills a folder, not stdout", f"name a folder: -o FOLDER --format {chosen.name}")
     if options.split is not None:
         raise UsageError("--split writes two files, not stdout", "name a file: -o FILE --split SHARE")
-    sink = _Stdout(stream, Path("-"), chosen.name)
-    tasks, kinds = _write(source, chosen, options, None, {"": sink}, progress)
+    sink, fitting = _Stdout(stream, Path("-"), chosen.name), options.fitting()
+    tasks, kinds = _write(source, chosen, options, None, {"": sink}, fitting, progress)
     stream.flush()
-    return ExportSummary(tasks, {sink.path: sink.count}, kinds)
+    return ExportSummary(tasks, {sink.path: sink.count}, kinds, fitting.lost, fitting.stripped)
 
 
 def export_to_files(source: Source, target: Path, options: ExportOptions, pool: Path, progress: Progress = lambda _: None) -> ExportSummary:
@@ -178,14 +203,15 @@ def export_to_files(source: Source, target: Path, options: ExportOptions, pool: 
     names = files_of(target, options, pool)
     if not chosen.files and target.suffix.lower() == PARQUET:
         require_parquet()
+    fitting = options.fitting()
     split = None
     if options.split is not None:
         found = _tasks(source, chosen, options)
         split = plan_split((task.instruction for task in found if any(chosen.records(task))), options.split, options.seed)
     with _folder(target, chosen), complete_files(list(names.values())) as files, ExitStack() as stack:
         sinks = {name: stack.enter_context(_Sink(file, path, chosen.name)) for (name, path), file in zip(names.items(), files, strict=True)}
-        tasks, kinds = _write(source, chosen, options, split, sinks, progress)
-    return ExportSummary(tasks, {sink.path: sink.count for sink in sinks.values()}, kinds)
+        tasks, kinds = _write(source, chosen, options, split, sinks, fitting, progress)
+    return ExportSummary(tasks, {sink.path: sink.count for sink in sinks.values()}, kinds, fitting.lost, fitting.stripped)
 
 
 def _tasks(source: Source, chosen: Format, options: ExportOptions) -> Iterator[ExportTask]:
@@ -193,14 +219,20 @@ def _tasks(source: Source, chosen: Format, options: ExportOptions) -> Iterator[E
 
 
 def _write(
-    source: Source, chosen: Format, options: ExportOptions, split: Split | None, sinks: Mapping[str, _Sink], progress: Progress
+    source: Source,
+    chosen: Format,
+    options: ExportOptions,
+    split: Split | None,
+    sinks: Mapping[str, _Sink],
+    fitting: Fitting,
+    progress: Progress,
 ) -> tuple[int, Counter[str]]:
     """Write all records, and return how many tasks gave some and how many records there are of each kind; PoolError for none."""
     seen = tasks = 0
     kinds: Counter[str] = Counter()
     for seen, task in enumerate(_tasks(source, chosen, options), 1):
         before = sum(sink.count for sink in sinks.values())
-        for name, record in chosen.records(task):
+        for name, record in chosen.records(fitting.fit(task)):
             side = name if split is None else "train" if split.is_training(task.instruction) else "validation"
             sinks[side].write(record)
             if chosen.kind is not None:
@@ -310,10 +342,11 @@ def sample_records(source: Queries, options: ExportOptions, count: int) -> list[
     does.
     """
     chosen = find_format(options.format)
+    fitting = options.fitting()
     found: list[str] = []
     with closing(source.stream.export_tasks(options.include_seeds, options.keep, made=chosen.made, paired=chosen.paired)) as tasks:
         for task in tasks:
-            for file, record in chosen.records(task):
+            for file, record in chosen.records(fitting.fit(task)):
                 shown: dict[str, Any] = dict(record)
                 found.append((f"{file}: " if file else "") + json.dumps(shown, ensure_ascii=False, indent=2))
                 if len(found) == count:

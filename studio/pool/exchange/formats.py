@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from studio.errors import UsageError, nearest_name
+from studio.pool.exchange.parts import Lacks, Part, nothing, parts_of, without
 from studio.pool.exchange.preference import because, paired
 from studio.pool.stream import Exchange, ExportTask, Scores
 from studio.pool.studies.reviews import ALL, Keep
-from studio.records import Instance, Origin
+from studio.records import Instance, Origin, Turn
 
 Record = Mapping[str, object]
 """One line of an exported file, before it is JSON. Equal pools give equal records: nothing in them tells when or how fast."""
@@ -28,7 +30,8 @@ class Format:
 
     `files` names the files of a format that fills a folder and is empty for one that writes a single file. `records` yields the lines of a
     task, each with the file it belongs to (empty text for the single file). `made`: they need to know how the task was written; `paired`:
-    which answers are worse. `kind` says of which kind a record is, where they are counted apart.
+    which answers are worse. `kind` says of which kind a record is, where they are counted apart. `lacks` says what an instance has that
+    they leave out, which is told. Of the columns `free`, no two records need to have the same kind of value.
     """
 
     name: str
@@ -38,16 +41,18 @@ class Format:
     made: bool = False
     paired: bool = False
     kind: Callable[[Record], str] | None = None
+    lacks: Lacks = nothing
+    free: tuple[str, ...] = ()
 
 
-def by_instance(name: str, summary: str, record: Callable[[str, Instance], Record]) -> Format:
+def by_instance(name: str, summary: str, record: Callable[[str, Instance], Record], lacks: Lacks) -> Format:
     """Return a single-file format with one line for each instance, made from the instruction and that instance."""
 
     def records(task: ExportTask) -> Iterator[tuple[str, Record]]:
         for instance in task.instances:
             yield "", record(task.instruction, instance)
 
-    return Format(name, summary, records)
+    return Format(name, summary, records, lacks=lacks)
 
 
 def question(instruction: str, instance: Instance) -> str:
@@ -56,37 +61,66 @@ def question(instruction: str, instance: Instance) -> str:
 
 
 def _alpaca_record(instruction: str, instance: Instance) -> Record:
-    """The format of Stanford Alpaca's data, which nearly every trainer knows."""
-    return {"instruction": instruction, "input": instance.input, "output": instance.output}
+    """The format of Stanford Alpaca's data, which nearly every trainer knows.
+
+    An instance with a system turn or further turns has LLaMA-Factory's `system` and `history`: the last exchange stands in the usual
+    fields, those before it in the history, as pairs of question and answer.
+    """
+    system = {"system": instance.system} if instance.system else {}
+    further = _exchanges(instance.turns)
+    if not further:
+        return {"instruction": instruction, "input": instance.input, "output": instance.output, **system}
+    history = [[question(instruction, instance), instance.output], *further]
+    last, output = history.pop()
+    return {"instruction": last, "input": "", "output": output, **system, "history": history}
 
 
-ALPACA: Format = by_instance("alpaca", "instruction, input, output", _alpaca_record)
+def _exchanges(turns: Sequence[Turn]) -> list[list[str]]:
+    """Return question and answer of the turns from the first on, for as long as these two take turns and say something."""
+    found = []
+    for asked, answered in zip(turns[::2], turns[1::2], strict=False):
+        if (asked.role, answered.role) != ("user", "assistant") or not asked.text.strip() or not answered.text.strip():
+            break
+        found.append([asked.text, answered.text])
+    return found
+
+
+def _alpaca_lacks(instance: Instance) -> frozenset[Part]:
+    whole = 2 * len(_exchanges(instance.turns)) == len(instance.turns)
+    return parts_of(instance) - {Part.SYSTEM} - ({Part.TURNS} if whole else set())
+
+
+ALPACA: Format = by_instance("alpaca", "instruction, input, output", _alpaca_record, _alpaca_lacks)
 
 
 def _chat_record(instruction: str, instance: Instance) -> Record:
     """Messages with roles, as chat models and their templates take them; what a model thought before its answer where that is kept."""
-    return {
-        "messages": [
-            {"role": "user", "content": question(instruction, instance)},
-            {"role": "assistant", "content": instance.output, **({"reasoning_content": instance.thoughts} if instance.thoughts else {})},
-        ]
-    }
+    return {"messages": list(map(_message, conversation(instruction, instance)))}
 
 
-CHAT: Format = by_instance("chat", "messages with role and content", _chat_record)
+def conversation(instruction: str, instance: Instance) -> list[Turn]:
+    """Return everything that is said in an instance, in its order."""
+    system = [Turn("system", instance.system)] if instance.system else []
+    first = (Turn("user", question(instruction, instance)), Turn("assistant", instance.output, instance.thoughts))
+    return [*system, *first, *instance.turns]
+
+
+def _message(turn: Turn) -> Record:
+    return {"role": turn.role, "content": turn.text, **({"reasoning_content": turn.thoughts} if turn.thoughts else {})}
+
+
+CHAT: Format = by_instance("chat", "messages with role and content", _chat_record, nothing)
 
 
 def _sharegpt_record(instruction: str, instance: Instance) -> Record:
     """ShareGPT's conversations, with its own names for roles."""
-    return {
-        "conversations": [
-            {"from": "human", "value": question(instruction, instance)},
-            {"from": "gpt", "value": instance.output},
-        ]
-    }
+    said = conversation(instruction, instance)
+    return {"conversations": [{"from": _SHAREGPT_ROLES.get(turn.role, turn.role), "value": turn.text} for turn in said]}
 
 
-SHAREGPT: Format = by_instance("sharegpt", "conversations with from and value", _sharegpt_record)
+_SHAREGPT_ROLES = {"user": "human", "assistant": "gpt"}
+
+SHAREGPT: Format = by_instance("sharegpt", "conversations with from and value", _sharegpt_record, without(Part.THOUGHTS))
 
 
 def _completion_record(instruction: str, instance: Instance) -> Record:
@@ -100,7 +134,7 @@ def _completion_record(instruction: str, instance: Instance) -> Record:
     return {"prompt": f"{prompt}\n\nOutput:", "completion": f" {instance.output.strip()}"}
 
 
-PROMPT_COMPLETION: Format = by_instance("prompt-completion", "prompt and completion as plain text", _completion_record)
+PROMPT_COMPLETION: Format = by_instance("prompt-completion", "prompt and completion as plain text", _completion_record, without(*Part))
 
 
 def _preference_record(instruction: str, instance: Instance, rejected: str) -> Record:
@@ -113,7 +147,12 @@ def _preference_record(instruction: str, instance: Instance, rejected: str) -> R
 
 
 PREFERENCE: Format = Format(
-    "preference", "prompt, chosen and rejected as messages, with the evidence", paired(_preference_record), paired=True, kind=because
+    "preference",
+    "prompt, chosen and rejected as messages, with the evidence",
+    paired(_preference_record),
+    paired=True,
+    kind=because,
+    lacks=without(*Part),
 )
 
 
@@ -128,6 +167,7 @@ PREFERENCE_TEXT: Format = Format(
     paired(_preference_text_record),
     paired=True,
     kind=because,
+    lacks=without(*Part),
 )
 
 
@@ -200,7 +240,15 @@ def _choices(text: str, finish_reason: str) -> Record:
 
 
 def _instances(instances: Sequence[Instance]) -> list[Record]:
-    return [{"input": instance.input, "output": instance.output} for instance in instances]
+    return list(map(_instance, instances))
+
+
+def _instance(instance: Instance) -> Record:
+    """An instance of the original, and keys of our own for what it does not have."""
+    thoughts = {"thoughts": instance.thoughts} if instance.thoughts else {}
+    system = {"system": instance.system} if instance.system else {}
+    turns = {"turns": list(map(_message, instance.turns))} if instance.turns else {}
+    return {"input": instance.input, "output": instance.output, **thoughts, **system, **turns}
 
 
 def _seed(task: ExportTask) -> Record:
@@ -242,17 +290,17 @@ def _raw_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
             "decided_by": str(task.decided_by) if task.decided_by else None,
             "source": str(task.source) if task.source else None,
             "nats": task.nats,
+            **({"provenance": json.loads(task.provenance)} if task.provenance else {}),
         },
     )
 
 
 def _raw_instance(instance: Instance, scores: Scores) -> Record:
     known = {name: score for name, score in scores._asdict().items() if score is not None}
-    thoughts = {"thoughts": instance.thoughts} if instance.thoughts else {}
-    return {"input": instance.input, "output": instance.output, **thoughts, **known}
+    return {**_instance(instance), **known}
 
 
-RAW: Format = Format("raw", "everything, with parents, scores, model and request", _raw_records)
+RAW: Format = Format("raw", "everything, with parents, scores, model and request", _raw_records, free=("provenance",))
 
 
 FORMATS: Mapping[str, Format] = {

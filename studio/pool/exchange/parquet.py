@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from enum import Enum
 from functools import cache
 from types import UnionType
@@ -12,6 +14,7 @@ from typing import Any, BinaryIO, Union, get_args, get_origin, get_type_hints
 from studio.errors import PoolError, missing_extra
 from studio.pool.exchange.formats import Format, Record, find_format
 from studio.pool.stream import ExportTask
+from studio.records import Turn
 from studio.text import storable
 
 SUFFIX = ".parquet"
@@ -41,13 +44,16 @@ class ParquetFile:
         self._schema = schema_of(format_name)
         self._keys = _keys_of(self._schema)
         self._name = format_name
+        self._free = find_format(format_name).free
         self._writer = ParquetWriter(file, self._schema, compression="zstd")
         self._records: list[Any] = []
         self._batches: list[Any] = []
 
     def write(self, record: Record) -> None:
         """Take one record. Raises PoolError for one that holds what the columns have no place for."""
-        self._records.append(self._fitting(record, self._keys, ""))
+        # What is of no fixed kind stands in a column as JSON.
+        free = {name: json.dumps(record[name], ensure_ascii=False) for name in self._free if name in record}
+        self._records.append(self._fitting({**record, **free}, self._keys, ""))
         if len(self._records) == _RECORDS:
             self._to_columns()
             if sum(batch.nbytes for batch in self._batches) >= _GROUP:
@@ -108,7 +114,11 @@ def schema_of(format_name: str) -> Any:
     import pyarrow as pa
 
     chosen: Format = find_format(format_name)
-    records = [dict(record) for _, record in chosen.records(example(ExportTask))]
+    task = replace(example(ExportTask), provenance='""')
+    # In the usual order, for formats that know exchanges alone.
+    turns = (Turn("user", "x", "x"), Turn("assistant", "x", "x"))
+    task = replace(task, instances=tuple(replace(each, turns=turns) for each in task.instances))
+    records = [dict(record) for _, record in chosen.records(task)]
     return pa.unify_schemas([pa.RecordBatch.from_pylist([each]).schema for each in records])
 
 

@@ -124,7 +124,7 @@ is replaced when you said so and the new one is complete, not before.
     ExportDialog Select { width: 1fr; height: 1; }
     ExportDialog Checkbox { border: none; padding: 0; background: transparent; margin-left: 3; width: auto; }
     ExportDialog Checkbox > .toggle--button { background: $surface; }
-    ExportDialog #said { height: auto; min-height: 1; max-height: 4; }
+    ExportDialog #said { height: auto; min-height: 1; max-height: 6; }
     ExportDialog #said.-error { color: $text-error; }
     ExportDialog #said.-done { color: $text-success; }
     ExportDialog Pane { height: 1fr; }
@@ -292,7 +292,8 @@ is replaced when you said so and the new one is complete, not before.
         if summary is not None:
             self._written = target
             places = "\n".join(f"{display_line(str(path))} ({count:,} records)" for path, count in summary.records.items())
-            self._say(f"written, {summary.tasks:,} {'task' if summary.tasks == 1 else 'tasks'}:\n{places}", "-done")
+            notes = "".join(f"\n{note}" for note in summary.notes(asked.options.format))
+            self._say(f"written, {summary.tasks:,} {'task' if summary.tasks == 1 else 'tasks'}:\n{places}{notes}", "-done")
             self.app.notify(f"exported {summary.total:,} records", markup=False)
 
     def _default(self, format_name: str) -> Path:
