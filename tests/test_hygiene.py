@@ -42,7 +42,7 @@ ALLOWED = {
     "tuning": {"insight", "loop", "engine", "pool", "seeds", "config"},
     "publish": {"insight", "tuning", "loop", "engine", "pool"},
     "loop": {"engine", "pool", "config"},
-    "pool": {"engine.api", "seeds", "documents"},
+    "pool": {"engine.api", "engine.thoughts", "seeds", "documents"},
     "seeds": set(),
     "documents": set(),
     "engine": set(),

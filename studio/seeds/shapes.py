@@ -70,7 +70,8 @@ def parsed_task(values: JsonObject, line: int, index: int | None, shape: Shape |
     """Return the task of a record that stands at `line`, as the first of `SHAPES` that fits has it, or as `shape` has it."""
     fields = Fields(values)
     chosen = shape or next(each for each in SHAPES if each.fits(fields))
-    key = _label(fields, "key") or _label(fields, "id")
+    # The number that a task had in a pool is no name of it.
+    key = _label(fields, "key") or ("" if chosen is RAW else _label(fields, "id"))
     name = _label(fields, "name")
     flag = fields.flag("is_classification")
     instruction, instances = chosen.take(fields)

@@ -74,6 +74,8 @@ def test_export_ends_with_an_object_for_programs(studio: Studio, pool: Path, tmp
         "tasks": 2,
         "records": 2,
         "files": [{"path": str(target), "records": 2}],
+        "no_place": {},
+        "thoughts_left_out": 0,
         "pairs": {},
         "left_out": [{"by": "--max-nats", "tasks": 0, "instances": 0}],
         "card": str(tmp_path / "README.md"),
