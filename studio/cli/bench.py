@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.pull import MODEL
 from studio.cli.shared import print_json
 from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import UsageError
@@ -65,7 +66,7 @@ def novelty(sizes: tuple[int, ...], batch: int, as_json: bool) -> None:
 
 
 @bench_command.command()
-@click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a GGUF model. [the bundled one]")
+@click.option("-m", "--model", type=MODEL, default="", metavar="MODEL", help="Name or path of a GGUF model. [the bundled one]")
 @click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), default=0, metavar="N", help=f"S{PARALLEL_HELP[1:]}. [0]")
 @click.option("--threads", type=click.IntRange(min=0), default=0, metavar="N", help="CPU threads; 0 is the physical cores. [0]")
 @click.option("--gpu-layers", type=click.IntRange(min=-1), default=-1, metavar="N", help="Layers to offload; -1 is all. [-1]")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from studio.cli.pull import MODEL
 from studio.cli.shared import print_json
 from studio.errors import ModelError
 from studio.text import display_line
@@ -19,7 +20,7 @@ _TOLD = (
 
 
 @click.command()
-@click.option("--model", default="", help="Model to load: a name or a path; the bundled one by default.")
+@click.option("--model", type=MODEL, default="", help="Model to load: a name or a path; the bundled one by default.")
 @click.option("--gpu-layers", default=-1, show_default=True, help="Layers to put on the GPU, -1 for all.")
 @click.option("--adapter", default="", metavar="FILE", help="LoRA adapter to load with it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.pull import MODEL, pull_command, say_use_of
 from studio.cli.shared import INPUT, OUTPUT, in_columns, print_json
 from studio.errors import ModelError
 from studio.text import display_line
@@ -21,7 +22,7 @@ MEASURED = ("size", "prompt_tok_s", "decode_tok_s", "perplexity")
 
 
 @click.command("optimize")
-@click.argument("model", default="", metavar="[MODEL]")
+@click.argument("model", default="", type=MODEL, metavar="[MODEL]")
 @click.option(
     "--to",
     type=click.Choice(["q4_0", "q8_0"], case_sensitive=False),
@@ -53,7 +54,7 @@ def optimize(model: str, to: str, output: Path | None, force: bool, threads: int
         print_json(_compared_as_dict(compared))
     else:
         _comparison_table(compared)
-    click.echo(f"use it with: studio run POOL --model {_name(compared.copy.path)}", err=True)
+    say_use_of(compared.copy.path)
 
 
 def seed_text() -> str:
@@ -77,16 +78,6 @@ def _compared_as_dict(compared: Optimized) -> dict[str, Any]:
 
 def _say(text: str) -> None:
     click.echo(text, err=True)
-
-
-def _name(path: Path) -> str:
-    """Return what to give to --model: the plain name where models are looked for, the path elsewhere."""
-    import shlex
-
-    from studio.engine.catalog import models_folders
-
-    known = any(folder.is_dir() and folder.resolve() == path.parent.resolve() for folder in models_folders())
-    return display_line(shlex.quote(path.stem if known else str(path)))
 
 
 def _comparison_table(compared: Optimized) -> None:
@@ -119,15 +110,16 @@ class ListByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=ListByDefault, options_metavar="", subcommand_metavar="[list | optimize] [OPTIONS] [ARGS]...")
+@click.group(cls=ListByDefault, options_metavar="", subcommand_metavar="[list | pull | optimize] [OPTIONS] [ARGS]...")
 def models_command() -> None:
-    """List the models that can be used, or make a faster copy of one.
+    """List the models that can be used, bring one from the Hugging Face hub, or make a faster copy of one.
 
     Without a command: list them. `studio models FOLDER` lists the GGUF files below a folder, too, and --json gives one JSON array.
     """
 
 
 models_command.add_command(optimize)
+models_command.add_command(pull_command)
 
 
 @models_command.command("list")
@@ -195,7 +187,7 @@ def _table(entries: list[CatalogEntry], hashed: bool) -> None:
         click.echo(line)
         click.echo(path)
     if not entries:
-        click.echo("no model found; put a GGUF file into models/ or give its path with --model", err=True)
+        click.echo("no model found; bring one with `studio models pull hf:OWNER/NAME`, or put a GGUF file into models/", err=True)
 
 
 def _place(entry: CatalogEntry, hashed: bool) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from studio.cli.pull import MODEL
 from studio.cli.shared import INPUT, POOL, is_terminal, print_json
 from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import UsageError
@@ -21,12 +22,14 @@ from studio.errors import UsageError
 @click.option(
     "-m",
     "--model",
+    type=MODEL,
     metavar="MODEL",
-    help="Name or path of a GGUF model, see `studio models`, or a server: http://HOST:PORT/v1#NAME. [the bundled one]",
+    help="Name or path of a GGUF model, see `studio models`, a server: http://HOST:PORT/v1#NAME, or hf:OWNER/NAME:QUANT. [the bundled one]",
 )
 @click.option(
     "--answer-model",
     "answer_model",
+    type=MODEL,
     metavar="MODEL",
     help="Another model that answers the tasks, in chat, named in the same way; `none` is the one of --model. [none]",
 )

@@ -235,8 +235,8 @@ def write_lines(lines: Iterable[Mapping[str, Any]], target: str) -> int:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function that takes what is being done, how many of how many are done.
+def progress_bar(*, of_bytes: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function that takes what is being done, how many of how many are done; `of_bytes` shows sizes and the speed as well.
 
     Another `what` gets another bar in the place of the last one; the bar is gone when the block ends. A total of 0 means that nobody knows.
     """
@@ -244,9 +244,11 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda _what, _done, _total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import TransferSpeedColumn as Speed
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    sizes = (DownloadColumn(), Speed()) if of_bytes else ()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), *sizes, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         known: dict[str, TaskID] = {}
 

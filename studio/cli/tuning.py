@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.pull import MODEL
 from studio.cli.shared import INPUT, OUTPUT, POOL, print_json, print_tables, progress_bar
 from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import Interrupted, PoolError
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     epilog="Needs the extra: pip install 'self-instruct-studio[train]'. Exit codes: 0 done, 2 usage, 3 model, 4 pool, 130 interrupted."
 )
 @click.argument("pool", type=POOL)
-@click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a GGUF model: llama or gemma3. [the bundled one]")
+@click.option(
+    "-m", "--model", type=MODEL, default="", metavar="MODEL", help="Name or path of a GGUF model: llama or gemma3. [the bundled one]"
+)
 @click.option("--weights", type=INPUT, metavar="FOLDER", help="Hugging Face folder of the same model. [the weights in the GGUF file]")
 @click.option("--name", default="", metavar="NAME", help="What to call the training. [the unfinished one, or tuned-N]")
 @click.option("-o", "--output", type=OUTPUT, metavar="FOLDER", help="Where its files go. [POOL.adapters/NAME]")
@@ -84,7 +87,9 @@ def finetune_command(pool: Path, as_json: bool, **options: Any) -> None:
 
 @click.command()
 @click.argument("source", type=POOL, metavar="POOL|FILE")
-@click.option("-m", "--model", default="", metavar="MODEL", help="Name or path of a model, or a server's address. [the bundled one]")
+@click.option(
+    "-m", "--model", type=MODEL, default="", metavar="MODEL", help="Name or path of a model, or a server's address. [the bundled one]"
+)
 @click.option("--adapter", default="", metavar="FILE", help="LoRA adapter for the model: a GGUF file, or the folder of a training.")
 @click.option(
     "--format",

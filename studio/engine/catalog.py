@@ -18,7 +18,7 @@ from pathlib import Path
 from studio.engine.chat_template import has_chat_template
 from studio.engine.gguf import Gguf
 from studio.engine.model_file import read_model, shard_of
-from studio.engine.not_gguf import kind_of_folder, not_loaded, refuse_downloads, unknown_name
+from studio.engine.not_gguf import NotLoaded, kind_of_folder, refuse_downloads, unknown_name
 from studio.engine.places import FoundFile, files_of_folder, files_of_programs, gguf_files, ollama_name_of
 from studio.engine.pull.origin import read_origin
 from studio.engine.pull.quantisation import is_part
@@ -261,6 +261,12 @@ def find_model(name_or_path: str = "") -> Path:
     raise unknown_name(wanted, nearest)
 
 
+def name_of(path: Path) -> str:
+    """Return what to give to --model for the file at `path`, of a split model the first: its name in the list, else the path."""
+    real = _real(path)
+    return next((found.name for found in known_files() if _real(found.path) == real), str(path))
+
+
 _LONGEST_HINT = 160
 _NONE_INSTALLED = "no model is installed; put a GGUF file into models/ or give its path"
 
@@ -300,7 +306,7 @@ def _of_hub(wanted: str, known: Sequence[FoundFile]) -> Path:
     if len(found) > 1:
         raise ModelError(f"{wanted}: {len(found)} models of it are here", f"name one of them: {', '.join(each.name for each in found)}")
     if not found:
-        raise not_loaded(wanted, name)
+        raise NotLoaded(wanted, name)
     return found[0].path
 
 

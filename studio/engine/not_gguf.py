@@ -164,9 +164,12 @@ def unknown_name(name: str, nearest: Callable[[], str]) -> ModelError:
     return ModelError(f"unknown model {name!r}", nearest())
 
 
-def not_loaded(wanted: str, name: HubName) -> ModelError:
-    """Return the error for a model of the hub that is not here."""
-    return ModelError(f"{wanted}: a model on a hub, not on this machine", _pull_hint(str(name)))
+class NotLoaded(ModelError):
+    """A model of the hub that is not here."""
+
+    def __init__(self, wanted: str, name: HubName) -> None:
+        super().__init__(f"{wanted}: a model on a hub, not on this machine", _pull_hint(str(name)))
+        self.name = name
 
 
 def _pull_hint(name: str) -> str:

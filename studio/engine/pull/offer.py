@@ -83,7 +83,7 @@ class Offer:
     def pick(self, memory: int) -> tuple[Choice, str]:
         """Return what is meant by the name, or would be taken on a machine with so many bytes of memory, and why. Raises ModelError."""
         if self.name.part:
-            return self._named(self.name.part), "as you named it"
+            return self.named(self.name.part), "as you named it"
         known = [choice for choice in self.choices if bits_of(choice.quantisation)]
         if not known:
             return self.choices[0], "the only one" if len(self.choices) == 1 else "the smallest; their names tell no quantisation"
@@ -98,7 +98,8 @@ class Offer:
             return best, f"{why}; it is larger than the memory here, as all that are of use are"
         return max(smaller, key=lambda choice: choice.size), f"the largest that the memory here holds; {best.label} is larger"
 
-    def _named(self, part: str) -> Choice:
+    def named(self, part: str) -> Choice:
+        """Return the choice that is called so: a quantisation, or the name of a file. Raises ModelError where that is none or several."""
         found = [choice for choice in self.choices if is_part(part, [file.path for file in choice.files])]
         if len(found) > 1:
             names = ", ".join(choice.names[0] for choice in found[:_NAMED])
