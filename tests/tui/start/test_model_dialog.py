@@ -122,7 +122,7 @@ async def test_servers_are_typed_and_not_asked(address: str) -> None:
     ("typed", "fault"),
     [
         ("no/such.gguf", "no such file"),
-        ("acme/tiny-GGUF", "hf download acme/tiny-GGUF"),
+        ("acme/tiny-GGUF", "studio models pull hf:acme/tiny-GGUF"),
         ("https://huggingface.co/acme/tiny", "on a hub"),
         ("Smoll", "unknown model"),
         ("http://me:secret@host/v1", "must not hold a user name"),
