@@ -26,6 +26,7 @@ from studio.pool.pool import Pool
 from studio.records import HoldOut, Origin, SeedTask
 from studio.seeds.hold_out import draw_hold_out
 from studio.seeds.inputs import name_of
+from studio.seeds.mapping import FieldMap
 from studio.seeds.reading import SeedFile, bundled_seeds, join_tasks, read_seeds
 
 EngineOpener = Opener
@@ -34,12 +35,16 @@ EngineOpener = Opener
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """One run as it was asked for. `seeds` are the files a new pool starts from; none means the bundled ones."""
+    """One run as it was asked for. `seeds` are the files a new pool starts from; none means the bundled ones.
+
+    `mapping` says where the fields of a task stand in those files; without it that is told by their keys.
+    """
 
     pool: Path
     configuration: Configuration
     seeds: tuple[Path, ...] = ()
     force: bool = False
+    mapping: FieldMap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Opening:
         try:
             self._wanted = intent(self.pool, asked.configuration, force=asked.force)
             files = _seed_files(asked, self.pool, self.notes)
-            self.files = _imported(files)
+            self.files = _imported(files, asked.mapping)
             """The files that a new pool starts from."""
             self._seeds = join_tasks(task for file in files for task in file.tasks)
             self._held = _hold_out(asked, self.pool, self._seeds, self._wanted.seed)
@@ -207,17 +212,18 @@ def _seed_files(asked: RunRequest, pool: Pool | None, notes: list[str]) -> Seque
     folder = asked.pool.parent
     if not folder.is_dir():
         raise PoolError(f"the folder {folder} for the pool does not exist", f"create it first: mkdir -p {folder}")
-    files = [read_seeds(path) for path in asked.seeds or (bundled_seeds(),)]
+    files = [read_seeds(path, asked.mapping) for path in asked.seeds] or [read_seeds(bundled_seeds())]
     notes += [f"{file.path}: {note}" for file in files for note in file.notes]
     return files
 
 
-def _imported(files: Sequence[SeedFile]) -> list[ImportedFile]:
+def _imported(files: Sequence[SeedFile], mapping: FieldMap | None) -> list[ImportedFile]:
     """What a new pool notes of its seed files; a task that several have counts for the first of them."""
     found, known = [], 0
     for number, file in enumerate(files, 1):
         tasks = len(join_tasks(task for each in files[:number] for task in each.tasks))
-        found.append(ImportedFile(name_of(file.path), Origin.SEED, file.format, file.sha256, file.size, file.records, tasks - known))
+        told = (name_of(file.path), Origin.SEED, file.format, file.sha256, file.size, file.records, tasks - known)
+        found.append(ImportedFile(*told, mapping=str(mapping or "")))
         known = tasks
     return found
 

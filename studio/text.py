@@ -67,7 +67,7 @@ def display_json(document: str) -> str:
 
 def storable(text: str) -> str:
     """Return `text` with lone surrogates replaced by U+FFFD: SQLite and UTF-8 files refuse them."""
-    return _SURROGATES.sub("\ufffd", text)
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
 def spoken(code: str) -> str:

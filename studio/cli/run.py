@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from studio.cli.import_tasks import map_option
 from studio.cli.pull import MODEL
 from studio.cli.shared import INPUT, POOL, is_terminal, print_json
 from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
@@ -50,6 +51,7 @@ from studio.errors import UsageError
     metavar="FILE",
     help="Seed tasks of a new pool: any file that `studio import` reads.",
 )
+@map_option
 @click.option(
     "--hold-out",
     type=click.FloatRange(min=0),
@@ -61,7 +63,7 @@ from studio.errors import UsageError
 @click.option("--threads", type=click.IntRange(min=0), metavar="N", help="CPU threads; 0 is the physical cores. [0]")
 @click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), metavar="N", help=f"S{PARALLEL_HELP[1:]}. [0]")
 @click.option("--config", "config_file", type=INPUT, metavar="FILE", help="TOML file with any of the parameters.")
-@click.option("--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Any parameter, such as threshold=0.6; may be repeated.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any parameter, such as threshold=0.6; may be repeated.")
 @click.option("--force", is_flag=True, help="Start a new run in a pool that was made with other settings or another model.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 def run_command(pool: Path, headless: bool, config_file: Path | None, force: bool, as_json: bool, **flags: Any) -> None:
@@ -80,13 +82,16 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
     from studio.config import read_text
     from studio.launch import RunRequest
     from studio.loop.runs import load_configuration
+    from studio.seeds.mapping import parse_map
 
-    seeds, assignments = flags.pop("seed_files"), flags.pop("assignments")
+    seeds, settings, mapping = flags.pop("seed_files"), flags.pop("settings"), parse_map(flags.pop("assignments"))
+    if mapping is not None and not seeds:
+        raise UsageError("--map says how the files of --seeds are read, and there is none", "add --seeds FILE")
     flags["models.answer"] = flags.pop("answer_model")
     given = {key: value for key, value in flags.items() if value is not None}
     if (brief := given.get("brief", "")).startswith("@"):
         given["brief"] = read_text(Path(brief[1:]), "the brief,").strip()
-    asked = RunRequest(pool, load_configuration(config_file, os.environ, given, assignments), seeds, force)
+    asked = RunRequest(pool, load_configuration(config_file, os.environ, given, settings), seeds, force, mapping)
     if not headless:
         from studio.tui import run_studio
 

@@ -71,17 +71,19 @@ class TaskImport:
     def add(self, task: SeedTask) -> Added:
         """Bring one task, and return what became of it."""
         digest = _digest(" ".join(task.instruction.split()))
-        found = self._database.row("SELECT task_id, open, positions FROM temp.import_tasks WHERE digest = ?", (digest,))
-        if found is None:
-            self._database.execute("INSERT INTO temp.import_tasks VALUES (?, ?, 1, NULL)", (digest, self._next))
-            once = replace(task, instances=tuple(dict.fromkeys(task.instances)), pairs=tuple(dict.fromkeys(task.pairs)))
+        new_one = "INSERT INTO temp.import_tasks VALUES (?, ?, 1, NULL) ON CONFLICT DO NOTHING"
+        if self._database.execute(new_one, (digest, self._next)).rowcount == 1:
+            once = task
+            if len(task.instances) + len(task.pairs) > 1:
+                once = replace(task, instances=tuple(dict.fromkeys(task.instances)), pairs=tuple(dict.fromkeys(task.pairs)))
             self._waiting.append((self._next, once))
             self._next += 1
             if len(self._waiting) >= _CHUNK:
                 self.flush()
             return Added(new=True, worse=len(once.pairs))
-        task_id, is_open, positions = found
-        self.flush()
+        task_id, is_open, positions = self._known(digest)
+        if self._waiting and task_id >= self._waiting[0][0]:
+            self.flush()
         if positions is None:
             positions = self._learn(task_id)
         new = [each for each in dict.fromkeys(task.instances) if self._place(task_id, each) is None]
@@ -103,6 +105,11 @@ class TaskImport:
     def note(self, file: ImportedFile) -> None:
         """Note a file that has been brought."""
         insert_imports(self._database, (file,))
+
+    def _known(self, digest: bytes) -> tuple[int, int, int | None]:
+        found = self._database.row("SELECT task_id, open, positions FROM temp.import_tasks WHERE digest = ?", (digest,))
+        assert found is not None
+        return found["task_id"], found["open"], found["positions"]
 
     def flush(self) -> None:
         """Write the tasks that wait for others to be written with."""

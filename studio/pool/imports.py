@@ -15,8 +15,9 @@ class ImportedFile:
     """A file that was read whole, and what it brought.
 
     `name` is its own without its folder, or of one of the hub `hf:owner/name@commit:file`. `licence` is what the hub says of it, empty
-    where nobody has said. `sha256` and `size`, in bytes, are of the file as it is stored. Of its `records` came `tasks` that were new;
-    `joined` instances went to tasks that were there. `imported_at` is an ISO 8601 time in UTC, empty until it is in a pool.
+    where nobody has said; `mapping` says where the fields of a task were found in it, empty where its keys did. `sha256` and `size`, in
+    bytes, are of the file as it is stored. Of its `records` came `tasks` that were new; `joined` instances went to tasks that were there.
+    `imported_at` is an ISO 8601 time in UTC, empty until it is in a pool.
     """
 
     name: str
@@ -28,13 +29,15 @@ class ImportedFile:
     tasks: int
     joined: int = 0
     licence: str = ""
+    mapping: str = ""
     imported_at: str = ""
 
 
 def insert_imports(database: Database, files: tuple[ImportedFile, ...]) -> None:
     """Note that the tasks of `files` are brought now. Within the transaction that brings them."""
     at = now()
-    rows = [{**asdict(each), "name": storable(each.name), "licence": storable(each.licence), "imported_at": at} for each in files]
+    texts = [{name: storable(getattr(each, name)) for name in ("name", "licence", "mapping")} for each in files]
+    rows = [{**asdict(each), **told, "imported_at": at} for each, told in zip(files, texts, strict=True)]
     database.insert("imports", rows)
 
 

@@ -105,6 +105,7 @@ CREATE TABLE imports (
     tasks INTEGER NOT NULL,             -- that were new
     joined INTEGER NOT NULL,            -- instances that went to tasks that were there
     format TEXT NOT NULL,
+    mapping TEXT NOT NULL,              -- where the fields of a task were found, as --map has it; empty where the keys said it
     licence TEXT NOT NULL,              -- as the hub says it; empty where nobody has said
     name TEXT NOT NULL                  -- without its folder; of the hub hf:owner/name@commit:file
 );

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from studio.seeds.conversations import TURNS
@@ -16,6 +16,7 @@ DELIMITERS = (",", ";", "\t", "|")
 _ASKED = {*INSTRUCTION, "input", "chosen"}
 _KNOWN = {*_ASKED, *INPUT, *OUTPUT, *TURNS, "is_classification"}
 _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_QUOTED_NAME = re.compile(r"([^\w\s,;|])(?:(?!\1).)+\1")
 _BACKSLASH_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
 
 # The limit of the csv module is 128 KiB a field; a document is longer.
@@ -56,8 +57,12 @@ class _Source:
             yield (_BACKSLASH_QUOTE.sub(r'\1""', text) if self.backslashes else text) + line.end
 
 
-def parse_csv(source: Input) -> Iterator[RawRecord]:
-    """Yield the rows of `source` as they come, each as an object of its texts. Raises UsageError when it cannot be read to its end."""
+def parse_csv(source: Input, columns: Collection[str] = ()) -> Iterator[RawRecord]:
+    """Yield the rows of `source` as they come, each as an object of its texts.
+
+    `columns` are names, in small letters, that a user looks for in the header, in the place of those that are known. Raises UsageError when
+    it cannot be read to its end.
+    """
     read = _Source(source, [], _has_backslash_quotes(source.head_text))
     if read.backslashes:
         source.notes.append('quotes within fields are written \\"')
@@ -66,13 +71,15 @@ def parse_csv(source: Input) -> Iterator[RawRecord]:
     separator = _SEPARATOR.fullmatch(first.strip("\r\n"))
     if separator:
         first = next((line for line in lines if line.strip()), "")
-    columns = header_columns(first.rstrip("\r\n"), separator[1] if separator else "")
-    if columns is None or (twice := repeated_name(columns[1])):
-        words = f"the header has the column {twice} twice" if columns else _no_header(first)
+    header = header_columns(first.rstrip("\r\n"), separator[1] if separator else "", columns)
+    if header is None or (twice := repeated_name(header.names)):
+        words = f"the header has the column {twice} twice" if header else _no_header(first)
         yield RawRecord(read.taken, None, None, tuple(read.faults) or (FileFault(read.taken, "", words),), first)
         return
-    delimiter, names = columns
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    quote = _quote_mark(source.head_text, header)
+    if quote != '"':
+        source.notes.append(f"fields are quoted with {quote}")
+    reader = csv.reader(lines, delimiter=header.delimiter, quotechar=quote, strict=True)
     row: list[str] | None = []
     while row is not None:
         line, read.at_row = read.taken + 1, True
@@ -85,40 +92,84 @@ def parse_csv(source: Input) -> Iterator[RawRecord]:
             yield RawRecord(line, None, None, tuple(read.faults), row)
             read.faults.clear()
         elif row and any(value.strip() for value in row):
-            yield from table_record(names, row, line, source)
+            yield from table_record(header.names, row, line, source)
 
 
-def is_header(names: Sequence[str]) -> bool:
-    """Return whether a row, in small letters, names a column that can be an instruction."""
-    return bool(_ASKED & set(names))
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The names of a table's columns as they are written, what stands between them, and what each is quoted with, if all are alike."""
+
+    delimiter: str
+    names: list[str]
+    quote: str = ""
 
 
-def header_columns(line: str, delimiter: str = "") -> tuple[str, list[str]] | None:
-    """Return the delimiter and the column names, in small letters, of a header line; None when no column can be an instruction."""
+def is_header(names: Collection[str], columns: Collection[str] = ()) -> bool:
+    """Return whether a row names a column that can be an instruction, or one of `columns`."""
+    return not {name.lower() for name in names}.isdisjoint(columns or _ASKED)
+
+
+def header_columns(line: str, delimiter: str = "", columns: Collection[str] = ()) -> Header | None:
+    """Return what a header line says; None when no column can be an instruction. With `columns` any line is one: they may be misspelt."""
     found = []
     for each in (delimiter,) if delimiter else DELIMITERS:
         try:
-            names = [name.strip("\ufeff \t").lower() for name in next(csv.reader([line], delimiter=each), [])]
+            names = [name.strip("\ufeff \t") for name in next(csv.reader([line], delimiter=each), [])]
         except csv.Error:
             continue
-        if is_header(names):
-            found.append((len(_KNOWN & set(names)), each, names))
-    best = max(found, key=lambda each: each[0], default=None)
-    return None if best is None else (best[1], best[2])
+        marks = [match[1] for name in names if (match := _QUOTED_NAME.fullmatch(name))]
+        quote = marks[0] if len(marks) == len(names) > 0 and len(set(marks)) == 1 else ""
+        if quote:
+            names = [name.strip(quote).strip() for name in names]
+        if columns or is_header(names):
+            found.append((_known(names, columns), len(names) if columns else 0, Header(each, names, quote)))
+    best = max(found, key=lambda each: each[:2], default=None)
+    return None if best is None else best[2]
 
 
-def is_table(head: str, known: int) -> bool:
-    """Return whether a text that begins with `head` is a table: its first line is a header with `known` columns of a task or more."""
+def _known(names: Collection[str], columns: Collection[str] = ()) -> int:
+    return len({name.lower() for name in names} & set(columns or _KNOWN))
+
+
+def is_table(head: str, known: int, columns: Collection[str] = ()) -> bool:
+    """Return whether a text that begins with `head` is a table: its first line is a header with `known` columns of a task or more.
+
+    With `columns` it is one with any of those.
+    """
     first = next((line for line in head.splitlines() if line.strip()), "")
     if _SEPARATOR.fullmatch(first):
         return True
-    columns = header_columns(first)
-    return columns is not None and ("instruction" in columns[1] or known > 1) and len(_KNOWN & set(columns[1])) >= known
+    header = header_columns(first, columns=columns)
+    if header is None or columns:
+        return header is not None and is_header(header.names, columns)
+    return ("instruction" in map(str.lower, header.names) or known > 1) and _known(header.names) >= known
+
+
+def _quote_mark(head: str, header: Header) -> str:
+    """Return what fields are quoted with: what the header's are, else single quotes where the rows have as many fields only then."""
+    if header.quote:
+        return header.quote
+    if "'" not in head:
+        return '"'
+    whole = head[: max(head.rfind("\n"), head.rfind("\r")) + 1] or head
+    return "'" if not _is_even(whole, header, '"') and _is_even(whole, header, "'") else '"'
+
+
+def _is_even(text: str, header: Header, quote: str) -> bool:
+    """Return whether all rows have as many fields as the header, a last one that is cut aside."""
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=header.delimiter, quotechar=quote, strict=True)
+    try:
+        for row in reader:
+            if any(row) and len(row) != len(header.names) and not _SEPARATOR.fullmatch("".join(row)):
+                return False
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return True
 
 
 def _no_header(line: str) -> str:
     listed = ", ".join(name.strip() for name in line.split(",")[:8])
-    return f"the header has no column `instruction`, nor one that stands for it: {listed[:120]}"
+    return f"the header has no column `instruction`, nor one that stands for it: {listed[:120]} (--map says which one it is)"
 
 
 def repeated_name(names: Sequence[str]) -> str:
@@ -127,8 +178,8 @@ def repeated_name(names: Sequence[str]) -> str:
 
 
 def table_record(names: Sequence[str], row: list[str], line: int, source: Input) -> Iterator[RawRecord]:
-    """Yield what a row is under a header of `names`, in small letters: an object of its texts, or nothing for the header once more."""
-    if [value.strip().lower() for value in row] == names:
+    """Yield what a row is under a header of `names`: an object of its texts, or nothing for the header once more."""
+    if len(row) == len(names) and all(value.strip().lower() == name.lower() for value, name in zip(row, names, strict=True)):
         source.notes.append(f"line {line} is the header once more and was passed over")
         return
     fields = len(row)
@@ -154,8 +205,8 @@ def _has_backslash_quotes(head: str) -> bool:
 
 def _breaks(text: str) -> bool:
     lines = text.splitlines(keepends=True)
-    columns = header_columns(lines[0].rstrip("\r\n")) if lines else None
-    reader = csv.reader(lines, delimiter=columns[0] if columns else ",", strict=True)
+    header = header_columns(lines[0].rstrip("\r\n")) if lines else None
+    reader = csv.reader(lines, delimiter=header.delimiter if header else ",", strict=True)
     try:
         for _ in reader:
             pass

@@ -62,7 +62,7 @@ class ParsedTask:
     `shape` is the name of what it looks like. `untaken` are the keys that hold something of which nothing was taken, `suspects` those of
     them that may be an answer where the task has none; `hollow` are outputs that should be there and are empty; `as_text` are fields whose
     number or truth value was taken as text; `renamed` are the keys that stand for `instruction`, `input` or `output`; `mended` are fields
-    in which half a character was replaced. `raw` is the record as it was read.
+    in which half a character was replaced; `taken` are the keys of which something was. `raw` is the record as it was read.
     """
 
     line: int
@@ -77,6 +77,7 @@ class ParsedTask:
     renamed: tuple[str, ...] = ()
     mended: tuple[str, ...] = ()
     raw: object = None
+    taken: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import cast
@@ -59,13 +59,16 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Number, parse_int=Number, parse_constant=NotANumber)
 
 
-def parse_json(source: Input) -> Iterator[RawRecord]:
-    """Yield the records of `source` as they come. Raises UsageError when it cannot be read to its end."""
+def parse_json(source: Input, is_record: Callable[[JsonObject], bool] = is_record) -> Iterator[RawRecord]:
+    """Yield the records of `source` as they come; what `is_record` says of an object, no records are looked for in it.
+
+    Raises UsageError when it cannot be read to its end.
+    """
     for record in _document(source) if _is_document(source.head_text) else _lines(source):
         if record.values is None or (record.index is not None and not record.values.keys() & set(_AROUND)):
             yield record
         else:
-            yield from _expanded(record, source.notes)
+            yield from _expanded(record, source.notes, is_record)
 
 
 def is_json(head: str) -> bool:
@@ -271,7 +274,7 @@ def _records(line: int, index: int | None, value: object) -> Iterator[RawRecord]
     yield RawRecord(line, index, None, (fault,), value)
 
 
-def _expanded(record: RawRecord, notes: list[str]) -> Iterator[RawRecord]:
+def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObject], bool]) -> Iterator[RawRecord]:
     """Yield the records that an object holds: itself, unless it is a table, or something around a list of records."""
     value = record.values or {}
     if is_record(value):
@@ -301,7 +304,7 @@ def _expanded(record: RawRecord, notes: list[str]) -> Iterator[RawRecord]:
     lines = _element_lines(record, lists[0]) if lists and record.text else repeat(record.line)
     for place, (line, each) in enumerate(zip(lines, table, strict=False)):
         if isinstance(each, dict):
-            yield from _expanded(RawRecord(line, place, each, raw=each), notes)
+            yield from _expanded(RawRecord(line, place, each, raw=each), notes, is_record)
         else:
             yield from _records(line, place, each)
 

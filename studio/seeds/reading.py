@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 
 from studio.errors import UsageError, nearest_name
 from studio.records import Instance, SeedTask
 from studio.seeds.arrow_file import parse_arrow
 from studio.seeds.csv_file import is_table, parse_csv, parse_text
-from studio.seeds.inputs import FileFault, Input, ParsedTask, faulty_file
-from studio.seeds.json_file import is_json, parse_json
+from studio.seeds.inputs import FaultyFile, FileFault, Input, ParsedTask, faulty_file
+from studio.seeds.json_file import RawRecord, is_json, parse_json
+from studio.seeds.key_paths import paths_in
 from studio.seeds.kinds import ARROW, PARQUET, SHEET, TEXT
+from studio.seeds.mapping import FieldMap
 from studio.seeds.packed import SUFFIXES
 from studio.seeds.shapes import SHAPES, Shape, instruction_alone, parsed_task
 from studio.seeds.sheet_file import parse_sheet
+from studio.text import display_line
 
 _NAME = "seed_tasks.jsonl"
 AUTO = "auto"
-_READERS = {"json": parse_json, "csv": parse_csv, TEXT: parse_text, PARQUET: parse_arrow, ARROW: parse_arrow, SHEET: parse_sheet}
+_READERS: Mapping[str, Callable[[Input], Iterator[RawRecord]]] = {
+    "json": parse_json,
+    "csv": parse_csv,
+    TEXT: parse_text,
+    PARQUET: parse_arrow,
+    ARROW: parse_arrow,
+    SHEET: parse_sheet,
+}
 _SHAPES: Mapping[str, Shape | None] = {
     **{shape.name: shape for shape in reversed(SHAPES)},
     "machine-generated": instruction_alone,
@@ -32,6 +44,8 @@ _SUFFIXES = {".jsonl": "json", ".ndjson": "json", ".json": "json", ".csv": "csv"
 _OTHERS = {".yaml", ".yml", ".toml", ".xml", ".html", ".md"}
 _NO_TEXT = {".parquet", ".arrow", ".feather", ".xls", ".xlsx", ".xlsb", ".ods"}
 """Files whose lines would be taken for instructions, were they read as text."""
+_LOOKED_AT = 1000
+"""Records at the beginning of which one must have what a path of a mapping leads to."""
 _KEYS = 200
 """Keys that are counted by name; a table turned on its side has as many as it has rows."""
 
@@ -59,23 +73,75 @@ def find_format(name: str) -> str:
     return name
 
 
-def parse(source: Input, format_name: str = AUTO) -> Iterator[ParsedTask]:
+def parse(source: Input, format_name: str = AUTO, mapping: FieldMap | None = None) -> Iterator[ParsedTask]:
     """Yield what came of each record of `source`, as they come and in constant memory for formats with a record a line.
 
-    `format_name` is one of `FORMATS`, or "auto". Raises UsageError when the input cannot be read to its end.
+    `format_name` is one of `FORMATS`, or "auto"; `mapping` says where fields stand in the place of what is known of such formats. Raises
+    UsageError when the input cannot be read to its end, or when a path of the mapping leads to nothing in all the records at its beginning.
     """
-    container = _container(source, format_name)
     shape = _SHAPES[find_format(format_name)]
-    for record in _READERS[container](source):
+    if mapping is None:
+        container = container_of(source, format_name)
+        for record in _READERS[container](source):
+            if record.values is None:
+                yield ParsedTask(record.line, None, record.faults, record.index, container, raw=record.raw)
+                continue
+            parsed = parsed_task(record.values, record.line, record.index, shape, record.raw)
+            yield replace(parsed, shape=container) if container in ("csv", TEXT) else parsed
+        return
+    if shape is not None:
+        raise UsageError(f"--map says where fields stand, and so does --format {format_name}", "leave one of the two out")
+    yield from _mapped(source, format_name, mapping)
+
+
+def _mapped(source: Input, format_name: str, mapping: FieldMap) -> Iterator[ParsedTask]:
+    container = container_of(source, format_name, mapping.columns)
+    unseen = {path.text for each in mapping.sources.values() for path in each.paths}
+    held: list[ParsedTask] = []
+    seen: dict[str, None] = {}
+    for record in _mapped_records(source, container, mapping):
         if record.values is None:
-            yield ParsedTask(record.line, None, record.faults, record.index, container, raw=record.raw)
-            continue
-        parsed = parsed_task(record.values, record.line, record.index, shape, record.raw)
-        yield replace(parsed, shape=container) if container in ("csv", TEXT) else parsed
+            parsed = ParsedTask(record.line, None, record.faults, record.index, container, raw=record.raw)
+        else:
+            parsed = mapping.parsed(record)
+            if unseen:
+                unseen.intersection_update(mapping.lacking(record.values))
+                seen.update(dict.fromkeys(islice(paths_in(record.values), _KEYS)))
+        held.append(parsed)
+        if not unseen:
+            yield from held
+            held.clear()
+        elif len(held) >= _LOOKED_AT or len(seen) >= _KEYS:
+            raise _nowhere(source, unseen, seen, f"none of the first {counted(len(held), 'record')}")
+    if unseen and seen:
+        raise _nowhere(source, unseen, seen, "no record")
+    yield from held
 
 
-def _container(source: Input, format_name: str) -> str:
-    """Return how the records stand in `source`: as its bytes say, or `format_name`, or by its name unless its text says otherwise."""
+def _mapped_records(source: Input, container: str, mapping: FieldMap) -> Iterator[RawRecord]:
+    match container:
+        case "json":
+            return parse_json(source, mapping.fits)
+        case "csv":
+            return parse_csv(source, mapping.columns)
+        case "sheet":
+            return parse_sheet(source, mapping.columns)
+        case _:
+            return _READERS[container](source)
+
+
+def _nowhere(source: Input, unseen: Iterable[str], seen: Sequence[str] | Mapping[str, None], words: str) -> FaultyFile:
+    path = min(unseen)
+    near = get_close_matches(path, seen, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? nothing was read" if near else "nothing was read; a path is written like answers.text[0]"
+    return FaultyFile(display_line(f"{source.path}: {words} has {path}; there are {', '.join(seen)}", 1000), hint)
+
+
+def container_of(source: Input, format_name: str = AUTO, columns: Collection[str] = ()) -> str:
+    """Return how the records stand in `source`: as its bytes say, or `format_name`, or by its name unless its text says otherwise.
+
+    It is json, csv or one of `studio.seeds.kinds`. `columns` are what a user looks for in a header. Raises UsageError for what is not read.
+    """
     if source.kind != TEXT:
         return source.kind
     if format_name in ("csv", TEXT, "jsonl"):
@@ -90,7 +156,7 @@ def _container(source: Input, format_name: str) -> str:
         )
     if known := _SUFFIXES.get(suffix):
         return known
-    if is_table(source.head_text, 2 if suffix in {".txt", *_NO_TEXT} else 1):
+    if is_table(source.head_text, 2 if suffix in {".txt", *_NO_TEXT} else 1, columns):
         return "csv"
     if suffix in _NO_TEXT:
         raise UsageError(f"{source.path} is {suffix[1:].upper()} by its name, and plain text by what it holds", "give it a name that fits")
@@ -117,6 +183,7 @@ class Tally:
     as_text: Counter[str] = field(default_factory=Counter)
     renamed: Counter[str] = field(default_factory=Counter)
     mended: Counter[str] = field(default_factory=Counter)
+    taken: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     def add(self, parsed: ParsedTask) -> None:
         """Count one record."""
@@ -130,6 +197,8 @@ class Tally:
         self.alone += not parsed.task.instances
         self.hollow += len(parsed.hollow)
         self.shapes[parsed.shape] += 1
+        if parsed.taken in self.taken or len(self.taken) < _KEYS:
+            self.taken[parsed.taken] += 1
         for counter, keys in (
             (self.untaken, parsed.untaken),
             (self.suspects, parsed.suspects),
@@ -144,6 +213,13 @@ class Tally:
     def format(self) -> str:
         """The name of what the records look like, `mixed` where they look like several things."""
         return "mixed" if len(self.shapes) > 1 else next(iter(self.shapes), self.likely)
+
+    @property
+    def roles(self) -> list[tuple[str, str]]:
+        """Which field of a task each key became, as (field, key) in the order of the records; conversations and the like as they stand."""
+        names = {key: name for name, _, key in (each.partition(" from ") for each in self.renamed)}
+        keys = dict.fromkeys(key for taken, _ in self.taken.most_common() for key in taken)
+        return [(names.get(key, key.strip().lower()), key) for key in keys]
 
     @property
     def lost_outputs(self) -> str:
@@ -203,7 +279,7 @@ class SeedFile:
     size: int = 0
 
 
-def inspect_file(path: Path) -> SeedFile:
+def inspect_file(path: Path, mapping: FieldMap | None = None) -> SeedFile:
     """Read `path` to its end and return its tasks and all its faults. Raises UsageError only when it cannot be read at all.
 
     Records of equal instructions and other instances are one task.
@@ -212,7 +288,7 @@ def inspect_file(path: Path) -> SeedFile:
     joining = _Joining()
     faults: list[FileFault] = []
     keys: dict[str, str] = {}
-    for parsed in parse(source):
+    for parsed in parse(source, mapping=mapping):
         tally.add(parsed)
         faults += (*parsed.faults, *parsed.hollow)
         if (task := parsed.task) is None:
@@ -271,11 +347,12 @@ def join_tasks(tasks: Iterable[SeedTask]) -> list[SeedTask]:
     return [task for _, _, task in joining.tasks()]
 
 
-def read_seeds(path: Path) -> SeedFile:
+def read_seeds(path: Path, mapping: FieldMap | None = None) -> SeedFile:
     """Return what a seed file of any format holds. Raises UsageError, naming the first fault, when it is not without fault."""
-    contents = inspect_file(path)
+    contents = inspect_file(path, mapping)
     if contents.faults:
-        raise faulty_file(path, contents.faults, f"list every fault with: studio seeds check {path}")
+        way = f"studio seeds check {path}" + (f" --map '{mapping}'" if mapping else "")
+        raise faulty_file(path, contents.faults, f"list every fault with: {way}")
     return contents
 
 

@@ -97,6 +97,7 @@ def parsed_task(values: JsonObject, line: int, index: int | None, shape: Shape |
         tuple(fields.renamed),
         tuple(dict.fromkeys(re.sub(r"\[\d+\]", "[]", name) for name in fields.mended)),
         raw,
+        tuple(name for name in values if name in fields.taken),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,12 @@ _HEADER_WITHIN = 10
 """Rows of which one may be the header: titles stand above some."""
 
 
-def parse_sheet(source: Input) -> Iterator[RawRecord]:
+def parse_sheet(source: Input, columns: Collection[str] = ()) -> Iterator[RawRecord]:
     """Yield the rows of a workbook's sheet, each as an object of its texts; `line` is the number of the row, from 1.
 
     Numbers, dates and truth values are text as a spreadsheet shows them. The sheet is the first, or the first that has a header with a
-    known name where that one has none. Raises UsageError when the extra is not installed or the file cannot be read.
+    known name where that one has none. `columns` are names, in small letters, that a user looks for in the place of those. Raises
+    UsageError when the extra is not installed or the file cannot be read.
     """
     try:
         import python_calamine as calamine
@@ -31,7 +32,7 @@ def parse_sheet(source: Input) -> Iterator[RawRecord]:
         raise missing_extra(f"{source.path} is a spreadsheet, and these are read", "data") from error
     try:
         with calamine.load_workbook(source.whole()) as book:
-            yield from _records(book, source)
+            yield from _records(book, source, columns)
     except calamine.PasswordError as error:
         raise UsageError(f"{source.path} is protected by a password", "save it without one") from error
     except calamine.CalamineError as error:
@@ -44,8 +45,9 @@ def parse_sheet(source: Input) -> Iterator[RawRecord]:
         raise UsageError(f"{source.path} is no spreadsheet that can be read: it is damaged", "save it as .xlsx or CSV") from error
 
 
-def _records(book: CalamineWorkbook, source: Input) -> Iterator[RawRecord]:
-    chosen, header = next(((name, found) for name in book.sheet_names if (found := _header(book.get_sheet_by_name(name)))), ("", None))
+def _records(book: CalamineWorkbook, source: Input, columns: Collection[str]) -> Iterator[RawRecord]:
+    headers = ((name, _header(book.get_sheet_by_name(name), columns)) for name in book.sheet_names)
+    chosen, header = next(((name, found) for name, found in headers if found), ("", None))
     chosen = chosen or next(iter(book.sheet_names), "")
     others = [name for name in book.sheet_names if name != chosen]
     if others:
@@ -67,7 +69,8 @@ def _records(book: CalamineWorkbook, source: Input) -> Iterator[RawRecord]:
 
 
 def _no_header(row: Sequence[str]) -> str:
-    return "no column is called `instruction`, nor by a name that stands for it: " + ", ".join(filter(None, row))[:120]
+    listed = ", ".join(filter(None, row))[:120]
+    return f"no column is called `instruction`, nor by a name that stands for it: {listed} (--map says which one it is)"
 
 
 def _note(source: Input, words: str) -> None:
@@ -75,11 +78,11 @@ def _note(source: Input, words: str) -> None:
         source.notes.append(words)
 
 
-def _header(sheet: CalamineSheet) -> tuple[int, list[str]] | None:
-    """Return the first row that names what a task is made of, in small letters, and its number."""
+def _header(sheet: CalamineSheet, columns: Collection[str]) -> tuple[int, list[str]] | None:
+    """Return the first row that names what a task is made of, and its number."""
     for number, row in islice(_rows(sheet), _HEADER_WITHIN):
-        names = [name.strip().lower() for name in row]
-        if is_header(names):
+        names = [name.strip() for name in row]
+        if is_header(names, columns):
             return number, names
     return None
 

@@ -140,13 +140,64 @@ def test_import_tells_what_it_leaves_out_and_lists_faults(studio: Studio, pool: 
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
     lines = done.stderr.splitlines()
     assert lines[0] == f"{path}:2: instruction: NaN where text is needed"
-    assert lines[50:52] == ["... and 10 more", f"error: {path}: 60 of 61 records with a fault"]
-    assert "--skip-invalid" in lines[52]
+    assert lines[59:61] == [lines[0].replace(":2:", ":61:"), f"error: {path}: 60 of 61 records with a fault"]
+    assert "--skip-invalid" in lines[61]
     done = studio("import", pool, path, "--skip-invalid", "--json")
     [told] = json.loads(done.stdout)["files"]
     assert (told["imported"], told["faulty"], told["not_taken"], told["as_text"]) == (1, 60, {"answers": 1}, {"response": 1})
     assert told["rejected_file"] == f"{path}.rejected.jsonl"
     assert f"{path}: not taken: answers (1 record)\n" in done.stderr
+
+
+SQUAD = {"q": "Where is Rome?", "a": {"text": ["In Italy."], "start": [0]}, "by": "x"}
+
+
+def test_a_dry_run_shows_how_a_file_is_read_and_writes_nothing(studio: Studio, pool: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps({**SQUAD, "q": f"Where is Rome? {number}\x1b[2J"}) + "\n" for number in range(5)))
+    before = pool.read_bytes()
+    done = studio("import", pool, path, "--dry-run", "--map", "instruction=q,output=a.text[0]")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[:6] == [
+        f"{path}: read as json, mapped: 5 tasks with 5 instances of 5 records",
+        "  instruction  from q",
+        "  output       from a.text[0]",
+        "  not taken: a.start (5 records), by (5 records)",
+        "  task 1",
+        "    instruction  Where is Rome? 0\u241b[2J",
+    ]
+    assert done.stdout.count("\n  task ") == 3 and "\x1b" not in done.stdout
+    assert pool.read_bytes() == before and sorted(tmp_path.glob("mine*")) == [path]
+    told = json.loads(studio("import", pool, path, "--dry-run", "--map", "instruction=q,output=a.text[0]", "--json").stdout)
+    [file] = told["files"]
+    assert (told["dry_run"], told["error"], file["fields"]) == (True, None, {"instruction": "q", "output": "a.text[0]"})
+    assert file["samples"][0]["instances"][0]["output"] == "In Italy."
+
+
+def test_a_dry_run_of_a_file_with_faults_lists_them_and_the_paths_there_are(studio: Studio, pool: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text((json.dumps(SQUAD) + "\n") * 2)
+    done = studio("import", pool, path, "--dry-run")
+    assert done.returncode == ExitCode.USAGE
+    assert done.stderr.splitlines() == [f"{path}:{line}: instruction: missing: the keys are q, a, by" for line in (1, 2)]
+    assert "  to choose from for --map: q, a.text[0], a.start[0], by\n" in done.stdout
+    assert "this would fail" in done.stdout and "--map says" in done.stdout
+    done = studio("import", pool, path, "--dry-run", "--json")
+    assert done.returncode == ExitCode.USAGE and json.loads(done.stdout)["error"]["faults"] == 2
+
+
+def test_import_by_a_mapping(studio: Studio, pool: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps(SQUAD) + "\n" + json.dumps({**SQUAD, "q": 5, "a": None}) + "\n")
+    done = studio("import", pool, path, "--map", "instruction=q,output=a.text[0]", "--skip-invalid")
+    assert done.returncode == 0
+    assert f"{path}: read as: instruction from q (1 record), output from a.text[0] (1 record)\n" in done.stderr
+    assert f"{path}: 1 task imported as imported (mapped), 0 skipped as duplicates\n" in done.stderr
+    [line] = (tmp_path / "mine.jsonl.rejected.jsonl").read_text().splitlines()
+    rejected = json.loads(line)
+    assert (rejected["line"], rejected["field"], rejected["record"]["by"]) == (2, "a.text[0]", "x")
+    done = studio("import", pool, path, "--map", "instruction=q,answer=a")
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, "") and "no field 'answer'" in done.stderr
 
 
 @pytest.mark.parametrize(

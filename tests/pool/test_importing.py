@@ -30,7 +30,7 @@ def pool(tmp_path: Path) -> Path:
     return build_pool(tmp_path / "pool.db", (), with_import=False)
 
 
-def bring(pool: Path, *paths: Path, name: str = "auto", origin: Origin = Origin.IMPORTED, **options: bool) -> list[FileReport]:
+def bring(pool: Path, *paths: Path, name: str = "auto", origin: Origin = Origin.IMPORTED, **options: Any) -> list[FileReport]:
     with Pool.open(pool) as opened:
         return import_files(opened.tasks, paths, ImportOptions(name, origin, **options))
 

@@ -67,7 +67,7 @@ def test_the_sheet_with_a_known_header_is_read_and_the_others_are_told(tmp_path:
 def test_a_sheet_without_a_header_is_a_fault_and_so_is_a_cell_beside_it(tmp_path: Path) -> None:
     [fault] = inspect_file(workbook(tmp_path / "x.xlsx", Tasks=[["a", "b"], ["c", "d"]])).faults
     assert fault.fault.startswith("the sheet Tasks has no header: no column is called `instruction`") and "a, b" in fault.fault
-    [fault] = inspect_file(workbook(tmp_path / "y.xlsx", Tasks=[["instruction", "Instruction"], ["c", "d"]])).faults
+    [fault] = inspect_file(workbook(tmp_path / "y.xlsx", Tasks=[["instruction", "instruction"], ["c", "d"]])).faults
     assert fault.fault == "the header has the column instruction twice"
     [fault] = inspect_file(workbook(tmp_path / "z.xlsx", Tasks=[["instruction"], ["c", "d"]])).faults
     assert "not taken: column 2 (1 record)" in fault.fault

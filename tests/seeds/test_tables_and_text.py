@@ -52,7 +52,10 @@ def test_line_breaks_within_fields_keep_line_numbers_right(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("frage,b\na,b\n", (1, "", "the header has no column `instruction`, nor one that stands for it: frage, b")),
+        (
+            "frage,b\na,b\n",
+            (1, "", "the header has no column `instruction`, nor one that stands for it: frage, b (--map says which one it is)"),
+        ),
         ("instruction,output,output\na,b,c\n", (1, "", "the header has the column output twice")),
         ("instruction,input,output\nDo it.,x,\n", (2, "output", "empty, though there is an input")),
         ("instruction,is_classification\nDo it.,maybe\n", (2, "is_classification", "neither true nor false")),

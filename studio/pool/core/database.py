@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from enum import Enum
 from functools import cache, cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
@@ -102,6 +103,8 @@ Row = sqlite3.Row
 Parameters = Sequence[Any] | Mapping[str, Any]
 T = TypeVar("T")
 _STREAMED = 10_000
+_VARIABLES = 900
+"""Values in one statement; any SQLite takes so many."""
 
 _NO_SHARED_MEMORY = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 
@@ -191,9 +194,18 @@ class Database:
         return array("q", (row[0] for row in self.stream(sql, parameters)))
 
     def insert(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert `rows`, values by column, many in a statement; only within `transaction`, which alone commits."""
+        """Insert `rows`, values by column, all with the columns of the first; only within `transaction`, which alone commits."""
         self._require_transaction()
-        self._tables.table(table).insert_all(rows)
+        remaining = iter(rows)
+        if (first := next(remaining, None)) is None:
+            return
+        remaining = chain([first], remaining)
+        columns = tuple(first)
+        # Many rows a statement: at the end of each one the index for full text is written, which takes longer than the row.
+        while piece := list(islice(remaining, max(_VARIABLES // len(columns), 1))):
+            places = ", ".join([f"({', '.join('?' * len(columns))})"] * len(piece))
+            values = [row[column] for row in piece for column in columns]
+            self._connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {places}", values)
 
     def insert_row(self, table: str, values: Mapping[str, Any]) -> int:
         """Insert one row and return its id; only within `transaction`."""

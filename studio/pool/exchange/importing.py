@@ -1,4 +1,4 @@
-"""Bringing files of tasks into a pool: all of them or, when one has a fault, nothing."""
+"""Bringing files of tasks into a pool: all of them or, when one has a fault, nothing; and what would come of them, without a pool."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from studio.errors import UsageError
-from studio.pool.bringing import TaskImport
-from studio.pool.exchange.outputs import complete_files
+from studio.pool.bringing import Added, TaskImport
+from studio.pool.exchange.outputs import complete_files, writing
 from studio.pool.imports import ImportedFile
 from studio.records import Origin, SeedTask
 from studio.seeds.fields import written
 from studio.seeds.inputs import STDIN, FaultyFile, FileFault, Input, ParsedTask, is_regular, name_of, readable
-from studio.seeds.reading import AUTO, Tally, counted, find_format, parse
+from studio.seeds.key_paths import paths_in
+from studio.seeds.mapping import FieldMap
+from studio.seeds.reading import AUTO, Tally, container_of, counted, find_format, parse
 
 _PROGRESS = 500
 """Records between two reports of progress."""
+SAMPLES = 3
+"""Tasks of each file that are kept to be shown."""
 
 
 class Writer(Protocol):
@@ -31,12 +36,16 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How files are brought in. `instructions_only` leaves their outputs out; `skip_invalid` takes what is sound of a faulty file."""
+    """How files are brought in. `instructions_only` leaves their outputs out; `skip_invalid` takes what is sound of a faulty file.
+
+    `mapping` says where the fields of a task stand, in the place of what is known of formats.
+    """
 
     format_name: str = AUTO
     origin: Origin = Origin.IMPORTED
     instructions_only: bool = False
     skip_invalid: bool = False
+    mapping: FieldMap | None = None
 
 
 @dataclass(slots=True)
@@ -46,6 +55,8 @@ class FileReport:
     `imported` tasks are new; `joined` instances went to tasks of the same instruction; `duplicates` are records that brought nothing new,
     `refused` instances that could not join the task of their instruction. `worse` answers of pairs are kept, apart from the data.
     `left_out` records had outputs that nobody wanted. The faulty records have `faults` together and stand in the file `rejected`.
+    `samples` are the first tasks as they are taken, `container` is how the records stand in the file, and `paths` lead to what the first
+    of them hold, faulty ones too.
     """
 
     path: Path
@@ -59,6 +70,9 @@ class FileReport:
     left_out: int = 0
     faults: int = 0
     rejected: Path | None = None
+    samples: list[SeedTask] = field(default_factory=list)
+    container: str = ""
+    paths: dict[str, None] = field(default_factory=dict)
 
     @property
     def format(self) -> str:
@@ -93,31 +107,82 @@ Progress = Callable[[str, int, int], None]
 Told = Callable[[FileReport], None]
 
 
+class Faults:
+    """The faults of files as they are found: each is told when there is a second one, for an error names a single one by itself.
+
+    Memory does not grow with them: `listed` are the first, `FaultyFile.MOST` at the most, of `number`.
+    """
+
+    def __init__(self, tell: Callable[[str], None] = lambda _line: None) -> None:
+        self.number = 0
+        self.listed: list[str] = []
+        self._tell = tell
+
+    def add(self, line: str) -> None:
+        """Take one fault."""
+        self.number += 1
+        if len(self.listed) < FaultyFile.MOST:
+            self.listed.append(line)
+        if self.number == 2:
+            self._tell(self.listed[0])
+        if self.number > 1:
+            self._tell(line)
+
+
 def import_files(
     pool: Writer,
     paths: Sequence[Path],
     options: ImportOptions,
     told: Told = lambda _report: None,
     progress: Progress = lambda _what, _done, _size: None,
+    faults: Faults | None = None,
 ) -> list[FileReport]:
     """Bring the tasks of `paths` into `pool` in one transaction and return what came of each file.
 
     An instruction is taken once, white space aside; other instances of it join its task. Every file is opened once. `told` gets each
     report when all files have been read without fault, before anything is stored for good; `progress` what is read, and how many bytes of
-    how many. Raises UsageError when a file cannot be read, has a fault or would lose all its outputs, and PoolError when the pool or the
-    file of faulty records cannot be written; nothing is imported then.
+    how many; `faults` each fault as it is found, unless they go to a file. Raises UsageError when a file cannot be read, has a fault or
+    would lose all its outputs, and PoolError when the pool or the file of faulty records cannot be written; nothing is imported then.
     """
     find_format(options.format_name)
     _check_paths(paths, options)
     reports = [FileReport(path) for path in paths]
-    listed: list[str] = []
+    faults = faults or Faults()
     with ExitStack() as rejected, pool.importing(options.origin) as adding:
         for report in reports:
-            _read(report, options, adding, rejected, listed, progress)
-        _require_sound(reports, options, listed)
+            _read(report, options, adding, faults, progress, rejected)
+        _require_sound(reports, options, faults)
         for report in reports:
             told(report)
     return reports
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What would come of files without regard to what a pool has, and why nothing would be imported, None where all would be."""
+
+    reports: list[FileReport]
+    error: FaultyFile | None
+
+
+def examine_files(
+    paths: Sequence[Path],
+    options: ImportOptions,
+    progress: Progress = lambda _what, _done, _size: None,
+    faults: Faults | None = None,
+    most: int | None = None,
+) -> Examined:
+    """Read `paths` as `import_files` does and write nothing; with `most` only so many records of each. Raises UsageError as it does."""
+    find_format(options.format_name)
+    reports = [FileReport(path) for path in paths]
+    faults = faults or Faults()
+    for report in reports:
+        _read(report, options, None, faults, progress, ExitStack(), most)
+    try:
+        _require_sound(reports, options, faults)
+    except FaultyFile as error:
+        return Examined(reports, error)
+    return Examined(reports, None)
 
 
 def _check_paths(paths: Sequence[Path], options: ImportOptions) -> None:
@@ -137,26 +202,38 @@ def _rejected_path(path: Path) -> Path:
 
 
 def _read(
-    report: FileReport, options: ImportOptions, adding: TaskImport, rejected: ExitStack, listed: list[str], progress: Progress
+    report: FileReport,
+    options: ImportOptions,
+    adding: TaskImport | None,
+    faults: Faults,
+    progress: Progress,
+    rejected: ExitStack,
+    most: int | None = None,
 ) -> None:
+    """Read a file; `rejected` closes that of the faulty records. Where `adding` is None nothing is written."""
     source, tally = Input(report.path), report.tally
+    report.container = container_of(source, options.format_name, options.mapping.columns if options.mapping else ())
     sink: BinaryIO | None = None
-    for parsed in parse(source, options.format_name):
+    for parsed in islice(parse(source, options.format_name, options.mapping), most):
         tally.add(parsed)
+        if tally.records <= SAMPLES:
+            report.paths |= dict.fromkeys(paths_in(parsed.raw))
         if tally.records % _PROGRESS == 0:
             progress(f"reading {report.path.name}", source.done, source.size)
-        if parsed.task is None:
-            report.faults += len(parsed.faults)
-            listed += (fault.at(report.path) for fault in parsed.faults[: FaultyFile.MOST - len(listed)])
-            if options.skip_invalid:
-                if sink is None:
-                    report.rejected = _rejected_path(report.path)
-                    [sink] = rejected.enter_context(complete_files([report.rejected]))
+        if parsed.task is not None:
+            if options.skip_invalid or not faults.number:
+                _add(report, parsed, options, adding)
+            continue
+        report.faults += len(parsed.faults)
+        for fault in parsed.faults:
+            faults.add(fault.at(report.path))
+        if options.skip_invalid and adding is not None:
+            report.rejected = _rejected_path(report.path)
+            with writing(report.rejected):
+                sink = sink or rejected.enter_context(complete_files([report.rejected]))[0]
                 sink.write(_rejected_line(parsed))
-        elif options.skip_invalid or not listed:
-            _add(report, parsed, options, adding)
     report.remarks = tuple(source.notes)
-    if report.tally.tasks:
+    if adding is not None and tally.tasks and (options.skip_invalid or not faults.number):
         adding.note(_imported(report, source, options))
 
 
@@ -171,16 +248,19 @@ def _imported(report: FileReport, source: Input, options: ImportOptions) -> Impo
         records=report.tally.records,
         tasks=report.imported,
         joined=report.joined,
+        mapping=str(options.mapping or ""),
     )
 
 
-def _add(report: FileReport, parsed: ParsedTask, options: ImportOptions, adding: TaskImport) -> None:
+def _add(report: FileReport, parsed: ParsedTask, options: ImportOptions, adding: TaskImport | None) -> None:
     task = parsed.task
     assert task is not None
     if options.instructions_only and task.instances:
         report.left_out += 1
         task = replace(task, instances=(), pairs=())
-    added = adding.add(task)
+    if len(report.samples) < SAMPLES:
+        report.samples.append(task)
+    added = Added(new=True) if adding is None else adding.add(task)
     report.imported += added.new
     report.joined += added.joined
     report.refused += added.refused
@@ -204,27 +284,31 @@ def _rejected_line(parsed: ParsedTask) -> bytes:
     return f'{json.dumps(line)[:-1]}, "record": {written(parsed.raw)}}}\n'.encode()
 
 
-def _require_sound(reports: Sequence[FileReport], options: ImportOptions, listed: Sequence[str]) -> None:
+def _require_sound(reports: Sequence[FileReport], options: ImportOptions, faults: Faults) -> None:
     for report in reports:
         if report.tally.records == 0:
             raise FaultyFile(FileFault(0, "", "the file holds no task").at(report.path), _hint(report, options, "nothing was imported"))
     faulty = [report for report in reports if report.tally.faulty and not (options.skip_invalid and report.tally.tasks)]
     if faulty:
-        message, faults = listed[0], sum(each.faults for each in reports)
-        if faults > 1:
+        message = faults.listed[0]
+        if faults.number > 1:
             message = "; ".join(
                 f"{each.path}: {each.tally.faulty:,} of {counted(each.tally.records, 'record')} with a fault" for each in faulty
             )
         way_out = "correct the file" if options.skip_invalid else "correct the file, or leave those records out with --skip-invalid"
-        raise FaultyFile(message, _hint(faulty[0], options, f"nothing was imported; {way_out}"), listed, faults)
+        if options.mapping is None and not any(each.tally.tasks for each in faulty):
+            way_out += "; --map says where fields of other names stand"
+        raise FaultyFile(message, _hint(faulty[0], options, f"nothing was imported; {way_out}"), faults.listed, faults.number)
     for report in reports:
         if report.tally.lost_outputs and not options.instructions_only and options.format_name != "machine-generated":
             raise FaultyFile(
                 f"{report.path}: {report.tally.lost_outputs}",
-                "nothing was imported; name the answers `output`, or take the instructions alone with --instructions-only",
+                "nothing was imported; say where the answers stand with --map, or take the instructions alone with --instructions-only",
             )
 
 
 def _hint(report: FileReport, options: ImportOptions, words: str) -> str:
+    if options.mapping is not None:
+        return words
     name = report.format if options.format_name == AUTO else options.format_name
     return f"{words} (read as {name}: another format can be named with --format)" if name else words

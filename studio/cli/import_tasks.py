@@ -1,0 +1,216 @@
+"""`studio import`: files of tasks, brought into a pool, or looked at to see how they would be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from studio.cli.shared import INPUT, POOL, in_columns, print_json, progress_bar
+from studio.errors import ExitCode
+from studio.text import display_line
+
+if TYPE_CHECKING:
+    from studio.pool.exchange.importing import Examined, FileReport, ImportOptions
+    from studio.records import SeedTask
+    from studio.seeds.inputs import FaultyFile
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ORIGINS = ("imported", "seed")
+_WIDTH = 100
+
+
+def map_option(function: F) -> F:
+    """Add `--map`, given as `assignments`, to a command."""
+    words = (
+        "Where each field of a task stands: instruction=question,output=answers.text[0]. Fields: instruction, input, output, "
+        "system, thoughts, or messages in their place; id, name, is_classification. May be repeated."
+    )
+    return click.option("--map", "assignments", multiple=True, metavar="FIELD=PATH,…", help=words)(function)
+
+
+@click.command("import")
+@click.argument("pool", type=POOL)
+@click.argument("files", nargs=-1, required=True, type=INPUT, metavar="FILE...")
+@click.option(
+    "--format",
+    "format_name",
+    default="auto",
+    show_default=True,
+    help="auto: each record by its keys. self-instruct (the seed schema), machine-generated (instructions only), alpaca, chat, sharegpt, "
+    "prompt-completion, preference, raw, jsonl, csv, text.",
+)
+@map_option
+@click.option(
+    "--as", "origin", type=click.Choice(_ORIGINS), default="imported", show_default=True, help="What the tasks count as in the pool."
+)
+@click.option("--instructions-only", is_flag=True, help="Leave all outputs out.")
+@click.option("--skip-invalid", is_flag=True, help="Take the sound records of a faulty file; the others go to FILE.rejected.jsonl.")
+@click.option("--dry-run", is_flag=True, help="Show how each FILE is read, with three tasks of it, and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+def import_command(
+    pool: Path,
+    files: tuple[Path, ...],
+    format_name: str,
+    assignments: tuple[str, ...],
+    origin: str,
+    instructions_only: bool,
+    skip_invalid: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Add the tasks of each FILE to POOL, all or none; `-` is standard input.
+
+    Read are JSON lines, JSON (a list, one under a key, columns), CSV and plain text, Parquet, Arrow and spreadsheets, packed or not: the
+    method's own files, Alpaca and its descendants with other names for the fields, conversations, preference pairs, and all that `studio
+    export` writes. Any other is read by --map. Of a conversation the first exchange is the task; the system turn before it and all turns
+    behind it are kept with the instance, for the formats that have a place for them. What a file holds and a task cannot is counted, key by
+    key. All faults are listed, with the record they are in; exit code 2. An instruction that the pool has already is no new task: other
+    instances of it join the one that was imported before.
+
+    \b
+    studio import pool.db squad.jsonl --dry-run
+    studio import pool.db squad.jsonl --map instruction=question,input=context,output=answers.text[0]
+
+    A path is keys with dots between them; [0] is the first of a list, [-1] the last, [*] all of them, a line each. A key that has dots
+    stands in double quotes. Braces join fields: --map 'input={title}\\n{body}'.
+    """
+    from studio.pool.exchange.importing import ImportOptions
+    from studio.records import Origin
+    from studio.seeds.mapping import parse_map
+    from studio.seeds.reading import find_format
+
+    options = ImportOptions(find_format(format_name), Origin(origin), instructions_only, skip_invalid, parse_map(assignments))
+    if dry_run:
+        _show(pool, files, options, as_json)
+    else:
+        _import(pool, files, options, as_json)
+
+
+def _import(pool: Path, files: tuple[Path, ...], options: ImportOptions, as_json: bool) -> None:
+    from studio.pool.exchange.importing import Faults, import_files
+    from studio.pool.pool import Pool
+    from studio.seeds.inputs import FaultyFile
+
+    bar = ExitStack()
+
+    def tell(report: FileReport) -> None:
+        bar.close()
+        for note in report.notes():
+            _say(report, note)
+
+    # With --skip-invalid the file of them has all.
+    faults = Faults() if options.skip_invalid else Faults(lambda line: click.echo(line, err=True))
+    try:
+        with Pool.open(pool) as opened, bar:
+            reports = import_files(opened.tasks, files, options, tell, bar.enter_context(progress_bar()), faults)
+    except FaultyFile as error:
+        if options.skip_invalid:
+            for line in error.listing():
+                click.echo(line, err=True)
+        raise
+    for report in reports:
+        _say(report, _summary(report, options.origin))
+    if as_json:
+        print_json({"files": [report.as_dict() for report in reports]})
+
+
+def _summary(report: FileReport, origin: str) -> str:
+    from studio.seeds.reading import counted
+
+    joined = f", {counted(report.joined, 'instance')} joined to tasks of the same instruction" if report.joined else ""
+    tasks = counted(report.imported, "task")
+    return f"{tasks} imported as {origin} ({report.format}){joined}, {report.duplicates:,} skipped as duplicates"
+
+
+def _say(report: FileReport, words: str) -> None:
+    click.echo(display_line(f"{report.path}: {words}"), err=True)
+
+
+def _show(pool: Path, files: tuple[Path, ...], options: ImportOptions, as_json: bool) -> None:
+    """Print what would come of the files. Exits with 2 when nothing would be imported for a fault."""
+    from studio.pool.exchange.importing import Faults, examine_files
+    from studio.pool.pool import Queries
+
+    Queries.open(pool).close()
+    with progress_bar() as progress:
+        found = examine_files(files, options, progress, Faults(lambda line: click.echo(line, err=True)))
+    if as_json:
+        print_json(_as_object(found))
+    else:
+        for report in found.reports:
+            for line in _lines(report):
+                click.echo(line)
+        if found.error is None:
+            click.echo("nothing was written: this was a dry run")
+        else:
+            click.echo(display_line(f"this would fail: {found.error.message}: {found.error.hint}", 600))
+    if found.error is not None:
+        raise click.exceptions.Exit(ExitCode.USAGE)
+
+
+def _lines(report: FileReport) -> Iterator[str]:
+    """Yield what is to be known of a file before it is imported, in lines."""
+    from studio.seeds.reading import counted
+
+    tally = report.tally
+    read = ", ".join(dict.fromkeys(word for word in (report.container, report.format) if word))
+    faulty = f", {counted(tally.faulty, 'record')} with a fault" if tally.faulty else ""
+    counts = f"{counted(tally.tasks, 'task')} with {counted(tally.instances, 'instance')} of {counted(tally.records, 'record')}{faulty}"
+    yield display_line(f"{report.path}: read as {read}: {counts}")
+    if tally.roles:
+        yield from (f"  {line}" for line in in_columns([(name, f"from {display_line(key, 80)}") for name, key in tally.roles]))
+    for note in report.notes():
+        if not note.startswith("read as: "):
+            yield f"  {display_line(note)}"
+    if tally.faulty:
+        yield f"  to choose from for --map: {display_line(', '.join(report.paths), 1000)}"
+    for number, task in enumerate(report.samples, 1):
+        yield f"  task {number}"
+        yield from (f"    {line}" for line in in_columns(list(sample_rows(task, _WIDTH))))
+
+
+def sample_rows(task: SeedTask, width: int) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a task that hold something, with their names, each a harmless line of at most `width` characters."""
+    yield "instruction", display_line(task.instruction, width)
+    for instance in task.instances[:2]:
+        turns = f"{len(instance.turns)} more, the next: {instance.turns[0].text}" if instance.turns else ""
+        told = (("input", instance.input), ("output", instance.output), ("system", instance.system), ("thoughts", instance.thoughts))
+        yield from ((name, display_line(text, width)) for name, text in (*told, ("turns", turns)) if text.strip())
+    if len(task.instances) > 2:
+        yield "instances", f"{len(task.instances):,}"
+    labels = (("id", task.key), ("name", task.name))
+    yield from ((name, display_line(text, width)) for name, text in labels if text)
+    if task.is_classification is not None:
+        yield "is_classification", str(task.is_classification).lower()
+
+
+def _as_object(found: Examined) -> dict[str, Any]:
+    def of(report: FileReport) -> dict[str, Any]:
+        told = {name: value for name, value in report.as_dict().items() if name not in ("imported", "joined", "duplicates", "refused")}
+        roles: dict[str, str] = dict(report.tally.roles)
+        samples = [_task_object(task) for task in report.samples]
+        return {
+            **told,
+            "container": report.container,
+            "fields": roles,
+            "paths": list(report.paths),
+            "notes": list(report.notes()),
+            "samples": samples,
+        }
+
+    return {"dry_run": True, "files": [of(report) for report in found.reports], "error": _error_object(found.error)}
+
+
+def _error_object(error: FaultyFile | None) -> dict[str, Any] | None:
+    return None if error is None else {"message": error.message, "hint": error.hint, "faults": max(error.faults, 1)}
+
+
+def _task_object(task: SeedTask) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {name: value for name, value in asdict(task).items() if name != "provenance"}
