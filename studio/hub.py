@@ -202,7 +202,7 @@ def _of_answer(fault: HfHubHTTPError, what: str, kind: Kind) -> tuple[str, str]:
     said = display_line(fault.server_message or "", _SERVER_WORDS)
     login = "log in with `hf auth login`, or set HF_TOKEN"
     if isinstance(fault, errors.GatedRepoError) or code == "GatedRepo":
-        ask = f"ask for it at {page_of(repo)}" if (repo := fault_repo(fault)) else "ask for it on its page"
+        ask = f"ask for it at {page_of(repo, kind)}" if (repo := fault_repo(fault)) else "ask for it on its page"
         has = "the account of your token has not been given access" if get_token() else "access is given to accounts only"
         return f"{what}: its owner gives it to those who ask ({has})", ask + ("" if get_token() else f", then {login}")
     if isinstance(fault, errors.DisabledRepoError):

@@ -6,7 +6,7 @@ The one way in for the terminal studio and for the run without a screen.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,7 +37,8 @@ EngineOpener = Opener
 class RunRequest:
     """One run as it was asked for. `seeds` are the files a new pool starts from; none means the bundled ones.
 
-    `mapping` says where the fields of a task stand in those files; without it that is told by their keys.
+    `mapping` says where the fields of a task stand in those files; without it that is told by their keys. `licences` are those of files
+    whose licence is known.
     """
 
     pool: Path
@@ -45,6 +46,7 @@ class RunRequest:
     seeds: tuple[Path, ...] = ()
     force: bool = False
     mapping: FieldMap | None = None
+    licences: Mapping[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Opening:
         try:
             self._wanted = intent(self.pool, asked.configuration, force=asked.force)
             files = _seed_files(asked, self.pool, self.notes)
-            self.files = _imported(files, asked.mapping)
+            self.files = _imported(files, asked)
             """The files that a new pool starts from."""
             self._seeds = join_tasks(task for file in files for task in file.tasks)
             self._held = _hold_out(asked, self.pool, self._seeds, self._wanted.seed)
@@ -217,13 +219,13 @@ def _seed_files(asked: RunRequest, pool: Pool | None, notes: list[str]) -> Seque
     return files
 
 
-def _imported(files: Sequence[SeedFile], mapping: FieldMap | None) -> list[ImportedFile]:
+def _imported(files: Sequence[SeedFile], asked: RunRequest) -> list[ImportedFile]:
     """What a new pool notes of its seed files; a task that several have counts for the first of them."""
     found, known = [], 0
     for number, file in enumerate(files, 1):
         tasks = len(join_tasks(task for each in files[:number] for task in each.tasks))
         told = (name_of(file.path), Origin.SEED, file.format, file.sha256, file.size, file.records, tasks - known)
-        found.append(ImportedFile(*told, mapping=str(mapping or "")))
+        found.append(ImportedFile(*told, mapping=str(asked.mapping or ""), licence=asked.licences.get(file.path, "")))
         known = tasks
     return found
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from studio.cli.hub_files import Gathered, gather
 from studio.cli.shared import INPUT, POOL, in_columns, print_json, progress_bar
 from studio.errors import ExitCode
 from studio.text import display_line
@@ -72,6 +74,9 @@ def import_command(
     key. All faults are listed, with the record they are in; exit code 2. An instruction that the pool has already is no new task: other
     instances of it join the one that was imported before.
 
+    hf:OWNER/NAME is a dataset of the Hugging Face hub; hf:OWNER/NAME:SPLIT, :CONFIG/SPLIT or :FILE a part of it, @REVISION before that a
+    certain state. Its licence, size and files are told before it is loaded into the hub's own cache; --dry-run loads nothing.
+
     \b
     studio import pool.db squad.jsonl --dry-run
     studio import pool.db squad.jsonl --map instruction=question,input=context,output=answers.text[0]
@@ -80,18 +85,23 @@ def import_command(
     stands in double quotes. Braces join fields: --map 'input={title}\\n{body}'.
     """
     from studio.pool.exchange.importing import ImportOptions
+    from studio.pool.pool import Queries
     from studio.records import Origin
     from studio.seeds.mapping import parse_map
     from studio.seeds.reading import find_format
 
     options = ImportOptions(find_format(format_name), Origin(origin), instructions_only, skip_invalid, parse_map(assignments))
+    # Before the hub is asked for anything.
+    Queries.open(pool).close()
+    found = gather(files, dry_run=dry_run)
+    options = replace(options, licences=found.licences)
     if dry_run:
-        _show(pool, files, options, as_json)
+        _show(found, options, as_json)
     else:
-        _import(pool, files, options, as_json)
+        _import(pool, found, options, as_json)
 
 
-def _import(pool: Path, files: tuple[Path, ...], options: ImportOptions, as_json: bool) -> None:
+def _import(pool: Path, files: Gathered, options: ImportOptions, as_json: bool) -> None:
     from studio.pool.exchange.importing import Faults, import_files
     from studio.pool.pool import Pool
     from studio.seeds.inputs import FaultyFile
@@ -107,7 +117,7 @@ def _import(pool: Path, files: tuple[Path, ...], options: ImportOptions, as_json
     faults = Faults() if options.skip_invalid else Faults(lambda line: click.echo(line, err=True))
     try:
         with Pool.open(pool) as opened, bar:
-            reports = import_files(opened.tasks, files, options, tell, bar.enter_context(progress_bar()), faults)
+            reports = import_files(opened.tasks, files.paths, options, tell, bar.enter_context(progress_bar()), faults)
     except FaultyFile as error:
         if options.skip_invalid:
             for line in error.listing():
@@ -116,7 +126,7 @@ def _import(pool: Path, files: tuple[Path, ...], options: ImportOptions, as_json
     for report in reports:
         _say(report, _summary(report, options.origin))
     if as_json:
-        print_json({"files": [report.as_dict() for report in reports]})
+        print_json({"files": [report.as_dict() for report in reports], **files.as_dict()})
 
 
 def _summary(report: FileReport, origin: str) -> str:
@@ -131,16 +141,14 @@ def _say(report: FileReport, words: str) -> None:
     click.echo(display_line(f"{report.path}: {words}"), err=True)
 
 
-def _show(pool: Path, files: tuple[Path, ...], options: ImportOptions, as_json: bool) -> None:
+def _show(files: Gathered, options: ImportOptions, as_json: bool) -> None:
     """Print what would come of the files. Exits with 2 when nothing would be imported for a fault."""
     from studio.pool.exchange.importing import Faults, examine_files
-    from studio.pool.pool import Queries
 
-    Queries.open(pool).close()
     with progress_bar() as progress:
-        found = examine_files(files, options, progress, Faults(lambda line: click.echo(line, err=True)))
+        found = examine_files(files.paths, options, progress, Faults(lambda line: click.echo(line, err=True)))
     if as_json:
-        print_json(_as_object(found))
+        print_json({**_as_object(found), **files.as_dict()})
     else:
         for report in found.reports:
             for line in _lines(report):

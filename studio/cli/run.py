@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from studio.cli.hub_files import gather
 from studio.cli.import_tasks import map_option
 from studio.cli.pull import MODEL
 from studio.cli.shared import INPUT, POOL, is_terminal, print_json
@@ -49,7 +50,7 @@ from studio.errors import UsageError
     type=INPUT,
     multiple=True,
     metavar="FILE",
-    help="Seed tasks of a new pool: any file that `studio import` reads.",
+    help="Seed tasks of a new pool: any file that `studio import` reads, or hf:OWNER/NAME.",
 )
 @map_option
 @click.option(
@@ -87,11 +88,13 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
     seeds, settings, mapping = flags.pop("seed_files"), flags.pop("settings"), parse_map(flags.pop("assignments"))
     if mapping is not None and not seeds:
         raise UsageError("--map says how the files of --seeds are read, and there is none", "add --seeds FILE")
+    found = gather(seeds)
     flags["models.answer"] = flags.pop("answer_model")
     given = {key: value for key, value in flags.items() if value is not None}
     if (brief := given.get("brief", "")).startswith("@"):
         given["brief"] = read_text(Path(brief[1:]), "the brief,").strip()
-    asked = RunRequest(pool, load_configuration(config_file, os.environ, given, settings), seeds, force, mapping)
+    configuration = load_configuration(config_file, os.environ, given, settings)
+    asked = RunRequest(pool, configuration, tuple(found.paths), force, mapping, found.licences)
     if not headless:
         from studio.tui import run_studio
 

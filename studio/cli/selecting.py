@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from studio.cli.hub_files import gather
 from studio.cli.shared import INPUT, progress_bar
 from studio.errors import PoolError, UsageError
 
@@ -111,7 +112,7 @@ def chosen(said: dict[str, Any]) -> Selection:
     name, seeds, split, seed = (said.pop(each) for each in ("format_name", "include_seeds", "split", "seed"))
     options = ExportOptions(name, seeds, split, seed, keep, _system(said.pop("system")), Thinking(said.pop("thinking")))
     options.fitting()
-    against = said.pop("against")
+    against = tuple(gather(said.pop("against")).paths)
     return Selection(options, _lints(said.pop("excluded"), against), against)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.hub_files import gather
 from studio.cli.shared import INPUT, OUTPUT, POOL, print_figures, print_json, progress_bar, write_text
 from studio.errors import UsageError
 from studio.text import display_line
@@ -219,7 +220,7 @@ def lint_command(
         raise UsageError("no pool is named", "studio lint POOL, or studio lint --explain CODE")
     from studio.insight.lint.api import LintOptions
 
-    _lint(pool, split_codes(only), LintOptions(near, overlap, against), as_json)
+    _lint(pool, split_codes(only), LintOptions(near, overlap, tuple(gather(against).paths)), as_json)
 
 
 def _explain(code: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.hub_files import gather, gather_one
 from studio.cli.import_tasks import map_option
 from studio.cli.shared import INPUT, print_json, print_tables, progress_bar
 from studio.errors import ExitCode
@@ -36,7 +37,7 @@ def check(files: tuple[Path, ...], assignments: tuple[str, ...], as_json: bool) 
     from studio.seeds.reading import inspect_file
 
     mapping = parse_map(assignments)
-    checked = [(contents, seed_figures(contents)) for contents in (inspect_file(path, mapping) for path in files)]
+    checked = [(contents, seed_figures(contents)) for contents in (inspect_file(path, mapping) for path in gather(files).paths)]
     if as_json:
         print_json({"files": [_as_object(*pair) for pair in checked]})
     else:
@@ -119,6 +120,7 @@ def overlap_command(ours: Path, theirs: Path, top: int, origin: str | None, toke
     from studio.insight.overlap.files import compare_files
     from studio.records import Origin
 
+    ours, theirs = gather_one(ours), gather_one(theirs)
     if ours.resolve() == theirs.resolve():
         click.echo("both are the same file: each task meets itself", err=True)
     wanted = None if origin is None else Origin(origin)

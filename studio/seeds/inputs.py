@@ -20,6 +20,7 @@ from typing import BinaryIO, cast
 
 from studio.errors import UsageError
 from studio.records import SeedTask
+from studio.seeds.hub_dataset import cached, is_of_hub
 from studio.seeds.kinds import TEXT, ForeignFile, kind_of_file
 from studio.seeds.packed import DAMAGED, unpacked
 from studio.text import display_line, utf16_of
@@ -275,7 +276,16 @@ def text_faults(text: str, number: int) -> tuple[tuple[FileFault, ...], str]:
 
 def name_of(path: Path) -> str:
     """Return what a file is called without its folder, which tells of its owner."""
-    return "standard input" if str(path) in STDIN else path.name
+    return "standard input" if str(path) in STDIN else str(path) if is_of_hub(path) else path.name
+
+
+def located(path: Path) -> Path:
+    """Return where the file called `path` is: one of the hub is in its cache. Raises UsageError when it is not."""
+    if not is_of_hub(path):
+        return path
+    if found := cached(path):
+        return found
+    raise UsageError(f"{path} is on the hub and not here", "`studio import` loads it")
 
 
 def is_regular(path: Path) -> bool:
@@ -283,7 +293,7 @@ def is_regular(path: Path) -> bool:
     if str(path) in STDIN:
         return False
     with readable(path):
-        return stat.S_ISREG(path.stat().st_mode)
+        return stat.S_ISREG(located(path).stat().st_mode)
 
 
 def _open(path: Path) -> tuple[io.FileIO, int]:
@@ -300,7 +310,7 @@ def _open(path: Path) -> tuple[io.FileIO, int]:
             return _spooled(path, sys.stdin.buffer), 0
         source: io.FileIO = io.FileIO(number, "rb")
     else:
-        source = io.FileIO(path, "rb")
+        source = io.FileIO(located(path), "rb")
     found = os.fstat(source.fileno())
     if stat.S_ISREG(found.st_mode):
         return source, source.tell()

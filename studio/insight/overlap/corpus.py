@@ -11,7 +11,7 @@ from pathlib import Path
 from studio.errors import UsageError
 from studio.pool.pool import Queries
 from studio.records import Instance, Origin
-from studio.seeds.inputs import FaultyFile, FileFault, Input, faulty_file, is_regular, readable
+from studio.seeds.inputs import FaultyFile, FileFault, Input, faulty_file, is_regular, located, readable
 from studio.seeds.reading import Tally, parse
 
 _SQLITE = b"SQLite format 3\0"
@@ -98,7 +98,7 @@ def is_pool(path: Path) -> bool:
     if not is_regular(path):
         # A pipe gives its bytes once, and holds no pool.
         return False
-    with readable(path), path.open("rb") as file:
+    with readable(path), located(path).open("rb") as file:
         return file.read(len(_SQLITE)) == _SQLITE
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -17,7 +18,8 @@ from studio.pool.exchange.outputs import complete_files, writing
 from studio.pool.imports import ImportedFile
 from studio.records import Origin, SeedTask
 from studio.seeds.fields import written
-from studio.seeds.inputs import STDIN, FaultyFile, FileFault, Input, ParsedTask, is_regular, name_of, readable
+from studio.seeds.hub_dataset import is_of_hub
+from studio.seeds.inputs import STDIN, FaultyFile, FileFault, Input, ParsedTask, is_regular, located, name_of, readable
 from studio.seeds.key_paths import paths_in
 from studio.seeds.mapping import FieldMap
 from studio.seeds.reading import AUTO, Tally, container_of, counted, find_format, parse
@@ -38,7 +40,8 @@ class Writer(Protocol):
 class ImportOptions:
     """How files are brought in. `instructions_only` leaves their outputs out; `skip_invalid` takes what is sound of a faulty file.
 
-    `mapping` says where the fields of a task stand, in the place of what is known of formats.
+    `mapping` says where the fields of a task stand, in the place of what is known of formats. `licences` are those of files whose licence
+    is known.
     """
 
     format_name: str = AUTO
@@ -46,6 +49,7 @@ class ImportOptions:
     instructions_only: bool = False
     skip_invalid: bool = False
     mapping: FieldMap | None = None
+    licences: Mapping[Path, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -189,13 +193,15 @@ def _check_paths(paths: Sequence[Path], options: ImportOptions) -> None:
     for path in paths:
         if str(path) not in STDIN:
             with readable(path):
-                path.stat()
+                located(path).stat()
         if options.skip_invalid and os.path.lexists(beside := _rejected_path(path)):
             raise UsageError(f"{beside} is there already", "it would get the faulty records: move it away, or delete it")
 
 
 def _rejected_path(path: Path) -> Path:
     """Return where the faulty records of a file go: beside it, or in the current folder for what is no file."""
+    if is_of_hub(path):
+        return Path(f"{re.sub(r'[^A-Za-z0-9._-]+', '-', str(path).partition(':')[2])}.rejected.jsonl")
     if is_regular(path):
         return path.with_name(f"{path.name}.rejected.jsonl")
     return Path("stdin.rejected.jsonl" if str(path) in STDIN else "pipe.rejected.jsonl")
@@ -239,6 +245,7 @@ def _read(
 
 def _imported(report: FileReport, source: Input, options: ImportOptions) -> ImportedFile:
     sha256, size = source.stored()
+    licence = options.licences.get(report.path, "")
     return ImportedFile(
         name=name_of(report.path),
         origin=options.origin,
@@ -249,6 +256,7 @@ def _imported(report: FileReport, source: Input, options: ImportOptions) -> Impo
         tasks=report.imported,
         joined=report.joined,
         mapping=str(options.mapping or ""),
+        licence=licence,
     )
 
 
