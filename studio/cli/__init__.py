@@ -28,6 +28,7 @@ COMMANDS = {
     "judge": ("studies", "Let a model answer the raters' questions, as one more opinion."),
     "compare": ("studies", "Grade two models' answers side by side, blind."),
     "report": ("export", "Write a page to publish beside the dataset."),
+    "publish": ("publish", "Publish data, card and report as a dataset of the Hugging Face hub."),
     "evaluate": ("tuning", "Evaluate models on tasks that were held out."),
     "models": ("models", "List the models that are there."),
     "seeds": ("task_files", "Check and locate seed task files."),

@@ -41,6 +41,8 @@ class Repo:
     """Other fields of its information, such as `gguf`."""
     gated: bool = False
     private: bool = False
+    large: set[str] = field(default_factory=set)
+    """Files that are kept by Git LFS whatever they are called."""
     hashes: dict[str, str] = field(default_factory=dict)
     """What the hub says of files whose content is another."""
 
@@ -71,8 +73,10 @@ class Repo:
         return [{"type": "file", "path": name, "oid": self._blob(name)["blobId"], **self._blob(name)} for name in self.files]
 
     def _blob(self, name: str) -> dict[str, Any]:
-        blob: dict[str, Any] = {"size": self.size(name), "blobId": hashlib.sha1(name.encode()).hexdigest()}
-        if name.endswith(LFS):
+        content = self.files[name]
+        kept = name.encode() if isinstance(content, Path) or name in self.large or name.endswith(LFS) else content
+        blob: dict[str, Any] = {"size": self.size(name), "blobId": hashlib.sha1(b"blob %d\0" % len(kept) + kept).hexdigest()}
+        if name in self.large or name.endswith(LFS):
             blob["lfs"] = {"sha256": self.sha256(name), "oid": self.sha256(name), "size": self.size(name), "pointerSize": 134}
         return blob
 
@@ -162,6 +166,12 @@ class HubServer:
     """Another origin of the same server."""
     sent: int = 0
     """Bytes of files that were sent."""
+    stored: dict[str, bytes] = field(default_factory=dict)
+    """Large files by their sha256, whether a commit names them or not."""
+    commits: list[str] = field(default_factory=list)
+    """The messages of the commits."""
+    role: str = "write"
+    """What the account's token may do."""
 
     def add(self, repo: Repo) -> Repo:
         """Have a repository."""
@@ -239,7 +249,7 @@ def _resolve(server: HubServer, asked: Asked, match: re.Match[str]) -> Answer:
     if name not in repo.files:
         return refused(404, "Entry not found", "EntryNotFound")
     told = {"X-Repo-Commit": repo.sha, "ETag": f'"{hashlib.sha1(name.encode()).hexdigest()}"', "Accept-Ranges": "bytes"}
-    if not name.endswith(LFS):
+    if not (name in repo.large or name.endswith(LFS)):
         return Answer(200, headers=told, content=repo.files[name])
     told |= {"X-Linked-Size": str(repo.size(name)), "X-Linked-Etag": f'"{repo.sha256(name)}"'}
     return Answer(302, headers={**told, "Location": f"{server.cdn}/cdn/{repo.kind}/{repo.id}/{name}?Signature=x"})
@@ -254,7 +264,7 @@ def _cdn(server: HubServer, _asked: Asked, match: re.Match[str]) -> Answer:
 
 @route("GET", "/api/whoami-v2")
 def _whoami(server: HubServer, asked: Asked, _match: re.Match[str]) -> Answer:
-    known = as_json({"type": "user", "name": "acme", "orgs": [], "auth": {"accessToken": {"role": "write"}}})
+    known = as_json({"type": "user", "name": "acme", "orgs": [], "auth": {"accessToken": {"role": server.role}}})
     return known if server.is_known(asked) else refused(401, "Invalid credentials in Authorization header")
 
 
@@ -264,8 +274,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
-        length = int(self.headers.get("content-length") or 0)
-        asked = Asked(self.command, unquote(address.path), parse_qs(address.query), self.headers, self.rfile.read(length))
+        asked = Asked(self.command, unquote(address.path), parse_qs(address.query), self.headers, self._received())
         self.hub.asked.append(asked)
         fault = next((each for each in self.hub.faults if each.times > 0 and re.search(each.path, asked.path)), None)
         if fault is not None:
@@ -276,6 +285,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(self.hub.answer(asked), fault)
 
     do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    def _received(self) -> bytes:
+        """The body of the request, which may come in chunks."""
+        if "chunked" not in self.headers.get("transfer-encoding", ""):
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = b""
+        while length := int(self.rfile.readline().partition(b";")[0], 16):
+            body += self.rfile.read(length)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def _send(self, answer: Answer, fault: Fault | None = None) -> None:
         if answer.content is None:

@@ -1,0 +1,190 @@
+"""A parcel's way to the hub: what is there is looked at first, then everything goes up in one commit, or nothing is changed there."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+from studio import __version__
+from studio.errors import PoolError
+from studio.hub import hub_api, page_of, told
+from studio.publish.parcel import LARGEST_MANIFEST, MANIFEST, OWN, Names, Parcel, read_manifest
+from studio.text import display_line
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+_KIND: Final = "dataset"
+_HUBS_OWN = ".gitattributes"
+"""The hub puts it into every repository."""
+_NAMED = 8
+_LONGEST_NAME = 60
+_CARD_REFUSED = "Invalid metadata in README.md"
+_MEANWHILE = (409, 412)
+LOGIN = "log in with `hf auth login`, with a token that may write, or set HF_TOKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """A repository as it is: its commit, whether only its account sees it, its files, and what the last parcel said of its own."""
+
+    commit: str
+    private: bool
+    files: Mapping[str, Names]
+    listed: Mapping[str, Names]
+
+    def is_ours(self, path: str) -> bool:
+        """Whether the file is one that an earlier parcel brought, and nobody has changed it since."""
+        return path == MANIFEST or (path in self.listed and self.has(path, self.listed[path]))
+
+    def has(self, path: str, names: Names) -> bool:
+        """Whether a file with this content is there."""
+        there = self.files.get(path)
+        return there is not None and (there.sha256 == names.sha256 if there.sha256 else there.blob == names.blob)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What came of it. `commit` is the repository's now; without `changed` it had all of it before."""
+
+    address: str
+    commit: str
+    account: str
+    changed: bool
+    private: bool
+    removed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def is_logged_in() -> bool:
+    """Whether the hub's library has a token. The hub is not asked."""
+    from huggingface_hub import get_token
+
+    return bool(get_token())
+
+
+def push(parcel: Parcel, repo: str, *, public: bool, force: bool, say: Callable[[str], None], bars: bool = False) -> Pushed:
+    """Bring `parcel` into the dataset `repo` of the hub, which is made if it is not there; `say` is told what is done.
+
+    With `bars` the hub's library draws its own while files go up, on stderr.
+
+    With `force` files of others are replaced where they have a name of ours; no file of others is ever removed. Raises PoolError for
+    whatever the hub or the way to it refuses; the repository is then as it was, or empty where it was made for this.
+    """
+    if not is_logged_in():
+        raise PoolError("the hub's library has no token of yours", LOGIN)
+    api = hub_api()
+    account = _account(api)
+    say(f"pushing to {page_of(repo, _KIND)} as {account} ...")
+    there = _look(api, repo)
+    if there is None:
+        with told(repo, PoolError, _KIND):
+            api.create_repo(repo, repo_type=_KIND, private=not public)
+        say(f"made the {'public' if public else 'private'} dataset {repo}")
+        there = _look(api, repo) or There("", not public, {}, {})
+    else:
+        _refuse(there, repo, public=public, force=force)
+    stale = tuple(path for path in there.listed if path in there.files and there.is_ours(path) and path not in _paths(parcel))
+    if not stale and all(there.has(each.path, each.names) for each in parcel.files):
+        return Pushed(page_of(repo, _KIND), there.commit, account, False, there.private)
+    if bars:
+        from huggingface_hub.utils import enable_progress_bars
+
+        enable_progress_bars()
+    commit, notes = _commit(api, parcel, repo, stale, there.commit)
+    _verify(api, parcel, repo)
+    return Pushed(page_of(repo, _KIND), commit, account, True, there.private, stale, notes)
+
+
+def _paths(parcel: Parcel) -> set[str]:
+    return {each.path for each in parcel.files}
+
+
+def _account(api: HfApi) -> str:
+    """Return the name of the account that the token belongs to. Raises PoolError where it may only read."""
+    with told("your account", PoolError, _KIND):
+        said: dict[str, Any] = api.whoami()
+        token = (said.get("auth") or {}).get("accessToken") or {}
+        name = display_line(str(said["name"]), _LONGEST_NAME)
+    if token.get("role") == "read":
+        raise PoolError(f"the token of {name} may only read", LOGIN)
+    return name
+
+
+def _look(api: HfApi, repo: str) -> There | None:
+    """Return the repository, None where there is none. Raises PoolError."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+    from huggingface_hub.hf_api import RepoFile
+
+    with told(repo, PoolError, _KIND):
+        try:
+            info = api.dataset_info(repo)
+        except RepositoryNotFoundError:
+            return None
+        entries = api.list_repo_tree(repo, repo_type=_KIND, revision=info.sha, recursive=True)
+        found = [each for each in entries if isinstance(each, RepoFile)]
+        files = {each.path: Names(each.lfs.sha256 if each.lfs else "", each.blob_id) for each in found}
+        sizes = {each.path: each.size for each in found}
+        listed = _listed(api, repo, info.sha) if sizes.get(MANIFEST, LARGEST_MANIFEST) < LARGEST_MANIFEST else {}
+        return There(info.sha or "", bool(info.private), files, listed)
+
+
+def _listed(api: HfApi, repo: str, commit: str | None) -> dict[str, Names]:
+    with TemporaryDirectory(prefix="studio-") as folder:
+        place = api.hf_hub_download(repo, MANIFEST, repo_type=_KIND, revision=commit, local_dir=folder)
+        return read_manifest(Path(place).read_bytes())
+
+
+def _refuse(there: There, repo: str, *, public: bool, force: bool) -> None:
+    """Raise PoolError for a repository that everybody sees where that was not asked for, or with files that are not ours."""
+    if not there.private and not public:
+        raise PoolError(f"{repo} is public: everybody would see the data", "say so with --public, or name another repository")
+    if force:
+        return
+    others = [path for path in there.files if path != _HUBS_OWN and not there.is_ours(path)]
+    if others:
+        changed = [path for path in others if path in there.listed]
+        names = ", ".join(display_line(path, 60) for path in others[:_NAMED])
+        more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+        what = "files that were changed since, or are not the studio's" if changed else "files that are not the studio's"
+        replaced = [path for path in others if path in OWN]
+        hint = f"--force replaces {', '.join(replaced)}" if replaced else "--force leaves them there and adds the studio's"
+        raise PoolError(f"{repo} has {what}: {names}{more}", f"name another repository; {hint}")
+
+
+def _commit(api: HfApi, parcel: Parcel, repo: str, stale: tuple[str, ...], before: str) -> tuple[str, tuple[str, ...]]:
+    """Send everything as one commit on top of `before`; return its name and what the hub remarks. Raises PoolError."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+    from huggingface_hub.errors import HfHubHTTPError
+
+    operations: list[Any] = [CommitOperationAdd(each.path, each.place) for each in parcel.files]
+    operations += [CommitOperationDelete(path) for path in stale]
+    message = f"Publish {parcel.records:,} records with Self-Instruct Studio {__version__}"
+    with warnings.catch_warnings(record=True) as remarks, told(repo, PoolError, _KIND):
+        warnings.simplefilter("always")
+        try:
+            done = api.create_commit(repo, operations, commit_message=message, repo_type=_KIND, parent_commit=before or None)
+        except ValueError as error:
+            if not str(error).startswith(_CARD_REFUSED):
+                raise
+            hint = "--license, --language and --title are what it has of you"
+            raise PoolError(f"the hub refuses the card: {display_line(str(error), 300)}", hint) from error
+        except HfHubHTTPError as error:
+            if error.response.status_code not in _MEANWHILE:
+                raise
+            raise PoolError(f"{repo} was changed meanwhile, and is left as it is", "look what was changed there, then try again") from error
+    notes = tuple(display_line(str(each.message), 300) for each in remarks if issubclass(each.category, UserWarning))
+    return str(done.oid), notes
+
+
+def _verify(api: HfApi, parcel: Parcel, repo: str) -> None:
+    """Raise PoolError unless every file is there as it was sent: a .gitignore of the repository leaves files out in silence."""
+    there = _look(api, repo)
+    missing = [each.path for each in parcel.files if there is None or not there.has(each.path, each.names)]
+    if missing:
+        hint = "a .gitignore in the repository may leave them out: remove it there"
+        raise PoolError(f"the hub took the commit, but {', '.join(missing)} is not there as it was sent", hint)
