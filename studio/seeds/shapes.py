@@ -183,7 +183,10 @@ def _provenance(fields: Fields) -> str:
             with suppress(ValueError):
                 known[name] = plain(value)
                 fields.taken.add(name)
-    scores = [{name: value for name, value in each.items() if name not in _CONTENT} for each in _objects(fields.get("instances"))]
+    # A column of Parquet has null where a line has nothing.
+    scores = [
+        {name: value for name, value in each.items() if name not in _CONTENT and holds(value)} for each in _objects(fields.get("instances"))
+    ]
     if any(scores):
         with suppress(ValueError):
             known["instances"] = plain(scores)

@@ -22,6 +22,7 @@ from studio.pool.stream import ExportTask
 from studio.records import Instance, Origin, SeedTask
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS
+from support.pairs import pool_with_pairs
 
 SINGLE = [name for name, each in FORMATS.items() if not each.files]
 TASKS = (
@@ -55,7 +56,7 @@ def without_null(value: Any) -> Any:
 @pytest.mark.parametrize("name", SINGLE)
 def test_rows_are_those_of_the_lines_and_bytes_come_again(pool: Path, tmp_path: Path, name: str) -> None:
     if name.startswith("preference"):
-        pytest.skip("this pool knows of no worse answers")
+        pool = pool_with_pairs(tmp_path / "pairs.db")
     lines = export(pool, tmp_path / "x.jsonl", name).read_text("utf-8").splitlines()
     table = export(pool, tmp_path / "x.parquet", name)
     assert [without_null(row) for row in pq.read_table(table).to_pylist()] == [without_null(json.loads(line)) for line in lines]
@@ -75,6 +76,18 @@ def test_what_is_brought_back_is_written_as_it_was(pool: Path, tmp_path: Path, n
     with Pool.create(third, []) as opened:
         import_files(opened.tasks, [second], ImportOptions())
     assert export(third, tmp_path / "z.parquet", name).read_bytes() == second.read_bytes()
+
+
+def test_a_raw_file_says_the_same_of_its_tasks_as_parquet_and_as_lines(tmp_path: Path) -> None:
+    pool = pool_with_pairs(tmp_path / "pairs.db")
+    said = []
+    for suffix in ("jsonl", "parquet"):
+        again, further = tmp_path / f"{suffix}.db", tmp_path / f"{suffix}-further.db"
+        for source, target in ((pool, again), (again, further)):
+            with Pool.create(target, []) as opened:
+                import_files(opened.tasks, [export(source, target.with_suffix(f".{suffix}"), "raw")], ImportOptions())
+        said.append(export(further, tmp_path / f"{suffix}-said.jsonl", "raw").read_bytes())
+    assert said[0] == said[1] and b"provenance" in said[0]
 
 
 def test_columns_do_not_depend_on_the_data_and_splits_have_the_same(pool: Path, tmp_path: Path) -> None:
