@@ -128,6 +128,14 @@ class ChatTemplate:
             return ""
         return behind[0] if len(behind) == 1 else ""
 
+    def around_turns(self, roles: Sequence[str]) -> tuple[str, ...]:
+        """Return the template's own texts before each message of a conversation and, last, those behind it, an answer's beginning included.
+
+        Raises ModelError where it refuses such a conversation, or does not show each message once and in its order.
+        """
+        places = [f"\ue000turn {number} of the conversation\ue001" for number in range(len(roles))]
+        return self._parted([self._message(*each) for each in zip(roles, places, strict=True)], places, True)
+
     def _try_out(self) -> tuple[str, ...]:
         first: ModelError | None = None
         for self._variant in _VARIANTS:
@@ -195,11 +203,23 @@ def around_the_prompt(header: Gguf, *, bos: bool = True) -> tuple[str, str]:
     return _text(around.opening), _text(around.closing)
 
 
-def chat_texts(header: Gguf) -> tuple[str, str, str]:
-    """Return what a training example is written with: the texts around the prompt, and the one behind the answer. Raises ModelError."""
-    template = ChatTemplate(header, bos=False)
-    around = template.around(Chat())
-    return _text(around.opening), _text(around.closing), template.after_the_answer()
+class TurnTexts:
+    """What training examples are written with: a template's own texts around the turns of conversations, and `end` behind an answer."""
+
+    def __init__(self, header: Gguf) -> None:
+        """Read the template. Raises ModelError as `ChatTemplate` does."""
+        self._template = ChatTemplate(header, bos=False)
+        self._known: dict[tuple[str, ...], tuple[str, ...] | None] = {}
+        self.end = self._template.after_the_answer()
+
+    def around(self, roles: tuple[str, ...]) -> tuple[str, ...] | None:
+        """Return the texts before each turn and, last, behind them; None where the template takes no such conversation."""
+        if roles not in self._known:
+            try:
+                self._known[roles] = self._template.around_turns(roles)
+            except ModelError:
+                self._known[roles] = None
+        return self._known[roles]
 
 
 def _answering(behind: str, chat: Chat) -> str:

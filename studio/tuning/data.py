@@ -9,19 +9,22 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from studio.config import validated
 from studio.errors import PoolError, UsageError, nearest_name
 from studio.pool.exchange.export import Split, encode_line, plan_split
-from studio.pool.exchange.formats import Record
+from studio.pool.exchange.formats import Record, exchanges
+from studio.pool.exchange.parts import Part, parts_of
 from studio.pool.pool import Queries
 from studio.pool.stream import ExportTask
 from studio.pool.studies.judges import digest_of
 from studio.pool.studies.trainings import Side, TrainingItem
 from studio.records import Instance, Origin
+from studio.seeds.reading import counted
 from studio.tuning.job import TrainingSettings
 from studio.tuning.prompt_format import ALPACA, AUTO, CHAT, PLAIN, PromptFormat, chat_format
 
@@ -48,21 +51,26 @@ _FIELD = re.compile(r"[^\W\d]\w*(?:[ '’-]\w+){0,3}:(?=\s|$)")
 
 VARIED = "varied"
 
-Around = tuple[str, str, str]
-"""What a model's chat template puts before and behind the user's text, and behind the answer."""
+
+class Around(Protocol):
+    """A model's chat template, as `studio.engine.chat_template.TurnTexts` has it: its texts around turns, and behind an answer."""
+
+    end: str
+
+    def around(self, roles: tuple[str, ...]) -> tuple[str, ...] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """A prompt and its completion.
 
-    For a chat template `parts` are control text, user's text and control text, which make the prompt, and the control text that ends the
-    answer.
+    For a chat template `parts` are control text and what somebody said, in turn, up to the control text before the answer, which make the
+    prompt; and the control text that ends the answer.
     """
 
     prompt: str
     completion: str
-    parts: tuple[str, str, str, str] | None = None
+    parts: tuple[str, ...] | None = None
 
 
 Writer = Callable[[str, Instance, random.Random, Around | None], Written]
@@ -101,11 +109,38 @@ def _fixed(form: PromptFormat) -> Writer:
 
 
 def _chat(instruction: str, instance: Instance, _rng: random.Random, around: Around | None) -> Written:
+    """The first exchange alone."""
+    return next(_whole(instruction, replace(instance, system="", turns=()), around))
+
+
+def _whole(instruction: str, instance: Instance, around: Around | None) -> Iterator[Written]:
+    """Yield a conversation, an example for each answer with all that was said before it; the first, and those that the template takes."""
     if around is None:
         raise UsageError("this model has no chat template", "choose another --format")
-    before, behind, end = around
-    content = chat_format(before, behind).prompt(instruction, instance.input)
-    return Written(before + content + behind, instance.output.strip(), (before, content, behind, end))
+    said = [chat_format("", "").prompt(instruction, instance.input)]
+    further = exchanges(instance.turns)
+    for number, answer in enumerate([instance.output, *(answered for _, answered in further)]):
+        found = _in_template(around, instance.system.strip(), said)
+        if found is None:
+            return
+        prompt, parts = "".join(found), (*found, around.end)
+        yield Written(prompt, answer.strip(), parts)
+        if number < len(further):
+            said += [answer.strip(), further[number][0].strip()]
+
+
+def _in_template(around: Around, system: str, said: Sequence[str]) -> list[str] | None:
+    """Return control text and what was said, in turn, up to an answer: a user speaks first and last. None where the template refuses."""
+    roles = tuple(("user", "assistant")[place % 2] for place in range(len(said)))
+    texts = around.around(("system", *roles)) if system else around.around(roles)
+    if system and texts is None:
+        # As the loop asks a model whose template has no system turn.
+        said, texts = (f"{system}\n\n{said[0]}", *said[1:]), around.around(roles)
+    elif system:
+        said = (system, *said)
+    if texts is None:
+        return None
+    return [*(text for pair in zip(texts, said, strict=False) for text in pair), texts[-1]]
 
 
 FORMATS: Mapping[str, Writer] = {VARIED: _varied, PLAIN.name: _fixed(PLAIN), ALPACA.name: _fixed(ALPACA), CHAT: _chat}
@@ -161,9 +196,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """All examples, in the pool's order."""
+    """All examples, in the pool's order. `lost` counts the instances by what they have and the format leaves out."""
 
     examples: Sequence[Example]
+    lost: Mapping[Part, int] = field(default_factory=dict)
+
+    def notes(self) -> Iterator[str]:
+        """Yield in words what is left out of the examples."""
+        for part, number in sorted(self.lost.items()):
+            yield f"{part} are not trained on: left out of {counted(number, 'instance')}"
 
     def side(self, side: Side) -> list[Example]:
         return [example for example in self.examples if example.side is side]
@@ -185,10 +226,11 @@ def collect(pool: Queries, settings: TrainingSettings, around: Around | None) ->
     """
     tasks = [task for task in pool.stream.export_tasks(settings.data != "generated") if _wanted(task, settings)]
     split = _split([task.instruction for task in tasks], settings)
-    examples = list(_once(_examples(tasks, split, settings, around)))
+    lost: Counter[Part] = Counter()
+    examples = list(_once(_examples(tasks, split, settings, around, lost)))
     if not any(example.side is Side.TRAIN for example in examples):
         raise _nothing(settings)
-    return TrainingData(examples)
+    return TrainingData(examples, lost)
 
 
 def _wanted(task: ExportTask, settings: TrainingSettings) -> bool:
@@ -207,15 +249,33 @@ def _split(instructions: Sequence[str], settings: TrainingSettings) -> Split | N
     return plan_split(instructions, 1 - settings.validation, settings.seed)
 
 
-def _examples(tasks: Iterable[ExportTask], split: Split | None, settings: TrainingSettings, around: Around | None) -> Iterable[Example]:
+def _examples(
+    tasks: Iterable[ExportTask], split: Split | None, settings: TrainingSettings, around: Around | None, lost: Counter[Part]
+) -> Iterable[Example]:
     for task in tasks:
         side = Side.TRAIN if split is None or split.is_training(task.instruction) else Side.VALIDATION
         for number, instance in zip(task.instance_ids, task.instances, strict=True):
             if not instance.output.strip():
                 continue
             key = f"{settings.seed}/{task.instruction}/{instance.input}/{instance.output}"
-            written = write(settings.format, task.instruction, instance, key, around)
-            yield Example(task.id, number, side, task.instruction, instance.input, instance.output, written)
+            if settings.format == CHAT:
+                found = list(_whole(task.instruction, instance, around))
+                lost.update(_left_out(instance, found))
+            else:
+                found = [write(settings.format, task.instruction, instance, key, around)]
+                lost.update(parts_of(instance))
+            for written in found:
+                yield Example(task.id, number, side, task.instruction, instance.input, instance.output, written)
+
+
+def _left_out(instance: Instance, written: Sequence[Written]) -> Iterator[Part]:
+    """Yield what a conversation has that its examples have not."""
+    if 2 * (len(written) - 1) < len(instance.turns):
+        yield Part.TURNS
+    if instance.system.strip() and instance.system.strip() not in written[0].prompt:
+        yield Part.SYSTEM
+    if Part.THOUGHTS in parts_of(instance):
+        yield Part.THOUGHTS
 
 
 def _once(examples: Iterable[Example]) -> Iterable[Example]:

@@ -19,7 +19,7 @@ from studio import __version__
 from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
 from studio.engine.catalog import file_sha256, find_model, identify
-from studio.engine.chat_template import chat_texts, has_chat_template
+from studio.engine.chat_template import TurnTexts, has_chat_template
 from studio.engine.gguf import Gguf
 from studio.engine.llama.setup import gigabytes
 from studio.engine.model_file import read_model
@@ -111,10 +111,10 @@ def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
     The pool is held for moments only, see `training.Recorder`. Raises StudioError subclasses; everything up to the last checkpoint is kept
     then.
     """
-    around = chat_texts(asked.base) if asked.settings.format == CHAT else None
+    around = TurnTexts(asked.base) if asked.settings.format == CHAT else None
     with Pool.open(asked.pool) as pool:
         training = open_training(pool, asked, around)
-    yield Opened(training.name, training.job.folder, training.number is not None)
+    yield Opened(training.name, training.job.folder, training.number is not None, training.notes)
     session = _Session(asked, training)
     for event in training_events(training.job, cancel):
         session.take(event)
@@ -228,8 +228,10 @@ class TrainingProgress:
     def show(self, event: Event) -> None:
         """Take in an event."""
         match event:
-            case Opened(name, folder, resumed):
+            case Opened(name, folder, resumed, notes):
                 self._note(f"{'going on with' if resumed else 'starting'} the training {name} in {folder}")
+                for note in notes:
+                    self._note(note)
             case Prepared():
                 self._note(_prepared(event))
             case Loading(seldom):

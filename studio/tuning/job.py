@@ -148,11 +148,12 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The training's data is on the disk, under `name` in `folder`; `resumed` when it was there before."""
+    """The training's data is on the disk, under `name` in `folder`; `resumed` when it was there before. `notes` tell what it lacks."""
 
     name: str
     folder: str
     resumed: bool
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,11 +58,11 @@ def tokenise(record: Mapping[str, Any], vocabulary: Tokeniser) -> Tokens:
     completion = str(record["completion"])
     if parts := record.get("parts"):
         # Only the template's own control words take effect, never those that a user's text happens to hold.
-        # A training that an earlier version began has no fourth part.
-        before, content, after, *behind = parts
-        prompt = vocabulary.tokenise(before, begin=True, control=True) + vocabulary.tokenise(content)
-        prompt += vocabulary.tokenise(after, control=True)
-        return _joined(prompt, vocabulary.tokenise(completion), _end_of_answer("".join(behind), vocabulary))
+        *before, behind = parts
+        prompt: list[int] = []
+        for place, part in enumerate(before):
+            prompt += vocabulary.tokenise(part, begin=place == 0, control=place % 2 == 0)
+        return _joined(prompt, vocabulary.tokenise(completion), _end_of_answer(behind, vocabulary))
     prompt = vocabulary.tokenise(str(record["prompt"]), begin=True)
     whole = vocabulary.tokenise(f"{record['prompt']}{completion}", begin=True)
     answer = whole[len(prompt) :] if whole[: len(prompt)] == prompt else vocabulary.tokenise(completion)

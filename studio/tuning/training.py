@@ -55,12 +55,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class OpenTraining:
-    """A training whose data lies in its folder. `number` is its id in the pool, None before it has begun there."""
+    """A training whose data lies in its folder. `number` is its id in the pool, None before it has begun there.
+
+    `notes` say in words what a new one's data does not have.
+    """
 
     name: str
     job: Job
     items: Sequence[TrainingItem]
     number: int | None
+    notes: tuple[str, ...] = ()
 
     def plan(self, asked: Asked, steps: int) -> TrainingPlan:
         """Return what the pool records of it."""
@@ -87,7 +91,9 @@ def open_training(pool: Pool, asked: Asked, around: Around | None) -> OpenTraini
         for side, sink, file in zip(Side, sinks, files, strict=True):
             with writing(file):
                 sink.write(data.lines(side))
-    return OpenTraining(name, _job(asked, folder, data.fingerprint), [example.item() for example in data.examples], None)
+    # A conversation is several examples of one instance.
+    items = {example.instance_id: example.item() for example in data.examples}
+    return OpenTraining(name, _job(asked, folder, data.fingerprint), list(items.values()), None, tuple(data.notes()))
 
 
 def place_in_pool(pool: Path, path: Path) -> str:

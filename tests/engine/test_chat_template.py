@@ -9,7 +9,7 @@ import pytest
 
 from studio.engine.api import Chat
 from studio.engine.catalog import bundled_model
-from studio.engine.chat_template import KEY, ChatTemplate, Piece, Surroundings, around_the_prompt, chat_texts, has_chat_template
+from studio.engine.chat_template import KEY, ChatTemplate, Piece, Surroundings, TurnTexts, around_the_prompt, has_chat_template
 from studio.engine.gguf import Gguf, read_gguf, text_at
 from studio.errors import ModelError
 
@@ -27,9 +27,19 @@ def test_what_stands_around_the_prompt() -> None:
 
 
 def test_what_stands_behind_an_answer() -> None:
-    assert chat_texts(_header(CHATML))[2] == "<|end|>\n"
-    assert chat_texts(_header("{{ messages[0].content }}"))[2] == ""
-    assert chat_texts(_header("{{ raise_exception('no answers') if messages[1] }}{{ messages[0].content }}"))[2] == ""
+    assert TurnTexts(_header(CHATML)).end == "<|end|>\n"
+    assert TurnTexts(_header("{{ messages[0].content }}")).end == ""
+    assert TurnTexts(_header("{{ raise_exception('no answers') if messages[1] }}{{ messages[0].content }}")).end == ""
+
+
+def test_what_stands_around_the_turns_of_a_conversation() -> None:
+    texts = TurnTexts(_header(CHATML))
+    assert texts.around(("user",)) == around_the_prompt(_header(CHATML))
+    said = ("<|system|>", "<|end|>\n<|user|>", "<|end|>\n<|assistant|>", "<|end|>\n<|user|>", "<|end|>\n<|a|>")
+    assert texts.around(("system", "user", "assistant", "user")) == said
+    assert TurnTexts(_header("{{ messages[0].content }}")).around(("user", "assistant", "user")) is None
+    refusing = "{{ raise_exception('no system') if messages[0].role == 'system' }}{{ messages[0].content }}"
+    assert TurnTexts(_header(refusing)).around(("system", "user")) is None
 
 
 def test_loop_controls_and_namespaces_work_as_the_models_tools_have_them() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.catalog import identify
-from studio.engine.chat_template import chat_texts
+from studio.engine.chat_template import TurnTexts
 from studio.engine.gguf import read_gguf
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import Side
@@ -53,7 +53,7 @@ def quick_job(folder: Path, **settings: Any) -> Job:
 def job_for(model: Path, pool: Path, folder: Path, settings: TrainingSettings) -> Job:
     """Write the data of a training into `folder` and return its job."""
     with Queries.open(pool) as reader:
-        data = collect(reader, settings, chat_texts(read_gguf(model)) if settings.format == "chat" else None)
+        data = collect(reader, settings, TurnTexts(read_gguf(model)) if settings.format == "chat" else None)
     for side in Side:
         data_file(folder, side).write_bytes(data.lines(side))
     return Job(str(model), identify(model).sha256, "", str(folder), data.fingerprint, settings, threads=1)

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from loop import released_code
 from loop.nasty import any_text
 from studio.errors import PoolError, UsageError
+from studio.pool.exchange.parts import Part
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import Side
-from studio.records import Instance, Origin, SeedTask
-from studio.tuning.data import _FIELD, FORMATS, WITH_INPUT, WITHOUT_INPUT, TrainingData, _plainer, collect, write
+from studio.records import Instance, Origin, SeedTask, Turn
+from studio.tuning.data import _FIELD, FORMATS, WITH_INPUT, WITHOUT_INPUT, Around, TrainingData, _plainer, collect, write
 from studio.tuning.job import TrainingSettings
 from support.generated_pool import build_pool
 from support.trainings import lesson_pool
@@ -34,9 +35,9 @@ def pool(tmp_path: Path) -> Path:
     return build_pool(tmp_path / "pool.db", GENERATED)
 
 
-def collected(pool: Path, **settings: object) -> TrainingData:
+def collected(pool: Path, around: Around | None = None, **settings: object) -> TrainingData:
     with Queries.open(pool) as reader:
-        return collect(reader, TrainingSettings.model_validate({"format": "varied"} | settings), None)
+        return collect(reader, TrainingSettings.model_validate({"format": "varied"} | settings), around)
 
 
 def test_which_tasks(pool: Path) -> None:
@@ -88,7 +89,22 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
     assert collected(tmp_path / "one.db", validation=0).examples
 
 
-AROUND = ("<|user|>", "<|end|><|assistant|>", "<|end|>")
+class Template:
+    """A template for conversations that begin with a user's turn, and perhaps a system turn."""
+
+    end = "<|end|>"
+
+    def __init__(self, *, system: bool = True, most: int = 9) -> None:
+        self._system = system
+        self._most = most
+
+    def around(self, roles: tuple[str, ...]) -> tuple[str, ...] | None:
+        if len(roles) > self._most or ("system" in roles and not self._system):
+            return None
+        return (f"<|{roles[0]}|>", *(f"<|end|><|{role}|>" for role in roles[1:]), "<|end|><|assistant|>")
+
+
+AROUND = Template()
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
@@ -151,6 +167,52 @@ def test_texts_stand_in_their_prompts_unchanged(instruction: str, given_input: s
 def test_a_chat_prompt_stands_within_the_models_own_template() -> None:
     written = write("chat", "Say it.", Instance("now", "yes"), "0", AROUND)
     assert written.parts == ("<|user|>", "Say it.\n\nnow", "<|end|><|assistant|>", "<|end|>")
+
+
+TALK = Instance(
+    "now",
+    "yes",
+    "Hm.",
+    " Be brief. ",
+    (Turn("user", " Why?"), Turn("assistant", "Because."), Turn("user", "And?"), Turn("assistant", "So."), Turn("tool", "{}")),
+)
+
+
+@pytest.fixture
+def talking(tmp_path: Path) -> Path:
+    with Pool.create(tmp_path / "talk.db", []) as pool:
+        pool.tasks.add([SeedTask("", "", "Say it.", (TALK, Instance("", "maybe")), None)], Origin.IMPORTED)
+    return tmp_path / "talk.db"
+
+
+def test_a_conversation_is_an_example_for_each_answer_with_all_that_was_said_before(talking: Path) -> None:
+    data = collected(talking, AROUND, validation=0, format="chat")
+    first = ("<|system|>", "Be brief.", "<|end|><|user|>", "Say it.\n\nnow", "<|end|><|assistant|>")
+    second = (*first, "yes", "<|end|><|user|>", "Why?", "<|end|><|assistant|>")
+    third = (*second, "Because.", "<|end|><|user|>", "And?", "<|end|><|assistant|>")
+    found = [(example.written.parts, example.written.completion) for example in data.examples]
+    plain = ("<|user|>", "Say it.", "<|end|><|assistant|>", "<|end|>")
+    assert found == [((*first, "<|end|>"), "yes"), ((*second, "<|end|>"), "Because."), ((*third, "<|end|>"), "So."), (plain, "maybe")]
+    assert all("".join(parts[:-1]) == example.written.prompt for (parts, _), example in zip(found, data.examples, strict=True) if parts)
+    # The tool's turn behind them has no place, and thoughts are never trained on.
+    assert list(data.notes()) == [
+        "later turns are not trained on: left out of 1 instance",
+        "thoughts are not trained on: left out of 1 instance",
+    ]
+
+
+def test_a_template_that_takes_less_gets_what_it_takes(talking: Path) -> None:
+    data = collected(talking, Template(system=False, most=3), validation=0, format="chat")
+    prompts = [example.written.prompt for example in data.examples]
+    first = "<|user|>Be brief.\n\nSay it.\n\nnow<|end|><|assistant|>"
+    assert prompts == [first, f"{first}yes<|end|><|user|>Why?<|end|><|assistant|>", "<|user|>Say it.<|end|><|assistant|>"]
+    assert data.lost == {Part.TURNS: 1, Part.THOUGHTS: 1}
+
+
+def test_other_formats_train_on_the_first_exchange_and_say_so(talking: Path) -> None:
+    data = collected(talking, validation=0, format="plain")
+    assert [example.written.prompt for example in data.examples] == ["Say it.\n\nnow\n\nOutput:", "Say it.\n\nOutput:"]
+    assert data.lost == dict.fromkeys(Part, 1)
 
 
 def test_unknown_formats_and_missing_templates() -> None:

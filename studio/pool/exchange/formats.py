@@ -67,7 +67,7 @@ def _alpaca_record(instruction: str, instance: Instance) -> Record:
     fields, those before it in the history, as pairs of question and answer.
     """
     system = {"system": instance.system} if instance.system else {}
-    further = _exchanges(instance.turns)
+    further = exchanges(instance.turns)
     if not further:
         return {"instruction": instruction, "input": instance.input, "output": instance.output, **system}
     history = [[question(instruction, instance), instance.output], *further]
@@ -75,7 +75,7 @@ def _alpaca_record(instruction: str, instance: Instance) -> Record:
     return {"instruction": last, "input": "", "output": output, **system, "history": history}
 
 
-def _exchanges(turns: Sequence[Turn]) -> list[list[str]]:
+def exchanges(turns: Sequence[Turn]) -> list[list[str]]:
     """Return question and answer of the turns from the first on, for as long as these two take turns and say something."""
     found = []
     for asked, answered in zip(turns[::2], turns[1::2], strict=False):
@@ -86,7 +86,7 @@ def _exchanges(turns: Sequence[Turn]) -> list[list[str]]:
 
 
 def _alpaca_lacks(instance: Instance) -> frozenset[Part]:
-    whole = 2 * len(_exchanges(instance.turns)) == len(instance.turns)
+    whole = 2 * len(exchanges(instance.turns)) == len(instance.turns)
     return parts_of(instance) - {Part.SYSTEM} - ({Part.TURNS} if whole else set())
 
 
