@@ -243,7 +243,7 @@ def _of_connection(fault: Exception, what: str) -> tuple[str, str]:
         hint = "a firewall that reads along has an authority of its own: name its file in SSL_CERT_FILE"
         return f"{what}: the certificate of {host} is not trusted", hint
     if any(isinstance(each, socket.gaierror) for each in causes):
-        return f"{what}: {host} cannot be found: is this machine online?", "connect it, or name a file that is here"
+        return f"{what}: {host} cannot be found, as where a machine is offline", "connect it, or name a file that is here"
     if isinstance(fault, httpx2.TimeoutException):
         return f"{what}: no answer from {host} in time", "try again; what was loaded of a file is kept"
     return f"{what}: no connection to {host}: {_words(fault)}", "is this machine online? a proxy is named in HTTPS_PROXY"

@@ -6,6 +6,7 @@ import asyncio
 import os
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -18,14 +19,15 @@ from textual.widgets import Input, Static
 from studio.engine.adapter import check_adapter, is_adapter, parted, with_adapter
 from studio.engine.catalog import BUNDLED, DEFAULT_MODEL, CatalogEntry, count_text, find_model, list_models, size_text
 from studio.engine.model_file import read_model
-from studio.engine.not_gguf import refuse_downloads
+from studio.engine.not_gguf import NotLoaded, refuse_downloads
 from studio.engine.remote.address import is_address, parse_address
 from studio.engine.scripted import SCRIPTED_MODEL
 from studio.errors import ModelError, StudioError
 from studio.paths import user_path
 from studio.text import display, display_line
-from studio.tui.base import Dialog, start_latest
+from studio.tui.base import Dialog, lay_over, start_latest
 from studio.tui.keys import bind
+from studio.tui.start.pull import PullDialog
 from studio.tui.widgets.fields import SafeInput
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import FindLine
@@ -51,12 +53,13 @@ class ModelDialog(Dialog[str | None]):
     for. `enter` takes the one under the cursor. Files that are no models that write text stand last, with the reason.
 
     In the field below, `e`, you can name any GGUF file by its path, or a server: `http://host:port/v1#name`. A server is asked nothing
-    before you open the pool. The path of a LoRA adapter goes on top of the model under the cursor.
+    before you open the pool. The path of a LoRA adapter goes on top of the model under the cursor. `hf:owner/name` is a model of the
+    Hugging Face hub: where it is not here, the hub is asked for it, and you see its quantisations, sizes and licence before you load one.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("accept", "choose", "Choose", "Take this model.", priority=True),
         bind("find", "find", "Find", "Find a model by its name", show=False),
-        bind("edit", "type", "Path or address", "Type the path of a file, or a server's address."),
+        bind("edit", "type", "Path or address", "Type the path of a file, a server's address, or a name of the hub."),
         bind("back", "back", "Leave as it was", "Close without a choice."),
     ]
     DEFAULT_CSS = """
@@ -78,9 +81,11 @@ class ModelDialog(Dialog[str | None]):
         """The list, what is known of the one under the cursor, and the field."""
         with Vertical() as window:
             window.border_title = Content("Which model?")
-            yield IdTable(_COLUMNS, self._rows_of, empty="No model is installed. Press e and name a file or a server.", id="models")
+            yield IdTable(
+                _COLUMNS, self._rows_of, empty="No model is installed. Press e and name a file, a server, or hf:owner/name.", id="models"
+            )
             yield Static(id="facts", markup=False)
-            yield SafeInput(placeholder="the path of a GGUF file or an adapter, or http://host:port/v1#name", id="typed", compact=True)
+            yield SafeInput(placeholder="a file's path, http://host:port/v1#name, or hf:owner/name", id="typed", compact=True)
             yield Static(id="said", markup=False)
             yield FindLine("a part of the name; enter goes on to the next")
         yield KeyBar()
@@ -171,10 +176,24 @@ class ModelDialog(Dialog[str | None]):
             return
         try:
             text = await asyncio.to_thread(checked_model, text, self._base)
+        except NotLoaded as missing:
+            lay_over(self, PullDialog(missing.name), self._pulled)
+            return
         except StudioError as error:
             self._say(f"{error.message}: {error.hint}" if error.hint else error.message)
             return
         self.dismiss(text)
+
+    def _pulled(self, path: Path | None) -> None:
+        """Put the cursor on what was loaded; an adapter comes into the field, to go on top of a model."""
+        if path is None:
+            return
+        if is_adapter(path):
+            self.query_one(SafeInput).text = str(path)
+            return
+        self._chosen, self.query_one(SafeInput).text = str(path), ""
+        self.query_one(IdTable).focus()
+        start_latest(self, "models", self._find)
 
     @property
     def _base(self) -> str:

@@ -123,7 +123,7 @@ async def test_servers_are_typed_and_not_asked(address: str) -> None:
     [
         ("no/such.gguf", "no such file"),
         ("acme/tiny-GGUF", "studio models pull hf:acme/tiny-GGUF"),
-        ("https://huggingface.co/acme/tiny", "on a hub"),
+        ("https://hf-mirror.com/acme/tiny", "on a hub"),
         ("Smoll", "unknown model"),
         ("http://me:secret@host/v1", "must not hold a user name"),
         ("/", "a folder, not a model file"),
