@@ -50,6 +50,13 @@ def map_option(function: F) -> F:
 @click.option(
     "--as", "origin", type=click.Choice(_ORIGINS), default="imported", show_default=True, help="What the tasks count as in the pool."
 )
+@click.option(
+    "--thinking",
+    type=click.Choice(("text", "keep", "strip")),
+    default="text",
+    show_default=True,
+    help="What <think>…</think> before an answer becomes: text as any other, thoughts apart from it, or nothing.",
+)
 @click.option("--instructions-only", is_flag=True, help="Leave all outputs out.")
 @click.option("--skip-invalid", is_flag=True, help="Take the sound records of a faulty file; the others go to FILE.rejected.jsonl.")
 @click.option("--dry-run", is_flag=True, help="Show how each FILE is read, with three tasks of it, and write nothing.")
@@ -60,6 +67,7 @@ def import_command(
     format_name: str,
     assignments: tuple[str, ...],
     origin: str,
+    thinking: str,
     instructions_only: bool,
     skip_invalid: bool,
     dry_run: bool,
@@ -85,6 +93,7 @@ def import_command(
     stands in double quotes. Braces join fields: --map 'input={title}\\n{body}'.
     """
     from studio.pool.exchange.importing import ImportOptions
+    from studio.pool.exchange.parts import Thinking
     from studio.pool.pool import Queries
     from studio.records import Origin
     from studio.seeds.mapping import parse_map
@@ -94,7 +103,7 @@ def import_command(
     # Before the hub is asked for anything.
     Queries.open(pool).close()
     found = gather(files, dry_run=dry_run)
-    options = replace(options, licences=found.licences)
+    options = replace(options, licences=found.licences, thinking=Thinking(thinking))
     if dry_run:
         _show(found, options, as_json)
     else:

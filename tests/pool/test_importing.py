@@ -17,8 +17,9 @@ from studio.pool.actions.ledger import Note
 from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.formats import FORMATS, question
 from studio.pool.exchange.importing import FileReport, ImportOptions, import_files
+from studio.pool.exchange.parts import Thinking
 from studio.pool.pool import Pool, Queries
-from studio.records import Instance, Origin, Task
+from studio.records import Instance, Origin, Task, Turn, Verdict
 from studio.seeds.inputs import FaultyFile, Input
 from studio.seeds.reading import find_format, parse
 from support.generated_pool import build_pool
@@ -310,6 +311,62 @@ def test_what_is_not_taken_is_told_before_it_is_stored(pool: Path, tmp_path: Pat
         import_files(opened.tasks, [path], ImportOptions(), hear)
     assert told == [("not taken: system (1 record)", 0)]
     assert len(imported(pool)) == 1
+
+
+THINKING = [
+    row("Add.", "1 and 1", "<think>Two.</think>\n\nIt is 2."),
+    row("Only think.", "", "<think>Hm."),
+    row("Say hi.", "", "hi"),
+    {
+        "messages": [
+            {"role": "user", "content": "Why?"},
+            {"role": "assistant", "content": "So.", "reasoning_content": "Easy."},
+            {"role": "user", "content": "<think>You</think> And?"},
+            {"role": "assistant", "content": "[THINK]More.[/THINK]Thus."},
+        ]
+    },
+    {"prompt": "Choose.", "chosen": "<think>a</think>Yes.", "rejected": "<think>b</think>No."},
+]
+UNENDED = "thoughts without an end, or without an answer behind them, are text still in 1 instance"
+
+
+@pytest.mark.parametrize(
+    ("thinking", "outputs", "why", "note"),
+    [
+        (
+            "text",
+            ["<think>Two.</think>\n\nIt is 2.", "<think>Hm.", "hi", "So.", "<think>a</think>Yes."],
+            Instance("", "So.", "Easy.", "", (Turn("user", "<think>You</think> And?"), Turn("assistant", "[THINK]More.[/THINK]Thus."))),
+            "outputs that begin with thoughts, such as <think>…</think>, are taken as they are: 4 instances (--thinking keep|strip)",
+        ),
+        (
+            "keep",
+            ["It is 2.", "<think>Hm.", "hi", "So.", "Yes."],
+            Instance("", "So.", "Easy.", "", (Turn("user", "<think>You</think> And?"), Turn("assistant", "Thus.", "More."))),
+            "thoughts taken apart from the outputs: 3 instances",
+        ),
+        (
+            "strip",
+            ["It is 2.", "<think>Hm.", "hi", "So.", "Yes."],
+            Instance("", "So.", "", "", (Turn("user", "<think>You</think> And?"), Turn("assistant", "Thus."))),
+            "thoughts left out, as asked: 3 instances",
+        ),
+    ],
+)
+def test_thoughts_before_an_answer_become_what_is_asked_for(
+    pool: Path, tmp_path: Path, thinking: str, outputs: list[str], why: Instance, note: str
+) -> None:
+    path = json_lines(tmp_path / "mine.jsonl", *THINKING)
+    with Pool.open(pool) as opened:
+        [report] = import_files(opened.tasks, [path], ImportOptions(thinking=Thinking(thinking)))
+        found = opened.tasks.many(opened.tasks.ids(origin=Origin.IMPORTED))
+        [worse] = [each for each in opened.instances.of_task(found[-1].id) if each.verdict is Verdict.REJECTED]
+    assert [task.instances[0].output for task in found] == outputs
+    assert found[3].instances == (why,)
+    assert found[0].instances[0].thoughts == ("Two." if thinking == "keep" else "")
+    assert worse.output == ("<think>b</think>No." if thinking == "text" else "No.")
+    notes = list(report.notes())
+    assert note in notes and (UNENDED in notes) == (thinking != "text")
 
 
 def test_an_interrupted_import_leaves_nothing(pool: Path, tmp_path: Path) -> None:

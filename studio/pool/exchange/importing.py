@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import BinaryIO, Protocol
 from studio.errors import UsageError
 from studio.pool.bringing import Added, TaskImport
 from studio.pool.exchange.outputs import complete_files, writing
+from studio.pool.exchange.parts import Thinking, begins_with_thoughts, with_thinking
 from studio.pool.imports import ImportedFile
 from studio.records import Origin, SeedTask
 from studio.seeds.fields import written
@@ -30,6 +32,13 @@ SAMPLES = 3
 """Tasks of each file that are kept to be shown."""
 
 
+_THOUGHTS = {
+    Thinking.TEXT: "outputs that begin with thoughts, such as <think>…</think>, are taken as they are: {} (--thinking keep|strip)",
+    Thinking.KEEP: "thoughts taken apart from the outputs: {}",
+    Thinking.STRIP: "thoughts left out, as asked: {}",
+}
+
+
 class Writer(Protocol):
     """What importing asks of a pool; `studio.pool.tasks.Tasks` is one."""
 
@@ -41,7 +50,7 @@ class ImportOptions:
     """How files are brought in. `instructions_only` leaves their outputs out; `skip_invalid` takes what is sound of a faulty file.
 
     `mapping` says where the fields of a task stand, in the place of what is known of formats. `licences` are those of files whose licence
-    is known.
+    is known. `thinking` says what becomes of thoughts at the beginning of an output.
     """
 
     format_name: str = AUTO
@@ -50,6 +59,7 @@ class ImportOptions:
     skip_invalid: bool = False
     mapping: FieldMap | None = None
     licences: Mapping[Path, str] = field(default_factory=dict)
+    thinking: Thinking = Thinking.TEXT
 
 
 @dataclass(slots=True)
@@ -58,7 +68,8 @@ class FileReport:
 
     `imported` tasks are new; `joined` instances went to tasks of the same instruction; `duplicates` are records that brought nothing new,
     `refused` instances that could not join the task of their instruction. `worse` answers of pairs are kept, apart from the data.
-    `left_out` records had outputs that nobody wanted. The faulty records have `faults` together and stand in the file `rejected`.
+    `thoughts` counts the instances that had some by what became of them, of `unended` ones they are still text. `left_out` records had
+    outputs that nobody wanted. The faulty records have `faults` together and stand in the file `rejected`.
     `samples` are the first tasks as they are taken, `container` is how the records stand in the file, and `paths` lead to what the first
     of them hold, faulty ones too.
     """
@@ -72,6 +83,8 @@ class FileReport:
     refused: int = 0
     worse: int = 0
     left_out: int = 0
+    thoughts: Counter[Thinking] = field(default_factory=Counter)
+    unended: int = 0
     faults: int = 0
     rejected: Path | None = None
     samples: list[SeedTask] = field(default_factory=list)
@@ -93,6 +106,10 @@ class FileReport:
             )
         if self.left_out:
             yield f"the outputs of {counted(self.left_out, 'record')} left out, as asked"
+        for thinking, number in self.thoughts.items():
+            yield _THOUGHTS[thinking].format(counted(number, "instance"))
+        if self.unended:
+            yield f"thoughts without an end, or without an answer behind them, are text still in {counted(self.unended, 'instance')}"
         if self.refused:
             yield (
                 f"{counted(self.refused, 'output')} left out: the pool has the instruction as a task that is no active one of this origin"
@@ -104,6 +121,7 @@ class FileReport:
         """The same as plain values, for JSON."""
         counts = {name: getattr(self, name) for name in ("imported", "joined", "duplicates", "refused", "worse")}
         rejected = str(self.rejected) if self.rejected else None
+        counts["thoughts"] = self.thoughts.total()
         return {"file": str(self.path), "format": self.format, **counts, **self.tally.as_dict(), "rejected_file": rejected}
 
 
@@ -266,6 +284,11 @@ def _add(report: FileReport, parsed: ParsedTask, options: ImportOptions, adding:
     if options.instructions_only and task.instances:
         report.left_out += 1
         task = replace(task, instances=(), pairs=())
+    task, found = with_thinking(task, options.thinking)
+    if found:
+        report.thoughts[options.thinking] += found
+    if options.thinking is not Thinking.TEXT:
+        report.unended += sum(map(begins_with_thoughts, task.instances))
     if len(report.samples) < SAMPLES:
         report.samples.append(task)
     added = Added(new=True) if adding is None else adding.add(task)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from studio.engine.thoughts import opens_thoughts, split_thoughts
 from studio.pool.stream import ExportTask
-from studio.records import Instance, Turn
+from studio.records import Instance, SeedTask, Turn
 
 
 class Part(StrEnum):
@@ -67,6 +67,20 @@ def without_thoughts(instance: Instance) -> Instance:
 def begins_with_thoughts(instance: Instance) -> bool:
     """Return whether the output, or an assistant's turn behind it, begins with a mark of thoughts."""
     return any(map(opens_thoughts, _answers(instance)))
+
+
+def with_thinking(task: SeedTask, thinking: Thinking) -> tuple[SeedTask, int]:
+    """Return a task whose thoughts are as they are wanted, and of how many of its instances some were found.
+
+    With `Thinking.TEXT` those are the instances that begin with a mark of thoughts, which stays where it is.
+    """
+    if thinking is Thinking.TEXT:
+        return task, sum(map(begins_with_thoughts, task.instances))
+    as_wanted = set_apart if thinking is Thinking.KEEP else without_thoughts
+    instances = tuple(map(as_wanted, task.instances))
+    pairs = tuple((as_wanted(better), as_wanted(worse)) for better, worse in task.pairs)
+    changed = sum(new != old for new, old in zip(instances, task.instances, strict=True))
+    return (replace(task, instances=instances, pairs=pairs) if changed or pairs != task.pairs else task), changed
 
 
 def _answers(instance: Instance) -> Iterator[str]:
