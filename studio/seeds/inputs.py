@@ -21,7 +21,7 @@ from typing import BinaryIO, cast
 from studio.errors import UsageError
 from studio.records import SeedTask
 from studio.seeds.hub_dataset import cached, is_of_hub
-from studio.seeds.kinds import TEXT, ForeignFile, kind_of_file
+from studio.seeds.kinds import SHEET, TEXT, ForeignFile, kind_of_file
 from studio.seeds.packed import DAMAGED, unpacked
 from studio.text import display_line, utf16_of
 
@@ -169,8 +169,8 @@ class Input:
 
     A pipe, a device or standard input is copied to a temporary file first, so that it can be looked at more than once; so is a packed file
     that is no text, for such files are not read from the beginning to the end.
-    `kind` is one of `studio.seeds.kinds`, `encoding` Python's name of that of a text, `notes` is what a user should be told of it, `done`
-    and `size` count bytes as they are stored.
+    `kind` is one of `studio.seeds.kinds`, `sheet` the one of a spreadsheet that the path names, `encoding` Python's name of that of a text,
+    `notes` is what a user should be told of it, `done` and `size` count bytes as they are stored.
     """
 
     def __init__(self, path: Path) -> None:
@@ -187,6 +187,9 @@ class Input:
                 self.kind = kind_of_file(self.head, self.whole)
             except ForeignFile as error:
                 raise UsageError(f"{path} is {error.what}, not text", error.hint) from error
+        self.sheet = "" if is_of_hub(path) else sheet_of(path)[1]
+        if self.sheet and self.kind != SHEET:
+            raise UsageError(f"{path}: the file is no spreadsheet, and has no sheets", "leave # and what follows it out")
         wide = utf16_of(self.head) if self.kind == TEXT else None
         self.encoding = wide or "utf-8-sig"
         if wide:
@@ -282,10 +285,18 @@ def name_of(path: Path) -> str:
 def located(path: Path) -> Path:
     """Return where the file called `path` is: one of the hub is in its cache. Raises UsageError when it is not."""
     if not is_of_hub(path):
-        return path
+        return sheet_of(path)[0]
     if found := cached(path):
         return found
     raise UsageError(f"{path} is on the hub and not here", "`studio import` loads it")
+
+
+def sheet_of(path: Path) -> tuple[Path, str]:
+    """Return the file, and the sheet of it that `FILE#SHEET` names; no sheet where a file is called so itself."""
+    file, mark, sheet = str(path).rpartition("#")
+    if mark and file and sheet and not os.path.lexists(path) and os.path.lexists(file):
+        return Path(file), sheet
+    return path, ""
 
 
 def is_regular(path: Path) -> bool:

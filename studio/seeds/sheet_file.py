@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from studio.errors import UsageError, missing_extra
+from studio.errors import UsageError, missing_extra, nearest_name
 from studio.seeds.csv_file import is_header, repeated_name, table_record
 from studio.seeds.inputs import FileFault, Input
 from studio.seeds.json_file import RawRecord
@@ -22,9 +22,9 @@ _HEADER_WITHIN = 10
 def parse_sheet(source: Input, columns: Collection[str] = ()) -> Iterator[RawRecord]:
     """Yield the rows of a workbook's sheet, each as an object of its texts; `line` is the number of the row, from 1.
 
-    Numbers, dates and truth values are text as a spreadsheet shows them. The sheet is the first, or the first that has a header with a
-    known name where that one has none. `columns` are names, in small letters, that a user looks for in the place of those. Raises
-    UsageError when the extra is not installed or the file cannot be read.
+    Numbers, dates and truth values are text as a spreadsheet shows them. The sheet is the one that the file's name says, else the first
+    that has a header with a known name, else the first. `columns` are names, in small letters, that a user looks for in the place of
+    those. Raises UsageError when the extra is not installed or the file cannot be read.
     """
     try:
         import python_calamine as calamine
@@ -46,12 +46,18 @@ def parse_sheet(source: Input, columns: Collection[str] = ()) -> Iterator[RawRec
 
 
 def _records(book: CalamineWorkbook, source: Input, columns: Collection[str]) -> Iterator[RawRecord]:
-    headers = ((name, _header(book.get_sheet_by_name(name), columns)) for name in book.sheet_names)
-    chosen, header = next(((name, found) for name, found in headers if found), ("", None))
-    chosen = chosen or next(iter(book.sheet_names), "")
-    others = [name for name in book.sheet_names if name != chosen]
-    if others:
-        _note(source, f"read is the sheet {chosen}; not read: {', '.join(others)}")
+    from python_calamine import SheetTypeEnum
+
+    # Charts and macros have sheets of their own.
+    sheets = [each.name for each in book.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
+    if source.sheet and source.sheet not in sheets:
+        raise UsageError(f"{source.path}: there is no sheet {source.sheet!r}", nearest_name(source.sheet, sheets))
+    headers = ((name, _header(book.get_sheet_by_name(name), columns)) for name in ([source.sheet] if source.sheet else sheets))
+    chosen, header = next(((name, found) for name, found in headers if found), (source.sheet, None))
+    chosen = chosen or next(iter(sheets), "")
+    others = [name for name in sheets if name != chosen]
+    if others and not source.sheet:
+        _note(source, f"read is the sheet {chosen}; not read: {', '.join(others)} (FILE#SHEET names another)")
     if not chosen:
         return
     rows = _rows(book.get_sheet_by_name(chosen))

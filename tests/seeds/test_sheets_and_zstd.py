@@ -61,7 +61,34 @@ def test_the_sheet_with_a_known_header_is_read_and_the_others_are_told(tmp_path:
     path = workbook(tmp_path / "x.xlsx", About=[["Made by us"]], Tasks=[[], ["Our tasks"], HEADER, *ROWS], Old=[HEADER, *ROWS])
     found = inspect_file(path)
     assert len(found.tasks) == 2 and found.lines == (4, 5)
-    assert found.notes == ("read is the sheet Tasks; not read: About, Old", "row 2, above the header, is not taken")
+    assert found.notes == (
+        "read is the sheet Tasks; not read: About, Old (FILE#SHEET names another)",
+        "row 2, above the header, is not taken",
+    )
+
+
+def test_a_sheet_is_named_behind_the_file(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "x.xlsx", Tasks=[HEADER, *ROWS], Old=[HEADER, ["Sing", "", "la"]])
+    found = inspect_file(tmp_path / "x.xlsx#Old")
+    assert ([task.instruction for task in found.tasks], found.notes) == (["Sing"], ())
+    with pytest.raises(UsageError, match="there is no sheet 'Odl'") as caught:
+        inspect_file(tmp_path / "x.xlsx#Odl")
+    assert caught.value.hint == "did you mean 'Old'?"
+    plain = tmp_path / "x.jsonl#Old"
+    path.with_suffix(".jsonl").write_text('{"instruction": "Sing"}\n')
+    with pytest.raises(UsageError, match="no spreadsheet"):
+        inspect_file(plain)
+    plain.write_text('{"instruction": "Dance"}\n')
+    assert [task.instruction for task in inspect_file(plain).tasks] == ["Dance"]
+
+
+def test_sheets_of_charts_are_passed_over(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(HEADER)
+    book.active.append(ROWS[0])
+    book.create_chartsheet("Chart", 0)
+    book.save(tmp_path / "x.xlsx")
+    assert [task.instruction for task in inspect_file(tmp_path / "x.xlsx").tasks] == ["Übersetze"]
 
 
 def test_a_sheet_without_a_header_is_a_fault_and_so_is_a_cell_beside_it(tmp_path: Path) -> None:
