@@ -254,9 +254,10 @@ def progress_bar(*, of_bytes: bool = False) -> Iterator[Callable[[str, int, int]
 
         def report(what: str, done: int, total: int) -> None:
             if what not in known:
-                for earlier in known.values():
-                    bars.update(earlier, visible=False)
-                known[what] = bars.add_task(what, total=total or None)
+                known[what] = bars.add_task(what, total=total or None, visible=False)
+            if not bars.tasks[bars.task_ids.index(known[what])].visible:
+                for each in known.values():
+                    bars.update(each, visible=each == known[what])
             bars.update(known[what], completed=done)
 
         yield report

@@ -164,6 +164,7 @@ class _Loading:
         self._hash, self._have = self._file.hasher(), 0
 
     def _rest(self, seconds: float) -> None:
+        self._progress(f"waiting for {self._file.path}", self._have, self._file.size)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self._check_cancel()

@@ -193,11 +193,15 @@ def _where_to_look(offer: Offer) -> str:
 
     find = "look for its name and GGUF on the hub, or convert it with llama.cpp's convert_hf_to_gguf.py"
     filters = ["gguf", f"base_model:quantized:{offer.name.repo}"]
-    asked: dict[str, Any] = {"filter": filters, "sort": "downloads", "direction": -1, "limit": _NAMED}
-    with told(str(offer.name), ModelError):
-        response = get_session().get(f"{endpoint()}/api/models", params=asked, headers=hub_headers(), timeout=TIMEOUT)
-        hf_raise_for_status(response)
-        found = [_text(each.get("id")) for each in response.json() if isinstance(each, Mapping)]
+    asked: dict[str, Any] = {"filter": filters, "sort": "downloads", "limit": _NAMED}
+    try:
+        with told(str(offer.name), ModelError):
+            response = get_session().get(f"{endpoint()}/api/models", params=asked, headers=hub_headers(), timeout=TIMEOUT)
+            hf_raise_for_status(response)
+            found = [_text(each.get("id")) for each in response.json() if isinstance(each, Mapping)]
+    except ModelError:
+        # That there is none here is what matters.
+        return find
     names = [each for each in found if re.fullmatch(r"[\w.\-]+/[\w.\-]+", each)][:_NAMED]
     return f"these have it: {', '.join(f'hf:{each}' for each in names)}" if names else find
 

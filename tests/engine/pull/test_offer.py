@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from studio.engine.pull.download import HubFile
 from studio.engine.pull.offer import Offer, read_offer, sort_files
 from studio.engine.pull.quantisation import bits_of, is_part, quantisation_of
 from studio.errors import ModelError
 from studio.hub import parse_hub_name
-from support.hub_server import HubServer, Repo, hub_server
+from support.hub_server import Fault, HubServer, Repo, hub_server
 
 GIGABYTE = 10**9
 
@@ -98,6 +101,14 @@ def test_hostile_names_are_never_taken(name: str) -> None:
         assert choices[0].names == ["evil.gguf"], "only a file's own name is used"
     else:
         assert "name cannot be used" in others[0][1].what
+
+
+@given(st.lists(st.sampled_from(["..", ".", "/", "\\", "a", "\0", "-Q4_0", "-00001-of-00001", "\n", " ", "~"]), max_size=8), st.booleans())
+def test_no_name_leads_out_of_the_folder(parts: list[str], shard: bool) -> None:
+    name = "".join(parts) + (".gguf" if not shard else "-00001-of-00001.GGUF")
+    for choice in sort_files(files(name))[0]:
+        for each in choice.names:
+            assert Path("/models", each).parent == Path("/models") and each.isprintable() and not each.startswith(".")
 
 
 def test_files_without_a_hash_are_not_taken() -> None:
@@ -190,8 +201,12 @@ def test_a_repository_without_gguf_names_those_that_have_it(hub: HubServer) -> N
     with pytest.raises(ModelError, match="no model in the format GGUF") as raised:
         asked(hub, files={"model.safetensors": b"x"})
     assert "convert_hf_to_gguf" in raised.value.hint
+    hub.faults.append(Fault("/api/models$", status=500))
     for name in ("ann/tiny-GGUF", "bob/tiny-gguf"):
         hub.add(Repo(name, tags=["gguf", "base_model:quantized:acme/tiny-GGUF"]))
+    with pytest.raises(ModelError, match="no model in the format GGUF") as raised:
+        asked(hub, files={"model.safetensors": b"x"})
+    assert "look for its name" in raised.value.hint
     with pytest.raises(ModelError, match="no model in the format GGUF") as raised:
         asked(hub, files={"model.safetensors": b"x"})
     assert raised.value.hint == "these have it: hf:ann/tiny-GGUF, hf:bob/tiny-gguf"
