@@ -229,3 +229,28 @@ def test_a_file_that_ends_early_is_not_taken_for_a_user_who_interrupts(
     with pytest.raises(EOFError, match="too short"):
         main()
     assert "interrupted" not in capsys.readouterr().err
+
+
+def test_a_system_turn_and_thoughts_are_said_on_the_command_line(studio: Studio, pool: Path, tmp_path: Path) -> None:
+    path, turn = tmp_path / "mine.jsonl", tmp_path / "system.txt"
+    path.write_text(json.dumps({"instruction": "Add.", "output": "<think>Two.</think>It is 2."}) + "\n")
+    turn.write_text("Be kind.\n\nAlways.\n")
+    done = studio("import", pool, path, "--thinking", "keep")
+    assert done.returncode == 0 and "thoughts taken apart from the outputs: 1 instance\n" in done.stderr
+    done = studio("export", pool, "-o", "-", "--format", "chat", "--system", f"@{turn}")
+    *_, last = map(json.loads, done.stdout.splitlines())
+    assert [each["content"] for each in last["messages"]] == ["Be kind.\n\nAlways.", "Add.", "It is 2."]
+    assert last["messages"][-1]["reasoning_content"] == "Two."
+    done = studio("export", pool, "-o", tmp_path / "x.jsonl", "--format", "sharegpt", "--json")
+    assert "sharegpt has no place for thoughts: left out of 1 instance\n" in done.stderr
+    assert json.loads(done.stdout)["no_place"] == {"thoughts": 1}
+    done = studio("export", pool, "-o", "-", "--format", "chat", "--thinking", "strip")
+    assert "Two." not in done.stdout and "thoughts left out of 1 instance, as asked\n" in done.stderr
+    for arguments, words in (
+        (["--system", " "], "the system turn is empty"),
+        (["--system", "Be kind.", "--format", "prompt-completion"], "no place for a system turn"),
+        (["--system", f"@{tmp_path / 'none.txt'}"], "the system turn"),
+    ):
+        done = studio("export", pool, "-o", tmp_path / "y.jsonl", *arguments)
+        assert done.returncode == ExitCode.USAGE and words in done.stderr and "Traceback" not in done.stderr
+        assert not (tmp_path / "y.jsonl").exists()

@@ -1,0 +1,134 @@
+"""What an instance has beside input and output, format by format: written where there is a place, told where there is none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.errors import UsageError
+from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, sample_records
+from studio.pool.exchange.formats import FORMATS
+from studio.pool.exchange.importing import ImportOptions, import_files
+from studio.pool.exchange.parts import Part, Thinking
+from studio.pool.pool import Pool, Queries
+from studio.records import Instance, Origin, SeedTask, Turn
+
+TURNS = (Turn("user", "Why?"), Turn("assistant", "Because.", "Easy."), Turn("user", "And?"), Turn("assistant", "So."))
+TALK = Instance("now", "yes", "Hm.", "Be brief.", TURNS)
+TASKS = (
+    SeedTask("", "", "Say it.", (TALK, Instance("", "<think>Or no?</think>\n\nmaybe")), None),
+    SeedTask("", "", "Call.", (replace(TALK, system="", turns=(*TURNS[:2], Turn("tool", "{}"))),), None),
+)
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Path:
+    with Pool.create(tmp_path / "pool.db", []) as made:
+        made.tasks.add(TASKS, Origin.IMPORTED)
+    return tmp_path / "pool.db"
+
+
+def export(pool: Path, name: str, **options: Any) -> tuple[list[Any], ExportSummary]:
+    target = pool.with_name("out.jsonl")
+    with Queries.open(pool) as source:
+        summary = export_to_files(source.stream, target, ExportOptions(name, **options), pool)
+    return [json.loads(line) for line in target.read_text("utf-8").splitlines()], summary
+
+
+def message(turn: Turn) -> dict[str, str]:
+    return {"role": turn.role, "content": turn.text, **({"reasoning_content": turn.thoughts} if turn.thoughts else {})}
+
+
+def test_chat_has_all(pool: Path) -> None:
+    rows, summary = export(pool, "chat")
+    first = [Turn("system", "Be brief."), Turn("user", "Say it.\n\nnow"), Turn("assistant", "yes", "Hm."), *TURNS]
+    assert rows[0] == {"messages": list(map(message, first))}
+    assert rows[2]["messages"][-1] == {"role": "tool", "content": "{}"}
+    assert not summary.lost and not list(summary.notes("chat"))
+
+
+def test_sharegpt_has_no_place_for_thoughts(pool: Path) -> None:
+    rows, summary = export(pool, "sharegpt")
+    assert [each["from"] for each in rows[0]["conversations"]] == ["system", "human", "gpt", "human", "gpt", "human", "gpt"]
+    assert rows[2]["conversations"][-1] == {"from": "tool", "value": "{}"}
+    assert list(summary.notes("sharegpt")) == ["sharegpt has no place for thoughts: left out of 2 instances"]
+
+
+def test_alpaca_has_a_history_of_whole_exchanges(pool: Path) -> None:
+    rows, summary = export(pool, "alpaca")
+    history = [["Say it.\n\nnow", "yes"], ["Why?", "Because."]]
+    assert rows[0] == {"instruction": "And?", "input": "", "output": "So.", "system": "Be brief.", "history": history}
+    assert rows[1] == {"instruction": "Say it.", "input": "", "output": "<think>Or no?</think>\n\nmaybe"}
+    assert rows[2] == {"instruction": "Why?", "input": "", "output": "Because.", "history": [["Call.\n\nnow", "yes"]]}
+    assert summary.lost == {Part.THOUGHTS: 2, Part.TURNS: 1}
+
+
+def test_prompt_completion_has_the_first_exchange_alone(pool: Path) -> None:
+    rows, summary = export(pool, "prompt-completion")
+    assert rows[0] == {"prompt": "Say it.\n\nnow\n\nOutput:", "completion": " yes"}
+    assert summary.lost == {Part.THOUGHTS: 2, Part.TURNS: 2, Part.SYSTEM: 1}
+
+
+@pytest.mark.parametrize("name", ["chat", "alpaca", "raw"])
+def test_a_system_turn_is_added_where_there_is_none(pool: Path, name: str) -> None:
+    def systems(rows: list[Any]) -> list[str]:
+        if name == "chat":
+            return [row["messages"][0]["content"] for row in rows]
+        found = rows if name == "alpaca" else [each for row in rows for each in row["instances"]]
+        return [each["system"] for each in found]
+
+    rows, _ = export(pool, name, system="Be kind.")
+    assert systems(rows) == ["Be brief.", "Be kind.", "Be kind."]
+
+
+@pytest.mark.parametrize("name", ["prompt-completion", "preference-text"])
+def test_a_system_turn_is_refused_where_it_has_no_place(pool: Path, name: str) -> None:
+    if not FORMATS[name].lacks(Instance("", "", system="S")):
+        pytest.skip("the format has a place for it")
+    with pytest.raises(UsageError, match="no place for a system turn"):
+        export(pool, name, system="Be kind.")
+
+
+def test_thoughts_are_left_out_where_they_stand_as_well(pool: Path) -> None:
+    rows, summary = export(pool, "raw", thinking=Thinking.STRIP)
+    assert "thoughts" not in json.dumps(rows) and "reasoning" not in json.dumps(rows)
+    assert [each["output"] for row in rows for each in row["instances"]] == ["yes", "maybe", "yes"]
+    assert list(summary.notes("raw")) == ["thoughts left out of 3 instances, as asked"]
+    with Queries.open(pool) as source:
+        [shown] = sample_records(source, ExportOptions("chat", thinking=Thinking.STRIP), 1)
+    assert "Hm." not in shown and "Because." in shown
+
+
+@pytest.mark.parametrize("name", ["alpaca", "chat", "sharegpt", "raw"])
+def test_rows_of_different_keys_go_through_datasets_and_parquet(pool: Path, tmp_path: Path, name: str) -> None:
+    """A trainer's loader takes lines that have a key and lines that have not; Parquet comes back as the lines do."""
+    import datasets
+
+    lines, _ = export(pool, name)
+    datasets.disable_progress_bars()
+    path = str(pool.with_name("out.jsonl"))
+    rows = datasets.load_dataset("json", data_files=path, split="train", cache_dir=str(tmp_path / "cache"))
+    assert without_null(list(rows)) == without_null(lines)
+    if name == "raw":
+        again = tmp_path / "again.db"
+        with Pool.create(again, []) as made:
+            import_files(made.tasks, [pool.with_name("out.jsonl")], ImportOptions())
+        lines, pool = export(again, name)[0], again
+    with Queries.open(pool) as source:
+        export_to_files(source.stream, tmp_path / "x.parquet", ExportOptions(name), pool)
+    back = tmp_path / "back.db"
+    with Pool.create(back, []) as made:
+        [report] = import_files(made.tasks, [tmp_path / "x.parquet"], ImportOptions())
+    assert not report.tally.untaken
+    assert export(back, name)[0] == lines
+
+
+def without_null(value: Any) -> Any:
+    """What `datasets` fills up with null, and a list that is none."""
+    if isinstance(value, dict):
+        return {key: without_null(each) for key, each in value.items() if each not in (None, [])}
+    return [without_null(each) for each in value] if isinstance(value, list) else value
