@@ -16,6 +16,7 @@ from studio.text import display_line
 if TYPE_CHECKING:
     from studio.engine.catalog import CatalogEntry
     from studio.engine.optimize import Optimized
+    from studio.engine.traits import Traits
 
 
 MEASURED = ("size", "prompt_tok_s", "decode_tok_s", "perplexity")
@@ -98,6 +99,7 @@ def _comparison_table(compared: Optimized) -> None:
 
 
 _NAME_WIDTH = 100
+_REMARK_WIDTH = 300
 _OTHERS_TOLD = 10
 
 
@@ -131,6 +133,9 @@ def listing(paths: tuple[Path, ...], as_json: bool, hashed: bool) -> None:
 
     The bundled one; GGUF files below ./models, $STUDIO_MODELS and your data folder; what LM Studio, Ollama, the Hugging Face hub,
     llama.cpp, GPT4All and Jan have downloaded; and the files or folders PATHS. Only headers are read.
+
+    memory: what it takes on a CPU as it is set up by itself, weights and context, about; on a GPU what fits is chosen when it is loaded.
+    tried with the studio: yes, in every test; once, by hand; kind, another model of its architecture; no. --json says how.
     """
     from studio.engine.catalog import GIVEN, list_models
 
@@ -155,11 +160,25 @@ def _as_dict(entry: CatalogEntry, hashed: bool) -> dict[str, object]:
         "parameters": known.parameters,
         "quantisation": known.quantisation,
         "context_length": known.context_length,
-        "chat_template": entry.chat,
         "licence": known.licence,
         "architecture": known.architecture,
         "file_size": known.file_size,
         "sha256": _sha256(entry, hashed) or None,
+        **(_traits_as_dict(entry.traits) if entry.traits is not None else {}),
+    }
+
+
+def _traits_as_dict(traits: Traits) -> dict[str, object]:
+    """How the model will run. Memory in bytes."""
+    takes = traits.footprint
+    return {
+        "chat_template": traits.chat,
+        "template_fault": traits.template_fault,
+        "thinks": traits.thinks,
+        "stops_thinking": traits.stops_thinking,
+        "memory": {"total": takes.total, **asdict(takes)},
+        "tried": traits.tried.word,
+        "tried_how": traits.tried.how,
     }
 
 
@@ -171,27 +190,48 @@ def _sha256(entry: CatalogEntry, hashed: bool) -> str:
 
 
 def _table(entries: list[CatalogEntry], hashed: bool) -> None:
-    """Print the figures of each model on a line, with its path on the next: paths are long, and a table would break them."""
-    from studio.engine.catalog import count_text, size_text
-
-    rows: list[tuple[str, ...]] = [("name", "parameters", "quantisation", "context", "asked in", "licence", "size")]
-    for entry in entries:
-        known = entry.identity
-        if known is not None:
-            sizes = count_text(known.parameters), f"{known.context_length:,}", size_text(known.file_size)
-            asked = "chat" if entry.chat else "raw text"
-            figures = (sizes[0], known.quantisation, sizes[1], asked, known.licence, sizes[2])
-            rows.append((display_line(entry.name, _NAME_WIDTH), *(display_line(figure, 40) for figure in figures)))
-    paths = ["  path", *(_place(entry, hashed) for entry in entries)]
-    for line, path in zip(in_columns(rows), paths, strict=True):
-        click.echo(line)
-        click.echo(path)
+    """Print two lines for each model: its name with its path, which may be long, and its figures, which stand below each other."""
+    rows: list[tuple[str, ...]] = [("size", "quant.", "context", "file", "memory", "asked in", "tried", "licence")]
+    rows += [_figures(entry) for entry in entries]
+    names = ["name  path", *(_place(entry, hashed) for entry in entries)]
+    remarks = [(), *(_remarks(entry) for entry in entries)]
+    for name, line, remark in zip(names, in_columns(rows, right=(2, 3, 4)), remarks, strict=True):
+        click.echo(name)
+        click.echo(f"  {line}")
+        for words in remark:
+            click.echo(f"  {display_line(words, _REMARK_WIDTH)}")
     if not entries:
         click.echo("no model found; bring one with `studio models pull hf:OWNER/NAME`, or put a GGUF file into models/", err=True)
 
 
+def _figures(entry: CatalogEntry) -> tuple[str, ...]:
+    from studio.engine.catalog import count_text, size_text
+
+    known, traits = entry.identity, entry.traits
+    assert known is not None and traits is not None
+    figures = (
+        count_text(known.parameters),
+        known.quantisation or "?",
+        f"{known.context_length:,}" if known.context_length else "?",
+        size_text(known.file_size),
+        size_text(traits.footprint.total),
+        traits.asked,
+        traits.tried.word,
+        known.licence or "not said",
+    )
+    return tuple(display_line(figure, 40) for figure in figures)
+
+
+def _remarks(entry: CatalogEntry) -> tuple[str, ...]:
+    """What stands below a model: that the machine has too little memory for it, and why its template cannot be used."""
+    from studio.engine.traits import shortage
+
+    assert entry.traits is not None
+    return tuple(filter(None, (shortage(entry.traits.footprint), entry.traits.template_fault)))
+
+
 def _place(entry: CatalogEntry, hashed: bool) -> str:
-    """The line below a model: where it lies, which program put it there, and of how many shards it is."""
+    """A model's name, where it lies, which program put it there, and of how many shards it is."""
     from studio.engine.model_file import shard_of
 
     shards = shard_of(entry.path)[2]
@@ -202,7 +242,8 @@ def _place(entry: CatalogEntry, hashed: bool) -> str:
         words.append(f"({shards} shards)")
     if hashed:
         words.append(f"sha256 {_sha256(entry, hashed)}")
-    return f"  {display_line(' '.join(words))}"
+    name = f"{display_line(entry.name, _NAME_WIDTH)}  " if entry.name != str(entry.path) else ""
+    return name + display_line(" ".join(words))
 
 
 def _tell_of_others(others: list[CatalogEntry]) -> None:

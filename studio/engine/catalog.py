@@ -15,13 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.engine.chat_template import has_chat_template
 from studio.engine.gguf import Gguf
 from studio.engine.model_file import read_model, shard_of
 from studio.engine.not_gguf import NotLoaded, kind_of_folder, refuse_downloads, unknown_name
 from studio.engine.places import FoundFile, files_of_folder, files_of_programs, gguf_files, ollama_name_of
 from studio.engine.pull.origin import read_origin
 from studio.engine.pull.quantisation import is_part
+from studio.engine.traits import Templates, Traits, traits_of
 from studio.errors import ModelError, nearest_name
 from studio.hub import HubName, is_hub_name, parse_hub_name
 from studio.paths import app_folder, user_path
@@ -190,8 +190,8 @@ class CatalogEntry:
     identity: ModelIdentity | None = None
     fault: str = ""
     hint: str = ""
-    chat: bool = False
-    """Whether the model can be asked in a chat template of its own."""
+    traits: Traits | None = None
+    """How it will run; None when the file is no model."""
 
 
 def models_folders() -> list[Path]:
@@ -220,7 +220,8 @@ def list_models(extra_paths: Sequence[Path] = ()) -> list[CatalogEntry]:
         for file in gguf_files(path) if path.is_dir() else [path]:
             given.setdefault(_real(file), FoundFile(names.get(_real(file), str(file)), file, GIVEN))
     others = [found for found in known if _real(found.path) not in given]
-    return [_entry(found) for found in (*given.values(), *others)]
+    templates: Templates = {}
+    return [_entry(found, templates) for found in (*given.values(), *others)]
 
 
 def find_model(name_or_path: str = "") -> Path:
@@ -271,12 +272,13 @@ _LONGEST_HINT = 160
 _NONE_INSTALLED = "no model is installed; put a GGUF file into models/ or give its path"
 
 
-def _entry(found: FoundFile) -> CatalogEntry:
+def _entry(found: FoundFile, templates: Templates | None = None) -> CatalogEntry:
     try:
         header = read_model(found.path)
     except ModelError as error:
         return CatalogEntry(found.name, found.path, found.source, fault=error.message, hint=error.hint)
-    return CatalogEntry(found.name, found.path, found.source, describe(header, known_sha256(header)), chat=has_chat_template(header))
+    identity = describe(header, known_sha256(header))
+    return CatalogEntry(found.name, found.path, found.source, identity, traits=traits_of(header, templates))
 
 
 def _called(wanted: str, known: Sequence[FoundFile]) -> Path | None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from studio.cli.models import models_command
 from studio.engine.optimize import Figures, Optimized
 from support.engines import bundled_identity
+from support.tiny_models import header_only, tiny_model
 
 
 def studio(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -28,7 +29,23 @@ def test_models_as_a_table(tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stderr == ""
     assert "SmolLM2-135M-Instruct" in done.stdout and "135M" in done.stdout and "Q4_1" in done.stdout and "apache-2.0" in done.stdout
     assert "asked in" in done.stdout and " chat " in done.stdout
-    assert bundled_identity().path in done.stdout.splitlines()[-1]
+    *_, name, figures = done.stdout.splitlines()
+    assert name == f"SmolLM2-135M-Instruct  {bundled_identity().path}" and len(figures) <= 80
+    assert " GB " in figures and " yes " in figures
+
+
+def test_models_tells_what_is_too_large_and_what_cannot_be_asked_in_chat(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    shape = {"llama__block_count": 1_000_000, "llama__embedding_length": 1_000_000, "llama__attention__head_count": 8}
+    header_only(folder / "huge.gguf", "llama", ("token_embd.weight",), **shape)
+    tiny_model(folder / "odd.gguf", template="{{ raise_exception('no \x1b[31mmessages') }}")
+    done = studio("models", cwd=tmp_path, STUDIO_MODELS=str(folder))
+    assert done.returncode == 0 and "\x1b" not in done.stdout
+    assert "does not fit: it takes" in done.stdout and "its chat template cannot be used" in done.stdout
+    entries = {each["name"]: each for each in json.loads(studio("models", "--json", cwd=tmp_path, STUDIO_MODELS=str(folder)).stdout)}
+    assert entries["huge"]["memory"]["fit"] == "too large" and entries["huge"]["memory"]["total"] > 10**15
+    assert entries["odd"]["chat_template"] is False and "it refuses" in entries["odd"]["template_fault"]
 
 
 def test_models_as_json_with_a_folder_of_the_users(tmp_path: Path) -> None:
@@ -38,7 +55,8 @@ def test_models_as_json_with_a_folder_of_the_users(tmp_path: Path) -> None:
     bundled, broken = json.loads(done.stdout)
     assert done.returncode == 0
     assert (bundled["parameters"], bundled["context_length"], bundled["source"]) == (134_515_008, 8192, "bundled")
-    assert bundled["chat_template"] is True
+    assert (bundled["chat_template"], bundled["thinks"], bundled["tried"]) == (True, False, "yes")
+    assert bundled["memory"]["fit"] == "fits" and bundled["memory"]["total"] > bundled["file_size"]
     assert "not a GGUF file" in broken["fault"]
     assert "cannot be used: " in done.stderr and "\x1b" not in done.stderr
 

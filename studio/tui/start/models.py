@@ -22,6 +22,7 @@ from studio.engine.model_file import read_model
 from studio.engine.not_gguf import NotLoaded, refuse_downloads
 from studio.engine.remote.address import is_address, parse_address
 from studio.engine.scripted import SCRIPTED_MODEL
+from studio.engine.traits import Traits, shortage
 from studio.errors import ModelError, StudioError
 from studio.paths import user_path
 from studio.text import display, display_line
@@ -65,7 +66,7 @@ class ModelDialog(Dialog[str | None]):
     DEFAULT_CSS = """
     ModelDialog > Vertical { width: 92%; max-width: 110; height: 80%; }
     ModelDialog IdTable { height: 1fr; background: $panel; }
-    ModelDialog #facts { height: 3; color: $foreground-muted; margin-top: 1; }
+    ModelDialog #facts { height: 4; color: $foreground-muted; margin-top: 1; }
     ModelDialog Input { border: none; height: 1; padding: 0 1; background: $surface; }
     ModelDialog Input:focus { background: $background; }
     ModelDialog #said { height: auto; min-height: 1; max-height: 3; color: $text-error; }
@@ -257,5 +258,13 @@ def _facts(entry: CatalogEntry) -> Content:
         (display_line(entry.name, 100), "bold"),
         f" · {'comes with the studio' if entry.source == BUNDLED else display_line(entry.source, 60)}\n",
         f"architecture {family} · licence {licence}\n",
+        *((_how_it_runs(entry.traits), "\n") if entry.traits is not None else ()),
         display_line(str(entry.path), 300),
     )
+
+
+def _how_it_runs(traits: Traits) -> tuple[str, str]:
+    """How the model is asked, what it takes and whether it was tried, with its style; or that the machine has too little memory for it."""
+    if short := shortage(traits.footprint):
+        return short, "$text-warning"
+    return f"asked in {traits.asked} · takes about {size_text(traits.footprint.total)} · tried with the studio: {traits.tried.word}", ""

@@ -82,7 +82,7 @@ def test_a_model_is_loaded_checked_and_listed(hub: HubServer, folder: Path, cont
     assert origin is not None and (origin.repo, origin.licence, origin.base_models) == (REPO, "mit", ("acme/Tiny",))
     assert origin.revision == hub.repos["model", REPO].sha and origin.files[0].sha256 == hashlib.sha256(content).hexdigest()
     entry = next(entry for entry in list_models() if entry.path == path)
-    assert entry.name == "Tiny-F32" and entry.identity is not None and entry.chat
+    assert entry.name == "Tiny-F32" and entry.identity is not None and entry.traits is not None and entry.traits.chat
     assert (entry.identity.licence, entry.identity.sha256) == ("mit", origin.files[0].sha256), (
         "neither is in its header; it is not hashed again"
     )

@@ -12,6 +12,8 @@ from textual.widgets import Button, Input, Static
 
 from studio.engine.adapter import parted
 from studio.engine.catalog import DEFAULT_MODEL, CatalogEntry, count_text, identify, size_text
+from studio.engine.model_file import read_model
+from studio.engine.traits import traits_of
 from studio.records import ModelIdentity
 from studio.tui.app import StudioApp
 from studio.tui.start.models import ModelDialog
@@ -26,7 +28,7 @@ BUNDLED = bundled_identity()
 ENTRIES = [
     CatalogEntry("other", Path("/models/other.gguf"), "/models", ModelIdentity("other", "", architecture="qwen", parameters=7_620_000_000)),
     CatalogEntry("broken", Path("/models/broken.gguf"), "/models", fault="/models/broken.gguf: not a GGUF file (it is empty)"),
-    CatalogEntry(DEFAULT_MODEL, Path(BUNDLED.path), "bundled", BUNDLED),
+    CatalogEntry(DEFAULT_MODEL, Path(BUNDLED.path), "bundled", BUNDLED, traits=traits_of(read_model(Path(BUNDLED.path)))),
 ]
 NOTHING = "nothing was chosen yet"
 
@@ -64,7 +66,15 @@ async def test_the_bundled_model_stands_first_with_what_its_file_says(size: tupl
         table = await listed(pilot, app)
         await until(pilot, lambda: BUNDLED.quantisation in seen(app))
         assert table.cursor == 0
-        for figure in (DEFAULT_MODEL, "135M", "8,192", "apache-2.0", f"architecture {BUNDLED.architecture}", "comes with the studio"):
+        for figure in (
+            DEFAULT_MODEL,
+            "135M",
+            "8,192",
+            "apache-2.0",
+            f"architecture {BUNDLED.architecture}",
+            "comes with the studio",
+            "asked in chat",
+        ):
             assert figure in seen(app)
         await pilot.press("enter")
         await until(pilot, lambda: app.taken == "")
