@@ -6,9 +6,10 @@ which every reader finds it in the cache, without asking the hub again.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
@@ -17,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from studio.errors import UsageError, nearest_name
-from studio.hub import TIMEOUT, HubName, hub_api, is_hub_name, page_of, parse_hub_name, told
+from studio.hub import PREFIX, TIMEOUT, HubName, hub_api, is_hub_name, page_of, parse_hub_name, told
 from studio.seeds.packed import SUFFIXES
 from studio.text import display_line
 
@@ -39,10 +40,11 @@ Table = Mapping[str, Mapping[str, Sequence[str]]]
 
 
 class HubFile(NamedTuple):
-    """A file of a dataset and its bytes."""
+    """A file of a dataset, its bytes, and their SHA-256 in hexadecimal where the hub says it, as it does of large ones."""
 
     name: str
     size: int
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +71,16 @@ class HubDataset:
     @property
     def paths(self) -> list[Path]:
         """The names by which readers know the files."""
-        return [self._path(each.name) for each in self.files]
+        return [self.path(each.name) for each in self.files]
 
-    def _path(self, file: str) -> Path:
+    def path(self, file: str) -> Path:
+        """The name by which readers know a file."""
         return Path(str(HubName(self.repo, file, self.commit)))
 
     @property
     def missing(self) -> int:
         """The bytes that are still to be loaded."""
-        return sum(each.size for each in self.files if cached(self._path(each.name)) is None)
+        return sum(each.size for each in self.files if cached(self.path(each.name)) is None)
 
     def lines(self) -> Iterator[str]:
         """Yield what a user should know before anything is loaded, a harmless line each."""
@@ -101,8 +104,9 @@ def megabytes(size: int) -> str:
 
 
 def is_of_hub(path: Path) -> bool:
-    """Return whether `path` names a dataset of the hub or a file of one."""
-    return is_hub_name(_text(path))
+    """Return whether `path` names a dataset of the hub or a file of one; the address of a page may be that of a folder that is here."""
+    text = _text(path)
+    return is_hub_name(text) and (text.lower().startswith(PREFIX) or not path.exists())
 
 
 def cached(path: Path) -> Path | None:
@@ -129,23 +133,23 @@ def find_dataset(path: Path) -> HubDataset:
     """
     name = parse_hub_name(_text(path), "dataset")
     shown, api = display_line(str(name)), hub_api()
-    if name.revision and (there := _of_cache(name, shown)):
-        return there
+    if name.revision and (known := _of_cache(name, shown)):
+        return known
     with told(shown, kind="dataset"):
         info = api.dataset_info(name.repo, revision=name.revision or None, files_metadata=True, timeout=TIMEOUT)
-        card, commit, sizes = _card(info), str(info.sha), _sizes(info)
+        card, commit, there = _card(info), str(info.sha), _files(info)
     licence = _licence(card)
-    if name.part in sizes:
-        return HubDataset(shown, name.repo, commit, licence, (HubFile(name.part, sizes[name.part]),))
-    table, left = _by_card(card, sizes) or _by_names(sizes), []
+    if name.part in there:
+        return HubDataset(shown, name.repo, commit, licence, (there[name.part],))
+    table, left = _by_card(card, there) or _by_names(there), []
     if not name.revision and find_spec("pyarrow") is not None and (converted := _converted(api, name, shown)):
-        commit, sizes, table = converted
+        commit, there, table = converted
     if not table:
-        listed = ", ".join(list(sizes)[:_SHOWN]) or "none"
+        listed = ", ".join(list(there)[:_SHOWN]) or "none"
         words = f"{shown} has no files of data that can be read here; its files: {display_line(listed)}"
         raise UsageError(words, f"see {page_of(name.repo, 'dataset')}")
     config, split = _chosen(name, table, shown)
-    files = tuple(HubFile(each, sizes[each]) for each in _of_one_kind(table[config][split]))
+    files = tuple(there[each] for each in _of_one_kind(table[config][split]))
     if others := [each for each in table[config] if each != split]:
         left.append(f"not read: split {', '.join(sorted(others))}")
     if others := [each for each in table if each != config]:
@@ -165,10 +169,10 @@ def _of_cache(name: HubName, shown: str) -> HubDataset | None:
     return HubDataset(shown, name.repo, name.revision, "", (HubFile(name.part, found.stat().st_size),))
 
 
-def _sizes(info: Any) -> dict[str, int]:
-    """The files and their bytes. Names come from a server: those that lead out of a folder are none."""
-    found = {str(each.rfilename): int(each.size or 0) for each in info.siblings or ()}
-    return {name: size for name, size in found.items() if not {"..", ".", ""} & set(name.split("/")) and "\\" not in name}
+def _files(info: Any) -> dict[str, HubFile]:
+    """The files by their names. These come from a server: one that leads out of a folder is none."""
+    found = [HubFile(str(each.rfilename), int(each.size or 0), str(each.lfs.sha256) if each.lfs else "") for each in info.siblings or ()]
+    return {each.name: each for each in found if not {"..", ".", ""} & set(each.name.split("/")) and "\\" not in each.name}
 
 
 def _card(info: Any) -> dict[str, Any]:
@@ -180,7 +184,7 @@ def _licence(card: Mapping[str, Any]) -> str:
     return display_line(", ".join(map(str, found)) if isinstance(found, list) else str(found or ""), 100)
 
 
-def _converted(api: Any, name: HubName, shown: str) -> tuple[str, dict[str, int], Table] | None:
+def _converted(api: Any, name: HubName, shown: str) -> tuple[str, dict[str, HubFile], Table] | None:
     """The hub's own conversion to Parquet, None where there is none."""
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -191,15 +195,15 @@ def _converted(api: Any, name: HubName, shown: str) -> tuple[str, dict[str, int]
             if error.response.status_code != 404:
                 raise
             return None
-        commit, sizes = str(info.sha), _sizes(info)
+        commit, there = str(info.sha), _files(info)
     table: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for file in sorted(sizes):
+    for file in sorted(there):
         if file.endswith(".parquet") and len(parts := file.split("/")) == 3:
             table[parts[0]][parts[1].removeprefix("partial-")].append(file)
-    return (commit, sizes, table) if table else None
+    return (commit, there, table) if table else None
 
 
-def _by_card(card: Mapping[str, Any], sizes: Mapping[str, int]) -> Table:
+def _by_card(card: Mapping[str, Any], there: Iterable[str]) -> Table:
     """The configurations as the card lists them, with the files that its patterns are of."""
     table: dict[str, dict[str, list[str]]] = {}
     configs = card.get("configs")
@@ -210,7 +214,7 @@ def _by_card(card: Mapping[str, Any], sizes: Mapping[str, int]) -> Table:
         for entry in entries:
             paths = entry.get("path")
             patterns = paths if isinstance(paths, list) else [paths]
-            files = [name for name in sorted(sizes) if _is_data(name) and any(fnmatchcase(name, str(one)) for one in patterns)]
+            files = [name for name in sorted(there) if _is_data(name) and any(fnmatchcase(name, str(one)) for one in patterns)]
             if files:
                 splits[str(entry.get("split") or "train")] = files
         if splits:
@@ -218,10 +222,10 @@ def _by_card(card: Mapping[str, Any], sizes: Mapping[str, int]) -> Table:
     return table
 
 
-def _by_names(sizes: Mapping[str, int]) -> Table:
+def _by_names(there: Iterable[str]) -> Table:
     """One configuration, its splits by the words in the names of files; all of them are training data where none says otherwise."""
     splits: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(filter(_is_data, sizes)):
+    for name in sorted(filter(_is_data, there)):
         words = _WORD.findall(name.lower().rpartition(".")[0])
         splits[next((_SPLITS[word] for word in reversed(words) if word in _SPLITS), "")].append(name)
     unnamed = splits.pop("", [])
@@ -282,14 +286,29 @@ def load(dataset: HubDataset, progress: Progress = lambda _what, _done, _size: N
     api, done = hub_api(), 0
     for each in dataset.files:
         bar = _bar(partial(_report, progress, dataset, done))
+        here = cached(dataset.path(each.name))
         try:
             with told(dataset.asked, kind="dataset"):
-                api.hf_hub_download(dataset.repo, each.name, repo_type="dataset", revision=dataset.commit, tqdm_class=bar)
+                file = api.hf_hub_download(dataset.repo, each.name, repo_type="dataset", revision=dataset.commit, tqdm_class=bar)
+            if here is None:
+                _check(Path(file), each, dataset)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise UsageError(f"{dataset.asked} cannot be stored: {reason}", "HF_HOME names another folder for the hub's cache") from error
         done += each.size
         progress(f"loading {dataset.repo}", done, dataset.size)
+
+
+def _check(path: Path, file: HubFile, dataset: HubDataset) -> None:
+    """Raise UsageError, and leave no file, where what was loaded is not what the hub says."""
+    if not file.sha256:
+        return
+    with path.open("rb") as loaded:
+        digest = hashlib.file_digest(loaded, "sha256").hexdigest()
+    if digest != file.sha256:
+        path.resolve().unlink()
+        path.unlink(missing_ok=True)
+        raise UsageError(f"{dataset.asked}: what came of {display_line(file.name)} is not what the hub has", "load it again")
 
 
 def _report(progress: Progress, dataset: HubDataset, before: int, more: int) -> None:

@@ -113,6 +113,25 @@ def test_a_break_in_the_middle_is_gone_on_from(hub: HubServer) -> None:
     assert len(inspect_file(train.paths[0]).tasks) == 5000
 
 
+def test_bytes_that_are_not_the_hubs_are_told_and_not_kept(hub: HubServer) -> None:
+    hub.add(Repo("acme/tasks", {"train.parquet": parquet(1)}, "dataset"))
+    hub.faults.append(Fault("^/cdn/", flip=True))
+    train = found("hf:acme/tasks")
+    with pytest.raises(UsageError, match=r"what came of train\.parquet is not what the hub has"):
+        load(train)
+    assert train.missing
+    load(train)
+    assert len(inspect_file(train.paths[0]).tasks) == 1
+
+
+def test_a_folder_that_is_called_as_the_hub_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("huggingface.co/datasets/acme/tasks/train.jsonl")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(lines(1))
+    assert len(inspect_file(path).tasks) == 1
+
+
 def test_files_whose_names_lead_elsewhere_are_none(hub: HubServer, tmp_path: Path) -> None:
     repo = dataset(hub, train_jsonl=lines(1))
     for name in ("../train.jsonl", "/etc/train.jsonl", "a/../../train.jsonl", "..\\train.jsonl"):

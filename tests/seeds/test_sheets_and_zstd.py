@@ -100,6 +100,29 @@ def test_a_sheet_without_a_header_is_a_fault_and_so_is_a_cell_beside_it(tmp_path
     assert "not taken: column 2 (1 record)" in fault.fault
 
 
+def test_a_sheet_of_libre_office_is_read(tmp_path: Path) -> None:
+    def row(*cells: str) -> str:
+        return "<table:table-row>" + "".join(cells) + "</table:table-row>"
+
+    def text(words: str) -> str:
+        return f'<table:table-cell office:value-type="string"><text:p>{words}</text:p></table:table-cell>'
+
+    names = "urn:oasis:names:tc:opendocument:xmlns:"
+    number = '<table:table-cell office:value-type="float" office:value="42"><text:p>42</text:p></table:table-cell>'
+    content = (
+        f'<?xml version="1.0"?><office:document-content xmlns:office="{names}office:1.0" xmlns:table="{names}table:1.0" '
+        f'xmlns:text="{names}text:1.0"><office:body><office:spreadsheet><table:table table:name="Tasks">'
+        + row(text("instruction"), text("output"))
+        + row(text("Say it"), number)
+        + "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    with zipfile.ZipFile(tmp_path / "x.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        archive.writestr("content.xml", content)
+    assert raw(tmp_path / "x.ods") == [{"instruction": "Say it", "output": "42"}]
+
+
 def test_an_archive_that_is_no_spreadsheet_is_named(tmp_path: Path) -> None:
     for inner, words in (("data.jsonl", "is a ZIP archive"), ("word/document.xml", "is a Word document")):
         with zipfile.ZipFile(tmp_path / "x.xlsx", "w") as archive:
