@@ -67,7 +67,7 @@ def pull_command(name: str, yes: bool, dry_run: bool, into: Path | None, force: 
         return
     state, path, planned = _carry_out(planned, into, yes=yes, force=force, quiet=as_json)
     if as_json:
-        print_json({**_as_dict(planned, state), "path": str(path), "name": _name(path)})
+        print_json({**_as_dict(planned, state), "path": str(path), "name": _name(path), "chat_template": _has_template(path)})
     _say_use(path)
 
 
@@ -100,8 +100,17 @@ def _say_use(path: Path) -> None:
 
     if is_adapter(path):
         click.echo(f"use it with: --adapter {display_line(shlex.quote(str(path)))}, beside the model it was made for", err=True)
-    else:
-        say_use_of(path)
+        return
+    click.echo("it has a chat template" if _has_template(path) else "it has no chat template: it is asked with raw texts", err=True)
+    say_use_of(path)
+
+
+def _has_template(path: Path) -> bool:
+    from studio.engine.adapter import is_adapter
+    from studio.engine.chat_template import has_chat_template
+    from studio.engine.model_file import read_model
+
+    return not is_adapter(path) and has_chat_template(read_model(path))
 
 
 def _carry_out(planned: Plan, into: Path | None, *, yes: bool, force: bool, quiet: bool) -> tuple[str, Path, Plan]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -69,12 +70,13 @@ def test_a_dry_run_shows_all_and_loads_nothing(hub: HubServer, environment: dict
 def test_it_is_loaded_used_and_not_loaded_again(hub: HubServer, environment: dict[str, str], tmp_path: Path, content: bytes) -> None:
     done = studio("models", "pull", "acme/Tiny-GGUF", "--yes", cwd=tmp_path, **environment)
     assert done.returncode == 0 and "sha256 checked" in done.stderr
-    assert "use it with: studio run POOL --model Tiny-Q4_K_M\n" in done.stderr
+    assert "it has a chat template\nuse it with: studio run POOL --model Tiny-Q4_K_M\n" in done.stderr
     assert (folder(tmp_path) / "Tiny-Q4_K_M.gguf").read_bytes() == content
     sent = hub.sent
     done = studio("models", "pull", NAME, "--yes", "--json", cwd=tmp_path, **environment)
     told = json.loads(done.stdout)
     assert (told["state"], told["name"], told["path"]) == ("there", "Tiny-Q4_K_M", str(folder(tmp_path) / "Tiny-Q4_K_M.gguf"))
+    assert told["chat_template"] is True
     assert hub.sent == sent and "there already" in done.stderr
     listed = json.loads(studio("models", "--json", cwd=tmp_path, **environment).stdout)
     assert [(each["name"], each["licence"]) for each in listed if each["source"] != "bundled"] == [("Tiny-Q4_K_M", "apache-2.0")]
@@ -124,6 +126,32 @@ def test_killed_in_the_middle_it_goes_on(hub: HubServer, environment: dict[str, 
     done = studio("models", "pull", NAME, "--yes", cwd=tmp_path, **environment)
     assert done.returncode == 0 and "going on after" in done.stderr
     assert hub.sent == len(content) - kept and (folder(tmp_path) / "Tiny-Q4_K_M.gguf").read_bytes() == content
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_is_whole_in_the_end(hub: HubServer, environment: dict[str, str], tmp_path: Path, content: bytes) -> None:
+    hub.faults.append(Fault("^/cdn/", times=99, pause_s=0.4))
+    target = folder(tmp_path) / "Tiny-Q4_K_M.gguf"
+    kills = 0
+    for moment in (0.7, 0.9, 1.1, 1.3, 1.5, 1.7, 1.9, 2.1, 60):
+        process = subprocess.Popen(
+            [*STUDIO, "models", "pull", NAME, "--yes"], env=clean_environment(**environment), cwd=tmp_path, stderr=subprocess.DEVNULL
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(moment)
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+        assert not target.exists() or target.read_bytes() == content
+    assert (
+        kills
+        and target.read_bytes() == content
+        and sorted(path.name for path in folder(tmp_path).iterdir())
+        == [
+            target.name,
+            f"{target.name}.origin.json",
+        ]
+    )
 
 
 def test_asked_in_a_terminal(environment: dict[str, str], tmp_path: Path) -> None:

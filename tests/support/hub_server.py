@@ -13,6 +13,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -105,6 +106,8 @@ class Fault:
     hang: threading.Event | None = None
     flip: bool = False
     ignore_range: bool = False
+    pause_s: float = 0.0
+    """How long to wait before each piece of a body."""
 
 
 @dataclass
@@ -326,6 +329,7 @@ class _Handler(BaseHTTPRequestHandler):
         cut = end if fault.break_after is None else min(end, start + fault.break_after)
         for piece in _pieces(content, start, cut):
             self.hub.sent += len(piece)
+            time.sleep(fault.pause_s)
             self.wfile.write(bytes([piece[0] ^ 1]) + piece[1:] if fault.flip else piece)
         if fault.break_after is None:
             return
