@@ -193,7 +193,9 @@ def _pairs(known: _Known) -> Iterator[Pair]:
         for pair in _worse(known, instance) if instance.key not in disowned else ():
             better, worse = (instance.last if pair.last else instance.output).strip(), pair.rejected.strip()
             if worse and worse != better:
-                found[instance.key[:2], frozenset((better, worse))].append((pair, better))
+                # In another conversation the same two answers are another pair.
+                before = turns_of(instance.turns)[:-1] if pair.last else ()
+                found[instance.key[:2], before, frozenset((better, worse))].append((pair, better))
     left: list[Pair] = []
     for each in found.values():
         surest = min(_rank(pair) for pair, _ in each)

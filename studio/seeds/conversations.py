@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from studio.records import Instance, Turn
-from studio.seeds.fields import INSTRUCTION, OUTPUT, Fields, holds, kind_of
+from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, holds, kind_of
 
 TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat", "contents")
 """Fields that hold a conversation."""
@@ -68,7 +68,9 @@ def preference(fields: Fields) -> Taken:
     if isinstance(chosen, str) and before is None:
         asked = fields.holding((*INSTRUCTION, "input")) or "prompt"
         instruction, output = fields.text(asked, required=True), fields.text("chosen", numbers=True)
-        return in_context(fields, instruction, Instance("", output)) if output.strip() else (instruction, ())
+        given = fields.holding(INPUT) if asked not in INPUT else None
+        source = fields.text(given, numbers=True) if given else ""
+        return in_context(fields, instruction, Instance(source, output)) if output.strip() else (instruction, ())
     if isinstance(chosen, str):
         return _exchange(fields, "chosen", [*turns_in(fields, before or "prompt"), Turn("assistant", fields.text("chosen"))])
     answered = list(turns_in(fields, "chosen"))

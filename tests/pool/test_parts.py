@@ -11,7 +11,6 @@ import pytest
 
 from studio.errors import UsageError
 from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, sample_records
-from studio.pool.exchange.formats import FORMATS
 from studio.pool.exchange.importing import ImportOptions, import_files
 from studio.pool.exchange.parts import Part, Thinking
 from studio.pool.pool import Pool, Queries
@@ -85,12 +84,9 @@ def test_a_system_turn_is_added_where_there_is_none(pool: Path, name: str) -> No
     assert systems(rows) == ["Be brief.", "Be kind.", "Be kind."]
 
 
-@pytest.mark.parametrize("name", ["prompt-completion", "preference-text"])
-def test_a_system_turn_is_refused_where_it_has_no_place(pool: Path, name: str) -> None:
-    if not FORMATS[name].lacks(Instance("", "", system="S")):
-        pytest.skip("the format has a place for it")
+def test_a_system_turn_is_refused_where_it_has_no_place(pool: Path) -> None:
     with pytest.raises(UsageError, match="no place for a system turn"):
-        export(pool, name, system="Be kind.")
+        export(pool, "prompt-completion", system="Be kind.")
 
 
 def test_thoughts_are_left_out_where_they_stand_as_well(pool: Path) -> None:
@@ -132,3 +128,49 @@ def without_null(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_null(each) for key, each in value.items() if each not in (None, [])}
     return [without_null(each) for each in value] if isinstance(value, list) else value
+
+
+SAID = [{"role": "system", "content": "S"}, {"role": "user", "content": "u1"}, {"role": "assistant", "content": "a1"}]
+ASKED = {"role": "user", "content": "u2"}
+TOOL = {"role": "tool", "content": "{}"}
+
+
+@pytest.fixture
+def preferring(tmp_path: Path) -> Path:
+    """A pool of pairs that were brought: within a conversation, behind a tool's turn, and one whose first answers differ."""
+    records = [
+        {"prompt": [*SAID, ASKED], "chosen": "B", "rejected": "C"},
+        {"prompt": [*SAID, TOOL, ASKED], "chosen": "B", "rejected": "D"},
+        {"instruction": "q", "input": "i", "chosen": "B", "rejected": "C"},
+    ]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(each) + "\n" for each in records))
+    with Pool.create(tmp_path / "pool.db", []) as made:
+        [report] = import_files(made.tasks, [tmp_path / "pairs.jsonl"], ImportOptions())
+    assert not report.tally.untaken and report.worse == 3
+    return tmp_path / "pool.db"
+
+
+def test_a_pair_within_a_conversation_has_what_was_said_before_it(preferring: Path) -> None:
+    rows, summary = export(preferring, "preference")
+    answers = [([each["content"] for each in row["chosen"]], [each["content"] for each in row["rejected"]]) for row in rows]
+    assert answers == [(["B"], ["C"]), (["B"], ["D"]), (["B"], ["C"])]
+    assert [row["prompt"] for row in rows] == [[*SAID, ASKED], [*SAID, TOOL, ASKED], [{"role": "user", "content": "q\n\ni"}]]
+    assert not summary.lost
+    first = preferring.with_name("out.jsonl").read_bytes()
+    with Pool.create(preferring.with_name("again.db"), []) as made:
+        import_files(made.tasks, [preferring.with_name("out.jsonl")], ImportOptions())
+    assert export(preferring.with_name("again.db"), "preference")[0] == rows
+    assert preferring.with_name("out.jsonl").read_bytes() == first
+
+
+def test_pairs_as_text_have_system_and_history(preferring: Path) -> None:
+    rows, summary = export(preferring, "preference-text")
+    assert {name: rows[0][name] for name in ("prompt", "chosen", "rejected", "system", "history")} == {
+        "prompt": "u2",
+        "chosen": "B",
+        "rejected": "C",
+        "system": "S",
+        "history": [["u1", "a1"]],
+    }
+    assert (rows[2]["prompt"], "system" in rows[2], "history" in rows[2]) == ("q\n\ni", False, False)
+    assert summary.lost == {Part.TURNS: 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from studio.errors import UsageError, nearest_name
@@ -139,11 +139,8 @@ PROMPT_COMPLETION: Format = by_instance("prompt-completion", "prompt and complet
 
 def _preference_record(instruction: str, instance: Instance, rejected: str) -> Record:
     """Three lists of messages: TRL's form, and one that Axolotl takes. Without thoughts: those of the worse answer are not kept."""
-    return {
-        "prompt": [{"role": "user", "content": question(instruction, instance)}],
-        "chosen": [{"role": "assistant", "content": instance.output}],
-        "rejected": [{"role": "assistant", "content": rejected}],
-    }
+    *before, last = (_message(replace(turn, thoughts="")) for turn in conversation(instruction, instance))
+    return {"prompt": before, "chosen": [last], "rejected": [{**last, "content": rejected}]}
 
 
 PREFERENCE: Format = Format(
@@ -152,13 +149,15 @@ PREFERENCE: Format = Format(
     paired(_preference_record),
     paired=True,
     kind=because,
-    lacks=without(*Part),
+    lacks=without(Part.THOUGHTS),
 )
 
 
 def _preference_text_record(instruction: str, instance: Instance, rejected: str) -> Record:
-    """Three texts, for trainers that put them into a template of their own, such as LLaMA-Factory."""
-    return {"prompt": question(instruction, instance), "chosen": instance.output, "rejected": rejected}
+    """Three texts, for trainers that put them into a template of their own, such as LLaMA-Factory, with its `system` and `history`."""
+    system = {"system": instance.system} if instance.system else {}
+    *history, (asked, chosen) = [[question(instruction, instance), instance.output], *exchanges(instance.turns)]
+    return {"prompt": asked, "chosen": chosen, "rejected": rejected, **system, **({"history": history} if history else {})}
 
 
 PREFERENCE_TEXT: Format = Format(
@@ -167,7 +166,7 @@ PREFERENCE_TEXT: Format = Format(
     paired(_preference_text_record),
     paired=True,
     kind=because,
-    lacks=without(*Part),
+    lacks=_alpaca_lacks,
 )
 
 

@@ -106,7 +106,7 @@ class Fitting:
     """Makes of tasks what an export asks for: `system` for the instances that have no system turn, thoughts kept or left out.
 
     `lost` counts the instances by the part for which the format has no place, `stripped` those whose thoughts were to be left out. Of a
-    format of pairs only the better answers are written.
+    format of pairs only the better answers are written, and counted for each pair.
     """
 
     def __init__(self, lacks: Lacks, system: str = "", thinking: Thinking = Thinking.KEEP, *, paired: bool = False) -> None:
@@ -123,9 +123,13 @@ class Fitting:
             task = replace(task, instances=tuple(map(self._fitted, task.instances)))
         if self._strips:
             task = replace(task, pairs=tuple(replace(pair, rejected=_told_apart("", pair.rejected)[1]) for pair in task.pairs))
-        written = {pair.instance_id for pair in task.pairs}
-        for instance, instance_id in zip(task.instances, task.instance_ids, strict=True):
-            if not self._paired or instance_id in written:
+        if self._paired:
+            instances = dict(zip(task.instance_ids, task.instances, strict=True))
+            for pair in task.pairs:
+                if (instance := instances.get(pair.instance_id)) is not None:
+                    self.lost.update(self._lacks(instance) | (frozenset() if pair.last else without(Part.TURNS)(instance)))
+        else:
+            for instance in task.instances:
                 self.lost.update(self._lacks(instance))
         return task
 

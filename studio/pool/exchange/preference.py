@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from studio.pool.preferences import Because, Evidence
@@ -12,7 +13,7 @@ from studio.records import Instance
 EVIDENCE = "evidence"
 
 Written = Callable[[str, Instance, str], Mapping[str, object]]
-"""Makes prompt, chosen and rejected of an instruction, the instance with the better answer, and the worse answer."""
+"""Makes prompt, chosen and rejected of an instruction, the instance that ends with the better answer, and the worse answer."""
 
 WORDS: Mapping[Because, str] = {
     Because.EDITED: "a person's edit over what it replaced",
@@ -31,12 +32,14 @@ NO_PAIRS = (
 
 
 def paired(written: Written) -> Callable[[ExportTask], Iterator[tuple[str, Mapping[str, object]]]]:
-    """Return what makes the lines of a task: one for each pair whose better answer is exported."""
+    """Return what makes the lines of a task: one for each pair whose better answer is exported, and said last."""
 
     def records(task: ExportTask) -> Iterator[tuple[str, Mapping[str, object]]]:
         instances = dict(zip(task.instance_ids, task.instances, strict=True))
         for pair in task.pairs:
             if (instance := instances.get(pair.instance_id)) is not None:
+                if not pair.last:
+                    instance = replace(instance, turns=())
                 yield "", {**written(task.instruction, instance, pair.rejected), EVIDENCE: _evidence(pair.evidence)}
 
     return records
