@@ -35,15 +35,21 @@ class Passages:
 
     def __iter__(self) -> Iterator[Passage]:
         size, least = self._cutting.size, self._cutting.least
+        said = 0
         while self._fill(2 * size + least + _AHEAD):
             stop = self._end()
             whole = self._text[:stop]
             text = whole.strip()
             start = self._at + len(whole) - len(whole.lstrip())
+            if not text or start + len(text) <= said:
+                # Nothing, or nothing behind what was said again.
+                self._drop(stop)
+                continue
+            said = start + len(text)
             if len(text) >= least:
-                yield Passage(start, start + len(text), text)
+                yield Passage(start, said, text)
             else:
-                self.short += bool(text)
+                self.short += 1
             self._drop(self._next(stop))
 
     def _fill(self, wanted: int) -> bool:
