@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from studio.documents.found import DocumentFile, find_documents
 from studio.engine.adapter import NO_ADAPTER, base_name
 from studio.engine.api import Engine
 from studio.engine.opening import open_engine
@@ -20,7 +21,9 @@ from studio.engine.two_models import Opener, Wish, open_both
 from studio.errors import ModelError, PoolError, UsageError
 from studio.loop.runs import ANSWERING, ENGINE, NO_MODEL, Configuration, Intent, Run, RunOptions, begin, intent, stored_engine
 from studio.loop.session import Session
+from studio.loop.settings import Method
 from studio.paths import user_path
+from studio.pool.exchange.documents import bring_documents
 from studio.pool.imports import ImportedFile
 from studio.pool.pool import Pool
 from studio.records import HoldOut, Origin, SeedTask
@@ -39,6 +42,7 @@ class RunRequest:
 
     `mapping` says where the fields of a task stand in those files; without it that is told by their keys. `licences` are those of files
     whose licence is known.
+    `documents` are files and folders whose passages instructions are written for, `licence` is theirs, empty where nobody said it.
     """
 
     pool: Path
@@ -47,6 +51,13 @@ class RunRequest:
     force: bool = False
     mapping: FieldMap | None = None
     licences: Mapping[Path, str] = field(default_factory=dict)
+    documents: tuple[Path, ...] = ()
+    licence: str = ""
+
+    @property
+    def settings(self) -> Configuration:
+        """The configuration; with documents they are what instructions are written for."""
+        return self.configuration.with_documents() if self.documents else self.configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +99,18 @@ class Opening:
         self._opener = opener
         self._engines: tuple[Engine, ...] = ()
         self.notes: list[str] = []
-        """What the user should know of the seed files: what of them is not taken."""
+        """What the user should know of the seed files and documents: what of them is not taken."""
+        self.told: list[str] = []
+        """What became of the documents, once the run has started."""
         self.pool = Pool.open(asked.pool) if asked.pool.exists() else None
         try:
-            self._wanted = intent(self.pool, asked.configuration, force=asked.force)
+            self._wanted = intent(self.pool, asked.settings, force=asked.force)
             files = _seed_files(asked, self.pool, self.notes)
             self.files = _imported(files, asked)
             """The files that a new pool starts from."""
             self._seeds = join_tasks(task for file in files for task in file.tasks)
             self._held = _hold_out(asked, self.pool, self._seeds, self._wanted.seed)
+            self._documents = _documents(asked, self.pool, self._wanted.method, self.notes)
         except BaseException:
             self.close()
             raise
@@ -127,6 +141,9 @@ class Opening:
             # A model that cannot be asked so leaves no pool behind.
             self._wanted.method.resolved(engine.info, self._wanted.target, told)
             self.pool = Pool.create(self._asked.pool, self._seeds, self._held, self.files)
+        if self._documents:
+            self.told += bring_documents(self.pool, self._documents, self._asked.licence, self._wanted.method.cutting)
+        _require_passages(self.pool, self._wanted.method)
         return OpenRun(self.pool, engine, begin(self.pool, self._wanted, engine.info, force=force, answering=told), answering)
 
     def close(self) -> None:
@@ -228,6 +245,29 @@ def _imported(files: Sequence[SeedFile], asked: RunRequest) -> list[ImportedFile
         found.append(ImportedFile(*told, mapping=str(asked.mapping or ""), licence=asked.licences.get(file.path, "")))
         known = tasks
     return found
+
+
+def _documents(asked: RunRequest, pool: Pool | None, method: Method, notes: list[str]) -> tuple[DocumentFile, ...]:
+    """The documents to bring. Raises UsageError where instructions are to be written for passages and there is no document."""
+    if not asked.documents:
+        if method.document_requests and pool is None:
+            raise UsageError("document_requests needs documents", "name files or folders with --documents")
+        if pool is not None:
+            _require_passages(pool, method)
+        return ()
+    if not method.document_requests:
+        raise UsageError("document_requests = 0 leaves nothing to do for --documents", "leave one of the two out")
+    found = find_documents(asked.documents)
+    notes += found.notes
+    return found.files
+
+
+def _require_passages(pool: Pool, method: Method) -> None:
+    if method.document_requests and not pool.documents.any(method.cutting):
+        raise UsageError(
+            f"{pool.path} has no passages of {method.cutting.size} characters at most to write instructions for",
+            "name files or folders with --documents; what is left out of them is told above",
+        )
 
 
 def _hold_out(asked: RunRequest, pool: Pool | None, seeds: Sequence[SeedTask], seed: str) -> HoldOut | None:

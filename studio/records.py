@@ -35,6 +35,10 @@ class Source(StrEnum):
     """A passage of a document that is the input: the model writes a question about it."""
 
 
+OF_PASSAGES = frozenset({Source.BACKTRANSLATION, Source.QUESTION})
+"""The sources whose instructions are written for passages of documents."""
+
+
 class Stage(StrEnum):
     """The stages of a round, in their order; `answer` is played only where the model is asked in chat."""
 

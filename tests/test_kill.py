@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from studio.documents.found import find_documents
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Goal
 from studio.pool.core.database import Database
+from studio.pool.exchange.documents import bring_documents
 from studio.pool.pool import Pool, Queries
 from support.command import STUDIO, clean_environment, new_studio
 from support.pools import assert_sound
@@ -46,13 +48,19 @@ class _Killed(BaseException):
     """Stands for the end of the process: nothing of the program runs after it but what the system does."""
 
 
-@pytest.mark.parametrize("profile", ["studio", "alpaca", "chat"])
+@pytest.mark.parametrize("profile", ["studio", "alpaca", "chat", "documents"])
 def test_death_at_every_single_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
     """Each session dies when it is about to begin its second transaction, so every stage's commit is somebody's last."""
-    chats = profile == "chat"
+    (tmp_path / "text.txt").write_text("\n\n".join(f"Paragraph {number} of a text. " * 5 for number in range(20)))
+    chats = profile in ("chat", "documents")
     asked = configuration(best_of=3, thinking="keep", min_agreement=0.3) if chats else configuration(profile)
+    if profile == "documents":
+        asked = configuration(document_requests=8, passage_size=200, passage_gain=0.2, requests_per_round=1).with_documents()
+    for name in ("calm", "killed"):
+        with Pool.create(tmp_path / name, all_seeds()) as pool:
+            if profile == "documents":
+                bring_documents(pool, find_documents([tmp_path / "text.txt"]).files, "", asked.method().cutting)
     play(tmp_path / "calm", Goal(rounds=2), ScriptedEngine(chats=chats), asked)
-    Pool.create(tmp_path / "killed", all_seeds()).close()
     begin = Database.transaction
     deaths = 0
     while not _two_rounds(tmp_path / "killed"):

@@ -54,6 +54,15 @@ from studio.errors import UsageError
 )
 @map_option
 @click.option(
+    "--documents",
+    "documents",
+    type=INPUT,
+    multiple=True,
+    metavar="PATH",
+    help="Text, Markdown, HTML or PDF, files or folders: the model writes requests that their passages answer, and questions about them.",
+)
+@click.option("--documents-licence", "licence", default="", metavar="ID", help="Licence of these documents, kept with what comes of them.")
+@click.option(
     "--hold-out",
     type=click.FloatRange(min=0),
     metavar="N",
@@ -89,16 +98,19 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
     if mapping is not None and not seeds:
         raise UsageError("--map says how the files of --seeds are read, and there is none", "add --seeds FILE")
     found = gather(seeds)
+    documents, licence = flags.pop("documents"), flags.pop("licence").strip()
+    if licence and not documents:
+        raise UsageError("--documents-licence is for documents", "name them with --documents")
     flags["models.answer"] = flags.pop("answer_model")
     given = {key: value for key, value in flags.items() if value is not None}
     if (brief := given.get("brief", "")).startswith("@"):
         given["brief"] = read_text(Path(brief[1:]), "the brief,").strip()
     configuration = load_configuration(config_file, os.environ, given, settings)
-    asked = RunRequest(pool, configuration, tuple(found.paths), force, mapping, found.licences)
+    asked = RunRequest(pool, configuration, tuple(found.paths), force, mapping, found.licences, documents, licence)
     if not headless:
         from studio.tui import run_studio
 
-        asked.configuration.method()  # A wrong setting is said here, not on a screen.
+        asked.settings.method()  # A wrong setting is said here, not on a screen.
         run_studio(asked, asked.configuration)
         return
     from rich.console import Console
@@ -116,8 +128,9 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
 
 
 def _say(console: Any, done: dict[str, Any], pool: Path) -> None:
+    used_up = "every passage of the documents has been used: " if done["stopped"] == "documents" else ""
     console.print(
-        f"{done['accepted']} tasks accepted of {done['candidates']} candidates in {done['rounds']} rounds, "
+        f"{used_up}{done['accepted']} tasks accepted of {done['candidates']} candidates in {done['rounds']} rounds, "
         f"{done['instances']} instances, {done['seconds']:.0f} s; next: studio stats {pool}, studio export {pool} -o data.jsonl",
         markup=False,
         highlight=False,

@@ -22,7 +22,9 @@ from studio.loop.stages.instances import (
     asks_for_instances,
     classification_request,
     decided_instances,
+    given_instance,
     instances_request,
+    of_passage,
     without_input,
 )
 from studio.loop.stages.instructions import draw_parents, may_stand, plan_instructions, request_like, to_draw_from
@@ -33,10 +35,15 @@ from studio.pool.requests import PlannedRequest, StoredCompletion, StoredRequest
 from studio.pool.rounds import RoundRecord
 from studio.records import STAGES, Instance, Origin, Stage, Task, TaskState, Verdict
 
-FIXED = frozenset({"profile", "variant", "asking", "answers", "tokenizer", "stall_rounds"})
+FIXED = frozenset(
+    {"profile", "variant", "asking", "answers", "tokenizer", "stall_rounds", "passage_size", "passage_overlap", "passage_least"}
+)
 """Parameters of the whole run: no round has its own."""
 
-DRAWN = frozenset({"in_context_tasks", "generated_in_context", "requests_per_round", "template_requests", "classification_only"})
+DRAWN = frozenset(
+    {"in_context_tasks", "generated_in_context", "requests_per_round", "template_requests", "classification_only"}
+    | {"document_requests", "document_way", "passage_tries"}
+)
 """Parameters that decide which in-context tasks are drawn."""
 
 TEMPERATURE = 0.7
@@ -203,17 +210,20 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
             answer = answered(context, asked[-1].completion)
         task = replace(task, is_classification=answer)
     candidate = pool.candidates.of_task(task_id)
-    if asks_for_instances(context, task, None if candidate is None else candidate.source):
+    given = given_instance(candidate) if candidate is not None else None
+    if given is not None and (given.output or context.method.answers_apart):
+        decided = [of_passage(task_id, None, given)]
+    elif given is not None or asks_for_instances(context, task, None if candidate is None else candidate.source):
         ordinal = pool.requests.next_hand_ordinal(current.id, Stage.INSTANCES)
-        planned = instances_request(context, current, ordinal, task)
+        planned = instances_request(context, current, ordinal, task, given)
         planned = replace(planned, params=replace(planned.params, temperature=max(planned.params.temperature, TEMPERATURE)))
         asked.append((yield from _ask(context, Stage.INSTANCES, ordinal, planned)))
         stored = StoredCompletion(len(asked) - 1, ordinal, task_id, asked[-1].completion)
-        decided = decided_instances(context, (current, ordinal), stored, task)
+        decided = decided_instances(context, (current, ordinal), stored, task, given)
     else:
         decided = [without_input(task_id)]
     if context.method.answers_apart:
-        decided = yield from _answered(context, current, task, decided, asked)
+        decided = yield from _answered(context, current, (task, given is not None), decided, asked)
     decided = _beside(task.instances, decided)
     note = Note("more instances", f"asked for more instances of task {task_id}")
     effect = pool.ledger.add_instances(note, current.id, MoreInstances(task_id, tuple(asked), tuple(decided), answer))
@@ -225,24 +235,28 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
 
 
 def _answered(
-    context: StageContext, current: RoundRecord, task: Task, instances: Sequence[DecidedInstance], asked: list[HandRequest]
+    context: StageContext, current: RoundRecord, of: tuple[Task, bool], instances: Sequence[DecidedInstance], asked: list[HandRequest]
 ) -> Generator[Event, None, list[DecidedInstance]]:
-    """Have the accepted instances answered; what was asked for that is appended to `asked`, whose places are the requests' ids."""
-    result = []
+    """Have the accepted instances answered; what was asked for that is appended to `asked`, whose places are the requests' ids.
+
+    `of` is their task, and whether it is about a passage.
+    """
+    (task, of_passage), result = of, []
     first = context.pool.requests.next_hand_ordinal(current.id, Stage.ANSWER)
     taken = 0
     for each in instances:
-        if each.verdict is Verdict.REJECTED:
+        if each.verdict is Verdict.REJECTED or each.output:
             result.append(each)
             continue
         drawn = []
         for _ in range(context.method.best_of):
             place = (current, Stage.ANSWER, first - taken)
             taken += 1
-            planned = answer_request(context, place, Question(task.id, user_text(task.instruction, each.input)), copy=1)
+            question = Question(task.id, user_text(task.instruction, each.input))
+            planned = answer_request(context, place, question, copy=1, of_passage=of_passage)
             asked.append((yield from _ask(context, Stage.ANSWER, place[2], planned)))
             drawn.append(Drawn(len(asked) - 1, context.answer(asked[-1].completion), asked[-1].completion.nats))
-        found = choose(context.method, task, each.input, drawn)
+        found = choose(context.method, task, each.input, drawn, of_passage=of_passage)
         texts = (each.input, found.output, found.verdict, found.reason)
         scores = (found.agreement, found.nats)
         result.append(DecidedInstance(task.id, each.request_id, *texts, found.request_id, *scores, found.thoughts, found.among))

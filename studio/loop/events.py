@@ -18,6 +18,8 @@ class StopReason(StrEnum):
     TARGET = "target"
     ROUNDS = "rounds"
     STALLED = "stalled"
+    DOCUMENTS = "documents"
+    """Every passage of the documents was used, and nothing else was asked for."""
     CANCELLED = "cancelled"
 
 

@@ -18,7 +18,7 @@ from studio.loop.settings import Method
 from studio.loop.thoughts import THINKING, first_mark
 from studio.loop.tokens import unicode_tokens
 from studio.pool.preferences import DISPREFERRED
-from studio.records import Instance, Verdict
+from studio.records import OF_PASSAGES, Instance, Source, Verdict
 
 VALID = "valid"
 UNLIKELY = "unlikely"
@@ -27,6 +27,7 @@ DISAGREEMENT = "disagreement"
 UNLIKELY_ANSWER = "unlikely_answer"
 INPUT_MISSING = "input_missing"
 TRUNCATED = "truncated"
+COPIED, NEEDS_PASSAGE, OFF_PASSAGE, LESS_FITTING = PASSAGE_REASONS = ("copied", "needs_passage", "off_passage", "less_fitting")
 EMPTY_OUTPUT = "empty_output"
 
 _PROGRAM = "Write a program"
@@ -101,25 +102,31 @@ FILTERS: dict[str, Filter] = {
 """All filters by the name that settings use. The order in which a profile names them decides which reason a candidate is given."""
 
 
-def first_failure(text: str, method: Method) -> str:
+_NOT_OF_PASSAGES = frozenset({"blocked_words", "write_a_program", "write_a_program_exact"})
+"""Filters that do not hold for instructions about a passage: they are there against tasks whose material is not there."""
+
+
+def first_failure(text: str, method: Method, source: Source | None = None) -> str:
     """Return the reason code of the first of the method's filters that `text` fails, or an empty string when it passes them all.
 
-    Raises UsageError for a name that is no filter.
+    `source` is where the instruction comes from. Raises UsageError for a name that is no filter.
     """
     for name in method.filters:
         if name not in FILTERS:
             raise UsageError(f"there is no filter {name!r}", nearest_name(name, FILTERS))
+        if source in OF_PASSAGES and name in _NOT_OF_PASSAGES:
+            continue
         if reason := FILTERS[name](text, method):
             return reason
     return ""
 
 
-def rule_reason(text: str, score: float, method: Method, *, unlikely: bool = False) -> str:
+def rule_reason(text: str, score: float, method: Method, *, unlikely: bool = False, source: Source | None = None) -> str:
     """Return the reason code with which the rule decides an instruction: `novel` accepts it. `score` is its highest ROUGE-L F1.
 
     `unlikely` says that it is not among the likeliest; see `likelihood`.
     """
-    return first_failure(text, method) or (UNLIKELY if unlikely else "novel" if method.is_novel(score) else "not_novel")
+    return first_failure(text, method, source) or (UNLIKELY if unlikely else "novel" if method.is_novel(score) else "not_novel")
 
 
 DecidedPair = tuple[Instance, Verdict, str]
@@ -249,6 +256,10 @@ INSTRUCTION_REASONS: dict[str, str] = {
     "letter": "It is a letter or a message to somebody.",
     "unended": "It breaks off before its end.",
     "points_at_absent": "It speaks of a text that is not there.",
+    COPIED: "It is little more than a part of the passage it was written for.",
+    NEEDS_PASSAGE: "It speaks of the passage that answers it, which nobody sees who asks.",
+    OFF_PASSAGE: "The passage it was written for makes it hardly likelier: it does not fit, or fits any.",
+    LESS_FITTING: "Another request that the same passage answers fits it better.",
     UNLIKELY: "As a user's turn of its chat template the model itself finds it less likely than most that it writes.",
     "starts_with_non_ascii": "It starts with a character outside ASCII.",
     OTHER_RULES: "A person had it decided again under other rules, which it passed.",

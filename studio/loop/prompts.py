@@ -25,6 +25,15 @@ PLACEHOLDERS = {
     "answer_system": "",
     "answer_again": "{task}",
     "brief": "{brief}",
+    "backtranslation": "{passage}",
+    "backtranslation_chat": "{passage}",
+    "backtranslation_begun": "{passage}",
+    "backtranslation_openings": "",
+    "question": "{passage}",
+    "question_chat": "{passage}",
+    "question_begun": "{passage}",
+    "question_openings": "",
+    "passage_system": "",
 }
 """The prompts of the method and the one placeholder that each text must have exactly once, or none."""
 

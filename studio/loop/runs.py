@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import PoolError, UsageError
 from studio.loop.checks import ANSWER_RULES
 from studio.loop.filters import FILTERS, INSTANCE_RULES
+from studio.loop.parameters import Parameters
 from studio.loop.prompts import Template
-from studio.loop.settings import DEFAULT_PROFILE, PROFILES, Method, Parameters, profile
+from studio.loop.settings import DEFAULT_PROFILE, PROFILES, Method, profile
 from studio.pool.pool import Pool
 from studio.pool.rounds import RunRecord
 from studio.records import ModelIdentity, Stage
@@ -65,6 +66,11 @@ class Configuration:
 
     options: RunOptions
     overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_documents(self) -> Configuration:
+        """The same for a run whose instructions are written for passages, and for those alone unless other sources are asked for."""
+        alone = {"document_requests": -1, "requests_per_round": 0, "template_requests": 0}
+        return replace(self, overrides={**alone, **self.overrides})
 
     def method(self, stored: Method | None = None) -> Method:
         """The parameters asked for: overrides on top of the profile, or on top of `stored` where that is the profile.

@@ -12,6 +12,7 @@ from studio.loop.novelty import NoveltyIndex
 from studio.loop.settings import Method
 from studio.loop.stages.answer import answer_instances
 from studio.loop.stages.asking import StageCancelled, StageContext
+from studio.loop.stages.documents import passages_left
 from studio.loop.stages.instances import classify, commit, write_instances
 from studio.loop.stages.instructions import filter_candidates, sample, write_instructions
 from studio.loop.steering import Steering
@@ -37,7 +38,10 @@ RUNNERS: Mapping[Stage, StageRunner] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where a run ends: `target` generated tasks in the pool, or `rounds` more rounds; without either it ends when it stalls."""
+    """Where a run ends: `target` generated tasks in the pool, or `rounds` more rounds; without either it ends when it stalls.
+
+    One that is of documents alone ends with their last passage.
+    """
 
     target: int | None = None
     rounds: int | None = None
@@ -116,6 +120,8 @@ class Session:
             return StopReason.TARGET
         if goal.rounds is not None and played >= goal.rounds:
             return StopReason.ROUNDS
+        if not unfinished and self._context.method.documents_alone and not passages_left(self._context):
+            return StopReason.DOCUMENTS
         # Only after a round of its own: who runs a stalled pool again gets one more round before hearing the same.
         return StopReason.STALLED if played and self._stalled() else None
 

@@ -13,78 +13,19 @@ from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from studio.engine.api import Asking, EngineInfo, SamplingParams
+from studio.engine.api import Asking, EngineInfo
 from studio.errors import ModelError, UsageError, nearest_name
+from studio.loop.parameters import Decoding, Parameters, Prompts, Sampling, Share
 from studio.loop.prompts import PLACEHOLDERS, builtin_prompt
-from studio.records import Stage
+from studio.records import Cutting, Source, Stage
 
 LEAST_REQUESTS, MOST_REQUESTS = 5, 64
 _TASKS_OF_A_REQUEST = 4
 """About as many new tasks as a completion of seven brings."""
 TEMPLATE_SHARE, TEMPLATE_PER_LIST = 4, 32
 """Requests that the model writes itself, for each that runs at once (they are short, and some fall), and for each list of tasks."""
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Penalty = Annotated[float, Field(ge=-2.0, le=2.0)]
-
-
-class Parameters(BaseModel):
-    """A group of parameters: immutable, no unknown names, no silent conversion of text to numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Decoding(Parameters):
-    """How one stage draws tokens."""
-
-    temperature: float = Field(0.0, ge=0.0, le=5.0, description="0 is greedy decoding")
-    top_p: float = Field(1.0, gt=0.0, le=1.0, description="nucleus: the smallest set of tokens with this much probability")
-    top_k: int = Field(0, ge=0, description="most likely tokens kept; 0 keeps all")
-    min_p: Share = Field(0.0, description="least probability kept, relative to the likeliest token")
-    frequency_penalty: Penalty = Field(0.0, description="for each time a token stands in the completion already")
-    presence_penalty: Penalty = Field(0.0, description="once for a token that stands in the completion already")
-    repeat_penalty: float = Field(1.0, gt=0.0, le=3.0, description="llama.cpp's multiplicative penalty; 1 is none")
-    max_tokens: int = Field(256, ge=1, le=65_536, description="completion tokens at most")
-    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        (), description="strings that end the completion; {list_end} and {instances_end} follow from the other parameters"
-    )
-
-    def params(self) -> SamplingParams:
-        """The same values as the engine takes them."""
-        return SamplingParams(**self.model_dump())
-
-
-class Sampling(Parameters):
-    """The decoding of each kind of request."""
-
-    instructions: Decoding
-    classification: Decoding
-    input_first: Decoding
-    output_first: Decoding
-    list_chat: Decoding = Field(default_factory=Decoding)
-    template: Decoding = Field(default_factory=Decoding)
-    answer: Decoding = Field(default_factory=Decoding)
-
-
-class Prompts(Parameters):
-    """The prompt texts themselves, so that a pool can go on without the files they came from."""
-
-    instructions: str
-    instructions_classification: str
-    classification: str
-    input_first: str
-    output_first: str
-    triples: str
-    list_chat: str = Field("", description="the user's turn that asks to go on with a list of tasks")
-    list_begun: str = Field("", description="the same where the model's turn can be begun with that list")
-    template_system: str = Field("", description="the system turn before the user's turn that the model writes; empty is none")
-    template_tasks: str = Field("", description="what that system turn says of the in-context tasks in it")
-    openings: str = Field("", description="how the user's turn may begin that the model writes, one a line")
-    answer_system: str = Field("", description="the system turn before a task that is to be answered; empty is none")
-    answer_again: str = Field("", description="the user's turn that has a task answered whose first answer broke a rule")
-    brief: str = Field("", description="what a prompt says of the brief")
 
 
 class Method(Parameters):
@@ -112,6 +53,19 @@ class Method(Parameters):
         0, ge=0, le=64, description="in-context tasks in the system turn of each of these; larger models may follow them"
     )
     opening_share: Share = Field(0.0, description="share of these that begin with one of the openings, where there is no brief")
+    document_requests: int = Field(
+        0, ge=-1, le=4096, description="requests a round that are written for passages of documents; -1: as many as suit"
+    )
+    document_way: Literal["backtranslation", "question", "both"] = Field(
+        "both", description="backtranslation: the passage is the answer to the request; question: it is the input of a question about it"
+    )
+    passage_size: int = Field(1000, ge=100, le=100_000, description="characters of a document that a passage has at most")
+    passage_overlap: int = Field(100, ge=0, le=50_000, description="of these, how many stand in the one before it, too; at most half")
+    passage_least: int = Field(150, ge=1, le=50_000, description="characters that a passage has at least; what is shorter is left out")
+    passage_tries: int = Field(3, ge=1, le=16, description="requests that are written for a passage in each way")
+    passage_gain: float = Field(
+        1.3, ge=0.0, le=20.0, description="nats a token by which its passage makes a request likelier; with less it does not fit; 0: all do"
+    )
     classification_only: bool = Field(
         False, description="ask for classification tasks only, from tasks that are; of unknown ones where those do not fill a prompt"
     )
@@ -197,6 +151,27 @@ class Method(Parameters):
         return self.answers == "chat" or (self.answers == "auto" and self.asking == "chat")
 
     @property
+    def document_sources(self) -> tuple[Source, ...]:
+        """The ways in which instructions are written for passages."""
+        both = (Source.BACKTRANSLATION, Source.QUESTION)
+        return both if self.document_way == "both" else (Source(self.document_way),)
+
+    @property
+    def documents_alone(self) -> bool:
+        """Whether passages are all that instructions are written for."""
+        return self.document_requests > 0 and not self.requests_per_round and not self.template_requests
+
+    @property
+    def cutting(self) -> Cutting:
+        """How documents are cut into passages."""
+        return Cutting(self.passage_size, min(self.passage_overlap, self.passage_size // 2), min(self.passage_least, self.passage_size))
+
+    def _whole_passages(self, least: int) -> int:
+        """Requests for as many passages, in all ways, as take `least` of them."""
+        each = self.passage_tries * len(self.document_sources)
+        return -(-least // each) * each
+
+    @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of a round, in their order."""
         return tuple(stage for stage in Stage if stage is not Stage.ANSWER or self.answers_apart)
@@ -227,12 +202,14 @@ class Method(Parameters):
         enough = MOST_REQUESTS if target is None else -(-target // _TASKS_OF_A_REQUEST)
         most = max(LEAST_REQUESTS, min(engine.parallel, MOST_REQUESTS, enough))
         template = 0 if alone else most * TEMPLATE_SHARE if self.template_requests < 0 else self.template_requests
-        lists = self.requests_per_round or (max(1, template // TEMPLATE_PER_LIST) if template else most)
-        settled = {"answers": "chat" if apart else "instances", "template_requests": template, "requests_per_round": lists}
+        documents = self.document_requests if self.document_requests >= 0 else self._whole_passages(most * TEMPLATE_SHARE)
+        lists = self.requests_per_round or (max(1, template // TEMPLATE_PER_LIST) if template else 0 if documents else most)
+        numbers = {"template_requests": template, "requests_per_round": lists, "document_requests": documents}
+        settled = {"answers": "chat" if apart else "instances", **numbers}
         return method.model_copy(update={**settled, "filters": method.filters_asked()})
 
 
-_LEFT_OPEN = {"asking": "auto", "answers": "auto", "requests_per_round": 0, "template_requests": -1}
+_LEFT_OPEN = {"asking": "auto", "answers": "auto", "requests_per_round": 0, "template_requests": -1, "document_requests": -1}
 
 BLOCKED_WORDS = ("image", "images", "graph", "graphs", "picture", "pictures", "file", "files", "map", "maps", "draw", "plot", "go to")
 """What a text model cannot work with, by the released code."""
@@ -249,6 +226,7 @@ STUDIO_ANSWER_RULES = ("answer_list", "asks_back", "breaks_off", "refuses", "pla
 
 _CLASSIFICATION = Decoding(max_tokens=3, stop=("\n", "Task"))
 _INPUT_FIRST = Decoding(presence_penalty=1.5, max_tokens=350, stop=("Example {instances_end}", "Task:"))
+_PASSAGE = Decoding(temperature=0.7, min_p=0.1, max_tokens=60, stop=("\n",))
 _OUTPUT_FIRST = _INPUT_FIRST.model_copy(update={"max_tokens": 300})
 
 
@@ -261,7 +239,9 @@ def _instructions(*stop: str) -> Decoding:
 
 
 def _sampling(instructions: Decoding) -> Sampling:
-    return Sampling(instructions=instructions, classification=_CLASSIFICATION, input_first=_INPUT_FIRST, output_first=_OUTPUT_FIRST)
+    return Sampling(
+        instructions=instructions, classification=_CLASSIFICATION, input_first=_INPUT_FIRST, output_first=_OUTPUT_FIRST, passage=_PASSAGE
+    )
 
 
 def _line_stops() -> Sampling:
@@ -276,6 +256,7 @@ def _line_stops() -> Sampling:
         output_first=_OUTPUT_FIRST.model_copy(update={"stop": ("\n\nTask:",)}),
         template=Decoding(temperature=1.0, min_p=0.1, max_tokens=80),
         answer=Decoding(presence_penalty=0.5, max_tokens=120, stop=("\n\n",)),
+        passage=_PASSAGE,
     )
 
 

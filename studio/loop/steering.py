@@ -91,7 +91,7 @@ class Steering:
         reason = EDITED
         if verdict is None:
             verdict = Verdict.ACCEPTED
-            fault = rule_reason(text, novelty.score, self.method_of(candidate_id))
+            fault = rule_reason(text, novelty.score, self.method_of(candidate_id), source=candidate.source)
             if held.verdict is Verdict.REJECTED and fault != "novel":
                 verdict, reason = Verdict.REJECTED, fault
         note = Note("edit", f"changed the text of candidate {candidate_id}")

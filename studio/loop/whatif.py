@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
-from studio.loop.filters import FILTERS, UNLIKELY, first_failure, is_unlikely
+from studio.loop.filters import FILTERS, PASSAGE_REASONS, UNLIKELY, first_failure, is_unlikely
 from studio.loop.novelty import NoveltyBatch, NoveltyIndex
 from studio.loop.runs import overridden, stored_method
 from studio.loop.settings import Method
@@ -34,7 +34,7 @@ from studio.pool.candidates import RuleDecision
 from studio.pool.pool import Queries
 from studio.records import Verdict
 
-PARSER_REASONS = ("truncated", "thinking", "preamble", "unmarked", "malformed_item")
+PARSER_REASONS = ("truncated", "thinking", "preamble", "unmarked", "malformed_item", *PASSAGE_REASONS)
 """Reasons that come before any filter; no other rule could have accepted these candidates."""
 
 _PASSED = ("novel", "not_novel", UNLIKELY)
@@ -234,7 +234,7 @@ class _Replay:
         if changed.filters == method.filters:
             failure = "" if each.reason in _PASSED else each.reason
         else:
-            failure = first_failure(each.text, changed)
+            failure = first_failure(each.text, changed, each.source)
         return failure or (UNLIKELY if self._change.unlikely(each) else "")
 
     def _score(self, each: RuleDecision, changed: Method, bound: int) -> float:

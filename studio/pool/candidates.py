@@ -33,8 +33,9 @@ FROM requests
 WHERE requests.round_id = ? ORDER BY requests.ordinal, candidates.ordinal, candidates.id"""
 _RULE_DECISIONS = """
 SELECT candidates.id, rounds.id, rounds.run_id, coalesce(rounds.overrides, ''), candidates.text, tasks.id,
-    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id, candidates.nats, rounds.max_nats,
-    CASE newest.decided_by WHEN 'human' THEN newest.verdict END, coalesce(newest.edited, candidates.text)
+    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id,
+    CASE WHEN passage_id IS NULL THEN candidates.nats END, rounds.max_nats,
+    CASE newest.decided_by WHEN 'human' THEN newest.verdict END, coalesce(newest.edited, candidates.text), source
 FROM decisions
     JOIN verdicts AS newest ON newest.candidate_id = decisions.candidate_id
     JOIN candidates ON candidates.id = decisions.candidate_id
@@ -142,7 +143,7 @@ class RuleDecision:
 
     `text` is the model's own, `standing` what a person made of it, the same where nobody did. `overrides` are the parameters of its
     round alone, as JSON, or empty. `task_id` is the task it became. `nats` a token beyond the `max_nats` of its round are unlikely; None
-    where nobody measured, and where likelihood decided nothing.
+    where nobody measured, and where likelihood decided nothing, as of what was written for a passage.
     """
 
     candidate_id: int
@@ -159,6 +160,7 @@ class RuleDecision:
     max_nats: float | None
     pinned: Verdict | None
     standing: str
+    source: Source | None = None
 
 
 class Candidates(Entity):
@@ -225,9 +227,12 @@ class Candidates(Entity):
         """
         with self._database.snapshot():
             for row in self._database.stream(_RULE_DECISIONS):
-                candidate, round_id, run_id, overrides, text, task, verdict, reason, score, nearest, nats, limit, pinned, standing = row
+                candidate, round_id, run_id, overrides, text, task, verdict, reason, score, nearest, nats, limit, pinned, standing = row[
+                    :14
+                ]
                 decided = (Verdict(verdict), reason, score, nearest, nats, limit, None if pinned is None else Verdict(pinned), standing)
-                yield RuleDecision(candidate, round_id, run_id, overrides, text, task, *decided)
+                source = None if row[14] is None else Source(row[14])
+                yield RuleDecision(candidate, round_id, run_id, overrides, text, task, *decided, source)
 
     def most_nats(self) -> float | None:
         """Return how many nats a token the least likely candidate has; None where nobody measured any."""

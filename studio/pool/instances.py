@@ -202,9 +202,13 @@ class Instances(Entity):
             advance(database, round_id, next_stage)
 
     def to_answer(self, round_id: int) -> list[InstanceRecord]:
-        """Return the accepted instances of a round's drafts, by task and position: what the model is still to answer."""
+        """Return the accepted instances of a round's drafts, by task and position: what the model is still to answer.
+
+        Not those that came whole.
+        """
         sql = (
-            f"{_INSTANCE} WHERE verdict = 'accepted' AND task_id IN (SELECT id FROM tasks WHERE round_id = ? AND state = 'draft')"
+            f"{_INSTANCE} WHERE verdict = 'accepted' AND NOT (reason = 'valid' AND decided_by = 'rule')"
+            " AND task_id IN (SELECT id FROM tasks WHERE round_id = ? AND state = 'draft')"
             " ORDER BY task_id, position"
         )
         return [self._record(row) for row in self._database.rows(sql, (round_id,))]

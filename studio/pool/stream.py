@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from studio.pool.core.database import CHUNK, Entity, record_of
+from studio.pool.core.database import CHUNK, Entity, Row, record_of
 from studio.pool.figures import Figures
 from studio.pool.instances import instance_of
 from studio.pool.preferences import Pair, pairs_of
@@ -19,11 +19,14 @@ from studio.records import Decider, Instance, Neighbour, Origin, Source, Turn
 _TASKS = """
 SELECT tasks.id, origin, key, tasks.name, instruction, is_classification, number AS round,
     CASE WHEN requests.id IS NULL THEN '' ELSE number || '/' || requests.stage || '/' || requests.ordinal END AS request,
-    coalesce(models.sha256, '') AS model, score, seed_score, nearest_task_id AS nearest, decided_by, source, candidates.nats, provenance
+    coalesce(models.sha256, '') AS model, score, seed_score, nearest_task_id AS nearest, decided_by, source, candidates.nats, provenance,
+    documents.name AS document_name, documents.sha256 AS document_sha256, documents.licence AS document_licence, start, stop
 FROM tasks
     LEFT JOIN candidates ON candidates.id = tasks.candidate_id
     LEFT JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id
     LEFT JOIN requests ON requests.id = candidates.request_id
+    LEFT JOIN passages ON passages.id = requests.passage_id
+    LEFT JOIN documents ON documents.id = passages.document_id
     LEFT JOIN rounds ON rounds.id = tasks.round_id
     LEFT JOIN runs ON runs.id = rounds.run_id
     LEFT JOIN models ON models.id = runs.model_id
@@ -91,6 +94,17 @@ class ExportOrigin:
     near: dict[int, str]
 
 
+class DocumentPlace(NamedTuple):
+    """The passage that a task was written for: the document's path as it was given and the sha256 of its bytes, the characters of its text
+    from `start` up to `stop`, and its licence, empty where nobody has said it."""
+
+    name: str
+    sha256: str
+    start: int
+    stop: int
+    licence: str
+
+
 class Scores(NamedTuple):
     """What is known of the answer of an instance: its agreement with the others drawn (ROUGE-L F1, 0 to 1), and its nats a token."""
 
@@ -127,6 +141,8 @@ class ExportTask:
     source: Source | None = None
     nats: float | None = None
     provenance: str = ""
+    document: DocumentPlace | None = None
+    """The passage that it was written for, if there is one."""
     scores: tuple[Scores, ...] = field(default=(), compare=False)
     """Those of `instances`, in their order."""
     instance_ids: tuple[int, ...] = field(default=(), compare=False)
@@ -198,6 +214,7 @@ class Stream(Entity):
                         answer_model=next((sha256 for (sha256,) in answered[task_id]), ""),
                         instance_ids=tuple(found for found, *_ in instances[task_id]),
                         provenance=row["provenance"] or "",
+                        document=_place(row),
                         made=origins.get(task_id),
                         pairs=tuple(pairs.get(task_id, ())),
                     )
@@ -243,6 +260,12 @@ class Stream(Entity):
         for task_id, *found in self._database.rows(sql, (first, last, *values)):
             grouped[task_id].append(tuple(found))
         return grouped
+
+
+def _place(row: Row) -> DocumentPlace | None:
+    if row["start"] is None:
+        return None
+    return DocumentPlace(row["document_name"], row["document_sha256"], row["start"], row["stop"], row["document_licence"])
 
 
 def _linted(instance_id: int, *columns: Any) -> LintInstance:

@@ -7,7 +7,7 @@ for texts without a final answer); how far they agree is kept as a score.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from studio.loop.tokens import TOKENIZERS
 from studio.pool.instances import AnsweredInstance, DrawnAnswer
 from studio.pool.requests import PlannedRequest, StoredRequest
 from studio.pool.rounds import RoundRecord
-from studio.records import Instance, Stage, Task, Verdict
+from studio.records import OF_PASSAGES, Instance, Stage, Task, Verdict
 
 _OTHER_TEMPERATURE = 0.7
 """At least this for the second answer and those after it: greedy decoding would write the first one again."""
@@ -36,19 +36,21 @@ def answer_instances(context: StageContext, current: RoundRecord) -> Iterator[Ev
     Where all answers break a rule, one more is asked for in other words.
     """
     pool, method = context.pool, context.method
-    tasks = {draft.task.id: draft.task for draft in pool.tasks.drafts(current.id)}
+    drafts = pool.tasks.drafts(current.id)
+    tasks = {draft.task.id: draft.task for draft in drafts}
+    of_passages = frozenset(draft.task.id for draft in drafts if draft.source in OF_PASSAGES)
     instances = pool.instances.to_answer(current.id)
     questions = {each.id: Question(each.task_id, user_text(tasks[each.task_id].instruction, each.input)) for each in instances}
     chosen: dict[int, Chosen] = {}
     for again in (False, True) if method.answer_again else (False,):
         open_still = [each for each in instances if each.id not in chosen or chosen[each.id].verdict is Verdict.REJECTED]
-        _plan(context, current, [questions[each.id] for each in open_still], again=again)
+        _plan(context, current, [questions[each.id] for each in open_still], of_passages, again=again)
         yield from complete(context, current, Stage.ANSWER)
         drawn = yield from _drawn(context, current)
         for each in open_still:
             question = questions[each.id]
             answers = drawn[question] + (drawn[question.again(context)] if again else [])
-            chosen[each.id] = choose(method, tasks[each.task_id], each.input, answers)
+            chosen[each.id] = choose(method, tasks[each.task_id], each.input, answers, of_passage=each.task_id in of_passages)
     limit = _limit(context, current, list(chosen.values()))
     chosen = {number: each.within(limit) for number, each in chosen.items()}
     for instance in instances:
@@ -99,19 +101,21 @@ def user_text(instruction: str, given: str) -> str:
     return f"{instruction.strip()}\n\n{given.strip()}" if given.strip() else instruction.strip()
 
 
-def answer_request(context: StageContext, place: tuple[RoundRecord, Stage, int], question: Question, copy: int) -> PlannedRequest:
-    """The request that has a question answered, for the `copy`-th time, from 0."""
+def answer_request(
+    context: StageContext, place: tuple[RoundRecord, Stage, int], question: Question, copy: int, *, of_passage: bool = False
+) -> PlannedRequest:
+    """The request that has a question answered, for the `copy`-th time, from 0; `of_passage` says that it is about a passage."""
     decoding = context.method.sampling.answer
     if copy:
         decoding = decoding.model_copy(update={"temperature": max(decoding.temperature, _OTHER_TEMPERATURE)})
     rule: RepeatRule = "text" if context.method.early_stop else ""
-    chat = context.chat(system=context.templates["answer_system"].prefix)
+    chat = context.chat(system=context.templates["passage_system" if of_passage else "answer_system"].prefix)
     # What is drawn at some temperature is one of many things that the model might say: its likelihood tells nothing.
     planned = context.planned(place, ("", question.text), decoding, chat, stop_on_repeat=rule, measure=not copy)
     return replace(planned, task_id=question.task_id)
 
 
-def _plan(context: StageContext, current: RoundRecord, questions: Sequence[Question], *, again: bool) -> None:
+def _plan(context: StageContext, current: RoundRecord, questions: Sequence[Question], of_passages: Collection[int], *, again: bool) -> None:
     """Store a request for each answer of each question, or for one more in other words, that an earlier attempt has not planned."""
     pool = context.pool
     stored = pool.requests.planned(current.id, Stage.ANSWER)
@@ -119,7 +123,10 @@ def _plan(context: StageContext, current: RoundRecord, questions: Sequence[Quest
     wanted = [each.again(context) for each in questions] if again else questions
     copies = 1 if again else context.method.best_of
     missing = [(each, copy) for each in wanted for copy in range(known[each], copies)]
-    requests = [answer_request(context, (current, Stage.ANSWER, ordinal), *each) for ordinal, each in enumerate(missing, len(stored))]
+    requests = [
+        answer_request(context, (current, Stage.ANSWER, ordinal), *each, of_passage=each[0].task_id in of_passages)
+        for ordinal, each in enumerate(missing, len(stored))
+    ]
     if requests:
         pool.requests.replan(current.id, Stage.ANSWER, [], requests)
 
@@ -177,16 +184,16 @@ class Chosen:
         return AnsweredInstance(instance_id, self.request_id, self.output, *decided, self.thoughts, self.among)
 
 
-def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn]) -> Chosen:
+def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn], *, of_passage: bool = False) -> Chosen:
     """Choose among the answers drawn for a task and an input, and decide the instance that it makes.
 
     Of those that break no rule the one is taken whose mean ROUGE-L F1 with all others is highest, of equal ones the first. Where all break
-    one, the first is rejected with its reason.
+    one, the first is rejected with its reason. `of_passage` says that the input is the passage that the task is about.
     """
     if not drawn:
         return Chosen(None, Verdict.REJECTED, EMPTY_OUTPUT)
     tokens = [TOKENIZERS[method.tokenizer](each.text) for each in drawn]
-    faults = [_fault(method, task, Instance(given, each.text), each.answer) for each in drawn]
+    faults = [_fault(method, task, Instance(given, each.text), each.answer, of_passage=of_passage) for each in drawn]
     means = [
         sum(rouge_l(mine, other) for place, other in enumerate(tokens) if place != own) / max(1, len(tokens) - 1)
         for own, mine in enumerate(tokens)
@@ -203,7 +210,7 @@ def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn]) -> Ch
     return Chosen(drawn[best], *decided, agreement, measured, thoughts, among)
 
 
-def _fault(method: Method, task: Task, instance: Instance, answer: Answer) -> str:
+def _fault(method: Method, task: Task, instance: Instance, answer: Answer, *, of_passage: bool) -> str:
     """Why an answer cannot be kept, or an empty string."""
     if answer.missing or first_mark(instance.output):
         return THINKING
@@ -211,4 +218,8 @@ def _fault(method: Method, task: Task, instance: Instance, answer: Answer) -> st
         return TRUNCATED
     if not instance.output:
         return EMPTY_OUTPUT
-    return answer_fault(task.instruction, instance, method.answer_rules, is_label=bool(task.is_classification))
+    rules = method.answer_rules
+    if of_passage:
+        # What the passage says in a few words is the right answer.
+        instance, rules = replace(instance, input=""), tuple(rule for rule in rules if rule != "says_little")
+    return answer_fault(task.instruction, instance, rules, is_label=bool(task.is_classification))

@@ -24,10 +24,11 @@ from studio.engine.api import Noted as EngineNoted
 from studio.errors import ModelError
 from studio.loop.events import EngineRestarted, Event, Noted, RequestFinished, RequestRetried, RequestsSent, TextStreamed
 from studio.loop.novelty import NoveltyIndex
+from studio.loop.parameters import Decoding
 from studio.loop.prompts import Template, one_line
 from studio.loop.runs import overridden
 from studio.loop.sampling import engine_seed
-from studio.loop.settings import Decoding, Method
+from studio.loop.settings import Method
 from studio.loop.thoughts import Answer, answer_of
 from studio.pool.pool import Pool
 from studio.pool.requests import PlannedRequest, StoredRequest
@@ -160,8 +161,8 @@ def plan_for_drafts(
     drafts = [draft for draft in pool.tasks.drafts(current.id) if asked is None or draft.task.id in asked]
     stored = pool.requests.planned(current.id, stage)
     if not stored:
-        requests = [planned(ordinal, draft) for ordinal, draft in enumerate(drafts)]
-        pool.requests.plan(current.id, stage, requests, None)
+        if drafts:
+            pool.requests.plan(current.id, stage, [planned(ordinal, draft) for ordinal, draft in enumerate(drafts)], None)
         return
     answered = {each.request_id for each in pool.requests.completions(current.id, stage)}
     known = {request.task_id: request for request in stored}

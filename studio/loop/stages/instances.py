@@ -12,16 +12,17 @@ from typing import Any
 from studio.engine.api import Completion, RepeatRule
 from studio.loop.checks import points_at_absent
 from studio.loop.events import Event, InstanceDecided, RoundFinished, TaskClassified
-from studio.loop.filters import INPUT_MISSING, UNANSWERED, UNPARSED, decide_instances
+from studio.loop.filters import INPUT_MISSING, UNANSWERED, UNPARSED, VALID, decide_instances
 from studio.loop.parsing import CHOICES, parse_classification, parse_input_first, parse_output_first
 from studio.loop.sampling import generator
 from studio.loop.stages.asking import StageContext, complete, plan_for_drafts
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer
+from studio.pool.candidates import CandidateRecord
 from studio.pool.instances import DecidedInstance
 from studio.pool.requests import PlannedRequest, StoredCompletion
 from studio.pool.rounds import RoundRecord
 from studio.pool.tasks import DraftTask
-from studio.records import Instance, Source, Stage, Task, Verdict
+from studio.records import OF_PASSAGES, Instance, Source, Stage, Task, Verdict
 
 NO_INSTANCES = (
     "most completions about the new tasks have none of the marks of inputs and outputs (Output:, Class label:), so that no instance is "
@@ -33,18 +34,21 @@ _FEW = 3
 def classify(context: StageContext, current: RoundRecord) -> Iterator[Event]:
     """Classify the round's drafts. Alpaca's variant has no such stage: nothing is asked and no task counts as classification."""
     pool = context.pool
-    unanswered = {draft.task.id for draft in pool.tasks.drafts(current.id) if draft.task.is_classification is None}
-    if context.method.variant == "alpaca":
-        answers = [(task_id, False) for task_id in sorted(unanswered)]
-    else:
+    drafts = pool.tasks.drafts(current.id)
+    unanswered = {draft.task.id for draft in drafts if draft.task.is_classification is None}
+    # What a whole passage answers is no label.
+    known = {draft.task.id for draft in drafts if context.method.variant == "alpaca" or draft.source is Source.BACKTRANSLATION}
+    answers = [(task_id, False) for task_id in sorted(unanswered & known)]
+    if context.method.variant != "alpaca":
+        asked = {draft.task.id for draft in drafts} - known
         plan_for_drafts(
-            context, current, Stage.CLASSIFY, lambda ordinal, draft: classification_request(context, current, ordinal, draft.task)
+            context, current, Stage.CLASSIFY, lambda ordinal, draft: classification_request(context, current, ordinal, draft.task), asked
         )
         yield from complete(context, current, Stage.CLASSIFY)
-        answers = [
+        answers += [
             (stored.task_id, answered(context, stored.completion))
             for stored in pool.requests.completions(current.id, Stage.CLASSIFY)
-            if stored.task_id in unanswered
+            if stored.task_id in unanswered - known
         ]
     for task_id, is_classification in answers:
         yield TaskClassified(task_id, is_classification)
@@ -65,37 +69,66 @@ def classification_request(context: StageContext, current: RoundRecord, ordinal:
 
 
 def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Event]:
-    """Write and decide the instances of the round's drafts. A task left with none stays in the pool but not in the data."""
+    """Write and decide the instances of the round's drafts. A task left with none stays in the pool but not in the data.
+
+    Those of passages have their input or output already.
+    """
     pool = context.pool
     drafts = pool.tasks.drafts(current.id)
     if any(draft.task.is_classification is None for draft in drafts):
         # A person accepted some of them after their round was classified.
         yield from classify(context, current)
         drafts = pool.tasks.drafts(current.id)
-    if context.method.variant == "alpaca":
-        decided = [each for ordinal, draft in enumerate(drafts) for each in _of_triple(context, current, ordinal, draft)]
-    else:
-        asked = {draft.task.id for draft in drafts if asks_for_instances(context, draft.task, draft.source)}
-        plan_for_drafts(
-            context, current, Stage.INSTANCES, lambda ordinal, draft: instances_request(context, current, ordinal, draft.task), asked
-        )
-        yield from complete(context, current, Stage.INSTANCES)
-        completions = pool.requests.completions(current.id, Stage.INSTANCES)
-        if any(context.answer(each.completion).thought for each in completions):
-            yield from context.note(MODEL_THINKS)
-        tasks = {draft.task.id: draft.task for draft in drafts}
-        decided = [
-            each
-            for stored in completions
-            if stored.task_id is not None and stored.task_id in tasks
-            for each in decided_instances(context, (current, stored.ordinal), stored, tasks[stored.task_id])
-        ]
-        decided += [without_input(task_id) for task_id in tasks if task_id not in asked]
+    asked = {draft.task.id for draft in drafts if _asks(context, draft)}
+    plan_for_drafts(
+        context,
+        current,
+        Stage.INSTANCES,
+        lambda ordinal, draft: instances_request(context, current, ordinal, draft.task, given_instance(draft)),
+        asked,
+    )
+    yield from complete(context, current, Stage.INSTANCES)
+    completions = pool.requests.completions(current.id, Stage.INSTANCES)
+    if any(context.answer(each.completion).thought for each in completions):
+        yield from context.note(MODEL_THINKS)
+    by_id = {draft.task.id: draft for draft in drafts}
+    decided = [
+        each
+        for stored in completions
+        if stored.task_id is not None and (draft := by_id.get(stored.task_id)) is not None
+        for each in decided_instances(context, (current, stored.ordinal), stored, draft.task, given_instance(draft))
+    ]
+    for ordinal, draft in enumerate(drafts):
+        if draft.task.id not in asked:
+            decided += _unasked(context, current, ordinal, draft)
     if len({each.task_id for each in decided if each.reason == UNPARSED}) * 2 > max(len(drafts), _FEW):
         yield from context.note(NO_INSTANCES)
     for each in decided:
         yield InstanceDecided(each.task_id, Instance(each.input, each.output), each.verdict, each.reason)
     pool.instances.record(current.id, decided, Stage.ANSWER if context.method.answers_apart else Stage.COMMIT)
+
+
+def _asks(context: StageContext, draft: DraftTask) -> bool:
+    """Whether the model is asked for instances of a draft: not where they came with it, nor where the next stage asks for the output."""
+    if (given := given_instance(draft)) is not None:
+        return not given.output and not context.method.answers_apart
+    return context.method.variant != "alpaca" and asks_for_instances(context, draft.task, draft.source)
+
+
+def _unasked(context: StageContext, current: RoundRecord, ordinal: int, draft: DraftTask) -> list[DecidedInstance]:
+    if (given := given_instance(draft)) is not None:
+        return [of_passage(draft.task.id, draft.request_id, given)]
+    return _of_triple(context, current, ordinal, draft) if context.method.variant == "alpaca" else [without_input(draft.task.id)]
+
+
+def given_instance(draft: DraftTask | CandidateRecord) -> Instance | None:
+    """The instance that a task for a passage came with: without an output where it is still to be answered; None for other tasks."""
+    return Instance(draft.input or "", draft.output or "") if draft.source in OF_PASSAGES else None
+
+
+def of_passage(task_id: int, request_id: int | None, given: Instance) -> DecidedInstance:
+    """The instance of a task for a passage: the passage is its output, or its input, still to be answered."""
+    return DecidedInstance(task_id, request_id, given.input, given.output, Verdict.ACCEPTED, VALID if given.output else UNANSWERED)
 
 
 def asks_for_instances(context: StageContext, task: Task, source: Source | None) -> bool:
@@ -109,21 +142,41 @@ def without_input(task_id: int) -> DecidedInstance:
     return DecidedInstance(task_id, None, "", "", Verdict.ACCEPTED, UNANSWERED)
 
 
-def instances_request(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
-    """The request that asks for instances of `task`."""
+def instances_request(
+    context: StageContext, current: RoundRecord, ordinal: int, task: Task, given: Instance | None = None
+) -> PlannedRequest:
+    """The request that asks for instances of `task`, or for the output of the one that is `given`."""
     sampling = context.method.sampling
+    if given is not None:
+        return _output_request(context, (current, Stage.INSTANCES, ordinal), task, given)
     template, decoding = ("output_first", sampling.output_first) if task.is_classification else ("input_first", sampling.input_first)
     rule: RepeatRule = "text" if context.method.early_stop else ""
     prompt, place = context.filled(template, task.instruction.strip()), (current, Stage.INSTANCES, ordinal)
     return replace(context.planned(place, prompt, decoding, context.few_shot, stop_on_repeat=rule), task_id=task.id)
 
 
-def decided_instances(context: StageContext, place: tuple[RoundRecord, int], stored: StoredCompletion, task: Task) -> list[DecidedInstance]:
+def _output_request(context: StageContext, place: tuple[RoundRecord, Stage, int], task: Task, given: Instance) -> PlannedRequest:
+    """The request for the output of one instance: the examples of the template, then the task with that input."""
+    prefix, suffix = context.filled("input_first", task.instruction.strip())
+    decoding = context.method.sampling.input_first
+    decoding = decoding.model_copy(update={"stop": (*decoding.stop, "\nExample 2", "\nInput:")})
+    rule: RepeatRule = "text" if context.method.early_stop else ""
+    prompt = (prefix, f"{suffix.rstrip()}\nExample 1\nInput: {given.input}\nOutput:")
+    return replace(context.planned(place, prompt, decoding, context.few_shot, stop_on_repeat=rule), task_id=task.id)
+
+
+def decided_instances(
+    context: StageContext, place: tuple[RoundRecord, int], stored: StoredCompletion, task: Task, given: Instance | None = None
+) -> list[DecidedInstance]:
     """Parse a completion about a task, asked for at `place` (round, ordinal), and decide the instances in it.
 
-    Where tasks are answered apart they are inputs alone, still to be answered.
+    Where the input was `given` the completion is its output. Where tasks are answered apart they are inputs alone, still to be answered.
     """
     method, answer = context.method, context.answer(stored.completion)
+    if given is not None:
+        output = parse_input_first(f"Output:{answer.text}", line_markers=True, tolerant=method.tolerant)
+        parsed = [replace(given, output=each.output) for each in output[:1]]
+        return _decide_instances(context, place, task.id, stored.request_id, parsed, answer)
     if task.is_classification:
         parsed = parse_output_first(answer.text, tolerant=method.tolerant)
     else:

@@ -18,6 +18,7 @@ from studio.loop.prompts import numbered, numbered_lines, numbered_triples
 from studio.loop.sampling import generator, in_context_tasks
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
+from studio.loop.stages.documents import USED_UP, fitted, parse_passage_request, passage_requests, request_again
 from studio.loop.stages.likelihood import Candidate, measured
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.pool.candidates import DecidedCandidate
@@ -35,19 +36,23 @@ NO_GRAMMAR = "the engine keeps to no grammar: tasks are written without one, and
 
 
 def sample(context: StageContext, current: RoundRecord) -> Iterator[Event]:
-    """Plan the round's instruction requests: each list from its own draw of in-context tasks, then those that the model begins itself."""
-    context.pool.requests.plan(current.id, Stage.INSTRUCTIONS, plan_instructions(context, current), Stage.INSTRUCTIONS)
-    yield from ()
+    """Plan the round's instruction requests: each list from its own draw of in-context tasks, then those that the model begins itself,
+    then those for passages of documents."""
+    planned = plan_instructions(context, current)
+    context.pool.requests.plan(current.id, Stage.INSTRUCTIONS, planned, Stage.INSTRUCTIONS)
+    if context.method.document_requests and not any(each.passage_id for each in planned):
+        yield from context.note(USED_UP)
 
 
 def plan_instructions(context: StageContext, current: RoundRecord, action: int = 0) -> list[PlannedRequest]:
     """Plan every request of the round; `action` is the id of a person's action that has the in-context tasks drawn anew."""
     lists, own = context.method.requests_per_round, context.method.template_requests
     drawn = draw_parents(context, current, range(lists + own), action)
-    return [
+    planned = [
         (instruction_request if ordinal < lists else template_request)(context, current, ordinal, parents)
         for ordinal, parents in enumerate(drawn)
     ]
+    return planned + passage_requests(context, current, len(planned), action)
 
 
 def draw_parents(context: StageContext, current: RoundRecord, ordinals: Iterable[int], action: int = 0) -> list[tuple[int, ...]]:
@@ -131,6 +136,8 @@ def instruction_request(context: StageContext, current: RoundRecord, ordinal: in
 
 def request_like(context: StageContext, current: RoundRecord, request: StoredRequest, parents: tuple[int, ...]) -> PlannedRequest:
     """The request in the place of `request`, from the same source and with the same seed, with these in-context tasks."""
+    if request.passage_id is not None:
+        return replace(request_again(context, current, request), seed=request.seed)
     plan = template_request if request.source is Source.TEMPLATE else instruction_request
     return replace(plan(context, current, request.ordinal, parents), seed=request.seed)
 
@@ -166,22 +173,28 @@ def filter_candidates(context: StageContext, current: RoundRecord) -> Iterator[E
     pool = context.pool
     candidates: list[Candidate] = []
     answers = {stored.request_id: stored for stored in pool.requests.completions(current.id, Stage.INSTRUCTIONS)}
-    for request in pool.requests.planned(current.id, Stage.INSTRUCTIONS):
+    planned = pool.requests.planned(current.id, Stage.INSTRUCTIONS)
+    passages = pool.documents.passages(request.passage_id for request in planned if request.passage_id is not None)
+    for request in planned:
         stored = answers.get(request.id)
         if stored is None:
             continue
         answer, number = context.answer(stored.completion), len(request.parents) + 1
         if answer.thought:
             yield from context.note(MODEL_THINKS)
-        if request.source is Source.TEMPLATE:
+        if request.passage_id is not None:
+            parsed = [parse_passage_request(context, current, request, passages[request.passage_id], answer)]
+        elif request.source is Source.TEMPLATE:
             parsed = [parse_request(request.prefix + request.suffix, answer)]
         else:
             parsed = parse_candidates(context.method, answer, number)
             if len(parsed) == 1 and _in_another_form(context.method, answer, number):
                 yield from context.note(OTHER_FORM)
         nats = stored.completion.nats if request.source is Source.TEMPLATE else None
-        candidates += [Candidate(request, ordinal, each, nats) for ordinal, each in enumerate(parsed)]
+        given = stored.completion.nats if request.passage_id is not None else None
+        candidates += [Candidate(request, ordinal, each, nats, given) for ordinal, each in enumerate(parsed)]
     candidates, limit = yield from measured(context, current, candidates)
+    candidates = fitted(context, candidates)
     decided: list[DecidedCandidate] = []
     try:
         yield from _decide_candidates(context, candidates, limit, decided)
@@ -200,14 +213,16 @@ def _decide_candidates(
     """Decide candidates and append them to `decided`; `limit` are the nats a token beyond which one is unlikely."""
     batch = context.index.batch([each.parsed.text for each in candidates])
     next_id = context.pool.tasks.next_id()
-    for position, (request, ordinal, parsed, nats) in enumerate(candidates):
+    for position, candidate in enumerate(candidates):
+        request, parsed, nats = candidate.request, candidate.parsed, candidate.nats
         novelty = batch.novelty(position)
-        reason = parsed.discard or rule_reason(parsed.text, novelty.score, context.method, unlikely=is_unlikely(nats, limit))
+        unlikely = request.passage_id is None and is_unlikely(nats, limit)
+        reason = parsed.discard or rule_reason(parsed.text, novelty.score, context.method, unlikely=unlikely, source=request.source)
         accepted = reason == "novel"
         task_id = next_id if accepted else None
         verdict = Verdict.ACCEPTED if accepted else Verdict.REJECTED
         texts = (parsed.text, verdict, reason, novelty, parsed.input, parsed.output)
-        decided.append(DecidedCandidate(request.id, ordinal, *texts, task_id, nats))
+        decided.append(DecidedCandidate(request.id, candidate.ordinal, *texts, task_id, nats))
         if accepted:
             batch.accept(position, next_id)
             next_id += 1

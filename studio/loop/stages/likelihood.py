@@ -17,20 +17,33 @@ from studio.loop.sampling import engine_seed
 from studio.loop.stages.asking import StageContext, complete
 from studio.pool.requests import PlannedRequest, StoredRequest
 from studio.pool.rounds import RoundRecord
-from studio.records import Source, Stage
+from studio.records import OF_PASSAGES, Source, Stage
 
-NOT_MEASURED = "the engine tells no likelihoods: which instructions are the likeliest cannot be told, and none is rejected as unlikely"
+NOT_MEASURED = (
+    "the engine tells no likelihoods: which instructions are the likeliest, and which fit their passage, cannot be told, and none is"
+    " rejected for that"
+)
 LATEST = 1000
 """Instructions or answers that a limit is taken from, the newest of the run: enough for any share, not dearer for a large pool."""
 
 
 class Candidate(NamedTuple):
-    """A candidate that is not decided yet: the request that yielded it, its place in the completion, and its nats a token."""
+    """A candidate that is not decided yet: the request that yielded it, its place in the completion, and its nats a token.
+
+    `given` are those behind the passage that it was written for, None where there is none; `fails` says that some filter rejects it.
+    """
 
     request: StoredRequest
     ordinal: int
     parsed: ParsedCandidate
     nats: float | None
+    given: float | None = None
+    fails: bool = False
+
+    @property
+    def gain(self) -> float | None:
+        """By how many nats a token its passage makes it likelier; None where that was not measured."""
+        return None if self.given is None or self.nats is None else self.nats - self.given
 
 
 def measured(
@@ -38,22 +51,22 @@ def measured(
 ) -> Generator[Event, None, tuple[list[Candidate], float | None]]:
     """Measure the candidates that no filter rejects anyway; return all, and the nats beyond which one is unlikely, None for no limit.
 
-    What the model wrote as a user's turn was measured while it wrote. Raises StageCancelled and ModelError as `complete` does.
+    What the model wrote as a user's turn was measured while it wrote; no limit holds for what it wrote for a passage.
+    Raises StageCancelled and ModelError as `complete` does.
     """
-    found = list(candidates)
-    if not context.chats or context.method.likely_share >= 1:
+    method = context.method
+    found = [each._replace(fails=bool(first_failure(each.parsed.text, method, each.request.source))) for each in candidates]
+    limited = context.chats and method.likely_share < 1
+    wanted = [each for each in found if (method.passage_gain > 0 if each.request.source in OF_PASSAGES else limited)]
+    if not wanted:
         return found, None
     if not context.engine.info.measures:
         yield from context.note(NOT_MEASURED)
         return found, None
-    open_still = [
-        each.parsed.text
-        for each in found
-        if each.nats is None and not each.parsed.discard and not first_failure(each.parsed.text, context.method)
-    ]
+    open_still = [each.parsed.text for each in wanted if each.nats is None and not each.parsed.discard and not each.fails]
     nats = yield from _measure(context, current, list(dict.fromkeys(open_still)))
     found = [each._replace(nats=nats.get(each.parsed.text)) if each.nats is None else each for each in found]
-    return found, _limit(context, current, found)
+    return found, _limit(context, current, [each for each in found if each.request.source not in OF_PASSAGES]) if limited else None
 
 
 def _measure(context: StageContext, current: RoundRecord, texts: Sequence[str]) -> Generator[Event, None, dict[str, float | None]]:
@@ -61,7 +74,7 @@ def _measure(context: StageContext, current: RoundRecord, texts: Sequence[str]) 
     pool = context.pool
     stored = pool.requests.planned(current.id, Stage.FILTER)
     known = {request.suffix for request in stored}
-    params, chat = SamplingParams(max_tokens=0, measure=True), context.user_turn()
+    params, chat = SamplingParams(max_tokens=0, measure=True), context.user_turn() if context.chats else None
     requests = [
         PlannedRequest("", text, params, engine_seed(context.seed, current.number, Stage.FILTER, ordinal), chat=chat)
         for ordinal, text in enumerate((text for text in texts if text not in known), len(stored))

@@ -289,6 +289,7 @@ def _raw_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
             "decided_by": str(task.decided_by) if task.decided_by else None,
             "source": str(task.source) if task.source else None,
             "nats": task.nats,
+            **({"document": task.document._asdict()} if task.document else {}),
             **({"provenance": json.loads(task.provenance)} if task.provenance else {}),
         },
     )
