@@ -50,6 +50,7 @@ def pull_command(name: str, yes: bool, dry_run: bool, into: Path | None, force: 
     that the hub tells is checked; the model appears when it is whole. Shards are one model. $HF_ENDPOINT names another hub. Models that are
     given to accounts only need `hf auth login`, or $HF_TOKEN.
     """
+    from studio.engine.catalog import name_of
     from studio.engine.pull.offer import read_offer
     from studio.engine.pull.pulling import plan
     from studio.hub import parse_hub_name
@@ -67,7 +68,7 @@ def pull_command(name: str, yes: bool, dry_run: bool, into: Path | None, force: 
         return
     state, path, planned = _carry_out(planned, into, yes=yes, force=force, quiet=as_json)
     if as_json:
-        print_json({**_as_dict(planned, state), "path": str(path), "name": _name(path), "chat_template": _has_template(path)})
+        print_json({**_as_dict(planned, state), "path": str(path), "name": name_of(path), "chat_template": _has_template(path)})
     _say_use(path)
 
 
@@ -92,7 +93,9 @@ def offered(model: str) -> str:
 
 def say_use_of(path: Path) -> None:
     """Say on stderr how to use the model at this path."""
-    click.echo(f"use it with: studio run POOL --model {display_line(_name(path))}", err=True)
+    from studio.engine.catalog import name_of
+
+    click.echo(f"use it with: studio run POOL --model {display_line(shlex.quote(name_of(path)))}", err=True)
 
 
 def _say_use(path: Path) -> None:
@@ -243,12 +246,6 @@ def _as_dict(planned: Plan, state: str) -> dict[str, Any]:
 def _choice_as_dict(choice: Choice) -> dict[str, Any]:
     files = [{"path": file.path, "size": file.size, "sha256": file.sha256 or None} for file in choice.files]
     return {"quantisation": choice.quantisation or None, "size": choice.size, "files": files}
-
-
-def _name(path: Path) -> str:
-    from studio.engine.catalog import name_of
-
-    return shlex.quote(name_of(path))
 
 
 def _can_ask() -> bool:

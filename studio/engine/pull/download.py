@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -134,7 +135,12 @@ class _Loading:
                 self._restart()
                 raise httpx2.RemoteProtocolError("the file is shorter than what is here of it")
             hf_raise_for_status(response)
-            if self._have and not self._goes_on(response):
+            goes_on = self._goes_on(response)
+            length = response.headers.get("content-length", "") if "content-encoding" not in response.headers else ""
+            if length.isdigit() and int(length) != self._file.size - (self._have if goes_on else 0):
+                # A page to log in at, say: what is here of the file is worth more.
+                raise httpx2.RemoteProtocolError(f"what comes is not the file: it has {int(length):,} bytes")
+            if not goes_on:
                 self._restart()
             for piece in response.iter_bytes():
                 self._write(piece)
@@ -173,6 +179,7 @@ class _Loading:
     def _check_cancel(self) -> None:
         if self._cancel.cancelled:
             self._out.flush()
+            kept = os.fstat(self._out.fileno()).st_size
             raise Interrupted(
-                f"stopped; {self._have:,} of {self._file.size:,} bytes of {self._file.path} are kept", "the same again goes on from there"
+                f"stopped; {kept:,} of {self._file.size:,} bytes of {self._file.path} are kept", "the same again goes on from there"
             )

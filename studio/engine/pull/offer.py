@@ -23,7 +23,7 @@ _SUFFIX = ".gguf"
 _SAFE = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}")
 _PARTS = (
     (re.compile(r"(^|[.\-_])mmproj([.\-_]|$)", re.IGNORECASE), Kind("the image or audio part of a model", "take the model itself")),
-    (re.compile(r"imatrix([.\-_]|$)", re.IGNORECASE), Kind("an importance matrix, which quantisation uses", "take the model itself")),
+    (re.compile(r"^imatrix|imatrix$", re.IGNORECASE), Kind("an importance matrix, which quantisation uses", "take the model itself")),
     (
         re.compile(r"^(?!.*merged).*(^|[.\-_])(lora|adapter)([.\-_]|$)", re.IGNORECASE),
         Kind("an adapter (LoRA)", "name its file to load it, and give it with --adapter"),
@@ -84,6 +84,10 @@ class Offer:
         """Return what is meant by the name, or would be taken on a machine with so many bytes of memory, and why. Raises ModelError."""
         if self.name.part:
             return self.named(self.name.part), "as you named it"
+        if not self.choices:
+            raise ModelError(
+                f"{self.name}: it has adapters alone", f"name the file of one: {', '.join(file.path for file, _ in self.others)}"
+            )
         known = [choice for choice in self.choices if bits_of(choice.quantisation)]
         if not known:
             return self.choices[0], "the only one" if len(self.choices) == 1 else "the smallest; their names tell no quantisation"

@@ -66,16 +66,18 @@ def test_shards_are_one_and_parts_are_told_apart() -> None:
     listed += files(
         "a-imatrix.gguf", "imatrix.dat", "my-lora-f16.gguf", "b-00001-of-00003.gguf", "c.gguf.part1of2", "merged-lora-Q4_0.gguf"
     )
+    listed += files("imatrix_unsloth.gguf", "a.imatrix", "z-imatrix-Q3_K_M.gguf", size=200)
     choices, others = sort_files(listed)
     assert [(choice.label, len(choice.files), choice.size) for choice in choices] == [
         ("Q4_K_M", 1, 102),
         ("Q4_0", 1, 105),
         ("Q8_0", 2, 201),
+        ("Q3_K_M", 1, 202),
     ]
     assert choices[2].names == ["a-Q8_0-00001-of-00002.gguf", "a-Q8_0-00002-of-00002.gguf"]
     assert {file.path: kind.what.partition(",")[0] for file, kind in others} == {
         "mmproj-F16.gguf": "the image or audio part of a model",
-        "a-imatrix.gguf": "an importance matrix",
+        **dict.fromkeys(("a-imatrix.gguf", "imatrix_unsloth.gguf", "a.imatrix"), "an importance matrix"),
         "my-lora-f16.gguf": "an adapter (LoRA)",
         "b-00001-of-00003.gguf": "a shard of a model of which 2 of 3 are missing there",
         "c.gguf.part1of2": "a raw piece of a cut file",
@@ -157,6 +159,9 @@ def test_what_is_named_is_taken() -> None:
     assert raised.value.hint == "it has Q2_K, Q4_K_M, Q8_0"
     with pytest.raises(ModelError, match="image or audio part of a model, not a model"):
         offer(*ALL, part="mmproj-a.gguf").pick(1)
+    with pytest.raises(ModelError, match="adapters alone") as raised:
+        offer(ALL[-1]).pick(1)
+    assert raised.value.hint == "name the file of one: x-lora.gguf"
     with pytest.raises(ModelError, match="2 models there are called so") as raised:
         offer(("a-Q4_0.gguf", 5), ("b-Q4_0.gguf", 6), part="Q4_0").pick(1)
     assert raised.value.hint == "name the file: a-Q4_0.gguf, b-Q4_0.gguf"

@@ -128,6 +128,17 @@ def test_it_gives_up_after_a_while_and_keeps_the_part(hub: HubServer, folder: Pa
     assert ranges(hub)[0].startswith("bytes=") and left(folder) == ["Tiny-F32.gguf", "Tiny-F32.gguf.origin.json"]
 
 
+def test_a_page_in_the_place_of_the_file_costs_nothing_of_what_is_kept(hub: HubServer, content: bytes) -> None:
+    hub.faults += [Fault("^/cdn/", break_after=200_000), Fault("^/cdn/", times=99, status=200, body=b"<html>log in first</html>")]
+    with pytest.raises(ModelError, match="what comes is not the file: it has 25 bytes"):
+        pulled()
+    kept = planned().kept
+    assert 0 < kept <= 200_000
+    hub.faults.clear()
+    hub.sent = 0
+    assert pulled().read_bytes() == content and hub.sent == len(content) - kept
+
+
 def test_stopped_by_the_user(content: bytes) -> None:
     cancel = CancelToken()
     with pytest.raises(Interrupted, match="are kept"):
