@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from studio.errors import StudioError, UsageError
-from studio.insight.lint.api import Measured
+from studio.insight.lint.api import Measured, Part
 from studio.insight.lint.registry import LINTS
 from studio.loop.tokens import unicode_tokens
 from studio.pool.stream import LintInstance, LintTask
+from studio.records import Turn
 from studio.seeds.reading import bundled_seeds, read_tasks
 from support.lint_pools import found_by, numbered_tasks
 from support.lint_tables import FAULTY, SOUND, Row
@@ -185,6 +186,8 @@ def test_contradictions_name_each_other_and_leave_other_tasks_alone() -> None:
 def test_instances_of_one_task_contradict_too() -> None:
     task = LintTask(5, "Wet?", True, (LintInstance(1, "", "yes"), LintInstance(2, "", "no")))
     assert list(found_by("contradiction", [task]).instance_ids) == [1, 2]
+    another = LintTask(5, "Wet?", True, (LintInstance(1, "", "yes", "Say yes."), LintInstance(2, "", "no")))
+    assert len(found_by("contradiction", [another])) == 0, "with another system turn it is another question"
 
 
 def test_instances_of_translations_may_be_in_any_language_but_not_of_others() -> None:
@@ -267,6 +270,14 @@ def reported(code: str, row: Row) -> bool:
         assert finding.instance_id in (None, 9)
         assert finding.words.rstrip("…") in f"{instruction}\n{given}\n{answer}"
     return bool(findings)
+
+
+def test_what_was_said_around_an_exchange_is_looked_at_too() -> None:
+    check = LINTS["email"].check
+    assert check is not None
+    instance = LintInstance(9, "", "Yes.", "I am a@b.org.", (Turn("user", "And?"), Turn("assistant", "Write to c@d.org.")))
+    found = [(each.instance_id, each.part, each.words) for each in check(LintTask(7, "Ask.", False, (instance,)))]
+    assert found == [(9, Part.SYSTEM, "a@b.org"), (9, Part.TURN, "c@d.org")]
 
 
 def test_every_lint_of_single_tasks_has_a_table() -> None:

@@ -9,8 +9,10 @@ from itertools import pairwise
 import pytest
 from rouge_score import rouge_scorer
 
+from studio.insight.overlap.corpus import CorpusTask
 from studio.insight.overlap.measures import KnownRuns, Overlap, highest_overlaps
 from studio.loop.tokens import ascii_tokens
+from studio.records import Instance, Turn
 
 WORDS = ["write", "name", "explain", "a", "the", "river", "poem", "about", "three", "short", "cat", "and", "of", "in"]
 
@@ -90,3 +92,8 @@ def test_order_counts() -> None:
 
 def test_nothing_of_theirs() -> None:
     assert [each.shared for each in KnownRuns([], 2).shared([["a b c"], []])] == [0, 0]
+
+
+def test_what_was_said_later_is_compared_and_what_all_are_told_is_not() -> None:
+    task = CorpusTask("line 1", "Ask.", (Instance("", "Yes.", "Easy.", "You are kind.", (Turn("user", "And?"), Turn("assistant", "So."))),))
+    assert task.texts == ("Ask.", "Yes.", "And?", "So.")

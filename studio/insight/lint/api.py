@@ -21,6 +21,8 @@ class Part(StrEnum):
     INSTRUCTION = "instruction"
     INPUT = "input"
     OUTPUT = "output"
+    SYSTEM = "system"
+    TURN = "turn"
 
 
 class Finding(NamedTuple):
@@ -96,12 +98,17 @@ class Lint:
 
 
 def texts_of(task: LintTask) -> Iterator[tuple[Part, int | None, str]]:
-    """Yield every text of a task with its place: the instruction, then each instance's input, unless it is empty, and output."""
+    """Yield every text of a task with its place: the instruction, then each instance's input, unless it is empty, output, and what was said
+    around them."""
     yield Part.INSTRUCTION, None, task.instruction
     for instance in task.instances:
         if instance.input:
             yield Part.INPUT, instance.id, instance.input
         yield Part.OUTPUT, instance.id, instance.output
+        if instance.system:
+            yield Part.SYSTEM, instance.id, instance.system
+        for turn in instance.turns:
+            yield Part.TURN, instance.id, turn.text
 
 
 def in_texts(find: Callable[[str], str]) -> Check:

@@ -136,7 +136,7 @@ def _contradiction(tasks: Tasks, _options: LintOptions) -> Iterator[Finding]:
         if not task.is_classification:
             continue
         for instance in task.instances:
-            questions.append(_digest(task.instruction, instance.input))
+            questions.append(_digest(task.instruction, instance.input, instance.system))
             answers.append(_digest(instance.output.strip(_EDGES)))
             owners.append(task.id)
             instances.append(instance.id)

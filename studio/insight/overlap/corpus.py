@@ -28,8 +28,16 @@ class CorpusTask:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """All that the task says: its instruction, and the inputs and outputs of its instances."""
-        return (self.instruction, *(text for each in self.instances for text in (each.input, each.output) if text))
+        """All that the task says: its instruction, the inputs and outputs of its instances, and what was said after them.
+
+        System turns are none of it: many tasks that have nothing else in common share one.
+        """
+        return (self.instruction, *(text for each in self.instances for text in _said(each) if text))
+
+
+def _said(instance: Instance) -> Iterator[str]:
+    yield from (instance.input, instance.output)
+    yield from (turn.text for turn in instance.turns)
 
 
 @dataclass(frozen=True, slots=True)
