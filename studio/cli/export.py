@@ -76,8 +76,6 @@ def _tell(written: Written, format_name: str) -> None:
     summary = written.summary
     places = ", ".join(f"{display_line(str(path))} ({count})" for path, count in summary.records.items())
     click.echo(f"{clear_line()}exported {summary.total} records of {summary.tasks} tasks as {format_name}: {places}", err=True)
-    for note in summary.notes(format_name):
-        click.echo(note, err=True)
     if summary.kinds:
         from studio.pool.exchange.preference import told
 
@@ -120,7 +118,8 @@ def _described(card: Path | None, said: Mapping[str, Any], output: str, pool: Pa
 def _write_card(reader: Queries, card: Path, described: CardOptions, written: Written, selection: Selection) -> None:
     from studio.publish.card import Exported, data_files, dataset_card
 
-    exported = Exported(written.source, selection.options, selection.codes, data_files(card, written.summary))
+    notes = written.summary.notes(selection.options.format)
+    exported = Exported(written.source, selection.options, selection.codes, data_files(card, written.summary), tuple(notes))
     write_text(dataset_card(reader, described, exported), card)
     stated = "" if described.licence != "unknown" else "; it states no licence: --license"
     click.echo(f"{clear_line()}wrote the card {display_line(str(card))}{stated}", err=True)

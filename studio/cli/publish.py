@@ -110,7 +110,8 @@ def _pack(wish: _Wish, folder: Path) -> Parcel:
             raise PoolError(f"nothing to publish: {' and '.join(empty)} would have no record", "choose another format, or no --split")
         data = packed(folder, records)
         listed = tuple(DataFile(Path(each.path).stem, each.path, each.records, each.names.sha256) for each in data if each.records)
-        exported = Exported(written.source, wish.selection.options, wish.selection.codes, listed)
+        notes = written.summary.notes(wish.selection.options.format)
+        exported = Exported(written.source, wish.selection.options, wish.selection.codes, listed, tuple(notes))
         write_text(dataset_card(reader, wish.described, exported), folder / CARD)
         with progress_bar() as progress:
             write_text(page(publication(reader, wish.described.title, usual_parser(None), progress)), folder / REPORT)

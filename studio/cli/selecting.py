@@ -172,7 +172,8 @@ class Written:
 
 
 def write_selection(reader: Queries, selection: Selection, output: str, pool: Path) -> Written:
-    """Write what is selected of `pool`, which `reader` has open, to `output`, `-` being stdout, and tell on stderr what is left out.
+    """Write what is selected of `pool`, which `reader` has open, to `output`, `-` being stdout, and tell on stderr what is left out
+    and what has no place in the format.
 
     Raises UsageError and PoolError as `export_to_files` does, and PoolError where nothing is left.
     """
@@ -189,6 +190,8 @@ def write_selection(reader: Queries, selection: Selection, output: str, pool: Pa
     for each in left:
         what = "instances in all" if each.by != "--exclude-lint" else "instances of others"
         click.echo(f"{clear_line()}{each.by} left out {each.tasks} tasks, {each.instances} {what}", err=True)
+    for note in summary.notes(selection.options.format):
+        click.echo(f"{clear_line()}{note}", err=True)
     return Written(source, summary, tuple(left))
 
 

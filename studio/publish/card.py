@@ -82,12 +82,16 @@ def check_card_place(card: Path, output: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was exported: from where, how, without what the lints of these codes found, and into which files."""
+    """What was exported: from where, how, without what the lints of these codes found, and into which files.
+
+    `notes` say in words of our own what instances have that is not in the files.
+    """
 
     source: Source
     options: ExportOptions
     lints: tuple[str, ...]
     files: tuple[DataFile, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def records(self) -> int:

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.errors import ExitCode
+from studio.pool.pool import Pool
 from studio.publish.card import fenced, inline, size_category, yaml_string
+from studio.records import Instance, Origin, SeedTask, Turn
 from studio.text import display_line
 from support.command import assert_fails, studio
 from support.pools import digest
@@ -38,6 +40,16 @@ def write_card(pool: Path, folder: Path, *options: str) -> Path:
     done = studio("export", pool, "-o", folder / "data" / "all.jsonl", "--card", folder / "README.md", *options)
     assert done.returncode == 0, done.stderr
     return folder / "README.md"
+
+
+def test_what_an_export_adds_and_leaves_out_is_said(tmp_path: Path) -> None:
+    with Pool.create(tmp_path / "pool.db", []) as made:
+        talk = Instance("", "Paris.", "Hm.", "", (Turn("user", "And?"), Turn("assistant", "Rome."), Turn("tool", "{}")))
+        made.tasks.add([SeedTask("", "", "Name a capital.", (talk,), None)], Origin.IMPORTED)
+    text = write_card(tmp_path / "pool.db", tmp_path, "--system", "Be ``` kind.").read_text(encoding="utf-8")
+    assert "Records that had no system turn were given this one:\n\n````\nBe ``` kind.\n````\n" in text
+    lost = "alpaca has no place for later turns: left out of 1 instance; alpaca has no place for thoughts: left out of 1 instance"
+    assert f"Of the pool is not in the files: {lost}." in text
 
 
 def test_the_hub_reads_the_header_and_finds_the_files(pool: Path, tmp_path: Path) -> None:
