@@ -28,9 +28,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-settings.register_profile("no_deadline", deadline=None)
-settings.load_profile("no_deadline")
-"""A machine with other work takes longer over an example, which is no fault."""
+settings.register_profile("usual", deadline=None, max_examples=40)
+settings.register_profile("slow", deadline=None)
+settings.load_profile("usual")
+"""A machine with other work takes longer over an example, which is no fault; `-m slow` tries more examples of everything."""
 
 MOST_WORKERS = 4
 """Each has a few libraries in memory that are heavy."""
@@ -50,8 +51,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(os.cpu_count() or 1, MOST_WORKERS) if _whole_folders(config) else 0
 
 
+_SLOW = "slow or hypothesis"
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave out what is slow where folders are run and nobody says which tests: `-m slow` runs it, and so does naming its file."""
+    """Leave out what is slow where folders are run and nobody says which tests: `-m slow` runs it, and so does naming its file.
+
+    With `-m slow` the tests by examples run as well, with more of them.
+    """
+    if config.option.markexpr in ("slow", _SLOW):  # A worker is told what the first process made of it.
+        config.option.markexpr = _SLOW
+        settings.load_profile("slow")
     if not config.option.markexpr and _whole_folders(config):
         config.option.markexpr = "not slow"
 

@@ -102,6 +102,7 @@ def test_a_small_round_is_written_twice_alike(small: Path, tmp_path: Path) -> No
     assert "SmolLM2" in ask(pools[0], "SELECT name FROM models")[0][0]
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_model_answers_as_the_model_itself(small: Path, tmp_path: Path) -> None:
     """Two models here, of the same weights: who answers is on record, what is answered is the same."""
     bundled = bundled_model()

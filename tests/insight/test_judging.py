@@ -262,6 +262,7 @@ def test_nothing_to_judge_is_an_error_and_decides_nothing(tmp_path: Path, path: 
 
 
 @pytest.mark.real_model
+@pytest.mark.slow
 def test_the_bundled_model_judges_the_same_each_time(path: Path, tmp_path: Path) -> None:
     engine = open_engine("", EngineOptions(threads=1))
     try:

@@ -14,6 +14,7 @@ from studio.loop.filters import FILTERS, rule_reason
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.runs import Configuration, stored_method
 from studio.loop.session import Goal
+from studio.loop.settings import Method
 from studio.loop.stages.answer import Drawn, choose, user_text
 from studio.loop.thoughts import answer_of
 from studio.loop.tokens import TOKENIZERS
@@ -55,10 +56,20 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(tmp_path_factory.mktemp("chat") / "pool.db", "chat")
 
 
+_FOUND: dict[object, dict[int, tuple[str, float]]] = {}
+
+
 def naive(pool: Queries, change: Change) -> dict[int, tuple[str, float]]:
-    """Reason and score of every candidate, each compared with all that would have been there."""
+    """Reason and score of every candidate, each compared with all that would have been there, worked out once for a method."""
     (run,) = pool.runs.all()
     method = change.apply(stored_method(run))
+    key = (pool._database.path, change.max_nats, method.model_dump_json())
+    if key not in _FOUND:
+        _FOUND[key] = decided_one_by_one(pool, method, change)
+    return _FOUND[key]
+
+
+def decided_one_by_one(pool: Queries, method: Method, change: Change) -> dict[int, tuple[str, float]]:
     index = NoveltyIndex(TOKENIZERS[method.tokenizer])
     outside = [(task_id, text, seed) for task_id, text, seed in pool.tasks.instructions() if pool.candidates.of_task(task_id) is None]
     found = {}

@@ -118,7 +118,8 @@ async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
     while not condition():
         if time.monotonic() > latest:
             raise AssertionError(f"this never came: {condition}\n{seen(pilot.app)}")
-        await pilot.pause(0.002)
+        await asyncio.sleep(0.004)
+        pilot.app.screen._on_timer_update()
     await pilot.pause()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from studio.engine.api import Engine
@@ -52,14 +53,32 @@ def play(
         return list(session_in(pool, engine, asked).run(goal))
 
 
+_PLAYED: dict[str, bytes] = {}
+
+
+def played(path: Path, rounds: int = 1, asked: Configuration | None = None, *, chats: bool = False, seeds: int | None = None) -> Path:
+    """Put a pool at `path` that `rounds` rounds were played in, from the first `seeds` seeds: a copy of what was played once for all tests.
+
+    For tests that need such a pool; those that ask how it comes about `play`.
+    """
+    asked = asked or configuration()
+    key = repr((rounds, asked, chats, seeds))
+    if key not in _PLAYED:
+        with TemporaryDirectory(prefix="studio-played-") as folder:
+            made = Path(folder) / "pool.db"
+            play(made, Goal(rounds=rounds), ScriptedEngine(chats=chats), asked, all_seeds()[:seeds])
+            _PLAYED[key] = made.read_bytes()
+    path.write_bytes(_PLAYED[key])
+    return path
+
+
 MIXED = configuration(threshold=0.4)
 """A threshold at which the scripted engine's candidates are accepted and rejected."""
 
 
 def mixed_pool(path: Path, rounds: int = 1) -> Path:
     """Make a small pool of `rounds` rounds under `MIXED`."""
-    play(path, Goal(rounds=rounds), asked=MIXED, seeds=all_seeds()[:60])
-    return path
+    return played(path, rounds, MIXED, seeds=60)
 
 
 CHAT = configuration(threshold=0.4, likely_share=0.5, best_of=3, min_agreement=0.3)
@@ -68,8 +87,7 @@ CHAT = configuration(threshold=0.4, likely_share=0.5, best_of=3, min_agreement=0
 
 def chat_pool(path: Path, rounds: int = 2) -> Path:
     """Make a small pool of `rounds` rounds under `CHAT`."""
-    play(path, Goal(rounds=rounds), ScriptedEngine(chats=True), CHAT, all_seeds()[:60])
-    return path
+    return played(path, rounds, CHAT, chats=True, seeds=60)
 
 
 @contextmanager

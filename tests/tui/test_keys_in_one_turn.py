@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Select
 
-from studio.loop.session import Goal, Session
+from studio.loop.session import Session
 from studio.pool.browse import Kind
 from studio.pool.pool import Pool, Queries
 from studio.records import TaskState, Verdict
@@ -32,21 +32,20 @@ from studio.tui.study.review import ReviewScreen
 from support.pools import actions
 from support.reviews import rated
 from support.screens import AtOnce, Host, burst, seen, until
-from support.sessions import all_seeds, configuration, play, session_in
+from support.sessions import configuration, played, session_in
 from support.studio_app import Driven, scripted, studio
 
 SIZE = (120, 40)
 ASKED = configuration(threshold=0.4)
 
 
-def played(path: Path, rounds: int = 1) -> Path:
-    play(path, Goal(rounds=rounds), asked=ASKED, seeds=all_seeds()[:60])
-    return path
+def mixed(path: Path, rounds: int = 1) -> Path:
+    return played(path, rounds, ASKED, seeds=60)
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    with Pool.open(played(tmp_path / "pool.db")) as pool:
+    with Pool.open(mixed(tmp_path / "pool.db")) as pool:
         yield session_in(pool, asked=ASKED)
 
 
@@ -145,7 +144,7 @@ async def test_back_in_the_list_keys_are_for_its_row_again_not_for_a_relative(se
 
 
 async def test_only_what_is_shown_of_what_if_is_applied(tmp_path: Path) -> None:
-    async with studio(played(tmp_path / "pool.db"), asked=ASKED, size=SIZE) as driven:
+    async with studio(mixed(tmp_path / "pool.db"), asked=ASKED, size=SIZE) as driven:
         await driven.press("3", "]")
         pane = driven.app.screen.query_one(WhatIfPane)
         await driven.until(lambda: pane.preview is not None)
@@ -187,7 +186,7 @@ async def reviewing(driven: Driven) -> ReviewScreen:
 
 
 async def test_in_a_review_keys_wait_for_the_undo_before_them(tmp_path: Path) -> None:
-    async with studio(played(tmp_path / "pool.db"), asked=ASKED, size=SIZE) as driven:
+    async with studio(mixed(tmp_path / "pool.db"), asked=ASKED, size=SIZE) as driven:
         screen = await reviewing(driven)
         await driven.press(*"yyy")
         assert screen.reviewing.position == 1
@@ -219,7 +218,7 @@ async def test_in_a_review_keys_wait_for_the_undo_before_them(tmp_path: Path) ->
     ],
 )
 async def test_a_window_is_opened_once(tmp_path: Path, keys: str, windows: list[type]) -> None:
-    async with studio(played(tmp_path / "pool.db"), asked=ASKED, size=SIZE) as driven:
+    async with studio(mixed(tmp_path / "pool.db"), asked=ASKED, size=SIZE) as driven:
         table = driven.screen.query_one(DecisionTable)
         table.focus()
         table.cursor = next(place for place, row in enumerate(driven.screen._rows()) if row.accepted)
@@ -233,7 +232,7 @@ async def test_a_window_is_opened_once(tmp_path: Path, keys: str, windows: list[
 
 @pytest.mark.parametrize("keys", ["qqx", "q2", "qv", "qe", "q?"])
 async def test_keys_behind_the_one_that_quits_do_nothing(tmp_path: Path, keys: str) -> None:
-    async with studio(played(tmp_path / "pool.db"), asked=ASKED, size=SIZE) as driven:
+    async with studio(mixed(tmp_path / "pool.db"), asked=ASKED, size=SIZE) as driven:
         await burst(driven.pilot, *keys)
         await until(driven.pilot, lambda: not driven.app.is_running)
 

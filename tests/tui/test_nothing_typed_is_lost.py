@@ -12,7 +12,6 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
 
-from studio.loop.session import Goal
 from studio.pool.pool import Pool
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
@@ -30,7 +29,7 @@ from studio.tui.widgets.fields import SafeInput, SafeTextArea
 from studio.tui.widgets.table import IdTable
 from support.pools import actions, assert_sound
 from support.screens import AtOnce, Host, seen, until
-from support.sessions import all_seeds, configuration, play, session_in
+from support.sessions import configuration, played, session_in
 from support.studio_app import Driven, HeldEngine, screen_text, studio
 
 SIZE = (120, 40)
@@ -41,7 +40,7 @@ BUSY = "A stage is being played"
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "pool.db"
-    play(path, Goal(rounds=1), asked=ASKED, seeds=all_seeds()[:60])
+    played(path, 1, ASKED, seeds=60)
     return path
 
 

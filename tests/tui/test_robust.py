@@ -11,7 +11,6 @@ import pytest
 from textual.widgets import Log
 
 from studio.insight.lineage.story import Story, story_of
-from studio.loop.session import Goal
 from studio.pool.pool import Pool
 from studio.pool.studies.comparisons import ComparisonItem
 from studio.pool.studies.reviews import ReviewItem
@@ -26,7 +25,7 @@ from studio.tui.study.compare import answer_text, task_text
 from studio.tui.study.review import item_text
 from support.pools import assert_sound
 from support.screens import Host, seen, until
-from support.sessions import play
+from support.sessions import played
 from support.studio_app import screen_text, studio
 from support.terminal import Terminal
 
@@ -35,7 +34,7 @@ MEGABYTE = "word " * 200_000
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Path:
-    play(tmp_path / "pool.db", Goal(rounds=1))
+    played(tmp_path / "pool.db")
     return tmp_path / "pool.db"
 
 

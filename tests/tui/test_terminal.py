@@ -1,4 +1,4 @@
-"""The program itself, with the bundled model, in a real terminal: a round is stepped, a verdict overruled, and both are there next time."""
+"""The program itself in a real terminal, scripted and with the bundled model: a round is stepped, a verdict overruled, and both stay."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import pytest
 from studio.records import Stage
 from support.pools import ask, assert_sound
 from support.terminal import Terminal
-
-pytestmark = pytest.mark.real_model
 
 SMALL = {
     "STUDIO_ASKING": "completion",
@@ -32,11 +30,18 @@ STAGES = ("sample", "instructions", "filter", "classify", "instances", "commit")
 VERDICTS = "SELECT verdict, decided_by FROM decisions WHERE candidate_id = 1 ORDER BY id"
 
 
-@pytest.mark.parametrize("size", [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)])
-def test_a_round_and_a_verdict_outlive_the_program(tmp_path: Path, size: tuple[int, int]) -> None:
+SLOW = (pytest.mark.real_model, pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    ("size", "model"),
+    [((80, 24), ("--model", "scripted")), pytest.param((80, 24), (), marks=SLOW), pytest.param((120, 40), (), marks=SLOW)],
+)
+def test_a_round_and_a_verdict_outlive_the_program(tmp_path: Path, size: tuple[int, int], model: tuple[str, ...]) -> None:
     pool = tmp_path / "pool.db"
-    with Terminal(tmp_path, ["run", pool], size, **SMALL) as terminal:
-        terminal.until("◌ loading")
+    with Terminal(tmp_path, ["run", pool, *model], size, **SMALL) as terminal:
+        if not model:
+            terminal.until("◌ loading")
         terminal.until("next: sample")
         for stage, following in pairwise(STAGES[:4]):
             terminal.press("s")
@@ -53,7 +58,7 @@ def test_a_round_and_a_verdict_outlive_the_program(tmp_path: Path, size: tuple[i
         assert terminal.ended() == 0
     assert_sound(pool)
     assert ask(pool, VERDICTS) == [("accepted", "rule"), ("rejected", "human")]
-    with Terminal(tmp_path, [pool], size) as terminal:
+    with Terminal(tmp_path, ["run", pool, *model] if model else [pool], size) as terminal:
         terminal.until("next: sample")
         terminal.until("✓ commit")
         terminal.until("✗ rejected by you. The rule said: accepted, novel.")
@@ -69,6 +74,7 @@ def test_a_round_and_a_verdict_outlive_the_program(tmp_path: Path, size: tuple[i
     assert_sound(pool)
 
 
+@pytest.mark.real_model
 def test_from_the_picker_to_an_explained_task_with_the_keys_of_the_footer(tmp_path: Path) -> None:
     with Terminal(tmp_path, [], (80, 24), **SMALL) as terminal:
         terminal.until("^s Create and open")
@@ -85,6 +91,7 @@ def test_from_the_picker_to_an_explained_task_with_the_keys_of_the_footer(tmp_pa
     assert_sound(tmp_path / "pool.db")
 
 
+@pytest.mark.real_model
 def test_a_round_in_chat(tmp_path: Path) -> None:
     pool = tmp_path / "pool.db"
     with Terminal(tmp_path, ["run", pool], (80, 24), **CHAT) as terminal:

@@ -19,6 +19,12 @@ BATCH = [
 ]
 
 
+@pytest.fixture(scope="module")
+def expected(llama: LlamaEngine) -> list[tuple[str, str, int, int, str]]:
+    """What `BATCH` gives."""
+    return outcome(complete(llama, BATCH))
+
+
 def test_cold_and_warm_templates_give_equal_completions(llama: LlamaEngine) -> None:
     llama.forget_prefixes()
     cold = complete(llama, BATCH)
@@ -28,15 +34,13 @@ def test_cold_and_warm_templates_give_equal_completions(llama: LlamaEngine) -> N
     assert cold[0].cached_tokens == 0 < warm[0].cached_tokens
 
 
-def test_what_ran_before_does_not_matter(llama: LlamaEngine) -> None:
-    expected = outcome(complete(llama, BATCH))
+def test_what_ran_before_does_not_matter(llama: LlamaEngine, expected: list[tuple[str, str, int, int, str]]) -> None:
     complete(llama, [request("Anything", f"{OTHER}{n}", max_tokens=3) for n in range(2)])
     complete(llama, [request("word " * 100, max_tokens=2), *animal_requests(5, max_tokens=4, temperature=2.0)])
     assert outcome(complete(llama, BATCH)) == expected
 
 
-def test_a_cancelled_batch_leaves_no_trace(llama: LlamaEngine) -> None:
-    expected = outcome(complete(llama, BATCH))
+def test_a_cancelled_batch_leaves_no_trace(llama: LlamaEngine, expected: list[tuple[str, str, int, int, str]]) -> None:
     cancel = CancelToken()
 
     def watch(event: EngineEvent) -> None:

@@ -10,14 +10,13 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
-from studio.loop.session import Goal
 from studio.pool.pool import Pool
 from studio.pool.studies.reviews import ALL
 from studio.records import Instance, SeedTask
 from studio.tui.dialogs.export import ExportDialog
 from support.pools import make_pool
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
-from support.sessions import all_seeds, play, session_in
+from support.sessions import played, session_in
 
 SIZE = (120, 40)
 
@@ -25,7 +24,7 @@ SIZE = (120, 40)
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     place = tmp_path / "pool.db"
-    play(place, Goal(rounds=2), seeds=all_seeds()[:60])
+    played(place, 2, seeds=60)
     return place
 
 

@@ -13,14 +13,13 @@ from textual.widgets import Button, Input, Select, Static
 
 from studio.config import keys_of
 from studio.loop.runs import overridden, typed_value
-from studio.loop.session import Goal
 from studio.loop.settings import PROFILES, Method, profile
 from studio.pool.pool import Queries
 from studio.tui.app import StudioApp
 from studio.tui.dialogs.settings import SettingsScreen, settings_of, typed_text
 from studio.tui.widgets.table import IdTable
 from support.screens import NASTY_LINES, assert_harmless, seen, until
-from support.sessions import configuration, play
+from support.sessions import configuration, played
 from support.studio_app import Driven, screen_text, scripted, studio
 
 STANDARD = profile("studio")
@@ -209,7 +208,7 @@ async def test_a_new_pool_is_made_with_them(tmp_path: Path, monkeypatch: pytest.
 
 async def test_in_a_run_they_hold_for_one_round_and_are_taken_back(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
-    play(path, Goal(rounds=1))
+    played(path)
     async with studio(path) as driven:
         method = driven.screen.method
         assert method is not None

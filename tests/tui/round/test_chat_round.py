@@ -13,7 +13,6 @@ from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, 
 from studio.engine.scripted import ScriptedEngine
 from studio.insight.lineage.quality import BEFORE_EDIT
 from studio.loop.events import EngineRestarted, RequestFinished, RequestsSent, RoundStarted, StageStarted, TextStreamed
-from studio.loop.session import Goal
 from studio.pool.browse import Kind
 from studio.records import Source, Stage
 from studio.tui.pool.table import TaskTable
@@ -26,7 +25,7 @@ from studio.tui.round.stream import Stream
 from studio.tui.round.why import Why
 from studio.tui.runner import RunnerState
 from support.screens import assert_harmless
-from support.sessions import configuration, play
+from support.sessions import configuration, played
 from support.studio_app import SIZES, Driven, HeldEngine, chatting, footer_keys, screen_text, scripted, studio
 
 CHAT = configuration(best_of=3, likely_share=0.6, threshold=0.5, answer_again=False)
@@ -68,7 +67,7 @@ async def test_stopped_while_the_filter_measures_nothing_is_decided(tmp_path: Pa
 
 
 async def test_prompts_are_gone_through_in_their_pane_while_answers_are_shown(tmp_path: Path) -> None:
-    play(tmp_path / "pool.db", Goal(rounds=1), ScriptedEngine(chats=True), CHAT)
+    played(tmp_path / "pool.db", 1, CHAT, chats=True)
     async with studio(tmp_path / "pool.db", chatting, CHAT) as driven:
         prompts, answers = driven.screen.query_one(ContextTasks), driven.screen.query_one(Stream)
         answers.focus()
@@ -83,7 +82,7 @@ async def test_a_raw_run_has_six_and_a_finished_round_those_it_was_played_with(t
     path = tmp_path / "pool.db"
     async with studio(path, scripted, CHAT) as driven:
         assert Stage.ANSWER not in driven.screen.live.order
-    play(tmp_path / "chat.db", Goal(rounds=1), ScriptedEngine(chats=True), CHAT)
+    played(tmp_path / "chat.db", 1, CHAT, chats=True)
     async with studio(tmp_path / "chat.db", chatting, CHAT) as driven:
         assert driven.screen.live.order == tuple(Stage)
         assert all(driven.screen.live.stages[stage].state == "done" for stage in Stage)
@@ -246,7 +245,7 @@ async def test_why_has_bars_of_what_was_measured(tmp_path: Path) -> None:
 
 async def test_the_pool_tells_the_source_and_what_was_measured(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
-    play(path, Goal(rounds=1), ScriptedEngine(chats=True), CHAT)
+    played(path, 1, CHAT, chats=True)
     async with studio(path, chatting, CHAT) as driven:
         await driven.press("2")
         pool = driven.app.screen

@@ -12,7 +12,6 @@ from textual.widgets import Input, Select, Static
 
 from studio.errors import ModelError
 from studio.insight.studies.comparison import open_comparison, paired, plan_for
-from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.comparisons import UNGRADED, Grading
 from studio.tui.help_log import HelpDialog
@@ -24,7 +23,7 @@ from support.evaluations import BASE, TUNED, answered, item
 from support.pools import assert_sound
 from support.publications import evaluate
 from support.screens import seen
-from support.sessions import configuration, play
+from support.sessions import configuration, played
 from support.studio_app import SIZES, Driven, HeldEngine, studio
 
 
@@ -32,7 +31,7 @@ from support.studio_app import SIZES, Driven, HeldEngine, studio
 def plain(tmp_path: Path) -> Path:
     """A pool with a round, in which nothing has been evaluated."""
     path = tmp_path / "pool.db"
-    play(path, Goal(rounds=1), asked=configuration())
+    played(path)
     return path
 
 

@@ -10,7 +10,6 @@ import pytest
 from textual.widgets import Input, Static
 
 from studio.engine.options import EngineOptions
-from studio.loop.session import Goal
 from studio.pool.pool import Queries
 from studio.pool.studies.reviews import Rating, ReviewPlan, Reviews
 from studio.tui.runner import RunnerState
@@ -19,14 +18,14 @@ from studio.tui.study.review import ReviewScreen
 from support.pools import assert_sound
 from support.reviews import rated
 from support.screens import fill_disk, seen
-from support.sessions import configuration, play
+from support.sessions import configuration, played
 from support.studio_app import Driven, HeldEngine, studio
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "pool.db"
-    play(path, Goal(rounds=2), asked=configuration())
+    played(path, 2)
     return path
 
 
