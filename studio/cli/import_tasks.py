@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from studio.cli.hub_files import Gathered, gather
-from studio.cli.shared import INPUT, POOL, in_columns, print_json, progress_bar
+from studio.cli.shared import INPUT, POOL, print_json, progress_bar
 from studio.errors import ExitCode
 from studio.text import display_line
 
@@ -153,6 +153,7 @@ def _say(report: FileReport, words: str) -> None:
 def _show(files: Gathered, options: ImportOptions, as_json: bool) -> None:
     """Print what would come of the files. Exits with 2 when nothing would be imported for a fault."""
     from studio.pool.exchange.importing import Faults, examine_files
+    from studio.pool.exchange.preview import preview_lines, what_it_is
 
     with progress_bar() as progress:
         found = examine_files(files.paths, options, progress, Faults(lambda line: click.echo(line, err=True)))
@@ -160,50 +161,15 @@ def _show(files: Gathered, options: ImportOptions, as_json: bool) -> None:
         print_json({**_as_object(found), **files.as_dict()})
     else:
         for report in found.reports:
-            for line in _lines(report):
-                click.echo(line)
+            click.echo(f"{display_line(str(report.path))}: read as {what_it_is(report)}")
+            for line in preview_lines(report, _WIDTH):
+                click.echo(f"  {line}")
         if found.error is None:
             click.echo("nothing was written: this was a dry run")
         else:
             click.echo(display_line(f"this would fail: {found.error.message}: {found.error.hint}", 600))
     if found.error is not None:
         raise click.exceptions.Exit(ExitCode.USAGE)
-
-
-def _lines(report: FileReport) -> Iterator[str]:
-    """Yield what is to be known of a file before it is imported, in lines."""
-    from studio.seeds.reading import counted
-
-    tally = report.tally
-    read = ", ".join(dict.fromkeys(word for word in (report.container, report.format) if word))
-    faulty = f", {counted(tally.faulty, 'record')} with a fault" if tally.faulty else ""
-    counts = f"{counted(tally.tasks, 'task')} with {counted(tally.instances, 'instance')} of {counted(tally.records, 'record')}{faulty}"
-    yield display_line(f"{report.path}: read as {read}: {counts}")
-    if tally.roles:
-        yield from (f"  {line}" for line in in_columns([(name, f"from {display_line(key, 80)}") for name, key in tally.roles]))
-    for note in report.notes():
-        if not note.startswith("read as: "):
-            yield f"  {display_line(note)}"
-    if tally.faulty:
-        yield f"  to choose from for --map: {display_line(', '.join(report.paths), 1000)}"
-    for number, task in enumerate(report.samples, 1):
-        yield f"  task {number}"
-        yield from (f"    {line}" for line in in_columns(list(sample_rows(task, _WIDTH))))
-
-
-def sample_rows(task: SeedTask, width: int) -> Iterator[tuple[str, str]]:
-    """Yield the fields of a task that hold something, with their names, each a harmless line of at most `width` characters."""
-    yield "instruction", display_line(task.instruction, width)
-    for instance in task.instances[:2]:
-        turns = f"{len(instance.turns)} more, the next: {instance.turns[0].text}" if instance.turns else ""
-        told = (("input", instance.input), ("output", instance.output), ("system", instance.system), ("thoughts", instance.thoughts))
-        yield from ((name, display_line(text, width)) for name, text in (*told, ("turns", turns)) if text.strip())
-    if len(task.instances) > 2:
-        yield "instances", f"{len(task.instances):,}"
-    labels = (("id", task.key), ("name", task.name))
-    yield from ((name, display_line(text, width)) for name, text in labels if text)
-    if task.is_classification is not None:
-        yield "is_classification", str(task.is_classification).lower()
 
 
 def _as_object(found: Examined) -> dict[str, Any]:

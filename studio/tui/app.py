@@ -274,7 +274,7 @@ class StudioApp(TellingApp):
 
     def _unless_lost(self, question: str, then: Callable[[], object]) -> None:
         """Go on with `then`; where something would be lost by it, only when the user says so."""
-        playing = self.runner is not None and self.runner.state is RunnerState.RUNNING
+        playing = self.runner is not None and self.runner.state is RunnerState.RUNNING and not self.runner.bringing
         words = [screen.unsaved for mode in _MODES for screen in self._stack_of(mode) if isinstance(screen, Page | Dialog)]
         words.append(_UNDER_WAY if playing else "")
         if any(words):

@@ -92,6 +92,7 @@ TABLE: Mapping[str, tuple[Verb, ...]] = {
         Verb("redo", "U,ctrl+y", "do it again"),
     ),
     "The pool": (
+        Verb("import", "I", "bring in the tasks of a file; in the picker: as the seeds of the new pool"),
         Verb("filter", "f", "narrow the list"),
         Verb("sort", "o", "sort by something else"),
         Verb("reverse", "O", "turn the order round"),

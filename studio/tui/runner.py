@@ -22,7 +22,7 @@ from studio.loop.session import Goal, Session
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageCancelled
 from studio.loop.steering import Steering
-from studio.pool.pool import Queries
+from studio.pool.pool import Pool, Queries
 from studio.tui.round.view import RoundView, read_round
 
 T = TypeVar("T")
@@ -145,6 +145,8 @@ class Runner:
         options = asked.configuration.options
         self.goal = Goal(options.target, options.rounds)
         """Where a run that goes on by itself ends; another one holds from the next start on."""
+        self.bringing = False
+        """Whether something is being brought into the pool, and no stage played."""
         self._signal = signal
         self._opener = opener
         self._clock = clock
@@ -213,6 +215,20 @@ class Runner:
             if self._session is not None:
                 self._session.cancel.cancel()
         self._tell(StateChanged(RunnerState.STOPPING))
+        return True
+
+    def bring(self, function: Callable[[Pool, threading.Event], T], then: Callable[[T], None], failed: Told) -> bool:
+        """Run `function`, which brings much into the pool, between stages; it is to stop when the event is set, by `cancel`.
+
+        Nothing plays meanwhile, and the session is made anew after it. Its value or its error comes as `Answered`. False when not idle.
+        """
+        with self._lock:
+            if self._state is not RunnerState.IDLE or self._closing:
+                return False
+            self._state, self.bringing = RunnerState.RUNNING, True
+            self._stop.clear()
+        self._tell(StateChanged(RunnerState.RUNNING))
+        self._work.put(lambda: self._brought(function, then, failed))
         return True
 
     def drain(self) -> list[Timed]:
@@ -342,6 +358,19 @@ class Runner:
         if work is Work.MORE or stopped is StopReason.CANCELLED:
             self._read(self._reader())
         self._tell(WorkEnded(work, stopped))
+
+    def _brought(self, function: Callable[[Pool, threading.Event], T], then: Callable[[T], None], failed: Told) -> None:
+        assert self._open is not None
+        try:
+            value = function(self._open.pool, self._stop)
+            self._read(self._reader())
+            self._tell(Answered(then, value))
+        except Exception as error:  # Whatever it is: who asked waits for an answer.
+            self._tell(Answered(failed, error if isinstance(error, StudioError) else unexpected(error)))
+        finally:
+            # Its index does not know what has come.
+            self._session, self.bringing = None, False
+            self._to(RunnerState.IDLE)
 
     def _ready_session(self) -> Session:
         """The session, or a new one after a failure."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
@@ -13,7 +14,7 @@ from textual.screen import Screen
 from studio.errors import StudioError, UsageError
 from studio.loop.session import Session
 from studio.loop.steering import Steering
-from studio.pool.pool import Queries
+from studio.pool.pool import Pool, Queries
 from studio.records import Verdict
 from studio.text import display_line
 from studio.tui.base import Store, lay_over, leaving
@@ -43,6 +44,10 @@ class Between(Protocol):
     def steer(self, function: Callable[[Steering], T], then: Callable[[T], None], failed: Told | None = None) -> bool: ...
 
     def ask_more(self, task_id: int) -> bool: ...
+
+    def bring(self, function: Callable[[Pool, threading.Event], T], then: Callable[[T], None], failed: Told) -> bool: ...
+
+    def cancel(self) -> bool: ...
 
 
 class Steerer:
@@ -87,6 +92,18 @@ class Steerer:
         answered, refused = _for(owner, then, failed)
         if not self._between.steer(action, answered, None if failed is None else refused):
             refused(self.refusal() or UsageError(*_CLOSING))
+
+    def bring(self, owner: DOMNode, work: Callable[[Pool, threading.Event], T], then: Callable[[T], None], failed: Told) -> bool:
+        """Let much be brought into the pool, until `stop_bringing`; False where it cannot begin, which is said by `failed`."""
+        answered, refused = _for(owner, then, failed)
+        begun = self._between.bring(work, answered, refused)
+        if not begun:
+            refused(self.refusal() or UsageError(*_CLOSING))
+        return begun
+
+    def stop_bringing(self) -> None:
+        """Let it be given up."""
+        self._between.cancel()
 
     def open(self, owner: Screen[Any], question: Callable[[Session, Queries], T], window: Callable[[T], Screen[Any] | None]) -> None:
         """Lay the window that is made of the answer over `owner`, unless another one is there or about to be by then.

@@ -180,7 +180,7 @@ def test_a_dry_run_of_a_file_with_faults_lists_them_and_the_paths_there_are(stud
     done = studio("import", pool, path, "--dry-run")
     assert done.returncode == ExitCode.USAGE
     assert done.stderr.splitlines() == [f"{path}:{line}: instruction: missing: the keys are q, a, by" for line in (1, 2)]
-    assert "  to choose from for --map: q, a.text[0], a.start[0], by\n" in done.stdout
+    assert "  there are q, a.text[0], a.start[0], by\n" in done.stdout
     assert "this would fail" in done.stdout and "--map says" in done.stdout
     done = studio("import", pool, path, "--dry-run", "--json")
     assert done.returncode == ExitCode.USAGE and json.loads(done.stdout)["error"]["faults"] == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from textual.screen import Screen
 from studio.errors import PoolError, StudioError
 from studio.loop.session import Session
 from studio.loop.steering import Steering
-from studio.pool.pool import Queries
+from studio.pool.pool import Pool, Queries
 from studio.pool.studies.sheets import Sheets
 from studio.tui.base import ErrorDialog
 from studio.tui.runner import RunnerState, Told
@@ -62,6 +63,12 @@ class AtOnce:
 
     def ask_more(self, task_id: int) -> bool:
         raise NotImplementedError
+
+    def bring(self, function: Callable[[Pool, threading.Event], T], then: Callable[[T], None], failed: Told) -> bool:
+        raise NotImplementedError
+
+    def cancel(self) -> bool:
+        return False
 
 
 class Host(App[object]):

@@ -5,6 +5,7 @@ After a change that is meant: `pytest tests/tui/test_snapshots.py --snapshot-upd
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
@@ -26,11 +27,12 @@ from studio.records import Source, Stage
 from studio.tui import app as app_module
 from studio.tui.app import StudioApp
 from studio.tui.base import ErrorDialog
+from studio.tui.dialogs.importing import ImportDialog
 from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.runner import Runner
 from studio.tui.start.recent import remember
-from studio.tui.widgets.fields import SafeTextArea
+from studio.tui.widgets.fields import SafeInput, SafeTextArea
 from support.evaluations import BASE, TUNED, answered, item
 from support.sessions import all_seeds, configuration, play, session_in
 from support.steering import play_until
@@ -176,6 +178,30 @@ async def what_if(driven: Driven) -> None:
     await driven.until(lambda: pane.preview is not None and pane.outcome is not None and bool(pane.outcome.flips))
 
 
+TRIVIA = tuple(
+    {"question": f"Who was first on {name}?", "answers": {"text": [f"Somebody on {name}."], "start": [number]}, "by": "me"}
+    for number, name in enumerate(("Everest", "the moon", "Mars \x1b[31m", "Eiger"))
+)
+
+
+@act("played")
+async def import_mapped(driven: Driven) -> None:
+    assert driven.app.runner is not None
+    place = driven.app.runner.asked.pool.with_name("trivia.jsonl")
+    place.write_text("".join(json.dumps(each) + "\n" for each in TRIVIA), "utf-8")
+    await driven.press("2")
+    await driven.settled()
+    await driven.press("I")
+    await driven.until(lambda: isinstance(driven.app.screen, ImportDialog) and driven.app.screen.is_mounted)
+    dialog = driven.app.screen
+    dialog.query_one("#map", SafeInput).text = "instruction=question,output=answers.text[0]"
+    dialog.query_one("#file", SafeInput).text = str(place)
+    await driven.until(lambda: "task 1" in screen_text(driven.app))
+    with dialog.prevent(Input.Changed):
+        dialog.query_one("#file", SafeInput).text = "/data/trivia.jsonl"
+    dialog.query_one("#instruction").focus()
+
+
 @act("played")
 async def export(driven: Driven) -> None:
     await driven.press("x")
@@ -255,6 +281,7 @@ SHOTS = [
         for name in ("recent", "sampled", "why_rejected", "overruled", "done", "edit", "pool", "lineage", "insight", "compare")
     ],
     *[("what_if", (120, 40)), ("done", (50, 15))],
+    *[("import_mapped", (80, 24)), ("import_mapped", (120, 40))],
     *[(name, (80, 24)) for name in ("chat_prompt", "chat_turns", "chat_texts", "chat_why", "chat_answers", "chat_detail")],
     *[(name, (120, 40)) for name in ("chat_why", "chat_answers")],
 ]

@@ -58,7 +58,7 @@ in-context tasks it came from, up to the seeds, and what came of it. **ctrl+c** 
 Among the words, **lint:refusal** finds what a lint reports; `studio lint --help` lists them.
 
 Between stages: **delete** retires a task or restores it, **m** marks it for review, **N** hangs tags and a note on it, **t** overrules the
-verdict, **e** edits the text, **i** opens the instances, and **u** and **U** take back and do again.
+verdict, **e** edits the text, **i** opens the instances, and **u** and **U** take back and do again. **I** brings in the tasks of a file.
 The origin of a task whose request the model wrote itself, in its chat template, reads *template*; of a rejected candidate the list tells
 the source as *ctx*, a prompt with in-context tasks, or *tmpl*.
 Among the filters, *quality* is the share of yes that raters gave a task.

@@ -24,6 +24,7 @@ from studio.pool.tasks import Annotation
 from studio.records import TaskState
 from studio.tui.base import Store, lay_over
 from studio.tui.dialogs.edit import EditDialog
+from studio.tui.dialogs.importing import ImportDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.dialogs.notes import AnnotationDialog
 from studio.tui.keys import bind
@@ -31,7 +32,9 @@ from studio.tui.steering import SteeredScreen, overrule
 
 F = TypeVar("F")
 
-_STEERED = ("retire", "restore", "mark", "annotate", "overrule", "edit", "instances", "undo", "redo")
+_STEERED = ("retire", "restore", "mark", "annotate", "overrule", "edit", "instances", "undo", "redo", "import")
+_ANY_TIME = ("undo", "redo", "import")
+"""Actions for which nothing has to be chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class PoolSteering(SteeredScreen):
         bind("instances", "instances", "Instances", "Edit, drop, restore or ask for more of them", show=False),
         bind("undo", "undo", "Undo", "Take back the newest of your actions", show=False),
         bind("redo", "redo", "Redo", "Do again what was taken back last", show=False),
+        bind("import", "import", "Import", "Bring in the tasks of a file", show=False),
     ]
 
     @property
@@ -97,8 +101,8 @@ class PoolSteering(SteeredScreen):
         if self.steerer is None or not self.is_mounted:
             return False
         reference, story = self.chosen, self.story_of_chosen()
-        if action in ("undo", "redo") or reference is None or story is None:
-            return action != "restore" and (action in ("undo", "redo") or reference is not None)
+        if action in _ANY_TIME or reference is None or story is None:
+            return action != "restore" and (action in _ANY_TIME or reference is not None)
         state = story.task.state if story.task is not None else None
         match action:
             case "retire":
@@ -172,6 +176,16 @@ class PoolSteering(SteeredScreen):
 
         self._open_chosen(read, window)
 
+    def action_import(self) -> None:
+        """Choose a file, see how it is read, and bring in its tasks."""
+
+        def then(brought: bool | None) -> None:
+            if brought:
+                self.changed()
+
+        if self.steerer is not None and self.steerer.ready(self):
+            lay_over(self, ImportDialog(self.steerer), then)
+
     def steering_commands(self) -> Iterator[SystemCommand]:
         """The palette's entries for what applies now."""
         offers = (
@@ -184,6 +198,7 @@ class PoolSteering(SteeredScreen):
             ("instances", "Task: instances", "Edit, drop, restore or ask for more", self.action_instances),
             ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
             ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
+            ("import", "Pool: import", "Bring in the tasks of a file", self.action_import),
         )
         return self._offered(offers)
 

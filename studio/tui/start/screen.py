@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
@@ -32,8 +31,11 @@ from studio.pool.core.files import check_header
 from studio.pool.pool import Queries
 from studio.tui.base import ErrorDialog, lay_over, start_latest
 from studio.tui.cells import clip
+from studio.tui.dialogs.importing import SeedsDialog
 from studio.tui.dialogs.settings import SettingsScreen
+from studio.tui.dialogs.task_file import FileChoice
 from studio.tui.keys import bind
+from studio.tui.start.hold_out import HoldOutField
 from studio.tui.start.models import ModelDialog
 from studio.tui.start.recent import recent_pools
 from studio.tui.widgets.fields import Choice, SafeInput
@@ -46,63 +48,6 @@ class RunChosen(Message):
     """A pool was picked, or is to be made: the app opens it."""
 
     asked: RunRequest
-
-
-EXPLAINED = "seeds to evaluate on: 20, or 0.2 of all"
-REFUSED = "neither a number of seeds nor a share"
-
-
-class HoldOutField(Vertical):
-    """One line to write in, and under it what belongs there, or what is wrong with what stands there."""
-
-    DEFAULT_CSS = """
-    HoldOutField { height: 2; }
-    HoldOutField Horizontal { height: 1; }
-    HoldOutField Label { width: 10; color: $foreground-muted; }
-    HoldOutField #hold-out-note {
-        margin-left: 10; padding: 0 1; height: 1; color: $foreground-muted; text-wrap: nowrap; text-overflow: ellipsis;
-    }
-    HoldOutField #hold-out-note.-refused { color: $text-error; text-style: bold; }
-    """
-
-    def __init__(self, asked: float) -> None:
-        super().__init__()
-        self._asked = asked
-
-    def compose(self) -> ComposeResult:
-        """The line and its explanation."""
-        with Horizontal():
-            yield Label("hold out", markup=False)
-            yield SafeInput(f"{self._asked:g}" if self._asked else "", id="hold-out", placeholder="none", compact=True)
-        yield Static(EXPLAINED, markup=False, id="hold-out-note")
-
-    @property
-    def asked(self) -> float | None:
-        """What was written: a number, a share below 1, or 0 for none; None when it is neither."""
-        return parse_hold_out(self.query_one(SafeInput).text)
-
-    def on_descendant_focus(self) -> None:
-        """Its second line belongs to it."""
-        self.call_after_refresh(self.scroll_visible, animate=False)
-
-    def on_input_changed(self) -> None:
-        """Say at once when something else stands there."""
-        refused = self.asked is None
-        note = self.query_one("#hold-out-note", Static)
-        note.set_class(refused, "-refused")
-        note.update(Content(REFUSED if refused else EXPLAINED))
-
-
-def parse_hold_out(text: str) -> float | None:
-    """Return the number of seeds or the share of them that `text` names, 0 for an empty one or `none`; None when it is neither."""
-    if text.strip() in ("", "none"):
-        return 0.0
-    try:
-        asked = float(text)
-    except ValueError:
-        return None
-    whole = asked < 1 or asked.is_integer()
-    return asked if math.isfinite(asked) and asked >= 0 and whole else None
 
 
 FIRST_RUN = (
@@ -134,7 +79,7 @@ class StartScreen(Screen[None]):
     HELP = """
     ## Which pool?
     A *pool* is one file that holds tasks and every decision about them. Pick one to go on with it, or make a new one:
-    it starts from the seed tasks that come with the studio. `enter` opens, `tab` goes on to the next field.
+    it starts from the seed tasks that come with the studio, or from a file of yours. `enter` opens, `tab` goes on to the next field.
 
     A *brief* is a domain, an audience, a language or a constraint that all new tasks are to keep to; it goes into the prompts.
     `F4` lists the models on this machine and takes the path of a file or the address of a server. `F2` shows every parameter of the
@@ -149,6 +94,7 @@ class StartScreen(Screen[None]):
         bind("new", "new", "New pool", "Go to the form for a new pool."),
         bind("models", "models", "Models", "Choose the model of the new pool."),
         bind("settings", "settings", "Settings", "Look at the parameters of the new pool, and change them."),
+        bind("import", "seeds", "Seeds", "Choose a file of tasks that the new pool begins with.", show=False),
         # The focused field takes the letter q.
         bind("quit-now", "app.quit", "Quit", "Quit.", priority=True),
     ]
@@ -163,6 +109,7 @@ class StartScreen(Screen[None]):
     StartScreen #form { height: auto; }
     StartScreen .field { height: 1; margin-bottom: 1; }
     StartScreen .field Label { width: 10; color: $foreground-muted; }
+    StartScreen.-normal .field, StartScreen.-short .field, StartScreen.-flat .field { margin-bottom: 0; }
     StartScreen Input { width: 1fr; border: none; height: 1; background: $panel; padding: 0 1; }
     StartScreen Select { width: 1fr; }
     StartScreen #create { margin-left: 10; }
@@ -177,6 +124,7 @@ class StartScreen(Screen[None]):
         self._model = with_adapter(configuration.options.model, configuration.options.adapter)
         self._changes = dict(configuration.overrides)
         self._looking = False
+        self._seeds: Sequence[FileChoice] = ()
 
     def compose(self) -> ComposeResult:
         """Recent pools where there are any, the form below."""
@@ -208,6 +156,9 @@ class StartScreen(Screen[None]):
                 with Horizontal(classes="field"):
                     yield Label("settings", markup=False)
                     yield _opener(_changes_words(self._changes), "settings")
+                with Horizontal(classes="field"):
+                    yield Label("seeds", markup=False)
+                    yield _opener(_seeds_words(self._seeds), "seeds")
                 yield HoldOutField(options.hold_out)
                 yield Button("Create and open", id="create", variant="primary", compact=True)
         yield KeyBar()
@@ -239,7 +190,8 @@ class StartScreen(Screen[None]):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """The form's buttons."""
-        {"model": self.action_models, "settings": self.action_settings, "create": self.action_create}[event.button.id or ""]()
+        actions = {"model": self.action_models, "settings": self.action_settings, "seeds": self.action_seeds, "create": self.action_create}
+        actions[event.button.id or ""]()
 
     def action_models(self) -> None:
         """Choose the model of the new pool."""
@@ -266,6 +218,16 @@ class StartScreen(Screen[None]):
             self.app.push_screen(ErrorDialog(error))
             return
         lay_over(self, screen)
+
+    def action_seeds(self) -> None:
+        """Choose what the new pool begins with."""
+
+        def take(chosen: Sequence[FileChoice] | None) -> None:
+            if chosen is not None:
+                self._seeds = chosen
+                self.query_one("#seeds", Button).label = _seeds_words(chosen)
+
+        lay_over(self, SeedsDialog(next(iter(self._seeds), None)), take)
 
     def _changed(self) -> dict[str, Any]:
         """The parameters that are not as the profile has them, with the brief as it stands in its field."""
@@ -298,12 +260,13 @@ class StartScreen(Screen[None]):
             model, adapter = parted(self._model)
             options = options.model_copy(update={"model": model, "adapter": adapter, "profile": self._profile(), "hold_out": hold_out})
             overrides = self._changed()
-        self._open(path, Configuration(options, overrides))
+        self._open(path, Configuration(options, overrides), () if path.exists() else self._seeds)
 
-    def _open(self, path: Path, configuration: Configuration) -> None:
+    def _open(self, path: Path, configuration: Configuration, seeds: Sequence[FileChoice] = ()) -> None:
         if self._looking:
             return
-        asked = RunRequest(path, configuration)
+        mapping = next((each.mapping for each in seeds), None)
+        asked = RunRequest(path, configuration, tuple(each.path for each in seeds), mapping=mapping)
         try:
             # What cannot be a pool can still be corrected here.
             if user_path(path, PoolError).exists():
@@ -313,7 +276,7 @@ class StartScreen(Screen[None]):
         except StudioError as error:
             self.app.push_screen(ErrorDialog(error))
             return
-        if configuration.options.hold_out:
+        if configuration.options.hold_out or seeds:
             self._looking = True
             start_latest(self, "look", self._look_and_open, asked)
         else:
@@ -326,7 +289,7 @@ class StartScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
         """While a pool is looked at or about to be opened, the form is done with."""
-        return not self._looking or action not in ("create", "new", "models", "settings")
+        return not self._looking or action not in ("create", "new", "models", "settings", "seeds")
 
     async def _look_and_open(self, asked: RunRequest) -> None:
         """Too many seeds to hold out, or a pool that is there already, can still be corrected here."""
@@ -360,6 +323,11 @@ def _model_words(model: str, answering: str) -> Content:
     if answering in ("", NO_MODEL):
         return Content(f"{clip(model, 70)} ▼" if model else f"{DEFAULT_MODEL} (bundled) ▼")
     return Content(f"{clip(model or DEFAULT_MODEL, 32)}, answers by {clip(answering, 26)} ▼")
+
+
+def _seeds_words(seeds: Sequence[FileChoice]) -> Content:
+    """Which tasks the new pool begins with."""
+    return Content(f"{clip(seeds[0].path.name, 60)} ▼" if seeds else "those that come with the studio ▼")
 
 
 def _changes_words(changes: Mapping[str, Any]) -> Content:

@@ -222,6 +222,7 @@ async def test_the_palette_has_what_applies(session: Session) -> None:
             "Task: instances",
             "Pool: undo",
             "Pool: redo",
+            "Pool: import",
         ]
         await at_task(pilot, screen, task)
         assert "Candidate: overrule the verdict" in [each.title for each in screen.steering_commands()]
