@@ -6,7 +6,6 @@ import asyncio
 import os
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -28,7 +27,7 @@ from studio.paths import user_path
 from studio.text import display, display_line
 from studio.tui.base import Dialog, lay_over, start_latest
 from studio.tui.keys import bind
-from studio.tui.start.pull import PullDialog
+from studio.tui.start.pull import PullDialog, Pulled
 from studio.tui.widgets.fields import SafeInput
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import FindLine
@@ -185,14 +184,17 @@ class ModelDialog(Dialog[str | None]):
             return
         self.dismiss(text)
 
-    def _pulled(self, path: Path | None) -> None:
+    def _pulled(self, pulled: Pulled | None) -> None:
         """Put the cursor on what was loaded; an adapter comes into the field, to go on top of a model."""
-        if path is None:
+        if pulled is None:
             return
-        if is_adapter(path):
-            self.query_one(SafeInput).text = str(path)
+        if not pulled.loaded:
+            words = f"{display_line(str(pulled.path), 100)} is the same file: nothing was loaded."
+            self.call_after_refresh(self.app.notify, words, markup=False)
+        if is_adapter(pulled.path):
+            self.query_one(SafeInput).text = str(pulled.path)
             return
-        self._chosen, self.query_one(SafeInput).text = str(path), ""
+        self._chosen, self.query_one(SafeInput).text = str(pulled.path), ""
         self.query_one(IdTable).focus()
         start_latest(self, "models", self._find)
 

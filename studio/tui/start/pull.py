@@ -8,7 +8,7 @@ import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
@@ -41,8 +41,15 @@ _POLL_S = 0.1
 _BAR = 30
 
 
-class PullDialog(Dialog[Path | None]):
-    """Closes with the file that was loaded, of a split model the first, or with None."""
+class Pulled(NamedTuple):
+    """The file, of a split model the first; not `loaded` where it was here already."""
+
+    path: Path
+    loaded: bool
+
+
+class PullDialog(Dialog[Pulled | None]):
+    """Closes with what is here now, or with None."""
 
     HELP = """
     What the repository on the hub has, the smallest first; shards of a split model are one line. The cursor stands on what would be taken
@@ -150,7 +157,7 @@ class PullDialog(Dialog[Path | None]):
             self.query_one(IdTable).show_loading("")
             self._say(f"{work.fault.message}: {work.fault.hint}" if work.fault.hint else work.fault.message)
         elif isinstance(work.result, Path):
-            self.dismiss(work.result)
+            self.dismiss(Pulled(work.result, loaded=work.total > 0))
         else:
             self._show_offer()
 

@@ -121,6 +121,18 @@ async def test_what_is_here_is_taken_without_the_hub(hub: HubServer) -> None:
         assert len(hub.asked) == before
 
 
+async def test_what_another_program_has_is_named_and_not_loaded(hub: HubServer, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine.gguf").write_bytes(content)
+    app = Host()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await offered(pilot, app)
+        await pilot.press("enter")
+        await until(pilot, lambda: any("models/mine.gguf is the same file" in note.message for note in app._notifications))
+        await until(pilot, lambda: str(app.models.query_one("#facts", Static).visual).startswith("mine"))
+        assert hub.sent == 0
+
+
 async def test_stopped_it_keeps_what_came_and_goes_on(hub: HubServer, tmp_path: Path) -> None:
     hang = threading.Event()
     hub.faults.append(Fault("^/cdn/", break_after=200_000, hang=hang))
