@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from studio.cli import COMMANDS, cli
-from studio.guide import TOPICS, page, title
+from studio.guide import SKILL, TOPICS, page, title
 from studio.loop.runs import known_keys
 from studio.loop.session import Goal
 from support.pools import ask
@@ -55,7 +55,8 @@ def test_commands_and_options_exist(words: list[str]) -> None:
     assert command is not None
     parameters = list(command.params)
     if isinstance(command, click.Group) and words:
-        parameters = command.commands[words[0]].params
+        # `studio models` alone lists.
+        parameters = command.commands["list" if words[0].startswith("-") else words[0]].params
     options = {name for parameter in parameters for name in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in words if word.startswith("-") and word != "-"} <= options
 
@@ -110,8 +111,9 @@ def test_links_and_files_that_are_named_exist(name: str) -> None:
 
 
 def test_every_page_is_a_topic_and_is_reached_from_the_readme() -> None:
-    assert {path.stem for path in GUIDE.glob("*.md")} == set(TOPICS)
-    assert all(f"(studio/guide/{topic}.md)" in README for topic in TOPICS)
+    places = {topic: f"studio/guide/{topic}.md" for topic in TOPICS} | {"assistants": f"studio/guide/skills/{SKILL}/SKILL.md"}
+    assert {path.relative_to(ROOT).as_posix() for path in GUIDE.rglob("*.md")} == set(places.values())
+    assert all(f"({place})" in README for place in places.values())
 
 
 def test_help_lists_the_pages_shows_them_and_knows_commands() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from studio.guide import SKILL
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -27,6 +29,7 @@ def test_the_wheel_carries_seeds_prompts_tables_templates_and_licence(wheel: Pat
     assert {f"studio/loop/prompts/{path.name}" for path in (ROOT / "studio/loop/prompts").iterdir()} <= set(names)
     assert {f"studio/publish/{name}" for name in ("page.html", "parts.html", "page.css", "card.md")} <= set(names)
     assert "studio/insight/diversity/sunburst.html" in names
+    assert f"studio/guide/skills/{SKILL}/SKILL.md" in names
     assert {
         f"studio/insight/studies/judge_prompts/{path.name}" for path in (ROOT / "studio/insight/studies/judge_prompts").iterdir()
     } <= set(names)

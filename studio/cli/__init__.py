@@ -28,12 +28,13 @@ COMMANDS = {
     "judge": ("studies", "Let a model answer the raters' questions, as one more opinion."),
     "compare": ("studies", "Grade two models' answers side by side, blind."),
     "report": ("export", "Write a page to publish beside the dataset."),
-    "publish": ("publish", "Publish data, card and report as a dataset of the Hugging Face hub."),
+    "publish": ("publish", "Publish the data on the Hugging Face hub, with card and report."),
     "evaluate": ("tuning", "Evaluate models on tasks that were held out."),
     "models": ("models", "List the models that are there."),
     "seeds": ("task_files", "Check and locate seed task files."),
     "bench": ("bench", "Measure this machine, side by side with the plain way."),
     "doctor": ("doctor", "Check the installation, the model and the GPU."),
+    "skill": ("help", "Print or install the guide for coding assistants."),
     "help": ("help", "Read the guide: models, settings, keys, SQL, export and more."),
 }
 """Command name -> (module of this package that has it as `NAME_command`, one-line help)."""

@@ -66,35 +66,21 @@ def export_command(pool: Path, output: str, card: Path | None, as_json: bool, **
     with Queries.open(pool) as reader, reader.one_state():
         written = write_selection(reader, selection, output, pool)
         if card is not None and described is not None:
-            _write_card(reader, card, described, written, selection)
-    _tell(written, selection.options.format)
+            _write_card(reader, card, described, written)
+    _tell(written)
     if as_json:
-        print_json(_as_dict(written, pool, selection, card))
+        print_json(_as_dict(written, pool, card))
 
 
-def _tell(written: Written, format_name: str) -> None:
-    summary = written.summary
+def _tell(written: Written) -> None:
+    summary, name = written.summary, written.selection.options.format
     places = ", ".join(f"{display_line(str(path))} ({count})" for path, count in summary.records.items())
-    click.echo(f"{clear_line()}exported {summary.total} records of {summary.tasks} tasks as {format_name}: {places}", err=True)
-    if summary.kinds:
-        from studio.pool.exchange.preference import told
-
-        click.echo(f"pairs by evidence: {told(summary.kinds)}", err=True)
+    click.echo(f"{clear_line()}exported {summary.total} records of {summary.tasks} tasks as {name}: {places}", err=True)
 
 
-def _as_dict(written: Written, pool: Path, selection: Selection, card: Path | None) -> dict[str, Any]:
-    return {
-        "pool": str(pool),
-        "format": selection.options.format,
-        "tasks": written.summary.tasks,
-        "records": written.summary.total,
-        "files": [{"path": str(path), "records": count} for path, count in written.summary.records.items()],
-        "no_place": {part.name.lower(): number for part, number in written.summary.lost.items()},
-        "thoughts_left_out": written.summary.stripped,
-        "pairs": dict(written.summary.kinds),
-        "left_out": [each._asdict() for each in written.left_out],
-        "card": str(card) if card is not None else None,
-    }
+def _as_dict(written: Written, pool: Path, card: Path | None) -> dict[str, Any]:
+    files = [{"path": str(path), "records": count} for path, count in written.summary.records.items()]
+    return {"pool": str(pool), "files": files, **written.as_dict(), "card": str(card) if card is not None else None}
 
 
 def _described(card: Path | None, said: Mapping[str, Any], output: str, pool: Path, selection: Selection) -> CardOptions | None:
@@ -115,12 +101,10 @@ def _described(card: Path | None, said: Mapping[str, Any], output: str, pool: Pa
     return described
 
 
-def _write_card(reader: Queries, card: Path, described: CardOptions, written: Written, selection: Selection) -> None:
-    from studio.publish.card import Exported, data_files, dataset_card
+def _write_card(reader: Queries, card: Path, described: CardOptions, written: Written) -> None:
+    from studio.publish.card import data_files, dataset_card
 
-    notes = written.summary.notes(selection.options.format)
-    exported = Exported(written.source, selection.options, selection.codes, data_files(card, written.summary), tuple(notes))
-    write_text(dataset_card(reader, described, exported), card)
+    write_text(dataset_card(reader, described, written.exported(data_files(card, written.summary))), card)
     stated = "" if described.licence != "unknown" else "; it states no licence: --license"
     click.echo(f"{clear_line()}wrote the card {display_line(str(card))}{stated}", err=True)
 

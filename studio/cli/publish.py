@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studio.cli.export import usual_parser
-from studio.cli.selecting import Selection, chosen, selecting, write_selection
+from studio.cli.selecting import Selection, Written, chosen, selecting, write_selection
 from studio.cli.shared import POOL, in_columns, print_json, progress_bar, write_text
 from studio.errors import PoolError, UsageError
 from studio.text import display_line
@@ -59,13 +59,13 @@ def publish_command(pool: Path, repo: str, parquet: bool, public: bool, pushing:
     if force and not pushing:
         raise UsageError("--force goes with --push", "the dry run looks at no repository")
     with TemporaryDirectory(prefix="studio-publish-") as folder:
-        parcel = _pack(wish, Path(folder))
+        parcel, written = _pack(wish, Path(folder))
         pushed = _push(wish, parcel, force) if pushing else None
         if not as_json:
-            _show(wish, parcel)
+            _show(wish, parcel, written)
     _tell(wish, pushed)
     if as_json:
-        print_json(_as_dict(wish, parcel, pushed))
+        print_json(_as_dict(wish, parcel, written, pushed))
 
 
 def _wish(pool: Path, repo: str, parquet: bool, public: bool, said: dict[str, Any]) -> _Wish:
@@ -89,10 +89,10 @@ def _wish(pool: Path, repo: str, parquet: bool, public: bool, said: dict[str, An
     return _Wish(pool, name.repo, selection, described, parquet, public)
 
 
-def _pack(wish: _Wish, folder: Path) -> Parcel:
+def _pack(wish: _Wish, folder: Path) -> tuple[Parcel, Written]:
     """Make all files in `folder`. Raises PoolError, where there is nothing to publish as well."""
     from studio.pool.pool import Queries
-    from studio.publish.card import DataFile, Exported, dataset_card
+    from studio.publish.card import DataFile, dataset_card
     from studio.publish.page import page
     from studio.publish.parcel import CARD, REPORT, Parcel, packed
     from studio.publish.publication import publication
@@ -110,12 +110,10 @@ def _pack(wish: _Wish, folder: Path) -> Parcel:
             raise PoolError(f"nothing to publish: {' and '.join(empty)} would have no record", "choose another format, or no --split")
         data = packed(folder, records)
         listed = tuple(DataFile(Path(each.path).stem, each.path, each.records, each.names.sha256) for each in data if each.records)
-        notes = written.summary.notes(wish.selection.options.format)
-        exported = Exported(written.source, wish.selection.options, wish.selection.codes, listed, tuple(notes))
-        write_text(dataset_card(reader, wish.described, exported), folder / CARD)
+        write_text(dataset_card(reader, wish.described, written.exported(listed)), folder / CARD)
         with progress_bar() as progress:
             write_text(page(publication(reader, wish.described.title, usual_parser(None), progress)), folder / REPORT)
-    return Parcel(packed(folder, records), written.summary.tasks, wish.selection.options.format)
+    return Parcel(packed(folder, records)), written
 
 
 def _push(wish: _Wish, parcel: Parcel, force: bool) -> Pushed:
@@ -130,7 +128,7 @@ def _say(words: str) -> None:
     click.echo(display_line(words), err=True)
 
 
-def _show(wish: _Wish, parcel: Parcel) -> None:
+def _show(wish: _Wish, parcel: Parcel, written: Written) -> None:
     """Print what the parcel holds."""
     rows = [("file", "bytes", "records", "sha256")]
     rows += [(each.path, f"{each.size:,}", f"{each.records:,}" if each.records else "", each.names.sha256) for each in parcel.files]
@@ -138,7 +136,7 @@ def _show(wish: _Wish, parcel: Parcel) -> None:
         click.echo(line)
     seen = "public, everybody sees it" if wish.public else "private"
     click.echo(f"dataset: {wish.repo} ({seen}), licence {wish.described.licence}, title {display_line(wish.described.title, 120)}")
-    click.echo(f"data: {parcel.records:,} records of {parcel.tasks:,} tasks as {parcel.format}")
+    click.echo(f"data: {parcel.records:,} records of {written.summary.tasks:,} tasks as {wish.selection.options.format}")
 
 
 def _tell(wish: _Wish, pushed: Pushed | None) -> None:
@@ -158,17 +156,15 @@ def _tell(wish: _Wish, pushed: Pushed | None) -> None:
     _say(f"{'published' if pushed.changed else 'nothing has changed, nothing was pushed'}: {pushed.address}")
 
 
-def _as_dict(wish: _Wish, parcel: Parcel, pushed: Pushed | None) -> dict[str, Any]:
+def _as_dict(wish: _Wish, parcel: Parcel, written: Written, pushed: Pushed | None) -> dict[str, Any]:
     files = [{"path": each.path, "bytes": each.size, "sha256": each.names.sha256, "records": each.records} for each in parcel.files]
     return {
         "pool": str(wish.pool),
         "repo": wish.repo,
         "private": pushed.private if pushed else not wish.public,
         "licence": wish.described.licence,
-        "format": parcel.format,
-        "tasks": parcel.tasks,
-        "records": parcel.records,
         "files": files,
+        **written.as_dict(),
         "pushed": pushed is not None and pushed.changed,
         "dry_run": pushed is None,
         "address": pushed.address if pushed else None,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from studio.pool.exchange.formats import Source
     from studio.pool.pool import Queries
     from studio.pool.studies.reviews import Keep
+    from studio.publish.card import DataFile, Exported
 
 
 _STEP = 500
@@ -166,9 +167,29 @@ class LeftOut(NamedTuple):
 class Written:
     """What came of a selection: where it was read from, the files with their records, and what each option left out."""
 
+    selection: Selection
     source: Source
     summary: ExportSummary
     left_out: tuple[LeftOut, ...]
+
+    def exported(self, files: tuple[DataFile, ...]) -> Exported:
+        """What a card says of it, the files as they are called beside the card."""
+        from studio.publish.card import Exported
+
+        options = self.selection.options
+        return Exported(self.source, options, self.selection.codes, files, tuple(self.summary.notes(options.format)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its figures as plain values, for JSON."""
+        return {
+            "format": self.selection.options.format,
+            "tasks": self.summary.tasks,
+            "records": self.summary.total,
+            "no_place": {part.name.lower(): number for part, number in self.summary.lost.items()},
+            "thoughts_left_out": self.summary.stripped,
+            "pairs": dict(self.summary.kinds),
+            "left_out": [each._asdict() for each in self.left_out],
+        }
 
 
 def write_selection(reader: Queries, selection: Selection, output: str, pool: Path) -> Written:
@@ -190,9 +211,18 @@ def write_selection(reader: Queries, selection: Selection, output: str, pool: Pa
     for each in left:
         what = "instances in all" if each.by != "--exclude-lint" else "instances of others"
         click.echo(f"{clear_line()}{each.by} left out {each.tasks} tasks, {each.instances} {what}", err=True)
-    for note in summary.notes(selection.options.format):
+    for note in (*summary.notes(selection.options.format), *_evidence(summary)):
         click.echo(f"{clear_line()}{note}", err=True)
-    return Written(source, summary, tuple(left))
+    return Written(selection, source, summary, tuple(left))
+
+
+def _evidence(summary: ExportSummary) -> list[str]:
+    """How pairs of a better and a worse answer are known."""
+    if not summary.kinds:
+        return []
+    from studio.pool.exchange.preference import told
+
+    return [f"pairs by evidence: {told(summary.kinds)}"]
 
 
 def _without(reader: Queries, selection: Selection) -> LeavingOut:

@@ -136,7 +136,7 @@ Between = tuple[int, int] | None
 @click.option("--list", "listed", is_flag=True, help="List the evaluations and their contestants instead.")
 @click.option("--report", is_flag=True, help="Print the grades instead, beside the paper's, with Cohen's kappa.")
 @click.option("--unblind", is_flag=True, help="With --report or --export: tell whose answers are whose before every rater is done.")
-@click.option("--json", "as_json", is_flag=True, help="With --report: print one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="With --report or --list: print one JSON object.")
 @click.option(
     "--export", "target", type=TARGET, metavar="FILE|-", help="Write all grades of the comparison as JSON lines instead; - is stdout."
 )
@@ -154,7 +154,7 @@ def compare_command(
 
     if listed:
         with Queries.open(pool) as reader:
-            _list(reader)
+            _list(reader, pool, as_json)
         return
     choice = Choice(**wanted)
     if report or target is not None:
@@ -176,8 +176,8 @@ def compare_command(
 def _check(rater: str | None, listed: bool, report: bool, unblind: bool, as_json: bool, target: str | None) -> None:
     if sum((listed, report, target is not None)) > 1:
         raise UsageError("--list, --report and --export are different things", "leave all but one of them out")
-    if as_json and not report:
-        raise UsageError("--json is for the figures", "add --report")
+    if as_json and not (report or listed):
+        raise UsageError("--json is for the figures and the list", "add --report or --list")
     if unblind and not report and target is None:
         raise UsageError("--unblind tells whose answers were graded how", "add --report or --export FILE")
     if rater is not None and (listed or report or target is not None):
@@ -210,11 +210,27 @@ def _stored_comparison(reader: Queries, plan: ComparisonPlan | None) -> Comparis
     return stored_study(reader.comparisons.all(), plan, reader.comparisons.find, nothing, other)
 
 
-def _list(reader: Queries) -> None:
-    for record in reader.evaluations.all():
-        click.echo(f"evaluation {record.id}: {display_line(record.name, 60)}, {record.items} items, {record.created_at}")
-        for number, each in enumerate(reader.evaluations.contestants(record.id), 1):
-            click.echo(f"  {number}  {display_line(each.contestant.label, 90)}, {each.answered} answered")
+def _list(reader: Queries, pool: Path, as_json: bool) -> None:
+    evaluations: list[dict[str, Any]] = [
+        {
+            "id": record.id,
+            "name": record.name,
+            "items": record.items,
+            "created_at": record.created_at,
+            "contestants": [
+                {"number": number, "label": each.contestant.label, "answered": each.answered}
+                for number, each in enumerate(reader.evaluations.contestants(record.id), 1)
+            ],
+        }
+        for record in reader.evaluations.all()
+    ]
+    if as_json:
+        print_json({"pool": str(pool), "evaluations": evaluations})
+        return
+    for found in evaluations:
+        click.echo(f"evaluation {found['id']}: {display_line(found['name'], 60)}, {found['items']} items, {found['created_at']}")
+        for each in found["contestants"]:
+            click.echo(f"  {each['number']}  {display_line(each['label'], 90)}, {each['answered']} answered")
 
 
 def _export_comparison(reader: Queries, comparison: ComparisonRecord, unblind: bool, target: str) -> None:

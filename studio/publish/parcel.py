@@ -45,8 +45,6 @@ class Parcel:
     """What goes to the hub, in the order in which it is shown."""
 
     files: tuple[PackedFile, ...]
-    tasks: int
-    format: str
 
     @property
     def records(self) -> int:
