@@ -19,6 +19,7 @@ from studio.engine.gguf import Gguf, read_gguf
 from studio.engine.model_file import read_model, shard_of
 from studio.engine.options import usable_cores
 from studio.engine.process.pipe import ChildDied, ChildProcess
+from studio.engine.pull.origin import write_origin_of_copy
 from studio.errors import ModelError, UsageError
 from studio.text import display_line
 
@@ -89,6 +90,7 @@ def optimize(source: Path, to: str, target: Path | None, text: str, say: Say, *,
             made = read_gguf(beside)
             found = _measure(ask, (source, beside), text, cores, say)
         beside.replace(target)
+        write_origin_of_copy(source, target)
     except OSError as error:
         raise ModelError(f"{target}: cannot be written: {error.strerror or error}", "name another file with -o") from error
     finally:

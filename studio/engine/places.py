@@ -91,7 +91,7 @@ def _named(file: Path, source: str) -> FoundFile:
     stem = shard_of(file)[0]
     aliases = [file.stem]
     aliases += [f"{match[1]}/{match[2]}" for parent in file.parents if (match := _HUB_FOLDER.fullmatch(parent.name))]
-    if (origin := read_origin(file)) is not None:
+    if (origin := read_origin(file)) is not None and origin.repo:
         aliases.append(origin.repo)
     if source == "LM Studio":
         aliases.append("/".join(file.parent.parts[-2:]))

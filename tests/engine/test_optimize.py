@@ -15,11 +15,14 @@ import pytest
 
 import studio.engine.llama.optimize_worker as optimize_worker
 from studio.engine import optimize as module
+from studio.engine.catalog import identify
 from studio.engine.gguf import read_gguf
 from studio.engine.llama.optimize_worker import FILE_TYPE_NUMBERS, open_for_measuring, quantise, speeds
 from studio.engine.optimize import BITS, Figures, Optimized, default_target, optimize
+from studio.engine.pull.origin import Origin, OriginFile, read_origin, write_origin
 from studio.errors import ModelError, UsageError
 from support.engines import bundled_identity
+from support.tiny_models import tiny_model
 
 SOURCE = Path(bundled_identity().path)
 TEXT = "Name three rivers of Europe.\nThe Rhine, the Danube and the Elbe.\n\n" * 60
@@ -89,6 +92,18 @@ def test_figures_and_what_is_said(tmp_path: Path, worker: Any) -> None:
     assert target.stat().st_size == SOURCE.stat().st_size
     assert [file.name for file in target.parent.iterdir()] == ["copy.gguf"]
     assert [line for line in said if "speed" in line][:2] == ["speed of the original, 1 of 3 ...", "speed of the copy, 1 of 3 ..."]
+
+
+def test_the_copy_has_the_licence_of_what_it_was_made_from(tmp_path: Path, worker: Any) -> None:
+    worker("none")
+    source, copy, again = tiny_model(tmp_path / "tiny.gguf"), tmp_path / "copy.gguf", tmp_path / "again.gguf"
+    files = (OriginFile("tiny.gguf", source.stat().st_size),)
+    write_origin(source, Origin("acme/tiny", "0" * 40, "apache-2.0", (), files))
+    for made_of, target in ((source, copy), (copy, again)):
+        optimize(made_of, "Q4_0", target, TEXT, lambda _: None)
+        origin = read_origin(target)
+        assert identify(target).licence == "apache-2.0"
+        assert origin is not None and (origin.repo, origin.base_models) == ("", ("acme/tiny",))
 
 
 def test_the_error_of_the_change_is_that_of_paired_tokens() -> None:

@@ -22,7 +22,10 @@ class OriginFile:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The repository, the commit, and what its page said when the files, several of a split model, were loaded."""
+    """The repository, the commit, and what its page said when the files, several of a split model, were loaded.
+
+    A copy in another quantisation has neither of the first two: it was made from that repository.
+    """
 
     repo: str
     revision: str
@@ -64,3 +67,11 @@ def write_origin(model: Path, origin: Origin) -> None:
     beside = target.with_name(f".{target.name}.part")
     beside.write_text(json.dumps(asdict(origin), ensure_ascii=False, indent=1) + "\n", "utf-8")
     beside.replace(target)
+
+
+def write_origin_of_copy(source: Path, copy: Path) -> None:
+    """Keep beside a copy that was made of the model at `source` what is said of that: the licence is the same. Raises OSError."""
+    if (origin := read_origin(source)) is not None:
+        made_from = (origin.repo,) if origin.repo else origin.base_models
+        files = (OriginFile(copy.name, copy.stat().st_size),)
+        write_origin(copy, Origin("", "", origin.licence, made_from, files, origin.hub))
