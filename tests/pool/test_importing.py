@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from studio.errors import UsageError
 from studio.pool.actions.ledger import Note
-from studio.pool.exchange.export import ExportOptions, export_to_files
-from studio.pool.exchange.formats import FORMATS, question
 from studio.pool.exchange.importing import FileReport, ImportOptions, import_files
 from studio.pool.exchange.parts import Thinking
 from studio.pool.pool import Pool, Queries
@@ -380,35 +374,3 @@ def test_an_interrupted_import_leaves_nothing(pool: Path, tmp_path: Path) -> Non
         with pytest.raises(KeyboardInterrupt):
             import_files(opened.tasks, [path], ImportOptions(), progress=stop)
         assert import_files(opened.tasks, [path], ImportOptions())[0].imported == 3000
-
-
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-GENERATED = st.lists(
-    st.tuples(TEXT, st.lists(st.tuples(TEXT, TEXT.filter(str.strip)), min_size=1, max_size=3, unique=True)), min_size=1, max_size=9
-)
-
-
-@settings(max_examples=8, deadline=None)
-@given(GENERATED)
-def test_every_export_comes_back(tmp_path_factory: pytest.TempPathFactory, generated: list[Any]) -> None:
-    folder = tmp_path_factory.mktemp("pools")
-    tasks = [(f"{place}x{text}", False, tuple(starmap(Instance, pairs))) for place, (text, pairs) in enumerate(generated)]
-    pool = build_pool(folder / "pool.db", tasks, with_import=False)
-    for name in (name for name, chosen in FORMATS.items() if not chosen.paired):
-        path = folder / name
-        with Queries.open(pool) as source:
-            export_to_files(source.stream, path, ExportOptions(name), pool)
-        back = [each.task for each in parse(Input(path / "machine_generated_instances.jsonl" if path.is_dir() else path))]
-        assert Counter((task.instruction, each.input, each.output) for task in back if task for each in task.instances) == Counter(
-            asked(name, task[0], each) for task in tasks for each in task[2]
-        )
-
-
-def asked(name: str, instruction: str, instance: Instance) -> tuple[str, str, str]:
-    """What a format keeps of an instance: those that have a user's turn, or a prompt, in place of instruction and input join the two."""
-    if name in ("chat", "sharegpt"):
-        return question(instruction, instance), "", instance.output
-    if name == "prompt-completion":
-        stripped = Instance(instance.input.strip(), instance.output.strip())
-        return question(instruction.strip(), stripped), "", stripped.output
-    return instruction, instance.input, instance.output
