@@ -160,16 +160,20 @@ def _exchange(fields: Fields, name: str, turns: list[Turn]) -> Taken:
     if first + 1 not in answers and answers and answers[-1] > first:
         fields.fault(name, "no answer stands right behind a turn of the user")
         return "", ()
-    before = [turn for turn in turns[:first] if turn.text.strip()]
+    before = list(filter(_says_something, turns[:first]))
     if any(turn.role != "system" for turn in before):
         fields.lost.append("earlier turns")
     system = [turn.text for turn in before if turn.role == "system"]
     if first + 1 not in answers:
-        behind = ["later turns" for turn in turns[first + 1 :] if turn.text.strip()]
+        behind = ["later turns" for _ in filter(_says_something, turns[first + 1 :])]
         fields.lost += ["system turn" for _ in system] + behind
         return turns[first].text, ()
     answer = turns[first + 1]
     return turns[first].text, (Instance("", answer.text, answer.thoughts, _system(fields, system), tuple(turns[first + 2 :])),)
+
+
+def _says_something(turn: Turn) -> bool:
+    return bool(turn.text.strip() or turn.thoughts.strip())
 
 
 def _system(fields: Fields, turns: list[str]) -> str:

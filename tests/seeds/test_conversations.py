@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from studio.records import Instance, Turn
 from studio.seeds.fields import Number
@@ -184,3 +186,30 @@ def test_pairs_of_one_question_make_one_seed() -> None:
     assert first is not None and second is not None
     [task] = join_tasks([first, second, first])
     assert (task.instances, [worse.output for _, worse in task.pairs]) == ((Instance("", "A"),), ["B", "C"])
+
+
+ROLES = st.sampled_from(["system", "user", "assistant", "tool", "Human", "gpt"])
+TEXT = st.sampled_from(["", " "]) | st.text()
+TURN = st.fixed_dictionaries({"role": ROLES, "content": TEXT}, optional={"reasoning_content": st.text(max_size=3)})
+SAID = st.lists(TURN, min_size=1, max_size=6)
+
+
+@given(SAID, st.none() | st.text(), st.sampled_from(["messages", "conversations", "chosen"]))
+def test_every_turn_is_kept_or_told(said: list[dict[str, str]], system: str | None, name: str) -> None:
+    found = parsed({name: said, "system": system})
+    if found.task is None:
+        assert found.faults
+        return
+    kept = [found.task.instruction]
+    for each in found.task.instances:
+        kept += [each.output, each.thoughts, *each.system.split("\n\n"), each.system]
+        kept += [text for turn in each.turns for text in (turn.text, turn.thoughts)]
+    told = set(found.untaken)
+    for turn in said:
+        if turn["content"].strip() and turn["content"] not in kept and turn["content"] not in "\n\n".join(kept):
+            assert told & {"earlier turns", "later turns", "system turn"}
+        thought = turn.get("reasoning_content", "")
+        if thought.strip() and thought not in kept:
+            assert told & {"earlier turns", "later turns", "system turn", f"{name}[].reasoning_content"}
+    if system and system.strip() and system not in "\n\n".join(kept):
+        assert "system" in told
