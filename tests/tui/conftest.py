@@ -37,6 +37,24 @@ def _wait_for_states(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _draw_when_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a screen be drawn when a test waits for it, not 60 times a second as well."""
+    monkeypatch.setattr("textual.screen.UPDATE_PERIOD", 0.5)
+
+
+class _Cache(dict[Any, Any]):
+    """A cache without a limit: a line that is drawn makes seven, and those with one take longer to make than the line."""
+
+    def __init__(self, _most: int) -> None:
+        super().__init__()
+
+
+@pytest.fixture(autouse=True)
+def _light_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textual.strip.FIFOCache", _Cache)
+
+
+@pytest.fixture(autouse=True)
 def _parse_styles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every app take the rules that one before it read from the same style sheet with the same colours: it takes a tenth of a test."""
     from textual.css.stylesheet import Stylesheet

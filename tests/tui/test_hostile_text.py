@@ -15,7 +15,7 @@ from studio.tui.app import StudioApp
 from studio.tui.round.decisions import DecisionTable
 from support.nasty_text import NASTY_TEXTS
 from support.sessions import configuration
-from support.studio_app import SIZES, screen_text, studio
+from support.studio_app import screen_text, studio
 
 MARKUP = (
     "Say [/bold] and [red]this[/red] [@click=app.quit]here[/] [INST] x [/foo]",
@@ -50,7 +50,7 @@ def assert_clean(app: StudioApp) -> None:
         assert not ACTING.search(line), repr(line)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [pytest.param((80, 24), marks=pytest.mark.slow), (120, 40)])
 async def test_a_whole_round_of_nasty_text(tmp_path: Path, size: tuple[int, int]) -> None:
     path = tmp_path / "[b]pool[@click=app.quit]\u202e\x1b.db"
     Pool.create(path, nasty_seeds()).close()

@@ -82,7 +82,7 @@ async def close_dialogs(driven: Driven) -> None:
         await driven.pilot.pause()
 
 
-@pytest.mark.parametrize("bursts", [6, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("bursts", [4, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("start", SEEDS)
 async def test_random_keys_break_nothing(tmp_path: Path, pool: Path, monkeypatch: pytest.MonkeyPatch, start: str, bursts: int) -> None:
     rng, path = random.Random(start), tmp_path / "pool.db"

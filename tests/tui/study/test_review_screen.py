@@ -212,7 +212,7 @@ async def test_leaving_ends_the_command(path: Path) -> None:
     assert stored(path) == {0: rated("y--")}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 async def test_mashing_keys(path: Path, seed: int) -> None:
     keys = (*"ynseuUojk", "left", "right", "tab", "shift+tab", "up", "down", "end", "enter", "f1", "ctrl+y")
     chance = random.Random(seed)

@@ -14,6 +14,7 @@ from textual.screen import Screen
 
 from studio.tui.widgets.key_bar import MOST, KeyBar, fitting
 from support.screens import Host, until
+from support.sessions import played
 from support.studio_app import footer_keys, screen_text, studio
 
 SMALLEST = (60, 20)
@@ -37,8 +38,7 @@ def last_line(shown: str) -> str:
 
 @pytest.mark.parametrize("keys", [(), ("2",), ("2", "f", "enter", "down", "enter", "escape"), ("2", "enter"), ("3",), ("3", "w"), ("x",)])
 async def test_the_smallest_window_cuts_no_key_off(tmp_path: Path, keys: tuple[str, ...]) -> None:
-    async with studio(tmp_path / "pool.db", size=SMALLEST) as driven:
-        await driven.press("r")
+    async with studio(played(tmp_path / "pool.db"), size=SMALLEST) as driven:
         for key in keys:
             await driven.pilot.press(key)
             await driven.pilot.pause()
