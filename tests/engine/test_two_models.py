@@ -170,6 +170,7 @@ def test_what_counts_as_too_little() -> None:
 
 
 @pytest.mark.real_model
+@pytest.mark.slow
 def test_real_models_write_the_same_in_turns_and_side_by_side(tmp_path: Path) -> None:
     bundled = bundled_model()
     assert bundled is not None

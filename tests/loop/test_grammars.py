@@ -94,6 +94,7 @@ def test_an_engine_without_grammars_is_told_of_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_model
+@pytest.mark.slow
 def test_the_bundled_model_writes_tasks_that_parse() -> None:
     prompt = builtin_prompt("triples").replace("{list_end}", "6").replace("{tasks}", numbered_triples(seeds(3))).removesuffix("\n")
     params = SamplingParams(temperature=0.0, repeat_penalty=1.1, max_tokens=400, grammar=triples_grammar(4, 4))

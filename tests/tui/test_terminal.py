@@ -92,6 +92,7 @@ def test_from_the_picker_to_an_explained_task_with_the_keys_of_the_footer(tmp_pa
 
 
 @pytest.mark.real_model
+@pytest.mark.slow
 def test_a_round_in_chat(tmp_path: Path) -> None:
     pool = tmp_path / "pool.db"
     with Terminal(tmp_path, ["run", pool], (80, 24), **CHAT) as terminal:
