@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 
 from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Request
@@ -22,7 +23,8 @@ from studio.tui.widgets.key_bar import KeyBar
 from support.screens import HANG_S, seen, until
 from support.sessions import configuration
 
-SIZES = ((80, 24), (120, 40))
+SIZES = ((80, 24), pytest.param((120, 40), marks=pytest.mark.slow))
+"""The size in which things have least room, and the one in which they are at home: in the usual run, the snapshots have the latter."""
 
 
 def scripted(_model: str = "", _options: EngineOptions | None = None) -> Engine:
