@@ -27,7 +27,7 @@ class Gathered:
     @property
     def licences(self) -> dict[Path, str]:
         """What the hub says of the files that are from there."""
-        return {path: each.licence for each in self.datasets for path in each.paths}
+        return {path: each.licence for each in self.datasets if each.licence for path in each.paths}
 
     def as_dict(self) -> dict[str, Any]:
         """What is from the hub as plain values, for JSON; nothing where nothing is."""

@@ -51,13 +51,13 @@ class HubFile(NamedTuple):
 class HubDataset:
     """What an address of a dataset stands for: `files` of `repo` at `commit`, which are the `split` of the `config`, if not files by name.
 
-    `licence` is what its card says, empty for nothing; `left` says in words what there is besides.
+    `licence` is what its card says, empty for nothing and None where the hub was not asked; `left` says in words what there is besides.
     """
 
     asked: str
     repo: str
     commit: str
-    licence: str
+    licence: str | None
     files: tuple[HubFile, ...]
     config: str = ""
     split: str = ""
@@ -86,9 +86,9 @@ class HubDataset:
         """Yield what a user should know before anything is loaded, a harmless line each."""
         which = f"split {self.split}" + (f" of {self.config}" if self.config != "default" else "") if self.split else "one file"
         number = f"{len(self.files):,} file" + ("" if len(self.files) == 1 else "s")
-        here = "" if self.missing else ", here already"
-        licence = f"licence {self.licence}" if self.licence else "its card states no licence"
-        yield display_line(f"{self.asked}: {licence}; {which}, {number}, {megabytes(self.size)}{here}; commit {self.commit[:10]}")
+        here = "" if self.missing else ", here already" if self.licence is not None else ", here already: the hub is not asked"
+        licence = "" if self.licence is None else f"licence {self.licence}; " if self.licence else "its card states no licence; "
+        yield display_line(f"{self.asked}: {licence}{which}, {number}, {megabytes(self.size)}{here}; commit {self.commit[:10]}")
         yield from (display_line(f"{self.asked}: {words}") for words in self.left)
 
     def as_dict(self) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _of_cache(name: HubName, shown: str) -> HubDataset | None:
     found = cached(Path(str(name))) if name.part and len(name.revision) == 40 else None
     if found is None:
         return None
-    return HubDataset(shown, name.repo, name.revision, "", (HubFile(name.part, found.stat().st_size),))
+    return HubDataset(shown, name.repo, name.revision, None, (HubFile(name.part, found.stat().st_size),))
 
 
 def _files(info: Any) -> dict[str, HubFile]:

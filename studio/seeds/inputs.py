@@ -288,7 +288,7 @@ def located(path: Path) -> Path:
         return sheet_of(path)[0]
     if found := cached(path):
         return found
-    raise UsageError(f"{path} is on the hub and not here", "`studio import` loads it")
+    raise UsageError(f"{path} is on the hub and not here", f"load it with: studio import POOL {path}")
 
 
 def sheet_of(path: Path) -> tuple[Path, str]:

@@ -103,6 +103,7 @@ def test_it_is_loaded_once_and_read_by_a_name_that_needs_no_hub(hub: HubServer, 
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     again = find_dataset(path)
     assert (again.paths, len(inspect_file(path).tasks)) == ([path], 2)
+    assert again.licence is None and "the hub is not asked" in next(again.lines())
 
 
 def test_a_break_in_the_middle_is_gone_on_from(hub: HubServer) -> None:
@@ -170,7 +171,7 @@ def test_what_the_hub_says_stands_beside_what_was_imported(hub: HubServer, tmp_p
     dataset(hub, train_jsonl=lines(1) + b"{}\n")
     train = found("hf:acme/tasks")
     load(train)
-    options = ImportOptions(skip_invalid=True, licences=dict.fromkeys(train.paths, train.licence))
+    options = ImportOptions(skip_invalid=True, licences=dict.fromkeys(train.paths, train.licence or ""))
     with Pool.create(tmp_path / "pool.db", []) as pool:
         [report] = import_files(pool.tasks, train.paths, options)
         [file] = pool.imports.all()
