@@ -70,6 +70,8 @@ class Story:
     task_requests: tuple[RequestRecord, ...]
     steps: tuple[ActionStep, ...] = ()
     annotation: Annotation = field(default_factory=Annotation)
+    provenance: str = ""
+    """What the pool that it was exported from knew of it, as JSON."""
     held_out_at: str | None = None
     measures: tuple[Measure, ...] = ()
     """What was measured of the candidate."""
@@ -151,6 +153,7 @@ def _story(pool: Queries, task: Task | None, candidate: CandidateRecord | None) 
         task_requests=tuple(pool.requests.about(task.id)) if task else (),
         steps=tuple(pool.ledger.steps(task.id if task else None, candidate.id if candidate else None)),
         annotation=pool.tasks.annotation(task.id) if task else Annotation(),
+        provenance=pool.tasks.provenance(task.id) if task else "",
         held_out_at=held.created_at if held and task and task.held_out else None,
         measures=of_candidate(pool, candidate) if candidate else (),
         of_instances={each.id: found for each in instances if (found := of_instance(pool, each))},

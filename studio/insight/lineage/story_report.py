@@ -132,6 +132,8 @@ class _Teller:
             yield (("tags: ", "muted"), (display_line(", ".join(story.annotation.tags)), ""))
         if story.annotation.note:
             yield (("note: ", "muted"), (self._cut(story.annotation.note), ""))
+        if story.provenance:
+            yield (("known from elsewhere: ", "muted"), (self._cut(story.provenance), ""))
 
     def _source(self) -> Iterator[Line]:
         """Where the instruction comes from and how likely it is, where a model was asked in chat or measured it."""
@@ -173,10 +175,20 @@ class _Teller:
         yield from self._scores(found)
         if found.thoughts:
             yield (("  thoughts: ", "muted"), (self._cut(found.thoughts), "thought"))
+        yield from self._around(found)
         if (first := found.original) is not None and (first.input, first.output) != (found.input, found.output):
             yield from self._pair(
                 None, f"before it was edited, {first.verdict}: {first.reason}, by {first.decided_by}", first.input, first.output
             )
+
+    def _around(self, found: InstanceRecord) -> Iterator[Line]:
+        """What was said before and after the exchange, where the instance was a conversation."""
+        if found.system:
+            yield (("  system turn: ", "muted"), (self._cut(found.system), ""))
+        for turn in found.turns:
+            if turn.thoughts:
+                yield ((f"  then {display_line(turn.role, 40)} thought: ", "muted"), (self._cut(turn.thoughts), "thought"))
+            yield ((f"  then {display_line(turn.role, 40)}: ", "muted"), (self._cut(turn.text), ""))
 
     def _pair(self, verdict: Verdict | None, words: str, given: str, output: str) -> Iterator[Line]:
         head: Line = ((words, "muted"),)
