@@ -132,6 +132,8 @@ def hub_headers() -> dict[str, str]:
 def _prepare() -> None:
     """Keep the hub's library silent: no telemetry, no bars and no log lines of its own."""
     address = urlsplit(endpoint())
+    if address.username or address.password:
+        raise UsageError("HF_ENDPOINT must not hold a user name or a password", "a token goes into HF_TOKEN, or `hf auth login` keeps it")
     if address.scheme not in ("http", "https") or not address.hostname:
         raise UsageError(f"HF_ENDPOINT is no address: {display_line(endpoint(), _LONGEST_SHOWN)}", f"the public one is {PUBLIC}")
     from huggingface_hub import constants

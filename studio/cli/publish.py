@@ -94,13 +94,13 @@ def _pack(wish: _Wish, folder: Path) -> tuple[Parcel, Written]:
     from studio.pool.pool import Queries
     from studio.publish.card import DataFile, dataset_card
     from studio.publish.page import page
-    from studio.publish.parcel import CARD, REPORT, Parcel, packed
+    from studio.publish.parcel import CARD, REPORT, NamesAlone, Parcel, packed
     from studio.publish.publication import publication
 
     ending = ".parquet" if wish.parquet else ".jsonl"
     (folder / "data").mkdir()
     with Queries.open(wish.pool) as reader, reader.one_state():
-        written = write_selection(reader, wish.selection, str(folder / "data" / f"all{ending}"), wish.pool)
+        written = write_selection(reader, wish.selection, str(folder / "data" / f"all{ending}"), wish.pool, NamesAlone)
         records = {}
         for path, count in written.summary.records.items():
             side = "validation" if path.name == f"all.validation{ending}" else "train"

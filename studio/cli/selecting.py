@@ -192,22 +192,28 @@ class Written:
         }
 
 
-def write_selection(reader: Queries, selection: Selection, output: str, pool: Path) -> Written:
+def write_selection(
+    reader: Queries, selection: Selection, output: str, pool: Path, wrapped: Callable[[Source], Source] = lambda source: source
+) -> Written:
     """Write what is selected of `pool`, which `reader` has open, to `output`, `-` being stdout, and tell on stderr what is left out
-    and what has no place in the format.
+    and what has no place in the format. `wrapped` may change what is told of a task.
 
     Raises UsageError and PoolError as `export_to_files` does, and PoolError where nothing is left.
     """
     from studio.pool.exchange.export import left_out_by_scores, option_of
 
     left = [LeftOut(option_of(name), *counts) for name, *counts in left_out_by_scores(reader.stream, selection.options)]
-    source: Source = reader.stream
-    if selection.lints:
-        source = without = _without(reader, selection)
-        summary = _write_without(without, output, selection.options, pool)
-        left.append(LeftOut("--exclude-lint", without.tasks_left_out, without.instances_left_out))
-    else:
+    without = _without(reader, selection) if selection.lints else None
+    source = wrapped(without or reader.stream)
+    try:
         summary = _write(source, output, selection.options, pool)
+    except PoolError as error:
+        if without is not None and without.tasks_left_out and not without.tasks_kept:
+            hint = "`studio lint POOL` shows what they find; exclude fewer"
+            raise PoolError(f"nothing to export: the lints leave out all {without.tasks_left_out} tasks", hint) from error
+        raise
+    if without is not None:
+        left.append(LeftOut("--exclude-lint", without.tasks_left_out, without.instances_left_out))
     for each in left:
         what = "instances in all" if each.by != "--exclude-lint" else "instances of others"
         click.echo(f"{clear_line()}{each.by} left out {each.tasks} tasks, {each.instances} {what}", err=True)
@@ -231,16 +237,6 @@ def _without(reader: Queries, selection: Selection) -> LeavingOut:
 
     with progress_bar() as progress:
         return without_findings(reader, selection.lints, LintOptions(against=selection.against), selection.options, progress)
-
-
-def _write_without(source: LeavingOut, output: str, options: ExportOptions, pool: Path) -> ExportSummary:
-    try:
-        return _write(source, output, options, pool)
-    except PoolError as error:
-        if source.tasks_left_out and not source.tasks_kept:
-            hint = "`studio lint POOL` shows what they find; exclude fewer"
-            raise PoolError(f"nothing to export: the lints leave out all {source.tasks_left_out} tasks", hint) from error
-        raise
 
 
 def _write(source: Source, output: str, options: ExportOptions, pool: Path) -> ExportSummary:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from studio.pool.exchange.formats import Source
 from studio.pool.exchange.outputs import writing
+from studio.pool.stream import ExportTask
+from studio.pool.studies.reviews import ALL, Keep
 
 CARD, REPORT, MANIFEST = "README.md", "report.html", ".self-instruct-studio.json"
 SIDES = ("train", "validation")
@@ -19,6 +22,35 @@ OWN = (CARD, REPORT, MANIFEST, *DATA)
 LARGEST_MANIFEST = 1 << 16
 """Bytes; one of ours has a thousand."""
 _PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class NamesAlone:
+    """A source of tasks in which documents are called by their files' names alone: folders tell of their owner."""
+
+    source: Source
+
+    def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False, paired: bool = False) -> Iterator[ExportTask]:
+        """See `Source.export_tasks`."""
+        for task in self.source.export_tasks(include_seeds, keep, made=made, paired=paired):
+            place = task.document
+            if place is not None:
+                task = replace(task, document=place._replace(name=_last(place.name)))
+            yield replace(task, provenance=json.dumps(_without_folders(json.loads(task.provenance)))) if task.provenance else task
+
+
+def _without_folders(known: Any) -> Any:
+    """Return what an imported record said of where it came from, and what that said of itself, with the names of documents alone."""
+    if not isinstance(known, dict):
+        return known
+    document = known.get("document")
+    if isinstance(document, dict) and isinstance(document.get("name"), str):
+        known = {**known, "document": {**document, "name": _last(document["name"])}}
+    return {**known, "provenance": _without_folders(known["provenance"])} if "provenance" in known else known
+
+
+def _last(path: str) -> str:
+    return PureWindowsPath(path).name if "\\" in path else PurePosixPath(path).name
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from studio import __version__
 from studio.errors import PoolError
 from studio.hub import hub_api, page_of, told
-from studio.publish.parcel import LARGEST_MANIFEST, MANIFEST, OWN, Names, Parcel, read_manifest
+from studio.publish.parcel import LARGEST_MANIFEST, MANIFEST, OWN, Names, PackedFile, Parcel, read_manifest
 from studio.text import display_line
 
 if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
 _KIND: Final = "dataset"
 _HUBS_OWN = ".gitattributes"
@@ -70,10 +70,9 @@ def is_logged_in() -> bool:
 def push(parcel: Parcel, repo: str, *, public: bool, force: bool, say: Callable[[str], None], bars: bool = False) -> Pushed:
     """Bring `parcel` into the dataset `repo` of the hub, which is made if it is not there; `say` is told what is done.
 
-    With `bars` the hub's library draws its own while files go up, on stderr.
-
-    With `force` files of others are replaced where they have a name of ours; no file of others is ever removed. Raises PoolError for
-    whatever the hub or the way to it refuses; the repository is then as it was, or empty where it was made for this.
+    With `bars` the hub's library draws its own on stderr while files go up. With `force` files of others are replaced where they have a
+    name of ours; no file of others is ever removed. Raises PoolError for whatever the hub or the way to it refuses; the repository is then
+    as it was, or empty where it was made for this.
     """
     if not is_logged_in():
         raise PoolError("the hub's library has no token of yours", LOGIN)
@@ -91,11 +90,14 @@ def push(parcel: Parcel, repo: str, *, public: bool, force: bool, say: Callable[
     stale = tuple(path for path in there.listed if path in there.files and there.is_ours(path) and path not in _paths(parcel))
     if not stale and all(there.has(each.path, each.names) for each in parcel.files):
         return Pushed(page_of(repo, _KIND), there.commit, account, False, there.private)
-    if bars:
-        from huggingface_hub.utils import enable_progress_bars
+    from huggingface_hub import CommitOperationDelete
+    from huggingface_hub.utils import enable_progress_bars
 
+    if bars:
         enable_progress_bars()
-    commit, notes = _commit(api, parcel, repo, stale, there.commit)
+    additions = _sent(api, [each for each in parcel.files if not there.has(each.path, each.names)], repo, say)
+    removals = [CommitOperationDelete(path) for path in stale]
+    commit, notes = _commit(api, parcel, repo, [*additions, *removals], there.commit)
     _verify(api, parcel, repo)
     return Pushed(page_of(repo, _KIND), commit, account, True, there.private, stale, notes)
 
@@ -156,13 +158,29 @@ def _refuse(there: There, repo: str, *, public: bool, force: bool) -> None:
         raise PoolError(f"{repo} has {what}: {names}{more}", f"name another repository; {hint}")
 
 
-def _commit(api: HfApi, parcel: Parcel, repo: str, stale: tuple[str, ...], before: str) -> tuple[str, tuple[str, ...]]:
-    """Send everything as one commit on top of `before`; return its name and what the hub remarks. Raises PoolError."""
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+def _sent(api: HfApi, files: Sequence[PackedFile], repo: str, say: Callable[[str], None]) -> list[CommitOperationAdd]:
+    """Send those of `files` that are large, and return what a commit adds. Raises PoolError.
+
+    One after the other: the hub's library sends several by threads, which go on after an interrupt.
+    """
+    from huggingface_hub import CommitOperationAdd
+
+    additions = []
+    for each in files:
+        say(f"sending {each.path}, {each.size:,} bytes ...")
+        addition = CommitOperationAdd(each.path, each.place)
+        with warnings.catch_warnings(action="ignore"), told(repo, PoolError, _KIND):
+            api.preupload_lfs_files(repo, [addition], repo_type=_KIND, free_memory=False)
+        additions.append(addition)
+    return additions
+
+
+def _commit(
+    api: HfApi, parcel: Parcel, repo: str, operations: Sequence[CommitOperationAdd | CommitOperationDelete], before: str
+) -> tuple[str, tuple[str, ...]]:
+    """Make one commit of `operations` on top of `before`; return its name and what the hub remarks. Raises PoolError."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    operations: list[Any] = [CommitOperationAdd(each.path, each.place) for each in parcel.files]
-    operations += [CommitOperationDelete(path) for path in stale]
     message = f"Publish {parcel.records:,} records with Self-Instruct Studio {__version__}"
     with warnings.catch_warnings(record=True) as remarks, told(repo, PoolError, _KIND):
         warnings.simplefilter("always")

@@ -236,8 +236,7 @@ def thoughts_in(nested: Fields, name: str) -> str:
 
 
 def _content(nested: Fields) -> str:
-    # A turn of nothing but blanks is one, too.
-    name = nested.holding(_CONTENTS) or next((each for each in _CONTENTS if nested.get(each) is not None), _CONTENTS[0])
+    name = nested.holding(_CONTENTS) or _CONTENTS[0]
     value = nested.get(name)
     if not isinstance(value, list):
         return nested.text(name, numbers=True)

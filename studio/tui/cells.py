@@ -15,7 +15,7 @@ _LONGEST = 4_000
 SOURCES = {
     Source.IN_CONTEXT: ("context", "ctx"),
     Source.TEMPLATE: ("template", "tmpl"),
-    Source.BACKTRANSLATION: ("request", "reqs"),
+    Source.BACKTRANSLATION: ("backtr.", "back"),
     Source.QUESTION: ("question", "ques"),
 }
 """A source of instructions in eight cells, and in four."""

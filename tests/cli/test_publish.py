@@ -5,7 +5,11 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import signal
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +22,19 @@ from click.testing import CliRunner
 from studio.cli import main
 from studio.cli.import_tasks import import_command
 from studio.errors import ExitCode
-from studio.publish.parcel import CARD, MANIFEST, REPORT, git_names, read_manifest
+from studio.publish.parcel import CARD, MANIFEST, REPORT
 from studio.records import Instance
 from support import hub_uploads
+from support.command import clean_environment
 from support.generated_pool import build_pool
 from support.hub_server import TOKEN, Fault, HubServer, Repo, hub_server
 from support.publications import HOSTILE, published_pool
 
 NAME = f"{hub_uploads.ACCOUNT}/set"
-TASKS = [(f"Name the river number {number}.", False, (Instance("", f"River {number}."),)) for number in range(30)]
+TASKS = [(f"Name the river number {number}.", False, (Instance("", f"River {number}."),)) for number in range(8)]
 TRAIN = "data/train.jsonl"
+WITHOUT_PARSER = "import studio.cli, studio.cli.publish as command; command.usual_parser = lambda _: None; studio.cli.main()"
+"""The command in a process of its own. Parsing is the page's matter, and takes longer than all else."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,6 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    # Parsing is the page's matter, and takes longer than all else.
     monkeypatch.setattr("studio.cli.publish.usual_parser", lambda _: None)
     with hub_server() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
@@ -92,7 +98,7 @@ def test_a_dry_run_shows_all_of_it_and_asks_nobody(hub: HubServer, publish: Publ
     said = done.said
     assert (said["repo"], said["private"], said["licence"], said["dry_run"], said["pushed"]) == (NAME, True, "mit", True, False)
     assert [each["path"] for each in said["files"]] == [TRAIN, "data/validation.jsonl", CARD, REPORT, MANIFEST]
-    assert sum(each["records"] or 0 for each in said["files"]) == said["records"] == 30
+    assert sum(each["records"] or 0 for each in said["files"]) == said["records"] == 8
     monkeypatch.delenv("HF_TOKEN")
     shown = publish("--split", "0.8")
     assert all(each["sha256"] in shown.stdout and f"{each['bytes']:,}" in shown.stdout for each in said["files"])
@@ -266,11 +272,32 @@ def test_it_tells_no_path_and_no_rater_and_takes_texts_for_texts(
     assert getpass.getuser().encode() not in hub_uploads.content(there(hub), MANIFEST)
 
 
-@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"files": {"../x": {"sha256": "", "blob": ""}, "README.md": 5}}', b"\xff"])
-def test_a_list_of_files_may_be_anybodys(content: bytes) -> None:
-    assert read_manifest(content) == {}
+@pytest.mark.parametrize("path", ["/upload/", "/commit/"])
+def test_an_interrupt_ends_it_at_once_and_changes_nothing(hub: HubServer, publish: Publish, pool: Path, tmp_path: Path, path: str) -> None:
+    assert publish("--push", "--split", "0.5").code == 0
+    sha = there(hub).sha
+    hub.stored.clear()
+    hub.faults.append(Fault(path, status=500, hang=threading.Event()))
+    known = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1", "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", WITHOUT_PARSER, "publish", str(pool), NAME, "--license", "mit", "--push", "--parquet"]
+    with subprocess.Popen(command, env=clean_environment(**known), stderr=subprocess.PIPE, text=True) as running:
+        while hub.faults[0].times:
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        told = running.communicate()[1]
+    assert running.returncode == ExitCode.INTERRUPTED and "interrupted" in told and "Traceback" not in told
+    assert there(hub).sha == sha and len(hub.commits) == 1 and list(tmp_path.iterdir()) == []
 
 
-def test_files_are_called_as_git_calls_them(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"")
-    assert git_names(tmp_path / "x").blob == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+def test_a_password_in_the_hubs_address_is_refused_and_not_told(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://me:geheim@127.0.0.1:9")
+    done = publish("--push")
+    assert done.code == ExitCode.USAGE and "HF_ENDPOINT must not hold" in done.stderr and "geheim" not in done.stderr
+
+
+def test_only_what_is_not_there_is_sent(hub: HubServer, publish: Publish) -> None:
+    first = publish("--push")
+    assert all(f"sending {path}" in first.stderr for path in (TRAIN, CARD, REPORT))
+    second = publish("--push", "--language", "en")
+    assert second.code == 0 and f"sending {CARD}" in second.stderr
+    assert f"sending {TRAIN}" not in second.stderr and f"sending {REPORT}" not in second.stderr and len(hub.commits) == 2

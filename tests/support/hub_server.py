@@ -92,9 +92,9 @@ class Repo:
 class Fault:
     """What goes wrong with requests whose path the pattern is found in, `times` of them.
 
-    With a `status` nothing else is sent. `break_after` resets the connection after that many bytes of a body, or with `hang` waits there
-    until it is set; `flip` sends another first byte; `ignore_range` sends the whole file whatever is
-    asked for.
+    With a `status` nothing else is sent, and that when `hang` is set, if there is one. `break_after` resets the connection after that many
+    bytes of a body, or with `hang` waits there until it is set; `flip` sends another first byte; `ignore_range` sends the whole file
+    whatever is asked for.
     """
 
     path: str
@@ -283,6 +283,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None:
             fault.times -= 1
         if fault is not None and fault.status:
+            if fault.hang is not None:
+                fault.hang.wait(60)
             self._send(Answer(fault.status, fault.body, fault.headers))
         else:
             self._send(self.hub.answer(asked), fault)
