@@ -65,12 +65,12 @@ def bring(pool: Path, path: Path, **options: Any) -> Path:
     return pool
 
 
-def through(folder: Path, first: Path, name: str) -> tuple[Path, Path, Path]:
+def through(folder: Path, first: Path, name: str, suffix: str = "jsonl") -> tuple[Path, Path, Path]:
     """Three exports, each of a pool that has the one before it."""
     found = []
     pool = first
     for number in range(3):
-        found.append(folder / f"{name}-{number}.jsonl")
+        found.append(folder / f"{name}-{number}.{suffix}")
         export(pool, found[-1], name)
         if number < 2:
             brought = found[-1] / INSTANCES if found[-1].is_dir() else found[-1]
@@ -104,6 +104,15 @@ def test_what_a_format_holds_comes_back_byte_for_byte(tmp_path_factory: pytest.T
     folder = tmp_path_factory.mktemp("trip")
     first, second, third = through(folder, made(folder, tasks), name)
     assert second.read_bytes().splitlines(keepends=True) == in_the_order_of_questions(first)
+    assert third.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("name", [*SINGLE, "raw"])
+@settings(BRIEFLY, max_examples=5)
+@given(tasks=TASKS)
+def test_it_comes_back_as_parquet_too(tmp_path_factory: pytest.TempPathFactory, name: str, tasks: list[SeedTask]) -> None:
+    folder = tmp_path_factory.mktemp("trip")
+    _, second, third = through(folder, made(folder, tasks), name, "parquet")
     assert third.read_bytes() == second.read_bytes()
 
 
