@@ -15,6 +15,7 @@ from textual.widgets import Checkbox, Label, ProgressBar
 
 from studio.errors import StudioError
 from studio.pool.exchange.importing import FileReport, ImportOptions, import_files
+from studio.pool.exchange.parts import Thinking
 from studio.pool.pool import Pool
 from studio.seeds.reading import counted, read_seeds
 from studio.text import display_line
@@ -78,7 +79,8 @@ Brings the tasks of a file into the pool: all of them, or nothing where one has 
 first records are read, what of them is left out, and what is wrong. Where a field is taken from the wrong key, choose another, or write
 where it stands, as `studio import --map` has it: `messages=data.turns,name=title`.
 
-*skip faulty records* takes the sound ones; the others go to a file beside it, with their faults. `escape` gives an import under way up:
+*skip faulty records* takes the sound ones; the others go to a file beside it, with their faults. *thoughts apart* keeps what stands before
+an answer as `<think>…</think>` beside it, and not in it. `escape` gives an import under way up:
 nothing of it is kept.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -94,17 +96,19 @@ nothing of it is kept.
         self._bytes_read, self._bytes_in_all = 0, 0
 
     def options(self) -> ComposeResult:
-        """Whether faulty records are left out."""
+        """Whether faulty records are left out, and thoughts taken out of answers."""
         yield Label("", markup=False)
         yield MarkedBox(Content("skip faulty records"), id="skip", compact=True)
+        yield MarkedBox(Content("thoughts apart"), id="apart", compact=True)
 
     def on_mount(self) -> None:
         """Show how far it is, while it is."""
         self.set_interval(0.2, self._tell_progress)
 
     def import_options(self) -> ImportOptions:
-        """The same, with whether faulty records are left out."""
-        return ImportOptions(skip_invalid=self.query_one("#skip", Checkbox).value)
+        """The same, with whether faulty records are left out, and thoughts taken out of answers."""
+        thinking = Thinking.KEEP if self.query_one("#apart", Checkbox).value else Thinking.TEXT
+        return ImportOptions(skip_invalid=self.query_one("#skip", Checkbox).value, thinking=thinking)
 
     @property
     def unsaved(self) -> str:

@@ -12,7 +12,7 @@ from textual.widgets import Checkbox, Select, Static
 
 from studio.pool.exchange.importing import import_files
 from studio.pool.pool import Pool, Queries
-from studio.records import Origin
+from studio.records import Instance, Origin
 from studio.tui.app import StudioApp
 from studio.tui.dialogs import importing
 from studio.tui.dialogs.importing import ImportDialog, SeedsDialog
@@ -197,3 +197,17 @@ async def test_a_new_pool_begins_with_a_file(tmp_path: Path, monkeypatch: pytest
     with Queries.open(tmp_path / "pool.db") as reader:
         assert len(reader.tasks.ids(origin=Origin.SEED)) == 20
         assert [each.mapping for each in reader.imports.all()] == [MAP]
+
+
+async def test_thoughts_are_kept_apart_when_asked(tmp_path: Path) -> None:
+    file = written(tmp_path / "mine.jsonl", [{"instruction": "Add.", "output": "<think>Two.</think>It is 2."}])
+    async with studio(tmp_path / "pool.db") as driven:
+        dialog = await opened(driven, file)
+        await driven.until(lambda: "outputs that begin with thoughts" in " ".join(preview(dialog).split()))
+        dialog.query_one("#apart", Checkbox).value = True
+        await driven.until(lambda: "thoughts taken apart from the outputs: 1 instance" in " ".join(preview(dialog).split()))
+        await driven.press("ctrl+s")
+        await driven.until(lambda: "1 task imported" in said(dialog))
+    with Queries.open(tmp_path / "pool.db") as reader:
+        [task] = reader.tasks.many(list(reader.tasks.ids(origin=Origin.IMPORTED)))
+    assert task.instances == (Instance("", "It is 2.", "Two."),)
