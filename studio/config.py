@@ -43,6 +43,8 @@ def read_text(file: Path, what: str) -> str:
         content = user_path(file).read_bytes()
     except UsageError as error:
         raise UsageError(f"{what} {error.message}", error.hint) from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{what} {file} is a folder, not a text file", "name the file in it") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot read {what} {file}: {reason}", "check the path, and that this user may read it") from error

@@ -104,6 +104,8 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
     flags["models.answer"] = flags.pop("answer_model")
     given = {key: value for key, value in flags.items() if value is not None}
     if (brief := given.get("brief", "")).startswith("@"):
+        if not brief[1:].strip():
+            raise UsageError("--brief @ names no file", "write --brief @FILE, or the words themselves")
         given["brief"] = read_text(Path(brief[1:]), "the brief,").strip()
     configuration = load_configuration(config_file, os.environ, given, settings)
     asked = RunRequest(pool, configuration, tuple(found.paths), force, mapping, found.licences, documents, licence)

@@ -12,7 +12,7 @@ from studio.engine.api import FinishReason
 from studio.errors import ModelError, UsageError
 from studio.loop.events import Event, InstanceDecided, TaskClassified
 from studio.loop.filters import CONTRADICTORY, DUPLICATE
-from studio.loop.runs import overridden
+from studio.loop.runs import overridden, require_effect
 from studio.loop.sampling import engine_seed, generator
 from studio.loop.settings import Method
 from studio.loop.stages.answer import Drawn, Question, answer_request, choose, user_text
@@ -88,7 +88,9 @@ def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[
     if "filters" in given and "request_filters" not in given:
         # The filters of a run in chat hold those for requests: which was taken out there must not come back from here.
         given["request_filters"] = [name for name in before.method.request_filters if name in given["filters"]]
-    wanted = context.resolved(overridden(before.method, given))
+    asked = overridden(before.method, given)
+    require_effect(asked, given)
+    wanted = context.resolved(asked)
     own, new, old = (_flat(method.model_dump(mode="json")) for method in (context.method, wanted, before.method))
     text = _json({key: value for key, value in new.items() if value != own[key]})
     redrawn = sorted(key for key in DRAWN if new[key] != old[key])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -76,11 +76,14 @@ class Configuration:
         """The parameters asked for: overrides on top of the profile, or on top of `stored` where that is the profile.
 
         `stored` are the pool's: a pool goes on with its own parameters when nothing else is asked for.
-        Raises UsageError for an unknown profile, filter or rule, a prompt without its placeholder, or a value that does not fit.
+        Raises UsageError for an unknown profile, filter or rule, a prompt without its placeholder, or a value that does not fit, or that would
+        have no effect.
         """
         name = self.options.profile
         base = stored if stored is not None and name in (None, stored.profile) else profile(name or DEFAULT_PROFILE)
-        return overridden(base, self.overrides)
+        method = overridden(base, self.overrides)
+        require_effect(method, self.overrides)
+        return method
 
 
 def overridden(base: Method, overrides: Mapping[str, Any]) -> Method:
@@ -96,6 +99,15 @@ def overridden(base: Method, overrides: Mapping[str, Any]) -> Method:
     for prompt, text in method.prompts.model_dump().items():
         Template.parse(prompt, text)
     return method
+
+
+def require_effect(method: Method, asked: Collection[str]) -> None:
+    """Raise UsageError where one of the parameters `asked` for has no effect beside the others of `method`."""
+    if method.best_of == 1 and method.min_agreement > 0 and not {"best_of", "min_agreement"}.isdisjoint(asked):
+        raise UsageError(
+            "min_agreement compares an answer with the others drawn for it, and with best_of 1 there are none",
+            "set best_of to 2 or more first, or min_agreement to 0",
+        )
 
 
 def known_keys() -> dict[str, FieldInfo]:
@@ -137,6 +149,8 @@ def _with_prompt_texts(values: Mapping[str, Any], folder: Path) -> dict[str, Any
 def _prompt_text(key: str, value: Any, folder: Path) -> str:
     if not isinstance(value, str):
         raise UsageError(f"{key} must be the path of a text file, not {value!r}")
+    if not value.strip():
+        raise UsageError(f"{key} takes the path of a text file, and is empty", "leave it out for the built-in prompt")
     return read_text(Path(value) if value.startswith("~") else folder / value, f"the prompt of {key},")
 
 

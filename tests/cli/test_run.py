@@ -156,6 +156,13 @@ def test_model_text_never_reaches_the_terminal_raw(tmp_path: Path) -> None:
     assert "[/bold] ␛]52;c;aGk=␇ three times" in studio("show", pool, "1").stdout
 
 
+@pytest.mark.parametrize(("brief", "words"), [("@", "--brief @ names no file"), ("@ ", "--brief @ names no file"), ("@.", ". is a folder")])
+def test_a_brief_that_names_no_file(tmp_path: Path, brief: str, words: str) -> None:
+    pool = tmp_path / "pool.db"
+    assert_fails(studio("run", pool, *SCRIPTED, "--brief", brief), 2, words, "hint: ")
+    assert not pool.exists()
+
+
 def test_a_full_disk_is_said_and_the_pool_goes_on(tmp_path: Path) -> None:
     """The size of a file is limited as a disk would limit it."""
     pool = tmp_path / "pool.db"

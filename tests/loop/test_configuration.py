@@ -9,6 +9,7 @@ import pytest
 from studio.errors import UsageError
 from studio.loop.runs import known_keys, load_configuration
 from studio.loop.settings import profile
+from support.sessions import configuration
 
 
 def test_defaults() -> None:
@@ -79,6 +80,10 @@ def test_variables_of_others_are_passed_over() -> None:
         (("sampling.instructions.temperature=-1",), "sampling.instructions.temperature = -1", ""),
         (("filters=['lenght']",), "there is no setting 'lenght'", "'length'"),
         (("prompts.classification=/no/such/file",), "cannot read the prompt", ""),
+        (("prompts.classification=",), "prompts.classification takes the path of a text file, and is empty", "built-in"),
+        (("prompts.classification=/",), "/ is a folder", "the file in it"),
+        (("min_agreement=0.4",), "with best_of 1 there are none", "best_of to 2"),
+        (("best_of=1", "min_agreement=0.4"), "with best_of 1 there are none", "best_of to 2"),
     ],
 )
 def test_what_does_not_fit_is_named(assignments: tuple[str, ...], message: str, hint: str) -> None:
@@ -86,6 +91,13 @@ def test_what_does_not_fit_is_named(assignments: tuple[str, ...], message: str, 
         load_configuration(None, {}, {}, assignments).method()
     assert message in raised.value.message
     assert hint in raised.value.hint
+
+
+def test_a_pool_whose_parameters_have_no_effect_goes_on() -> None:
+    stored = configuration(best_of=2, min_agreement=0.4).method().model_copy(update={"best_of": 1})
+    assert configuration().method(stored) == stored
+    with pytest.raises(UsageError, match="with best_of 1"):
+        configuration(min_agreement=0.5).method(stored)
 
 
 @pytest.mark.parametrize("text", ["threshold = ", "\xff", "wrong_name = 1\n"])

@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 
 from studio.config import ENVIRONMENT_PREFIX, keys_of
 from studio.errors import UsageError
-from studio.loop.runs import overridden, typed_value
+from studio.loop.runs import overridden, require_effect, typed_value
 from studio.loop.settings import PROFILES, Method, profile
 from studio.text import display, display_line
 from studio.tui.base import Keeping, Page, Store, copy_from, lay_over
@@ -319,6 +319,7 @@ what you changed hold, **Esc** goes back without it.
     def _set(self, key: str, value: Any) -> None:
         """Take a value, or raise UsageError and take none."""
         method = overridden(self._base, {**self._changes, key: value})
+        require_effect(method, (key,))
         self._method, self._settings = method, settings_of(method, self._base)
         own = {each.key: each.value for each in settings_of(self._base)}
         self._changes = {each.key: each.value for each in self._settings if each.value != own[each.key]}
