@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from studio.cli import COMMANDS
+from studio.cli import COMMANDS, main
 from studio.errors import ExitCode
 from studio.guide import SKILL, page, skill
 from studio.insight.studies.review import open_review
@@ -60,25 +62,53 @@ def rate(pool: Path) -> None:
             opened.reviews.put(review.id, "anna", position, rating)
 
 
-def test_every_command_runs_and_prints_what_is_shown(tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], Done]:
+    """Run a command in this process, in an empty folder and with the scripted model."""
+    for name, value in {"STUDIO_MODEL": "scripted", "STUDIO_MODELS": "", "XDG_DATA_HOME": str(tmp_path / "data")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    for command in ("export", "publish"):  # To load a parser takes longer than all else.
+        monkeypatch.setattr(f"studio.cli.{command}.usual_parser", lambda _: None)
+
+    def called(words: list[str]) -> Done:
+        monkeypatch.setattr(sys, "argv", ["studio", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Done(int(ended.value.code or 0), printed.out, printed.err)
+
+    return called
+
+
+def test_every_command_runs_and_prints_what_is_shown(
+    run: Callable[[list[str]], Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mine.jsonl").write_text('{"question": "Name a hill.", "answer": "None."}\n')
     tiny = tiny_model(tmp_path / "Llama-3.2-1B-Instruct-Q8_0.gguf").read_bytes()
     with hub_server(Repo(HUB_MODEL, {"Llama-3.2-1B-Instruct-Q8_0.gguf": tiny}, card={"license": "llama3.2"})) as hub:
-        surroundings = {"STUDIO_MODEL": "scripted", "STUDIO_MODELS": "", "HF_ENDPOINT": hub.url, "XDG_DATA_HOME": str(tmp_path / "data")}
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
         for words, shown in steps():
             if words[0] == "review":
-                early = studio(*words, cwd=tmp_path, **surroundings)
-                assert_fails(early, ExitCode.POOL, "nobody has begun a review")
+                early = run(words)
+                assert early.returncode == ExitCode.POOL and "nobody has begun a review" in early.stderr
                 rate(tmp_path / "pool.db")
-            done = studio(*words, cwd=tmp_path, **surroundings)
+            done = run(words)
             assert done.returncode == 0, (words, done.stderr)
             assert len(done.stdout.splitlines()) == 1
             assert list(differences(shown, json.loads(done.stdout))) == [], words
             if words[0] == "publish":
                 assert hub.asked == [], "a dry run asks nobody"
         assert {asked.method for asked in hub.asked} == {"GET"}
-    reached = studio("run", "pool.db", "--headless", "--target", "20", cwd=tmp_path, **surroundings)
-    assert_fails(reached, ExitCode.USAGE, "reached already")
+    reached = run(["run", "pool.db", "--headless", "--target", "20"])
+    assert reached.returncode == ExitCode.USAGE and "reached already" in reached.stderr
 
 
 def test_no_command_is_shown_without_being_run() -> None:

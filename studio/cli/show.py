@@ -214,7 +214,7 @@ def lint_command(
     Nothing is changed. `studio export --exclude-lint CODE,...` leaves the findings out; in the pool screen, find lint:CODE shows them.
     """
     if explain is not None:
-        _explain(explain)
+        _explain(explain, as_json)
         return
     if pool is None:
         raise UsageError("no pool is named", "studio lint POOL, or studio lint --explain CODE")
@@ -223,12 +223,15 @@ def lint_command(
     _lint(pool, split_codes(only), LintOptions(near, overlap, tuple(gather(against).paths)), as_json)
 
 
-def _explain(code: str) -> None:
+def _explain(code: str, as_json: bool) -> None:
     from studio.insight.lint.registry import find_lint
     from studio.insight.lint.run import explanation
 
-    width = 100
-    for line in explanation(find_lint(code)):
+    lint, width = find_lint(code), 100
+    if as_json:
+        print_json({"code": lint.code, "title": lint.title, "explanation": "\n".join(explanation(lint))})
+        return
+    for line in explanation(lint):
         click.echo(click.wrap_text(line, width) if line else "")
 
 

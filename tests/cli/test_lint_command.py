@@ -133,6 +133,7 @@ def test_what_cannot_be_asked(pool: Path, tmp_path: Path) -> None:
     assert_fails(studio("lint"), 2, "no pool is named")
     assert_fails(studio("lint", pool, "--only", "emial"), 2, "emial", "did you mean 'email'?")
     assert_fails(studio("lint", "--explain", "nothing"), 2, "nothing")
+    assert json.loads(studio("lint", "--explain", "email", "--json").stdout)["title"] == "an e-mail address"
     assert_fails(studio("lint", pool, "--only", "contamination"), 2, "--against FILE")
     assert_fails(studio("lint", pool, "--against", tmp_path / "missing.jsonl"), 2, "no such file")
     assert_fails(studio("lint", tmp_path / "missing.db"), 4, "there is no pool")

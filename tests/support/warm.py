@@ -21,7 +21,7 @@ SERVER = Path(__file__).with_name("warm_server.py")
 CHILD = Path(__file__).with_name("warm_child.py")
 TRAINING = ("torch", "transformers", "peft", "gguf", "safetensors.torch", "transformers.models.llama.modeling_llama")
 SCORING = ("rouge_score.rouge_scorer",)
-LIBRARIES = {"report": ("spacy", *SCORING), "evaluate": SCORING, "run": ("openai",)}
+LIBRARIES = {"report": ("spacy", *SCORING), "publish": ("spacy", *SCORING), "evaluate": SCORING, "run": ("openai",)}
 """What commands import beyond what all do."""
 
 
