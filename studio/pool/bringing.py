@@ -48,6 +48,8 @@ class TaskImport:
         self._origin = origin
         self._next = next_task_id(database)
         self._waiting: list[tuple[int, SeedTask]] = []
+        # In KiB: of the default of 2 MB much is written over and over again.
+        database.execute("PRAGMA cache_size = -32768")
         database.execute("PRAGMA temp.cache_size = -32768")
         # `positions` is the next position of an instance, null until it is asked for.
         database.execute(

@@ -71,6 +71,8 @@ def parse_csv(source: Input, columns: Collection[str] = ()) -> Iterator[RawRecor
     separator = _SEPARATOR.fullmatch(first.strip("\r\n"))
     if separator:
         first = next((line for line in lines if line.strip()), "")
+    while first.count('"') % 2 and (more := next(lines, "")):
+        first += more
     header = header_columns(first.rstrip("\r\n"), separator[1] if separator else "", columns)
     if header is None or (twice := repeated_name(header.names)):
         words = f"the header has the column {twice} twice" if header else _no_header(first)
@@ -114,7 +116,7 @@ def header_columns(line: str, delimiter: str = "", columns: Collection[str] = ()
     found = []
     for each in (delimiter,) if delimiter else DELIMITERS:
         try:
-            names = [name.strip("\ufeff \t") for name in next(csv.reader([line], delimiter=each), [])]
+            names = [" ".join(name.strip("\ufeff").split()) for name in next(csv.reader([line], delimiter=each), [])]
         except csv.Error:
             continue
         marks = [match[1] for name in names if (match := _QUOTED_NAME.fullmatch(name))]

@@ -288,6 +288,13 @@ def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObje
         yield RawRecord(record.line, record.index, inner, raw=inner)
         return
     table, lists = _table(value), list[str]()
+    if table is None or not any(isinstance(row, dict) and is_record(row) for row in table):
+        deeper = [] if any(map(_holds_objects, value.values())) else list(_deeper(value))
+        if len(deeper) == 1:
+            [(path, around)] = deeper
+            notes.append(f"the records stand in {path}; nothing else of the document is taken")
+            yield from _expanded(RawRecord(record.line, None, around, raw=around), notes, is_record)
+            return
     if table is None:
         lists = [key for key, each in value.items() if isinstance(each, list) and each and _holds_objects(each)]
         if len(lists) > 1:
@@ -300,7 +307,8 @@ def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObje
             return
         table = cast("list[JsonObject]", value[lists[0]])
         others = ", ".join(key for key in value if key != lists[0])
-        notes.append(f"the records stand under {lists[0]}" + (f"; not taken beside them: {others}" if others else ""))
+        if others or not any(note.startswith("the records stand in") for note in notes):
+            notes.append(f"the records stand under {lists[0]}" + (f"; not taken beside them: {others}" if others else ""))
     lines = _element_lines(record, lists[0]) if lists and record.text else repeat(record.line)
     for place, (line, each) in enumerate(zip(lines, table, strict=False)):
         if isinstance(each, dict):
@@ -349,6 +357,16 @@ def _table(value: Mapping[str, object]) -> list[JsonObject] | None:
             return [{name: column.get(key) for name, column in zip(value, rows, strict=True)} for key in rows[0]]
         return [{"id": name, **row} for name, row in zip(value, rows, strict=True)]
     return None
+
+
+def _deeper(value: JsonObject, prefix: str = "", depth: int = 5) -> Iterator[tuple[str, JsonObject]]:
+    """Yield the objects within an object that have a list of objects, each with the path to that."""
+    for key, each in value.items():
+        if isinstance(each, dict) and depth:
+            if names := [name for name, held in each.items() if _holds_objects(held)]:
+                yield f"{prefix}{key}.{' and '.join(names)}", each
+            else:
+                yield from _deeper(each, f"{prefix}{key}.", depth - 1)
 
 
 def _holds_objects(column: object) -> bool:

@@ -110,6 +110,8 @@ class FieldMap:
         if "messages" not in sources and "instruction" not in sources:
             raise UsageError("nothing is mapped to instruction", "name the field that it stands in: --map instruction=KEY")
         self._shape = _CHAT if "messages" in sources else _ONE if "thoughts" in sources else _FLAT
+        self._renamed = tuple(f"{name} from {source.text}" for name, source in sources.items() if source.text != name)
+        self._taken = tuple(source.text for source in sources.values())
         self._used = _tree(path for source in self.sources.values() for path in source.paths)
         self.columns = frozenset(step.lower() for step in self._used if isinstance(step, str))
 
@@ -123,8 +125,19 @@ class FieldMap:
         return hash(str(self))
 
     def fits(self, values: JsonObject) -> bool:
-        """Return whether an object has any of the keys that paths begin with: it is a record then, and not something around records."""
-        return any(isinstance(step, str) and key_of(values, step) is not None for step in self._used)
+        """Return whether an object is a record, and not something around records or a table of columns.
+
+        It has a key that paths begin with then, and no list of texts in the place of the one text that a task is about.
+        """
+        if not any(isinstance(step, str) and key_of(values, step) is not None for step in self._used):
+            return False
+        try:
+            found = self.sources["messages" if self._shape is _CHAT else "instruction"].find(values)
+        except ValueError:
+            return False
+        if self._shape is _CHAT:
+            return not isinstance(found, Mapping) and not (isinstance(found, list) and bool(found) and isinstance(found[0], list))
+        return not isinstance(found, list | Mapping)
 
     def lacking(self, values: JsonObject) -> tuple[str, ...]:
         """Return the paths that lead to nothing in a record."""
@@ -150,7 +163,7 @@ class FieldMap:
             inner = {name: standard.pop(name) for name in ("input", "output", "thoughts", "system") if name in standard}
             standard["instances"] = [inner] if holds(inner.get("output")) or holds(inner.get("input")) else []
         parsed = parsed_task(standard, record.line, record.index, self._shape, record.raw)
-        untaken = (*(self._named(each) for each in parsed.untaken), *_untaken(values, self._used, ""))
+        untaken = (*map(self._named, parsed.untaken), *_untaken(values, self._used, ""))
         return replace(
             parsed,
             shape=MAPPED,
@@ -160,8 +173,8 @@ class FieldMap:
             suspects=(),
             as_text=tuple(map(self._named, parsed.as_text)),
             mended=tuple(map(self._named, parsed.mended)),
-            renamed=tuple(f"{name} from {source.text}" for name, source in self.sources.items() if source.text != name),
-            taken=tuple(source.text for source in self.sources.values()),
+            renamed=self._renamed,
+            taken=self._taken,
         )
 
     def _named(self, field: str) -> str:

@@ -59,6 +59,8 @@ class Shape:
 
 def is_record(values: JsonObject) -> bool:
     """Return whether an object is a record of a task, and not something around a list of them."""
+    if isinstance(values.get("instruction"), str):
+        return True
     fields = Fields(values)
     names = (*INSTRUCTION[:-1], "input")
     if any(isinstance(fields.get(name), str) for name in names if name in fields.names):
@@ -81,7 +83,7 @@ def parsed_task(values: JsonObject, line: int, index: int | None, shape: Shape |
     suspects = [] if instances else [each for each in untaken if each.strip().lower() not in _ABOUT and not _is_plain(values[each])]
 
     def faults(found: list[tuple[str, str]]) -> tuple[FileFault, ...]:
-        return tuple(FileFault(line, name, text, index) for name, text in found)
+        return tuple(FileFault(line, name, text, index) for name, text in found) if found else ()
 
     task = None if fields.faults else SeedTask(key, name, instruction, instances, flag, provenance, pairs)
     return ParsedTask(
@@ -95,7 +97,7 @@ def parsed_task(values: JsonObject, line: int, index: int | None, shape: Shape |
         faults(fields.hollow),
         tuple(fields.as_text),
         tuple(fields.renamed),
-        tuple(dict.fromkeys(re.sub(r"\[\d+\]", "[]", name) for name in fields.mended)),
+        tuple(dict.fromkeys(re.sub(r"\[\d+\]", "[]", name) for name in fields.mended)) if fields.mended else (),
         raw,
         tuple(name for name in values if name in fields.taken),
     )

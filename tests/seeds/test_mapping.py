@@ -246,6 +246,23 @@ def test_lists_in_records_are_no_records(tmp_path: Path, document: object) -> No
     assert [parsed.task.instruction for parsed in read(path, "instruction=q") if parsed.task] == ["One?", "Two?"]
 
 
+@pytest.mark.parametrize(
+    "document", [{"q": ["One?", "Two?"], "a": ["1", "2"]}, {"q": {"0": "One?", "1": "Two?"}, "a": {"0": "1", "1": "2"}}]
+)
+@pytest.mark.parametrize("where", ["q", "{q}"])
+def test_columns_are_no_record(tmp_path: Path, document: object, where: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(document), "utf-8")
+    assert [parsed.task.instruction for parsed in read(path, f"instruction={where},output=a") if parsed.task] == ["One?", "Two?"]
+
+
+def test_a_column_of_conversations(tmp_path: Path) -> None:
+    said = [[{"role": "user", "content": text}, {"role": "assistant", "content": "x"}] for text in ("One?", "Two?")]
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"talk": said}), "utf-8")
+    assert [parsed.task.instruction for parsed in read(path, "messages=talk") if parsed.task] == ["One?", "Two?"]
+
+
 def test_seeds_are_mapped_too(tmp_path: Path) -> None:
     found = inspect_file(written(tmp_path / "mine.jsonl", SQUAD), mapping("instruction=question,output=answers.text[-1]"))
     assert [task.instances for task in found.tasks] == [(Instance("", "in Poland"),)]

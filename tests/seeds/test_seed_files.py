@@ -204,3 +204,29 @@ def test_no_bytes_make_reading_raise_anything_else(tmp_path_factory: pytest.Temp
             assert str(path) in error.message
             continue
         assert found.tasks or found.faults
+
+
+ROWS = [{"instruction": "One.", "output": "1"}, {"instruction": "Two.", "output": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"meta": {"v": 1}, "dataset": {"train": {"rows": ROWS}}}, "dataset.train.rows"),
+        ({"data": {"train": ROWS}}, "data.train"),
+        ({"data": {"train": ROWS, "by": "me"}, "licence": "mit"}, "data.train"),
+    ],
+)
+def test_records_in_the_depth_of_a_document(tmp_path: Path, document: object, path: str) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(document), "utf-8")
+    found = inspect_file(file)
+    assert [task.instruction for task in found.tasks] == ["One.", "Two."]
+    assert f"the records stand in {path}; nothing else of the document is taken" in found.notes
+
+
+def test_two_lists_in_the_depth_of_a_document_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps({"data": {"train": ROWS, "test": ROWS}}), "utf-8")
+    [fault] = inspect_file(file).faults
+    assert fault.fault.startswith("records stand under train and test")

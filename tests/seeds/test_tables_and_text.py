@@ -101,3 +101,26 @@ def test_what_csv_writes_is_read_back(tmp_path_factory: pytest.TempPathFactory, 
         writer.writerow(["instruction", "input", "output"])
         writer.writerows((name, instance.input, instance.output) for name, instance in kept.items())
     assert {task.instruction: task.instances[0] for task in read_tasks(path)} == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("'instruction','output'\n'a, b','it''s'\n", [("a, b", "it's")]),
+        ("instruction,output\n'a, b','c'\n'd','e'\n", [("a, b", "c"), ("d", "e")]),
+        ("instruction,output\n'tis so,don't\nd,'e'\n", [("'tis so", "don't"), ("d", "'e'")]),
+        ("~instruction~;~output~\n~a; b~;~c~\n", [("a; b", "c")]),
+        ('sep=|\ninstruction|output\na|"b|c"\n', [("a", "b|c")]),
+        ('"instruction","my\noutput","output"\na,,b\n', [("a", "b")]),
+        ('instruction,output\na,"' + "x" * 500_000 + '"\n', [("a", "x" * 500_000)]),
+    ],
+)
+def test_quotes_of_any_kind_and_fields_of_any_length(tmp_path: Path, text: str, expected: list[tuple[str, str]]) -> None:
+    found = inspect_file(csv_file(tmp_path, text))
+    assert [(task.instruction, task.instances[0].output) for task in found.tasks] == expected
+    assert found.faults == ()
+
+
+def test_columns_whose_names_differ_by_capitals_are_two(tmp_path: Path) -> None:
+    found = inspect_file(csv_file(tmp_path, "Instruction,output,Output\na,b,c\n"))
+    assert (found.tasks[0].instances[0].output, found.notes) == ("b", ("not taken: Output (1 record)",))

@@ -30,7 +30,7 @@ def preview_lines(report: FileReport, width: int, shown: Collection[str] = ()) -
     roles = [(name, f"from {display_line(key, width)}") for name, key in report.tally.roles if name not in shown]
     yield from _aligned(roles)
     yield from (display_line(note) for note in report.notes() if not note.startswith("read as: "))
-    if report.tally.faulty:
+    if report.tally.faulty and report.paths:
         yield f"there are {display_line(', '.join(report.paths), _LONGEST_PATHS)}"
     for number, task in enumerate(report.samples, 1):
         yield f"task {number}"
