@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from studio.errors import UsageError, missing_extra
@@ -14,7 +16,7 @@ from studio.seeds.inputs import Input
 from studio.seeds.json_file import RawRecord
 from studio.seeds.kinds import PARQUET
 
-_ROWS = 1_000
+_ROWS = 100
 """Rows that are held at once, unless a batch of an Arrow file has more."""
 _INDEX = "__index_level_"
 _NO_NUMBERS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
@@ -86,18 +88,35 @@ def _columns(schema: Any, source: Input, pa: Any) -> dict[str, _Kind]:
     """Return how each column is read that is, and note which are not. Raises UsageError for two of the same name."""
     if twice := next((name for name in schema.names if schema.names.count(name) > 1), ""):
         raise UsageError(f"{source.path} has the column {twice} twice", "rename one of them")
-    columns, bytes_left = {}, []
+    columns, bytes_left, classes = {}, [], _classes(schema)
     for field in schema:
         kind = _kind(field.type, pa)
         if field.name.startswith(_INDEX):
             _note(source, "the index that pandas wrote is not taken")
         elif kind is None or _is_left_out(field, pa):
             bytes_left.append(field.name)
+        elif (names := classes.get(field.name)) and pa.types.is_integer(field.type):
+            _note(source, f"the numbers of {field.name} are read as the names of classes that the file has for them")
+            columns[field.name] = _Kind(kind.cast, partial(_class_name, names))
         else:
             columns[field.name] = kind
     if bytes_left:
         _note(source, f"not taken, for they hold bytes: {', '.join(bytes_left)}")
     return columns
+
+
+def _classes(schema: Any) -> dict[str, list[str]]:
+    """Return the names of classes for the columns whose numbers stand for them, as the `datasets` library notes it in the schema."""
+    try:
+        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        given = {str(column): feature["names"] for column, feature in features.items() if feature.get("_type") == "ClassLabel"}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {column: names for column, names in given.items() if isinstance(names, list) and all(isinstance(each, str) for each in names)}
+
+
+def _class_name(names: list[str], value: int) -> object:
+    return names[value] if 0 <= value < len(names) else Number(value)
 
 
 def _note(source: Input, words: str) -> None:

@@ -137,6 +137,18 @@ def test_bytes_pictures_and_pandas_index_are_told_and_not_taken(tmp_path: Path, 
     assert set(found.notes) == {"not taken, for they hold bytes: image, blob", "the index that pandas wrote is not taken"}
 
 
+def test_numbers_that_stand_for_classes_are_their_names(tmp_path: Path) -> None:
+    features = {"label": {"names": ["bad", "good"], "_type": "ClassLabel"}, "other": {"names": "x", "_type": "ClassLabel"}, "odd": 7}
+    table = pa.table({"instruction": ["a", "b", "c"], "label": [1, -1, None], "other": [0, 1, 2]})
+    for said, labels in (
+        ({"info": {"features": {**features, "odd": {}}}}, ["good", "-1", None]),
+        ({"info": {"features": features}}, ["1", "-1", None]),
+    ):
+        write_parquet(tmp_path / "x", table.replace_schema_metadata({"huggingface": json.dumps(said)}))
+        assert [row["label"] for row in values(tmp_path / "x")] == labels
+        assert [row["other"] for row in values(tmp_path / "x")] == ["0", "1", "2"]
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NUMBERS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**62), 2**62).map(float))
 
