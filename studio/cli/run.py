@@ -89,7 +89,6 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
         raise UsageError("--json is for runs without the terminal studio", f"add --headless: studio run {pool} --headless --json")
     if not headless and not is_terminal():
         raise UsageError("the terminal studio needs a terminal", f"add --headless: studio run {pool} --headless")
-    from studio.config import read_text
     from studio.launch import RunRequest
     from studio.loop.runs import load_configuration
     from studio.seeds.mapping import parse_map
@@ -103,10 +102,8 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
         raise UsageError("--documents-licence is for documents", "name them with --documents")
     flags["models.answer"] = flags.pop("answer_model")
     given = {key: value for key, value in flags.items() if value is not None}
-    if (brief := given.get("brief", "")).startswith("@"):
-        if not brief[1:].strip():
-            raise UsageError("--brief @ names no file", "write --brief @FILE, or the words themselves")
-        given["brief"] = read_text(Path(brief[1:]), "the brief,").strip()
+    if "brief" in given:
+        given["brief"] = _brief(given["brief"])
     configuration = load_configuration(config_file, os.environ, given, settings)
     asked = RunRequest(pool, configuration, tuple(found.paths), force, mapping, found.licences, documents, licence)
     if not headless:
@@ -127,6 +124,17 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
         _say(console, summary.as_dict(), asked.pool)
     if (verdict := verdict_of(summary, asked)) is not None:
         raise verdict
+
+
+def _brief(given: str) -> str:
+    """The words of `--brief`, read from the file that they name after an `@`."""
+    if not given.startswith("@"):
+        return given
+    if not given[1:].strip():
+        raise UsageError("--brief @ names no file", "write --brief @FILE, or the words themselves")
+    from studio.config import read_text
+
+    return read_text(Path(given[1:]), "the brief,").strip()
 
 
 def _say(console: Any, done: dict[str, Any], pool: Path) -> None:

@@ -76,8 +76,8 @@ class Configuration:
         """The parameters asked for: overrides on top of the profile, or on top of `stored` where that is the profile.
 
         `stored` are the pool's: a pool goes on with its own parameters when nothing else is asked for.
-        Raises UsageError for an unknown profile, filter or rule, a prompt without its placeholder, or a value that does not fit, or that would
-        have no effect.
+        Raises UsageError for an unknown profile, filter or rule, a prompt without its placeholder, or a value that does not fit or has no
+        effect.
         """
         name = self.options.profile
         base = stored if stored is not None and name in (None, stored.profile) else profile(name or DEFAULT_PROFILE)
