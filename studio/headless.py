@@ -175,8 +175,6 @@ def run_headless(asked: RunRequest, console: Console) -> Summary:
             if (unread := bytes_to_hash(model)) >= _LONG_TO_HASH:
                 console.print(f"reading all {unread / 1e9:.1f} GB of it, once, for its sha256 ...", highlight=False)
         started = opening.start()
-        for note in opening.told:
-            console.print(f"document {display_line(note)}", markup=False, highlight=False, soft_wrap=True)
         session = started.session()
         _announce(console, started)
         return _drain(session, asked, started.run, started.pool, console)

@@ -71,11 +71,13 @@ class OpenRun:
     engine: Engine
     run: Run
     answering: Engine | None = None
+    brought: tuple[str, ...] = ()
+    """What became of the documents, in sentences."""
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What the user should know of how the models run, in sentences."""
-        own = self.engine.info.notices
+        """What the user should know of the documents and of how the models run, in sentences."""
+        own = (*self.brought, *self.engine.info.notices)
         if self.answering is None or self.answering is self.engine:
             return own
         other = self.answering.info
@@ -100,8 +102,6 @@ class Opening:
         self._engines: tuple[Engine, ...] = ()
         self.notes: list[str] = []
         """What the user should know of the seed files and documents: what of them is not taken."""
-        self.told: list[str] = []
-        """What became of the documents, once the run has started."""
         self.pool = Pool.open(asked.pool) if asked.pool.exists() else None
         try:
             self._wanted = intent(self.pool, asked.settings, force=asked.force)
@@ -141,10 +141,12 @@ class Opening:
             # A model that cannot be asked so leaves no pool behind.
             self._wanted.method.resolved(engine.info, self._wanted.target, told)
             self.pool = Pool.create(self._asked.pool, self._seeds, self._held, self.files)
+        brought: list[str] = []
         if self._documents:
-            self.told += bring_documents(self.pool, self._documents, self._asked.licence, self._wanted.method.cutting)
-        _require_passages(self.pool, self._wanted.method)
-        return OpenRun(self.pool, engine, begin(self.pool, self._wanted, engine.info, force=force, answering=told), answering)
+            brought = bring_documents(self.pool, self._documents, self._asked.licence, self._wanted.method.cutting)
+        _require_passages(self.pool, self._wanted.method, brought)
+        run = begin(self.pool, self._wanted, engine.info, force=force, answering=told)
+        return OpenRun(self.pool, engine, run, answering, tuple(brought))
 
     def close(self) -> None:
         """Free the models and close the pool. Safe to call twice."""
@@ -262,11 +264,12 @@ def _documents(asked: RunRequest, pool: Pool | None, method: Method, notes: list
     return found.files
 
 
-def _require_passages(pool: Pool, method: Method) -> None:
+def _require_passages(pool: Pool, method: Method, brought: Sequence[str] = ()) -> None:
     if method.document_requests and not pool.documents.any(method.cutting):
+        told = f" ({brought[0]})" if brought else ""
         raise UsageError(
-            f"{pool.path} has no passages of {method.cutting.size} characters at most to write instructions for",
-            "name files or folders with --documents; what is left out of them is told above",
+            f"{pool.path} has no passages of at most {method.cutting.size} characters to write instructions for{told}",
+            "name files or folders with --documents; passage_least says how short a passage may be",
         )
 
 

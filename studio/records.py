@@ -120,7 +120,9 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file whose passages instructions are written for. `name` is its path as it was given, `sha256` of its bytes.
+    """A file whose passages instructions are written for; `sha256` is of its bytes.
+
+    `name` is its own, with the folders from the one that was named on.
 
     `licence` is what the user said of it, empty where he said nothing.
     """

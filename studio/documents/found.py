@@ -30,7 +30,10 @@ _TOLD = 20
 
 @dataclass(frozen=True, slots=True)
 class DocumentFile:
-    """A file that can be read as a document. `name` is its path as it was given, `sha256` of its bytes, `encoding` Python's name of it."""
+    """A file that can be read as a document: `sha256` of its bytes, `encoding` Python's name of it.
+
+    `name` is its own, with the folders from the one that was named on: those above it tell of their owner.
+    """
 
     path: Path
     name: str
@@ -70,7 +73,7 @@ def find_documents(paths: Sequence[Path]) -> Found:
                 _take(each, files, notes)
         else:
             try:
-                _take(examined(path), files, notes)
+                _take(examined(path, path.name), files, notes)
             except NoDocument as error:
                 raise UsageError(f"{path} {error}", error.hint) from error
     if not files:
@@ -102,7 +105,7 @@ class _Walk:
         """Yield the documents; afterwards tell what was left out."""
         for path in self._paths(self._folder):
             try:
-                yield examined(path)
+                yield examined(path, (Path(self._folder.name) / path.relative_to(self._folder)).as_posix())
             except NoDocument as error:
                 self._notes.append(f"{path} {error}")
         if self._unknown:
@@ -136,7 +139,7 @@ class _Walk:
             pending += [path / name for name in names if not name.startswith(".")]
 
 
-def examined(path: Path) -> DocumentFile:
+def examined(path: Path, name: str) -> DocumentFile:
     """Read all of a file once: its hash, its kind, and whether its text can be decoded. Raises NoDocument."""
     try:
         # A pipe with nobody at its other end would be waited for.
@@ -162,7 +165,7 @@ def examined(path: Path) -> DocumentFile:
         raise NoDocument(f"is HTML of {size / 1e6:.0f} MB, more than is parsed at once", "save its text, or part it")
     if kind == PDF:
         require_pdf()
-    return DocumentFile(path, str(path), kind, digest.hexdigest(), "" if decoding is None else decoding.end())
+    return DocumentFile(path, name, kind, digest.hexdigest(), "" if decoding is None else decoding.end())
 
 
 def require_pdf() -> None:

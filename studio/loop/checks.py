@@ -23,6 +23,9 @@ _FOREIGN = re.compile(
     re.IGNORECASE,
 )
 """Words that many a text has in another language, none of them common in English, and runs of letters that English lacks."""
+_ENGLISH_ALONE = re.compile(r"\b(?:the|and|with|that|what|how|some|this|your?|about|from|it|i'm)\b", re.IGNORECASE)
+_ENGLISH_TOGETHER = (re.compile(r"\ba\b", re.IGNORECASE), re.compile(r"\b(?:to|of|for)\b", re.IGNORECASE))
+"""What hardly any other language has; "a", "an", "in", "is", "me", "on" and "to" are words of many, some with no word in the list above."""
 _STATEMENT = re.compile(
     r"(?:the|an?|this|that|these|those|it|it's|its|he|she|they|we|you|you're|i|i'm|i've|i'd|my|your|his|her|our|their|there|here|one|some|"
     r"many|most|all|every|everyone|nobody|no|if|when|while|although|because|as|another|both|people|life|sometimes|never|always)\b",
@@ -50,8 +53,10 @@ _ABSENT = re.compile(
 )
 _HOLDS_TEXT = re.compile(r"\n|[\"“”«»`]|:\s+\S")
 _END = re.compile(r"[.!?…。！？．:：)\]\"'”’»`*|]\s*\Z")
+_COLON_END = re.compile(r"[:：]\s*\Z")
 _ANSWER_END = re.compile(r"[.!…。！．)\]\"'”’»`*|]\s*\Z")
-_LIST = re.compile(r"(?:1[.)]|[-*#•|])\s|```")
+_ITEM = re.compile(r"\s*(?:\d+[.)]|[-*•|])\s")
+_FENCE = "```"
 _REFUSAL = re.compile(
     r"\b(?:i'm sorry|i am sorry|i apologi[sz]e|sorry for|as an ai|as a (?:text|language|helpful|digital)|i'm (?:just )?an ai|"
     r"i (?:can't|cannot)|i'm (?:unable|not able|not equipped|designed)|i don't have|i am unable)\b",
@@ -60,7 +65,9 @@ _REFUSAL = re.compile(
 _PLACEHOLDER = re.compile(r"\[[A-Za-z][A-Za-z' ]{0,40}\]|https?:|www\.|<\|")
 _FEW_WORDS = 6
 _RUN = 4
+_MOST_IN_LOOPS = 0.05
 _MOST_SAID_AGAIN = 0.5
+_MOST_COPIED = 0.9
 
 
 def no_request(text: str) -> bool:
@@ -88,8 +95,9 @@ def points_at_absent(text: str) -> bool:
 
 
 def _is_english(text: str) -> bool:
-    """Whether a text has more words of English than of other languages: "a", "in", "an" and "on" alone are words of many."""
-    return _count(_ENGLISH, text) > _count(_FOREIGN, text)
+    """Whether a text has words, or two together, that English alone has, and more words of English than of other languages."""
+    own = _ENGLISH_ALONE.search(text) or all(word.search(text) for word in _ENGLISH_TOGETHER)
+    return bool(own) and _count(_ENGLISH, text) > _count(_FOREIGN, text)
 
 
 def _is_foreign(text: str) -> bool:
@@ -104,14 +112,25 @@ def _straight(text: str) -> str:
     return text.replace("’", "'")
 
 
-def _is_list(_: str, instance: Instance) -> bool:
-    """It begins with an item of a list, or with code: of a short answer that is the part without its introduction."""
-    return _LIST.match(instance.output) is not None
+def _is_piece(_: str, instance: Instance) -> bool:
+    """It is the first item of a list alone, or code that does not end: a model that was stopped, or lost its thread, leaves these."""
+    output = instance.output
+    if output.count(_FENCE) % 2 == 1:
+        return True
+    return _ITEM.match(output) is not None and sum(1 for line in output.splitlines() if _ITEM.match(line)) == 1
 
 
 def _breaks_off(_: str, instance: Instance) -> bool:
-    """It has no mark of an end; a colon ends no answer."""
-    return _is_english(instance.output) and _ANSWER_END.search(instance.output) is None and not _asks_back(_, instance)
+    """Its last sentence has no mark of an end; a colon ends no answer. A list, a form and a name under a letter need none."""
+    output = instance.output
+    if not _is_english(output) or _ANSWER_END.search(output) is not None or _asks_back(_, instance):
+        return False
+    lines = [line for line in output.splitlines() if line.strip()]
+    if len(lines) < 2 or _COLON_END.search(output):
+        return True
+    named = len(unicode_tokens(lines[-1])) < _FEW_WORDS
+    form = sum(1 for line in lines if _END.search(line) is None) * 2 > len(lines)
+    return not (named or form or _ITEM.match(lines[-1]))
 
 
 def _asks_back(_: str, instance: Instance) -> bool:
@@ -133,16 +152,20 @@ def _says_little(_: str, instance: Instance) -> bool:
 
 
 def _loops(_: str, instance: Instance) -> bool:
-    """A run of four words comes again, twice or more."""
+    """Runs of four words come again, twice or more, and are a twentieth of it: a long text, a proof and code say some things twice."""
     runs = _runs(unicode_tokens(instance.output), _RUN)
-    return len(set(runs)) < len(runs) - 1
+    again = len(runs) - len(set(runs))
+    return again > 1 and again > len(runs) * _MOST_IN_LOOPS
 
 
 def _repeats_instruction(instruction: str, instance: Instance) -> bool:
-    """Most of what it says, by runs of three words, the instruction or the input says already."""
+    """Most of what it says, by runs of three words, the instruction says already, or nearly all the instruction or the input.
+
+    A text that was to be corrected or shortened is for the greater part the input.
+    """
     said = set(_runs(unicode_tokens(instance.output), 3))
-    known = set(_runs(unicode_tokens(f"{instruction} {instance.input}"), 3))
-    return bool(said) and len(said & known) > len(said) * _MOST_SAID_AGAIN
+    asked, given = set(_runs(unicode_tokens(instruction), 3)), set(_runs(unicode_tokens(f"{instruction} {instance.input}"), 3))
+    return bool(said) and (len(said & asked) > len(said) * _MOST_SAID_AGAIN or len(said & given) > len(said) * _MOST_COPIED)
 
 
 def _runs(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
@@ -153,7 +176,7 @@ AnswerRule = Callable[[str, Instance], bool]
 """Whether an answer to an instruction has to go."""
 
 ANSWER_RULES: Mapping[str, AnswerRule] = {
-    "answer_list": _is_list,
+    "answer_list": _is_piece,
     "asks_back": _asks_back,
     "breaks_off": _breaks_off,
     "refuses": _refuses,
@@ -164,11 +187,11 @@ ANSWER_RULES: Mapping[str, AnswerRule] = {
 }
 """All rules for answers by the name that settings use, which is their reason code."""
 
-OF_SENTENCES = frozenset({"breaks_off", "says_little"})
-"""Rules that do not hold for the label of a classification task."""
+OF_SENTENCES = frozenset({"breaks_off", "says_little", "repeats_instruction"})
+"""Rules that do not hold for the label of a classification task, which the instruction names as a rule."""
 
 ANSWER_REASONS: Mapping[str, str] = {
-    "answer_list": "Its output begins with a list or with code, without saying what it is.",
+    "answer_list": "Its output is the first item of a list alone, or code that does not end.",
     "asks_back": "Its output ends with a question.",
     "breaks_off": "Its output has no end.",
     "refuses": "Its output refuses, pities, or speaks of itself as a program.",

@@ -24,15 +24,20 @@ _USED = (
 _DOCUMENTS = f"""
 SELECT documents.id, name, sha256, licence, media_type, characters, added_at, passage_size AS size, passage_overlap AS overlap,
     passage_least AS least, (SELECT count(*) FROM passages WHERE document_id = documents.id) AS passages,
-    (SELECT count(*) FROM passages WHERE document_id = documents.id AND EXISTS ({_USED})) AS used
+    (SELECT count(*) FROM passages WHERE document_id = documents.id AND EXISTS ({_USED})) AS used,
+    (
+        SELECT count(*) FROM passages JOIN requests ON requests.passage_id = passages.id
+            JOIN candidates ON candidates.request_id = requests.id JOIN tasks ON tasks.candidate_id = candidates.id
+        WHERE document_id = documents.id AND +state = 'active'
+    ) AS tasks
 FROM documents ORDER BY documents.id"""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """A document of the pool with the number of its `passages` and of those `used`, in whatever way. `characters` are those of its text.
+    """A document of the pool with the number of its `passages`, of those `used`, in whatever way, and of the active tasks written for them.
 
-    `added_at` is an ISO 8601 time in UTC.
+    `characters` are those of its text, `added_at` is an ISO 8601 time in UTC.
     """
 
     id: int
@@ -41,6 +46,7 @@ class DocumentRecord:
     characters: int
     passages: int
     used: int
+    tasks: int
     added_at: str
 
 

@@ -151,8 +151,8 @@ class Figures(Entity):
         return int(self._database.value("SELECT count(*) FROM verdicts WHERE decided_by = 'human'"))
 
     def sources(self) -> list[SourceCounts]:
-        """Return what has come of each source that brought a candidate; nothing where no model was asked in chat."""
-        if not self.chats():
+        """Return what has come of each source that brought a candidate; nothing where no model was asked in chat or for passages."""
+        if not (self.chats() or self._database.value("SELECT EXISTS (SELECT 1 FROM passages)")):
             return []
         found = []
         with self._database.snapshot():

@@ -178,7 +178,7 @@ CREATE TABLE documents (
     media_type TEXT NOT NULL,
     added_at TEXT NOT NULL,
     licence TEXT NOT NULL,              -- empty where nobody has said it
-    name TEXT NOT NULL,                 -- its path as it was given
+    name TEXT NOT NULL,                 -- its own, with the folders from the one that was named on
     UNIQUE (sha256, passage_size, passage_overlap, passage_least)
 );
 

@@ -95,8 +95,8 @@ class ExportOrigin:
 
 
 class DocumentPlace(NamedTuple):
-    """The passage that a task was written for: the document's path as it was given and the sha256 of its bytes, the characters of its text
-    from `start` up to `stop`, and its licence, empty where nobody has said it."""
+    """The passage that a task was written for: the document's name and the sha256 of its bytes, the characters of its text from `start` up
+    to `stop`, and its licence, empty where nobody has said it."""
 
     name: str
     sha256: str

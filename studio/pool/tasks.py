@@ -161,6 +161,10 @@ class Tasks(Entity):
         note = self._database.value("SELECT note FROM task_notes WHERE task_id = ?", (task_id,))
         return Annotation(tuple(tag for (tag,) in tags), note or "")
 
+    def provenance(self, task_id: int) -> str:
+        """Return what the pool that a task was exported from knew of it, as JSON; empty where nothing is known."""
+        return self._database.value("SELECT provenance FROM tasks WHERE id = ?", (task_id,)) or ""
+
     def tags(self) -> dict[str, int]:
         """Return every tag in use and the number of tasks that have it, in the order of the alphabet."""
         return dict(self._database.stream("SELECT tag, count(*) FROM task_tags GROUP BY tag ORDER BY tag"))

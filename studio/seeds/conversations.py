@@ -236,7 +236,8 @@ def thoughts_in(nested: Fields, name: str) -> str:
 
 
 def _content(nested: Fields) -> str:
-    name = nested.holding(_CONTENTS) or _CONTENTS[0]
+    # A turn of nothing but blanks is one, too.
+    name = nested.holding(_CONTENTS) or next((each for each in _CONTENTS if nested.get(each) is not None), _CONTENTS[0])
     value = nested.get(name)
     if not isinstance(value, list):
         return nested.text(name, numbers=True)

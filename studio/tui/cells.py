@@ -15,7 +15,7 @@ _LONGEST = 4_000
 SOURCES = {
     Source.IN_CONTEXT: ("context", "ctx"),
     Source.TEMPLATE: ("template", "tmpl"),
-    Source.BACKTRANSLATION: ("backtr.", "back"),
+    Source.BACKTRANSLATION: ("request", "reqs"),
     Source.QUESTION: ("question", "ques"),
 }
 """A source of instructions in eight cells, and in four."""

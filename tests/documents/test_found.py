@@ -39,7 +39,7 @@ def test_links_that_lead_in_a_circle_end(tmp_path: Path) -> None:
     (tmp_path / "again").symlink_to(tmp_path)
     (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
     found = find_documents([tmp_path])
-    assert [each.name for each in found.files] == [str(tmp_path / "a.txt")]
+    assert [each.name for each in found.files] == [f"{tmp_path.name}/a.txt"]
     assert any("walked already" in note for note in found.notes)
     assert any("gone.txt is not there" in note for note in found.notes)
 

@@ -19,8 +19,8 @@ from studio.insight.lineage.story_report import story_report
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.publish.page import template
-from studio.records import HoldOut, Instance, Origin, SeedTask, Stage, Verdict
-from studio.tui.pool.detail import story_text
+from studio.records import HoldOut, Instance, Origin, SeedTask, Stage, Turn, Verdict
+from studio.tui.pool.detail import as_text, story_text
 from support.html_page import Page
 from support.nasty_text import NASTY_TEXTS
 from support.pools import make_pool, walk_round
@@ -222,3 +222,24 @@ def test_what_a_model_thought_is_dimmed(tmp_path: Path) -> None:
     assert any(thoughts.splitlines()[0] in line for line in dimmed) and any("<think>" in line for line in dimmed)
     assert not any("says the guide" in line and "So:" not in line for line in dimmed)
     assert story_text(story).plain.count("They want something about") == told
+
+
+def test_what_was_said_around_an_exchange_and_where_a_task_came_from_is_told(path: Path) -> None:
+    talk = Instance(
+        "", "Paris.", "", "Be brief\x1b[2J.", (Turn("user", "And Spain?"), Turn("to\x07ol", "{}"), Turn("assistant", "Madrid.", "Easy."))
+    )
+    with Pool.open(path) as pool:
+        pool.tasks.add([SeedTask("", "", "Name a capital.", (talk,), None, '{"id": 7, "round": 3}')], Origin.IMPORTED)
+    story = tell(path, "13")
+    text = shown(story)
+    for told in (
+        "system turn: Be brief␛[2J.",
+        "then user: And Spain?",
+        "then to␇ol: {}",
+        "then assistant thought: Easy.",
+        "then assistant: Madrid.",
+    ):
+        assert told in text and told in story_text(story).plain
+    assert 'known from elsewhere: {"id": 7, "round": 3}' in text
+    copied = as_text(story)
+    assert copied.endswith("System: Be brief\x1b[2J.\nOutput: Paris.\nUser: And Spain?\nTo\x07ol: {}\nAssistant: Madrid.")

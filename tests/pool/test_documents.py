@@ -32,7 +32,7 @@ def brought(pool: Pool, path: Path, licence: str = "", cutting: Cutting = CUT) -
 def test_passages_stand_where_their_document_has_them(pool: Pool, text: Path) -> None:
     notes = brought(pool, text, "CC0-1.0")
     [record] = pool.documents.all()
-    assert (record.document.name, record.document.licence, record.characters) == (str(text), "CC0-1.0", len(TEXT))
+    assert (record.document.name, record.document.licence, record.characters) == ("a.txt", "CC0-1.0", len(TEXT))
     assert f"{record.passages} passages of {len(TEXT)} characters" in notes[0]
     passages = pool.documents.passages(pool.documents.unused(CUT, Source.QUESTION))
     assert len(passages) == record.passages
@@ -43,12 +43,12 @@ def test_passages_stand_where_their_document_has_them(pool: Pool, text: Path) ->
 def test_the_same_bytes_are_brought_once_and_a_changed_file_is_another_document(pool: Pool, text: Path) -> None:
     brought(pool, text)
     before = pool.documents.all()
-    assert brought(pool, text) == [f"{text} is in the pool already"]
+    assert brought(pool, text) == ["a.txt is in the pool already"]
     assert pool.documents.all() == before
     assert "its licence is MIT now" in brought(pool, text, "MIT")[0]
     assert [each.document.licence for each in pool.documents.all()] == ["MIT"]
     text.write_text(TEXT + " And one more.")
-    assert "has changed" in brought(pool, text)[0]
+    assert "another document" in brought(pool, text)[0]
     assert len(pool.documents.all()) == 2
     brought(pool, text, cutting=Cutting(200, 20, 20))
     assert len(pool.documents.all()) == 3

@@ -31,8 +31,9 @@ Load = Callable[[Path], list[dict[str, Any]]]
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Load a JSON Lines file as trainers do: with `datasets`, offline."""
-    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # Not in the environment: the libraries read that once, and would keep it for the tests behind this one.
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
     def with_datasets(path: Path) -> list[dict[str, Any]]:
         import datasets

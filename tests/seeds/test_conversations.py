@@ -99,6 +99,13 @@ def test_what_has_no_place_around_it_is_told(record: dict[str, object], instance
     assert found.task.instances == (() if instance is None else (instance,))
 
 
+@pytest.mark.parametrize("name", ["content", "value", "text"])
+def test_a_later_turn_of_blanks_keeps_them(name: str) -> None:
+    said = [{"from": who, name: text} for who, text in (("human", "Q"), ("gpt", "A"), ("human", " "))]
+    task = parsed({"conversations": said}).task
+    assert task is not None and task.instances[0].turns == (Turn("user", " "),)
+
+
 def test_two_system_turns_are_one_text_and_that_is_told() -> None:
     found = parsed({"messages": [SYSTEM, {**SYSTEM, "content": "T"}, USER, ANSWER], "system_message": "Top"})
     assert found.task is not None

@@ -12,6 +12,7 @@ from studio.insight.lineage.answers import DrawnAnswers, drawn_answers
 from studio.insight.lineage.quality import Measure, of_candidate, of_instance
 from studio.pool.actions.ledger import ActionState, ActionStep
 from studio.pool.candidates import CandidateRecord, DecisionRecord
+from studio.pool.documents import PassageRecord
 from studio.pool.instances import InstanceRecord
 from studio.pool.pool import Queries
 from studio.pool.requests import RequestRecord
@@ -70,11 +71,15 @@ class Story:
     task_requests: tuple[RequestRecord, ...]
     steps: tuple[ActionStep, ...] = ()
     annotation: Annotation = field(default_factory=Annotation)
+    provenance: str = ""
+    """What the pool that it was exported from knew of it, as JSON."""
     held_out_at: str | None = None
     measures: tuple[Measure, ...] = ()
     """What was measured of the candidate."""
     of_instances: dict[int, tuple[Measure, ...]] = field(default_factory=dict)
     """What was measured of instances, by their ids."""
+    passage: PassageRecord | None = None
+    """The passage of a document that it was written for."""
 
     @property
     def text(self) -> str:
@@ -151,10 +156,18 @@ def _story(pool: Queries, task: Task | None, candidate: CandidateRecord | None) 
         task_requests=tuple(pool.requests.about(task.id)) if task else (),
         steps=tuple(pool.ledger.steps(task.id if task else None, candidate.id if candidate else None)),
         annotation=pool.tasks.annotation(task.id) if task else Annotation(),
+        provenance=pool.tasks.provenance(task.id) if task else "",
         held_out_at=held.created_at if held and task and task.held_out else None,
         measures=of_candidate(pool, candidate) if candidate else (),
         of_instances={each.id: found for each in instances if (found := of_instance(pool, each))},
+        passage=_passage(pool, request),
     )
+
+
+def _passage(pool: Queries, request: RequestRecord | None) -> PassageRecord | None:
+    if request is None or request.passage_id is None:
+        return None
+    return pool.documents.passages([request.passage_id])[request.passage_id]
 
 
 def _events(story: Story) -> Iterator[Event]:

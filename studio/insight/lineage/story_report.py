@@ -55,6 +55,7 @@ def story_sections(story: Story, *, prompts: bool = False, most: int | None = No
         ("Instances", (line for each in story.instances for line in told.instance(each))),
         ("History", (line for each in story.events for line in told.event(each))),
         ("Most similar tasks then", (told.task(n.task_id, f"{n.score:.4f}  ") for n in story.neighbours)),
+        ("Passage", told.passage()),
         ("In-context tasks", ((*told.task(each.id), (f"  ({each.origin})", "muted")) for each in story.parents)),
     )
     for title, lines in parts:
@@ -132,11 +133,25 @@ class _Teller:
             yield (("tags: ", "muted"), (display_line(", ".join(story.annotation.tags)), ""))
         if story.annotation.note:
             yield (("note: ", "muted"), (self._cut(story.annotation.note), ""))
+        if story.provenance:
+            yield (("known from elsewhere: ", "muted"), (self._cut(story.provenance), ""))
+
+    def passage(self) -> Iterator[Line]:
+        """The passage that it was written for, where it stands, and how much likelier it made the instruction."""
+        if (found := self.story.passage) is None:
+            return
+        yield ((display_line(found.place), "bold"), (f", licence: {display_line(found.document.licence) or 'not stated'}", "muted"))
+        candidate, request = self.story.candidate, self.story.request
+        given = None if request is None or request.completion is None else request.completion.nats
+        if candidate is not None and candidate.nats is not None and given is not None:
+            yield ((f"it makes the instruction likelier by {candidate.nats - given:.2f} nats a token", "muted"),)
+        yield ((self._cut(found.passage.text), ""),)
 
     def _source(self) -> Iterator[Line]:
-        """Where the instruction comes from and how likely it is, where a model was asked in chat or measured it."""
+        """Where the instruction comes from and how likely it is, where a model was asked in chat, for a passage, or measured it."""
         candidate, request = self.story.candidate, self.story.request
-        if candidate is None or request is None or (request.chat is None and candidate.nats is None):
+        plain = request is not None and request.chat is None and request.passage_id is None
+        if candidate is None or request is None or (plain and candidate.nats is None):
             return
         if candidate.source is not None:
             yield (("source: ", "muted"), (f"{candidate.source}, {_SOURCES[candidate.source]}", ""))
@@ -173,10 +188,20 @@ class _Teller:
         yield from self._scores(found)
         if found.thoughts:
             yield (("  thoughts: ", "muted"), (self._cut(found.thoughts), "thought"))
+        yield from self._around(found)
         if (first := found.original) is not None and (first.input, first.output) != (found.input, found.output):
             yield from self._pair(
                 None, f"before it was edited, {first.verdict}: {first.reason}, by {first.decided_by}", first.input, first.output
             )
+
+    def _around(self, found: InstanceRecord) -> Iterator[Line]:
+        """What was said before and after the exchange, where the instance was a conversation."""
+        if found.system:
+            yield (("  system turn: ", "muted"), (self._cut(found.system), ""))
+        for turn in found.turns:
+            if turn.thoughts:
+                yield ((f"  then {display_line(turn.role, 40)} thought: ", "muted"), (self._cut(turn.thoughts), "thought"))
+            yield ((f"  then {display_line(turn.role, 40)}: ", "muted"), (self._cut(turn.text), ""))
 
     def _pair(self, verdict: Verdict | None, words: str, given: str, output: str) -> Iterator[Line]:
         head: Line = ((words, "muted"),)

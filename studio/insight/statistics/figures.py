@@ -11,6 +11,7 @@ from studio.insight.progress import Progress, silent, told
 from studio.insight.statistics.sources import SourceRow, source_figures
 from studio.insight.statistics.texts import Distribution, Lengths, opening_word
 from studio.insight.studies.agreement import wilson
+from studio.pool.documents import DocumentRecord
 from studio.pool.figures import PoolCounts
 from studio.pool.imports import ImportedFile
 from studio.pool.pool import Queries
@@ -68,7 +69,7 @@ class Statistics:
     histograms count generated tasks by their highest ROUGE-L when they were decided, in `BINS` equal bins from 0 to 1: to a seed, and to
     a task of any kind (later ones may be nearer). `opening_words` counts the different words that generated tasks open with.
 
-    `files` are those that seeds and imports were brought from, as far as there was a file.
+    `files` are those that seeds and imports were brought from, as far as there was a file, `documents` those that tasks were written for.
 
     `sources` tell what has come from where; none in a pool whose instructions all come from lists of tasks.
 
@@ -97,6 +98,7 @@ class Statistics:
     rejected: dict[str, int]
     rejected_instances: dict[str, int]
     files: tuple[ImportedFile, ...]
+    documents: tuple[DocumentRecord, ...]
     sources: tuple[SourceRow, ...]
     rounds: tuple[RoundRow, ...]
     opening_words: int
@@ -145,6 +147,7 @@ def _statistics(pool: Queries, progress: Progress) -> Statistics:
         rejected=dict(sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))),
         rejected_instances=pool.figures.instance_reasons(),
         files=tuple(pool.imports.all()),
+        documents=tuple(pool.documents.all()),
         sources=source_figures(pool),
         saturation=saturation(yields),
         prompt_tokens=counts.prompt_tokens,

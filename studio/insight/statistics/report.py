@@ -23,7 +23,7 @@ def report(figures: Statistics) -> Group:
     """All figures of a pool, beside the paper's."""
     scorecard = plain_table("generated data", "this pool", "paper", rows=scorecard_rows(figures))
     parts: list[Table | Text] = [scorecard, Text(), _origins(figures)]
-    if figures.files:
+    if figures.files or figures.documents:
         parts += [Text(), plain_table(*FILE_HEADINGS, rows=file_rows(figures), left=(0, 1, 2, 4, 5))]
     if figures.generated:
         parts += [Text(), _words(figures)]
@@ -75,10 +75,14 @@ FILE_HEADINGS = ("file", "brought as", "format", "tasks", "licence", "sha256")
 
 
 def file_rows(figures: Statistics) -> tuple[tuple[str, ...], ...]:
-    """Return what seeds and imports were brought from, a file a row, under `FILE_HEADINGS`."""
+    """Return what seeds and imports were brought from, and which documents tasks were written for, a file a row, under `FILE_HEADINGS`."""
+    brought = [(each.name, str(each.origin), each.format, each.tasks, each.licence, each.sha256) for each in figures.files]
+    for record in figures.documents:
+        found = record.document
+        brought.append((found.name, "document", found.media_type, record.tasks, found.licence, found.sha256))
     return tuple(
-        (display_line(each.name), each.origin, each.format, f"{each.tasks:,}", display_line(each.licence) or "not stated", each.sha256[:12])
-        for each in figures.files
+        (display_line(name), how, kind, f"{tasks:,}", display_line(licence) or "not stated", sha256[:12])
+        for name, how, kind, tasks, licence, sha256 in brought
     )
 
 

@@ -11,6 +11,7 @@ from studio.insight.studies.agreement import Share, share_of
 from studio.insight.tables import plain_table
 from studio.pool.figures import SOURCE_QUESTIONS, SourceCounts
 from studio.pool.pool import Queries
+from studio.records import Source
 from studio.text import spoken
 
 HEADINGS = ("source", "candidates", "accepted", "acceptance", "tasks", "kept instances")
@@ -41,9 +42,9 @@ class SourceRow:
 
 
 def source_figures(pool: Queries) -> tuple[SourceRow, ...]:
-    """Return the sources of a pool; none where all instructions come from lists, as in pools whose model was never asked in chat."""
+    """Return the sources of a pool; none where all instructions come from lists, as in most pools whose model was never asked in chat."""
     counted = pool.figures.sources()
-    return tuple(_row(each) for each in counted) if len(counted) > 1 else ()
+    return tuple(_row(each) for each in counted) if any(each.source is not Source.IN_CONTEXT for each in counted) else ()
 
 
 def _row(counts: SourceCounts) -> SourceRow:

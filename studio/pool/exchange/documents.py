@@ -30,7 +30,7 @@ def _bring(adding: DocumentImport, file: DocumentFile, licence: str, cutting: Cu
         yield from _known(adding, document, known)
         return
     if adding.earlier(document):
-        yield f"{file.name} has changed since it was brought in: it counts as another document"
+        yield f"{file.name} is not the file that was brought under that name before: it counts as another document"
     reading = Reading(file)
     passages = Passages(reading.pieces(), cutting)
     try:

@@ -183,6 +183,8 @@ class InstanceEditor(Editor[tuple[str, str]]):
                 yield Label(name, markup=False)
                 area = SafeTextArea(text, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id=name)
                 yield area
+            if around := _around(self._instance):
+                yield Label(f"{around} stay as they are", markup=False)
             yield Static(id="fault", markup=False)
         yield KeyBar()
 
@@ -211,4 +213,12 @@ def _entry(instance: InstanceRecord) -> Content:
         clip(instance.input, 400) or "(none)",
         ("\n  out ", "$foreground-muted"),
         clip(instance.output, 400) or "(none)",
+        (f"\n  and {around}" if (around := _around(instance)) else "", "$foreground-muted"),
     )
+
+
+def _around(instance: InstanceRecord) -> str:
+    """What stands around the exchange of an instance, in words; empty where nothing does."""
+    number = len(instance.turns)
+    parts = ("a system turn" if instance.system else "", f"{number:,} further turn{'' if number == 1 else 's'}" if number else "")
+    return " and ".join(filter(None, parts))

@@ -21,6 +21,7 @@ from studio.errors import StudioError
 from studio.insight.lineage.story import Story, story_of
 from studio.insight.lineage.story_report import Line, Role, answer_line, story_sections
 from studio.pool.browse import Kind
+from studio.pool.instances import InstanceRecord
 from studio.pool.lineage import Relative
 from studio.pool.pool import Queries
 from studio.records import Origin, Verdict
@@ -354,4 +355,10 @@ def as_text(story: Story) -> str:
     """A task with its accepted instances, or a candidate, as plain text."""
     text = story.task.instruction if story.task is not None else story.candidate.text if story.candidate is not None else ""
     kept = [each for each in story.instances if each.verdict is Verdict.ACCEPTED]
-    return "\n\n".join([text, *((f"Input: {each.input}\n" if each.input else "") + f"Output: {each.output}" for each in kept)])
+    return "\n\n".join([text, *map(_copied, kept)])
+
+
+def _copied(instance: InstanceRecord) -> str:
+    around = ((f"System: {instance.system}\n" if instance.system else ""), (f"Input: {instance.input}\n" if instance.input else ""))
+    behind = (f"\n{turn.role.capitalize()}: {turn.text}" for turn in instance.turns)
+    return "".join((*around, f"Output: {instance.output}", *behind))

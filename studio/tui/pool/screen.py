@@ -60,7 +60,8 @@ Among the words, **lint:refusal** finds what a lint reports; `studio lint --help
 Between stages: **delete** retires a task or restores it, **m** marks it for review, **N** hangs tags and a note on it, **t** overrules the
 verdict, **e** edits the text, **i** opens the instances, and **u** and **U** take back and do again. **I** brings in the tasks of a file.
 The origin of a task whose request the model wrote itself, in its chat template, reads *template*; of a rejected candidate the list tells
-the source as *ctx*, a prompt with in-context tasks, or *tmpl*.
+the source as *ctx*, a prompt with in-context tasks, or *tmpl*. *request* and *question* are those it wrote for passages of documents:
+*reqs* and *ques* in the list.
 Among the filters, *quality* is the share of yes that raters gave a task.
 """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  (Textual's own type)

@@ -123,6 +123,7 @@ def _origin(row: BrowseRow) -> Cell:
         return "retired", "bad"
     if row.state is TaskState.DRAFT:
         return "draft", "note"
-    # Generated ones are those of lists, and those whose request the model wrote itself.
-    origin = str(Source.TEMPLATE if row.source is Source.TEMPLATE else row.origin)
+    # Generated ones are those of lists; those whose request the model wrote itself, or for a passage, have their own words.
+    apart = row.source is not None and row.source is not Source.IN_CONTEXT
+    origin = SOURCES[row.source][0] if apart and row.source is not None else str(row.origin)
     return (f"* {origin}" if row.marked else origin), "note" if row.marked else "muted"

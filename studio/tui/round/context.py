@@ -14,7 +14,9 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from studio.engine.api import Chat
+from studio.insight.lineage.quality import source_words
 from studio.records import Source, Task
+from studio.text import display_line
 from studio.tui.cells import POINTER, cut, fit
 from studio.tui.keys import bind
 from studio.tui.round.prompt import PromptDialog, ReadDialog, told
@@ -65,7 +67,8 @@ class ContextTasks(Pane):
     The tasks drawn into the prompt. They are the *parents* of whatever the model writes after them.
     Most are seeds; once there are generated tasks, some of them are drawn as well. `[` and `]` go through the prompts of the round,
     `enter` or a double click shows all of the task under the cursor, `P` the prompt as the model gets it.
-    In chat there are prompts without tasks, too: of those the model writes the user's turn itself.
+    In chat there are prompts without tasks, too: of those the model writes the user's turn itself. Where the round is about documents, the
+    passage stands here that the model writes a request or a question for, with its file and place.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -99,7 +102,7 @@ class ContextTasks(Pane):
                 self.begin()
             self._tasks, self._prompt = prompt.parents, prompt
             self.cursor = min(self.cursor, max(len(self._tasks) - 1, 0))
-            head = "Template" if prompt.source is Source.TEMPLATE else "In context"
+            head = "Passage" if prompt.passage is not None else "Template" if prompt.source is Source.TEMPLATE else "In context"
             self.border_title = Content(f"{head} · prompt {at + 1} of {len(prompts)}")
         self._draw()
 
@@ -177,7 +180,7 @@ class ContextTasks(Pane):
         static.set_class(self._prompt is None, "empty")
         width = self.scrollable_content_region.width
         if self._prompt is None or not self._tasks:
-            static.update(Content(EMPTY) if self._prompt is None else told(self._prompt, _SHOWN))
+            static.update(Content(EMPTY) if self._prompt is None else _without_tasks(self._prompt))
             return
         lines = []
         digits, numbers = max(len(str(task.id)) for task in self._tasks), len(str(len(self._tasks)))
@@ -194,6 +197,16 @@ class ContextTasks(Pane):
         if self._prompt.chat is not None:
             lines.append(Content.styled(fit(f"  {_standing(self._prompt.chat)} · P shows it", width), "$foreground-muted"))
         static.update(Content("\n").join(lines))
+
+
+def _without_tasks(prompt: Prompt) -> Content:
+    """What the model is shown where there are no in-context tasks: a passage, or nothing but its template."""
+    if prompt.passage is None:
+        return told(prompt, _SHOWN)
+    found = prompt.passage
+    head = f"{display_line(found.place)} · {display_line(found.document.licence) or 'licence not stated'}\n"
+    behind = f"\n{source_words(prompt.source)} · P shows the prompt"
+    return Content.assemble((head, "$foreground-muted bold"), cut(found.passage.text, _SHOWN), (behind, "$foreground-muted"))
 
 
 def _standing(chat: Chat) -> str:

@@ -95,6 +95,8 @@ def _pending(live: LiveRound, ordinal: int, method: Method | None, tokenizer: st
     prompt = live.prompt(ordinal)
     if prompt is not None and prompt.source is Source.TEMPLATE:
         items = [parse_request(prompt.text, answer)]
+    elif prompt is not None and prompt.passage is not None:
+        items = [parse_request(prompt.begun, answer)]
     else:
         items = parse_candidates(method, answer, method.in_context_tasks + 1)
     if growing:

@@ -182,6 +182,8 @@ class DrawingScreen(SteeringScreen):
             return Shown(words, beginnings=stage)
         if prompt.source is Source.TEMPLATE:
             return Shown(words, before=prompt.text)
+        if prompt.passage is not None:
+            return Shown(words, before=prompt.begun)
         begun = prompt.chat is None or bool(prompt.chat.begins)
         return Shown(words, before=f"{len(prompt.parents) + 1}." if begun else "", beginnings=stage)
 

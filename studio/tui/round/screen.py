@@ -244,6 +244,8 @@ class StudioScreen(DrawingScreen):
         match stopped:
             case StopReason.TARGET:
                 self.notify("The target is reached.", title="Done", markup=False)
+            case StopReason.DOCUMENTS:
+                self.notify("Every passage of the documents has been used.", title="Done", markup=False)
             case StopReason.STALLED:
                 rejected = Counter(each.reason for each in self.live.view.candidates) if self.live.view else Counter[str]()
                 words = f"The last rounds brought no new task: {stall_hint(rejected)}"

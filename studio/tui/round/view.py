@@ -12,6 +12,7 @@ from studio.loop.prompts import Template
 from studio.loop.runs import known_method, overridden
 from studio.loop.settings import Method
 from studio.pool.candidates import JudgedCandidate
+from studio.pool.documents import PassageRecord
 from studio.pool.pool import Queries
 from studio.records import Source, Stage, Task, Verdict
 
@@ -23,7 +24,8 @@ RAW_STAGES = tuple(stage for stage in Stage if stage is not Stage.ANSWER)
 class Prompt:
     """One instruction request: its in-context tasks in the order of the prompt, and what came back, if it has.
 
-    One that the model begins itself (`Source.TEMPLATE`) has no in-context tasks. `text` is the prompt, with `chat` as a user's turn.
+    One that the model begins itself (`Source.TEMPLATE`) has no in-context tasks, nor has one for a passage of a document. `text` is the
+    prompt, with `chat` as a user's turn.
     """
 
     ordinal: int
@@ -32,6 +34,13 @@ class Prompt:
     source: Source | None = None
     chat: Chat | None = None
     text: str = ""
+    passage: PassageRecord | None = None
+
+    @property
+    def begun(self) -> str:
+        """What of the instruction stands in the prompt already, where it is for a passage: what follows the last colon of its last line."""
+        behind = self.chat is None or self.chat.writes_request
+        return self.text.rpartition("\n")[2].rpartition(":")[2].lstrip() if self.passage is not None and behind else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,7 @@ def read_round(reader: Queries) -> RoundView | None:
     answers = {each.ordinal: each.completion for each in reader.requests.completions(last.id, Stage.INSTRUCTIONS)}
     ids = list(dict.fromkeys(parent for each in requests for parent in each.parents))
     tasks = {task.id: task for task in reader.tasks.many(ids)}
+    passages = reader.documents.passages(each.passage_id for each in requests if each.passage_id is not None)
     candidates = tuple(reader.candidates.judged(last.id))
     prompts = (
         Prompt(
@@ -92,6 +102,7 @@ def read_round(reader: Queries) -> RoundView | None:
             each.source,
             each.chat,
             each.prefix + each.suffix,
+            None if each.passage_id is None else passages[each.passage_id],
         )
         for each in requests
     )

@@ -63,6 +63,7 @@ PROFILE_WORDS = {
     "alpaca": "whole tasks from one prompt, as in Alpaca",
 }
 BRIEF_WORDS = "what all tasks are to be about, or for whom"
+DOCUMENTS_WORDS = "a file or folder to write requests and questions for"
 _STORED: dict[str, object] = {"profile": None, "hold_out": 0.0}
 """Options that a pool which is there already has settled for itself."""
 
@@ -84,6 +85,9 @@ class StartScreen(Screen[None]):
     A *brief* is a domain, an audience, a language or a constraint that all new tasks are to keep to; it goes into the prompts.
     `F4` lists the models on this machine and takes the path of a file or the address of a server. `F2` shows every parameter of the
     profile, to be changed for the new pool. `ctrl+s` makes the pool and opens it.
+
+    *Documents* takes the path of a file or a folder, text, Markdown, HTML or PDF: the model writes requests that their passages answer,
+    and questions about them, and nothing else unless the settings say so.
 
     *Hold out* keeps some of the seeds apart, as a number or as a share: they are never shown to the model, so that `studio evaluate` can
     ask it for their answers later. It is settled when the pool is made. Without it all seeds are used.
@@ -153,6 +157,9 @@ class StartScreen(Screen[None]):
                 with Horizontal(classes="field"):
                     yield Label("brief", markup=False)
                     yield SafeInput(str(self._changes.get("brief", "")), id="brief", placeholder=BRIEF_WORDS, compact=True)
+                with Horizontal(classes="field"):
+                    yield Label("documents", markup=False)
+                    yield SafeInput("", id="documents", placeholder=DOCUMENTS_WORDS, compact=True)
                 with Horizontal(classes="field"):
                     yield Label("settings", markup=False)
                     yield _opener(_changes_words(self._changes), "settings")
@@ -248,8 +255,10 @@ class StartScreen(Screen[None]):
         if hold_out is None:
             self.query_one("#hold-out").focus()
             return
+        documents = self.query_one("#documents", SafeInput).text.strip()
         try:
             path = user_path(name, PoolError)
+            asked = (user_path(documents, UsageError),) if documents else ()
         except StudioError as error:
             self.app.push_screen(ErrorDialog(error))
             return
@@ -260,13 +269,13 @@ class StartScreen(Screen[None]):
             model, adapter = parted(self._model)
             options = options.model_copy(update={"model": model, "adapter": adapter, "profile": self._profile(), "hold_out": hold_out})
             overrides = self._changed()
-        self._open(path, Configuration(options, overrides), () if path.exists() else self._seeds)
+        self._open(path, Configuration(options, overrides), () if path.exists() else self._seeds, asked)
 
-    def _open(self, path: Path, configuration: Configuration, seeds: Sequence[FileChoice] = ()) -> None:
+    def _open(self, path: Path, configuration: Configuration, seeds: Sequence[FileChoice] = (), documents: tuple[Path, ...] = ()) -> None:
         if self._looking:
             return
         mapping = next((each.mapping for each in seeds), None)
-        asked = RunRequest(path, configuration, tuple(each.path for each in seeds), mapping=mapping)
+        asked = RunRequest(path, configuration, tuple(each.path for each in seeds), mapping=mapping, documents=documents)
         try:
             # What cannot be a pool can still be corrected here.
             if user_path(path, PoolError).exists():
@@ -276,7 +285,7 @@ class StartScreen(Screen[None]):
         except StudioError as error:
             self.app.push_screen(ErrorDialog(error))
             return
-        if configuration.options.hold_out or seeds:
+        if configuration.options.hold_out or seeds or documents:
             self._looking = True
             start_latest(self, "look", self._look_and_open, asked)
         else:
@@ -292,7 +301,7 @@ class StartScreen(Screen[None]):
         return not self._looking or action not in ("create", "new", "models", "settings", "seeds")
 
     async def _look_and_open(self, asked: RunRequest) -> None:
-        """Too many seeds to hold out, or a pool that is there already, can still be corrected here."""
+        """Too many seeds to hold out, documents that cannot be read, or a pool that is there already, can still be corrected here."""
         try:
             await asyncio.to_thread(lambda: Opening(asked).close())
         except StudioError as error:

@@ -209,3 +209,25 @@ async def test_a_pool_that_is_there_has_settled_what_it_holds_out(tmp_path: Path
 @pytest.mark.parametrize(("text", "asked"), [("", 0), ("none", 0), (" 12 ", 12), ("0.25", 0.25), ("1", 1), ("0", 0), ("1e400", None)])
 def test_a_hold_out_is_read(text: str, asked: float | None) -> None:
     assert parse_hold_out(text) == asked
+
+
+async def test_documents_are_what_a_new_pool_is_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.md").write_text("A sentence of a text that is long enough to be a passage of its own. " * 8)
+    async with picker() as driven:
+        field = driven.app.screen.query_one("#documents", SafeInput)
+        field.value = "nowhere.md"
+        await driven.pilot.press("ctrl+s")
+        await driven.until(lambda: isinstance(driven.app.screen, ErrorDialog) and "is not there" in screen_text(driven.app))
+        await driven.pilot.press("escape")
+        assert driven.app.runner is None and not (tmp_path / "pool.db").exists()
+        field.value = "texts"
+        await driven.pilot.press("ctrl+s")
+        await driven.until(lambda: driven.app.runner is not None)
+        await driven.idle()
+        await driven.pilot.press("s")
+        await driven.until(lambda: "Passage" in screen_text(driven.app))
+        assert "texts/a.md, characters 0 to" in screen_text(driven.app)
+    with Queries.open(tmp_path / "pool.db") as reader:
+        assert [each.document.name for each in reader.documents.all()] == ["texts/a.md"]
