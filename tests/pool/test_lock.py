@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import socket
+import warnings
 from pathlib import Path
 
 import pytest
@@ -104,3 +107,43 @@ def test_a_lock_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "pool.db.lock").mkdir()
     with pytest.raises(PoolError, match="cannot lock pool"):
         Pool.open(path)
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without `flock`, as some network and FUSE folders are."""
+
+    def missing(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+
+
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_there_is_one_writer_too_and_a_killed_one_holds_nothing(tmp_path: Path) -> None:
+    path = make_pool(tmp_path / "pool.db")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Pool.open(path), pytest.raises(PoolError, match=f"being written by process {os.getpid()}"):
+            Pool.open(path)
+
+    def open_and_die() -> None:
+        walk_round(Pool.open(path))
+        os._exit(7)
+
+    assert in_child(open_and_die) == 7
+    with Pool.open(path) as pool:
+        assert pool.figures.counts().generated == 2
+
+
+@pytest.mark.usefixtures("without_locks")
+@pytest.mark.parametrize("left", ["", "12345\nanother-machine\n"])
+def test_without_locks_a_file_that_nobody_can_ask_about_is_named(tmp_path: Path, left: str) -> None:
+    path = make_pool(tmp_path / "pool.db")
+    lock = tmp_path / "pool.db.lock"
+    lock.write_text(left)
+    with pytest.raises(PoolError, match="being written") as caught:
+        Pool.open(path)
+    assert "has no locks" in caught.value.hint and f"delete {lock}" in caught.value.hint
+    lock.unlink()
+    Pool.open(path).close()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from studio.errors import PoolError, PoolInUse
 from studio.paths import shown
@@ -99,11 +100,14 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         # thread_local: a pool may be opened in one thread and closed in another.
-        self._lock = FileLock(f"{path}.lock", timeout=0, thread_local=False)
+        self._lock: BaseFileLock = FileLock(f"{path}.lock", timeout=0, thread_local=False)
         try:
-            self._lock.acquire()
+            with warnings.catch_warnings():
+                # That it falls back to a file which says who has the lock, where the file system has no locks.
+                warnings.simplefilter("ignore", UserWarning)
+                self._lock.acquire()
         except Timeout as error:
-            raise _held(path) from error
+            raise _held(path, by_a_file=isinstance(self._lock, SoftFileLock)) from error
         # The second where Python has no `fcntl`.
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -143,8 +147,11 @@ def holder(database: Database) -> WriterRecord | None:
     return database.record(WriterRecord, "SELECT pid, host, since FROM writer")
 
 
-def _held(path: Path) -> PoolInUse:
+def _held(path: Path, *, by_a_file: bool) -> PoolInUse:
     hint = "wait until it ends or stop it; studio stats, show and export read the pool meanwhile"
+    if by_a_file:
+        # It outlives its process where nobody can look whether that runs: on another machine, and where nothing is written in it.
+        hint = f"{hint}. The folder's file system has no locks: if no studio anywhere has the pool open, delete {shown(path)}.lock"
     try:
         database = connect_readable(path)
     except PoolError:
