@@ -68,7 +68,7 @@ def find_documents(paths: Sequence[Path]) -> Found:
     files: dict[str, DocumentFile] = {}
     notes: list[str] = []
     for path in paths:
-        if path.is_dir():
+        if _is_folder(path):
             for each in _Walk(path, notes).files():
                 _take(each, files, notes)
         else:
@@ -84,6 +84,13 @@ def find_documents(paths: Sequence[Path]) -> Found:
     if len(notes) > _TOLD:
         notes[_TOLD:] = [f"and {len(notes) - _TOLD:,} more files are left out"]
     return Found(tuple(files.values()), tuple(notes))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}", "check the path, and that this user may read it") from error
 
 
 def _take(found: DocumentFile, files: dict[str, DocumentFile], notes: list[str]) -> None:

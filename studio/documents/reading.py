@@ -65,4 +65,5 @@ class Reading:
         except UnicodeDecodeError:
             text = content.decode("cp1252" if encoding == "utf-8" else encoding, errors="replace")
             self.notes.append(f"some characters are not {encoding} and were replaced or guessed")
-        yield visible_text(io.StringIO(text, newline=None).read(), self.notes)
+        seen = visible_text(io.StringIO(text, newline=None).read(), self.notes)
+        yield from (seen[at : at + _AT_A_TIME] for at in range(0, len(seen), _AT_A_TIME))

@@ -18,6 +18,7 @@ TOPICS = (
     "pool",
     "know",
     "import",
+    "documents",
     "export",
     "finetune",
     "reproducibility",

@@ -17,7 +17,7 @@ from studio.records import Decider, Neighbour, Novelty, Origin, Source, Stage, T
 from studio.text import storable
 
 _CANDIDATE = (
-    "SELECT candidates.id, request_id, candidates.ordinal, nats, text, input, output, tasks.id AS task_id, source"
+    "SELECT candidates.id, request_id, candidates.ordinal, nats, gain, text, input, output, tasks.id AS task_id, source"
     " FROM candidates JOIN requests ON requests.id = request_id LEFT JOIN tasks ON tasks.candidate_id = candidates.id"
 )
 _JUDGED = """
@@ -33,8 +33,7 @@ FROM requests
 WHERE requests.round_id = ? ORDER BY requests.ordinal, candidates.ordinal, candidates.id"""
 _RULE_DECISIONS = """
 SELECT candidates.id, rounds.id, rounds.run_id, coalesce(rounds.overrides, ''), candidates.text, tasks.id,
-    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id,
-    CASE WHEN passage_id IS NULL THEN candidates.nats END, rounds.max_nats,
+    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id, candidates.nats, rounds.max_nats,
     CASE newest.decided_by WHEN 'human' THEN newest.verdict END, coalesce(newest.edited, candidates.text), source
 FROM decisions
     JOIN verdicts AS newest ON newest.candidate_id = decisions.candidate_id
@@ -51,7 +50,8 @@ class DecidedCandidate:
     """A candidate with the rule's decision; `ordinal` is its position, from 0, within the completion.
 
     An accepted one carries the id its draft task gets (`Tasks.next_id` says from where they count), a rejected one None.
-    `input` and `output` are set only where one completion writes whole tasks. `nats` says how likely the text is as a user's turn in the
+    `input` and `output` are set where one completion writes whole tasks, and where a passage is one of them; `gain` says by how many nats a
+    token that passage makes the text likelier, None where nobody measured it. `nats` says how likely the text is as a user's turn in the
     model's template, in nats a token; None where nobody measured it.
     """
 
@@ -65,6 +65,7 @@ class DecidedCandidate:
     output: str | None = None
     task_id: int | None = None
     nats: float | None = None
+    gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class CandidateRecord:
     task_id: int | None
     nats: float | None = None
     source: Source | None = None
+    gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class RuleDecision:
 
     `text` is the model's own, `standing` what a person made of it, the same where nobody did. `overrides` are the parameters of its
     round alone, as JSON, or empty. `task_id` is the task it became. `nats` a token beyond the `max_nats` of its round are unlikely; None
-    where nobody measured, and where likelihood decided nothing, as of what was written for a passage.
+    where nobody measured, and where likelihood decided nothing.
     """
 
     candidate_id: int
@@ -269,6 +271,7 @@ class Candidates(Entity):
                     "input": storable_or_none(each.input),
                     "output": storable_or_none(each.output),
                     "nats": each.nats,
+                    "gain": each.gain,
                 }
                 for number, each in numbered
             )

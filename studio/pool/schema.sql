@@ -261,6 +261,7 @@ CREATE TABLE candidates (
     request_id INTEGER NOT NULL REFERENCES requests (id),
     ordinal INTEGER NOT NULL,           -- from 0 within the completion
     nats REAL,                          -- a token, of the text as a user's turn in the model's template; null where nobody measured
+    gain REAL,                          -- nats a token by which the passage that it was written for makes it likelier; null elsewhere
     text TEXT NOT NULL,
     input TEXT,                         -- this and the next where one completion writes whole tasks (the alpaca profile), or where the passage
                                         -- of a document is one of them

@@ -20,7 +20,7 @@ _TASKS = """
 SELECT tasks.id, origin, key, tasks.name, instruction, is_classification, number AS round,
     CASE WHEN requests.id IS NULL THEN '' ELSE number || '/' || requests.stage || '/' || requests.ordinal END AS request,
     coalesce(models.sha256, '') AS model, score, seed_score, nearest_task_id AS nearest, decided_by, source, candidates.nats, provenance,
-    documents.name AS document_name, documents.sha256 AS document_sha256, documents.licence AS document_licence, start, stop
+    documents.name AS document_name, documents.sha256 AS document_sha256, documents.licence AS document_licence, start, stop, gain
 FROM tasks
     LEFT JOIN candidates ON candidates.id = tasks.candidate_id
     LEFT JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id
@@ -96,13 +96,15 @@ class ExportOrigin:
 
 class DocumentPlace(NamedTuple):
     """The passage that a task was written for: the document's name and the sha256 of its bytes, the characters of its text from `start` up
-    to `stop`, and its licence, empty where nobody has said it."""
+    to `stop`, and its licence, empty where nobody has said it; and by how many nats a token it makes the instruction likelier, None where
+    nobody measured."""
 
     name: str
     sha256: str
     start: int
     stop: int
     licence: str
+    gain: float | None = None
 
 
 class Scores(NamedTuple):
@@ -265,7 +267,7 @@ class Stream(Entity):
 def _place(row: Row) -> DocumentPlace | None:
     if row["start"] is None:
         return None
-    return DocumentPlace(row["document_name"], row["document_sha256"], row["start"], row["stop"], row["document_licence"])
+    return DocumentPlace(row["document_name"], row["document_sha256"], row["start"], row["stop"], row["document_licence"], row["gain"])
 
 
 def _linted(instance_id: int, *columns: Any) -> LintInstance:

@@ -44,7 +44,7 @@ def test_documents_are_brought_used_and_told(tmp_path: Path, folder: Path) -> No
     records = [json.loads(line) for line in lines]
     assert {record["source"] for record in records} == {"backtranslation", "question"}
     for record in records:
-        assert record["document"].keys() == {"name", "sha256", "start", "stop", "licence"}
+        assert record["document"].keys() == {"name", "sha256", "start", "stop", "licence", "gain"}
         assert record["document"]["name"] in ("texts/a.md", "texts/b.html")
     told = studio("show", pool, str(records[0]["id"])).stdout
     assert "characters" in told

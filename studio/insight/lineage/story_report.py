@@ -141,10 +141,9 @@ class _Teller:
         if (found := self.story.passage) is None:
             return
         yield ((display_line(found.place), "bold"), (f", licence: {display_line(found.document.licence) or 'not stated'}", "muted"))
-        candidate, request = self.story.candidate, self.story.request
-        given = None if request is None or request.completion is None else request.completion.nats
-        if candidate is not None and candidate.nats is not None and given is not None:
-            yield ((f"it makes the instruction likelier by {candidate.nats - given:.2f} nats a token", "muted"),)
+        candidate = self.story.candidate
+        if candidate is not None and candidate.gain is not None:
+            yield ((f"it makes the instruction likelier by {candidate.gain:.2f} nats a token", "muted"),)
         yield ((self._cut(found.passage.text), ""),)
 
     def _source(self) -> Iterator[Line]:

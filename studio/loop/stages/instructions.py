@@ -214,15 +214,18 @@ def _decide_candidates(
     batch = context.index.batch([each.parsed.text for each in candidates])
     next_id = context.pool.tasks.next_id()
     for position, candidate in enumerate(candidates):
-        request, parsed, nats = candidate.request, candidate.parsed, candidate.nats
+        request, parsed = candidate.request, candidate.parsed
+        # How likely it is without its passage is no figure of its own.
+        nats = candidate.nats if request.passage_id is None else None
         novelty = batch.novelty(position)
-        unlikely = request.passage_id is None and is_unlikely(nats, limit)
-        reason = parsed.discard or rule_reason(parsed.text, novelty.score, context.method, unlikely=unlikely, source=request.source)
+        reason = parsed.discard or rule_reason(
+            parsed.text, novelty.score, context.method, unlikely=is_unlikely(nats, limit), source=request.source
+        )
         accepted = reason == "novel"
         task_id = next_id if accepted else None
         verdict = Verdict.ACCEPTED if accepted else Verdict.REJECTED
         texts = (parsed.text, verdict, reason, novelty, parsed.input, parsed.output)
-        decided.append(DecidedCandidate(request.id, candidate.ordinal, *texts, task_id, nats))
+        decided.append(DecidedCandidate(request.id, candidate.ordinal, *texts, task_id, nats, candidate.gain))
         if accepted:
             batch.accept(position, next_id)
             next_id += 1
