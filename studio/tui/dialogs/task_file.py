@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.widgets import Button, Checkbox, Input, Label, ProgressBar, Select, Static
 
 from studio.errors import StudioError, UsageError
+from studio.hub import is_hub_name
 from studio.paths import user_path
 from studio.pool.exchange.importing import Examined, FileReport, ImportOptions, examine_files
 from studio.pool.exchange.preview import preview_lines, what_it_is
@@ -52,7 +53,13 @@ def read_choice(file: str, mapping: str) -> FileChoice:
     if not file.strip():
         raise UsageError("no file is named yet", "write its path")
     path = user_path(file.strip(), UsageError)
-    if not is_regular(path):
+    try:
+        regular = is_regular(path)
+    except UsageError as error:
+        if not is_hub_name(file.strip()):
+            raise
+        raise UsageError("files of the hub are loaded by the commands alone", f"studio import POOL {file.strip()}") from error
+    if not regular:
         raise UsageError(f"{path} is no plain file", "a pipe or a device is read by `studio import`")
     return FileChoice(path, parse_map([mapping] if mapping.strip() else []))
 

@@ -144,6 +144,7 @@ async def test_an_import_is_given_up_whole(tmp_path: Path, monkeypatch: pytest.M
         ("", "", "no file is named yet"),
         ("none.jsonl", "", "no such file"),
         (".", "", "no plain file"),
+        ("hf:acme/tasks", "", "by the commands alone"),
         ("mine.jsonl", "instruction", "no TARGET=PATH"),
         ("mine.jsonl", "instruction=question", "no record has question; there are q"),
         ("mine.jsonl", "", "with a fault"),
@@ -152,9 +153,9 @@ async def test_an_import_is_given_up_whole(tmp_path: Path, monkeypatch: pytest.M
 async def test_what_cannot_be_read_is_said(tmp_path: Path, file: str, mapping: str, words: str) -> None:
     written(tmp_path / "mine.jsonl", TRIVIA)
     async with studio(tmp_path / "pool.db") as driven:
-        dialog = await opened(driven, tmp_path / file if file else Path(), mapping)
-        if not file:
-            dialog.query_one("#file", SafeInput).text = ""
+        dialog = await opened(driven, tmp_path / file, mapping)
+        if not file or file.startswith("hf:"):
+            dialog.query_one("#file", SafeInput).text = file
         await driven.until(lambda: words in said(dialog))
         await driven.press("ctrl+s")
         await driven.idle()
