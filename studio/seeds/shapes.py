@@ -30,7 +30,6 @@ from studio.seeds.conversations import (
 )
 from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, JsonObject, NotANumber, Number, holds, kind_of, plain
 from studio.seeds.inputs import FileFault, ParsedTask
-from studio.text import storable
 
 _MACHINE = {"most_similar", "avg_similarity_score", "most_similar_instructions", "raw_instances", "request_idx", "instruction_metadata"}
 _DESCRIBING = """
@@ -204,7 +203,7 @@ def _provenance(fields: Fields) -> str:
             told = plain(before)
             fields.taken.add(_PROVENANCE)
             known = {**known, _PROVENANCE: told} if known.keys() - {"id", "origin"} else told
-    return storable(json.dumps(known, ensure_ascii=False)) if known else ""
+    return fields.storable(_PROVENANCE, json.dumps(known, ensure_ascii=False)) if known else ""
 
 
 def _objects(value: object) -> list[JsonObject]:

@@ -21,6 +21,7 @@ from studio.pool.pool import Pool
 from studio.pool.studies.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.records import ModelIdentity
 from studio.seeds.inputs import is_regular
+from studio.seeds.reading import counted
 from studio.tuning.contestants import ContestantSpec, Entrant, look_up, settled
 from studio.tuning.prompt_format import PromptFormat
 from studio.tuning.results import EvaluationResult, evaluation_result
@@ -129,6 +130,8 @@ def _tasks(asked: EvaluationRequest, pool: Pool | None, say: Say) -> TaskSet:
     tasks = held_out_tasks(pool) if pool is not None and is_pool(asked.source) else file_tasks(asked.source)
     if tasks.skipped:
         say(f"{tasks.skipped} tasks have no output to compare an answer with and are left out")
+    if tasks.conversations:
+        say(f"of {counted(tasks.conversations, 'conversation')} the first exchange alone is asked, without a system turn")
     return tasks if asked.sample is None else sampled(tasks, asked.sample, asked.seed)
 
 

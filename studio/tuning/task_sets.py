@@ -20,7 +20,7 @@ from studio.loop.tokens import unicode_tokens
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import EvaluationItem
 from studio.pool.studies.trainings import Side
-from studio.records import Instance
+from studio.records import Instance, Turn
 from studio.seeds.inputs import readable
 from studio.seeds.reading import read_tasks
 from studio.text import display_line
@@ -39,11 +39,15 @@ Training = Iterable[CorpusTask]
 
 @dataclass(frozen=True, slots=True)
 class TaskSet:
-    """Tasks to evaluate on, as items, and where they come from. `skipped` tasks have no output to compare an answer with."""
+    """Tasks to evaluate on, as items, and where they come from. `skipped` tasks have no output to compare an answer with.
+
+    Of `conversations` the first exchange alone is an item, without the system turn before it and the turns behind it.
+    """
 
     name: str
     items: tuple[EvaluationItem, ...]
     skipped: int = 0
+    conversations: int = 0
 
     def without(self, items: Iterable[EvaluationItem]) -> TaskSet:
         """Return the set without the tasks of `items`."""
@@ -60,7 +64,7 @@ def held_out_tasks(pool: Queries) -> TaskSet:
     found = _items((task.id, str(task.id), task.instruction, bool(task.is_classification), task.instances) for task in tasks)
     if not found:
         raise PoolError("none of the held-out tasks has an output to compare an answer with", "evaluate on a file")
-    return TaskSet(HELD_OUT, found, len(tasks) - len({item.task for item in found}))
+    return TaskSet(HELD_OUT, found, len(tasks) - len({item.task for item in found}), _conversations(task.instances for task in tasks))
 
 
 def file_tasks(path: Path) -> TaskSet:
@@ -73,7 +77,12 @@ def file_tasks(path: Path) -> TaskSet:
     found = _items((None, task.key, task.instruction, task.is_classification is True, task.instances) for task in tasks)
     if not found:
         raise UsageError(f"no task of {path} has an output to compare an answer with", "see `studio seeds --help` for the schema")
-    return TaskSet(display_line(path.name), found, len(tasks) - len({item.task for item in found}))
+    conversations = _conversations(task.instances for task in tasks)
+    return TaskSet(display_line(path.name), found, len(tasks) - len({item.task for item in found}), conversations)
+
+
+def _conversations(found: Iterable[Sequence[Instance]]) -> int:
+    return sum(bool(instance.system or instance.turns) for instances in found for instance in instances)
 
 
 def sampled(tasks: TaskSet, number: int, seed: str) -> TaskSet:
@@ -119,10 +128,13 @@ class TrainingFile:
                 try:
                     record = json.loads(line)
                     texts = (record["instruction"], record.get("input", ""), record["completion"])
+                    said = list(map(str, (record.get("parts") or ())[1:-1:2]))
                 except (ValueError, LookupError, AttributeError, TypeError) as error:
                     raise UsageError(f"{self.path}, {label}: no record of a training", "name the adapter where it was trained") from error
                 instruction, given, completion = map(str, texts)
-                yield CorpusTask(label, instruction, (Instance(given, completion),))
+                # A user speaks first and last, so that an even number of turns has a system turn before them.
+                further = tuple(Turn("", text) for text in said[1 + (len(said) % 2 == 0) :])
+                yield CorpusTask(label, instruction, (Instance(given, completion, turns=further),))
 
 
 @dataclass(frozen=True, slots=True)

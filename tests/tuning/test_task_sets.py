@@ -145,3 +145,27 @@ def test_a_file_that_is_no_training_data_is_said(tmp_path: Path, line: str) -> N
     path.write_text(_line("Add.") + line + "\n")
     with pytest.raises(UsageError, match=r"line 2 of train\.jsonl"):
         list(TrainingFile(path))
+
+
+def test_of_a_conversation_the_first_exchange_is_an_item_and_that_is_counted(tmp_path: Path) -> None:
+    said = [{"role": role, "content": text} for role, text in (("system", "S"), ("user", "Q"), ("assistant", "A"), ("user", "More?"))]
+    (tmp_path / "tasks.jsonl").write_text(json.dumps({"messages": said}) + "\n" + json.dumps({"messages": said[1:3]}) + "\n")
+    found = file_tasks(tmp_path / "tasks.jsonl")
+    assert [(item.instruction, item.outputs) for item in found.items] == [("Q", ("A",))]
+    assert found.conversations == 1
+
+
+def test_what_was_said_in_a_training_example_is_compared_but_not_its_system_turn(tmp_path: Path) -> None:
+    first = ["<|system|>", "Be kind.", "<|user|>", "Ask.", "<|assistant|>"]
+    further = [*first, "Yes.", "<|user|>", "And then?", "<|assistant|>", "<|end|>"]
+    lines = [
+        {"instruction": "Ask.", "input": "", "prompt": "…", "completion": "So.", "parts": further},
+        {"instruction": "Ask.", "input": "", "prompt": "…", "completion": "Yes.", "parts": [*first, "<|end|>"]},
+        {"instruction": "Ask.", "input": "", "prompt": "…", "completion": " Yes."},
+    ]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    assert [task.texts for task in TrainingFile(tmp_path / "train.jsonl")] == [
+        ("Ask.", "So.", "Yes.", "And then?"),
+        ("Ask.", "Yes."),
+        ("Ask.", " Yes."),
+    ]
