@@ -111,6 +111,21 @@ def test_places_that_are_no_pool(tmp_path: Path) -> None:
     assert_fails(studio("run", tmp_path, *SCRIPTED), 4)
 
 
+def test_seeds_of_any_shape(tmp_path: Path) -> None:
+    seeds, pool = tmp_path / "mine.jsonl", tmp_path / "pool.db"
+    lines = [json.dumps({"q": f"Name river number {number}.", "a": {"text": [f"River {number}."]}}) + "\n" for number in range(10)]
+    seeds.write_text("".join(lines))
+    started = ("run", pool, *SCRIPTED, "--rounds", "1", "--seeds", seeds)
+    assert_fails(studio(*started, "--map", "instruction=q,output=a"), 2, "mine.jsonl:1: a: an object where text is needed", "seeds check")
+    assert_fails(studio(*started[:-2], "--map", "instruction=q"), 2, "--map says how the files of --seeds are read", "add --seeds")
+    assert not pool.exists()
+    assert studio(*started, "--map", "instruction=q,output=a.text[0]").returncode == 0
+    assert ask(pool, "SELECT count(*) FROM dataset WHERE origin = 'seed' AND output LIKE 'River %'") == [(10,)]
+    assert ask(pool, "SELECT format, mapping FROM imports") == [("mapped", "instruction=q,output=a.text[0]")]
+    checked = studio("seeds", "check", seeds, "--map", "instruction=q,output=a.text[-1]")
+    assert checked.returncode == 0 and "10 tasks (mapped)" in checked.stdout
+
+
 def test_broken_seeds_are_named_by_line_and_field(tmp_path: Path) -> None:
     seeds = tmp_path / "broken.jsonl"
     seeds.write_text('{"instruction": "Say hello.", "instances": [{"input": "", "output": "Hi"}], "is_classification": false}\n{"instr')
