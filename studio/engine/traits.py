@@ -160,8 +160,8 @@ def shortage(footprint: Footprint, machine: Machine | None = None) -> str:
     machine = machine or this_machine()
     if footprint.fit is Fit.FITS:
         return ""
-    has = f"this machine has {gigabytes(machine.memory)}"
+    here = f"{gigabytes(machine.memory)} here"
     if footprint.fit is Fit.SHRUNK:
-        return f"takes {gigabytes(footprint.total)} with {footprint.sequences} sequences, {has}: it will run with fewer"
-    where = f", unless the GPU ({', '.join(machine.gpus)}) takes most of it" if machine.gpus else ""
-    return f"does not fit: it takes {gigabytes(footprint.least)} at the least, {has}{where}"
+        return f"takes {gigabytes(footprint.total)} with {footprint.sequences} sequences, {here}: runs with fewer"
+    where = f", unless the GPU ({', '.join(machine.gpus)}) takes most" if machine.gpus else ""
+    return f"does not fit: takes {gigabytes(footprint.least)} at least, {here}{where}"

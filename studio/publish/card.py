@@ -177,7 +177,7 @@ def size_category(records: int) -> str:
 
 
 def _split(path: Path) -> str:
-    return "validation" if path.stem.rpartition(".")[2] == "validation" else "train"
+    return next((side for side in ("train", "validation") if path.stem.endswith(f".{side}")), "train")
 
 
 def _relative(card: Path, path: Path) -> str:

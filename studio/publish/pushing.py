@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -169,10 +170,24 @@ def _sent(api: HfApi, files: Sequence[PackedFile], repo: str, say: Callable[[str
     for each in files:
         say(f"sending {each.path}, {each.size:,} bytes ...")
         addition = CommitOperationAdd(each.path, each.place)
-        with warnings.catch_warnings(action="ignore"), told(repo, PoolError, _KIND):
+        with warnings.catch_warnings(action="ignore"), _storage_told(repo), told(repo, PoolError, _KIND):
             api.preupload_lfs_files(repo, [addition], repo_type=_KIND, free_memory=False)
         additions.append(addition)
     return additions
+
+
+@contextmanager
+def _storage_told(repo: str) -> Iterator[None]:
+    """Raise as PoolError what goes wrong with Xet, the hub's storage, whose client has errors of the language and its own."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, ConnectionError | TimeoutError | RuntimeError) and type(error).__module__.partition(".")[0] != "hf_xet":
+            raise
+        words = display_line(str(error), 300)
+        raise PoolError(
+            f"{repo}: the hub's storage cannot be reached: {words}", "try again; with HF_HUB_DISABLE_XET=1 files go another way"
+        ) from error
 
 
 def _commit(

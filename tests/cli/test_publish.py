@@ -295,6 +295,14 @@ def test_a_password_in_the_hubs_address_is_refused_and_not_told(publish: Publish
     assert done.code == ExitCode.USAGE and "HF_ENDPOINT must not hold" in done.stderr and "geheim" not in done.stderr
 
 
+def test_what_goes_wrong_with_the_hubs_own_storage_is_told(hub: HubServer, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This hub has none of the kind that the library takes where nobody says otherwise."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
+    done = publish("--push")
+    assert done.code == ExitCode.POOL and "storage cannot be reached" in done.stderr and "HF_HUB_DISABLE_XET=1" in done.stderr
+    assert hub.commits == []
+
+
 def test_only_what_is_not_there_is_sent(hub: HubServer, publish: Publish) -> None:
     first = publish("--push")
     assert all(f"sending {path}" in first.stderr for path in (TRAIN, CARD, REPORT))

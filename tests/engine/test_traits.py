@@ -60,9 +60,9 @@ def large(header: Gguf, billions: float, **changes: Any) -> Gguf:
     ("billions", "layers", "gpus", "fit", "words"),
     [
         (8, 2, (), Fit.FITS, ""),
-        (10, 4000, (), Fit.SHRUNK, "with 16 sequences, this machine has 16.0 GB: it will run with fewer"),
-        (40, 2, (), Fit.TOO_LARGE, "does not fit: it takes 40"),
-        (40, 2, ("NVIDIA",), Fit.TOO_LARGE, "unless the GPU (NVIDIA) takes most of it"),
+        (10, 4000, (), Fit.SHRUNK, "with 16 sequences, 16.0 GB here: runs with fewer"),
+        (40, 2, (), Fit.TOO_LARGE, "does not fit: takes 40"),
+        (40, 2, ("NVIDIA",), Fit.TOO_LARGE, "unless the GPU (NVIDIA) takes most"),
     ],
 )
 def test_a_model_that_the_machine_does_not_hold_is_told(
