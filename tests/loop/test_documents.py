@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from studio.documents.found import find_documents
-from studio.engine.api import Completion, FinishReason, Request
+from studio.engine.api import Completion, EngineInfo, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.events import CandidateDecided, Noted, RunStopped, StopReason
 from studio.loop.filters import COPIED, LESS_FITTING, NEEDS_PASSAGE, OFF_PASSAGE, TRUNCATED
 from studio.loop.runs import Configuration
 from studio.loop.session import Goal
 from studio.loop.stages.documents import USED_UP, copies
+from studio.loop.stages.likelihood import NOT_MEASURED
 from studio.loop.whatif import Change, what_if
 from studio.pool.exchange.documents import bring_documents
 from studio.pool.pool import Pool
@@ -206,3 +208,31 @@ def test_equal_seeds_give_equal_data_and_others_other(tmp_path: Path) -> None:
 )
 def test_copies(text: str, expected: bool) -> None:
     assert copies(text, "There the bees dance on the surface of the swarm, and others follow.") is expected
+
+
+class _Server(ScriptedEngine):
+    """An engine that can neither begin a turn nor tell likelihoods, as most servers."""
+
+    @property
+    def info(self) -> EngineInfo:
+        return replace(super().info, writes_requests=False, prefills=False, measures=False)
+
+
+def test_a_server_is_asked_for_it_and_nothing_falls_for_likelihoods(tmp_path: Path) -> None:
+    def answer(request: Request) -> str:
+        prompt = request.prefix + request.suffix
+        if prompt.rstrip().endswith("Write nothing else."):
+            topic = next(each for each in TOPICS if f"about {each}" in prompt)
+            return f'**Question:** "How old are the {topic} that people like?"'
+        return " They are as old as the text says, and people like them."
+
+    wanted = asked(passage_gain=1.0, answer_rules=[], passage_tries=2)
+    with with_documents(tmp_path / "pool.db", wanted) as pool:
+        events = list(session_in(pool, _Server(answer, chats=True), wanted).run(Goal(rounds=1)))
+        accepted = [event.text for event in events if isinstance(event, CandidateDecided) and event.reason == "novel"]
+        assert accepted
+        assert all(text.startswith("How old are the ") and text.endswith(" like?") for text in accepted)
+        assert NOT_MEASURED in [event.text for event in events if isinstance(event, Noted)]
+        # Of two requests for a passage that cannot be told apart the first one stays.
+        assert not [event for event in events if isinstance(event, CandidateDecided) and event.reason == OFF_PASSAGE]
+        assert all(task.document is not None and task.document.gain is None for task in pool.stream.export_tasks(include_seeds=False))

@@ -29,6 +29,10 @@ USED_UP = "every passage of the documents has been used in each way: no more ins
 _LEAD = re.compile(
     r"\A[\s\"'“”«»*_-]*(?:(?:Request|Question|Instruction|Frage|Aufgabe|Anfrage|Pregunta|Demande)\s?\d*\s?[:：])?[\s*_]*", re.IGNORECASE
 )
+_OF_ASKING = re.compile(
+    r"\banswer (?:to|of) (?:the|this) (?:question|text|puzzle|riddle)\b|\bname of the (?:author|person who (?:wrote|made))\b", re.IGNORECASE
+)
+"""What small models ask of any text whatever."""
 _QUOTES = '"“”«»*_'
 _RUN = 4
 _MOST_COPIED = 0.7
@@ -113,6 +117,8 @@ def _fault(line: str, passage: str, source: Source) -> str:
     """Why a text is no instruction for a passage, by itself; empty where nothing speaks against it."""
     if copies(line, passage):
         return COPIED
+    if _OF_ASKING.search(line) and not _OF_ASKING.search(passage):
+        return OFF_PASSAGE
     if source is Source.BACKTRANSLATION and points_at_absent(line):
         return NEEDS_PASSAGE
     return ""

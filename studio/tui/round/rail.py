@@ -132,6 +132,11 @@ _IN_CHAT = {
     Stage.INSTRUCTIONS: "the model goes on with lists, and writes its own requests",
     Stage.FILTER: "rules, ROUGE-L and likelihood decide every candidate",
 }
+_OF_DOCUMENTS = {
+    Stage.SAMPLE: "draw the passages that instructions are written for",
+    Stage.INSTRUCTIONS: "the model writes requests that passages answer, and questions about them",
+    Stage.FILTER: "rules, ROUGE-L and what the passage brings decide every candidate",
+}
 _INPUTS = "the model writes an input for each new task that needs one"
 
 
@@ -139,6 +144,8 @@ def sentence(stage: Stage, method: Method | None) -> str:
     """What `stage` does with the parameters of the run, as far as they are known."""
     if method is not None and stage is Stage.INSTANCES and method.answers_apart:
         return _INPUTS
+    if method is not None and method.documents_alone and stage in _OF_DOCUMENTS:
+        return _OF_DOCUMENTS[stage]
     return _IN_CHAT.get(stage, SENTENCES[stage]) if method is not None and method.asking == "chat" else SENTENCES[stage]
 
 

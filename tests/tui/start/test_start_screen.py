@@ -229,5 +229,6 @@ async def test_documents_are_what_a_new_pool_is_about(tmp_path: Path, monkeypatc
         await driven.pilot.press("s")
         await driven.until(lambda: "Passage" in screen_text(driven.app))
         assert "texts/a.md, characters 0 to" in screen_text(driven.app)
+        assert "requests that passages answer" in screen_text(driven.app)
     with Queries.open(tmp_path / "pool.db") as reader:
         assert [each.document.name for each in reader.documents.all()] == ["texts/a.md"]
