@@ -20,6 +20,8 @@ GIVEN = "valid"
 """The reason code of instances that came with their task: nobody judged them, they count as valid."""
 
 _CHUNK = 1000
+_LONG = 20
+"""Instances of a task beyond which it waits for no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ class TaskImport:
                 self.flush()
             return Added(new=True, worse=len(once.pairs))
         task_id, is_open, positions = self._known(digest)
-        if self._waiting and task_id >= self._waiting[0][0]:
+        if self._waiting and (place := task_id - self._waiting[0][0]) >= 0:
+            if (joined := self._join_waiting(place, task)) is not None:
+                return joined
             self.flush()
         if positions is None:
             positions = self._learn(task_id)
@@ -103,6 +107,17 @@ class TaskImport:
             sql = "UPDATE tasks SET is_classification = ? WHERE id = ? AND is_classification IS NULL"
             self._database.execute(sql, (task.is_classification, task_id))
         return Added(joined=len(new), worse=len(rows) - len(new))
+
+    def _join_waiting(self, place: int, task: SeedTask) -> Added | None:
+        """Give instances to a task that is not written yet; None where it has to be: it has worse answers, or has become long."""
+        number, first = self._waiting[place]
+        if first.pairs or task.pairs or len(first.instances) >= _LONG:
+            return None
+        known = {digest for each in first.instances for digest in _instance_digests(number, each, None)}
+        new = [each for each in dict.fromkeys(task.instances) if _instance_digests(number, each, None)[0] not in known]
+        flag = task.is_classification if first.is_classification is None else first.is_classification
+        self._waiting[place] = (number, replace(first, instances=(*first.instances, *new), is_classification=flag))
+        return Added(joined=len(new))
 
     def note(self, file: ImportedFile) -> None:
         """Note a file that has been brought."""
