@@ -272,12 +272,11 @@ def test_it_tells_no_path_and_no_rater_and_takes_texts_for_texts(
     assert getpass.getuser().encode() not in hub_uploads.content(there(hub), MANIFEST)
 
 
-@pytest.mark.parametrize("path", ["/upload/", "/commit/"])
-def test_an_interrupt_ends_it_at_once_and_changes_nothing(hub: HubServer, publish: Publish, pool: Path, tmp_path: Path, path: str) -> None:
+def test_an_interrupt_ends_it_at_once_and_changes_nothing(hub: HubServer, publish: Publish, pool: Path, tmp_path: Path) -> None:
     assert publish("--push", "--split", "0.5").code == 0
     sha = there(hub).sha
     hub.stored.clear()
-    hub.faults.append(Fault(path, status=500, hang=threading.Event()))
+    hub.faults.append(Fault("/upload/", status=500, hang=threading.Event()))
     known = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1", "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", WITHOUT_PARSER, "publish", str(pool), NAME, "--license", "mit", "--push", "--parquet"]
     with subprocess.Popen(command, env=clean_environment(**known), stderr=subprocess.PIPE, text=True) as running:

@@ -273,6 +273,7 @@ def _whoami(server: HubServer, asked: Asked, _match: re.Match[str]) -> Answer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # Heads and bodies are sent apart: each would wait for the other side to say that it has the one before.
     hub: HubServer
 
     def do_GET(self) -> None:

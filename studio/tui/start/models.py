@@ -50,7 +50,8 @@ class ModelDialog(Dialog[str | None]):
     HELP = """
     The models on this machine: the bundled one, GGUF files below `models`, `$STUDIO_MODELS` and your data folder, and what LM Studio,
     Ollama, the Hugging Face hub, llama.cpp, GPT4All and Jan have downloaded. *size* counts parameters, *context* the tokens it was trained
-    for. `enter` takes the one under the cursor. Files that are no models that write text stand last, with the reason.
+    for. `enter` takes the one under the cursor; what is said of it below: how it is asked, the memory it takes on a CPU, about, and whether
+    it was tried with the studio. Files that are no models that write text stand last, with the reason.
 
     In the field below, `e`, you can name any GGUF file by its path, or a server: `http://host:port/v1#name`. A server is asked nothing
     before you open the pool. The path of a LoRA adapter goes on top of the model under the cursor. `hf:owner/name` is a model of the
