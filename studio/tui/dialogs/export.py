@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,16 +15,15 @@ from textual.content import Content
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from studio.errors import PoolError, StudioError, UsageError
-from studio.insight.lint.api import Lint, LintOptions
-from studio.insight.lint.registry import chosen_lints
-from studio.insight.lint.run import without_findings
 from studio.paths import user_path
-from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, files_of, sample_records
+from studio.pool.exchange.export import ExportOptions, files_of, sample_records
 from studio.pool.exchange.formats import FORMATS
+from studio.pool.exchange.preference import NO_PAIRS, told
 from studio.pool.pool import Queries
-from studio.pool.studies.reviews import ALL, Keep
+from studio.pool.studies.reviews import ALL
 from studio.text import display, display_line
 from studio.tui.base import Dialog, lay_over, leaving, start_latest
+from studio.tui.dialogs.export_fields import Asked, Fields, Written, read_fields, write_export
 from studio.tui.dialogs.forms import Confirm
 from studio.tui.keys import bind
 from studio.tui.reader import PoolAccess
@@ -33,67 +31,8 @@ from studio.tui.widgets.fields import Choice, MarkedBox, SafeInput
 from studio.tui.widgets.key_bar import KeyBar
 from studio.tui.widgets.pane import Pane
 
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """The texts of the fields as they were typed, empty for what is not asked for."""
-
-    format: str
-    seeds: bool = False
-    split: str = ""
-    quality: str = ""
-    tag: str = ""
-    lints: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An export, and the lints whose findings it leaves out."""
-
-    options: ExportOptions
-    lints: Sequence[Lint] = ()
-
-
-def read_fields(fields: Fields) -> Asked:
-    """Return what the fields ask for. Raises UsageError for the first text that means nothing, with what would."""
-    split = _share(fields.split)
-    if fields.split and (split is None or not 0 < split < 1):
-        raise UsageError("the split is a share for training between 0 and 1, such as 0.95")
-    quality = _share(fields.quality)
-    if fields.quality and (quality is None or not 0 <= quality <= 1):
-        raise UsageError("the quality is a share of yes from 0 to 1, such as 0.67")
-    codes = _words(fields.lints)
-    keep = Keep(quality, tags=tuple(_words(fields.tag)))
-    options = ExportOptions(fields.format, fields.seeds, split, keep=keep)
-    return Asked(options, chosen_lints(codes, with_file=False) if codes else ())
-
-
-def write_export(pool: Queries, asked: Asked, target: Path, path: Path, progress: Callable[[int], None]) -> ExportSummary:
-    """Write what is asked for of the pool at `path`, as one state of it. Raises PoolError, also when the lints leave nothing."""
-    if not asked.lints:
-        return export_to_files(pool.stream, target, asked.options, path, progress)
-    with pool.one_state():
-        source = without_findings(pool, asked.lints, LintOptions(), asked.options, lambda *_: progress(0))
-        try:
-            return export_to_files(source, target, asked.options, path, progress)
-        except PoolError as error:
-            if source.tasks_left_out and not source.tasks_kept:
-                raise PoolError(f"the lints leave out all {source.tasks_left_out} tasks", "exclude fewer") from error
-            raise
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in (each.strip() for each in text.split(",")) if word]
-
-
-def _share(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 SAMPLES = 3
+_TEXTS = ("split", "quality", "tag", "lints", "nats", "agreement", "answer_nats")
 _SAMPLE_TEXT = 4_000
 """Characters of a record that the sample shows; a record may be as long as the model cared to write."""
 
@@ -113,14 +52,20 @@ is replaced when you said so and the new one is complete, not before.
 
 *quality* keeps tasks of which at least that share of the raters' answers is yes, *tag* those with any of the tags (`keep, good`), and
 *lints* leaves out what they find when the file is written (`near-duplicate, refusal`; `studio lint --help` lists them).
+
+The scores are those of a model that was asked in chat: *nats* keeps tasks whose instruction has at most so many nats a token, *answer*
+instances whose answer has at most so many, *agreement* those whose answer agrees so much with the others drawn. What has no score is
+kept unless *only what was scored*.
+
+*preference* writes a line for each pair of answers of which one is known to be better, and why.
 """
     DEFAULT_CSS = """
     ExportDialog #box { width: 90%; max-width: 110; height: 90%; }
     ExportDialog .row { height: 1; }
-    ExportDialog .row Label { width: 9; color: $text-muted; }
+    ExportDialog .row Label { width: 11; color: $text-muted; }
     ExportDialog .row Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
-    ExportDialog .row #split, ExportDialog .row #quality { width: 20; }
-    ExportDialog .row .beside { width: 5; margin-left: 3; }
+    ExportDialog .row #split, ExportDialog .row #quality, ExportDialog .row .score { width: 20; }
+    ExportDialog .row .beside { width: 8; margin-left: 3; }
     ExportDialog Select { width: 1fr; height: 1; }
     ExportDialog Checkbox { border: none; padding: 0; background: transparent; margin-left: 3; width: auto; }
     ExportDialog Checkbox > .toggle--button { background: $surface; }
@@ -165,6 +110,15 @@ is replaced when you said so and the new one is complete, not before.
                 yield Label("lints")
                 yield SafeInput(placeholder="none, or those to leave out: near-duplicate, refusal", id="lints", compact=True)
             with Horizontal(classes="row"):
+                yield Label("nats")
+                yield SafeInput(placeholder="any, or up to 2.2", id="nats", classes="score", compact=True)
+                yield Label("answer", classes="beside")
+                yield SafeInput(placeholder="any, or up to 0.6", id="answer_nats", compact=True)
+            with Horizontal(classes="row"):
+                yield Label("agreement")
+                yield SafeInput(placeholder="any, or from 0.4", id="agreement", classes="score", compact=True)
+                yield MarkedBox(Content("only what was scored"), id="scored", compact=True)
+            with Horizontal(classes="row"):
                 yield Label("file", id="target-label")
                 yield SafeInput(str(self._default("alpaca")), id="target", compact=True)
             yield Static(id="said", markup=False)
@@ -187,10 +141,11 @@ is replaced when you said so and the new one is complete, not before.
 
     def _read(self) -> Asked | None:
         """What is asked for; where a field means nothing, that is said and it is None."""
-        texts = {name: self.query_one(f"#{name}", SafeInput).text.strip() for name in ("split", "quality", "tag", "lints")}
+        texts = {name: self.query_one(f"#{name}", SafeInput).text.strip() for name in _TEXTS}
         chosen = str(self.query_one("#format", Select).value)
         try:
-            return read_fields(Fields(chosen, self.query_one("#seeds", Checkbox).value, **texts))
+            seeds, scored = (self.query_one(f"#{name}", Checkbox).value for name in ("seeds", "scored"))
+            return read_fields(Fields(chosen, seeds, scored=scored, **texts))
         except UsageError as error:
             self._fail(error)
             return None
@@ -265,7 +220,9 @@ is replaced when you said so and the new one is complete, not before.
             return
         empty = "Nothing to export yet: no task has an instance. Play a round first, or take the seed tasks along."
         if options.keep != ALL:
-            empty = "No task has that quality and tag. Raters judge tasks with v, tags are given on the pool screen with N."
+            empty = "No task has that quality, tag and scores. Raters judge tasks with v, tags are given on the pool screen with N."
+        if FORMATS[options.format].paired:
+            empty = f"Of no answer is it known that it is better than another. To have pairs: {NO_PAIRS}."
         shown = "\n\n".join(display(record[:_SAMPLE_TEXT]) for record in records)
         self.query_one("#sample", Static).update(Content(shown or empty))
 
@@ -275,7 +232,7 @@ is replaced when you said so and the new one is complete, not before.
             if self._given_up:
                 raise _GivenUp
 
-        def write(pool: Queries) -> ExportSummary | None:
+        def write(pool: Queries) -> Written | None:
             try:
                 return write_export(pool, asked, target, self._path, progress)
             except _GivenUp:
@@ -283,16 +240,17 @@ is replaced when you said so and the new one is complete, not before.
 
         self._writing, self._done = True, 0
         try:
-            summary = await self._access.ask(write)
+            written = await self._access.ask(write)
         except StudioError as error:
             self._fail(error)
             return
         finally:
             self._writing = False
-        if summary is not None:
-            self._written = target
+        if written is not None:
+            summary, self._written = written.summary, target
             places = "\n".join(f"{display_line(str(path))} ({count:,} records)" for path, count in summary.records.items())
-            notes = "".join(f"\n{note}" for note in summary.notes(asked.options.format))
+            pairs = (f"pairs: {told(summary.kinds)}",) if summary.kinds else ()
+            notes = "".join(f"\n{note}" for note in (*pairs, *written.left_out, *summary.notes(asked.options.format)))
             self._say(f"written, {summary.tasks:,} {'task' if summary.tasks == 1 else 'tasks'}:\n{places}{notes}", "-done")
             self.app.notify(f"exported {summary.total:,} records", markup=False)
 

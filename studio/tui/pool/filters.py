@@ -165,6 +165,13 @@ class FilterBar(Vertical):
             yield SafeInput(placeholder="any", id="tag", classes="range", compact=True)
             yield Label("quality from")
             yield SafeInput(placeholder="any, or .67", id="quality", classes="range", compact=True)
+        with Horizontal(classes="fold of-tasks"):
+            yield Label("nats to")
+            yield SafeInput(placeholder="any", id="nats", classes="range", compact=True)
+            yield Label("answer's")
+            yield SafeInput(placeholder="any", id="answer_nats", classes="range", compact=True)
+            yield Label("agreement from")
+            yield SafeInput(placeholder="any", id="agreement", classes="range", compact=True)
 
     def on_mount(self) -> None:
         self._show_choices()
@@ -217,7 +224,8 @@ class FilterBar(Vertical):
         for names, off in ((_FOR_TASKS, rejected), (_FOR_REJECTED, not rejected)):
             for name in names:
                 self.query_one(f"#{name}").set_class(off, "-off")
-        self.query_one(".of-tasks").set_class(rejected, "-off")
+        for line in self.query(".of-tasks"):
+            line.set_class(rejected, "-off")
 
     def _value(self, name: str) -> Any:
         return self.query_one(f"#{name}", Select).value
@@ -238,23 +246,26 @@ class FilterBar(Vertical):
             sort=Sort(self._value("sort")),
             descending=self._descending,
             keep=Keep(
-                self._share("quality"),
-                tags=(tag,) if (tag := self.query_one("#tag", SafeInput).text.strip()) else (),
+                self._number("quality", most=1),
+                tags=(tag,) if tag else (),
                 noted=state == "noted",
+                max_nats=self._number("nats"),
+                min_agreement=self._number("agreement", most=1),
+                max_answer_nats=self._number("answer_nats"),
             ),
         )
         if selection != self.selection:
             self.selection = selection
             self.post_message(self.Changed(selection, typed=typed))
 
-    def _share(self, name: str) -> float | None:
+    def _number(self, name: str, most: float = _FAR) -> float | None:
         field = self.query_one(f"#{name}", SafeInput)
         text = field.text.strip()
-        share = float(text) if _NUMBER.fullmatch(text) else None
-        if share is not None and share > 1:
-            share = None
-        field.set_class(bool(text) and share is None, "-invalid")
-        return share
+        number = float(text) if _NUMBER.fullmatch(text) else None
+        if number is not None and number > most:
+            number = None
+        field.set_class(bool(text) and number is None, "-invalid")
+        return number
 
     def _range(self, name: str) -> tuple[float, float] | None:
         field = self.query_one(f"#{name}", SafeInput)
@@ -291,6 +302,8 @@ def words_of(selection: Selection) -> Iterator[str]:
         yield from (f"tagged “{tag}”" for tag in selection.keep.tags)
         if selection.keep.min_quality is not None:
             yield f"quality from {selection.keep.min_quality:g}"
+        scores = (("nats to", selection.keep.max_nats), ("answer's nats to", selection.keep.max_answer_nats))
+        yield from (f"{name} {value:g}" for name, value in (*scores, ("agreement from", selection.keep.min_agreement)) if value is not None)
     elif selection.reason:
         yield spoken(selection.reason)
     for name, ends in (("rounds", selection.rounds), ("score", selection.scores)):

@@ -62,7 +62,7 @@ verdict, **e** edits the text, **i** opens the instances, and **u** and **U** ta
 The origin of a task whose request the model wrote itself, in its chat template, reads *template*; of a rejected candidate the list tells
 the source as *ctx*, a prompt with in-context tasks, or *tmpl*. *request* and *question* are those it wrote for passages of documents:
 *reqs* and *ques* in the list.
-Among the filters, *quality* is the share of yes that raters gave a task.
+Among the filters, *quality* is the share of yes that raters gave a task; *nats*, *answer's* nats and *agreement* are as in the export.
 """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  (Textual's own type)
     DEFAULT_CSS = """

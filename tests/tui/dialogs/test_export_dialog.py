@@ -11,12 +11,14 @@ from textual.screen import Screen
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
 from studio.pool.pool import Pool
-from studio.pool.studies.reviews import ALL
+from studio.pool.studies.reviews import ALL, Keep
 from studio.records import Instance, SeedTask
 from studio.tui.dialogs.export import ExportDialog
+from support.generated_pool import build_pool
+from support.pairs import pool_with_pairs
 from support.pools import make_pool
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
-from support.sessions import played, session_in
+from support.sessions import chat_pool, played, session_in
 
 SIZE = (120, 40)
 
@@ -105,6 +107,9 @@ async def test_a_file_that_is_there_is_named_before_it_is_replaced(path: Path) -
         ("split", "nan", "between 0 and 1"),
         ("quality", "2", "from 0 to 1"),
         ("quality", "good", "from 0 to 1"),
+        ("nats", "few", "such as 2.2"),
+        ("answer_nats", "-1", "such as 2.2"),
+        ("agreement", "1.1", "from 0 to 1"),
         ("lints", "refusl", "no lint 'refusl'"),
         ("lints", "contamination", "compares the pool with a file"),
         ("target", "", "name a file"),
@@ -139,6 +144,48 @@ async def test_only_tasks_with_a_tag_are_shown_and_written(path: Path) -> None:
         await until(pilot, lambda: '"instruction"' in text_of(dialog, "sample"))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "written, 2 tasks" in text_of(dialog, "said"))
+
+
+async def test_what_the_scores_leave_out_is_told(tmp_path: Path) -> None:
+    path = chat_pool(tmp_path / "pool.db")
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#scored", Checkbox).value = True
+        await until(pilot, lambda: "by which score?" in text_of(dialog, "said"))
+        dialog.query_one("#agreement", Input).value = "0.99"
+        await until(pilot, lambda: "No task has that quality, tag and scores" in text_of(dialog, "sample"))
+        dialog.query_one("#agreement", Input).value = "0.38"
+        await until(pilot, lambda: '"instruction"' in text_of(dialog, "sample"))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "agreement left out" in text_of(dialog, "said"))
+    with Pool.open(path) as pool:
+        kept = list(pool.stream.export_tasks(False, Keep(min_agreement=0.38, scored=True)))
+    assert len(path.with_name("pool.alpaca.jsonl").read_text("utf-8").splitlines()) == sum(len(task.instances) for task in kept) > 0
+
+
+async def test_pairs_are_written_and_told_by_their_evidence(tmp_path: Path) -> None:
+    path = pool_with_pairs(tmp_path / "pool.db")
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#format", Select).value = "preference"
+        await until(pilot, lambda: '"rejected"' in text_of(dialog, "sample"))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "pairs: 1 edited" in text_of(dialog, "said"))
+        assert "2 checked" in text_of(dialog, "said")
+    assert len(path.with_name("pool.preference.jsonl").read_text("utf-8").splitlines()) == 5
+
+
+async def test_a_pool_without_pairs_says_what_would_make_some(tmp_path: Path) -> None:
+    path = build_pool(tmp_path / "pool.db", [("Name a river.", False, (Instance("", "Elbe."),))])
+    dialog = ExportDialog(path)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
+        await opened(pilot, dialog)
+        dialog.query_one("#format", Select).value = "preference"
+        await until(pilot, lambda: "To have pairs: draw several answers" in text_of(dialog, "sample"))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "nothing to export" in text_of(dialog, "said"))
 
 
 async def test_what_lints_find_is_left_out(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from textual.widgets import Input, Select, Static
 from studio.errors import PoolError
 from studio.pool.browse import Browse, Kind, Selection, Sort
 from studio.pool.pool import Pool, Queries
+from studio.pool.studies.reviews import Keep
 from studio.records import Instance, Origin, SeedTask, Source
 from studio.tui.pool.detail import LineageTree, TaskDetail
 from studio.tui.pool.filters import FilterBar
@@ -249,6 +250,24 @@ async def test_it_follows_what_another_writes(path: Path) -> None:
         screen._took_s = 0.0
         screen._follow()
         await until(pilot, lambda: len(table.ids) == TASKS + 1)
+
+
+async def test_scores_narrow_the_list(tmp_path: Path) -> None:
+    path = chat_pool(tmp_path / "pool.db")
+    screen = screen_of(path)
+    keep = Keep(max_nats=2.5, min_agreement=0.35)
+    with Queries.open(path) as reader:
+        expected = list(reader.browse.ids(Selection(keep=keep)))
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        table = await opened(pilot, screen)
+        everything = len(table.ids)
+        screen.query_one("#nats", Input).value = "2.5"
+        screen.query_one("#agreement", Input).value = ".35"
+        await until(pilot, lambda: sorted(table.ids) == sorted(expected))
+        await until(pilot, lambda: "nats to 2.5" in said(screen) and "agreement from 0.35" in said(screen))
+        assert 0 < len(expected) < everything
+        screen.query_one("#agreement", Input).value = "3"
+        await until(pilot, lambda: screen.query_one("#agreement").has_class("-invalid"))
 
 
 async def test_narrow_screens_show_list_or_detail(path: Path) -> None:
