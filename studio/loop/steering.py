@@ -20,7 +20,7 @@ from studio.pool.pool import Queries
 from studio.pool.studies.comparisons import Comparisons
 from studio.pool.studies.reviews import Reviews
 from studio.pool.tasks import Annotation
-from studio.records import Neighbour, Novelty, TaskState, Verdict
+from studio.records import Neighbour, Novelty, Stage, TaskState, Verdict
 
 
 class Steering:
@@ -96,7 +96,8 @@ class Steering:
                 verdict, reason = Verdict.REJECTED, fault
         note = Note("edit", f"changed the text of candidate {candidate_id}")
         decision = HandDecision(verdict, reason, novelty, None if text == candidate.text else text)
-        return self._done(self._pool.ledger.decide(note, candidate_id, decision))
+        effect = self._pool.ledger.decide(note, candidate_id, decision)
+        return self._done(effect) + self._of_another_text(effect)
 
     def edit_instance(self, instance_id: int, input: str, output: str) -> str:
         """Change an instance, to the letter, which is accepted then; what the model wrote stays on record."""
@@ -179,15 +180,16 @@ class Steering:
     def undo(self) -> str | None:
         """Take back the newest action that can be; return it in words, None when there is none. The stack outlives the session.
 
-        Passed over is what the run has built upon since: prompts that were answered, parameters of stages that are done.
+        Passed over is what the run has built upon since: prompts that were answered, parameters of stages that are done. The text of a task
+        comes back, too, after its instances were written; they stay, and the words say so.
         """
         effect = self._pool.ledger.undo()
-        return None if effect is None else self._done(effect)
+        return None if effect is None else self._done(effect) + self._of_another_text(effect)
 
     def redo(self) -> str | None:
         """Do again what was undone last; None when there is nothing, or when something else was done since."""
         effect = self._pool.ledger.redo()
-        return None if effect is None else self._done(effect)
+        return None if effect is None else self._done(effect) + self._of_another_text(effect)
 
     @property
     def next_undo(self) -> str | None:
@@ -223,6 +225,16 @@ class Steering:
             else:
                 self._context.index.remove(task.id)
         return effect.words
+
+    def _of_another_text(self, effect: Effect) -> str:
+        """What is to be said where a task's instances were written for another text than it has now: a person decides of them."""
+        if len(effect.tasks) != 1:
+            return ""
+        task = self.reader.tasks.get(effect.tasks[0])
+        asked = [each for each in self.reader.requests.about(task.id) if each.stage in (Stage.INSTANCES, Stage.ANSWER) and each.completion]
+        if not task.instances or not asked or task.instruction.strip() in asked[-1].suffix:
+            return ""
+        return "; its instances were written for another text"
 
 
 def _novelty_of(held: DecisionRecord) -> Novelty:

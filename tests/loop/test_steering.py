@@ -269,3 +269,21 @@ def test_a_filter_stage_given_up_leaves_the_index_as_it_was(pool: Pool, session:
     list(session.run(Goal(rounds=1)))
     play(pool.path.with_name("calm"), Goal(rounds=1), asked=ASKED, seeds=all_seeds()[:40])
     assert exported(pool.path) == exported(pool.path.with_name("calm"))
+
+
+def test_it_is_said_where_instances_were_written_for_another_text(pool: Pool, session: Session) -> None:
+    play_until(session, Stage.CLASSIFY)
+    candidate = newest(pool, ACCEPTED)
+    words = f"changed the text of candidate {candidate}"
+    assert session.steering.edit_candidate(candidate, "Name the largest lakes of Finland.") == words
+    task = task_of(pool, candidate)
+    list(session.play_round())
+    written = pool.tasks.get(task).instances
+    assert written
+    said = f"{words}; its instances were written for another text"
+    assert session.steering.undo() == said
+    assert pool.tasks.get(task).instances == written and pool.tasks.get(task).instruction != "Name the largest lakes of Finland."
+    assert session.steering.redo() == words
+    assert session.steering.edit_candidate(candidate, "Name the deepest lakes of Finland.") == said
+    assert session.steering.undo() == words
+    assert session.steering.retire(task) == f"retired task {task}"
