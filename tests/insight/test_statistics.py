@@ -17,8 +17,10 @@ from studio.insight.statistics.texts import opening_word
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.rounds import RoundYield
+from studio.records import Stage
 from support.pools import ask, make_pool, walk_round
-from support.sessions import all_seeds, configuration, play
+from support.sessions import all_seeds, configuration, play, session_in
+from support.steering import play_until
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,20 @@ def test_a_small_pool_by_hand(tmp_path: Path) -> None:
     assert figures.written_tokens_per_task == figures.completion_tokens / 2
     assert figures.read_tokens_per_task == (100 - 90 + 100 - 95 + 50 + 50) / 2
     assert figures.model_seconds == 4.0
+
+
+def test_drafts_of_an_open_round_are_told_from_its_accepted_candidates(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    with Pool.create(path, all_seeds()[:40]) as pool:
+        session = session_in(pool)
+        list(session.run(Goal(rounds=1)))
+        play_until(session, Stage.INSTANCES)
+    with Queries.open(path) as reader:
+        figures = statistics(reader)
+    assert figures.drafts > 0 and figures.accepted == figures.generated + figures.drafts
+    told = StringIO()
+    Console(file=told, width=200).print(report(figures))
+    assert f"{figures.drafts} of these are drafts of the open round" in told.getvalue()
 
 
 def test_an_empty_pool_has_zeros(tmp_path: Path) -> None:

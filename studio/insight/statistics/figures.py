@@ -63,7 +63,7 @@ class Saturation:
 class Statistics:
     """Figures of a pool. Tasks are active ones; shares are 0 to 1; means are of words split at white space, 0 where there are none.
 
-    `held_out` of the seeds are kept apart for evaluation.
+    `held_out` of the seeds are kept apart for evaluation; `drafts` of what was `accepted` are of an unfinished round, not `generated` yet.
 
     Shares and means are of generated tasks; `mean_input_words` is of inputs that are not empty, as are the `input_words` behind it. The
     histograms count generated tasks by their highest ROUGE-L when they were decided, in `BINS` equal bins from 0 to 1: to a seed, and to
@@ -94,6 +94,7 @@ class Statistics:
     output_words: Distribution
     candidates: int
     accepted: int
+    drafts: int
     acceptance_rate: float
     rejected: dict[str, int]
     rejected_instances: dict[str, int]
@@ -143,6 +144,7 @@ def _statistics(pool: Queries, progress: Progress) -> Statistics:
         imported=counts.imported,
         candidates=counts.candidates,
         accepted=counts.accepted,
+        drafts=pool.figures.drafts(),
         acceptance_rate=_ratio(counts.accepted, counts.candidates),
         rejected=dict(sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))),
         rejected_instances=pool.figures.instance_reasons(),

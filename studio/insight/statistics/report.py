@@ -116,8 +116,12 @@ def _bin(column: Distribution, low: int) -> tuple[str, str]:
 
 
 def _reasons(figures: Statistics) -> Table:
-    rows = [("accepted", figures.accepted, "novel"), *((reason, count, reason) for reason, count in figures.rejected.items())]
-    cells = ((name, f"{count:,}", f"{count / figures.candidates:.1%}", REASONS.get(reason, "")) for name, count, reason in rows)
+    drafts = f" {figures.drafts:,} of these are drafts of the open round." if figures.drafts else ""
+    rows = [
+        ("accepted", figures.accepted, REASONS["novel"] + drafts),
+        *((reason, count, REASONS.get(reason, "")) for reason, count in figures.rejected.items()),
+    ]
+    cells = ((name, f"{count:,}", f"{count / figures.candidates:.1%}", why) for name, count, why in rows)
     return plain_table(f"candidates ({figures.candidates:,})", "count", "share", "why", rows=cells, left=(0, 3))
 
 

@@ -175,7 +175,9 @@ class Scorecard(Vertical):
         """Show other figures."""
         self.query_one("#paper", Static).update(_paper(figures))
         self.query_one("#outlook", Static).update(_outlook(figures))
-        self.query_one("#reasons", Static).update(_reasons(figures.accepted, figures.rejected, figures.candidates))
+        reasons = self.query_one("#reasons", Static)
+        reasons.border_title = Content(f"Candidates, {figures.drafts:,} of the accepted still drafts" if figures.drafts else "Candidates")
+        reasons.update(_reasons(figures.accepted, figures.rejected, figures.candidates))
         sources = self.query_one("#sources", Static)
         sources.display = bool(figures.sources)
         sources.update(_sources(figures.sources))

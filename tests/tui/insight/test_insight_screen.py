@@ -15,7 +15,7 @@ from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.rounds import RoundYield
 from studio.pool.studies.reviews import Rating, ReviewPlan
-from studio.records import Instance, SeedTask
+from studio.records import Instance, SeedTask, Stage
 from studio.tui.insight.bars import ThresholdBar
 from studio.tui.insight.figures import Scorecard
 from studio.tui.insight.screen import InsightScreen
@@ -23,7 +23,8 @@ from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.widgets.table import IdTable
 from support.pools import make_pool, walk_round
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
-from support.sessions import chat_pool, configuration, mixed_pool, play
+from support.sessions import MIXED, chat_pool, configuration, mixed_pool, play, session_in
+from support.steering import play_until
 
 SIZE = (120, 40)
 
@@ -68,6 +69,17 @@ async def test_figures_beside_the_papers(played: Path, size: tuple[int, int]) ->
         assert "not novel" in reasons
         assert "accepted" in reasons
         assert_harmless(pilot.app)
+
+
+async def test_what_the_open_round_accepted_is_told_from_the_pools_tasks(tmp_path: Path) -> None:
+    path = mixed_pool(tmp_path / "pool.db")
+    with Pool.open(path) as pool:
+        play_until(session_in(pool, asked=MIXED), Stage.INSTANCES)
+        drafts = pool.figures.drafts()
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await opened(pilot, screen)
+        assert drafts > 0 and f"{drafts} of the accepted still drafts" in str(screen.query_one("#reasons", Static).border_title)
 
 
 async def test_lengths_in_words_with_their_histogram(played: Path) -> None:
