@@ -53,19 +53,6 @@ class Method(Parameters):
         0, ge=0, le=64, description="in-context tasks in the system turn of each of these; larger models may follow them"
     )
     opening_share: Share = Field(0.0, description="share of these that begin with one of the openings, where there is no brief")
-    document_requests: int = Field(
-        0, ge=-1, le=4096, description="requests a round that are written for passages of documents; -1: as many as suit"
-    )
-    document_way: Literal["backtranslation", "question", "both"] = Field(
-        "both", description="backtranslation: the passage is the answer to the request; question: it is the input of a question about it"
-    )
-    passage_size: int = Field(1000, ge=100, le=100_000, description="characters of a document that a passage has at most")
-    passage_overlap: int = Field(100, ge=0, le=50_000, description="of these, how many stand in the one before it, too; at most half")
-    passage_least: int = Field(150, ge=1, le=50_000, description="characters that a passage has at least; what is shorter is left out")
-    passage_tries: int = Field(3, ge=1, le=16, description="requests that are written for a passage in each way")
-    passage_gain: float = Field(
-        1.3, ge=0.0, le=20.0, description="nats a token by which its passage makes a request likelier; with less it does not fit; 0: all do"
-    )
     classification_only: bool = Field(
         False, description="ask for classification tasks only, from tasks that are; of unknown ones where those do not fill a prompt"
     )
@@ -100,6 +87,19 @@ class Method(Parameters):
     triples_grammar: bool = Field(False, description="alpaca: the model keeps to a grammar in which each task parses, if its engine can")
     early_stop: bool = Field(description="end a completion that only repeats itself or the in-context tasks")
     classify_from_logits: bool = Field(False, description="read yes or no from the logits of the answer's first token, not from text")
+    document_requests: int = Field(
+        0, ge=-1, le=4096, description="requests a round that are written for passages of documents; -1: as many as suit"
+    )
+    document_way: Literal["backtranslation", "question", "both"] = Field(
+        "both", description="backtranslation: the passage is the answer to the request; question: it is the input of a question about it"
+    )
+    passage_size: int = Field(1000, ge=100, le=100_000, description="characters of a document that a passage has at most")
+    passage_overlap: int = Field(100, ge=0, le=50_000, description="of these, how many stand in the one before it, too; at most half")
+    passage_least: int = Field(150, ge=1, le=50_000, description="characters that a passage has at least; what is shorter is left out")
+    passage_tries: int = Field(3, ge=1, le=16, description="requests that are written for a passage in each way")
+    passage_gain: float = Field(
+        1.3, ge=0.0, le=20.0, description="nats a token by which its passage makes a request likelier; with less it does not fit; 0: all do"
+    )
     stall_rounds: int = Field(5, ge=1, description="the run ends after this many rounds in a row without a new task")
     sampling: Sampling
     prompts: Prompts
