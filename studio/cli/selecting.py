@@ -174,10 +174,11 @@ class Written:
 
     def exported(self, files: tuple[DataFile, ...]) -> Exported:
         """What a card says of it, the files as they are called beside the card."""
+        from studio.pool.exchange.preference import told
         from studio.publish.card import Exported
 
-        options = self.selection.options
-        return Exported(self.source, options, self.selection.codes, files, tuple(self.summary.notes(options.format)))
+        options, notes = self.selection.options, tuple(self.summary.notes(self.selection.options.format))
+        return Exported(self.source, options, self.selection.codes, files, notes, told(self.summary.kinds))
 
     def as_dict(self) -> dict[str, Any]:
         """Its figures as plain values, for JSON."""

@@ -84,7 +84,8 @@ def check_card_place(card: Path, output: Path) -> None:
 class Exported:
     """What was exported: from where, how, without what the lints of these codes found, and into which files.
 
-    `notes` say in words of our own what instances have that is not in the files.
+    `notes` say in words of our own what instances have that is not in the files, `pairs` how many pairs of answers there are of each
+    evidence, empty where the format has no pairs.
     """
 
     source: Source
@@ -92,6 +93,7 @@ class Exported:
     lints: tuple[str, ...]
     files: tuple[DataFile, ...]
     notes: tuple[str, ...] = ()
+    pairs: str = ""
 
     @property
     def records(self) -> int:

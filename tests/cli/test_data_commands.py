@@ -254,3 +254,15 @@ def test_a_system_turn_and_thoughts_are_said_on_the_command_line(studio: Studio,
         done = studio("export", pool, "-o", tmp_path / "y.jsonl", *arguments)
         assert done.returncode == ExitCode.USAGE and words in done.stderr and "Traceback" not in done.stderr
         assert not (tmp_path / "y.jsonl").exists()
+
+
+def test_pairs_are_told_by_their_evidence(studio: Studio, pool: Path, tmp_path: Path) -> None:
+    file, target, card = tmp_path / "pairs.jsonl", tmp_path / "data.jsonl", tmp_path / "README.md"
+    none = studio("export", pool, "-o", target, "--format", "preference")
+    assert none.returncode == ExitCode.POOL and "hint: draw several answers" in none.stderr and not target.exists()
+    file.write_text('{"prompt": "Name a sea.", "chosen": "The North Sea.", "rejected": "Sea."}\n')
+    assert "1 worse answer of pairs kept, as dispreferred" in studio("import", pool, file).stderr
+    done = studio("export", pool, "-o", target, "--format", "preference", "--card", card, "--json")
+    assert "pairs by evidence: 1 imported (brought as a pair)" in done.stderr
+    assert json.loads(done.stdout)["pairs"] == {"imported": 1} and json.loads(done.stdout)["tasks"] == 1
+    assert "says why: 1 imported" in card.read_text("utf-8")
