@@ -36,6 +36,7 @@ KEYS = {
 }
 """What a terminal sends for keys that are no character; all others stand for themselves."""
 
+_LOOK_S = 0.2
 _SILENCE_S = 600.0
 """A program that prints nothing for so long is taken to hang; no test asks how fast it is."""
 
@@ -78,10 +79,16 @@ class Terminal:
             os.write(self._master, KEYS.get(key, key).encode(errors="surrogateescape"))
 
     def until(self, condition: str | Callable[[str], bool]) -> str:
-        """Let the program go on until its screen shows a text or fulfils a condition, and return the screen."""
+        """Let the program go on until its screen shows a text or a condition is fulfilled, and return the screen.
+
+        A condition may be about more than the screen, so it is looked at again where nothing is printed.
+        """
         holds = condition if callable(condition) else lambda text: condition in text
+        latest = time.monotonic() + _SILENCE_S
         while not holds(self.text):
-            if not self.read():
+            if self.read(_LOOK_S):
+                latest = time.monotonic() + _SILENCE_S
+            elif time.monotonic() > latest or (self._process.poll() is not None and not self.read(0) and not holds(self.text)):
                 raise AssertionError(f"this never came: {condition!r}\n{self.text}")
         return self.text
 

@@ -52,16 +52,19 @@ class KilledEngine:
         at_event = self._rng.randrange(1, 2 + 3 * len(requests))
         second: threading.Thread | None = None
         over = threading.Event()
-        for count, event in enumerate(self._inner.stream(requests, cancel), 1):
-            self.restarts += isinstance(event, Restarted)
-            if count >= at_event and second is None and self._left > 1:
-                second = threading.Thread(target=self._kill_the_next, args=(self._inner.pid, self._rng.uniform(0, _LATEST_S), over))
-                second.start()
-                self._kill("at an event")
-            yield event
-        over.set()
-        if second is not None:
-            second.join()
+        try:
+            for count, event in enumerate(self._inner.stream(requests, cancel), 1):
+                self.restarts += isinstance(event, Restarted)
+                if count >= at_event and second is None and self._left > 1:
+                    second = threading.Thread(target=self._kill_the_next, args=(self._inner.pid, self._rng.uniform(0, _LATEST_S), over))
+                    second.start()
+                    self._kill("at an event")
+                yield event
+        finally:
+            # However the batch ends: the thread would wait for a next process for ever, and the tests for the thread.
+            over.set()
+            if second is not None:
+                second.join()
 
     def _kill_the_next(self, before: int, delay_s: float, over: threading.Event) -> None:
         while self._inner.pid == before and not over.wait(0.001):
