@@ -19,7 +19,7 @@ MARKDOWN_IN = "HelpDialog"
 
 FOREIGN = {"instruction", "input", "output", "text", "edited", "detail", "suffix", "prefix", "message", "hint", "cause"}
 """Attributes of records that hold what a model, a file or a system wrote."""
-CLEANERS = {"display", "display_line", "clip", "fit", "len", "count_words", "compare", "_text", "_content", "_shown", "_marked"}
+CLEANERS = {"display", "display_line", "clip", "fit", "cut", "len", "count_words", "compare", "_text", "_content", "_shown", "_marked"}
 """Functions that clean, or that give no text back; those with an underscore clean each part themselves."""
 SINKS = {
     "Content",
