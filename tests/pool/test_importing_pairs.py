@@ -7,13 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from studio.errors import PoolError
+from studio.insight.lint.api import LintOptions
+from studio.insight.lint.registry import chosen_lints
+from studio.insight.lint.run import without_findings
+from studio.insight.progress import silent
+from studio.pool.actions.ledger import Note
 from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.importing import FileReport, ImportOptions, import_files
 from studio.pool.pool import Pool, Queries
+from studio.pool.studies.reviews import Keep
 from support.generated_pool import build_pool
-from support.pairs import pool_with_pairs, task_of
+from support.nasty_text import NASTY_TEXTS
+from support.pairs import EDITED, edit, pool_with_pairs, task_of
 from support.pools import ask, assert_sound
 
 
@@ -79,8 +88,6 @@ def test_a_ranking_is_kept_and_a_contradiction_gives_nothing(pool: Path) -> None
 def test_a_pair_whose_better_answer_a_person_changed_or_dropped_is_none(pool: Path) -> None:
     bring(pool, [pair("A", "B"), pair("C", "D", "other")])
     with Pool.open(pool) as opened:
-        from studio.pool.actions.ledger import Note
-
         first, second = (opened.instances.of_task(task_of(opened, name))[0].id for name in ("Q", "other"))
         opened.ledger.change_instance(Note("edit instance", "x"), first, {"output": "Better.", "verdict": "accepted", "reason": "edited"})
         opened.ledger.change_instance(Note("drop instance", "x"), second, {"verdict": "rejected", "reason": "by_hand"})
@@ -113,3 +120,49 @@ def test_what_comes_back_goes_out_again_as_it_came(tmp_path: Path, name: str) ->
         files.append(export(pool, name))
     assert pairs(files[1]) == pairs(files[0])
     assert files[1].read_bytes() == files[2].read_bytes() == files[3].read_bytes() != files[0].read_bytes()
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=3) | st.sampled_from(NASTY_TEXTS)
+PAIRS = st.lists(st.tuples(st.sampled_from(["Q", "Other"]), TEXT.filter(str.strip), TEXT), min_size=1, max_size=12)
+
+
+@settings(max_examples=20, deadline=None)
+@given(PAIRS)
+def test_all_that_was_said_of_two_answers_comes_out_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, records: list[tuple[str, str, str]]
+) -> None:
+    said = {(prompt, chosen.strip(), rejected.strip()) for prompt, chosen, rejected in records if chosen.strip() and rejected.strip()}
+    expected = {each for each in said if each[1] != each[2] and (each[0], each[2], each[1]) not in said}
+    pool = build_pool(tmp_path_factory.mktemp("pairs") / "pool.db", (), with_import=False)
+    bring(pool, [pair(chosen, rejected, prompt) for prompt, chosen, rejected in records])
+    if not expected:
+        with pytest.raises(PoolError, match="nothing to export"):
+            export(pool)
+        return
+    found = pairs(export(pool))
+    assert len(found) == len(expected)
+    assert {(prompt, chosen.strip(), rejected.strip()) for prompt, chosen, rejected in found} == expected
+    assert set(found) <= set(records), "to the letter"
+
+
+def test_the_better_answer_has_to_be_among_what_is_asked_for(tmp_path: Path) -> None:
+    pool = pool_with_pairs(tmp_path / "pool.db")
+    target = tmp_path / "data.jsonl"
+
+    def because(**options: Any) -> list[str]:
+        with Queries.open(pool) as source:
+            export_to_files(source.stream, target, ExportOptions("preference", **options), pool)
+        return [json.loads(line)["evidence"]["because"] for line in target.read_text().splitlines()]
+
+    assert because(keep=Keep(min_agreement=0.5, scored=True)) == ["checked", "agreement"]
+    assert because(keep=Keep(min_quality=0.8)) == ["rated"]
+    with Queries.open(pool) as source:
+        summary = export_to_files(source.stream, target, ExportOptions("preference", split=0.5), pool)
+    assert sum(summary.records.values()) == 5 and all(summary.records.values())
+    with Pool.open(pool) as opened:
+        edit(opened, EDITED, "of the sky", "Ask ada.rent@somewhere.org about it.")
+    options = ExportOptions("preference")
+    with Queries.open(pool) as source, source.one_state():
+        sound = without_findings(source, chosen_lints(["email"], with_file=False), LintOptions(), options, silent)
+        summary = export_to_files(sound, target, options, pool)
+    assert dict(summary.kinds) == {"rated": 1, "checked": 2, "agreement": 1}

@@ -44,7 +44,9 @@ def _fields(task: SeedTask, width: int) -> Iterator[tuple[str, str]]:
         turns = f"{len(instance.turns)} more, the next: {instance.turns[0].text}" if instance.turns else ""
         told = (("input", instance.input), ("output", instance.output), ("system", instance.system), ("thoughts", instance.thoughts))
         yield from ((name, display_line(text, width)) for name, text in (*told, ("turns", turns)) if text.strip())
-    yield from (("worse", display_line(worse.output, width)) for _, worse in task.pairs[:_INSTANCES])
+    for _, worse in task.pairs[:_INSTANCES]:
+        # The worse one of two conversations differs in what was said last.
+        yield "worse", display_line(worse.turns[-1].text if worse.turns else worse.output, width)
     if len(task.instances) > _INSTANCES:
         yield "instances", f"{len(task.instances):,}"
     yield from ((name, display_line(text, width)) for name, text in (("id", task.key), ("name", task.name)) if text)
