@@ -27,11 +27,13 @@ WORSE = {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
 
 
 @pytest.fixture(autouse=True)
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is asked for elsewhere, and nothing kept between tests."""
-    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "DISABLE_VERSION_CHECK"):
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is asked for elsewhere."""
+    # Not in the environment: the libraries read that once, and would keep it for the tests behind these.
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for name in ("DISABLE_VERSION_CHECK", "AXOLOTL_DO_NOT_TRACK"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
