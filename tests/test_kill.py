@@ -15,7 +15,7 @@ from studio.loop.session import Goal
 from studio.pool.core.database import Database
 from studio.pool.exchange.documents import bring_documents
 from studio.pool.pool import Pool, Queries
-from support.command import STUDIO, clean_environment, new_studio
+from support.command import STUDIO, clean_environment, studio
 from support.pools import assert_sound
 from support.sessions import all_seeds, configuration, exported, play, session_in
 
@@ -26,7 +26,7 @@ def test_sigkill_at_random_moments(tmp_path: Path, kills: int, target: str) -> N
     asked = ("--headless", "--model", "scripted", "--target", target)
     rng = random.Random(20)
     calm, killed = tmp_path / "calm.db", tmp_path / "killed.db"
-    assert new_studio("run", calm, *asked).returncode == 0
+    assert studio("run", calm, *asked).returncode == 0
     died = 0
     for _ in range(kills):
         running = subprocess.Popen([*STUDIO, "run", str(killed), *asked], env=clean_environment(), stderr=subprocess.PIPE, text=True)
@@ -40,7 +40,7 @@ def test_sigkill_at_random_moments(tmp_path: Path, kills: int, target: str) -> N
         died += running.returncode == -9
         assert_sound(killed)
     assert died == kills
-    assert new_studio("run", killed, *asked).returncode == 0
+    assert studio("run", killed, *asked).returncode == 0
     assert exported(killed) == exported(calm)
 
 

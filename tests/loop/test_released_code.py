@@ -27,7 +27,7 @@ from support.sessions import configuration, play
 CODE = profile("code")
 ALPACA = profile("alpaca")
 
-many = settings(max_examples=500, deadline=None)
+many = settings(max_examples=5 * settings().max_examples)
 
 
 def kept_instructions(text: str, truncated: bool) -> list[str]:

@@ -67,7 +67,7 @@ def test_a_session_that_stays_open_and_one_opened_anew_for_each_act_agree(tmp_pa
     assert_sound(tmp_path / "open")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *SLOW])
 def test_all_that_can_be_undone_comes_back_as_it_was(tmp_path: Path, seed: int) -> None:
     """After a run with steering in between: undo everything that is left to undo, then redo it."""
     path = tmp_path / "pool.db"
@@ -93,7 +93,7 @@ class _Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *SLOW])
 def test_death_at_every_single_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Each act dies when it is about to begin its third transaction, as often as it has one more, each time in a session of its own."""
     asked = configuration(requests_per_round=2)

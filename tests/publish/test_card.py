@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from click.testing import CliRunner
 from huggingface_hub import DatasetCard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from studio.cli.export import export_command
 from studio.errors import ExitCode
 from studio.pool.pool import Pool
 from studio.publish.card import fenced, inline, size_category, yaml_string
@@ -78,7 +80,12 @@ def test_the_hub_reads_the_header_and_finds_the_files(pool: Path, tmp_path: Path
 def test_hostile_titles_are_only_titles(pool: Path, tmp_path: Path, title: str) -> None:
     if "\x00" in title:
         pytest.skip("no argument of a command can hold a NUL")
-    header = header_of(write_card(pool, tmp_path, f"--title={title}"))
+    (tmp_path / "data").mkdir()
+    card = tmp_path / "README.md"
+    words = [str(pool), "-o", str(tmp_path / "data" / "all.jsonl"), "--card", str(card), f"--title={title}"]
+    done = CliRunner().invoke(export_command, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    header = header_of(card)
     assert header["pretty_name"] == display_line(title).replace("\uffff", "\ufffd")
     assert set(header) == {
         "pretty_name", "license", "task_categories", "size_categories", "annotations_creators", "language_creators", "tags", "configs"

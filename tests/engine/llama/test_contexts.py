@@ -52,6 +52,7 @@ def test_completions_are_equal_from_run_to_run(two: LlamaEngine) -> None:
 
 
 @pytest.mark.real_model
+@pytest.mark.slow
 def test_the_number_of_threads_changes_nothing(two: LlamaEngine) -> None:
     batch = animal_requests(5, **SAMPLED)
     other = LlamaEngine(bundled_identity(), EngineOptions(context=12_288, threads=3, parallel=4, contexts=2))

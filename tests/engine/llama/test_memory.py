@@ -177,7 +177,7 @@ def test_a_batch_that_finds_no_memory_says_so(llama: LlamaEngine, monkeypatch: p
     assert len(complete(llama, animal_requests(1))) == 1
 
 
-@pytest.mark.parametrize("kind", ["recurrent", "hybrid"])
+@pytest.mark.parametrize("kind", ["recurrent", pytest.param("hybrid", marks=pytest.mark.slow)])
 def test_a_model_that_cannot_share_says_so_and_evaluates_whole_prompts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = LlamaEngine(bundled_identity(), SMALL)
     assert engine.info.notices == ()

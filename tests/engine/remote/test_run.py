@@ -39,7 +39,7 @@ def export(pool: Path) -> str:
 
 def test_a_run_over_a_faulty_server_gives_the_same_data(tmp_path: Path) -> None:
     here, there = tmp_path / "here.db", tmp_path / "there.db"
-    flags = ("--headless", "--rounds", "2", "--seed", "blue", "--set", "requests_per_round=5")
+    flags = ("--headless", "--rounds", "2", "--seed", "blue", "--set", "requests_per_round=3")
     assert studio("run", here, *flags, "--model", "scripted").returncode == 0
     faults = (Fault("reset", after=9), Fault(status=429, headers={"Retry-After": "0"}, body={"message": KEY}), Fault("garbage", after=3))
     with serving(CompletionsServer(key=KEY)) as server:
