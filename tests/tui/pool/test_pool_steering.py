@@ -211,6 +211,15 @@ async def test_more_instances_are_asked_for_from_the_pool(tmp_path: Path) -> Non
         assert len(reader.requests.about(task)) > before
 
 
+async def test_nothing_is_imported_while_a_stage_plays(session: Session) -> None:
+    screen = screen_of(session, RunnerState.RUNNING)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await at_task(pilot, screen, 1)
+        await pilot.press("I")
+        await until(pilot, lambda: "A stage is being played" in seen(pilot.app))
+        assert pilot.app.screen is screen
+
+
 async def test_the_palette_has_what_applies(session: Session) -> None:
     screen, task = screen_of(session), generated(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
