@@ -216,7 +216,7 @@ async def test_nothing_is_imported_while_a_stage_plays(session: Session) -> None
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, 1)
         await pilot.press("I")
-        await until(pilot, lambda: "A stage is being played" in seen(pilot.app))
+        await until(pilot, lambda: any("A stage is being played" in each.message for each in pilot.app._notifications))
         assert pilot.app.screen is screen
 
 
