@@ -68,6 +68,7 @@ def uses(module: ModuleType) -> Iterator[str]:
     """Private modules and names that are imported, and private attributes that Textual's objects have and the file's own do not."""
     assert module.__file__ is not None
     name, tree = Path(module.__file__).name, tree_of(module.__file__)
+    own = parts_of(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "textual":
             for each in (*(node.module or "").split("."), *(alias.name for alias in node.names)):
@@ -75,7 +76,7 @@ def uses(module: ModuleType) -> Iterator[str]:
                     yield f"{name} imports {each}"
         if isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr in parts_under(TEXTUAL):
             on_self = isinstance(node.value, ast.Name) and node.value.id == "self"
-            if node.attr not in (parts_under(STUDIO) if on_self else parts_of(tree)):
+            if node.attr not in (parts_under(STUDIO) if on_self else own):
                 yield f"{name} uses .{node.attr}"
 
 
