@@ -55,7 +55,9 @@ def test_death_at_every_single_transaction(tmp_path: Path, monkeypatch: pytest.M
     chats = profile in ("chat", "documents")
     asked = configuration(best_of=3, thinking="keep", min_agreement=0.3) if chats else configuration(profile)
     if profile == "documents":
-        asked = configuration(document_requests=8, passage_size=200, passage_gain=0.2, requests_per_round=1).with_documents()
+        asked = configuration(
+            document_requests=8, passage_size=200, passage_gain=0.2, passage_words=0, requests_per_round=1
+        ).with_documents()
     for name in ("calm", "killed"):
         with Pool.create(tmp_path / name, all_seeds()) as pool:
             if profile == "documents":

@@ -15,7 +15,7 @@ from studio.loop.filters import CONTRADICTORY, DUPLICATE
 from studio.loop.runs import overridden, require_effect
 from studio.loop.sampling import engine_seed, generator
 from studio.loop.settings import Method
-from studio.loop.stages.answer import Drawn, Question, answer_request, choose, user_text
+from studio.loop.stages.answer import Drawn, Question, answer_request, choose
 from studio.loop.stages.asking import StageCancelled, StageContext, send
 from studio.loop.stages.instances import (
     answered,
@@ -254,7 +254,7 @@ def _answered(
         for _ in range(context.method.best_of):
             place = (current, Stage.ANSWER, first - taken)
             taken += 1
-            question = Question(task.id, user_text(task.instruction, each.input))
+            question = Question.about(task, each.input, of_passage=of_passage)
             planned = answer_request(context, place, question, copy=1, of_passage=of_passage)
             asked.append((yield from _ask(context, Stage.ANSWER, place[2], planned)))
             drawn.append(Drawn(len(asked) - 1, context.answer(asked[-1].completion), asked[-1].completion.nats))

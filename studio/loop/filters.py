@@ -27,6 +27,7 @@ DISAGREEMENT = "disagreement"
 UNLIKELY_ANSWER = "unlikely_answer"
 INPUT_MISSING = "input_missing"
 TRUNCATED = "truncated"
+UNGROUNDED = "ungrounded"
 COPIED, NEEDS_PASSAGE, OFF_PASSAGE, LESS_FITTING = PASSAGE_REASONS = ("copied", "needs_passage", "off_passage", "less_fitting")
 EMPTY_OUTPUT = "empty_output"
 
@@ -282,6 +283,7 @@ INSTANCE_REASONS: dict[str, str] = {
     INPUT_MISSING: "The instruction points at a text that is not there.",
     DISAGREEMENT: "The answers drawn for it differ too much for any of them to be trusted.",
     DISPREFERRED: "It was imported as the worse answer of a pair.",
+    UNGROUNDED: "It says what the passage does not: fewer of its longer words stand there than `passage_words` asks for.",
     UNLIKELY_ANSWER: "The model is less sure of it than of most that it answers.",
     **ANSWER_REASONS,
     OTHER_RULES: "A person had it decided again under other rules, which it passed.",

@@ -97,6 +97,9 @@ class Method(Parameters):
     passage_overlap: int = Field(100, ge=0, le=50_000, description="of these, how many stand in the one before it, too; at most half")
     passage_least: int = Field(150, ge=1, le=50_000, description="characters that a passage has at least; what is shorter is left out")
     passage_tries: int = Field(3, ge=1, le=16, description="requests that are written for a passage in each way")
+    passage_words: Share = Field(
+        0.5, description="share of the longer words of an instruction that stand in its passage, too, by their beginnings; 0: any will do"
+    )
     passage_gain: float = Field(
         1.3, ge=0.0, le=20.0, description="nats a token by which its passage makes a request likelier; with less it does not fit; 0: all do"
     )

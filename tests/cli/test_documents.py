@@ -13,7 +13,7 @@ from support.command import studio
 TEXT = "\n\n".join(
     f"Paragraph {number} says a thing about the number {number}, which is worth a passage of its own. " * 3 for number in range(12)
 )
-ASKED = ("--headless", "--model", "scripted", "--set", "passage_size=400", "--set", "passage_gain=0", "--json")
+ASKED = ("--headless", "--model", "scripted", "--set", "passage_size=400", "--set", "passage_gain=0", "--set", "passage_words=0", "--json")
 
 
 @pytest.fixture

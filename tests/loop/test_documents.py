@@ -15,7 +15,7 @@ from studio.loop.events import CandidateDecided, Noted, RunStopped, StopReason
 from studio.loop.filters import COPIED, LESS_FITTING, NEEDS_PASSAGE, OFF_PASSAGE, TRUNCATED
 from studio.loop.runs import Configuration
 from studio.loop.session import Goal
-from studio.loop.stages.documents import USED_UP, copies
+from studio.loop.stages.documents import USED_UP, copies, shared_words
 from studio.loop.stages.likelihood import NOT_MEASURED
 from studio.loop.whatif import Change, what_if
 from studio.pool.exchange.documents import bring_documents
@@ -30,7 +30,15 @@ TEXT = "\n\n".join(
 
 
 def asked(**overrides: object) -> Configuration:
-    given = {"passage_size": 130, "passage_overlap": 0, "passage_least": 50, "passage_tries": 1, "passage_gain": 0, "document_requests": 6}
+    given = {
+        "passage_size": 130,
+        "passage_overlap": 0,
+        "passage_least": 50,
+        "passage_tries": 1,
+        "passage_gain": 0,
+        "passage_words": 0,
+        "document_requests": 6,
+    }
     return configuration(**{**given, **overrides}).with_documents()  # type: ignore[arg-type]
 
 
@@ -194,12 +202,21 @@ def test_more_instances_of_a_task_for_a_passage(tmp_path: Path) -> None:
 def test_equal_seeds_give_equal_data_and_others_other(tmp_path: Path) -> None:
     found = []
     for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
-        wanted = configuration(seed=seed, passage_size=130, passage_overlap=0, passage_least=50, document_requests=4).with_documents()
+        wanted = configuration(
+            seed=seed, passage_words=0, passage_size=130, passage_overlap=0, passage_least=50, document_requests=4
+        ).with_documents()
         (tmp_path / name).mkdir()
         with with_documents(tmp_path / name / "pool.db", wanted) as pool:
             list(session_in(pool, ScriptedEngine(chats=True), wanted).run(Goal(rounds=2)))
         found.append(exported(tmp_path / name / "pool.db").replace(f"{tmp_path}/{name}", ""))
     assert found[0] == found[1] != found[2]
+
+
+def test_shared_words() -> None:
+    passage = "Shape the dough into a round, put it into a floured basket and let it stand overnight in the refrigerator."
+    assert shared_words("Who baked the chocolate cake?", passage) == 0
+    assert shared_words("How should the dough be shaped for the basket?", passage) == 0.75
+    assert shared_words("Why?", passage) == 1
 
 
 @pytest.mark.parametrize(

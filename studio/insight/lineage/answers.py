@@ -27,14 +27,16 @@ def drawn_answers(instruction: str, instances: Sequence[InstanceRecord], request
     as the chosen one does. What was asked for by hand more than once in a round counts together.
     """
     by_id = {each.id: each for each in requests if each.stage is Stage.ANSWER}
-    asked = {each.id: user_text(instruction, each.input if each.original is None else each.original.input) for each in instances}
-    questions = set(asked.values())
+    given = {each.id: each.input if each.original is None else each.original.input for each in instances}
+    # Of a passage the question stands behind it.
+    asked = {number: (user_text(instruction, text), user_text(text, instruction)) for number, text in given.items()}
+    questions = {question for both in asked.values() for question in both}
     found = []
     for each in instances:
         chosen = None if each.answer_id is None else by_id.get(each.answer_id)
         if chosen is not None:
             beside = [one for one in by_id.values() if (one.round, one.ordinal < 0) == (chosen.round, chosen.ordinal < 0)]
-            drawn = [one.id for one in beside if _asks(one.suffix, asked[each.id], questions)]
+            drawn = [one.id for one in beside if any(_asks(one.suffix, question, questions) for question in asked[each.id])]
             if chosen.id not in drawn:
                 drawn = [one.id for one in beside if one.suffix == chosen.suffix]
             found.append(DrawnAnswers(each.id, tuple(drawn), chosen.id))

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from studio.engine.api import RepeatRule
 from studio.loop.checks import answer_fault
 from studio.loop.events import Event, InstanceDecided
-from studio.loop.filters import DISAGREEMENT, EMPTY_OUTPUT, TRUNCATED, UNLIKELY_ANSWER, VALID, disagrees, is_unlikely
+from studio.loop.filters import DISAGREEMENT, EMPTY_OUTPUT, TRUNCATED, UNGROUNDED, UNLIKELY_ANSWER, VALID, disagrees, is_unlikely
 from studio.loop.novelty import rouge_l
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
+from studio.loop.stages.documents import shared_words
 from studio.loop.stages.likelihood import LATEST, limit_of
 from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.loop.tokens import TOKENIZERS
@@ -40,7 +41,7 @@ def answer_instances(context: StageContext, current: RoundRecord) -> Iterator[Ev
     tasks = {draft.task.id: draft.task for draft in drafts}
     of_passages = frozenset(draft.task.id for draft in drafts if draft.source in OF_PASSAGES)
     instances = pool.instances.to_answer(current.id)
-    questions = {each.id: Question(each.task_id, user_text(tasks[each.task_id].instruction, each.input)) for each in instances}
+    questions = {each.id: Question.about(tasks[each.task_id], each.input, of_passage=each.task_id in of_passages) for each in instances}
     chosen: dict[int, Chosen] = {}
     for again in (False, True) if method.answer_again else (False,):
         open_still = [each for each in instances if each.id not in chosen or chosen[each.id].verdict is Verdict.REJECTED]
@@ -90,6 +91,12 @@ class Question(NamedTuple):
         """What a request of this stage asks."""
         assert request.task_id is not None
         return cls(request.task_id, request.suffix)
+
+    @classmethod
+    def about(cls, task: Task, given: str, *, of_passage: bool = False) -> Question:
+        """What has a task answered. Behind a passage the question is what a small model heeds; elsewhere the instruction comes first."""
+        parts = (given, task.instruction) if of_passage and given.strip() else (task.instruction, given)
+        return cls(task.id, user_text(*parts))
 
     def again(self, context: StageContext) -> Question:
         """The same in other words."""
@@ -221,5 +228,7 @@ def _fault(method: Method, task: Task, instance: Instance, answer: Answer, *, of
     rules = method.answer_rules
     if of_passage:
         # What the passage says in a few words is the right answer.
+        if shared_words(instance.output, f"{instance.input} {task.instruction}") < method.passage_words:
+            return UNGROUNDED
         instance, rules = replace(instance, input=""), tuple(rule for rule in rules if rule != "says_little")
     return answer_fault(task.instruction, instance, rules, is_label=bool(task.is_classification))

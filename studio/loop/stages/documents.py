@@ -1,8 +1,8 @@
 """Instructions for passages of documents: requests that a passage answers, and questions about it.
 
 The model is shown a passage and writes what it is the answer to (instruction back-translation, Li et al. 2023, arXiv 2308.06259), or a
-question that it answers. Whether that fits the passage is told by the model's own logits: how much likelier than without the passage it
-finds what it wrote. What has nothing to do with the passage, and what could be said of any, gains little.
+question that it answers. Whether that fits the passage is told by the words it shares with it, and by the model's own logits: how much
+likelier than without the passage it finds what it wrote. What has nothing to do with the passage gains little, as does what fits any.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from studio.loop.checks import points_at_absent
 from studio.loop.filters import COPIED, LESS_FITTING, NEEDS_PASSAGE, OFF_PASSAGE, TRUNCATED
 from studio.loop.parsing import ParsedCandidate
 from studio.loop.sampling import generator
+from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext
 from studio.loop.stages.likelihood import Candidate
 from studio.loop.thoughts import THINKING, Answer
@@ -29,13 +30,13 @@ USED_UP = "every passage of the documents has been used in each way: no more ins
 _LEAD = re.compile(
     r"\A[\s\"'“”«»*_-]*(?:(?:Request|Question|Instruction|Frage|Aufgabe|Anfrage|Pregunta|Demande)\s?\d*\s?[:：])?[\s*_]*", re.IGNORECASE
 )
-_OF_ASKING = re.compile(
-    r"\banswer (?:to|of) (?:the|this) (?:question|text|puzzle|riddle)\b|\bname of the (?:author|person who (?:wrote|made))\b", re.IGNORECASE
-)
+_OF_ASKING = re.compile(r"\banswer (?:to|of)\b|\bname of the (?:author|person)\b|\bname of the \w+ (?:that|who|which)\b", re.IGNORECASE)
 """What small models ask of any text whatever."""
 _QUOTES = '"“”«»*_'
 _RUN = 4
 _MOST_COPIED = 0.7
+_LONG, _BEGINNING = 5, 5
+"""Characters of a word that says something, and of its beginning, by which its other forms are known."""
 
 
 def passage_requests(context: StageContext, current: RoundRecord, first: int, action: int = 0) -> list[PlannedRequest]:
@@ -109,15 +110,17 @@ def parse_passage_request(
     opening = _opening(context, current, request.ordinal, source)
     written = f"{opening}{answer.text}" if opening else _LEAD.sub("", answer.text, count=1)
     line = next((each for each in written.strip().splitlines() if each.strip()), "").strip().strip(_QUOTES).strip()
-    discard = THINKING if answer.missing else TRUNCATED if answer.truncated else _fault(line, text, source)
+    discard = THINKING if answer.missing else TRUNCATED if answer.truncated else _fault(context.method, line, text, source)
     return ParsedCandidate(line, discard, *given)
 
 
-def _fault(line: str, passage: str, source: Source) -> str:
+def _fault(method: Method, line: str, passage: str, source: Source) -> str:
     """Why a text is no instruction for a passage, by itself; empty where nothing speaks against it."""
     if copies(line, passage):
         return COPIED
     if _OF_ASKING.search(line) and not _OF_ASKING.search(passage):
+        return OFF_PASSAGE
+    if shared_words(line, passage) < method.passage_words:
         return OFF_PASSAGE
     if source is Source.BACKTRANSLATION and points_at_absent(line):
         return NEEDS_PASSAGE
@@ -128,6 +131,17 @@ def copies(text: str, passage: str) -> bool:
     """Whether most of what `text` says, by runs of four words, stands in the passage in the same words."""
     said, there = (_runs(unicode_tokens(each)) for each in (text, passage))
     return bool(said) and len(said & there) > len(said) * _MOST_COPIED
+
+
+def shared_words(text: str, passage: str) -> float:
+    """The share of the longer words of `text`, without its first, that stand in the passage, too; 1 where there are none.
+
+    >>> shared_words("How do bees survive the winter?", "A colony that is to survive eats in winter what it stored.")
+    1.0
+    """
+    wanted = {word[:_BEGINNING] for word in unicode_tokens(text)[1:] if len(word) >= _LONG}
+    there = {word[:_BEGINNING] for word in unicode_tokens(passage)}
+    return len(wanted & there) / len(wanted) if wanted else 1.0
 
 
 def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:
