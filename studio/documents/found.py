@@ -11,7 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.errors import UsageError, missing_extra
+from studio.documents.faults import NoDocument
+from studio.documents.pdf import require_readable
+from studio.errors import UsageError
 from studio.text import display_line, utf16_of
 
 PLAIN, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
@@ -48,16 +50,6 @@ class Found:
 
     files: tuple[DocumentFile, ...]
     notes: tuple[str, ...]
-
-
-class NoDocument(Exception):
-    """Why a file cannot be read as a document, in words that follow its name; and the way on."""
-
-    def __init__(self, words: str, hint: str, *, changed: bool = False) -> None:
-        super().__init__(words)
-        self.hint = hint
-        self.changed = changed
-        """Whether it could be read when it was found."""
 
 
 def find_documents(paths: Sequence[Path]) -> Found:
@@ -171,17 +163,8 @@ def examined(path: Path, name: str) -> DocumentFile:
     if kind == HTML and size > MOST_HTML:
         raise NoDocument(f"is HTML of {size / 1e6:.0f} MB, more than is parsed at once", "save its text, or part it")
     if kind == PDF:
-        require_pdf()
+        require_readable(path)
     return DocumentFile(path, name, kind, digest.hexdigest(), "" if decoding is None else decoding.end())
-
-
-def require_pdf() -> None:
-    """Raise NoDocument where the library that reads PDF is not installed."""
-    try:
-        import pypdf  # noqa: F401
-    except ImportError as error:
-        missing = missing_extra("is PDF, which is read", "data")
-        raise NoDocument(missing.message, missing.hint or "") from error
 
 
 def _kind(path: Path, head: bytes) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from studio.documents.found import NoDocument
+from studio.documents.faults import NoDocument
+from studio.errors import missing_extra
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -22,13 +24,20 @@ _FEWEST = 40
 """Characters of a line from which on lines are taken for those of running text."""
 
 
-def pdf_text(path: Path, notes: list[str]) -> Iterator[str]:
-    """Yield the text of each page that has any, with a blank line behind it; `notes` gets how many pages have none.
+def require_readable(path: Path) -> None:
+    """Raise NoDocument for a file that is encrypted or damaged as a whole, and where the library that reads PDF is not installed."""
+    with _opened(path):
+        pass
 
-    Raises NoDocument for a file that is encrypted or damaged.
-    """
-    import pypdf
 
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[PdfReader, int]]:
+    """Open a file and count its pages."""
+    try:
+        import pypdf
+    except ImportError as error:
+        missing = missing_extra("is PDF, which is read", "data")
+        raise NoDocument(missing.message, missing.hint or "") from error
     # What it finds strange in a file it tells by way of the log; what is lost is told here.
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     with path.open("rb") as file:
@@ -41,6 +50,15 @@ def pdf_text(path: Path, notes: list[str]) -> Iterator[str]:
             raise NoDocument(f"cannot be read as PDF: {type(error).__name__}", "save it anew, or save its text") from error
         if locked:
             raise NoDocument("is an encrypted PDF file", "save it without a password")
+        yield reader, count
+
+
+def pdf_text(path: Path, notes: list[str]) -> Iterator[str]:
+    """Yield the text of each page that has any, with a blank line behind it; `notes` gets how many pages have none.
+
+    Raises NoDocument for a file that is encrypted or damaged.
+    """
+    with _opened(path) as (reader, count):
         empty, broken = 0, 0
         for number in range(count):
             text = _page(reader, number)

@@ -6,7 +6,8 @@ import io
 import re
 from collections.abc import Iterator
 
-from studio.documents.found import HTML, MARKDOWN, PDF, DocumentFile, NoDocument, declared_encoding
+from studio.documents.faults import NoDocument
+from studio.documents.found import HTML, MARKDOWN, PDF, DocumentFile, declared_encoding
 from studio.documents.markup import visible_text
 from studio.documents.pdf import pdf_text
 

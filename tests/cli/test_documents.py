@@ -31,13 +31,13 @@ def test_documents_are_brought_used_and_told(tmp_path: Path, folder: Path) -> No
     done = studio("run", pool, *ASKED, "--documents", folder, "--documents-licence", "CC0-1.0")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["stopped"] == "documents"
-    for words in ("1 files of other kinds are left out (.bin 1)", "texts/a.md: ", "texts/b.html: 1 passages", "navigation"):
+    for words in ("1 files of other kinds are left out (.bin 1)", "2 documents brought, ", "texts/b.html: ", "navigation"):
         assert words in done.stderr
     # Without the files it goes on, here to the same end, and with them nothing is doubled.
     again = studio("run", pool, *ASKED)
     assert (again.returncode, json.loads(again.stdout)["rounds"]) == (0, 0)
     once_more = studio("run", pool, *ASKED, "--documents", folder)
-    assert "texts/a.md is in the pool already" in once_more.stderr
+    assert "2 documents are in the pool already" in once_more.stderr
     with Queries.open(pool) as reader:
         assert [each.used for each in reader.documents.all()] == [each.passages for each in reader.documents.all()]
     lines = studio("export", pool, "-o", "-", "--format", "raw").stdout.splitlines()
@@ -56,10 +56,12 @@ def test_documents_are_brought_used_and_told(tmp_path: Path, folder: Path) -> No
 
 
 def test_what_cannot_be_is_said_before_a_pool_is_made(tmp_path: Path, folder: Path) -> None:
-    pool = tmp_path / "pool.db"
+    pool, broken = tmp_path / "pool.db", tmp_path / "broken.pdf"
+    broken.write_bytes(b"%PDF-1.7\n")
     for asked, words in (
         (("--documents", tmp_path / "nowhere.txt"), "is not there"),
         (("--documents", folder / "c.bin"), "is no text"),
+        (("--documents", folder, "--documents", broken), "cannot be read as PDF"),
         (("--documents", folder, "--set", "document_requests=0"), "nothing to do for --documents"),
         (("--set", "document_requests=3"), "needs documents"),
         (("--documents-licence", "MIT"), "is for documents"),

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from studio.documents.found import NoDocument, find_documents
+from studio.documents.faults import NoDocument
+from studio.documents.found import PDF, DocumentFile, find_documents
 from studio.documents.markup import visible_text
 from studio.documents.pdf import joined
 from studio.documents.reading import Reading
+from studio.errors import UsageError
 
 
 def read(path: Path) -> tuple[str, list[str]]:
@@ -74,11 +76,15 @@ def test_an_encrypted_or_broken_pdf_is_told(tmp_path: Path) -> None:
     writer.add_blank_page(100, 100)
     writer.encrypt("secret", algorithm="RC4-128")
     writer.write(str(tmp_path / "locked.pdf"))
-    with pytest.raises(NoDocument, match="encrypted"):
-        read(tmp_path / "locked.pdf")
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7\n" + bytes(range(256)))
-    with pytest.raises(NoDocument, match="cannot be read as PDF"):
-        read(tmp_path / "broken.pdf")
+    (tmp_path / "good.txt").write_text("one")
+    for name, words in (("locked.pdf", "encrypted"), ("broken.pdf", "cannot be read as PDF")):
+        # Named itself it ends the command, whatever else is named; in a folder it is told.
+        with pytest.raises(UsageError, match=words):
+            find_documents([tmp_path / "good.txt", tmp_path / name])
+        assert any(name in note and words in note for note in find_documents([tmp_path]).notes)
+        with pytest.raises(NoDocument, match=words):
+            list(Reading(DocumentFile(tmp_path / name, name, PDF, "")).pieces())
 
 
 def test_lines_are_joined_where_a_paragraph_goes_on() -> None:

@@ -43,12 +43,12 @@ def test_passages_stand_where_their_document_has_them(pool: Pool, text: Path) ->
 def test_the_same_bytes_are_brought_once_and_a_changed_file_is_another_document(pool: Pool, text: Path) -> None:
     brought(pool, text)
     before = pool.documents.all()
-    assert brought(pool, text) == ["a.txt is in the pool already"]
+    assert brought(pool, text) == ["1 document is in the pool already"]
     assert pool.documents.all() == before
-    assert "its licence is MIT now" in brought(pool, text, "MIT")[0]
+    assert "the licence of 1 document is MIT now" in brought(pool, text, "MIT")[0]
     assert [each.document.licence for each in pool.documents.all()] == ["MIT"]
     text.write_text(TEXT + " And one more.")
-    assert "another document" in brought(pool, text)[0]
+    assert "another document" in brought(pool, text)[1]
     assert len(pool.documents.all()) == 2
     brought(pool, text, cutting=Cutting(200, 20, 20))
     assert len(pool.documents.all()) == 3
@@ -64,6 +64,19 @@ def test_all_is_stored_or_nothing(pool: Pool, text: Path, tmp_path: Path) -> Non
     with pytest.raises(UsageError, match=r"b\.txt cannot be read any more"):
         bring_documents(pool, files, "", CUT)
     assert pool.documents.all() == []
+
+
+def test_of_many_documents_the_sum_is_told_and_of_single_ones_what_is_left_out(pool: Pool, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number:02}.txt").write_text(f"A text of its own, which has the number {number}.")
+        (folder / f"short{number:02}.txt").write_text(f"Short {number}.")
+    notes = brought(pool, folder)
+    assert notes[0].startswith("30 documents brought, 30 passages of ")
+    assert sum("no passage of 20 characters or more" in note for note in notes) == len(notes) - 2
+    assert notes[-1] == f"and {30 - (len(notes) - 2)} more remarks of this kind"
+    assert brought(pool, folder)[0] == "30 documents are in the pool already"
 
 
 def test_a_document_without_passages_is_told_and_not_stored(pool: Pool, tmp_path: Path) -> None:

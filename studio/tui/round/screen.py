@@ -33,7 +33,7 @@ from studio.records import Stage, Verdict
 from studio.text import display_line, spoken
 from studio.tui.base import ErrorDialog, copy_from, lay_over, leaving
 from studio.tui.help_log import ActivityLog, log_line
-from studio.tui.keys import bind
+from studio.tui.keys import bind, key_of
 from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.drawing import DrawingScreen
@@ -57,6 +57,8 @@ class RunOpened(Message):
 
 TICK_S = 0.1
 """Between two looks at what the runner told, while it plays: more of them are no easier to read, and the model needs the cores."""
+_TOASTS = 2
+"""Notes that are shown one above the other: more would cover a small terminal."""
 
 
 class StudioScreen(DrawingScreen):
@@ -224,10 +226,14 @@ class StudioScreen(DrawingScreen):
         self.post_message(RunOpened(self.runner.asked.pool))
 
     def _tell_notes(self, notes: Sequence[str]) -> None:
-        """Say what a person should know of how the model runs; the log keeps it."""
+        """Say what a person should know of the documents and of how the model runs, without covering the screen; the log keeps all."""
         for note in notes:
             self._activity.add(f"note: {note}")
+        rest = len(notes) - _TOASTS
+        for note in notes[: _TOASTS if rest > 1 else len(notes)]:
             self.notify(display_line(note, 300), severity="warning", timeout=15, markup=False)
+        if rest > 1:
+            self.notify(f"{rest:,} more notes: see the log ({key_of('log')}).", severity="warning", timeout=15, markup=False)
 
     def _say_written(self) -> None:
         """What became of the instances that were asked for."""

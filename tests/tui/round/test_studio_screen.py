@@ -71,6 +71,18 @@ async def test_what_was_given_up_to_run_the_model_is_told_and_kept_in_the_log(tm
         assert [line.text for line in driven.app.activity.lines if line.text.startswith("note: ")] == [f"note: {_Shrunk().info.notices[0]}"]
 
 
+async def test_many_notes_do_not_cover_the_screen(tmp_path: Path) -> None:
+    class _Talkative(_Shrunk):
+        @property
+        def info(self) -> EngineInfo:
+            return replace(super().info, notices=tuple(f"note number {number}" for number in range(9)))
+
+    async with studio(tmp_path / "pool.db", lambda _m, _o: _Talkative()) as driven:
+        shown = [each.message for each in driven.app._notifications]
+        assert shown == [*(f"note number {number}" for number in range(2)), "7 more notes: see the log (f3)."]
+        assert sum(line.text.startswith("note: ") for line in driven.app.activity.lines) == 9
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_step_does_one_stage_and_says_what_comes_next(tmp_path: Path, size: tuple[int, int]) -> None:
     async with studio(tmp_path / "pool.db", size=size) as driven:
