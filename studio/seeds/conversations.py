@@ -60,6 +60,9 @@ def conversation(fields: Fields) -> Taken:
 def preference(fields: Fields) -> Taken:
     """Take the prompt and the chosen answer of a pair; see `worse_answers` for the rejected one."""
     chosen = fields.get("chosen")
+    if not holds(chosen):
+        fields.fault("chosen", "empty, where rejected is an answer: there is no pair without the better one")
+        return "", ()
     before = next((each for each in ("prompt", *TURNS) if are_turns(fields.get(each))), None)
     if isinstance(chosen, str) and before is None and fields.holding(INSTRUCTION) is None and _MARKED.match(chosen):
         fields.take("chosen")

@@ -226,13 +226,19 @@ def _is_alpaca(fields: Fields) -> bool:
     return "instruction" in fields.names and any(name in fields.names for name in (*INPUT, *OUTPUT))
 
 
+def _is_pair(fields: Fields) -> bool:
+    """Whether there is a better answer, or a worse one where the better one should be."""
+    lacks = "chosen" in fields.names and fields.holding(("rejected",)) and fields.holding(OUTPUT) is None
+    return fields.holding(("chosen",)) is not None or bool(lacks)
+
+
 def _is_raw(fields: Fields) -> bool:
     return {"instances", "origin", "decided_by"} <= fields.names.keys()
 
 
 RAW = Shape("raw", "what the studio's raw export writes: the seed schema, and all that the pool knew of a task", _is_raw, _instances)
 
-PREFERENCE = Shape("preference", "prompt, chosen and rejected, as text or messages", _has("chosen"), preference)
+PREFERENCE = Shape("preference", "prompt, chosen and rejected, as text or messages", _is_pair, preference)
 
 SHAPES: Sequence[Shape] = (
     PREFERENCE,

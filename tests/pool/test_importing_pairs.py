@@ -71,6 +71,12 @@ def test_the_worse_answer_is_kept_and_is_not_data(pool: Path) -> None:
     }
 
 
+def test_a_pair_without_a_better_answer_is_a_fault_of_its_own(pool: Path) -> None:
+    report = bring(pool, [pair("A", "B"), pair(" ", "Only a worse one.", "other"), pair("", "", "a third")], skip_invalid=True)
+    assert (report.imported, report.tally.faulty, report.worse) == (2, 1, 1)
+    assert pairs(export(pool)) == [("Q", "A", "B")]
+
+
 def test_only_those_are_paired_that_came_as_a_pair(pool: Path) -> None:
     report = bring(pool, [pair("A", "B"), pair("C", "D"), pair("A", "E"), pair("A", "B")])
     assert (report.imported, report.joined, report.worse, report.duplicates) == (1, 1, 3, 1)
