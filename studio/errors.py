@@ -84,7 +84,7 @@ def unexpected(error: BaseException) -> StudioError:
 
 def nearest_name(wrong: str, known: Iterable[str]) -> str:
     """Return a hint that names the known word nearest to `wrong`, or lists them all when none is near."""
-    names = sorted(known)
+    names = sorted(set(known))
     close = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"

@@ -82,7 +82,9 @@ def parse_hub_name(text: str, kind: Kind = "model") -> HubName:
         revision, files = files[1], files[2:]
     found = _REPO.fullmatch(repo)
     part = part.strip("/") or "/".join(files)
-    odd = ".." in repo or "--" in repo or {".", ".."} & set(part.split("/")) or (colon and (not part or files))
+    # So the hub's own library reads names, too: one of these would be refused only when something is asked.
+    odd = ".." in repo or "--" in repo or any(each.endswith((".", "-")) for each in repo.partition("@")[0].split("/"))
+    odd = odd or repo.partition("@")[0].endswith(".git") or bool({".", ".."} & set(part.split("/"))) or bool(colon and (not part or files))
     if found is None or odd or len(found["repo"]) > _LONGEST_NAME:
         raise UsageError(f"{shown} does not name a {kind} on the hub", "it is written hf:OWNER/NAME, as in the address of its page")
     return HubName(found["repo"], part, found["revision"] or ("" if revision == "main" else revision))
@@ -180,6 +182,9 @@ def fault_of(fault: Exception, what: str, error: type[StudioError] = UsageError,
             return error(*_of_connection(each, what))
         if isinstance(each, httpx2.HTTPError | errors.FileMetadataError):
             return error(f"{what}: {_words(each)}", f"is {endpoint()} a hub?")
+    if any(isinstance(each, UnicodeEncodeError) for each in _causes(fault)):
+        # Only what goes into a header is encoded so, and of that the token alone is the user's.
+        return error(f"{what}: the token has characters that no token has", "set HF_TOKEN anew, or log in with `hf auth login`")
     if isinstance(fault, KeyError | TypeError | ValueError | AttributeError):
         return error(f"{what}: the answer of {endpoint()} is not a hub's ({type(fault).__name__})", "check HF_ENDPOINT, or try again later")
     return None

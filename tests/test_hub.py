@@ -46,7 +46,20 @@ def test_names_of_datasets_and_those_without_a_prefix() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["hf:", "hf:acme", "hf:acme/..", "hf:../acme", "hf:a/b:", "hf:a/b:../../x", "hf:a/b/../c", "hf:a/" + "x" * 96]
+    "text",
+    [
+        "hf:",
+        "hf:acme",
+        "hf:acme/..",
+        "hf:../acme",
+        "hf:a/b:",
+        "hf:a/b:../../x",
+        "hf:a/b/../c",
+        "hf:a/" + "x" * 96,
+        "hf:a/b.git",
+        "hf:a/b-@v1",
+        "hf:a-/b",
+    ],
 )
 def test_what_names_nothing(text: str) -> None:
     with pytest.raises(UsageError, match="does not name a model"):
@@ -99,6 +112,10 @@ def test_nobody_of_that_name(hub: HubServer, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(UsageError, match="refuses your token") as raised, told("hf:acme/tiny"):
         hub_api().whoami()
     assert "hf_wrong" not in raised.value.message
+    monkeypatch.setenv("HF_TOKEN", "hf_tökén")
+    with pytest.raises(UsageError, match="the token has characters") as raised, told("hf:acme/tiny"):
+        hub_api().whoami()
+    assert "tökén" not in raised.value.message
 
 
 def test_gated(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def publish_command(pool: Path, repo: str, parquet: bool, public: bool, pushing:
         parcel, written = _pack(wish, Path(folder))
         pushed = _push(wish, parcel, force) if pushing else None
         if not as_json:
-            _show(wish, parcel, written)
+            _show(wish, parcel, written, _is_private(wish, pushed))
     _tell(wish, pushed)
     if as_json:
         print_json(_as_dict(wish, parcel, written, pushed))
@@ -128,13 +128,18 @@ def _say(words: str) -> None:
     click.echo(display_line(words), err=True)
 
 
-def _show(wish: _Wish, parcel: Parcel, written: Written) -> None:
+def _is_private(wish: _Wish, pushed: Pushed | None) -> bool:
+    """Whether the account alone sees the dataset: as it is on the hub, or would be if it were made now."""
+    return pushed.private if pushed else not wish.public
+
+
+def _show(wish: _Wish, parcel: Parcel, written: Written, private: bool) -> None:
     """Print what the parcel holds."""
     rows = [("file", "bytes", "records", "sha256")]
     rows += [(each.path, f"{each.size:,}", f"{each.records:,}" if each.records else "", each.names.sha256) for each in parcel.files]
     for line in in_columns(rows, right=(1, 2)):
         click.echo(line)
-    seen = "public, everybody sees it" if wish.public else "private"
+    seen = "private" if private else "public, everybody sees it"
     click.echo(f"dataset: {wish.repo} ({seen}), licence {wish.described.licence}, title {display_line(wish.described.title, 120)}")
     click.echo(f"data: {parcel.records:,} records of {written.summary.tasks:,} tasks as {wish.selection.options.format}")
 
@@ -161,7 +166,7 @@ def _as_dict(wish: _Wish, parcel: Parcel, written: Written, pushed: Pushed | Non
     return {
         "pool": str(wish.pool),
         "repo": wish.repo,
-        "private": pushed.private if pushed else not wish.public,
+        "private": _is_private(wish, pushed),
         "licence": wish.described.licence,
         "files": files,
         **written.as_dict(),

@@ -159,6 +159,7 @@ def test_nothing_becomes_public_unasked(hub: HubServer, publish: Publish) -> Non
     hub.add(Repo(f"{NAME}-2", kind="dataset", private=True))
     kept = publish("--push", "--public", name=f"{NAME}-2")
     assert kept.code == 0 and there(hub, f"{NAME}-2").private and "stays so" in kept.stderr
+    assert f"{NAME}-2 (private)" in kept.stdout, "it is said to be public"
 
 
 @pytest.mark.parametrize(
