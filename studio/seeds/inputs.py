@@ -29,6 +29,8 @@ STDIN = ("-", "/dev/stdin")
 """The names of standard input."""
 HEAD = 1 << 16
 """Bytes at the beginning from which format and encoding are told."""
+LONGEST = 1 << 28
+"""Characters of a record at the most: a few packed kilobytes can hold one that fills the memory, and a pool holds no longer text."""
 _BUFFER = 1 << 18
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _TAKEN: weakref.WeakSet[object] = weakref.WeakSet()
@@ -209,14 +211,17 @@ class Input:
     def lines(self) -> Iterator[Line]:
         """Yield the lines, which end at LF, CR LF or CR; U+2028 and its like are ordinary characters.
 
-        Bytes that are not UTF-8 come as U+FFFD, with a fault. Raises UsageError when the file is damaged.
+        Bytes that are not UTF-8 come as U+FFFD, with a fault. Raises UsageError when the file is damaged, or a line longer than `LONGEST`.
         """
         with self._unpacking():
-            for number, whole in enumerate(self._text(""), 1):
+            text = self._text("")
+            for number, whole in enumerate(iter(lambda: text.readline(LONGEST), ""), 1):
+                if len(whole) >= LONGEST:
+                    raise UsageError(f"{self.path}: line {number:,} is longer than {LONGEST:,} characters", "is it a file of records?")
                 body = whole.removesuffix("\n").removesuffix("\r")
                 # DOS ended its files with a control character.
-                faults, text = text_faults("" if body == "\x1a" else body, number)
-                yield Line(number, text, whole[len(body) :], faults)
+                faults, shown = text_faults("" if body == "\x1a" else body, number)
+                yield Line(number, shown, whole[len(body) :], faults)
 
     def chunks(self) -> Iterator[str]:
         """Yield the text in pieces of any length, all line ends as LF. Raises UsageError when the file is damaged."""

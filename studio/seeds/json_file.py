@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import cast
 
 from studio.seeds.conversations import are_turns
 from studio.seeds.fields import JsonObject, NotANumber, Number, kind_of
-from studio.seeds.inputs import HEAD, FileFault, Input, text_faults
+from studio.seeds.inputs import HEAD, LONGEST, FileFault, Input, text_faults
+from studio.seeds.json_table import OddRow, holds_objects, table_in
 from studio.seeds.shapes import is_record
 
 _SPACE = re.compile(r"[\s,\ufeff\x1a]*")
@@ -25,6 +26,8 @@ _PYTHON = re.compile(r"True|False|None|nan|undefined")
 _TURNS = re.compile(r'\[\s*\{[^{}\[\]]*"(role|from)"\s*:\s*"(system|user|human|assistant|gpt|prompter)"')
 _AROUND = ("record", "row")
 """Keys under which a record stands alone: in the studio's file of faulty ones, and in what Hugging Face's viewer gives."""
+_DEEPEST = 200
+"""Levels of lists and objects in a record: what goes deeper could be read here, and not be written or shown later."""
 _NEAR_THE_END = 12
 """An error this near to the end of what has been read may be no error: `-Infinity` and `\\ud83d` can be cut."""
 
@@ -56,7 +59,41 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
+class _TooDeep(ValueError):
+    """Lists and objects within each other, more than are taken."""
+
+    def __init__(self) -> None:
+        super().__init__(f"lists and objects nested more than {_DEEPEST} levels deep")
+
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Number, parse_int=Number, parse_constant=NotANumber)
+
+
+class _TooLong(ValueError):
+    """A record that has no end."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a record of more than {LONGEST:,} characters (records under a key? one on each line: jq -c '.KEY[]')")
+
+
+def _decoded(text: str, at: int = 0) -> tuple[object, int]:
+    """Return the value that begins at `at`, and where it ends. Raises ValueError."""
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+    except RecursionError as error:
+        raise _TooDeep from error
+    if text.count("{", at, end) + text.count("[", at, end) > _DEEPEST and _is_deep(value):
+        raise _TooDeep
+    return value, end
+
+
+def _is_deep(value: object) -> bool:
+    level, deep = [value], 0
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        if (deep := deep + 1) > _DEEPEST:
+            return True
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return False
 
 
 def parse_json(source: Input, is_record: Callable[[JsonObject], bool] = is_record) -> Iterator[RawRecord]:
@@ -88,10 +125,10 @@ def _is_document(head: str) -> bool:
     if len(first) >= HEAD // 4:
         return False
     try:
-        _DECODER.raw_decode(first)
+        _decoded(first)
     except json.JSONDecodeError as error:
         return error.pos >= len(first) and not error.msg.startswith("Unterminated string")
-    except (ValueError, RecursionError):
+    except ValueError:
         return False
     return False
 
@@ -106,10 +143,10 @@ def _lines(source: Input) -> Iterator[RawRecord]:
             continue
         body = text.strip()
         try:
-            value, end = _DECODER.raw_decode(body)
+            value, end = _decoded(body)
             if body[end:].strip(" \t,"):
                 raise json.JSONDecodeError("Extra data", body, end)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             fault = _fault(error, len(text) - len(text.lstrip()))
             if not line.end and isinstance(error, json.JSONDecodeError):
                 fault = f"half-written last line: no line end and {fault}"
@@ -121,7 +158,7 @@ def _lines(source: Input) -> Iterator[RawRecord]:
 def _fault(error: Exception, offset: int = 0) -> str:
     """Return in words why a text is no JSON; it stands `offset` characters behind the beginning of its line."""
     if not isinstance(error, json.JSONDecodeError):
-        return str(error) if isinstance(error, _RepeatedKey) else f"JSON that cannot be read: {error}"
+        return str(error) if isinstance(error, _RepeatedKey | _TooDeep | _TooLong) else f"JSON that cannot be read: {error}"
     column = error.colno + offset
     rest = error.doc[error.pos :]
     if rest.startswith("'") or (error.msg == "Expecting value" and error.doc[:1] == "'"):
@@ -151,7 +188,9 @@ class _Document:
         self.ended = False
 
     def more(self) -> bool:
-        """Read on, twice as much each time while nothing is taken; False at the end."""
+        """Read on, twice as much each time while nothing is taken; False at the end. Raises ValueError where a record is too long."""
+        if len(self.text) - self.at > LONGEST:
+            raise _TooLong
         pieces = [self.text[self.at :]]
         self.at = 0
         wanted = max(HEAD, len(pieces[0]))
@@ -181,10 +220,10 @@ class _Document:
                 return ""
 
     def value(self) -> tuple[object, str]:
-        """Take the JSON value that begins here; return it and its text. Raises ValueError and RecursionError."""
+        """Take the JSON value that begins here; return it and its text. Raises ValueError."""
         while True:
             try:
-                value, end = _DECODER.raw_decode(self.text, self.at)
+                value, end = _decoded(self.text, self.at)
             except json.JSONDecodeError as error:
                 cut = error.pos >= len(self.text) - _NEAR_THE_END or error.msg.startswith("Unterminated string")
                 if not cut or not self.more():
@@ -230,7 +269,7 @@ def _document(source: Input) -> Iterator[RawRecord]:
         place = index if in_array else None
         try:
             value, text = document.value()
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             words = _document_fault(error)
             raw = document.text[document.at :][:HEAD]
             passed = document.skip_broken()
@@ -287,16 +326,16 @@ def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObje
             notes.append(words)
         yield RawRecord(record.line, record.index, inner, raw=inner)
         return
-    table, lists = _table(value), list[str]()
+    table, lists = table_in(value), list[str]()
     if table is None or not any(isinstance(row, dict) and is_record(row) for row in table):
-        deeper = [] if any(map(_holds_objects, value.values())) else list(_deeper(value))
+        deeper = [] if any(map(holds_objects, value.values())) else list(_deeper(value))
         if len(deeper) == 1:
             [(path, around)] = deeper
             notes.append(f"the records stand in {path}; nothing else of the document is taken")
             yield from _expanded(RawRecord(record.line, None, around, raw=around), notes, is_record)
             return
     if table is None:
-        lists = [key for key, each in value.items() if isinstance(each, list) and each and _holds_objects(each)]
+        lists = [key for key, each in value.items() if isinstance(each, list) and each and holds_objects(each)]
         if len(lists) > 1:
             names = " and ".join(lists)
             words = f"records stand under {names}: write one of these lists to a file of its own, for example with jq '.{lists[0]}'"
@@ -305,13 +344,15 @@ def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObje
         if not lists:
             yield record
             return
-        table = cast("list[JsonObject]", value[lists[0]])
+        table = cast("list[object]", value[lists[0]])
         others = ", ".join(key for key in value if key != lists[0])
         if others or not any(note.startswith("the records stand in") for note in notes):
             notes.append(f"the records stand under {lists[0]}" + (f"; not taken beside them: {others}" if others else ""))
     lines = _element_lines(record, lists[0]) if lists and record.text else repeat(record.line)
     for place, (line, each) in enumerate(zip(lines, table, strict=False)):
-        if isinstance(each, dict):
+        if isinstance(each, OddRow):
+            yield RawRecord(line, place, None, (FileFault(line, "", each.fault, place),), each.row)
+        elif isinstance(each, dict):
             yield from _expanded(RawRecord(line, place, each, raw=each), notes, is_record)
         else:
             yield from _records(line, place, each)
@@ -339,35 +380,11 @@ def _element_lines(record: RawRecord, key: str) -> Iterator[int]:
         at = skip(_DECODER.raw_decode(text, at)[1])
 
 
-def _table(value: Mapping[str, object]) -> list[JsonObject] | None:
-    """Return the records of a table: columns of lists or of objects by row, pandas' `split`, or objects by their ids. Else None."""
-    columns = list(value.values())
-    if {"columns", "data"} <= value.keys() and isinstance(value["columns"], list) and isinstance(value["data"], list):
-        names = [str(name) for name in value["columns"]]
-        return [dict(zip(names, row, strict=False)) for row in value["data"] if isinstance(row, list)]
-    if columns and all(isinstance(column, list) for column in columns) and not any(_holds_objects(column) for column in columns):
-        if len({len(column) for column in columns if isinstance(column, list)}) == 1:
-            return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
-        return None
-    if columns and all(isinstance(column, dict) and column for column in columns):
-        rows = [column for column in columns if isinstance(column, dict)]
-        if all(isinstance(each, dict) for each in rows[0].values()):
-            return None
-        if "instruction" in value or all(key.isdigit() for key in rows[0]):
-            return [{name: column.get(key) for name, column in zip(value, rows, strict=True)} for key in rows[0]]
-        return [{"id": name, **row} for name, row in zip(value, rows, strict=True)]
-    return None
-
-
 def _deeper(value: JsonObject, prefix: str = "", depth: int = 5) -> Iterator[tuple[str, JsonObject]]:
     """Yield the objects within an object that have a list of objects, each with the path to that."""
     for key, each in value.items():
         if isinstance(each, dict) and depth:
-            if names := [name for name, held in each.items() if _holds_objects(held)]:
+            if names := [name for name, held in each.items() if holds_objects(held)]:
                 yield f"{prefix}{key}.{' and '.join(names)}", each
             else:
                 yield from _deeper(each, f"{prefix}{key}.", depth - 1)
-
-
-def _holds_objects(column: object) -> bool:
-    return isinstance(column, list) and any(isinstance(each, dict) for each in column)

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from typing import BinaryIO, cast
@@ -14,6 +15,10 @@ from studio.errors import missing_extra
 
 _BUFFER = 1 << 18
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPED = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+"""A frame of zstd that holds no data stands before each one that pzstd writes."""
+_WINDOW = 1 << 31
+"""Bytes that zstd may look back, with `--long=31`, as large collections are packed; memory is taken as they are unpacked."""
 _AT_A_TIME = 1 << 11
 """Bytes of zstd that are unpacked at once: the smallest blocks of two kilobytes hold 64 MiB, of a whole buffer they would hold 8 GiB."""
 
@@ -36,7 +41,7 @@ class _Zstd(io.RawIOBase):
             raise missing_extra("files packed with zstd are read", "data") from error
         self._stream = stream
         self._library = zstandard
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._frame = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
         self._begun = False
         self._held = memoryview(b"")
 
@@ -67,7 +72,7 @@ class _Zstd(io.RawIOBase):
             packed = b""
             if self._frame.eof:
                 packed = self._frame.unused_data
-                self._frame = self._library.ZstdDecompressor().decompressobj()
+                self._frame = self._library.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
         return b"".join(pieces)
 
 
@@ -87,8 +92,11 @@ def unpacked(raw: io.RawIOBase) -> tuple[BinaryIO, bool]:
     Raises UsageError where the library for it is not installed.
     """
     stream = io.BufferedReader(raw, _BUFFER)
+    begins = stream.peek(8)[:8]
+    if _ZSTD_SKIPPED.match(begins):
+        begins = _ZSTD
     for mark, unpack in _PACKED.items():
-        if stream.peek(len(mark))[: len(mark)] == mark:
+        if begins.startswith(mark):
             inner = cast("io.RawIOBase", unpack(cast("BinaryIO", stream)))
             return cast("BinaryIO", io.BufferedReader(inner, _BUFFER)), True
     return cast("BinaryIO", stream), False

@@ -11,6 +11,7 @@ from studio.errors import UsageError, missing_extra, nearest_name
 from studio.seeds.csv_file import is_header, repeated_name, table_record
 from studio.seeds.inputs import FileFault, Input
 from studio.seeds.json_file import RawRecord
+from studio.seeds.sheet_bounds import check_bounds
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
@@ -30,6 +31,7 @@ def parse_sheet(source: Input, columns: Collection[str] = ()) -> Iterator[RawRec
         import python_calamine as calamine
     except ImportError as error:
         raise missing_extra(f"{source.path} is a spreadsheet, and these are read", "data") from error
+    check_bounds(source.path, source.whole())
     try:
         with calamine.load_workbook(source.whole()) as book:
             yield from _records(book, source, columns)

@@ -13,6 +13,7 @@ import pytest
 import zstandard
 
 from studio.errors import UsageError
+from studio.seeds import sheet_bounds
 from studio.seeds.inputs import Input
 from studio.seeds.reading import inspect_file, parse
 
@@ -173,3 +174,36 @@ def test_zstd_that_ends_early_or_is_damaged_is_told(tmp_path: Path) -> None:
         path.write_bytes(bad)
         with pytest.raises(UsageError, match="is damaged: what is packed in it cannot be unpacked"):
             inspect_file(path)
+
+
+@pytest.mark.parametrize("place", ["XFD1048576", "XFD2:A1048576"])
+def test_a_cell_far_from_the_others_does_not_take_the_memory(tmp_path: Path, place: str) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(HEADER)
+    for cell in place.split(":"):
+        book.active[cell] = "far"
+    book.save(tmp_path / "x.xlsx")
+    with pytest.raises(UsageError, match="reaches over 1,048,576 rows and 16,384 columns"):
+        inspect_file(tmp_path / "x.xlsx")
+    path = workbook(tmp_path / "y.xlsx", Tasks=[HEADER, *([[]] * 5000), ["Sing", "", "la"]])
+    assert [task.instruction for task in inspect_file(path).tasks] == ["Sing"]
+
+
+def test_what_looks_like_a_cell_in_a_text_is_none(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "x.xlsx", Tasks=[HEADER, ['<c r="XFD1048576">', "", "x"]])
+    assert len(inspect_file(path).tasks) == 1
+
+
+def test_a_workbook_that_unpacks_to_gigabytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet_bounds, "_MOST_BYTES", 1 << 20)
+    with pytest.raises(UsageError, match="GB when unpacked"):
+        inspect_file(workbook(tmp_path / "x.xlsx", Tasks=[HEADER, *([["x" * 30_000, "", "y"]] * 50)]))
+
+
+def test_zstd_of_many_threads_and_of_a_long_window_is_read(tmp_path: Path) -> None:
+    line = b'{"instruction": "Sing"}\n'
+    skipped = b"\x50\x2a\x4d\x18\4\0\0\0abcd"
+    long = zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters(window_log=31)).compressobj()
+    for packed in (skipped + zstandard.compress(line), long.compress(line) + long.flush()):
+        (tmp_path / "x.jsonl.zst").write_bytes(packed)
+        assert [task.instruction for task in inspect_file(tmp_path / "x.jsonl.zst").tasks] == ["Sing"]
