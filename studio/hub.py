@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import ssl
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -152,10 +153,12 @@ def _prepare() -> None:
 def told(what: str, error: type[StudioError] = UsageError, kind: Kind = "model") -> Iterator[None]:
     """Raise what goes wrong with the hub in the block as an `error` that says it of `what`, a repository or a file of one.
 
-    Errors of the studio and those of the disk pass through.
+    Errors of the studio and those of the disk pass through; the client's warnings, on stderr past all cleaning, say nothing that these do
+    not.
     """
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     except StudioError:
         raise
     except Exception as fault:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
 _SUFFIX = ".gguf"
-_SAFE = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}")
+_SAFE = re.compile(r"[^./\\-][^/\\]{0,199}")
+"""A name that stays in its folder, and is no option to who names the file to a program; it has to be printable as well."""
 _PARTS = (
     (re.compile(r"(^|[.\-_])mmproj([.\-_]|$)", re.IGNORECASE), Kind("the image or audio part of a model", "take the model itself")),
     (re.compile(r"^imatrix|imatrix$", re.IGNORECASE), Kind("an importance matrix, which quantisation uses", "take the model itself")),
@@ -127,6 +128,10 @@ def read_offer(name: HubName) -> Offer:
     if (kind := refusal_of(offer.architecture)) is not None:
         raise ModelError(f"{name}: {kind.what}", kind.hint)
     if not offer.choices and not any(kind is ADAPTER for _, kind in offer.others):
+        if offer.others:
+            file, kind = offer.others[0]
+            what = f"{display_line(file.path, 100)} is {kind.what}"
+            raise ModelError(f"{name}: it has no model in the format GGUF that can be taken: {what}", kind.hint)
         raise ModelError(f"{name}: it has no model in the format GGUF", _where_to_look(offer))
     return offer
 
@@ -176,7 +181,7 @@ def _other(file: HubFile, name: str) -> Kind | None:
         return kind
     if not name.lower().endswith((_SUFFIX, ".imatrix")):
         return None
-    if not _SAFE.fullmatch(name) or any(part in (".", "..") for part in file.path.split("/")):
+    if not (_SAFE.fullmatch(name) and name.isprintable()) or any(part in (".", "..") for part in file.path.split("/")):
         return Kind("a file whose name cannot be used here", "take another one")
     if not file.size or not file.key:
         return Kind("a file that the hub tells no size or hash of", "take another one")

@@ -128,7 +128,8 @@ def _refuse(plan: Plan, *, force: bool) -> None:
     room = plan.room()
     if room.to_load + _SPARE > room.free:
         raise ModelError(
-            f"{plan.place.parent}: no room: {size_text(room.to_load)} are needed, {size_text(room.free)} are free",
+            f"{plan.place.parent}: no room: {size_text(room.to_load + _SPARE)} are needed, {size_text(_SPARE)} of them to spare, "
+            f"{size_text(room.free)} are free",
             "make room, choose a smaller one, or another disk with --into",
         )
     if not os.path.lexists(plan.place):

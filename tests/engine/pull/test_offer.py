@@ -92,6 +92,9 @@ HOSTILE = [
     "a\\..\\evil.gguf",
     "a\nb.gguf",
     "x\x1b[31m.gguf",
+    "x\x9b31m.gguf",
+    "x\u202efugg.gguf",
+    "-rf.gguf",
     "b" * 250 + ".gguf",
 ]
 
@@ -200,6 +203,11 @@ def test_models_that_cannot_be_used_are_refused_before_they_are_loaded(hub: HubS
     for family, words in (("bert", "embedding model"), ("flux", "makes images"), ("martian9", "not known to the llama.cpp")):
         with pytest.raises(ModelError, match=words):
             asked(hub, gguf={"architecture": family})
+
+
+def test_a_repository_of_pieces_says_what_they_are(hub: HubServer) -> None:
+    with pytest.raises(ModelError, match="s-00001-of-00003.gguf is a shard of a model of which 2 of 3 are missing there"):
+        asked(hub, files={"s-00001-of-00003.gguf": b"x"})
 
 
 def test_a_repository_without_gguf_names_those_that_have_it(hub: HubServer) -> None:
