@@ -110,17 +110,19 @@ def parse_passage_request(
     opening = _opening(context, current, request.ordinal, source)
     written = f"{opening}{answer.text}" if opening else _LEAD.sub("", answer.text, count=1)
     line = next((each for each in written.strip().splitlines() if each.strip()), "").strip().strip(_QUOTES).strip()
-    discard = THINKING if answer.missing else TRUNCATED if answer.truncated else _fault(context.method, line, text, source)
+    discard = THINKING if answer.missing else TRUNCATED if answer.truncated else _fault(context.method, line, opening, text, source)
     return ParsedCandidate(line, discard, *given)
 
 
-def _fault(method: Method, line: str, passage: str, source: Source) -> str:
+def _fault(method: Method, line: str, opening: str, passage: str, source: Source) -> str:
     """Why a text is no instruction for a passage, by itself; empty where nothing speaks against it."""
     if copies(line, passage):
         return COPIED
     if _OF_ASKING.search(line) and not _OF_ASKING.search(passage):
         return OFF_PASSAGE
-    if shared_words(line, passage) < method.passage_words:
+    # How it begins was given, or is one of the words that all questions and orders begin with.
+    said = line.removeprefix(opening) if opening else line.partition(" ")[2]
+    if shared_words(said, passage) < method.passage_words:
         return OFF_PASSAGE
     if source is Source.BACKTRANSLATION and points_at_absent(line):
         return NEEDS_PASSAGE
@@ -134,12 +136,12 @@ def copies(text: str, passage: str) -> bool:
 
 
 def shared_words(text: str, passage: str) -> float:
-    """The share of the longer words of `text`, without its first, that stand in the passage, too; 1 where there are none.
+    """The share of the longer words of `text` that stand in the passage, too, by their beginnings; 1 where there are none.
 
     >>> shared_words("How do bees survive the winter?", "A colony that is to survive eats in winter what it stored.")
     1.0
     """
-    wanted = {word[:_BEGINNING] for word in unicode_tokens(text)[1:] if len(word) >= _LONG}
+    wanted = {word[:_BEGINNING] for word in unicode_tokens(text) if len(word) >= _LONG}
     there = {word[:_BEGINNING] for word in unicode_tokens(passage)}
     return len(wanted & there) / len(wanted) if wanted else 1.0
 
