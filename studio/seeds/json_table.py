@@ -36,7 +36,8 @@ def table_in(value: Mapping[str, object]) -> list[object] | None:
     if {"columns", "data"} <= value.keys() and isinstance(value["columns"], list) and isinstance(value["data"], list):
         return _rows([str(name) for name in value["columns"]], value["data"])
     if columns and all(isinstance(column, list) for column in columns) and not any(holds_objects(column) for column in columns):
-        if len({len(column) for column in columns if isinstance(column, list)}) == 1:
+        # Without rows it is no table: a line with an empty conversation is a record, and a faulty one.
+        if columns[0] and len({len(column) for column in columns if isinstance(column, list)}) == 1:
             return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
         return None
     if columns and all(isinstance(column, dict) and column for column in columns):

@@ -44,6 +44,13 @@ def test_rows_that_the_first_column_lacks_are_not_lost(tmp_path: Path) -> None:
     assert [task.instruction for task in inspect_file(path).tasks] == ["a", "b"]
 
 
+@pytest.mark.parametrize("name", ["messages", "instruction"])
+def test_a_record_of_an_empty_list_is_not_lost(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_text(f'{{"instruction": "a"}}\n{{"{name}": []}}\n')
+    assert [fault.line for fault in inspect_file(path).faults] == [2]
+
+
 @pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}")])
 @pytest.mark.parametrize("levels", [250, 600, 990, 50_000])
 def test_what_is_nested_too_deeply_is_a_fault(tmp_path: Path, opening: str, closing: str, levels: int) -> None:

@@ -72,6 +72,7 @@ class ImportDialog(FileDialog[bool]):
 
     TITLE_WORDS = "Import tasks"
     DOES = "Import"
+    WAY_OUT = "correct the file, write in map where its fields stand, or skip faulty records"
     HELP = """\
 ## Import
 

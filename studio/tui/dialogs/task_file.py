@@ -19,7 +19,7 @@ from studio.hub import is_hub_name
 from studio.paths import user_path
 from studio.pool.exchange.importing import Examined, FileReport, ImportOptions, examine_files
 from studio.pool.exchange.preview import preview_lines, what_it_is
-from studio.seeds.inputs import is_regular
+from studio.seeds.inputs import FaultyFile, is_regular
 from studio.seeds.key_paths import written_key
 from studio.seeds.mapping import TARGETS, FieldMap, parse_map
 from studio.seeds.reading import counted
@@ -107,6 +107,8 @@ class FileDialog(Dialog[Result]):
     TITLE_WORDS: ClassVar[str]
     DOES: ClassVar[str]
     """The word on the button."""
+    WAY_OUT: ClassVar[str] = "correct the file, or write in map where its fields stand"
+    """What can be done about faulty records: the command line's options are none here."""
 
     def __init__(self, choice: FileChoice | None = None) -> None:
         super().__init__()
@@ -238,7 +240,8 @@ class FileDialog(Dialog[Result]):
 
     def fail(self, error: StudioError) -> None:
         """Say what is wrong."""
-        self.say(_words(error), "-error")
+        faulty = isinstance(error, FaultyFile) and error.faults > 0
+        self.say(display_line(f"{error.message}: {self.WAY_OUT}", _LONGEST) if faulty else _words(error), "-error")
 
     def say(self, text: str, kind: str = "") -> None:
         """Say something between the fields and the preview."""

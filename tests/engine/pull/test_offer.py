@@ -206,7 +206,7 @@ def test_models_that_cannot_be_used_are_refused_before_they_are_loaded(hub: HubS
 
 
 def test_a_repository_of_pieces_says_what_they_are(hub: HubServer) -> None:
-    with pytest.raises(ModelError, match="s-00001-of-00003.gguf is a shard of a model of which 2 of 3 are missing there"):
+    with pytest.raises(ModelError, match=r"s-00001-of-00003\.gguf is a shard of a model of which 2 of 3 are missing there"):
         asked(hub, files={"s-00001-of-00003.gguf": b"x"})
 
 

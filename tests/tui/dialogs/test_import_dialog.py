@@ -97,6 +97,7 @@ async def test_faults_are_told_and_left_out_when_asked(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db") as driven:
         dialog = await opened(driven, file, MAP)
         await driven.until(lambda: "2 of 7 records with a fault" in said(dialog))
+        assert "skip faulty records" in said(dialog) and "--" not in said(dialog), "there is no command line here"
         assert f"{file.name}:6: q: empty" in preview(dialog).replace("\n", "")
         await driven.press("ctrl+s")
         await driven.idle()
