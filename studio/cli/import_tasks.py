@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,11 +13,13 @@ import click
 
 from studio.cli.hub_files import Gathered, gather
 from studio.cli.shared import INPUT, POOL, print_json, progress_bar
-from studio.errors import ExitCode
+from studio.errors import ExitCode, PoolError
+from studio.paths import shown
 from studio.text import display_line
 
 if TYPE_CHECKING:
     from studio.pool.exchange.importing import Examined, FileReport, ImportOptions
+    from studio.pool.pool import Pool
     from studio.records import SeedTask
     from studio.seeds.inputs import FaultyFile
 
@@ -59,6 +62,7 @@ def map_option(function: F) -> F:
 )
 @click.option("--instructions-only", is_flag=True, help="Leave all outputs out.")
 @click.option("--skip-invalid", is_flag=True, help="Take the sound records of a faulty file; the others go to FILE.rejected.jsonl.")
+@click.option("--new", is_flag=True, help="Make POOL, with nothing in it but what is imported, where there is none.")
 @click.option("--dry-run", is_flag=True, help="Show how each FILE is read, with three tasks of it, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 def import_command(
@@ -70,6 +74,7 @@ def import_command(
     thinking: str,
     instructions_only: bool,
     skip_invalid: bool,
+    new: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -94,25 +99,53 @@ def import_command(
     """
     from studio.pool.exchange.importing import ImportOptions
     from studio.pool.exchange.parts import Thinking
-    from studio.pool.pool import Queries
     from studio.records import Origin
     from studio.seeds.mapping import parse_map
     from studio.seeds.reading import find_format
 
     options = ImportOptions(find_format(format_name), Origin(origin), instructions_only, skip_invalid, parse_map(assignments))
     # Before the hub is asked for anything.
-    Queries.open(pool).close()
+    opening = _checked(pool, new=new, needed=not dry_run)
     found = gather(files, dry_run=dry_run)
     options = replace(options, licences=found.licences, thinking=Thinking(thinking))
     if dry_run:
         _show(found, options, as_json)
     else:
-        _import(pool, found, options, as_json)
+        with opening(pool) as opened:
+            _import(opened, found, options, as_json)
 
 
-def _import(pool: Path, files: Gathered, options: ImportOptions, as_json: bool) -> None:
-    from studio.pool.exchange.importing import Faults, import_files
+def _checked(pool: Path, *, new: bool, needed: bool) -> Callable[[Path], AbstractContextManager[Pool]]:
+    """How the pool will be opened or made. Raises PoolError where neither is possible; where it is not `needed`, it may be missing."""
+    from studio.pool.core.create import check_place
+    from studio.pool.pool import Pool, Queries
+
+    if os.path.lexists(pool):
+        Queries.open(pool).close()
+    elif new:
+        check_place(pool)
+        return _made
+    elif needed:
+        hint = "--new makes one of FILE alone; `studio run POOL --seeds FILE` one to generate from"
+        raise PoolError(f"there is no pool at {shown(pool)}", hint)
+    return Pool.open
+
+
+@contextmanager
+def _made(path: Path) -> Iterator[Pool]:
+    """A new pool, which goes again when nothing could be brought into it."""
     from studio.pool.pool import Pool
+
+    with Pool.create(path, []) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.discard()
+            raise
+
+
+def _import(pool: Pool, files: Gathered, options: ImportOptions, as_json: bool) -> None:
+    from studio.pool.exchange.importing import Faults, import_files
     from studio.seeds.inputs import FaultyFile
 
     bar = ExitStack()
@@ -125,8 +158,8 @@ def _import(pool: Path, files: Gathered, options: ImportOptions, as_json: bool) 
     # With --skip-invalid the file of them has all.
     faults = Faults() if options.skip_invalid else Faults(lambda line: click.echo(line, err=True))
     try:
-        with Pool.open(pool) as opened, bar:
-            reports = import_files(opened.tasks, files.paths, options, tell, bar.enter_context(progress_bar()), faults)
+        with bar:
+            reports = import_files(pool.tasks, files.paths, options, tell, bar.enter_context(progress_bar()), faults)
     except FaultyFile as error:
         if options.skip_invalid:
             for line in error.listing():

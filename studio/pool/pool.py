@@ -156,6 +156,12 @@ class Pool(Queries):
             lock.release()
             raise
 
+    def discard(self) -> None:
+        """Take the file away that `create` has made, while nobody else can have written it; then close the pool."""
+        place = resolved(self.path)
+        for ending in ("", "-wal", "-shm"):
+            place.with_name(place.name + ending).unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the pool and let others write. Safe to call twice."""
         if self._lock is not None:

@@ -14,6 +14,7 @@ import pytest
 
 from studio.cli import main
 from studio.errors import ExitCode
+from studio.pool.pool import Queries
 from studio.records import Instance
 from support.generated_pool import build_pool
 
@@ -266,3 +267,20 @@ def test_pairs_are_told_by_their_evidence(studio: Studio, pool: Path, tmp_path: 
     assert "pairs by evidence: 1 imported (brought as a pair)" in done.stderr
     assert json.loads(done.stdout)["pairs"] == {"imported": 1} and json.loads(done.stdout)["tasks"] == 1
     assert "says why: 1 imported" in card.read_text("utf-8")
+
+
+def test_a_new_pool_is_made_of_files_alone_and_only_where_they_are_sound(studio: Studio, tmp_path: Path) -> None:
+    path, pool = tmp_path / "tasks.txt", tmp_path / "new.db"
+    path.write_text("Name a river.\n")
+    done = studio("import", pool, path)
+    assert done.returncode == ExitCode.POOL
+    assert "--new" in done.stderr
+    assert studio("import", pool, path, "--dry-run").returncode == 0
+    assert studio("import", pool, tmp_path / "no.txt", "--new").returncode == ExitCode.USAGE
+    (faulty := tmp_path / "faulty.jsonl").write_text('{"q": 1}\n')
+    assert studio("import", pool, path, faulty, "--new").returncode == ExitCode.USAGE
+    assert {each.name for each in tmp_path.iterdir()} <= {"tasks.txt", "faulty.jsonl", "new.db.lock"}
+    assert studio("import", pool, path, "--new").returncode == 0
+    assert studio("import", pool, path, "--new").stderr.endswith("0 tasks imported as imported (text), 1 skipped as duplicates\n")
+    with Queries.open(pool) as queries:
+        assert [instruction for _, instruction, _ in queries.tasks.instructions()] == ["Name a river."]
