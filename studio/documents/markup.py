@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from html.parser import HTMLParser
 
 _UNSEEN = frozenset(
@@ -24,6 +25,8 @@ class _VisibleText(HTMLParser):
         self.parts: list[str] = []
         self.unseen = 0
         self._within: list[str] = []
+        self._open: Counter[str] = Counter()
+        """How often each stands in `_within`: a hostile page opens millions of them, and asks for each of millions of others."""
         self._breaks = 0
         self._verbatim = 0
         self._bullet = ""
@@ -31,6 +34,7 @@ class _VisibleText(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  (the parser's signature)
         if tag in _UNSEEN:
             self._within.append(tag)
+            self._open[tag] += 1
             return
         self._break(tag)
         self._verbatim += tag == "pre"
@@ -41,13 +45,15 @@ class _VisibleText(HTMLParser):
         self._break(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in self._within:
-            while self._within.pop() != tag:
-                pass
+        if self._open[tag]:
+            while (ended := self._within.pop()) != tag:
+                self._open[ended] -= 1
+            self._open[tag] -= 1
             return
         if tag in ("body", "article", "main"):
             # What was opened and never closed ends here.
             self._within.clear()
+            self._open.clear()
         self._break(tag)
         self._verbatim = max(0, self._verbatim - (tag == "pre"))
 
@@ -77,14 +83,26 @@ class _VisibleText(HTMLParser):
 
 
 def visible_text(markup: str, notes: list[str]) -> str:
-    """Return what is seen of an HTML page, a blank line between paragraphs; `notes` gets how much text was taken for navigation.
+    """Return what is seen of an HTML page, a blank line between paragraphs; `notes` gets what of its text is left out.
 
     >>> visible_text("<h1>Bees</h1><p>They <b>fly</b>.<script>x()</script><p>So\\n far.", [])
     'Bees\\n\\nThey fly.\\n\\nSo far.'
     """
     parser = _VisibleText()
-    parser.feed(markup)
-    parser.close()
+    # The tag behind it ends its last text. The parser is not closed: it would look at the rest behind a comment or tag without an end
+    # again from each of its characters, which takes hours for a page that was made for that.
+    parser.feed(markup + "<p>")
+    unread = len(markup) - _place(markup, *parser.getpos())
+    if unread > 0:
+        notes.append(f"{unread:,} characters from markup on that does not end are left out")
     if parser.unseen:
         notes.append(f"{parser.unseen:,} characters of navigation, footers and forms are left out")
     return "".join(parser.parts).strip()
+
+
+def _place(text: str, line: int, column: int) -> int:
+    """Where a line, counted from 1, and a column of it, from 0, are in a text."""
+    at = 0
+    for _ in range(line - 1):
+        at = text.find("\n", at) + 1
+    return at + column

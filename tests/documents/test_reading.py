@@ -56,6 +56,27 @@ def test_no_markup_breaks_the_reader(markup: str) -> None:
     visible_text(markup, [])
 
 
+@pytest.mark.parametrize("begun", ["<!--", "<a ", '<a b="', "<?", "</x", "<a b=c,"])
+def test_markup_without_an_end_is_told_and_not_looked_through_again_and_again(begun: str) -> None:
+    notes: list[str] = []
+    rest = begun * (400_000 // len(begun))
+    assert visible_text(f"<p>One\nline.</p>\n{rest}", notes).startswith("One line.")
+    assert notes in ([], [f"{len(rest):,} characters from markup on that does not end are left out"])
+    assert notes or begun != "<!--"
+
+
+def test_what_is_never_opened_is_not_looked_for_among_all_that_was() -> None:
+    assert visible_text("<nav>" * 50_000 + "</aside>" * 50_000 + "</nav>" * 50_000 + "seen", []) == "seen"
+    assert visible_text("<nav><aside></nav></aside>seen", []) == "seen"
+
+
+def test_the_last_words_of_a_page_are_read() -> None:
+    for last in ("AT&T", "a < b", "1 &lt", "x <", "&amp"):
+        notes: list[str] = []
+        assert visible_text(f"<p>So {last}", notes) == {"1 &lt": "So 1 <", "&amp": "So &"}.get(last, f"So {last}")
+        assert notes == []
+
+
 def test_pdf_pages_become_paragraphs(tmp_path: Path) -> None:
     fpdf = pytest.importorskip("fpdf")
     pdf = fpdf.FPDF()
