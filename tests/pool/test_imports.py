@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from studio.errors import UsageError
 from studio.insight.statistics.figures import statistics
-from studio.insight.statistics.report import file_rows
+from studio.insight.statistics.report import file_rows, report
 from studio.launch import Opening, RunRequest
 from studio.loop.runs import Configuration, RunOptions
 from studio.pool.exchange.importing import ImportOptions, import_files
@@ -62,3 +64,15 @@ def test_seeds_of_a_new_pool_are_noted_and_told(tmp_path: Path) -> None:
         figures = statistics(reader)
     assert [(each.name, each.origin) for each in figures.files[:2]] == [("a.jsonl", "seed"), ("b.jsonl", "seed")]
     assert file_rows(figures)[2] == ("x|y␛", "seed", "text", "1", "mit", "f" * 12)
+
+
+def test_of_many_files_a_terminal_gets_the_first(tmp_path: Path) -> None:
+    files = [ImportedFile(f"part{number:02}", Origin.SEED, "text", "f" * 64, 1, 1, 1) for number in range(40)]
+    Pool.create(tmp_path / "pool.db", [], files=files).close()
+    with Queries.open(tmp_path / "pool.db") as reader:
+        figures = statistics(reader)
+    drawn = StringIO()
+    Console(file=drawn, width=120).print(report(figures))
+    shown = drawn.getvalue()
+    assert "part29" in shown and "part30" not in shown and "and 10 more files" in shown
+    assert len(file_rows(figures)) == 40

@@ -16,6 +16,8 @@ from studio.text import display_line
 
 _WORDS_WIDTH = 10
 _SCORES_WIDTH = 16
+_FILES = 30
+"""Files that are listed on a terminal."""
 _QUANTILES = {"q05": "5 % up to", "q25": "25 % up to", "median": "median", "q75": "75 % up to", "q95": "95 % up to", "maximum": "longest"}
 
 
@@ -24,7 +26,7 @@ def report(figures: Statistics) -> Group:
     scorecard = plain_table("generated data", "this pool", "paper", rows=scorecard_rows(figures))
     parts: list[Table | Text] = [scorecard, Text(), _origins(figures)]
     if figures.files or figures.documents:
-        parts += [Text(), plain_table(*FILE_HEADINGS, rows=file_rows(figures), left=(0, 1, 2, 4, 5))]
+        parts += _files(figures)
     if figures.generated:
         parts += [Text(), _words(figures)]
     if figures.candidates:
@@ -84,6 +86,15 @@ def file_rows(figures: Statistics) -> tuple[tuple[str, ...], ...]:
         (display_line(name), how, kind, f"{tasks:,}", display_line(licence) or "not stated", sha256[:12])
         for name, how, kind, tasks, licence, sha256 in brought
     )
+
+
+def _files(figures: Statistics) -> list[Table | Text]:
+    """A folder of documents may have thousands: the first of them, and how many more there are."""
+    rows = file_rows(figures)
+    parts: list[Table | Text] = [Text(), plain_table(*FILE_HEADINGS, rows=rows[:_FILES], left=(0, 1, 2, 4, 5))]
+    if len(rows) > _FILES:
+        parts.append(Text(f"and {len(rows) - _FILES:,} more files: --json and the report have all of them"))
+    return parts
 
 
 def _origins(figures: Statistics) -> Text:
