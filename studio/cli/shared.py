@@ -17,7 +17,7 @@ import click
 
 from studio.errors import ExitCode, PoolError, StudioError, UsageError
 from studio.paths import user_path
-from studio.text import display_json
+from studio.text import display_json, display_line
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -234,6 +234,10 @@ def write_lines(lines: Iterable[Mapping[str, Any]], target: str) -> int:
     return count
 
 
+_BESIDE_THE_BAR = 60
+"""Characters of what is being done: it may name a file."""
+
+
 @contextmanager
 def progress_bar(*, of_bytes: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """Give a function that takes what is being done, how many of how many are done; `of_bytes` shows sizes and the speed as well.
@@ -254,7 +258,7 @@ def progress_bar(*, of_bytes: bool = False) -> Iterator[Callable[[str, int, int]
 
         def report(what: str, done: int, total: int) -> None:
             if what not in known:
-                known[what] = bars.add_task(what, total=total or None, visible=False)
+                known[what] = bars.add_task(display_line(what, _BESIDE_THE_BAR), total=total or None, visible=False)
             if not bars.tasks[bars.task_ids.index(known[what])].visible:
                 for each in known.values():
                     bars.update(each, visible=each == known[what])

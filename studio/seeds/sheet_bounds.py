@@ -17,6 +17,8 @@ _MOST_BYTES = 1 << 30
 """Of a workbook, unpacked."""
 _PIECE = 1 << 20
 _CELL = re.compile(rb"""<(?:\w+:)?(?:c|row)\s[^<>]*?\br\s*=\s*["']([A-Z]{0,3})([0-9]{0,7})["']""")
+_REPEATED = re.compile(rb"<(?:\w+:)?(table|table-row|table-cell|covered-table-cell)(\s[^<>]*)?>")
+_TIMES = re.compile(rb"""number-(rows|columns)-repeated\s*=\s*["']([0-9]{1,12})["']""")
 
 
 def check_bounds(path: Path, stream: BinaryIO) -> None:
@@ -47,15 +49,42 @@ def _extent(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[int, int
 
 
 def _cells(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[tuple[int, int]]:
+    """Yield the places of cells, those of an OpenDocument sheet as they are repeated."""
+    repeated = _Repeated()
     with archive.open(member) as file:
         text = b""
         while piece := file.read(_PIECE):
             text += piece
-            names = {found.groups() for found in _CELL.finditer(text)}
-            yield from ((int(digits or 0), _column(letters)) for letters, digits in names)
+            for found in {found.groups() for found in _CELL.finditer(text)}:
+                yield int(found[1] or 0), _column(found[0])
+            yield from map(repeated.place, _REPEATED.finditer(text))
             # A tag that is cut is looked at with what follows.
-            text = text[-200:].rpartition(b"<")[2]
-            text = b"<" + text if text else b""
+            cut = text.rfind(b"<")
+            text = text[cut:] if cut >= 0 and b">" not in text[cut:] and len(text) - cut < _PIECE else b""
+
+
+class _Repeated:
+    """Where one is in an OpenDocument sheet."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self._row, self._rows, self._column = 0, 0, 0
+
+    def place(self, tag: re.Match[bytes]) -> tuple[int, int]:
+        """Go on to a tag; return the row and the column that its last cell has, zeros where it holds nothing."""
+        name, said = tag[1], tag[2] or b""
+        times = {key: min(int(number), _MOST_CELLS) for key, number in _TIMES.findall(said)}
+        if name == b"table":
+            self._begin()
+        elif name == b"table-row":
+            self._row, self._rows, self._column = self._row + self._rows, times.get(b"rows", 1), 0
+        else:
+            self._column += times.get(b"columns", 1)
+            if b"value-type" in said:
+                return self._row + self._rows, self._column
+        return 0, 0
 
 
 def _column(letters: bytes) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,26 @@ def test_a_sheet_of_libre_office_is_read(tmp_path: Path) -> None:
         archive.writestr("META-INF/manifest.xml", "<manifest/>")
         archive.writestr("content.xml", content)
     assert raw(tmp_path / "x.ods") == [{"instruction": "Say it", "output": "42"}]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "cell", "fits"), [(9000, 9000, "string", False), (1048576, 16384, "", True), (50, 20, "string", True)]
+)
+def test_cells_that_are_repeated_do_not_take_the_memory(tmp_path: Path, rows: int, columns: int, cell: str, fits: bool) -> None:
+    kind = f'office:value-type="{cell}"' if cell else ""
+    many = f'<table:table-cell {kind} table:number-columns-repeated="{columns}"><text:p>x</text:p></table:table-cell>'
+    content = (
+        '<office:document-content><table:table table:name="T">'
+        '<table:table-row><table:table-cell office:value-type="string"/></table:table-row>'
+        f'<table:table-row table:number-rows-repeated="{rows}">{many}</table:table-row></table:table></office:document-content>'
+    )
+    with zipfile.ZipFile(tmp_path / "x.ods", "w") as archive:
+        archive.writestr("content.xml", content)
+    with (
+        (tmp_path / "x.ods").open("rb") as file,
+        nullcontext() if fits else pytest.raises(UsageError, match="9,001 rows and 9,000 columns"),
+    ):
+        sheet_bounds.check_bounds(tmp_path / "x.ods", file)
 
 
 def test_an_archive_that_is_no_spreadsheet_is_named(tmp_path: Path) -> None:
