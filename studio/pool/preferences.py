@@ -67,7 +67,7 @@ DISPREFERRED = "dispreferred"
 ABOUT_ANSWER = frozenset(
     {
         *("truncated", "same_as_input", "ends_with_colon", "disagreement", "unlikely_answer", "answer_list", "asks_back", "breaks_off"),
-        *("refuses", "placeholder", "says_little", "loops", "repeats_instruction"),
+        *("refuses", "placeholder", "says_little", "loops", "repeats_instruction", "ungrounded"),
     }
 )
 """Reason codes that say something against an answer, whatever it answers. Marks of thoughts are none: who reads them in as a worse
