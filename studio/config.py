@@ -25,6 +25,10 @@ Keys = Mapping[str, FieldInfo]
 Model = TypeVar("Model", bound=BaseModel)
 
 
+_LONGEST_FILE = 1 << 26
+"""Bytes of a file that a person wrote, at the most: a device has no end."""
+
+
 def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Yield every dotted key of `model`, nested models included, with its field."""
     for name, info in model.model_fields.items():
@@ -40,7 +44,8 @@ def read_text(file: Path, what: str) -> str:
     Raises UsageError when it cannot be read, or is in another encoding, with the way to change that.
     """
     try:
-        content = user_path(file).read_bytes()
+        with user_path(file).open("rb") as stream:
+            content = stream.read(_LONGEST_FILE + 1)
     except UsageError as error:
         raise UsageError(f"{what} {error.message}", error.hint) from error
     except IsADirectoryError as error:
@@ -48,6 +53,8 @@ def read_text(file: Path, what: str) -> str:
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"cannot read {what} {file}: {reason}", "check the path, and that this user may read it") from error
+    if len(content) > _LONGEST_FILE:
+        raise UsageError(f"{what} {file} is longer than {_LONGEST_FILE >> 20} MiB", "is it the right file? a person writes less")
     content = content.removeprefix(codecs.BOM_UTF8)
     if (wide := utf16_of(content)) is not None:
         raise UsageError(f"{what} {file} is UTF-16, not UTF-8", f"save it as UTF-8: iconv -f {wide} -t UTF-8 {file}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from studio.config import read_text
 from studio.errors import UsageError
 from studio.loop.runs import known_keys, load_configuration
 from studio.loop.settings import profile
@@ -136,3 +137,8 @@ def test_another_encoding_is_named_with_the_way_out(tmp_path: Path, encoding: st
         with pytest.raises(UsageError, match=name) as raised:
             load_configuration(path, {}, {}, assignments)
         assert hint in raised.value.hint
+
+
+def test_a_device_without_an_end_is_refused() -> None:
+    with pytest.raises(UsageError, match="the settings /dev/zero is longer than 64 MiB"):
+        read_text(Path("/dev/zero"), "the settings")
