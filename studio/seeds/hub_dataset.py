@@ -320,6 +320,9 @@ def _bar(report: Callable[[int], None]) -> type[Any]:
     from huggingface_hub.utils import tqdm
 
     class Bar(tqdm):  # type: ignore[misc, type-arg, unused-ignore]
+        monitor_interval = 0
+        """No thread that watches over bars which nobody sees."""
+
         def __init__(self, *values: Any, **options: Any) -> None:
             super().__init__(*values, **options)  # type: ignore[no-untyped-call]
             self._loaded = int(options.get("initial") or 0)

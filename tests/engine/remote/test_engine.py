@@ -107,6 +107,7 @@ def test_cancelling_closes_the_connections_and_keeps_the_text_so_far(engine: Rem
         if isinstance(event, TextPiece):
             pieces.append(event.text)
             if len(pieces) == 3:
+                assert server.hanging.wait(600)
                 cancel.cancel()
 
     completions = collect(engine.stream(REQUESTS[:1], cancel), 1, watch)
@@ -126,6 +127,7 @@ def test_giving_the_events_up_closes_the_connections(engine: RemoteEngine, serve
     server.always = Fault("hang", after=2)
     events = engine.stream(REQUESTS, CancelToken())
     next(events)
+    assert server.hanging.wait(600)
     events.close()  # type: ignore[attr-defined]
     assert server.hang_up.wait(600)
 
