@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 from studio.records import Instance, Turn
-from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, holds, kind_of
+from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, JsonObject, decoded, holds, kind_of
 
 TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "turns", "chat", "contents")
 """Fields that hold a conversation."""
@@ -33,6 +34,11 @@ _MARKED = re.compile(r"(?:^|\n\n)(Human|Assistant):")
 _CONTENTS = ("content", "value", "text", "message", "parts")
 
 
+_LISTS = {*TURNS, "instances", "history"}
+_MAYBE_LISTS = {"prompt", "completion", "chosen", "rejected"}
+"""Fields that may hold a conversation, or a text that begins with a bracket."""
+
+
 def are_turns(value: object) -> bool:
     """Return whether a value is a conversation: a list of objects with a role, or with a user's and an assistant's words."""
     if not isinstance(value, list) or not value or not isinstance(value[0], Mapping):
@@ -46,6 +52,20 @@ def are_turns(value: object) -> bool:
 def are_texts(value: object) -> bool:
     """Return whether a value is a conversation of plain texts, user and assistant in turn."""
     return isinstance(value, list) and len(value) > 1 and all(type(each) is str for each in value)
+
+
+def unfolded(values: JsonObject) -> JsonObject:
+    """Return a record in which lists that stand as JSON in a text, as tables have them in a cell, are lists."""
+    texts = [(name, value) for name, value in values.items() if type(value) is str and value.lstrip()[:1] == "["]
+    lists: dict[str, object] = {}
+    for name, text in texts:
+        asked = name.strip().lower()
+        if asked in _LISTS or asked in _MAYBE_LISTS:
+            with suppress(ValueError):
+                value, end = decoded(text := text.strip())
+                if end == len(text) and (asked in _LISTS or are_turns(value)):
+                    lists[name] = value
+    return {**values, **lists} if lists else values
 
 
 def conversation(fields: Fields) -> Taken:

@@ -13,7 +13,7 @@ from studio.seeds.inputs import FileFault, Input
 from studio.seeds.json_file import RawRecord
 
 DELIMITERS = (",", ";", "\t", "|")
-_ASKED = {*INSTRUCTION, "input", "chosen"}
+_ASKED = {*INSTRUCTION, "input", "chosen", "messages", "conversations", "conversation"}
 _KNOWN = {*_ASKED, *INPUT, *OUTPUT, *TURNS, "is_classification"}
 _SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _QUOTED_NAME = re.compile(r"([^\w\s,;|])(?:(?!\1).)+\1")

@@ -19,6 +19,8 @@ OUTPUT = (
 )
 """Names under which files have what a task is made of, the likeliest first."""
 
+_DEEPEST = 200
+"""Levels of lists and objects in a record: what goes deeper could be read here, and not be written or shown later."""
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -32,6 +34,48 @@ class NotANumber(str):
     """`NaN`, `Infinity` or `-Infinity`: what pandas writes where nothing is."""
 
     __slots__ = ()
+
+
+class RepeatedKey(ValueError):
+    """An object with one key twice: the reader would keep one of the values and drop the other."""
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise RepeatedKey(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+    return found
+
+
+class TooDeep(ValueError):
+    """Lists and objects within each other, more than are taken."""
+
+    def __init__(self) -> None:
+        super().__init__(f"lists and objects nested more than {_DEEPEST} levels deep")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Number, parse_int=Number, parse_constant=NotANumber)
+
+
+def decoded(text: str, at: int = 0) -> tuple[object, int]:
+    """Return the value that begins at `at`, and where it ends. Raises ValueError."""
+    try:
+        value, end = DECODER.raw_decode(text, at)
+    except RecursionError as error:
+        raise TooDeep from error
+    if text.count("{", at, end) + text.count("[", at, end) > _DEEPEST and _is_deep(value):
+        raise TooDeep
+    return value, end
+
+
+def _is_deep(value: object) -> bool:
+    level, deep = [value], 0
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        if (deep := deep + 1) > _DEEPEST:
+            return True
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return False
 
 
 def written(value: object) -> str:

@@ -14,7 +14,7 @@ from itertools import repeat
 from typing import cast
 
 from studio.seeds.conversations import are_turns
-from studio.seeds.fields import JsonObject, NotANumber, Number, kind_of
+from studio.seeds.fields import DECODER, JsonObject, RepeatedKey, TooDeep, decoded, kind_of
 from studio.seeds.inputs import HEAD, LONGEST, FileFault, Input, text_faults
 from studio.seeds.json_table import OddRow, holds_objects, table_in
 from studio.seeds.shapes import is_record
@@ -26,8 +26,6 @@ _PYTHON = re.compile(r"True|False|None|nan|undefined")
 _TURNS = re.compile(r'\[\s*\{[^{}\[\]]*"(role|from)"\s*:\s*"(system|user|human|assistant|gpt|prompter)"')
 _AROUND = ("record", "row")
 """Keys under which a record stands alone: in the studio's file of faulty ones, and in what Hugging Face's viewer gives."""
-_DEEPEST = 200
-"""Levels of lists and objects in a record: what goes deeper could be read here, and not be written or shown later."""
 _NEAR_THE_END = 12
 """An error this near to the end of what has been read may be no error: `-Infinity` and `\\ud83d` can be cut."""
 
@@ -47,53 +45,11 @@ class RawRecord:
     text: str = ""
 
 
-class _RepeatedKey(ValueError):
-    """An object with one key twice: the reader would keep one of the values and drop the other."""
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _RepeatedKey(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
-    return found
-
-
-class _TooDeep(ValueError):
-    """Lists and objects within each other, more than are taken."""
-
-    def __init__(self) -> None:
-        super().__init__(f"lists and objects nested more than {_DEEPEST} levels deep")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Number, parse_int=Number, parse_constant=NotANumber)
-
-
 class _TooLong(ValueError):
     """A record that has no end."""
 
     def __init__(self) -> None:
         super().__init__(f"a record of more than {LONGEST:,} characters (records under a key? one on each line: jq -c '.KEY[]')")
-
-
-def _decoded(text: str, at: int = 0) -> tuple[object, int]:
-    """Return the value that begins at `at`, and where it ends. Raises ValueError."""
-    try:
-        value, end = _DECODER.raw_decode(text, at)
-    except RecursionError as error:
-        raise _TooDeep from error
-    if text.count("{", at, end) + text.count("[", at, end) > _DEEPEST and _is_deep(value):
-        raise _TooDeep
-    return value, end
-
-
-def _is_deep(value: object) -> bool:
-    level, deep = [value], 0
-    while level := [each for each in level if isinstance(each, dict | list)]:
-        if (deep := deep + 1) > _DEEPEST:
-            return True
-        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
-    return False
 
 
 def parse_json(source: Input, is_record: Callable[[JsonObject], bool] = is_record) -> Iterator[RawRecord]:
@@ -125,7 +81,7 @@ def _is_document(head: str) -> bool:
     if len(first) >= HEAD // 4:
         return False
     try:
-        _decoded(first)
+        decoded(first)
     except json.JSONDecodeError as error:
         return error.pos >= len(first) and not error.msg.startswith("Unterminated string")
     except ValueError:
@@ -143,7 +99,7 @@ def _lines(source: Input) -> Iterator[RawRecord]:
             continue
         body = text.strip()
         try:
-            value, end = _decoded(body)
+            value, end = decoded(body)
             if body[end:].strip(" \t,"):
                 raise json.JSONDecodeError("Extra data", body, end)
         except ValueError as error:
@@ -158,7 +114,7 @@ def _lines(source: Input) -> Iterator[RawRecord]:
 def _fault(error: Exception, offset: int = 0) -> str:
     """Return in words why a text is no JSON; it stands `offset` characters behind the beginning of its line."""
     if not isinstance(error, json.JSONDecodeError):
-        return str(error) if isinstance(error, _RepeatedKey | _TooDeep | _TooLong) else f"JSON that cannot be read: {error}"
+        return str(error) if isinstance(error, RepeatedKey | TooDeep | _TooLong) else f"JSON that cannot be read: {error}"
     column = error.colno + offset
     rest = error.doc[error.pos :]
     if rest.startswith("'") or (error.msg == "Expecting value" and error.doc[:1] == "'"):
@@ -223,7 +179,7 @@ class _Document:
         """Take the JSON value that begins here; return it and its text. Raises ValueError."""
         while True:
             try:
-                value, end = _decoded(self.text, self.at)
+                value, end = decoded(self.text, self.at)
             except json.JSONDecodeError as error:
                 cut = error.pos >= len(self.text) - _NEAR_THE_END or error.msg.startswith("Unterminated string")
                 if not cut or not self.more():
@@ -368,16 +324,16 @@ def _element_lines(record: RawRecord, key: str) -> Iterator[int]:
 
     name: object = None
     while name != key:
-        name, at = _DECODER.raw_decode(text, skip(at + 1))
+        name, at = DECODER.raw_decode(text, skip(at + 1))
         at = skip(at)
         if name != key:
-            at = _DECODER.raw_decode(text, at)[1] - 1
+            at = DECODER.raw_decode(text, at)[1] - 1
     counted, at = 0, skip(at + 1)
     while text[at] != "]":
         line += text.count("\n", counted, at)
         counted = at
         yield line
-        at = skip(_DECODER.raw_decode(text, at)[1])
+        at = skip(DECODER.raw_decode(text, at)[1])
 
 
 def _deeper(value: JsonObject, prefix: str = "", depth: int = 5) -> Iterator[tuple[str, JsonObject]]:

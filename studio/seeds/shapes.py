@@ -26,6 +26,7 @@ from studio.seeds.conversations import (
     prompt_messages,
     thoughts_in,
     turns_in,
+    unfolded,
     worse_answers,
 )
 from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT, Fields, JsonObject, NotANumber, Number, holds, kind_of, plain
@@ -69,7 +70,7 @@ def is_record(values: JsonObject) -> bool:
 
 def parsed_task(values: JsonObject, line: int, index: int | None, shape: Shape | None, raw: object = None) -> ParsedTask:
     """Return the task of a record that stands at `line`, as the first of `SHAPES` that fits has it, or as `shape` has it."""
-    fields = Fields(values)
+    fields = Fields(unfolded(values))
     chosen = shape or next(each for each in SHAPES if each.fits(fields))
     # The number that a task had in a pool is no name of it.
     key = _label(fields, "key") or ("" if chosen is RAW else _label(fields, "id"))
@@ -137,6 +138,9 @@ def _flat(fields: Fields) -> Taken:
 
 def _instruction(fields: Fields, name: str | None) -> str:
     if name is None and "instruction" not in fields.names:
+        if turns := next((each for each in TURNS if type(fields.get(each)) is str and holds(fields.get(each))), None):
+            fields.fault(turns, "text where a list of turns is needed, or JSON of one")
+            return ""
         listed = ", ".join(list(fields.values)[:12])
         fields.fault("instruction", f"missing: the keys are {listed}" if listed else "missing: an empty object")
         return ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from studio.records import Instance, Turn
 from studio.seeds.fields import Number
 from studio.seeds.inputs import ParsedTask
-from studio.seeds.reading import join_tasks
+from studio.seeds.reading import inspect_file, join_tasks
 from studio.seeds.shapes import parsed_task
 
 SYSTEM, USER, ANSWER = ({"role": role, "content": text} for role, text in (("system", "S"), ("user", "Q"), ("assistant", "A")))
@@ -220,3 +222,18 @@ def test_every_turn_is_kept_or_told(said: list[dict[str, str]], system: str | No
             assert told & {"earlier turns", "later turns", "system turn", f"{name}[].reasoning_content"}
     if system and system.strip() and system not in "\n\n".join(kept):
         assert "system" in told
+
+
+def test_lists_that_stand_as_json_in_a_cell_are_read(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "Name a river."}, {"role": "assistant", "content": "[the Elbe]"}]
+    path = tmp_path / "cells.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("id", "messages"), ("a", json.dumps(turns)), ("b", str(turns))])
+    found = inspect_file(path)
+    assert [(task.key, task.instruction, task.instances) for task in found.tasks] == [("a", "Name a river.", (Instance("", "[the Elbe]"),))]
+    assert [(fault.line, fault.field, fault.fault) for fault in found.faults] == [
+        (3, "messages", "text where a list of turns is needed, or JSON of one")
+    ]
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text(json.dumps({"prompt": "[1, 2]: add them up.", "completion": "[3]"}) + "\n")
+    assert inspect_file(lines).tasks[0].instruction == "[1, 2]: add them up."
