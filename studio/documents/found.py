@@ -109,7 +109,9 @@ class _Walk:
                 self._notes.append(f"{path} {error}")
         if self._unknown:
             kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in self._unknown.most_common(8))
-            self._notes.append(f"{self._folder}: {self._unknown.total():,} files of other kinds are left out ({kinds})")
+            number = self._unknown.total()
+            words = "1 file of another kind is" if number == 1 else f"{number:,} files of other kinds are"
+            self._notes.append(f"{self._folder}: {words} left out ({kinds})")
         if self._hidden:
             self._notes.append(f"{self._folder}: {self._hidden:,} hidden files and folders are left out")
 

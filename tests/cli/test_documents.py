@@ -31,7 +31,7 @@ def test_documents_are_brought_used_and_told(tmp_path: Path, folder: Path) -> No
     done = studio("run", pool, *ASKED, "--documents", folder, "--documents-licence", "CC0-1.0")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["stopped"] == "documents"
-    for words in ("1 files of other kinds are left out (.bin 1)", "2 documents brought, ", "texts/b.html: ", "navigation"):
+    for words in ("1 file of another kind is left out (.bin 1)", "2 documents brought, ", "texts/b.html: ", "navigation"):
         assert words in done.stderr
     # Without the files it goes on, here to the same end, and with them nothing is doubled.
     again = studio("run", pool, *ASKED)
@@ -40,6 +40,10 @@ def test_documents_are_brought_used_and_told(tmp_path: Path, folder: Path) -> No
     assert "2 documents are in the pool already" in once_more.stderr
     with Queries.open(pool) as reader:
         assert [each.used for each in reader.documents.all()] == [each.passages for each in reader.documents.all()]
+    assert studio("export", pool, "-o", tmp_path / "data.jsonl", "--card", tmp_path / "README.md").returncode == 0
+    card = (tmp_path / "README.md").read_text()
+    assert "language_creators:\n  - machine-generated\n  - found\n" in card
+    assert "| texts/a\\.md | " in card
     lines = studio("export", pool, "-o", "-", "--format", "raw").stdout.splitlines()
     records = [json.loads(line) for line in lines]
     assert {record["source"] for record in records} == {"backtranslation", "question"}
