@@ -90,6 +90,7 @@ def test_a_pool_that_holds_nothing_out_and_a_file_that_is_not_there(tmp_path: Pa
     assert_fails(studio("evaluate", tmp_path / "none.jsonl", *SCRIPTED), 2, "no such file")
 
 
+@pytest.mark.slow
 @pytest.mark.real_model
 def test_interrupted_in_a_terminal_it_goes_on(pool: Path) -> None:
     """The real bundled model, stopped by Ctrl-C as its progress bar moves."""

@@ -164,7 +164,8 @@ async def test_long_texts_scroll_from_their_beginning(tmp_path: Path) -> None:
         await until(pilot, lambda: screen.query_one("#left", AnswerPane).scroll_offset.y == 0)
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_mashing_keys(path: Path, seed: int) -> None:
     keys = (*"abcdseuUojkt", "left", "right", "tab", "shift+tab", "up", "down", "end", "enter", "f1", "ctrl+y")
     chance = random.Random(seed)
