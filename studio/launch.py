@@ -19,6 +19,7 @@ from studio.engine.options import MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER
 from studio.engine.remote.address import is_address
 from studio.engine.two_models import Opener, Wish, open_both
 from studio.errors import ModelError, PoolError, UsageError
+from studio.loop.parsing import collapse
 from studio.loop.runs import ANSWERING, ENGINE, NO_MODEL, Configuration, Intent, Run, RunOptions, begin, intent, stored_engine
 from studio.loop.session import Session
 from studio.loop.settings import Method
@@ -240,12 +241,13 @@ def _seed_files(asked: RunRequest, pool: Pool | None, notes: list[str]) -> Seque
 
 def _imported(files: Sequence[SeedFile], asked: RunRequest) -> list[ImportedFile]:
     """What a new pool notes of its seed files; a task that several have counts for the first of them."""
-    found, known = [], 0
-    for number, file in enumerate(files, 1):
-        tasks = len(join_tasks(task for each in files[:number] for task in each.tasks))
-        told = (name_of(file.path), Origin.SEED, file.format, file.sha256, file.size, file.records, tasks - known)
+    found: list[ImportedFile] = []
+    known: set[str] = set()
+    for file in files:
+        before = len(known)
+        known.update(collapse(task.instruction) for task in file.tasks)
+        told = (name_of(file.path), Origin.SEED, file.format, file.sha256, file.size, file.records, len(known) - before)
         found.append(ImportedFile(*told, mapping=str(asked.mapping or ""), licence=asked.licences.get(file.path, "")))
-        known = tasks
     return found
 
 

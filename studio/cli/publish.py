@@ -94,7 +94,7 @@ def _pack(wish: _Wish, folder: Path) -> tuple[Parcel, Written]:
     from studio.pool.pool import Queries
     from studio.publish.card import DataFile, dataset_card
     from studio.publish.page import page
-    from studio.publish.parcel import CARD, REPORT, NamesAlone, Parcel, packed
+    from studio.publish.parcel import CARD, REPORT, NamesAlone, Parcel, packed, packed_data
     from studio.publish.publication import publication
 
     ending = ".parquet" if wish.parquet else ".jsonl"
@@ -108,12 +108,12 @@ def _pack(wish: _Wish, folder: Path) -> tuple[Parcel, Written]:
             records[f"data/{side}{ending}"] = count
         if empty := [path for path, count in records.items() if not count]:
             raise PoolError(f"nothing to publish: {' and '.join(empty)} would have no record", "choose another format, or no --split")
-        data = packed(folder, records)
+        data = packed_data(folder, records)
         listed = tuple(DataFile(Path(each.path).stem, each.path, each.records, each.names.sha256) for each in data if each.records)
         write_text(dataset_card(reader, wish.described, written.exported(listed)), folder / CARD)
         with progress_bar() as progress:
             write_text(page(publication(reader, wish.described.title, usual_parser(None), progress)), folder / REPORT)
-    return Parcel(packed(folder, records)), written
+    return Parcel(packed(folder, data)), written
 
 
 def _push(wish: _Wish, parcel: Parcel, force: bool) -> Pushed:

@@ -272,13 +272,21 @@ _LONGEST_HINT = 160
 _NONE_INSTALLED = "no model is installed; put a GGUF file into models/ or give its path"
 
 
-def _entry(found: FoundFile, templates: Templates | None = None) -> CatalogEntry:
+def _entry(found: FoundFile, templates: Templates) -> CatalogEntry:
     try:
         header = read_model(found.path)
     except ModelError as error:
         return CatalogEntry(found.name, found.path, found.source, fault=error.message, hint=error.hint)
     identity = describe(header, known_sha256(header))
     return CatalogEntry(found.name, found.path, found.source, identity, traits=traits_of(header, templates))
+
+
+def _is_model(path: Path) -> bool:
+    try:
+        read_model(path)
+    except ModelError:
+        return False
+    return True
 
 
 def _called(wanted: str, known: Sequence[FoundFile]) -> Path | None:
@@ -290,7 +298,7 @@ def _called(wanted: str, known: Sequence[FoundFile]) -> Path | None:
     alike = {found.name: found.path for found in known if folded in (name.casefold() for name in (found.name, *found.aliases))}
     if len(alike) > 1:
         # A projector lies beside its model, and is not what is meant.
-        alike = {found.name: found.path for found in known if found.name in alike and not _entry(found).fault} or alike
+        alike = {found.name: found.path for found in known if found.name in alike and _is_model(found.path)} or alike
     if len(alike) > 1:
         raise ModelError(f"{wanted}: {len(alike)} models here are called so", f"name one of them: {', '.join(sorted(alike))}")
     return next(iter(alike.values()), None)
@@ -304,7 +312,7 @@ def _of_hub(wanted: str, known: Sequence[FoundFile]) -> Path:
     found = [each for each in found if _is_meant(name, each.path)]
     if len(found) > 1:
         # A projector lies beside its model, and is not what is meant.
-        found = [each for each in found if not _entry(each).fault] or found
+        found = [each for each in found if _is_model(each.path)] or found
     if len(found) > 1:
         raise ModelError(f"{wanted}: {len(found)} models of it are here", f"name one of them: {', '.join(each.name for each in found)}")
     if not found:

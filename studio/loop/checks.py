@@ -153,9 +153,9 @@ def _says_little(_: str, instance: Instance) -> bool:
 
 def _loops(_: str, instance: Instance) -> bool:
     """Runs of four words come again, twice or more, and are a twentieth of it: a long text, a proof and code say some things twice."""
-    runs = _runs(unicode_tokens(instance.output), _RUN)
-    again = len(runs) - len(set(runs))
-    return again > 1 and again > len(runs) * _MOST_IN_LOOPS
+    found = runs(unicode_tokens(instance.output), _RUN)
+    again = len(found) - len(set(found))
+    return again > 1 and again > len(found) * _MOST_IN_LOOPS
 
 
 def _repeats_instruction(instruction: str, instance: Instance) -> bool:
@@ -163,12 +163,13 @@ def _repeats_instruction(instruction: str, instance: Instance) -> bool:
 
     A text that was to be corrected or shortened is for the greater part the input.
     """
-    said = set(_runs(unicode_tokens(instance.output), 3))
-    asked, given = set(_runs(unicode_tokens(instruction), 3)), set(_runs(unicode_tokens(f"{instruction} {instance.input}"), 3))
+    said = set(runs(unicode_tokens(instance.output), 3))
+    asked, given = set(runs(unicode_tokens(instruction), 3)), set(runs(unicode_tokens(f"{instruction} {instance.input}"), 3))
     return bool(said) and (len(said & asked) > len(said) * _MOST_SAID_AGAIN or len(said & given) > len(said) * _MOST_COPIED)
 
 
-def _runs(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
+def runs(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
+    """Return all runs of `length` words, in their order."""
     return [tuple(words[place : place + length]) for place in range(len(words) - length + 1)]
 
 

@@ -176,8 +176,10 @@ class TaskImport:
 def _instance_digests(task_id: int, instance: Instance, lost_to: int | None) -> tuple[bytes, bytes]:
     """Return what an instance is known by, and what it would be known by without its thoughts."""
     texts = stored_texts(instance)
-    with_thoughts, without = (json.dumps((task_id, lost_to, *each.values())) for each in (texts, {**texts, "thoughts": None}))
-    return _digest(with_thoughts), _digest(without)
+    known = _digest(json.dumps((task_id, lost_to, *texts.values())))
+    if texts["thoughts"] is None:
+        return known, known
+    return known, _digest(json.dumps((task_id, lost_to, *{**texts, "thoughts": None}.values())))
 
 
 def next_task_id(database: Database) -> int:

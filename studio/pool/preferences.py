@@ -188,9 +188,11 @@ def _pairs(known: _Known) -> Iterator[Pair]:
     """Yield the pairs of a task: each two texts once, by the surest evidence, and not at all where that speaks for both of them."""
     accepted = [each for each in known.instances if each.verdict == Verdict.ACCEPTED]
     disowned = _disowned(known)
+    # What is data itself, or good in the eyes of people, is not worse by a rule.
+    kept = {each.key for each in accepted} | {text for text, said in known.opinions.items() if said.yes > said.no}
     found: defaultdict[object, list[tuple[Pair, str]]] = defaultdict(list)
     for instance in accepted:
-        for pair in _worse(known, instance) if instance.key not in disowned else ():
+        for pair in _worse(known, instance, kept) if instance.key not in disowned else ():
             better, worse = (instance.last if pair.last else instance.output).strip(), pair.rejected.strip()
             if worse and worse != better:
                 # In another conversation the same two answers are another pair.
@@ -217,8 +219,8 @@ def _disowned(known: _Known) -> set[Answered]:
     return {each.key for each in by_hand} | replaced | {text for text, said in known.opinions.items() if said.no > said.yes}
 
 
-def _worse(known: _Known, instance: _Instance) -> Iterator[Pair]:
-    """Yield the pairs of an instance's answer with those that are worse."""
+def _worse(known: _Known, instance: _Instance, kept: set[Answered]) -> Iterator[Pair]:
+    """Yield the pairs of an instance's answer with those that are worse; by a rule none of `kept` is."""
     edited = instance.reason == "edited"
     if edited and not known.rewritten:
         given, output = known.replaced.get(instance.id, ("", ""))
@@ -231,9 +233,6 @@ def _worse(known: _Known, instance: _Instance) -> Iterator[Pair]:
         if each.reason == DISPREFERRED and each.lost_to == instance.position and each.key[:2] == instance.key[:2]:
             yield Pair(instance.id, each.last, Evidence(Because.IMPORTED), last=instance.turns is not None)
     if not known.rewritten:
-        # What is data itself, or good in the eyes of people, is not worse by a rule.
-        kept = {each.key for each in known.instances if each.verdict == Verdict.ACCEPTED}
-        kept |= {text for text, said in known.opinions.items() if said.yes > said.no}
         for pair in (*_broken(known, instance), *_least_agreed(known.drawn[instance.id], instance)):
             if _key(instance.system, instance.input, pair.rejected) not in kept:
                 yield pair

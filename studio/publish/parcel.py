@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -83,15 +83,15 @@ class Parcel:
         """The records of all files together."""
         return sum(each.records or 0 for each in self.files)
 
-    @property
-    def size(self) -> int:
-        """Bytes of all files together."""
-        return sum(each.size for each in self.files)
+
+def packed_data(folder: Path, records: Mapping[str, int]) -> tuple[PackedFile, ...]:
+    """Return the files of data that lie in `folder`, with the numbers of their records. Raises PoolError."""
+    return tuple(_file(folder, path, records[path]) for path in DATA if path in records)
 
 
-def packed(folder: Path, records: Mapping[str, int]) -> tuple[PackedFile, ...]:
-    """Return the files of `OWN` that lie in `folder`, after the list of them was written there. Raises PoolError."""
-    files = [_file(folder, path, records.get(path)) for path in (*DATA, CARD, REPORT) if (folder / path).is_file()]
+def packed(folder: Path, data: Sequence[PackedFile]) -> tuple[PackedFile, ...]:
+    """Return `data`, card and report, which lie in `folder`, after the list of them was written there. Raises PoolError."""
+    files = [*data, *(_file(folder, path, None) for path in (CARD, REPORT))]
     listed = {each.path: asdict(each.names) for each in files}
     with writing(folder / MANIFEST):
         (folder / MANIFEST).write_text(json.dumps({"written_by": "Self-Instruct Studio", "files": listed}, indent=2) + "\n", "utf-8")

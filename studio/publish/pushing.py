@@ -170,7 +170,7 @@ def _sent(api: HfApi, files: Sequence[PackedFile], repo: str, say: Callable[[str
     for each in files:
         say(f"sending {each.path}, {each.size:,} bytes ...")
         addition = CommitOperationAdd(each.path, each.place)
-        with warnings.catch_warnings(action="ignore"), _storage_told(repo), told(repo, PoolError, _KIND):
+        with _storage_told(repo), told(repo, PoolError, _KIND):
             api.preupload_lfs_files(repo, [addition], repo_type=_KIND, free_memory=False)
         additions.append(addition)
     return additions

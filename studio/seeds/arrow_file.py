@@ -92,16 +92,16 @@ def _columns(schema: Any, source: Input, pa: Any) -> dict[str, _Kind]:
     for field in schema:
         kind = _kind(field.type, pa)
         if field.name.startswith(_INDEX):
-            _note(source, "the index that pandas wrote is not taken")
+            source.note("the index that pandas wrote is not taken")
         elif kind is None or _is_left_out(field, pa):
             bytes_left.append(field.name)
         elif (names := classes.get(field.name)) and pa.types.is_integer(field.type):
-            _note(source, f"the numbers of {field.name} are read as the names of classes that the file has for them")
+            source.note(f"the numbers of {field.name} are read as the names of classes that the file has for them")
             columns[field.name] = _Kind(kind.cast, partial(_class_name, names))
         else:
             columns[field.name] = kind
     if bytes_left:
-        _note(source, f"not taken, for they hold bytes: {', '.join(bytes_left)}")
+        source.note(f"not taken, for they hold bytes: {', '.join(bytes_left)}")
     return columns
 
 
@@ -117,11 +117,6 @@ def _classes(schema: Any) -> dict[str, list[str]]:
 
 def _class_name(names: list[str], value: int) -> object:
     return names[value] if 0 <= value < len(names) else Number(value)
-
-
-def _note(source: Input, words: str) -> None:
-    if words not in source.notes:
-        source.notes.append(words)
 
 
 def _is_left_out(field: Any, pa: Any) -> bool:

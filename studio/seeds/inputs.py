@@ -198,6 +198,11 @@ class Input:
             self.notes.append(f"read as {wide}")
         self.head_text = self.head.decode(self.encoding, errors="replace").lstrip("\ufeff") if self.kind == TEXT else ""
 
+    def note(self, words: str) -> None:
+        """Note what a user should be told of it, once."""
+        if words not in self.notes:
+            self.notes.append(words)
+
     @property
     def done(self) -> int:
         """How many bytes have been read on the latest way through."""

@@ -200,11 +200,11 @@ def parse_map(assignments: Sequence[str]) -> FieldMap | None:
     return FieldMap(sources) if sources else None
 
 
-def listed_paths(values: object, most: int = _MOST_LISTED) -> str:
+def listed_paths(values: object) -> str:
     """Return the paths in a record in words."""
     paths = list(paths_in(values))
-    more = f" and {len(paths) - most} more" if len(paths) > most else ""
-    return ", ".join(path[:60] for path in paths[:most]) + more or "no keys"
+    more = f" and {len(paths) - _MOST_LISTED} more" if len(paths) > _MOST_LISTED else ""
+    return ", ".join(path[:60] for path in paths[:_MOST_LISTED]) + more or "no keys"
 
 
 _Tree = dict[Step, "_Tree"]

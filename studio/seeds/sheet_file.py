@@ -59,7 +59,7 @@ def _records(book: CalamineWorkbook, source: Input, columns: Collection[str]) ->
     chosen = chosen or next(iter(sheets), "")
     others = [name for name in sheets if name != chosen]
     if others and not source.sheet:
-        _note(source, f"read is the sheet {chosen}; not read: {', '.join(others)} (FILE#SHEET names another)")
+        source.note(f"read is the sheet {chosen}; not read: {', '.join(others)} (FILE#SHEET names another)")
     if not chosen:
         return
     rows = _rows(book.get_sheet_by_name(chosen))
@@ -71,7 +71,7 @@ def _records(book: CalamineWorkbook, source: Input, columns: Collection[str]) ->
         return
     for number, row in rows:
         if number < header[0] and any(row):
-            _note(source, f"row {number}, above the header, is not taken")
+            source.note(f"row {number}, above the header, is not taken")
         elif number > header[0] and any(row):
             yield from table_record(header[1], row, number, source)
 
@@ -79,11 +79,6 @@ def _records(book: CalamineWorkbook, source: Input, columns: Collection[str]) ->
 def _no_header(row: Sequence[str]) -> str:
     listed = ", ".join(filter(None, row))[:120]
     return f"no column is called `instruction`, nor by a name that stands for it: {listed} (--map says which one it is)"
-
-
-def _note(source: Input, words: str) -> None:
-    if words not in source.notes:
-        source.notes.append(words)
 
 
 def _header(sheet: CalamineSheet, columns: Collection[str]) -> tuple[int, list[str]] | None:

@@ -60,8 +60,12 @@ class Plan:
 
     def room(self) -> Room:
         """Return what is needed and what there is."""
-        existing = next(folder for folder in (self.place, *self.place.parents) if folder.exists())
-        return Room(self.choice.size - self.kept, shutil.disk_usage(existing).free, self.choice.memory, memory_of_machine())
+        return Room(self.choice.size - self.kept, free_bytes(self.place), self.choice.memory, memory_of_machine())
+
+
+def free_bytes(place: Path) -> int:
+    """Return how many bytes are free where `place` is, or would be made."""
+    return shutil.disk_usage(next(each for each in (place, *place.parents) if each.exists())).free
 
 
 def plan(offer: Offer, choice: Choice | None = None, into: Path | None = None) -> Plan:

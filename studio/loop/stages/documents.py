@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from studio.engine.api import Chat
-from studio.loop.checks import points_at_absent
+from studio.loop.checks import points_at_absent, runs
 from studio.loop.filters import COPIED, LESS_FITTING, NEEDS_PASSAGE, OFF_PASSAGE, TRUNCATED
 from studio.loop.parsing import ParsedCandidate
 from studio.loop.sampling import generator
@@ -131,7 +131,7 @@ def _fault(method: Method, line: str, opening: str, passage: str, source: Source
 
 def copies(text: str, passage: str) -> bool:
     """Whether most of what `text` says, by runs of four words, stands in the passage in the same words."""
-    said, there = (_runs(unicode_tokens(each)) for each in (text, passage))
+    said, there = (set(runs(unicode_tokens(each), _RUN)) for each in (text, passage))
     return bool(said) and len(said & there) > len(said) * _MOST_COPIED
 
 
@@ -144,10 +144,6 @@ def shared_words(text: str, passage: str) -> float:
     wanted = {word[:_BEGINNING] for word in unicode_tokens(text) if len(word) >= _LONG}
     there = {word[:_BEGINNING] for word in unicode_tokens(passage)}
     return len(wanted & there) / len(wanted) if wanted else 1.0
-
-
-def _runs(words: Sequence[str]) -> set[tuple[str, ...]]:
-    return {tuple(words[place : place + _RUN]) for place in range(len(words) - _RUN + 1)}
 
 
 def fitted(context: StageContext, candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -47,7 +47,7 @@ def sample(context: StageContext, current: RoundRecord) -> Iterator[Event]:
 def plan_instructions(context: StageContext, current: RoundRecord, action: int = 0) -> list[PlannedRequest]:
     """Plan every request of the round; `action` is the id of a person's action that has the in-context tasks drawn anew."""
     lists, own = context.method.requests_per_round, context.method.template_requests
-    drawn = draw_parents(context, current, range(lists + own), action)
+    drawn = draw_parents(context, current, range(lists + own), action) if lists + own else []
     planned = [
         (instruction_request if ordinal < lists else template_request)(context, current, ordinal, parents)
         for ordinal, parents in enumerate(drawn)

@@ -55,8 +55,13 @@ def measured(
     Raises StageCancelled and ModelError as `complete` does.
     """
     method = context.method
-    found = [each._replace(fails=bool(first_failure(each.parsed.text, method, each.request.source))) for each in candidates]
     limited = context.chats and method.likely_share < 1
+    found = [
+        each._replace(fails=not each.parsed.discard and bool(first_failure(each.parsed.text, method, each.request.source)))
+        if limited or each.request.source in OF_PASSAGES
+        else each
+        for each in candidates
+    ]
     wanted = [each for each in found if (method.passage_gain > 0 if each.request.source in OF_PASSAGES else limited)]
     if not wanted:
         return found, None

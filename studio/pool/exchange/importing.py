@@ -252,7 +252,7 @@ def _read(
         for fault in parsed.faults:
             faults.add(fault.at(report.path))
         if options.skip_invalid and adding is not None:
-            report.rejected = _rejected_path(report.path)
+            report.rejected = report.rejected or _rejected_path(report.path)
             with writing(report.rejected):
                 sink = sink or rejected.enter_context(complete_files([report.rejected]))[0]
                 sink.write(_rejected_line(parsed))

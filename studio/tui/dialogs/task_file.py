@@ -21,7 +21,7 @@ from studio.pool.exchange.importing import Examined, FileReport, ImportOptions, 
 from studio.pool.exchange.preview import preview_lines, what_it_is
 from studio.seeds.inputs import FaultyFile, is_regular
 from studio.seeds.key_paths import written_key
-from studio.seeds.mapping import TARGETS, FieldMap, parse_map
+from studio.seeds.mapping import MAPPED, TARGETS, FieldMap, parse_map
 from studio.seeds.reading import counted
 from studio.text import display_line
 from studio.tui.base import Dialog, start_latest
@@ -70,7 +70,7 @@ def guessed(report: FileReport) -> dict[str, str]:
     for name, key in report.tally.roles:
         target = "id" if name == "key" else name
         if target in TARGETS and target not in sources:
-            sources[target] = key if report.format == "mapped" else written_key(key)
+            sources[target] = key if report.format == MAPPED else written_key(key)
     return sources
 
 

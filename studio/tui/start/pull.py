@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from array import array
@@ -22,7 +21,7 @@ from studio.engine.api import CancelToken
 from studio.engine.catalog import count_text, models_folders, size_text
 from studio.engine.options import memory_of_machine
 from studio.engine.pull.offer import Choice, Offer, read_offer
-from studio.engine.pull.pulling import plan, pull
+from studio.engine.pull.pulling import free_bytes, plan, pull
 from studio.errors import StudioError, unexpected
 from studio.hub import HubName, endpoint
 from studio.text import display_line
@@ -165,8 +164,7 @@ class PullDialog(Dialog[Pulled | None]):
         """In the other thread: ask the hub, and look at the machine."""
         offer = read_offer(self._hub_name)
         self._machine = memory_of_machine()
-        folder = models_folders()[-1].absolute()
-        self._free = shutil.disk_usage(next(each for each in (folder, *folder.parents) if each.exists())).free
+        self._free = free_bytes(models_folders()[-1].absolute())
         self._default, self._why = offer.pick(self._machine)
         self._offer = offer
 
