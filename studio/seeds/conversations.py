@@ -240,8 +240,10 @@ def turns_in(fields: Fields, name: str) -> Iterator[Turn]:
 
 def _pair(nested: Fields, fields: Fields) -> Iterator[Turn]:
     """Yield the turns of an object that holds a user's words and an assistant's."""
-    found = [(role, name) for role, words in (("system", {"system"}), ("user", USERS), ("assistant", ASSISTANTS)) for name in words]
-    pairs = [(role, name) for role, name in found if name in nested.names and holds(nested.get(name))]
+    # In the record's own order, which its names stand in backwards: that of a set differs from run to run.
+    names = [name for name in reversed(nested.names) if holds(nested.get(name))]
+    roles = (("system", {"system"}), ("user", USERS), ("assistant", ASSISTANTS))
+    pairs = [(role, name) for role, words in roles for name in names if name in words]
     if not pairs:
         fields.fault(nested.prefix.removesuffix("."), "no role: the keys are " + ", ".join(nested.values))
     yield from (Turn(role, nested.text(name, numbers=True)) for role, name in pairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -237,3 +238,11 @@ def test_lists_that_stand_as_json_in_a_cell_are_read(tmp_path: Path) -> None:
     lines = tmp_path / "lines.jsonl"
     lines.write_text(json.dumps({"prompt": "[1, 2]: add them up.", "completion": "[3]"}) + "\n")
     assert inspect_file(lines).tasks[0].instruction == "[1, 2]: add them up."
+
+
+@pytest.mark.parametrize("names", itertools.permutations(("human", "question", "user")))
+def test_several_words_of_a_user_in_one_turn_keep_their_order(names: tuple[str, ...]) -> None:
+    found = parsed({"conversations": [{**{name: name.upper() for name in names}, "assistant": "A"}]})
+    assert found.task is not None
+    assert found.task.instruction == names[-1].upper()
+    assert "earlier turns" in found.untaken
