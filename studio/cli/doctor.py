@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -43,17 +42,20 @@ def doctor_command(model: str, adapter: str, gpu_layers: int, as_json: bool) -> 
 def _examine(model: str, adapter: str, gpu_layers: int) -> tuple[dict[str, Any], ModelError | None]:
     """Return every figure, and the error that kept the model from loading."""
     from studio.engine.catalog import hash_cache_path, models_folders
-    from studio.engine.llama.build import build_facts, gpu_warning, list_devices, machine_gpus
+    from studio.engine.llama.build import BuildFacts, gpu_warning, machine_gpus
     from studio.engine.options import usable_cores
+    from studio.engine.process.jobs import llama_jobs
     from studio.engine.process.pipe import log_folder
 
     report: dict[str, Any] = {"versions": _versions(), "threads": usable_cores(), "gpus": machine_gpus(), "warning": ""}
     fault: ModelError | None = None
     try:
-        facts = build_facts()
+        with llama_jobs() as ask:
+            build = ask("list devices")
+        facts = BuildFacts(**build["facts"])
         report["llama_cpp"] = {"ggml": facts.ggml, "gpu_support": facts.gpu, "features": list(facts.features)}
         report["warning"] = gpu_warning(report["gpus"], facts)
-        report["devices"] = [asdict(device) for device in list_devices()]
+        report["devices"] = build["devices"]
         report["model"] = _load(model, adapter, gpu_layers)
     except ModelError as error:
         fault = error

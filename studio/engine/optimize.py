@@ -8,8 +8,7 @@ import os
 import re
 import shutil
 import statistics
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from studio.engine.catalog import models_folders
 from studio.engine.gguf import Gguf, read_gguf
 from studio.engine.model_file import read_model, shard_of
 from studio.engine.options import usable_cores
-from studio.engine.process.pipe import ChildDied, ChildProcess
+from studio.engine.process.jobs import Ask, llama_jobs
 from studio.engine.pull.origin import write_origin_of_copy
 from studio.errors import ModelError, UsageError
 from studio.text import display_line
@@ -27,12 +26,8 @@ BITS = {"Q4_0": 4.5, "Q8_0": 8.5}
 """Quantisation -> bits a weight. llama.cpp repacks both for the CPU's wide registers when it loads them."""
 ROUNDS = 3
 """How often speed is measured: original and copy in turn, medians count."""
-WORKER_COMMAND = (sys.executable, "-P", "-m", "studio.engine.llama.optimize_worker")
-_POLL_S = 0.2
-_LOG_LINES_IN_HINT = 4
 
 Say = Callable[[str], None]
-Ask = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +79,7 @@ def optimize(source: Path, to: str, target: Path | None, text: str, say: Say, *,
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     cores = threads or usable_cores()
     try:
-        with _worker() as ask:
+        with llama_jobs() as ask:
             say(f"quantising {display_line(source.name)} from {header.quantisation or 'its format'} to {to} ...")
             ask("quantise", source=str(source), target=str(beside), to=to, threads=cores)
             made = read_gguf(beside)
@@ -117,32 +112,6 @@ def _check(source: Path, target: Path, header: Gguf, to: str, *, force: bool) ->
             f"{target.parent}: no room for the copy: {needed / 1e6:,.0f} MB or more are needed, {free / 1e6:,.0f} MB are free",
             "make room, or name a file elsewhere with -o",
         )
-
-
-@contextlib.contextmanager
-def _worker() -> Iterator[Ask]:
-    """Give what sends a job of a kind to the process that does the work and returns its result, or raises ModelError."""
-    child = ChildProcess(WORKER_COMMAND)
-
-    def ask(kind: str, **job: Any) -> Any:
-        try:
-            child.send({"kind": kind, **job})
-            while (reply := child.receive(_POLL_S)) is None:
-                continue
-        except ChildDied as death:
-            raise ModelError(f"llama.cpp's process died while it was to {kind}: {death}", child.last_lines(_LOG_LINES_IN_HINT)) from death
-        if reply["kind"] == "failed":
-            raise ModelError(reply["message"], reply["hint"])
-        return reply["result"]
-
-    try:
-        yield ask
-    except ModelError:
-        child.close(keep_log=True)
-        raise
-    finally:
-        # Closing its pipe ends the process whatever it is at.
-        child.close()
 
 
 def _measure(ask: Ask, paths: tuple[Path, Path], text: str, threads: int, say: Say) -> list[dict[str, Any]]:

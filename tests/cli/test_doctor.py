@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,40 @@ from click.testing import CliRunner
 from studio.cli.doctor import doctor_command
 from studio.engine.scripted import ScriptedEngine
 from support.chat_kinds import KINDS
+from support.command import new_studio
 from support.completions_server import CompletionsServer, serving
+from support.tiny_models import tiny_model
+
+PRINTING_DRIVER = """
+import atexit, os, sys
+
+def look_for_llama():
+    if "llama_cpp" in sys.modules:
+        os.write(2, b"the studio's own process has loaded llama.cpp")
+
+if any(word.startswith("studio.engine.") for word in sys.orig_argv):
+    os.write(1, b"DRIVER found a device")
+    os.write(2, b"DRIVER is not a conformant implementation")
+elif "studio" in sys.orig_argv:
+    atexit.register(look_for_llama)
+"""
+"""Makes every process that loads llama.cpp print like one whose drivers do, past Python's own streams."""
+
+
+def test_what_llama_cpp_and_its_drivers_print_stays_off_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(PRINTING_DRIVER)
+    model = tiny_model(tmp_path / "tiny.gguf")
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    done = new_studio("doctor", "--json", "--model", model, PYTHONPATH=path)
+    report = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert report["devices"] and report["llama_cpp"]["features"] and report["model"]["layers"] >= 2
+
+
+def test_a_build_that_cannot_be_loaded(tmp_path: Path) -> None:
+    done = new_studio("doctor", "--json", LLAMA_CPP_LIB_PATH=str(tmp_path))
+    assert done.returncode == 3 and "llama-cpp-python cannot be loaded" in json.loads(done.stdout)["fault"]
+    assert done.stderr.startswith("error: ") and "hint: install it again" in done.stderr
 
 
 def test_doctor_tells_of_the_prefix_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

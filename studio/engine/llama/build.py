@@ -37,7 +37,7 @@ def build_facts() -> BuildFacts:
     described = llama_cpp.llama_print_system_info().decode("utf-8", "replace")
     return BuildFacts(
         bindings=llama_cpp.__version__,
-        ggml=_ggml_version(Path(llama_cpp.__file__).parent / "lib"),
+        ggml=_ggml_version(),
         gpu=bool(llama_cpp.llama_supports_gpu_offload()),
         features=features(described),
     )
@@ -88,18 +88,23 @@ def knows_architecture(name: str) -> bool:
 @cache
 def _library_words() -> bytes:
     """Return llama.cpp's library as it lies on the disk; empty where it is not found."""
-    spec = importlib.util.find_spec("llama_cpp")
-    packaged = [Path(place) / "lib" for place in (spec.submodule_search_locations or [])] if spec is not None else []
-    named = os.environ.get("LLAMA_CPP_LIB_PATH", "")
-    for folder in [Path(named)] if named else packaged:
-        for name in ("libllama.so", "libllama.dylib", "llama.dll", "libllama.dll"):
-            with contextlib.suppress(OSError):
-                return (folder / name).read_bytes()
+    for name in ("libllama.so", "libllama.dylib", "llama.dll", "libllama.dll"):
+        with contextlib.suppress(OSError):
+            return (_library_folder() / name).read_bytes()
     return b""
 
 
-def _ggml_version(folder: Path) -> str:
-    for library in sorted(folder.glob("*ggml-base*")):
+def _library_folder() -> Path:
+    """Return where the libraries lie: the package's own, or another build's that is named in the way the bindings read it."""
+    named = os.environ.get("LLAMA_CPP_LIB_PATH")
+    if named is not None:
+        return Path(named)
+    spec = importlib.util.find_spec("llama_cpp")
+    return next((Path(place) / "lib" for place in (spec and spec.submodule_search_locations) or ()), Path("lib"))
+
+
+def _ggml_version() -> str:
+    for library in sorted(_library_folder().glob("*ggml-base*")):
         with contextlib.suppress(OSError, AttributeError):
             version = ctypes.CDLL(str(library)).ggml_version
             version.restype = ctypes.c_char_p
@@ -124,7 +129,7 @@ def build_words() -> str:
     import llama_cpp
 
     words = [llama_cpp.__version__, llama_cpp.llama_print_system_info().decode("utf-8", "replace")]
-    for library in sorted((Path(llama_cpp.__file__).parent / "lib").iterdir()):
+    for library in sorted(_library_folder().iterdir()):
         status = library.stat()
         words.append(f"{library.name} {status.st_size} {status.st_mtime_ns}")
     words += [f"{device.name} {device.description}" for device in list_devices()]

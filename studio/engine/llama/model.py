@@ -37,12 +37,16 @@ _FLASH_ATTENTION_AUTO, _FLASH_ATTENTION_OFF = -1, 0
 def load_model(path: str, gpu_layers: int, *, plain: bool = False) -> Any:
     """Return the model at `path` with that many layers on the GPU, -1 for all; `plain` leaves its weights as they are stored.
 
+    With 0 no GPU is touched: llama.cpp would give it the large batches of a prompt, and memory of its own on a device that may have none.
     Raises OutOfMemory, and ModelError for a file llama.cpp cannot use.
     """
     import llama_cpp
 
     params = llama_cpp.llama_model_default_params()
     params.n_gpu_layers = gpu_layers
+    no_devices = (ctypes.c_void_p * 1)()
+    if gpu_layers == 0:
+        params.devices = ctypes.cast(no_devices, ctypes.c_void_p)
     params.use_extra_bufts = not plain
     LOG.clear()
     model = llama_cpp.llama_model_load_from_file(path.encode("utf-8", "surrogateescape"), params)

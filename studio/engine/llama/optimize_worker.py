@@ -1,6 +1,7 @@
-"""The process in which models are requantised and measured, perplexity and tokens a second: one job a message, its answer back.
+"""The process in which models are requantised and measured, perplexity and tokens a second, and the build is described: one job a message.
 
-llama.cpp may crash here; the studio's own process must not.
+llama.cpp may crash here, and drivers print; the studio's own process and its terminal are spared. What a job held of a device is free again
+when the process ends.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from studio.engine.llama.build import build_facts, list_devices
 from studio.engine.llama.log import LOG, install_log, last_words
 from studio.engine.llama.model import LlamaModel
 from studio.engine.options import EngineOptions
@@ -44,7 +47,9 @@ def main() -> None:
 
 
 def answer(message: Message) -> Any:
-    """Do one job: `quantise`, `speeds` or `surprises`. Raises ModelError."""
+    """Do one job: `list devices`, `quantise`, `speeds` or `surprises`. Raises ModelError."""
+    if message["kind"] == "list devices":
+        return {"facts": asdict(build_facts()), "devices": [asdict(device) for device in list_devices()]}
     if message["kind"] == "quantise":
         return quantise(message["source"], message["target"], message["to"], message["threads"])
     model = open_for_measuring(message["path"], message["threads"])
