@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from studio.bench.peers import Complete, SetUp, compare_peers, find_peers, print_peers
 from studio.bench.worker import Machine, in_worker
 from studio.engine.api import CancelToken, EngineInfo, Finished, Request
 from studio.engine.catalog import find_model, identify
@@ -130,6 +131,8 @@ class GenerateBench:
     repeats: int = 3
     parts: Collection[str] = PARTS
     rounds: int = 3
+    peers: Mapping[str, str] | None = None
+    """Which other programs to measure beside the engine, each with its place, or empty for where it is found; see `find_peers`."""
 
 
 def measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]:
@@ -143,6 +146,7 @@ def measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]:
 
 
 def _measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]:
+    peers = None if bench.peers is None else find_peers(bench.peers)
     identity = identify(find_model(bench.model))
     info = _engine_info(bench)
     plain = {"path": identity.path, "threads": info.threads, "gpu_layers": bench.options.gpu_layers}
@@ -166,6 +170,8 @@ def _measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]
             totals[name] = done["tokens"]
     figures = _figures(speeds) | {"completion_tokens": totals}
     rounds = compare_rounds(bench.model, bench.options, plain, bench.rounds, machine, say) if "round" in bench.parts else None
+    set_up = SetUp(identity.path, info.threads, bench.options.gpu_layers, info.parallel, info.context_tokens)
+    compared = peers and compare_peers(peers, lambda: running_engine(bench), requests, set_up, bench.repeats, machine, say)
     return {
         "model": {
             "name": identity.name,
@@ -180,16 +186,25 @@ def _measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]
         **figures,
         "round_vs_port": rounds["round_vs_port"] if rounds else None,
         "rounds": rounds,
+        "peers": compared,
     }
 
 
 def run_engine(bench: GenerateBench, requests: Sequence[Request]) -> dict[str, Any]:
-    """Complete `requests` with the engine as users run it, in its own process and its events read here."""
+    """Complete `requests` once."""
+    with running_engine(bench) as complete:
+        began = time.perf_counter()
+        return {"tokens": complete(requests), "seconds": time.perf_counter() - began}
+
+
+@contextmanager
+def running_engine(bench: GenerateBench) -> Iterator[Complete]:
+    """Give the engine as users run it, in its own process and its events read here."""
     engine = open_engine(bench.model, bench.options)
     try:
-        began = time.perf_counter()
-        tokens = sum(event.completion.completion_tokens for event in engine.stream(requests, CancelToken()) if isinstance(event, Finished))
-        return {"tokens": tokens, "seconds": time.perf_counter() - began}
+        yield lambda requests: sum(
+            event.completion.completion_tokens for event in engine.stream(requests, CancelToken()) if isinstance(event, Finished)
+        )
     finally:
         engine.close()
 
@@ -248,6 +263,8 @@ def print_generate(console: Console, figures: dict[str, Any]) -> None:
             console.print(f"{label}: {figures[name]:.3f}", highlight=False)
     if figures["rounds"] is not None:
         _print_rounds(console, figures["rounds"])
+    if figures["peers"] is not None:
+        print_peers(console, figures["peers"])
 
 
 def _print_rounds(console: Console, rounds: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -141,12 +141,16 @@ def in_worker(job: str, **values: Any) -> dict[str, Any]:
             process.kill()
             process.wait()
         if process.returncode != 0:
-            log.seek(0)
-            lines = log.read().decode("utf-8", "replace").strip().splitlines()
-            last = " / ".join(line.strip() for line in lines[-_LOG_LINES:])
-            raise StudioError(f"the measurement {job!r} failed (exit code {process.returncode})", last)
+            raise StudioError(f"the measurement {job!r} failed (exit code {process.returncode})", last_lines(log))
     result: dict[str, Any] = json.loads(output)
     return result
+
+
+def last_lines(log: IO[bytes]) -> str:
+    """What a process wrote last into its log, in one line."""
+    log.seek(0)
+    lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    return " / ".join(line.strip() for line in lines[-_LOG_LINES:])
 
 
 def main() -> None:

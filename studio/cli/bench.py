@@ -49,6 +49,15 @@ def _parts(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     return parts
 
 
+def _peers(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, str] | None:
+    """Read names of peers, each maybe with its place, separated by commas: all that are found is an empty name."""
+    return (
+        None
+        if value is None
+        else {name.strip(): place.strip() for name, _, place in (each.partition("=") for each in value.split(",") if each)}
+    )
+
+
 @bench_command.command()
 @click.option(
     "--sizes", callback=_sizes, metavar="N,N,...", default="1000,10000,52445,1000000", show_default=True, help="Tasks of the pools."
@@ -81,6 +90,15 @@ def novelty(sizes: tuple[int, ...], batch: int, as_json: bool) -> None:
 @click.option(
     "--only", "parts", callback=_parts, metavar="PART,...", default=",".join(PARTS), show_default=True, help="Measure these only."
 )
+@click.option(
+    "--peers",
+    callback=_peers,
+    is_flag=False,
+    flag_value="",
+    metavar="[NAME[=PATH],...]",
+    help="Measure the engine beside other programs in place of these parts: llama-server, llama-cpp-python (PATH is its source's "
+    "examples/server/server.py), xllamacpp, distilabel (PATH is the Python of their environment). Without names: those that are found.",
+)
 @click.option("--quick", is_flag=True, help="A first impression: 16 requests of 32 tokens, once, no rounds unless named.")
 @JSON
 @click.pass_context
@@ -96,6 +114,7 @@ def generate(context: click.Context, /, quick: bool, parts: tuple[str, ...], as_
         given = {name for name in (*values, "parts") if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
         values |= {name: small for name, small in (("requests", 16), ("tokens", 32), ("repeats", 1)) if name not in given}
         parts = parts if "parts" in given else bench.ALTERNATIVES
+    parts = () if values["peers"] is not None else parts
     options = EngineOptions(gpu_layers=values.pop("gpu_layers"), threads=values.pop("threads"), parallel=values.pop("parallel"))
     asked = bench.GenerateBench(options=options, parts=parts, **values)
     if asked.model.startswith(("http://", "https://")):

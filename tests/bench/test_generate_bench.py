@@ -107,6 +107,12 @@ def test_whole_rounds_are_told_side_by_side(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_quick(words: tuple[str, ...], expected: tuple[object, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asked_for(words, monkeypatch)
+    assert (asked.requests, asked.tokens, asked.repeats, asked.parts) == expected
+
+
+def asked_for(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> GenerateBench:
+    """What these words ask the benchmark for."""
     asked: list[GenerateBench] = []
 
     def measure(bench: GenerateBench, *_: object) -> dict[str, object]:
@@ -117,7 +123,22 @@ def test_quick(words: tuple[str, ...], expected: tuple[object, ...], monkeypatch
     monkeypatch.setattr(Machine, "look", Machine)
     done = CliRunner().invoke(cli, ["bench", "generate", "--json", *words], catch_exceptions=False)
     assert done.exit_code == 0
-    assert [(each.requests, each.tokens, each.repeats, each.parts) for each in asked] == [expected]
+    return asked[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "peers", "parts"),
+    [
+        ((), None, generate.PARTS),
+        (("--peers",), {}, ()),
+        (("--peers", "llama-server,xllamacpp=/x/python", "--repeats", "1"), {"llama-server": "", "xllamacpp": "/x/python"}, ()),
+    ],
+)
+def test_peers_are_measured_in_place_of_the_parts(
+    words: tuple[str, ...], peers: object, parts: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asked_for(words, monkeypatch)
+    assert (asked.peers, asked.parts) == (peers, parts)
 
 
 @pytest.mark.real_model
