@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -34,6 +35,14 @@ class Source(StrEnum):
     QUESTION = "question"
     """A passage of a document that is the input: the model writes a question about it."""
 
+
+SOURCE_WORDS: Mapping[Source, tuple[str, str]] = {
+    Source.IN_CONTEXT: ("from the list shown", "lists that the model goes on with, from tasks of the pool"),
+    Source.TEMPLATE: ("the model's own user's turn", "user's turns of the chat template that the model writes itself"),
+    Source.BACKTRANSLATION: ("for the passage as its answer", "passages of documents as answers, whose requests the model writes"),
+    Source.QUESTION: ("about the passage", "passages of documents as inputs, about which the model writes questions"),
+}
+"""What people are told of each: in a few words beside what came of it, and in full."""
 
 OF_PASSAGES = frozenset({Source.BACKTRANSLATION, Source.QUESTION})
 """The sources whose instructions are written for passages of documents."""

@@ -73,12 +73,12 @@ def test_the_loop_and_the_pool_know_nothing_of_llama_cpp_or_textual() -> None:
 
 
 def test_diversity_needs_no_parser_until_one_is_loaded() -> None:
-    code = "import studio.cli.show, studio.insight.diversity.parser, studio.insight.diversity.words, studio.insight.diversity.sunburst"
+    code = "import studio.cli.show, studio.insight.phrases, studio.insight.diversity, studio.insight.sunburst"
     loaded = imported_after(code)
     assert "numpy" in loaded
     assert not loaded & {"spacy", "thinc", "textual", "llama_cpp"}
     importing = [source for source in SOURCES if "import spacy" in source.read_text(encoding="utf-8")]
-    assert importing == [STUDIO / "insight" / "diversity" / "parser.py"]
+    assert importing == [STUDIO / "insight" / "phrases.py"]
 
 
 def name_of(source: Path) -> str:

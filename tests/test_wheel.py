@@ -28,7 +28,7 @@ def test_the_wheel_carries_seeds_prompts_tables_templates_and_licence(wheel: Pat
     assert {"studio/seeds/seed_tasks.jsonl", "studio/pool/schema.sql"} <= set(names)
     assert {f"studio/loop/prompts/{path.name}" for path in (ROOT / "studio/loop/prompts").iterdir()} <= set(names)
     assert {f"studio/publish/{name}" for name in ("page.html", "parts.html", "page.css", "card.md")} <= set(names)
-    assert "studio/insight/diversity/sunburst.html" in names
+    assert "studio/insight/sunburst.html" in names
     assert f"studio/guide/skills/{SKILL}/SKILL.md" in names
     assert {
         f"studio/insight/studies/judge_prompts/{path.name}" for path in (ROOT / "studio/insight/studies/judge_prompts").iterdir()

@@ -14,7 +14,7 @@ from studio.errors import UsageError
 from studio.text import display_line
 
 if TYPE_CHECKING:
-    from studio.insight.diversity.parser import Parser
+    from studio.insight.phrases import Parser
     from studio.pool.pool import Queries
     from studio.publish.card import CardOptions
 
@@ -138,7 +138,7 @@ def report_command(pool: Path, output: Path, title: str | None, pipeline: str | 
 
 def usual_parser(pipeline: str | None) -> Parser | None:
     """The parser asked for, or the usual one if it is installed; the page says so where it is not."""
-    from studio.insight.diversity.parser import load_parser
+    from studio.insight.phrases import load_parser
 
     if pipeline is not None:
         return load_parser(pipeline)

@@ -147,7 +147,7 @@ def _lints(excluded: tuple[str, ...], against: tuple[Path, ...]) -> Sequence[Lin
             raise UsageError("--against goes with --exclude-lint", "add --exclude-lint contamination")
         return ()
     from studio.cli.show import split_codes
-    from studio.insight.lint.registry import chosen_lints
+    from studio.insight.lint.run import chosen_lints
 
     codes = split_codes(excluded)
     if not codes:

@@ -16,9 +16,9 @@ from studio.text import display_line
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from studio.insight.diversity.words import Diversity
+    from studio.insight.diversity import Diversity
     from studio.insight.lint.api import LintOptions
-    from studio.insight.progress import Progress
+    from studio.insight.tables import Progress
     from studio.pool.pool import Queries
 
 
@@ -61,15 +61,15 @@ def show_command(
 
 
 def _tell(reader: Queries, reference: str, prompts: bool, as_json: bool) -> None:
-    from studio.insight.lineage.story import story_of
-    from studio.insight.lineage.story_report import story_report
+    from studio.insight.story import story_of
+    from studio.insight.story_report import story_report
 
     story = story_of(reader, reference)
     print_figures(story.as_dict(), lambda: story_report(story, prompts=prompts), as_json)
 
 
 def _tree(reader: Queries, reference: str, limit: int | None, as_json: bool) -> None:
-    from studio.insight.lineage.family import LIMIT, family_of, family_report
+    from studio.insight.family import LIMIT, family_of, family_report
 
     family = family_of(reader, reference, limit or LIMIT)
     print_figures(family.as_dict(), lambda: family_report(family), as_json, soft_wrap=True)
@@ -114,15 +114,15 @@ def stats_command(pool: Path, lineage: bool, as_json: bool) -> None:
 
 
 def _statistics(reader: Queries, progress: Progress) -> Figures:
-    from studio.insight.statistics.figures import statistics
-    from studio.insight.statistics.report import report
+    from studio.insight.statistics import statistics
+    from studio.insight.statistics_report import report
 
     figures = statistics(reader, progress)
     return figures.as_dict(), lambda: report(figures)
 
 
 def _lineage(reader: Queries, progress: Progress) -> Figures:
-    from studio.insight.lineage.lineage import lineage, lineage_report
+    from studio.insight.lineage import lineage, lineage_report
 
     figures = lineage(reader, progress)
     return figures.as_dict(), lambda: lineage_report(figures)
@@ -158,19 +158,19 @@ def diversity_command(
         raise UsageError("--words needs no parser, so --pipeline has no say", "leave out one of the two")
     figures = _measured(pool, origin, pipeline, words, sample, seed)
     if page is not None:
-        from studio.insight.diversity.sunburst import sunburst
+        from studio.insight.sunburst import sunburst
 
         assert figures.phrases is not None
         write_text(sunburst(figures.phrases, pool.name), page)
         click.echo(f"wrote {display_line(str(page))}", err=True)
-    from studio.insight.diversity.words import diversity_report
+    from studio.insight.diversity import diversity_report
 
     print_figures(figures.as_dict(), lambda: diversity_report(figures), as_json)
 
 
 def _measured(pool: Path, origin: str, pipeline: str | None, words: bool, sample: int | None, seed: str) -> Diversity:
-    from studio.insight.diversity.parser import load_parser
-    from studio.insight.diversity.words import SAMPLE, diversity
+    from studio.insight.diversity import SAMPLE, diversity
+    from studio.insight.phrases import load_parser
     from studio.pool.pool import Queries
     from studio.records import Origin
 
@@ -190,7 +190,7 @@ class _LintCommand(click.Command):
     """Lists the lints in its help."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's signature)
-        from studio.insight.lint.registry import LINTS
+        from studio.insight.lint.run import LINTS
 
         with formatter.section("Lints (more with --explain CODE)"):
             formatter.write_dl([(lint.code, lint.title) for lint in LINTS.values()])
@@ -224,8 +224,7 @@ def lint_command(
 
 
 def _explain(code: str, as_json: bool) -> None:
-    from studio.insight.lint.registry import find_lint
-    from studio.insight.lint.run import explanation
+    from studio.insight.lint.run import explanation, find_lint
 
     lint, width = find_lint(code), 100
     if as_json:
@@ -236,8 +235,7 @@ def _explain(code: str, as_json: bool) -> None:
 
 
 def _lint(pool: Path, codes: list[str], options: LintOptions, as_json: bool) -> None:
-    from studio.insight.lint.registry import chosen_lints
-    from studio.insight.lint.run import report_lines, run_lints
+    from studio.insight.lint.run import chosen_lints, report_lines, run_lints
     from studio.pool.pool import Queries
 
     lints = chosen_lints(codes, with_file=bool(options.against))

@@ -106,8 +106,8 @@ def _stored_review(reader: Queries, plan: ReviewPlan | None) -> ReviewRecord:
 
 
 def _rate(pool: Path, rater: str | None, plan: ReviewPlan | None) -> None:
+    from studio.insight.studies.raters import check_rater
     from studio.insight.studies.review import newest_plan, open_review
-    from studio.insight.studies.walk import check_rater
     from studio.pool.pool import Pool
     from studio.tui.study.entry import rate
 
@@ -158,7 +158,7 @@ def compare_command(
         return
     choice = Choice(**wanted)
     if report or target is not None:
-        from studio.insight.studies.comparison_report import grading_report, grading_tables
+        from studio.insight.studies.comparison import grading_report, grading_tables
 
         with Queries.open(pool) as reader:
             comparison = _stored_comparison(reader, choice.plan(reader) if choice.made else None)
@@ -234,7 +234,7 @@ def _list(reader: Queries, pool: Path, as_json: bool) -> None:
 
 
 def _export_comparison(reader: Queries, comparison: ComparisonRecord, unblind: bool, target: str) -> None:
-    from studio.insight.studies.comparison_report import grading_lines, grading_report
+    from studio.insight.studies.comparison import grading_lines, grading_report
 
     if grading_report(reader, comparison, unblind=unblind).blind:
         message = "not every rater who began is done, and the export would tell whose answers are whose"
@@ -244,7 +244,7 @@ def _export_comparison(reader: Queries, comparison: ComparisonRecord, unblind: b
 
 def _grade(pool: Path, rater: str | None, choice: Choice) -> None:
     from studio.insight.studies.comparison import open_comparison
-    from studio.insight.studies.walk import check_rater
+    from studio.insight.studies.raters import check_rater
     from studio.pool.pool import Pool
     from studio.tui.study.entry import grade
 

@@ -14,7 +14,7 @@ from studio.errors import ExitCode
 from studio.text import display_line
 
 if TYPE_CHECKING:
-    from studio.insight.overlap.files import SeedFigures
+    from studio.insight.overlap import SeedFigures
     from studio.seeds.reading import SeedFile
 
 
@@ -32,7 +32,7 @@ def check(files: tuple[Path, ...], assignments: tuple[str, ...], as_json: bool) 
 
     Exits with 2 when a file has a fault; an instance or an input without an output is one here.
     """
-    from studio.insight.overlap.files import seed_figures
+    from studio.insight.overlap import seed_figures
     from studio.seeds.mapping import parse_map
     from studio.seeds.reading import inspect_file
 
@@ -116,8 +116,7 @@ def overlap_command(ours: Path, theirs: Path, top: int, origin: str | None, toke
     pairs; and how many tasks of FILE share eight tokens in a row with OTHER, in an instruction, an input or an output. With an evaluation
     set as OTHER that is the contamination check: studio overlap pool.db eval.jsonl --origin generated
     """
-    from studio.insight.overlap.corpus import open_corpus
-    from studio.insight.overlap.files import compare_files
+    from studio.insight.overlap import compare_files, open_corpus
     from studio.records import Origin
 
     ours, theirs = gather_one(ours), gather_one(theirs)
@@ -134,6 +133,6 @@ def overlap_command(ours: Path, theirs: Path, top: int, origin: str | None, toke
         print_json({"file": str(ours), "other": str(theirs), **found.as_dict()})
         return
 
-    from studio.insight.overlap.files import overlap_report
+    from studio.insight.overlap import overlap_report
 
     print_tables(overlap_report(found, str(ours), str(theirs)), soft_wrap=True)

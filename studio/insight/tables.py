@@ -1,4 +1,4 @@
-"""What all reports for a terminal are made of: plain tables, rounds or generations summed up, and bars that need no colour."""
+"""What all reports share: plain tables, rounds or generations summed up, bars that need no colour, and how long work says how far it is."""
 
 from __future__ import annotations
 
@@ -56,3 +56,26 @@ def counted_bins(counts: Sequence[int], width: int = WIDTH) -> Iterator[Text]:
 def bin_edges(number: int) -> list[str]:
     """Return what that many equal bins from 0 to 1 are called."""
     return [f"{place / number:.1f} to {(place + 1) / number:.1f}" for place in range(number)]
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many of how many are done; may raise to give up. A total of 0: nobody knows."""
+
+_EVERY = 256
+
+Item = TypeVar("Item")
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Say nothing."""
+
+
+def told(items: Iterable[Item], progress: Progress, what: str, total: int, every: int = _EVERY) -> Iterator[Item]:
+    """Yield `items`, and say so after each `every` of them and at the end."""
+    done = 0
+    progress(what, 0, total)
+    for done, item in enumerate(items, 1):
+        yield item
+        if done % every == 0:
+            progress(what, done, total)
+    progress(what, done, total)

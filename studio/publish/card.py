@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 
 from studio import __version__
 from studio.errors import UsageError
-from studio.insight.statistics.figures import statistics
-from studio.insight.statistics.report import scorecard_rows
-from studio.insight.statistics.sources import HEADINGS, quality_headings, quality_rows, source_meanings, source_rows
+from studio.insight.statistics import statistics
+from studio.insight.statistics_report import SOURCE_HEADINGS, quality_headings, quality_rows, scorecard_rows, source_meanings, source_rows
 from studio.paths import shown
 from studio.pool.exchange.export import ExportOptions, ExportSummary
 from studio.pool.exchange.formats import Source, find_format
@@ -116,7 +115,7 @@ def dataset_card(pool: Queries, options: CardOptions, exported: Exported) -> str
         licence=licence,
         scorecard_rows=scorecard_rows,
         quotes=distinct_quotes([each.asked for each in facts.runs]),
-        source_headings=HEADINGS,
+        source_headings=SOURCE_HEADINGS,
         source_rows=source_rows,
         source_meanings=source_meanings,
         quality_headings=quality_headings,

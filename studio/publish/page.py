@@ -13,20 +13,26 @@ from typing import TYPE_CHECKING, Any
 
 from studio import __version__
 from studio.insight import paper
-from studio.insight.diversity.sunburst import sunburst_chart, sunburst_style, sunburst_words
-from studio.insight.diversity.words import phrase_rows, word_rows
-from studio.insight.lineage.story import Story
-from studio.insight.lineage.story_report import Line, answer_line, story_sections
-from studio.insight.statistics.figures import BINS, Statistics
-from studio.insight.statistics.report import file_rows, saturation_line, scorecard_rows
-from studio.insight.statistics.sources import HEADINGS as SOURCE_HEADINGS
-from studio.insight.statistics.sources import quality_headings, quality_rows, source_meanings, source_rows
-from studio.insight.statistics.texts import Distribution
-from studio.insight.studies.agreement import Agreement
-from studio.insight.studies.comparison import MEANING
-from studio.insight.studies.comparison_report import GradingReport
+from studio.insight.diversity import phrase_rows, word_rows
+from studio.insight.lengths import Distribution
+from studio.insight.statistics import BINS, Statistics
+from studio.insight.statistics_report import (
+    SOURCE_HEADINGS,
+    file_rows,
+    quality_headings,
+    quality_rows,
+    saturation_line,
+    scorecard_rows,
+    source_meanings,
+    source_rows,
+)
+from studio.insight.story import Story
+from studio.insight.story_report import Line, answer_line, story_sections
+from studio.insight.studies.comparison import MEANING, GradingReport
 from studio.insight.studies.judge import JudgeFigures
+from studio.insight.studies.raters import Agreement
 from studio.insight.studies.review import ReviewReport, sample_words
+from studio.insight.sunburst import sunburst_chart, sunburst_style, sunburst_words
 from studio.insight.tables import bin_edges
 from studio.loop.filters import REASONS
 from studio.pool.studies.comparisons import GRADES

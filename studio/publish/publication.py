@@ -10,14 +10,14 @@ from hashlib import sha256
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from studio.insight.diversity.parser import Parser
-from studio.insight.diversity.words import Diversity, diversity
-from studio.insight.lineage.story import Story, story_of
-from studio.insight.progress import Progress, silent
-from studio.insight.statistics.figures import Statistics, statistics
-from studio.insight.studies.comparison_report import GradingReport, grading_report
+from studio.insight.diversity import Diversity, diversity
+from studio.insight.phrases import Parser
+from studio.insight.statistics import Statistics, statistics
+from studio.insight.story import Story, story_of
+from studio.insight.studies.comparison import GradingReport, grading_report
 from studio.insight.studies.judge import JudgeFigures, judge_report
 from studio.insight.studies.review import ReviewReport, review_report
+from studio.insight.tables import Progress, silent
 from studio.pool.figures import PoolCounts
 from studio.pool.pool import Queries
 from studio.pool.rounds import RunRecord

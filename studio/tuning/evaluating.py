@@ -16,7 +16,7 @@ from studio.engine.api import CancelToken, Chat, Engine, Finished, FinishReason,
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.errors import Interrupted, ModelError, PoolError, UsageError
-from studio.insight.overlap.corpus import PoolTasks, is_pool
+from studio.insight.overlap import PoolTasks, is_pool
 from studio.pool.pool import Pool
 from studio.pool.studies.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.records import ModelIdentity

@@ -16,7 +16,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from studio.insight.studies.agreement import wilson
+from studio.insight.studies.raters import wilson
 from studio.insight.tables import plain_table
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.engine.api import FinishReason
-from studio.insight.lint.unwanted import refusal_in
+from studio.insight.lint.instances import refusal_in
 from studio.pool.studies.evaluations import Answer, EvaluationItem
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from studio.errors import PoolError, UsageError
-from studio.insight.overlap.corpus import CorpusTask
-from studio.insight.overlap.measures import SIZE, KnownRuns, highest_overlaps
+from studio.insight.overlap import CorpusTask
+from studio.insight.similarity import SIZE, KnownRuns, highest_overlaps
 from studio.loop.tokens import unicode_tokens
 from studio.pool.pool import Queries
 from studio.pool.studies.evaluations import EvaluationItem

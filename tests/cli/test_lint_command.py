@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from studio.insight.lint.registry import LINTS
+from studio.insight.lint.run import LINTS
 from studio.pool.pool import Pool
 from studio.records import Instance
 from support.command import assert_fails, studio

@@ -12,7 +12,7 @@ from rouge_score import rouge_scorer
 
 from studio.cli.task_files import overlap_command
 from studio.errors import PoolError, UsageError
-from studio.insight.overlap.corpus import open_corpus
+from studio.insight.overlap import open_corpus
 from studio.records import Instance, Origin
 from support.generated_pool import build_pool
 

@@ -9,7 +9,7 @@ import pytest
 from rouge_score import rouge_scorer
 
 from studio.bench.novelty import instructions
-from studio.insight.diversity.words import WordDiversity, WordMeasures, diversity, self_rouge_l
+from studio.insight.diversity import WordDiversity, WordMeasures, diversity, self_rouge_l
 from studio.loop.tokens import ascii_tokens
 from studio.pool.pool import Queries
 from studio.records import Instance, Origin
@@ -50,7 +50,7 @@ def test_ratios_are_those_of_a_plain_computation() -> None:
 
 def test_pairs_merged_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measured(TEXTS)
-    monkeypatch.setattr("studio.insight.diversity.words._PAIRS_AT_A_TIME", 64)
+    monkeypatch.setattr("studio.insight.diversity._PAIRS_AT_A_TIME", 64)
     assert measured(TEXTS) == whole
 
 

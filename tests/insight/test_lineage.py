@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from studio.insight.lineage.family import family_of, family_report
-from studio.insight.lineage.lineage import Lineage, lineage, lineage_report, summed
+from studio.insight.family import family_of, family_report
+from studio.insight.lineage import Lineage, lineage, lineage_report, summed
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
@@ -111,8 +111,8 @@ def test_every_generation(played: Path, found: Lineage) -> None:
 
 
 def test_few_masks_at_a_time_give_the_same(played: Path, found: Lineage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studio.insight.lineage.ancestry._WIDEST", 7)
-    monkeypatch.setattr("studio.insight.lineage.ancestry._REQUESTS_AT_A_TIME", 3)
+    monkeypatch.setattr("studio.insight.lineage._WIDEST", 7)
+    monkeypatch.setattr("studio.insight.lineage._REQUESTS_AT_A_TIME", 3)
     with Queries.open(played) as reader:
         assert lineage(reader) == found
 

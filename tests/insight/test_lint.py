@@ -10,7 +10,7 @@ import pytest
 
 from studio.errors import StudioError, UsageError
 from studio.insight.lint.api import Measured, Part
-from studio.insight.lint.registry import LINTS
+from studio.insight.lint.run import LINTS
 from studio.loop.tokens import unicode_tokens
 from studio.pool.stream import LintInstance, LintTask
 from studio.records import Turn

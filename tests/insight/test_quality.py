@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.scripted import ScriptedEngine
-from studio.insight.lineage.quality import EXPLAINED, Measure, of_candidate, of_instance
-from studio.insight.lineage.story import story_of
-from studio.insight.lineage.story_report import story_sections
+from studio.insight.quality import EXPLAINED, Measure, of_candidate, of_instance
+from studio.insight.story import story_of
+from studio.insight.story_report import story_sections
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from support.pools import ask

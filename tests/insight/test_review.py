@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError
-from studio.insight.studies.agreement import wilson
+from studio.insight.studies.raters import wilson
 from studio.insight.studies.review import ALL_FIELDS, ROWS, depths, draw, positions_of, rating_lines, review_report
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from studio.insight.lineage.lineage import lineage
-from studio.insight.statistics.report import report
+from studio.insight.lineage import lineage
+from studio.insight.statistics_report import report
 from studio.loop.whatif import Change, what_if
 from studio.pool.browse import Kind, Selection
 from studio.pool.exchange.export import ExportOptions

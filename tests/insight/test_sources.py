@@ -10,9 +10,8 @@ import pytest
 from rich.console import Console
 
 from studio.engine.scripted import ScriptedEngine
-from studio.insight.statistics.figures import statistics
-from studio.insight.statistics.report import report
-from studio.insight.statistics.sources import SourceRow
+from studio.insight.statistics import SourceRow, statistics
+from studio.insight.statistics_report import report
 from studio.insight.studies.review import open_review
 from studio.loop.session import Goal
 from studio.pool.exchange.export import ExportOptions

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from studio.errors import PoolError
 from studio.insight.lint.api import LintOptions
-from studio.insight.lint.registry import chosen_lints
-from studio.insight.lint.run import without_findings
-from studio.insight.progress import silent
+from studio.insight.lint.run import chosen_lints, without_findings
+from studio.insight.tables import silent
 from studio.pool.actions.ledger import Note
 from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.importing import FileReport, ImportOptions, import_files

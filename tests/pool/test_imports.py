@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from studio.errors import UsageError
-from studio.insight.statistics.figures import statistics
-from studio.insight.statistics.report import file_rows, report
+from studio.insight.statistics import statistics
+from studio.insight.statistics_report import file_rows, report
 from studio.launch import Opening, RunRequest
 from studio.loop.runs import Configuration, RunOptions
 from studio.pool.exchange.importing import ImportOptions, import_files

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.insight.diversity.phrases import Phrase
+from studio.insight.phrases import Phrase
 
 _TABLE = Path(__file__).with_suffix(".txt")
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.insight.lint.api import LintOptions
-from studio.insight.lint.registry import LINTS
-from studio.insight.lint.run import Found, run_lints
-from studio.insight.progress import Progress, silent
+from studio.insight.lint.run import LINTS, Found, run_lints
+from studio.insight.tables import Progress, silent
 from studio.pool.stream import LintInstance, LintTask
 
 

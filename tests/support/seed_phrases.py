@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studio.insight.diversity.phrases import Phrase
+from studio.insight.phrases import Phrase
 from support.sessions import all_seeds
 
 _TABLE = Path(__file__).with_suffix(".txt")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Log
 
-from studio.insight.lineage.story import Story, story_of
+from studio.insight.story import Story, story_of
 from studio.pool.pool import Pool
 from studio.pool.studies.comparisons import ComparisonItem
 from studio.pool.studies.reviews import ReviewItem

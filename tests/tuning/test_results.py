@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from studio.insight.studies.agreement import wilson
+from studio.insight.studies.raters import wilson
 from studio.pool.pool import Pool
 from studio.tuning.results import evaluation_result, result_tables
 from studio.tuning.scores import estimate, permutation_p

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError, UsageError
-from studio.insight.overlap.corpus import CorpusTask
+from studio.insight.overlap import CorpusTask
 from studio.pool.pool import Pool
 from studio.records import HoldOut, Instance, SeedTask
 from studio.tuning.task_sets import TrainingFile, file_tasks, held_out_tasks, overlapping, sampled, training_files

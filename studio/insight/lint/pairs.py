@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from studio.insight.lint.api import EXCERPT, Finding, Lint, LintOptions, Measured, Part, Tasks, texts_of
-from studio.insight.overlap.corpus import open_corpus
-from studio.insight.overlap.measures import SIZE, KnownRuns, highest_overlaps
+from studio.insight.overlap import open_corpus
+from studio.insight.similarity import SIZE, KnownRuns, highest_overlaps
 from studio.loop.tokens import unicode_tokens
 from studio.pool.stream import LintTask
 

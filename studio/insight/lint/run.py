@@ -1,19 +1,25 @@
-"""Running lints over a pool, telling what they found, and leaving that out of exports.
+"""The lints there are; running them over a pool, telling what they found, and leaving that out of exports.
 
-Lints that look at a task alone share one pass, each of the others has its own.
+Lints that look at a task alone share one pass, each of the others has its own. To add one, write a `Lint` where others of its kind are, and
+name it in `LINTS`.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from studio.errors import UsageError, nearest_name
 from studio.insight.lint.api import Finding, Lint, LintOptions
-from studio.insight.progress import Progress, silent
+from studio.insight.lint.instances import MISSING_INPUT, PLACEHOLDER, REFUSAL, REPEATS, TEMPLATE, TRUNCATED
+from studio.insight.lint.language import LANGUAGE
+from studio.insight.lint.pairs import CONTAMINATION, CONTRADICTION, NEAR_DUPLICATE
+from studio.insight.lint.privacy import ACCOUNT, EMAIL, PHONE, SECRET
+from studio.insight.tables import Progress, silent
 from studio.pool.exchange.export import ExportOptions
 from studio.pool.pool import Queries
 from studio.pool.stream import ExportTask, LintTask
@@ -228,3 +234,46 @@ class LeavingOut:
             instances = tuple(task.instances[n] for n in places)
             scores = tuple(task.scores[n] for n in places)
             yield replace(task, instances=instances, scores=scores, instance_ids=tuple(task.instance_ids[n] for n in places))
+
+
+LINTS: Mapping[str, Lint] = {
+    lint.code: lint
+    for lint in (
+        NEAR_DUPLICATE,
+        REPEATS,
+        MISSING_INPUT,
+        CONTRADICTION,
+        REFUSAL,
+        PLACEHOLDER,
+        TEMPLATE,
+        TRUNCATED,
+        EMAIL,
+        PHONE,
+        SECRET,
+        ACCOUNT,
+        LANGUAGE,
+        CONTAMINATION,
+    )
+}
+
+
+def find_lint(code: str) -> Lint:
+    """Return the lint called `code`. Raises UsageError with the nearest name."""
+    if code not in LINTS:
+        raise UsageError(f"there is no lint {code!r}", nearest_name(code, LINTS))
+    return LINTS[code]
+
+
+def chosen_lints(codes: Iterable[str], *, with_file: bool) -> list[Lint]:
+    """Return the lints called `codes`, in the order of the registry; without any, all that need no file or have one.
+
+    Raises UsageError for an unknown code, and for one that needs a file where none is named.
+    """
+    wanted = {find_lint(code).code for code in codes}
+    if not wanted:
+        return [lint for lint in LINTS.values() if with_file or not lint.needs_file]
+    chosen = [lint for lint in LINTS.values() if lint.code in wanted]
+    for lint in chosen:
+        if lint.needs_file and not with_file:
+            raise UsageError(f"the lint {lint.code} compares the pool with a file, and none is named", "add --against FILE")
+    return chosen

@@ -20,10 +20,9 @@ from rich.text import Text
 
 from studio.engine.api import CancelToken, Chat, Completion, Engine, EngineInfo, Finished, FinishReason, Request, SamplingParams
 from studio.errors import Interrupted, ModelError
-from studio.insight.progress import Progress, silent
-from studio.insight.studies.agreement import NAME_WIDTH, Agreement, Share, cohen, share_of
+from studio.insight.studies.raters import NAME_WIDTH, Agreement, Share, cohen, share_of
 from studio.insight.studies.review import ROWS, WORDS, counted_answer, draw
-from studio.insight.tables import plain_table
+from studio.insight.tables import Progress, plain_table, silent
 from studio.loop.parsing import CHOICES
 from studio.loop.prompts import one_line
 from studio.loop.thoughts import without_thoughts

@@ -20,8 +20,7 @@ from rich.text import Text
 
 from studio.errors import PoolError
 from studio.insight import paper
-from studio.insight.studies.agreement import NAME_WIDTH, Agreement, RaterProgress, Share, agreement_table, cohen, progress_of, share_of
-from studio.insight.studies.walk import Walk
+from studio.insight.studies.raters import NAME_WIDTH, Agreement, RaterProgress, Share, Walk, agreement_table, cohen, progress_of, share_of
 from studio.insight.tables import plain_table
 from studio.pool.pool import Queries
 from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan, ReviewRecord, Reviews, Strata

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from studio.errors import PoolError, UsageError
 from studio.insight.lint.api import Lint, LintOptions
-from studio.insight.lint.registry import chosen_lints
-from studio.insight.lint.run import without_findings
+from studio.insight.lint.run import chosen_lints, without_findings
 from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, left_out_by_scores
 from studio.pool.pool import Queries
 from studio.pool.studies.reviews import Keep

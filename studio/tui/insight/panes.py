@@ -18,9 +18,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from studio.errors import StudioError, UsageError
-from studio.insight.diversity.parser import Parser, load_parser
-from studio.insight.diversity.words import diversity, diversity_report
-from studio.insight.studies.comparison_report import grading_report, grading_tables
+from studio.insight.diversity import diversity, diversity_report
+from studio.insight.phrases import Parser, load_parser
+from studio.insight.studies.comparison import grading_report, grading_tables
 from studio.insight.studies.judge import judge_report, judge_tables
 from studio.insight.studies.review import review_report, review_tables
 from studio.pool.pool import Queries

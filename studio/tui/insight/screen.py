@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.widgets import Static, TabbedContent, TabPane
 
 from studio.errors import StudioError
-from studio.insight.statistics.figures import Statistics, statistics
+from studio.insight.statistics import Statistics, statistics
 from studio.pool.pool import Queries
 from studio.text import display_line
 from studio.tui.base import start_latest

@@ -18,8 +18,8 @@ from textual.widgets import Static, TabbedContent, TabPane, Tree
 from textual.widgets.tree import TreeNode
 
 from studio.errors import StudioError
-from studio.insight.lineage.story import Story, story_of
-from studio.insight.lineage.story_report import Line, Role, answer_line, story_sections
+from studio.insight.story import Story, story_of
+from studio.insight.story_report import Line, Role, answer_line, story_sections
 from studio.pool.browse import Kind
 from studio.pool.instances import InstanceRecord
 from studio.pool.lineage import Relative

@@ -19,8 +19,7 @@ from textual.widgets import Input, Label, Select
 
 from studio.errors import PoolError, UsageError
 from studio.insight.lint.api import Lint, LintOptions
-from studio.insight.lint.registry import find_lint
-from studio.insight.lint.run import run_lints
+from studio.insight.lint.run import find_lint, run_lints
 from studio.loop.filters import INSTRUCTION_REASONS, OTHER_RULES
 from studio.pool.browse import Kind, Selection, Sort
 from studio.pool.pool import Queries

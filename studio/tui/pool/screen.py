@@ -17,7 +17,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from studio.errors import StudioError
-from studio.insight.lineage.story import Story, story_of
+from studio.insight.story import Story, story_of
 from studio.pool.browse import Kind, Selection, Sort
 from studio.pool.pool import Queries
 from studio.text import display_line, spoken

@@ -16,7 +16,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from studio.errors import UsageError
-from studio.insight.lineage.story import Story, parse_reference
+from studio.insight.story import Story, parse_reference
 from studio.loop.steering import Steering
 from studio.pool.browse import Kind
 from studio.pool.pool import Queries

@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from studio.engine.api import Chat
-from studio.insight.lineage.quality import source_words
+from studio.insight.quality import source_words
 from studio.records import Source, Task
 from studio.text import display_line
 from studio.tui.cells import POINTER, cut, fit

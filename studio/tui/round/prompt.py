@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from studio.insight.lineage.quality import source_words
+from studio.insight.quality import source_words
 from studio.tui.base import Dialog, copy_from
 from studio.tui.cells import LONG, cut
 from studio.tui.keys import bind

@@ -13,7 +13,7 @@ from textual.events import Click
 from textual.widgets import Static
 
 from studio.insight.studies.comparison import GradingWalk
-from studio.insight.studies.walk import Walk
+from studio.insight.studies.raters import Walk
 from studio.pool.studies.comparisons import ComparisonItem, Comparisons, Grade, Grading
 from studio.tui.cells import LONG, cut
 from studio.tui.keys import bind, key_of

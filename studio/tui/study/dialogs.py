@@ -17,7 +17,7 @@ from textual.widgets import Button, Label, Select, Static
 
 from studio.errors import UsageError
 from studio.insight.studies.comparison import Comparable, likely_pair
-from studio.insight.studies.walk import check_rater
+from studio.insight.studies.raters import check_rater
 from studio.pool.studies.comparisons import ComparisonPlan
 from studio.pool.studies.reviews import ReviewPlan, Strata
 from studio.text import display_line

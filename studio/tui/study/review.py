@@ -11,8 +11,8 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Static
 
+from studio.insight.studies.raters import Walk
 from studio.insight.studies.review import Reviewing
-from studio.insight.studies.walk import Walk
 from studio.pool.studies.reviews import Rating, ReviewItem, Reviews
 from studio.tui.cells import LONG, clip, cut
 from studio.tui.keys import bind, key_of

@@ -13,7 +13,7 @@ from textual.dom import DOMNode
 from textual.events import Resize
 
 from studio.errors import StudioError, UsageError
-from studio.insight.studies.walk import Walk
+from studio.insight.studies.raters import Walk
 from studio.loop.steering import Steering
 from studio.pool.pool import Queries
 from studio.pool.studies.sheets import Said, Sheets, Turn

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import TabbedContent
 
-from studio.insight.studies.comparison_report import WIDTH
+from studio.insight.studies.comparison import WIDTH
 from studio.insight.studies.judge import prompt_version
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.judges import Opinion, digest_of

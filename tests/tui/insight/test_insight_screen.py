@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Static
 
-from studio.insight.statistics.figures import saturation, statistics
+from studio.insight.statistics import saturation, statistics
 from studio.insight.studies.review import open_review
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries

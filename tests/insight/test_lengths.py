@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from studio.insight.statistics.texts import Distribution, Lengths, opening_word
+from studio.insight.lengths import Distribution, Lengths, opening_word
 from studio.insight.tables import bar
 
 

@@ -1,18 +1,21 @@
-"""The statistics as tables for a terminal."""
+"""The statistics as tables for a terminal, and as rows for pages."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from studio.insight import paper
-from studio.insight.statistics.figures import RoundRow, Saturation, Statistics
-from studio.insight.statistics.sources import source_tables
-from studio.insight.statistics.texts import Bin, Distribution
+from studio.insight.lengths import Bin, Distribution
+from studio.insight.statistics import RoundRow, Saturation, SourceRow, Statistics
 from studio.insight.tables import bar, bin_edges, grouped, plain_table
 from studio.loop.filters import REASONS
-from studio.text import display_line
+from studio.pool.figures import SOURCE_QUESTIONS
+from studio.records import SOURCE_WORDS, Source
+from studio.text import display_line, spoken
 
 _WORDS_WIDTH = 10
 _SCORES_WIDTH = 16
@@ -156,3 +159,37 @@ def _scores(figures: Statistics) -> Table:
         bars = bar(seed / most_seeds, _SCORES_WIDTH), bar(task / most_tasks, _SCORES_WIDTH)
         rows.append((edges, f"{seed:,}", bars[0], f"{task:,}", bars[1]))
     return plain_table("highest ROUGE-L", "to a seed", "", "to any task", "", rows=rows, left=(0, 2, 4))
+
+
+SOURCE_HEADINGS = ("source", "candidates", "accepted", "acceptance", "tasks", "kept instances")
+
+
+def source_rows(sources: Sequence[SourceRow]) -> list[tuple[str, ...]]:
+    """Return a line of words under `SOURCE_HEADINGS` for each source."""
+    return [
+        (each.source, f"{each.candidates:,}", f"{each.accepted:,}", f"{each.acceptance_rate:.1%}", f"{each.tasks:,}", f"{each.instances:,}")
+        for each in sources
+    ]
+
+
+def quality_headings() -> tuple[str, ...]:
+    """Return the headings of `quality_rows`."""
+    return ("share of yes", *(spoken(name) for name in SOURCE_QUESTIONS))
+
+
+def quality_rows(sources: Sequence[SourceRow]) -> list[tuple[str, ...]]:
+    """Return what raters said of each source that has rated tasks."""
+    return [(each.source, *(each.quality[name].words for name in SOURCE_QUESTIONS)) for each in sources if each.quality]
+
+
+def source_meanings(sources: Sequence[SourceRow]) -> str:
+    """What the sources are, as one line."""
+    return "; ".join(f"{each.source}: {SOURCE_WORDS[Source(each.source)][1]}" for each in sources)
+
+
+def source_tables(sources: Sequence[SourceRow]) -> Iterator[Table]:
+    """Yield the tables for a terminal."""
+    rows = [(*row, SOURCE_WORDS[Source(each.source)][1]) for row, each in zip(source_rows(sources), sources, strict=True)]
+    yield plain_table(*SOURCE_HEADINGS, "what it is", rows=rows, left=(0, len(SOURCE_HEADINGS)))
+    if rated := quality_rows(sources):
+        yield plain_table(*quality_headings(), rows=rated)

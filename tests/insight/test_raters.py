@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score
 
-from studio.insight.studies.agreement import Agreement, Share, cohen, share_of, wilson
+from studio.insight.studies.raters import Agreement, Share, cohen, share_of, wilson
 
 
 def test_wilson_is_scipys_at_every_share_of_small_samples_and_the_papers() -> None:

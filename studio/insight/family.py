@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from studio.insight.lineage.story import parse_reference
+from studio.insight.story import parse_reference
 from studio.pool.lineage import Kin
 from studio.pool.pool import Queries
 from studio.records import TaskState

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from studio.insight.diversity.phrases import PhraseFigures
+from studio.insight.phrases import PhraseFigures
 from studio.text import display_line
 
 if TYPE_CHECKING:
     from jinja2.environment import TemplateModule
+
 
 _SIZE = 900
 _HOLE, _VERBS, _OBJECTS = 105, 260, 430
@@ -60,7 +61,7 @@ def _markup() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("studio.insight", "diversity"),
+        loader=PackageLoader("studio", "insight"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

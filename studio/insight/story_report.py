@@ -13,26 +13,20 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from studio.insight.lineage.quality import BEFORE_EDIT, EXPLAINED, Measure
-from studio.insight.lineage.story import Event, Story
+from studio.insight.quality import BEFORE_EDIT, EXPLAINED, Measure
+from studio.insight.story import Event, Story
 from studio.loop.filters import REASONS
 from studio.loop.thoughts import told_apart
 from studio.pool.candidates import DecisionRecord
 from studio.pool.instances import InstanceRecord
 from studio.pool.requests import RequestRecord
-from studio.records import Source, TaskState, Verdict
+from studio.records import SOURCE_WORDS, TaskState, Verdict
 from studio.text import display, display_line
 
 Role = Literal["", "bold", "muted", "thought", "good", "bad", "warning"]
 Line = tuple[tuple[str, Role], ...]
 
 _KINDS = {None: "not yet classified", True: "classification", False: "not classification"}
-_SOURCES = {
-    Source.IN_CONTEXT: "a list of tasks that the model went on with",
-    Source.TEMPLATE: "a user's turn of its chat template that the model wrote itself",
-    Source.BACKTRANSLATION: "the request that the model wrote for a passage of a document, which is the answer",
-    Source.QUESTION: "a question that the model wrote about a passage of a document, which is the input",
-}
 _RICH: dict[Role, str] = {"": "", "bold": "bold", "muted": "", "thought": "dim", "good": "green", "bad": "red", "warning": "yellow"}
 
 
@@ -153,7 +147,7 @@ class _Teller:
         if candidate is None or request is None or (plain and candidate.nats is None):
             return
         if candidate.source is not None:
-            yield (("source: ", "muted"), (f"{candidate.source}, {_SOURCES[candidate.source]}", ""))
+            yield (("source: ", "muted"), (f"{candidate.source}, {SOURCE_WORDS[candidate.source][1]}", ""))
         if self.bars:
             yield from map(_measure, self.story.measures)
             if self.story.measures:

@@ -21,10 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight import paper
-from studio.insight.diversity.parser import Parser
-from studio.insight.diversity.phrases import NewVerbs, Phrase, PhraseFigures, VerbRound, phrase_figures
-from studio.insight.progress import Progress, silent, told
-from studio.insight.tables import bar, grouped, plain_table
+from studio.insight.phrases import NewVerbs, Parser, Phrase, PhraseFigures, VerbRound, phrase_figures
+from studio.insight.tables import Progress, bar, grouped, plain_table, silent, told
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.pool import Queries

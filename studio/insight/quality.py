@@ -10,7 +10,7 @@ from studio.loop.runs import known_method, overridden
 from studio.pool.candidates import CandidateRecord
 from studio.pool.instances import InstanceRecord
 from studio.pool.pool import Queries
-from studio.records import Source
+from studio.records import SOURCE_WORDS, Source
 from studio.text import bar, spoken
 
 Kind = Literal["request", "answer", "agreement"]
@@ -78,15 +78,7 @@ BEFORE_EDIT = "The likelihood is that of the text the model wrote: an edited one
 
 def source_words(source: Source | None) -> str:
     """Where the instructions of a prompt come from, in a few words; empty for a prompt of a later stage."""
-    return "" if source is None else f"{spoken(source)}: {_SOURCES[source]}"
-
-
-_SOURCES = {
-    Source.IN_CONTEXT: "from the list shown",
-    Source.TEMPLATE: "the model's own user's turn",
-    Source.BACKTRANSLATION: "for the passage as its answer",
-    Source.QUESTION: "about the passage",
-}
+    return "" if source is None else f"{spoken(source)}: {SOURCE_WORDS[source][0]}"
 
 
 def of_candidate(pool: Queries, candidate: CandidateRecord) -> tuple[Measure, ...]:

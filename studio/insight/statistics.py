@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from studio.insight.progress import Progress, silent, told
-from studio.insight.statistics.sources import SourceRow, source_figures
-from studio.insight.statistics.texts import Distribution, Lengths, opening_word
-from studio.insight.studies.agreement import wilson
+from studio.insight.lengths import Distribution, Lengths, opening_word
+from studio.insight.studies.raters import Share, share_of, wilson
+from studio.insight.tables import Progress, silent, told
 from studio.pool.documents import DocumentRecord
-from studio.pool.figures import PoolCounts
+from studio.pool.figures import PoolCounts, SourceCounts
 from studio.pool.imports import ImportedFile
 from studio.pool.pool import Queries
 from studio.pool.rounds import RoundYield
+from studio.records import Source
 
 BINS = 10
 """Bins of the histograms, each 0.1 wide; a score of 1 falls into the last."""
@@ -57,6 +57,24 @@ class Saturation:
     rounds: int
     candidates: int
     refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One source. Candidates by the decision that holds; `tasks` are active ones, `instances` their accepted ones.
+
+    `quality` is the share of yes that raters gave its tasks, all raters and reviews alike, to each of the paper's questions and to all of
+    them (`all_fields_valid`); nothing where nobody has rated any. Items count as for a task's quality: while the texts are what the rater
+    saw.
+    """
+
+    source: str
+    candidates: int
+    accepted: int
+    acceptance_rate: float
+    tasks: int
+    instances: int
+    quality: Mapping[str, Share]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +285,19 @@ def _latest(rounds: Sequence[RoundYield]) -> tuple[Sequence[RoundYield], Sequenc
 
 def _summed(rounds: Sequence[RoundYield]) -> tuple[int, int]:
     return sum(each.candidates for each in rounds), sum(each.accepted for each in rounds)
+
+
+def source_figures(pool: Queries) -> tuple[SourceRow, ...]:
+    """Return the sources of a pool; none where all instructions come from lists, as in most pools whose model was never asked in chat."""
+    counted = pool.figures.sources()
+    return tuple(_row(each) for each in counted) if any(each.source is not Source.IN_CONTEXT for each in counted) else ()
+
+
+def _row(counts: SourceCounts) -> SourceRow:
+    shares = {name: share_of([True] * yes + [False] * (given - yes)) for name, (yes, given) in counts.answers.items()}
+    rate = counts.accepted / counts.candidates if counts.candidates else 0.0
+    quality = shares if any(each.count for each in shares.values()) else {}
+    return SourceRow(counts.source.value, counts.candidates, counts.accepted, rate, counts.tasks, counts.instances, quality)
 
 
 def _bin(score: float) -> int:

@@ -11,9 +11,18 @@ from sklearn.metrics import cohen_kappa_score
 
 from studio.errors import PoolError, UsageError
 from studio.insight import paper
-from studio.insight.studies.agreement import cohen
-from studio.insight.studies.comparison import GradingWalk, draw, open_comparison, paired, plan_for
-from studio.insight.studies.comparison_report import WIDTH, grading_lines, grading_report, stacked_bar
+from studio.insight.studies.comparison import (
+    WIDTH,
+    GradingWalk,
+    draw,
+    grading_lines,
+    grading_report,
+    open_comparison,
+    paired,
+    plan_for,
+    stacked_bar,
+)
+from studio.insight.studies.raters import cohen
 from studio.pool.pool import Pool, Queries
 from studio.pool.studies.comparisons import GRADES, Grade
 from support.comparisons import TEXTS, compared, graded, grades

@@ -1,1 +1,0 @@
-"""How diverse a pool's instructions are: in their words, and in their root verbs and objects."""

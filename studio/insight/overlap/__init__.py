@@ -1,1 +1,0 @@
-"""What texts have in common with others: exact ROUGE-L, shared runs of tokens, over pools and files."""
