@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.engine.api import SamplingParams
-from studio.engine.llama.decoding import Greedy
 from studio.engine.llama.prefixes import common_prefix
+from studio.engine.llama.sampling import Greedy
 from studio.engine.process.pipe import Message, request_of
 
 _CONTEXT = 4096

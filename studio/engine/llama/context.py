@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from studio.engine.api import CancelToken
 from studio.engine.llama.build import features
 from studio.engine.llama.log import LOG, last_words
+from studio.engine.llama.sampling import DrawingThreads, Logits
 from studio.engine.llama.setup import OutOfMemory, speaks_of_memory
 from studio.engine.llama.vocab import Vocabulary
 from studio.errors import ModelError
@@ -46,7 +47,7 @@ class Cores:
     """Divides `threads` among the contexts that compute at the moment. Results do not depend on it: no sum is divided among threads."""
 
     def __init__(self, threads: int) -> None:
-        self._threads = threads
+        self.threads = threads
         self._computing: list[object] = []
         self._lock = threading.Lock()
 
@@ -65,9 +66,50 @@ class Cores:
         """Return how many threads `context` should use now, at least 1; the first ones to come get what is left over."""
         with self._lock:
             if context not in self._computing:
-                return self._threads
-            each, over = divmod(self._threads, len(self._computing))
+                return self.threads
+            each, over = divmod(self.threads, len(self._computing))
             return max(1, each + (self._computing.index(context) < over))
+
+
+class _Batch:
+    """A `llama_batch` over arrays of numpy's, one entry a row, each row of one sequence: a prompt is written at once."""
+
+    def __init__(self, rows: int) -> None:
+        import llama_cpp
+
+        self._token, self._position, self._sequence = (np.zeros(rows, dtype=np.int32) for _ in range(3))
+        self._one = np.ones(rows, dtype=np.int32)
+        self._wanted = np.zeros(rows, dtype=np.int8)
+        # llama.cpp has an array of sequences for each row: here each of them is one element of the same array.
+        self._pointers = self._sequence.ctypes.data + self._sequence.itemsize * np.arange(rows, dtype=np.uintp)
+        arrays: dict[str, NDArray[Any]] = {
+            "token": self._token,
+            "pos": self._position,
+            "n_seq_id": self._one,
+            "seq_id": self._pointers,
+            "logits": self._wanted,
+        }
+        kinds: dict[str, Any] = {name: kind for name, kind, *_ in llama_cpp.llama_batch._fields_}
+        self._batch = llama_cpp.llama_batch(**{name: array.ctypes.data_as(kinds[name]) for name, array in arrays.items()})
+        self._steps = np.arange(rows, dtype=np.int32)
+        self._rows = 0
+
+    def add(self, tokens: Sequence[int], position: int, sequence: int, logits: int) -> int:
+        """Append rows and return the last one's number."""
+        begin, end = self._rows, self._rows + len(tokens)
+        self._token[begin:end] = tokens
+        self._position[begin:end] = self._steps[: len(tokens)] + position
+        self._sequence[begin:end] = sequence
+        self._wanted[begin:end] = 0
+        self._wanted[end - logits : end] = 1
+        self._rows = end
+        return end - 1
+
+    def taken(self) -> tuple[int, Any]:
+        """Return how many rows there are, and the batch of them; the next row is the first of another."""
+        rows, self._rows = self._rows, 0
+        self._batch.n_tokens = rows
+        return rows, self._batch
 
 
 class LlamaContext:
@@ -90,7 +132,9 @@ class LlamaContext:
         self.cores = cores
         self.cells = int(llama_cpp.llama_n_ctx(handle))
         self._memory: Any = llama_cpp.llama_get_memory(handle)
-        self._batch: Any = llama_cpp.llama_batch_init(rows, 0, 1)
+        self.drawing = DrawingThreads(vocabulary.size, cores.threads)
+        self._row = ctypes.c_float * vocabulary.size
+        self._batch = _Batch(rows)
         self._threads = 0
 
     def add(self, tokens: Sequence[int], position: int, sequence: int, *, logits: int) -> int:
@@ -98,19 +142,7 @@ class LlamaContext:
 
         Returns the last one's row.
         """
-        batch = self._batch
-        row = batch.n_tokens
-        token, pos, n_seq_id, seq_id, wants_logits = batch.token, batch.pos, batch.n_seq_id, batch.seq_id, batch.logits
-        silent = len(tokens) - logits
-        for offset, value in enumerate(tokens):
-            token[row] = value
-            pos[row] = position + offset
-            n_seq_id[row] = 1
-            seq_id[row][0] = sequence
-            wants_logits[row] = offset >= silent
-            row += 1
-        batch.n_tokens = row
-        return int(row - 1)
+        return self._batch.add(tokens, position, sequence, logits)
 
     def evaluate(self) -> bool:
         """Evaluate the rows, on the context's share of the cores, and empty the batch; False when the computation was aborted.
@@ -122,8 +154,8 @@ class LlamaContext:
         if threads != self._threads:
             self._threads = threads
             self._lib.llama_set_n_threads(self.handle, threads, threads)
-        status = int(self._lib.llama_decode(self.handle, self._batch))
-        rows, self._batch.n_tokens = self._batch.n_tokens, 0
+        rows, batch = self._batch.taken()
+        status = int(self._lib.llama_decode(self.handle, batch))
         if status == 0:
             return True
         if status == _ABORTED:
@@ -134,9 +166,10 @@ class LlamaContext:
             raise OutOfMemory(f"no memory left to evaluate a batch of {rows} tokens", last_words())
         raise ModelError(f"llama.cpp failed to evaluate a batch of {rows} tokens (status {status})", last_words())
 
-    def logits(self, row: int) -> NDArray[np.float32]:
+    def logits(self, row: int) -> Logits:
         """Return the logits of a row of the last batch, one for each token, in llama.cpp's own memory: good until the next batch."""
-        return np.ctypeslib.as_array(self._lib.llama_get_logits_ith(self.handle, row), (self.vocabulary.size,))
+        pointer = self._lib.llama_get_logits_ith(self.handle, row)
+        return np.frombuffer(memoryview(self._row.from_address(ctypes.addressof(pointer.contents))), dtype=np.float32)
 
     def clear(self, *, data: bool = False) -> None:
         """Forget all sequences; with `data` the contents of their cells, too."""
@@ -164,8 +197,8 @@ class LlamaContext:
 
     def close(self) -> None:
         """Free it. Safe to call twice."""
+        self.drawing.close()
         if self.handle is not None:
-            self._lib.llama_batch_free(self._batch)
             self._lib.llama_free(self.handle)
             self.handle = None
 

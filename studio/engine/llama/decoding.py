@@ -1,140 +1,22 @@
 """Runs one wave of jobs by continuous batching: every step, each sequence that decodes adds its token, and prompts fill the rest.
 
-From the inside out: how a token is drawn or a choice made, a request while it runs, the wave.
+A request while it runs, and the wave. Tokens are drawn on several threads where that is worth it; what follows from them, events and freed
+sequences, is done in the order of the sequences.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, FinishReason, Request, SamplingParams, TextPiece
+from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, FinishReason, Request, TextPiece
 from studio.engine.llama.context import LlamaContext, State
 from studio.engine.llama.prefixes import Tokens, place_prefixes
+from studio.engine.llama.sampling import Candidates, Logits, Sampler, likeliest
 from studio.engine.llama.scheduler import Job, Slots, Wave, measured_rows, share_rows
 from studio.engine.llama.surprisal import Surprisals, surprisal
-from studio.engine.llama.vocab import Vocabulary
 from studio.engine.thoughts import WrittenText
-from studio.errors import ModelError
-
-
-def likeliest(logits: Sequence[float]) -> tuple[int, float]:
-    """Return the place of the greatest logit, the first of equal ones, and the softmax probability of place 0 among all of `logits`."""
-    greatest = max(logits)
-    weights = [math.exp(logit - greatest) for logit in logits]
-    return list(logits).index(greatest), weights[0] / sum(weights)
-
-
-class Greedy:
-    """Draws the tokens of one completion at temperature 0; penalties count every token it drew. `never` are tokens it must not draw."""
-
-    def __init__(self, params: SamplingParams, never: Sequence[int] = ()) -> None:
-        self._repeat = np.float32(params.repeat_penalty)
-        self._frequency = np.float32(params.frequency_penalty)
-        self._presence = np.float32(params.presence_penalty)
-        self._penalises = params.repeat_penalty != 1 or params.frequency_penalty != 0 or params.presence_penalty != 0
-        self._never = np.array(never, dtype=np.int64)
-        self._places: dict[int, int] = {}
-        most = max(params.max_tokens + params.thinking_tokens, 1)
-        self._tokens = np.zeros(most, dtype=np.int64)
-        self._counts = np.zeros(most, dtype=np.float32)
-
-    def draw(self, logits: NDArray[np.float32]) -> int:
-        """Return the most likely token after the penalties, of equal ones the lowest. Overwrites `logits`, one for each token."""
-        logits[self._never] = -np.inf
-        if self._places:
-            self._penalise(logits)
-        token = int(logits.argmax())
-        if self._penalises:
-            place = self._places.setdefault(token, len(self._places))
-            self._tokens[place] = token
-            self._counts[place] += 1
-        return token
-
-    def _penalise(self, logits: NDArray[np.float32]) -> None:
-        drawn = self._tokens[: len(self._places)]
-        values = logits[drawn]
-        values = np.where(values <= 0, values * self._repeat, values / self._repeat)
-        logits[drawn] = values - (self._counts[: len(drawn)] * self._frequency + self._presence)
-
-
-class Sampler:
-    """Draws the tokens of one completion.
-
-    The order is grammar, penalties, temperature, top_k, top_p, min_p, draw: as in GPT-2's own code, vLLM and Transformers, temperature
-    comes before the cuts. Penalties count every token of the completion and none of the prompt. Temperature 0 takes the most likely token
-    after the penalties. `close` frees the chain.
-    """
-
-    def __init__(self, context: LlamaContext, params: SamplingParams, seed: int, end: int = -1) -> None:
-        """`end` is a token that ends the text beside the vocabulary's own. Raises ModelError when the grammar cannot be read."""
-        import llama_cpp
-
-        self._lib: Any = llama_cpp
-        self._context = context
-        self._chain: Any = None
-        self._greedy: Greedy | None = None
-        never = () if not params.ignore_eos else (*context.vocabulary.ending_tokens, *((end,) if end >= 0 else ()))
-        if params.temperature <= 0 and not params.grammar:
-            self._greedy = Greedy(params, never)
-            return
-        self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
-        try:
-            self._fill(context.vocabulary, params, seed, never)
-        except BaseException:
-            self.close()
-            raise
-
-    def sample(self, row: int) -> int:
-        """Return the token drawn from the logits of `row` of the last batch."""
-        if self._greedy is not None:
-            return self._greedy.draw(self._context.logits(row))
-        return int(self._lib.llama_sampler_sample(self._chain, self._context.handle, row))
-
-    def close(self) -> None:
-        """Free the chain. Safe to call twice."""
-        if self._chain is not None:
-            self._lib.llama_sampler_free(self._chain)
-            self._chain = None
-
-    def _fill(self, vocabulary: Vocabulary, params: SamplingParams, seed: int, never: Sequence[int]) -> None:
-        lib = self._lib
-        if never:
-            biases = [lib.llama_logit_bias(token=token, bias=-math.inf) for token in never]
-            self._add(lib.llama_sampler_init_logit_bias(vocabulary.size, len(biases), (lib.llama_logit_bias * len(biases))(*biases)))
-        if params.grammar:
-            grammar = lib.llama_sampler_init_grammar(vocabulary.handle, params.grammar.encode(), b"root")
-            if not grammar:
-                raise ModelError("the grammar cannot be read", "it must be GBNF with a rule named root")
-            self._add(grammar)
-        if params.repeat_penalty != 1 or params.frequency_penalty != 0 or params.presence_penalty != 0:
-            window = max(params.max_tokens + params.thinking_tokens, 1)
-            self._add(
-                lib.llama_sampler_init_penalties(
-                    vocabulary.size, window, params.repeat_penalty, params.frequency_penalty, params.presence_penalty
-                )
-            )
-        if params.temperature <= 0:
-            self._add(lib.llama_sampler_init_greedy())
-            return
-        if params.temperature != 1:
-            self._add(lib.llama_sampler_init_temp(params.temperature))
-        if params.top_k > 0:
-            self._add(lib.llama_sampler_init_top_k(params.top_k))
-        if params.top_p < 1:
-            self._add(lib.llama_sampler_init_top_p(params.top_p, 1))
-        if params.min_p > 0:
-            self._add(lib.llama_sampler_init_min_p(params.min_p, 1))
-        self._add(lib.llama_sampler_init_dist(seed & 0xFFFFFFFF))
-
-    def _add(self, sampler: Any) -> None:
-        self._lib.llama_sampler_chain_add(self._chain, sampler)
 
 
 class RunningSequence:
@@ -152,12 +34,15 @@ class RunningSequence:
         self._context = context
         self._cached_tokens = cached_tokens
         self._params = request.params
-        self._sampler = None if job.choices or job.measured else Sampler(context, request.params, request.seed, job.end.token)
+        self._sampler = None if job.choices or job.measured else Sampler(context.vocabulary, request.params, request.seed, job.end.token)
         stops = (*request.params.stop, *filter(None, [job.end.string]))
         self._written = WrittenText(replace(request.params, stop=stops), request.suffix, job.thoughts)
         self._tokens: list[int] = []
         self._text: list[str] = []
         self._surprisals = Surprisals()
+        self._logits: list[Logits] = []
+        self._token = -1
+        self._nats: list[float] = []
         self._began = time.perf_counter()
         self.finished = False
 
@@ -182,15 +67,28 @@ class RunningSequence:
             return (self._tokens[-1],)
         return self.job.tokens[self.position : self.position + share]
 
-    def draw(self) -> Iterator[EngineEvent]:
-        """Draw a token from the logits of `row`, or choose or measure by them; yield what text is certain, and the end when it comes."""
+    def fetch(self) -> None:
+        """Take hold of the logits of its rows. llama.cpp puts them in order when they are asked for, so this is for one thread."""
+        self._logits = [self._context.logits(row) for row in range(self.row - self.rows + 1, self.row + 1)]
+
+    def weigh(self, candidates: Candidates) -> None:
+        """Draw a token from the logits, and find how likely it or the tokens to be measured are; safe beside other sequences."""
+        if self._sampler is not None:
+            [logits] = self._logits
+            self._token = self._sampler.draw(logits, candidates)
+            self._nats = [surprisal(logits, self._token)] if self._params.measure else []
+        elif self.job.measured:
+            first = self.position - self.rows + 1
+            tokens = self.job.tokens[first : first + self.rows]
+            self._nats = [surprisal(logits, token) for logits, token in zip(self._logits, tokens, strict=True)]
+
+    def take(self) -> Iterator[EngineEvent]:
+        """Go on by what was drawn, measured or is to be chosen; yield what text is certain, and the end when it comes."""
+        self.row = -1
         if self._sampler is None:
             yield from self._measure() if self.job.measured else self._choose()
             return
-        # Drawing overwrites the logits.
-        logits = self._context.logits(self.row).copy() if self._params.measure else None
-        token = self._sampler.sample(self.row)
-        self.row = -1
+        token = self._token
         ends = token == self.job.end.token or self._context.vocabulary.ends(token)
         piece = ""
         if not ends:
@@ -199,8 +97,9 @@ class RunningSequence:
             piece = self._written.feed(letters)
             if self._written.thought:
                 self._surprisals.pass_over(len(letters))
-            elif logits is not None:
-                self._surprisals.add(surprisal(logits, token), len(letters))
+            else:
+                for nats in self._nats:
+                    self._surprisals.add(nats, len(letters))
         full = self._written.full or len(self._tokens) >= self.job.room
         if ends or full:
             piece += self._written.finish()
@@ -226,20 +125,16 @@ class RunningSequence:
             self._sampler.close()
 
     def _choose(self) -> Iterator[EngineEvent]:
-        place, probability = likeliest([float(self._context.logits(self.row)[token]) for token in self.job.choices])
-        self.row = -1
+        [logits] = self._logits
+        place, probability = likeliest([float(logits[token]) for token in self.job.choices])
         self._text.append(self._params.choices[place])
         if self._text[0]:
             yield TextPiece(self.job.index, self._text[0])
         yield self._end(FinishReason.STOP, probability=probability)
 
     def _measure(self) -> Iterator[EngineEvent]:
-        rows, self.rows = self.rows, 0
-        first = self.row - rows + 1
-        token = self.position - rows + 1
-        for offset in range(rows):
-            self._surprisals.add(surprisal(self._context.logits(first + offset), self.job.tokens[token + offset]))
-        self.row = -1
+        for nats in self._nats:
+            self._surprisals.add(nats)
         if not self.prompt_left:
             yield self._end(FinishReason.LENGTH)
 
@@ -327,8 +222,13 @@ class WaveRun:
         return self._context.evaluate()
 
     def _draw(self) -> Iterator[EngineEvent]:
-        for sequence in [sequence for sequence in self._running if sequence.row >= 0]:
-            yield from sequence.draw()
+        ready = [sequence for sequence in self._running if sequence.row >= 0]
+        for sequence in ready:
+            sequence.fetch()
+        context = self._context
+        context.drawing.map(RunningSequence.weigh, ready, sum(each.rows for each in ready), context.cores.share(context))
+        for sequence in ready:
+            yield from sequence.take()
             if sequence.finished:
                 sequence.close()
                 self._running.remove(sequence)

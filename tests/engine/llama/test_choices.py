@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.llama.decoding import likeliest
+from studio.engine.llama.sampling import likeliest
 from studio.engine.llama.turns import Prompt, fork
 
 

@@ -24,22 +24,17 @@ class _Lib:
         self.logits: list[bool] = []
         self.steps: list[str] = []
         monkeypatch.setattr(llama_cpp, "llama_print_system_info", lambda: described)
-        for name in ("llama_batch_init", "llama_decode", "llama_memory_clear"):
+        for name in ("llama_decode", "llama_memory_clear"):
             monkeypatch.setattr(llama_cpp, name, getattr(self, name))
         monkeypatch.setattr(llama_cpp, "llama_n_ctx", lambda _: 8)
         monkeypatch.setattr(llama_cpp, "llama_get_memory", lambda handle: f"memory of {handle}")
         monkeypatch.setattr(llama_cpp, "llama_set_n_threads", lambda *_: None)
-        vocabulary: Any = None
+        vocabulary: Any = SimpleNamespace(size=4)
         self.context = LlamaContext("it", vocabulary, parallel=1, rows=8, outputs=8, cores=Cores(1))
-
-    def llama_batch_init(self, rows: int, _embedding: int, _sequences: int) -> Any:
-        return SimpleNamespace(
-            n_tokens=0, token=[-1] * rows, pos=[-1] * rows, n_seq_id=[0] * rows, seq_id=[[-1] for _ in range(rows)], logits=[0] * rows
-        )
 
     def llama_decode(self, context: str, batch: Any) -> int:
         self.rows = [(batch.token[row], batch.pos[row], batch.seq_id[row][0]) for row in range(batch.n_tokens)]
-        self.logits = [bool(each) for each in batch.logits]
+        self.logits = [bool(batch.logits[row]) for row in range(batch.n_tokens)]
         self.steps.append(f"decode {context}")
         return 0
 
@@ -50,8 +45,20 @@ class _Lib:
 def test_two_rows_are_computed_and_forgotten_where_tiles_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     lib = _Lib(monkeypatch, b"CPU : AVX2 = 1 | AMX_INT8 = 1 | REPACK = 1 | ")
     try_tiles(lib.context)
-    assert lib.rows == [(0, 0, 0), (0, 1, 0)] and lib.logits[:2] == [False, True]
+    assert lib.rows == [(0, 0, 0), (0, 1, 0)] and lib.logits == [False, True]
     assert lib.steps == ["decode it", "clear memory of it"]
+
+
+def test_a_batch_holds_the_rows_that_were_added_since_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    lib = _Lib(monkeypatch, b"")
+    assert lib.context.add((5, 6, 7), 10, 0, logits=3) == 2
+    lib.context.evaluate()
+    assert lib.context.add([1, 2, 3], 4, 2, logits=2) == 2
+    assert lib.context.add((8,), 90, 1, logits=1) == 3
+    assert lib.context.add((4, 4), 0, 0, logits=0) == 5
+    lib.context.evaluate()
+    assert lib.rows == [(1, 4, 2), (2, 5, 2), (3, 6, 2), (8, 90, 1), (4, 0, 0), (4, 1, 0)]
+    assert lib.logits == [False, True, True, True, False, False]
 
 
 @pytest.mark.parametrize("described", [b"CPU : AVX2 = 1 | REPACK = 1 | ", b"CPU : AMX_INT8 = 0 | ", b""])

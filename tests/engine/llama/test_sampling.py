@@ -1,0 +1,124 @@
+"""Tokens drawn from logits as llama.cpp's own samplers draw them, and on several threads as on one."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import llama_cpp
+import numpy as np
+import pytest
+
+from studio.engine.api import SamplingParams
+from studio.engine.llama.sampling import Candidates, DrawingThreads, Greedy, Logits, Sampler
+
+SIZE = 3000
+VOCABULARY: Any = SimpleNamespace(size=SIZE, ending_tokens=(2, 7))
+DECODINGS = {
+    "plain": SamplingParams(),
+    "penalties": SamplingParams(temperature=0.7, top_p=0.5, presence_penalty=2.0, frequency_penalty=0.25, repeat_penalty=1.3),
+    "cuts": SamplingParams(temperature=1.3, top_k=40, top_p=0.9, min_p=0.05),
+    "greedy": SamplingParams(temperature=0.0, frequency_penalty=1.5, repeat_penalty=1.1),
+    "endless": SamplingParams(ignore_eos=True, temperature=0.5),
+}
+
+
+def rows(count: int) -> list[Logits]:
+    rng = np.random.default_rng(5)
+    return [(rng.normal(size=SIZE) * 3).astype(np.float32) for _ in range(count)]
+
+
+def by_llama_cpp(params: SamplingParams, seed: int, logits: list[Logits]) -> list[int]:
+    """What llama.cpp's own samplers for all of it draw, one after another."""
+    lib: Any = llama_cpp
+    chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+    if params.ignore_eos:
+        biases = (lib.llama_logit_bias * 2)(*(lib.llama_logit_bias(token=token, bias=-np.inf) for token in VOCABULARY.ending_tokens))
+        lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_logit_bias(SIZE, 2, biases))
+    penalties = (params.repeat_penalty, params.frequency_penalty, params.presence_penalty)
+    parts = [lib.llama_sampler_init_penalties(SIZE, params.max_tokens, *penalties)]
+    if params.temperature > 0:
+        parts += [lib.llama_sampler_init_temp(params.temperature), lib.llama_sampler_init_top_k(params.top_k)]
+        parts += [lib.llama_sampler_init_top_p(params.top_p, 1), lib.llama_sampler_init_min_p(params.min_p, 1)]
+    parts.append(lib.llama_sampler_init_dist(seed) if params.temperature > 0 else lib.llama_sampler_init_greedy())
+    for part in parts:
+        lib.llama_sampler_chain_add(chain, part)
+    candidates = Candidates(SIZE)
+    drawn = []
+    for each in logits:
+        drawn.append(candidates.apply(chain, each, np.float32(1)))
+        lib.llama_sampler_accept(chain, drawn[-1])
+    lib.llama_sampler_free(chain)
+    return drawn
+
+
+@pytest.mark.parametrize("name", DECODINGS)
+def test_the_tokens_are_those_of_llama_cpps_own_samplers(name: str) -> None:
+    params = DECODINGS[name]
+    # The same few rows again and again, so that penalties count.
+    logits = rows(4) * 15
+    before = [each.copy() for each in logits]
+    sampler, candidates = Sampler(VOCABULARY, params, 11), Candidates(SIZE)
+    drawn = [sampler.draw(each, candidates) for each in logits]
+    sampler.close()
+    assert drawn == by_llama_cpp(params, 11, before)
+    assert len(set(drawn)) > 4
+    assert all(np.array_equal(*pair) for pair in zip(logits, before, strict=True))
+
+
+def test_tokens_that_must_not_come_do_not() -> None:
+    logits = np.array([0, 1, 9, 3, 8], dtype=np.float32)
+    greedy = Greedy(SamplingParams(temperature=0, presence_penalty=100), never=(2, 4))
+    assert [greedy.draw(logits) for _ in range(4)] == [3, 1, 0, 3]
+    assert logits.tolist() == [0, 1, 9, 3, 8]
+
+
+def test_threads_draw_what_one_draws_in_the_same_order() -> None:
+    logits = rows(24)
+
+    def drawn(vocabulary: int, most: int) -> list[list[int]]:
+        threads = DrawingThreads(vocabulary, most)
+        samplers = [Sampler(VOCABULARY, DECODINGS["penalties"], seed) for seed in range(len(logits))]
+        candidates: dict[int, Candidates] = {}
+
+        def draw(number: int, _: Candidates) -> int:
+            mine = candidates.setdefault(threading.get_ident(), Candidates(SIZE))
+            return samplers[number].draw(logits[number], mine)
+
+        try:
+            return [threads.map(draw, range(len(logits)), len(logits), most) for _ in range(5)]
+        finally:
+            threads.close()
+            for sampler in samplers:
+                sampler.close()
+
+    alone = drawn(SIZE, 4)
+    assert drawn(1 << 17, 4) == alone
+
+
+def test_rows_are_worked_on_at_the_same_time_where_there_is_enough_work() -> None:
+    threads = DrawingThreads(1 << 19, most=3)
+    meeting = threading.Barrier(3)
+    buffers = threads.map(lambda _, candidates: (meeting.wait(60), id(candidates))[1], range(3), 3, 8)
+    assert len(set(buffers)) == 3
+    here = threads.map(lambda _, __: threading.get_ident(), range(3), 3, 1)
+    assert set(here) == {threading.get_ident()}
+    assert threads.map(lambda _, __: 1, [], 0, 3) == []
+    threads.close()
+    threads.close()
+
+
+def test_an_error_of_any_row_is_raised_when_all_are_done() -> None:
+    threads = DrawingThreads(1 << 19, most=2)
+    done = []
+
+    def work(number: int, _: Candidates) -> None:
+        if number == 1:
+            raise ValueError("row 1")
+        done.append(number)
+
+    with pytest.raises(ValueError, match="row 1"):
+        threads.map(work, range(5), 5, 2)
+    assert sorted(done) == [0, 2, 4]
+    threads.close()
