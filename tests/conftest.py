@@ -97,4 +97,5 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     The latter take turns: the model's threads would wait for each other's cores. xdist reads the groups before `collection_modifyitems`.
     """
     runs_model = item.get_closest_marker("real_model") is not None
-    item.add_marker(pytest.mark.xdist_group("real_model" if runs_model else item.path.stem))
+    on_device = item.path.parent.name == "gpu"  # One process has it, and its memory.
+    item.add_marker(pytest.mark.xdist_group("gpu" if on_device else "real_model" if runs_model else item.path.stem))

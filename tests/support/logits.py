@@ -11,16 +11,21 @@ from studio.engine.llama.model import LlamaModel
 from studio.engine.options import EngineOptions
 
 
-def llama_logits(path: str, tokens: Sequence[int], adapter: str = "") -> Any:
-    """Return the logits after each of `tokens`, (tokens, vocabulary), of llama.cpp with the model and the adapter."""
-    model = LlamaModel(path, EngineOptions(context=512, threads=1, parallel=1, contexts=1, adapter=adapter))
+def llama_logits(path: str, tokens: Sequence[int], adapter: str = "", *, gpu_layers: int = -1, at_once: int = 1) -> Any:
+    """Return the logits after each of `tokens`, (tokens, vocabulary), of llama.cpp with the model and the adapter.
+
+    They are evaluated in batches of `at_once`.
+    """
+    options = EngineOptions(gpu_layers, context=512, threads=1, parallel=1, contexts=1, adapter=adapter)
+    model = LlamaModel(path, options, logits_rows=at_once)
     [context] = model.contexts
-    found = []
+    found: list[Any] = []
     try:
-        for position, token in enumerate(tokens):
-            context.add([token], position, 0, logits=1)
+        for position in range(0, len(tokens), at_once):
+            rows = tokens[position : position + at_once]
+            context.add(rows, position, 0, logits=len(rows))
             assert context.evaluate()
-            found.append(context.logits(0).copy())
+            found.extend(context.logits(row).copy() for row in range(len(rows)))
     finally:
         model.close()
     return np.array(found, dtype=np.float64)

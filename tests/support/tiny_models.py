@@ -12,6 +12,8 @@ import numpy as np
 WIDTH, INNER, LAYERS, HEADS, KV_HEADS = 64, 96, 2, 4, 2
 _HEAD = {"llama": 16, "gemma3": 256}
 """Numbers a head has. Gemma's scale of attention belongs to 256."""
+_CONVOLUTION, _STATE, _STEP = 4, 16, 4
+"""Of Mamba: tokens that are convolved, numbers a channel keeps, rank of the time step."""
 CONTEXT = 512
 END = 256
 """The token that ends a text; those before it are the bytes."""
@@ -26,24 +28,30 @@ def tiny_model(
     architecture: str = "llama",
     *,
     width: int = WIDTH,
+    context: int = CONTEXT,
+    window: int = CONTEXT,
     template: str = CHAT_TEMPLATE,
     tensors_each: int = 0,
     words: Sequence[str] = (),
     controls: int = 0,
 ) -> Path:
-    """Write a model of this architecture (`llama` or `gemma3`) with weights drawn from a fixed seed, and return its path.
+    """Write a model of this architecture (`llama`, `gemma3` or `mamba`) with weights drawn from a fixed seed, and return its path.
 
-    `words` are tokens of their own, wherever they stand; the first `controls` of them are control words.
+    It says that it was trained on `context` tokens, and Gemma's blocks see `window` of them. `words` are tokens of their own, wherever they
+    stand; the first `controls` of them are control words.
     With `tensors_each` it is split into shards of so many, named after `path`; the first is returned.
     """
     rng = np.random.default_rng(7)
     writer = gguf.GGUFWriter(path, architecture, split_max_tensors=tensors_each)
     writer.add_name(path.stem)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    _add_shape(writer, architecture, width, len(words))
+    writer.add_context_length(context)
+    _add_shape(writer, architecture, width, len(words), window)
     _add_vocabulary(writer, template, words, controls)
     for name, shape in _shapes(architecture, width, len(words)):
         values = 1 + 0.1 * rng.standard_normal(shape) if "norm" in name else rng.standard_normal(shape) / np.sqrt(shape[-1])
+        if name.endswith("ssm_a"):
+            values = -1 - np.abs(values)  # What is kept of a token decays.
         # Gemma scales its embeddings itself. Larger ones would drown what the blocks say.
         larger = 4 if name == "token_embd.weight" and architecture == "llama" else 1
         writer.add_tensor(name, (values * larger).astype(np.float32))
@@ -82,22 +90,27 @@ def tiny_adapter(path: Path, architecture: str = "llama", **changes: Any) -> Pat
     return path
 
 
-def _add_shape(writer: Any, architecture: str, width: int, words: int) -> None:
-    writer.add_context_length(CONTEXT)
+def _add_shape(writer: Any, architecture: str, width: int, words: int, window: int) -> None:
     writer.add_embedding_length(width)
     writer.add_block_count(LAYERS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(END + 1 + words)
+    if architecture == "mamba":
+        writer.add_ssm_conv_kernel(_CONVOLUTION)
+        writer.add_ssm_inner_size(2 * width)
+        writer.add_ssm_state_size(_STATE)
+        writer.add_ssm_time_step_rank(_STEP)
+        return
     writer.add_feed_forward_length(INNER)
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KV_HEADS)
-    writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_freq_base(10_000.0)
-    writer.add_vocab_size(END + 1 + words)
     if architecture == "llama":
         writer.add_rope_dimension_count(_HEAD[architecture])
     else:
         writer.add_key_length(_HEAD[architecture])
         writer.add_value_length(_HEAD[architecture])
-        writer.add_sliding_window(CONTEXT)
+        writer.add_sliding_window(window)
 
 
 def _add_vocabulary(writer: Any, template: str, words: Sequence[str] = (), controls: int = 0) -> None:
@@ -121,6 +134,9 @@ def _shapes(architecture: str, width: int, words: int) -> Iterator[tuple[str, tu
     yield "token_embd.weight", (END + 1 + words, width)
     yield "output_norm.weight", (width,)
     for block in range(LAYERS):
+        if architecture == "mamba":
+            yield from ((f"blk.{block}.{name}", shape) for name, shape in _mamba_block(width).items())
+            continue
         for name, shape in _block(architecture, width).items():
             yield f"blk.{block}.{name}.weight", shape
 
@@ -141,6 +157,22 @@ def _block(architecture: str, width: int) -> dict[str, tuple[int, ...]]:
     if architecture == "gemma3":
         shapes |= {"attn_q_norm": (head,), "attn_k_norm": (head,), "post_attention_norm": (width,), "post_ffw_norm": (width,)}
     return shapes
+
+
+def _mamba_block(width: int) -> dict[str, tuple[int, ...]]:
+    inner = 2 * width
+    return {
+        "attn_norm.weight": (width,),
+        "ssm_in.weight": (2 * inner, width),
+        "ssm_conv1d.weight": (inner, _CONVOLUTION),
+        "ssm_conv1d.bias": (inner,),
+        "ssm_x.weight": (_STEP + 2 * _STATE, inner),
+        "ssm_dt.weight": (inner, _STEP),
+        "ssm_dt.bias": (inner,),
+        "ssm_a": (inner, _STATE),
+        "ssm_d": (inner,),
+        "ssm_out.weight": (width, inner),
+    }
 
 
 def _finish(writer: Any) -> None:
