@@ -49,12 +49,18 @@ if TYPE_CHECKING:
 @click.option("--max-tokens", type=int, metavar="N", help="Longer examples are left out. [512]")
 @click.option("--evaluations", type=int, metavar="N", help="Times an epoch to take the validation loss. [4]")
 @click.option("--patience", type=int, metavar="N", help="Stop after N of them without a better one. [3]")
-@click.option("--precision", metavar="TYPE", help="float32, bfloat16 or auto: bfloat16 on a GPU. [auto]")
+@click.option(
+    "--precision",
+    metavar="TYPE",
+    help="Of the frozen weights: float32, bfloat16, 4bit (a GPU of CUDA, with bitsandbytes), or auto: bfloat16 on a GPU, 4bit where "
+    "nothing else fits, float32 elsewhere. [auto]",
+)
 @click.option("--device", metavar="NAME", help="cpu, cuda, mps or auto. [auto]")
 @click.option("--seed", metavar="TEXT", help="Decides split, formats, order and first weights. [0]")
 @click.option("--threads", type=click.IntRange(min=0), default=0, metavar="N", help="CPU threads; 0 leaves it to PyTorch. [0]")
+@click.option("--dry-run", is_flag=True, help="Say how it would run here and what memory that needs, and stop.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
-def finetune_command(pool: Path, as_json: bool, **options: Any) -> None:
+def finetune_command(pool: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Train a LoRA adapter of a model on the data of POOL: instruction and input in, output out.
 
     The loss counts outputs only. A part of the instructions is kept back; training stops when the loss there gets no better, and the
@@ -66,13 +72,21 @@ def finetune_command(pool: Path, as_json: bool, **options: Any) -> None:
     from studio.engine.api import CancelToken
     from studio.headless import cancelled_by_signals
     from studio.tuning.data import training_settings
-    from studio.tuning.finetune import TrainingProgress, check, finetune
+    from studio.tuning.finetune import TrainingProgress, check, finetune, plan
     from studio.tuning.job import Ended, Finished
 
     place = {key: options.pop(key) for key in ("model", "weights", "name", "output", "threads")}
     settings = training_settings({key: value for key, value in options.items() if value is not None})
     asked = check(pool, settings, **place)
     console, cancel = Console(stderr=True), CancelToken()
+    if dry_run:
+        prepared, notes = plan(asked)
+        progress = TrainingProgress(console)
+        progress.note(*notes)
+        progress.show(prepared)
+        if as_json:
+            print_json({"pool": str(pool), **asdict(prepared)})
+        return
     with cancelled_by_signals(cancel, console), TrainingProgress(console) as progress:
         for event in finetune(asked, cancel):
             progress.show(event)

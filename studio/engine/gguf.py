@@ -62,6 +62,8 @@ class Gguf:
     tensors: dict[str, tuple[int, ...]] = field(default_factory=dict)
     array_starts: dict[str, int] = field(default_factory=dict)
     """Where in the file the elements of each array of texts begin."""
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The type of each tensor of this file, a number of GGML_TYPE, and where its data begins."""
     data_end: int = 0
     shards: tuple[Path, ...] = ()
 
@@ -134,6 +136,7 @@ class _Reader:
         self._array_lengths: dict[str, int] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._array_starts: dict[str, int] = {}
+        self._places: dict[str, tuple[int, int]] = {}
 
     def read(self) -> Gguf:
         version = self._u32("version")
@@ -151,7 +154,7 @@ class _Reader:
         if end > self._size:
             raise self._cut_off(f"{end - self._size:,} bytes of {end:,} are missing", "download it again, or finish the download")
         arrays = (self._array_lengths, self._array_starts)
-        return Gguf(self._path, version, self._metadata, arrays[0], parameters, self._size, self._shapes, arrays[1], end)
+        return Gguf(self._path, version, self._metadata, arrays[0], parameters, self._size, self._shapes, arrays[1], self._places, end)
 
     def _value(self, key: str, kind: int) -> None:
         if kind == _STRING:
@@ -203,6 +206,7 @@ class _Reader:
             elements = math.prod(shape)
             kind = self._u32(f"the type of {name}")
             offset = self._u64(f"the offset of {name}")
+            self._places[name] = (kind, offset)
             block, size = TENSOR_TYPES.get(kind, (1, 0))
             furthest = max(furthest, offset + elements // block * size)
             parameters += elements
@@ -210,6 +214,7 @@ class _Reader:
         if not isinstance(alignment, int) or alignment < 1:
             raise self._error(f"general.alignment is {alignment!r}")
         start = (self._at + alignment - 1) // alignment * alignment
+        self._places = {name: (kind, start + offset) for name, (kind, offset) in self._places.items()}
         return parameters, start + furthest if count else 0
 
     def _take(self, size: int, what: str) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,7 +28,7 @@ from studio.engine.model_file import read_model
 from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, UsageError
 from studio.pool.exchange.outputs import complete_file
-from studio.pool.pool import Pool
+from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import LossPoint
 from studio.text import display_line
 from studio.tuning.data import VARIED
@@ -49,7 +51,7 @@ from studio.tuning.job import (
 from studio.tuning.lora import check_architecture
 from studio.tuning.prompt_format import AUTO, CHAT
 from studio.tuning.trainer import CHECKPOINT
-from studio.tuning.training import Asked, OpenTraining, Recorder, open_training, place_in_pool
+from studio.tuning.training import Asked, OpenTraining, Recorder, open_training, place_in_pool, trial
 from studio.tuning.weights import check_folder
 from studio.tuning.worker import training_events
 
@@ -124,6 +126,17 @@ def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
     yield from session.finish(cancel)
 
 
+def plan(asked: Asked) -> tuple[Prepared, tuple[str, ...]]:
+    """Return what the training would be on this machine, and the notes on its data; nothing is written. Raises StudioError subclasses."""
+    around = TurnTexts(asked.base) if asked.settings.format == CHAT else None
+    with TemporaryDirectory() as folder, Queries.open(asked.pool) as pool:
+        job, notes = trial(pool, asked, around, Path(folder))
+        with closing(training_events(job, CancelToken())) as events:
+            prepared = next(events)
+    assert isinstance(prepared, Prepared)
+    return prepared, notes
+
+
 class _Session:
     """What one session of a training has seen so far."""
 
@@ -154,11 +167,11 @@ class _Session:
 
     def finish(self, cancel: CancelToken) -> Iterator[Event]:
         """Check the adapter as `studio run` will, and record it, waiting for the pool if it must."""
-        assert self._recorder is not None and self._ended is not None
+        assert self._recorder is not None and self._ended is not None and self._prepared is not None
         adapter = self._folder / ADAPTER
         check_adapter(adapter, self._asked.base)
         sha256 = file_sha256(adapter)
-        self._describe("finished", adapter_sha256=sha256, ended=self._ended.reason, step=self._ended.step)
+        self._describe("finished", adapter_sha256=sha256, ended=self._ended.reason, step=self._ended.step, memory_taken=self._ended.memory)
         said = False
         while busy := self._recorder.finish(self._ended.reason, place_in_pool(self._asked.pool, adapter), sha256):
             if cancel.cancelled:
@@ -171,7 +184,8 @@ class _Session:
         losses = self._points()
         seconds = max((each.seconds for each in losses), default=0.0)
         ended, size = self._ended, adapter.stat().st_size
-        yield Finished(self._training.name, str(self._folder), str(adapter), sha256, size, ended.reason, ended.step, seconds, losses)
+        place, took = (self._training.name, str(self._folder), str(adapter)), (ended.memory, self._prepared.memory)
+        yield Finished(*place, sha256, size, ended.reason, ended.step, seconds, losses, *took)
 
     def _begin(self, steps: int) -> int:
         if self._training.number is not None:
@@ -229,28 +243,28 @@ class TrainingProgress:
         """Take in an event."""
         match event:
             case Opened(name, folder, resumed, notes):
-                self._note(f"{'going on with' if resumed else 'starting'} the training {name} in {folder}")
-                for note in notes:
-                    self._note(note)
+                self.note(f"{'going on with' if resumed else 'starting'} the training {name} in {folder}", *notes)
             case Prepared():
-                self._note(_prepared(event))
+                self.note(_prepared(event), *event.why)
             case Loading(seldom):
-                self._note("taking the weights out of the GGUF file ..." if seldom else "loading the weights ...")
+                self.note("taking the weights out of the GGUF file ..." if seldom else "loading the weights ...")
             case Resumed(step, _):
-                self._note(f"going on after step {step}")
+                self.note(f"going on after step {step}")
             case Validated(point, best):
                 self._validation = f"{point.loss:.3f}{' (best)' if best else ''}"
-                self._note(f"step {point.step}: validation loss {self._validation}")
+                self.note(f"step {point.step}: validation loss {self._validation}")
             case Step():
                 self._step(event)
             case Waiting(cause):
-                self._note(f"the adapter is made; waiting to record it: {cause}")
+                self.note(f"the adapter is made; waiting to record it: {cause}")
             case Finished():
-                self._note(_finished(event))
+                self.note(_finished(event))
 
-    def _note(self, line: str) -> None:
+    def note(self, *lines: str) -> None:
+        """Print lines above the bar."""
         self._said = time.monotonic()
-        self._bars.console.print(display_line(line), markup=False, highlight=False, soft_wrap=True)
+        for line in lines:
+            self._bars.console.print(display_line(line), markup=False, highlight=False, soft_wrap=True)
 
     def _step(self, step: Step) -> None:
         validation = f", validation {self._validation}" if self._validation else ""
@@ -263,14 +277,17 @@ class TrainingProgress:
             self._bar = self._bars.add_task("", total=step.steps)
         self._bars.update(self._bar, completed=step.point.step, description="\n".join(lines))
         if self._bars.disable and time.monotonic() - self._said >= _LINE_EVERY_S:
-            self._note(" · ".join(lines))
+            self.note(" · ".join(lines))
 
 
 def _prepared(event: Prepared) -> str:
     too_long = f", {event.too_long} left out as too long" if event.too_long else ""
+    again = " with gradient checkpointing" if event.checkpointing else ""
+    beside = f" and {gigabytes(event.host_memory)} of the machine's" if event.device == "cuda" else ""
     return (
         f"{event.train} examples to train on, {event.validation} to validate{too_long}: {event.tokens:,} tokens, {event.steps} steps on "
-        f"{event.device} in {event.precision}, about {gigabytes(event.memory)} of memory at most"
+        f"{event.device} in {event.precision}, {event.room:,} tokens at once{again}, "
+        f"about {gigabytes(event.memory)} of memory{beside} at most"
     )
 
 
@@ -279,4 +296,5 @@ def _finished(event: Finished) -> str:
     change = f"validation loss {validation[0]:.3f} -> {min(validation):.3f}, " if validation else ""
     early = ", stopped early" if event.ended == "early_stop" else ""
     size = f"{event.adapter_bytes / 1e6:.1f} MB"
-    return f"{event.name}: {change}weights of step {event.step}{early}, {event.seconds:.0f} s; adapter {event.adapter} ({size})"
+    took = f"{event.seconds:.0f} s, {gigabytes(event.memory)} of memory of {gigabytes(event.planned)} planned"
+    return f"{event.name}: {change}weights of step {event.step}{early}, {took}; adapter {event.adapter} ({size})"

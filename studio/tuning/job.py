@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -16,7 +16,7 @@ from studio.pool.studies.trainings import LossPoint, Side
 from studio.tuning.prompt_format import AUTO
 
 Data = Literal["all", "generated", "seeds"]
-Precision = Literal["auto", "float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16", "4bit"]
 T = TypeVar("T")
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -40,7 +40,9 @@ class TrainingSettings(Parameters):
     max_tokens: int = Field(512, ge=16, le=131_072, description="longer examples are left out")
     evaluations: int = Field(4, ge=1, le=1000, description="times the validation loss is taken in an epoch")
     patience: int = Field(3, ge=1, le=1000, description="validations without a better loss before it stops")
-    precision: Precision = Field("auto", description="of the frozen weights; auto is bfloat16 on a GPU and float32 elsewhere")
+    precision: Precision = Field(
+        "auto", description="of the frozen weights; auto is bfloat16 on a GPU, 4bit where nothing else fits, and float32 elsewhere"
+    )
     device: Device = Field("auto", description="where it runs; auto is a GPU that PyTorch sees, else the CPU")
 
 
@@ -80,7 +82,11 @@ def data_file(folder: Path, side: Side) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The data is tokenised and the machine looked at; nothing long has begun. Counts of examples; `memory` in bytes is an estimate."""
+    """The data is tokenised and the machine looked at; nothing long has begun. Counts of examples and of tokens.
+
+    `memory` on the device and `host_memory` are estimates in bytes. `room` is how many padded tokens pass through the model at once,
+    `checkpointing` whether blocks are computed once more on the way back; `why` says in words what made that necessary.
+    """
 
     device: str
     precision: str
@@ -90,6 +96,10 @@ class Prepared:
     tokens: int
     steps: int
     memory: int
+    host_memory: int
+    room: int
+    checkpointing: bool
+    why: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +150,14 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """No more steps: `reason` is `epochs`, `early_stop` or `interrupted`; `step` is the one whose weights the adapter has."""
+    """No more steps: `reason` is `epochs`, `early_stop` or `interrupted`; `step` is the one whose weights the adapter has.
+
+    `memory` is the most that this session took, in bytes: of the GPU what PyTorch allocated there, else of the process. 0 is unknown.
+    """
 
     reason: str
     step: int
+    memory: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +179,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The training is over and recorded. `adapter` is the GGUF file."""
+    """The training is over and recorded. `adapter` is the GGUF file. `memory` is the most it took, `planned` the estimate, in bytes."""
 
     name: str
     folder: str
@@ -176,6 +190,8 @@ class Finished:
     step: int
     seconds: float
     losses: tuple[LossPoint, ...]
+    memory: int
+    planned: int
 
 
 Event = Prepared | Loading | Resumed | Step | Validated | Saved | Ended | Opened | Waiting | Finished

@@ -18,7 +18,7 @@ from studio.engine.gguf import Gguf
 from studio.errors import ModelError
 from studio.pool.exchange.outputs import complete_file, writing
 from studio.tuning.job import ADAPTER, TrainingSettings
-from studio.tuning.plan import Tokens
+from studio.tuning.tokens import Tokens
 
 ARCHITECTURES = ("llama", "gemma3")
 """What the conversion is proven for, by comparing logits."""
@@ -120,8 +120,11 @@ def _rotary_rows(values: Any, name: str, base: Gguf) -> Any:
 class TunedModel:
     """A frozen model with a trainable adapter on all linear layers of its blocks."""
 
-    def __init__(self, model: Any, settings: TrainingSettings, seed: int, device: str, *, mixed: bool) -> None:
-        """Put a fresh adapter, drawn from `seed`, onto the transformers model. `mixed`: compute in bfloat16."""
+    def __init__(self, model: Any, settings: TrainingSettings, seed: int, device: str, *, mixed: bool, checkpointing: bool = False) -> None:
+        """Put a fresh adapter, drawn from `seed`, onto the transformers model, which is on the `device`.
+
+        `mixed`: compute in bfloat16. `checkpointing`: keep only each block's input for the way back and compute the rest once more.
+        """
         import torch
         from peft import LoraConfig, get_peft_model
 
@@ -133,7 +136,10 @@ class TunedModel:
             lora_dropout=settings.dropout,
             target_modules=list(MODULES),
         )
-        self._peft: Any = get_peft_model(model, config).to(device)
+        self._peft: Any = get_peft_model(model, config)
+        if checkpointing:
+            # Without reentrance no input has to ask for a gradient; dropout draws the same numbers again.
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         self._decoder: Any = model.get_decoder()
         self._head: Any = model.get_output_embeddings()
         self._device = device

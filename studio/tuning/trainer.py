@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -25,7 +26,9 @@ from studio.pool.exchange.outputs import complete_file
 from studio.pool.studies.trainings import LossPoint, Side
 from studio.tuning.job import Ended, Event, Loading, Resumed, Saved, Step, Validated, read_record
 from studio.tuning.lora import TunedModel
-from studio.tuning.plan import Plan, Tokens, pieces, steps_of_epoch
+from studio.tuning.memory import FLOAT32
+from studio.tuning.plan import Plan, steps_of_epoch
+from studio.tuning.tokens import Tokens, pieces
 from studio.tuning.weights import is_cached, load_weights
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -129,7 +132,7 @@ class Trainer:
         Raises ModelError for weights that cannot be read, a damaged checkpoint and a loss that is no number, PoolError for a full disk.
         """
         job, found = self._plan.job, load_checkpoint(self._folder, self._plan.job.key)
-        yield Loading(seldom=not (job.weights or is_cached(job.sha256)))
+        yield Loading(seldom=not (job.weights or is_cached(job.sha256, self._plan.layout.precision)))
         self._open(found)
         if found is not None:
             yield Resumed(self._progress.step, self._progress.losses)
@@ -139,22 +142,23 @@ class Trainer:
             # What the step under way has computed is dropped.
             self._optimiser.zero_grad()
             yield self._save()
-            yield Ended("interrupted", self._progress.step)
+            yield Ended("interrupted", self._progress.step, _most_memory(self._plan.prepared.device))
             return
         if self._best:
             self._model.put(self._best)
         self._model.save(self._folder, self._plan.base, job.weights or Path(job.model).name)
-        yield Ended(self._progress.ended, self._progress.best_step if self._best else self._progress.step)
+        step = self._progress.best_step if self._best else self._progress.step
+        yield Ended(self._progress.ended, step, _most_memory(self._plan.prepared.device))
 
     def _open(self, found: tuple[Progress, State] | None) -> None:
         import torch
 
-        job, prepared = self._plan.job, self._plan.prepared
+        job, layout, device = self._plan.job, self._plan.layout, self._plan.prepared.device
         if job.threads:
             torch.set_num_threads(job.threads)
-        mixed = prepared.precision == "bfloat16"
-        weights = load_weights(Path(job.model), job.sha256, job.weights, torch.bfloat16 if mixed else torch.float32)
-        self._model = TunedModel(weights, self._settings, self._draw("adapter"), prepared.device, mixed=mixed)
+        weights = load_weights(self._plan.base, job.sha256, job.weights, layout.precision, device)
+        mixed, checkpointing = layout.precision != FLOAT32, layout.checkpointing
+        self._model = TunedModel(weights, self._settings, self._draw("adapter"), device, mixed=mixed, checkpointing=checkpointing)
         named = self._model.parameters()
         self._optimiser: Any = torch.optim.AdamW(named.values(), lr=self._settings.learning_rate, weight_decay=0.0)
         if found is None:
@@ -198,7 +202,7 @@ class Trainer:
         self._model.train(True)
         torch.manual_seed(self._draw(f"step {step}"))
         total = 0.0
-        for piece in pieces(batch, self._plan.room):
+        for piece in pieces(batch, self._plan.layout.room):
             if self._cancelled():
                 raise Interrupted
             loss = self._model.loss(piece)
@@ -225,7 +229,7 @@ class Trainer:
         self._model.train(False)
         total = 0.0
         with torch.no_grad():
-            for piece in pieces(self._plan.validation, self._plan.room):
+            for piece in pieces(self._plan.validation, self._plan.layout.room):
                 if self._cancelled():
                     raise Interrupted
                 total += float(self._model.loss(piece))
@@ -304,3 +308,12 @@ def _memory(device: str) -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
+
+
+def _most_memory(device: str) -> int:
+    """Return the most bytes this process held, on the GPU where there is one."""
+    if device == "cuda" or sys.platform == "win32":
+        return _memory(device)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -19,13 +19,13 @@ from typing import Any
 from studio.engine.gguf import Gguf
 from studio.errors import PoolError, PoolInUse, UsageError
 from studio.pool.exchange.outputs import complete_files, writing
-from studio.pool.pool import Pool
+from studio.pool.pool import Pool, Queries
 from studio.pool.studies.trainings import LossPoint, Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
 from studio.records import ModelIdentity
 from studio.text import display_line
-from studio.tuning.data import Around, collect
+from studio.tuning.data import Around, TrainingData, collect
 from studio.tuning.job import Job, TrainingSettings, data_file
-from studio.tuning.plan import adapter_parameters
+from studio.tuning.memory import adapter_parameters
 
 _NAME = re.compile(r"[\w][\w.+-]{0,79}")
 _CHECKPOINTS = 2
@@ -86,14 +86,25 @@ def open_training(pool: Pool, asked: Asked, around: Around | None) -> OpenTraini
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     _check_room(folder, asked)
+    _write(data, folder)
+    # A conversation is several examples of one instance.
+    items = {example.instance_id: example.item() for example in data.examples}
+    return OpenTraining(name, _job(asked, folder, data.fingerprint), list(items.values()), None, tuple(data.notes()))
+
+
+def trial(pool: Queries, asked: Asked, around: Around | None, folder: Path) -> tuple[Job, tuple[str, ...]]:
+    """Return the job of a training that the pool is not told of, its data in `folder`, and the notes on that."""
+    data = collect(pool, asked.settings, around)
+    _write(data, folder)
+    return _job(asked, folder, data.fingerprint), tuple(data.notes())
+
+
+def _write(data: TrainingData, folder: Path) -> None:
     files = [data_file(folder, side) for side in Side]
     with complete_files(files) as sinks:
         for side, sink, file in zip(Side, sinks, files, strict=True):
             with writing(file):
                 sink.write(data.lines(side))
-    # A conversation is several examples of one instance.
-    items = {example.instance_id: example.item() for example in data.examples}
-    return OpenTraining(name, _job(asked, folder, data.fingerprint), list(items.values()), None, tuple(data.notes()))
 
 
 def place_in_pool(pool: Path, path: Path) -> str:

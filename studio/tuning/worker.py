@@ -10,7 +10,7 @@ import faulthandler
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 
 from studio.engine.api import CancelToken
@@ -59,7 +59,7 @@ def _serve(inbox: Inbox, outbox: Outbox) -> None:
     outbox.send({"kind": "done"})
 
 
-def training_events(job: Job, cancel: CancelToken) -> Iterator[Event]:
+def training_events(job: Job, cancel: CancelToken) -> Generator[Event]:
     """Start the process and yield its events, `Prepared` first; the training begins when the next one is asked for.
 
     After `cancel` it ends with `Ended("interrupted")`: within seconds, all up to the last complete step saved. Raises the StudioError that

@@ -77,6 +77,7 @@ def test_from_pool_to_adapter(place: Path) -> None:
     assert {file.name for file in folder.iterdir()} == {"adapter.gguf", "peft", "train.jsonl", "validation.jsonl", "training.json"}
     check_adapter(folder / "adapter.gguf", read_gguf(place / "tiny.gguf"))
     about = json.loads((folder / "training.json").read_text())
+    assert 100_000_000 < about["memory_taken"] == told["memory"] and about["memory"] == told["planned"] and about["room"] > 0
     assert (about["state"], about["prompt_format"], about["base"]["name"], about["too_long"]) == ("finished", "chat", "tiny", 0)
     with Queries.open(place / "pool.db") as reader:
         [record] = reader.trainings.all()
@@ -93,6 +94,16 @@ def test_from_pool_to_adapter(place: Path) -> None:
     assert_fails(studio("run", place / "next.db", *words, "--adapter", "none"), 2, "was made with the adapter", "not without an adapter")
     again = studio("run", place / "next.db", *words, "--set", "stall_rounds=1")
     assert "going on with run 1" in again.stderr and "tiny + tuned-1" in again.stderr
+
+
+def test_a_dry_run_tells_the_plan_and_leaves_nothing(place: Path) -> None:
+    done = studio(*command(place, "--dry-run", "--json"))
+    assert done.returncode == 0 and "steps on cpu in float32, 2" in done.stderr, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["device"], told["precision"], told["checkpointing"], told["steps"]) == ("cpu", "float32", False, 12)
+    assert not (place / "pool.db.adapters").exists()
+    with Queries.open(place / "pool.db") as reader:
+        assert reader.trainings.all() == []
 
 
 @pytest.mark.slow

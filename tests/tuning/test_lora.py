@@ -36,7 +36,7 @@ def tuned(path: Path, folder: Path) -> tuple[Any, Any]:
     from studio.tuning.lora import TunedModel
     from studio.tuning.weights import load_weights
 
-    weights = load_weights(path, "ab" * 32, "", torch.float32).eval()
+    weights = load_weights(read_gguf(path), "ab" * 32, "", "float32", "cpu").eval()
     ids = torch.tensor([TOKENS])
     with torch.no_grad():
         before = weights(input_ids=ids).logits[0].double().numpy()

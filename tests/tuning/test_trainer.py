@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,10 @@ from studio.engine.gguf import read_gguf
 from studio.errors import ModelError, PoolError
 from studio.pool.studies.trainings import Side
 from studio.tuning import plan
-from studio.tuning.job import Ended, Event, Job, Resumed, Saved, Step, Validated
+from studio.tuning.job import RECORD, Ended, Event, Job, Resumed, Saved, Step, Validated
+from studio.tuning.memory import Layout
 from studio.tuning.plan import prepare
-from studio.tuning.trainer import CHECKPOINT
+from studio.tuning.trainer import CHECKPOINT, Trainer
 from studio.tuning.weights import cache_folder, check_folder, is_cached
 from support.extra import needs_extra
 from support.trainings import quick_job, train
@@ -113,7 +115,7 @@ def test_only_completions_count(tmp_path: Path) -> None:
 
     job = quick_job(tmp_path / "one")
     prepared = prepare(job)
-    weights = load_weights(Path(job.model), job.sha256, "", torch.float32)
+    weights = load_weights(read_gguf(Path(job.model)), job.sha256, "", "float32", "cpu")
     model = TunedModel(weights, job.settings, 1, "cpu", mixed=False)
     piece = sorted(prepared.train, key=lambda each: len(each.ids))[::7]
     assert len({len(each.ids) for each in piece}) > 1
@@ -142,7 +144,7 @@ def test_a_folder_of_the_same_weights_makes_the_same_adapter(tmp_path: Path) -> 
     first, second = quick_job(tmp_path / "first"), quick_job(tmp_path / "second")
     list(train(first))
     copy = cache_folder() / first.sha256[:32]
-    assert is_cached(first.sha256)
+    assert is_cached(first.sha256, "float32")
     check_folder(copy, read_gguf(Path(first.model)))
     list(train(replace(second, weights=str(copy))))
     assert adapter_of(first) == adapter_of(second)
@@ -187,7 +189,7 @@ def test_what_the_machine_cannot_do_is_said_before_the_weights_are_loaded(tmp_pa
     with pytest.raises(PoolError, match="all 23 examples are longer than 16 tokens"):
         prepare(replace(job, settings=job.settings.model_copy(update={"max_tokens": 16})))
     monkeypatch.setattr(plan, "_available", lambda _device: 100_000_000)
-    with pytest.raises(ModelError, match=r"needs about .* of memory, this machine has .* available"):
+    with pytest.raises(ModelError, match=r"needs at least about .* of memory, this machine has .* available"):
         prepare(job)
 
 
@@ -198,3 +200,61 @@ def test_the_chat_format_trains_on_the_models_own_template(tmp_path: Path) -> No
     assert validation[12] < validation[0]
     record = job.records(Side.TRAIN)[0]
     assert record["prompt"].startswith("<|user|>Say yes to question") and record["prompt"].endswith("<|end|><|assistant|>")
+
+
+def step_by_step(job: Job, layout: Layout) -> tuple[list[float], dict[str, Any]]:
+    """Train with this layout; return the losses and the adapter's matrices."""
+    from safetensors.torch import load_file
+
+    events = list(Trainer(replace(prepare(job), layout=layout), lambda: False, 1e9).events())
+    found = [*losses(events, Side.TRAIN).values(), *losses(events, Side.VALIDATION).values()]
+    return found, load_file(Path(job.folder) / "peft" / "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize(("layout", "dropout"), [(Layout("float32", 1), 0.0), (Layout("float32", 10_000, checkpointing=True), 0.1)])
+def test_how_a_step_is_computed_does_not_change_it(tmp_path: Path, layout: Layout, dropout: float) -> None:
+    """One example at a time, or with all but the blocks' inputs computed again: the same losses and the same adapter, within rounding."""
+    import torch
+
+    settings = {"epochs": 1, "patience": 99, "dropout": dropout, "learning_rate": 0.001}
+    whole, adapter = step_by_step(quick_job(tmp_path / "whole", **settings), Layout("float32", 10_000))
+    parted, other = step_by_step(quick_job(tmp_path / "parted", **settings), layout)
+    assert parted == pytest.approx(whole, rel=1e-4)
+    for name, values in adapter.items():
+        assert torch.allclose(values, other[name], rtol=1e-3, atol=1e-5), name
+
+
+@pytest.mark.parametrize(("checkpointing", "times"), [(False, 1), (True, 2)])
+def test_checkpointing_computes_blocks_again(tmp_path: Path, checkpointing: bool, times: int) -> None:
+    """Otherwise the proof above would show nothing."""
+    from studio.tuning.lora import TunedModel
+    from studio.tuning.weights import load_weights
+
+    job, calls = quick_job(tmp_path / "job"), []
+    weights = load_weights(read_gguf(Path(job.model)), job.sha256, "", "float32", "cpu")
+    model = TunedModel(weights, job.settings, 1, "cpu", mixed=False, checkpointing=checkpointing)
+    weights.get_decoder().layers[0].mlp.register_forward_pre_hook(lambda *_: calls.append(1))
+    model.train(True)
+    model.loss(prepare(job).train[:2]).backward()
+    assert len(calls) == times
+
+
+def test_an_unfinished_training_keeps_its_layout(tmp_path: Path) -> None:
+    job = quick_job(tmp_path / "job")
+    assert prepare(job).layout == Layout("float32", 236)
+    about = {"fingerprint": job.fingerprint, "device": "cpu", "precision": "float32", "room": 90, "checkpointing": True}
+    record = Path(job.folder) / RECORD
+    record.write_text(json.dumps(about))
+    prepared = prepare(job).prepared
+    assert (prepared.room, prepared.checkpointing, prepared.why) == (90, True, ())
+    for other in ({"fingerprint": "x"}, {"device": "cuda"}, {"room": "many"}):
+        record.write_text(json.dumps(about | other))
+        assert prepare(job).layout == Layout("float32", 236)
+    record.write_text("[")
+    assert prepare(job).layout == Layout("float32", 236)
+
+
+def test_4_bits_need_a_gpu(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="--precision 4bit needs a GPU of CUDA") as error:
+        prepare(quick_job(tmp_path / "job", precision="4bit"))
+    assert "pip install bitsandbytes" in error.value.hint

@@ -1,0 +1,95 @@
+"""Weights taken out of a GGUF file part by part are those that transformers takes out of it whole, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studio.engine.gguf import Gguf, read_gguf
+from studio.errors import ModelError
+from studio.tuning import unpacking, weights
+from studio.tuning.lora import ARCHITECTURES
+from studio.tuning.weights import cache_folder, is_cached, load_weights
+from support.extra import needs_extra
+from support.tiny_models import tiny_model
+
+pytestmark = needs_extra
+
+HASH = "ab" * 32
+
+
+def quantised(path: Path, target: Path, kind: int) -> Path:
+    """Have llama.cpp quantise a model."""
+    import ctypes
+
+    import llama_cpp
+
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = kind
+    assert llama_cpp.llama_model_quantize(str(path).encode(), str(target).encode(), ctypes.byref(params)) == 0
+    return target
+
+
+def whole(base: Gguf) -> dict[str, Any]:
+    """Return the tensors as transformers itself takes them out, 32 bits wide."""
+    state: dict[str, Any] = weights._read_whole(base.path, weights._options("float32", "cpu")).state_dict()
+    return state
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("kind", [0, 1, 2, 7])
+def test_parts_make_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: str, kind: int) -> None:
+    """In float32, float16 and quantised files; in float32 as they are, in bfloat16 rounded once."""
+    import torch
+
+    path = quantised(tiny_model(tmp_path / "tiny.gguf", architecture), tmp_path / f"{kind}.gguf", kind)
+    base = read_gguf(path)
+    expected = whole(base)
+    monkeypatch.setattr(unpacking, "_AT_ONCE", 1000)
+    for precision in ("float32", "bfloat16"):
+        model = load_weights(base, HASH, "", precision, "cpu")
+        assert {each.dtype for each in model.parameters()} == {getattr(torch, precision)}
+        found = model.state_dict()
+        assert found.keys() == expected.keys()
+        for name, values in expected.items():
+            assert torch.equal(found[name], values.to(found[name].dtype)), name
+        assert is_cached(HASH, precision)
+        again = load_weights(base, HASH, "", precision, "cpu").state_dict()
+        assert all(torch.equal(again[name], values) for name, values in found.items())
+    assert not list(cache_folder().glob("*.part"))
+
+
+def test_without_room_for_a_copy_they_are_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    base = read_gguf(tiny_model(tmp_path / "tiny.gguf"))
+    expected = whole(base)
+    monkeypatch.setattr(weights, "_LEFT_FREE", 1 << 60)
+    found = load_weights(base, HASH, "", "float32", "cpu").state_dict()
+    assert all(torch.equal(found[name], values) for name, values in expected.items())
+    assert not is_cached(HASH, "float32")
+
+
+def test_a_copy_that_is_too_large_to_keep_lives_as_long_as_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    base = read_gguf(tiny_model(tmp_path / "tiny.gguf"))
+    monkeypatch.setattr(weights, "BUDGET_BYTES", 1000)
+    left = cache_folder() / "killed.123.part"
+    left.mkdir(parents=True)
+    os.utime(left, (time.time() - 100_000,) * 2)
+    model = load_weights(base, HASH, "", "float32", "cpu")
+    assert list(cache_folder().iterdir()) == []
+    expected = whole(base)
+    assert all(torch.equal(values, expected[name]) for name, values in model.state_dict().items())
+
+
+def test_a_model_that_lacks_a_weight(tmp_path: Path) -> None:
+    base = read_gguf(tiny_model(tmp_path / "tiny.gguf"))
+    del base.tensors["blk.1.ffn_up.weight"]
+    with pytest.raises(ModelError, match=r"no tensor blk\.1\.ffn_up\.weight of \(96, 64\)"):
+        load_weights(base, HASH, "", "float32", "cpu")
