@@ -15,7 +15,7 @@ from studio.documents.found import DocumentFile, find_documents
 from studio.engine.adapter import NO_ADAPTER, base_name
 from studio.engine.api import Engine
 from studio.engine.opening import open_engine
-from studio.engine.options import MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions
+from studio.engine.options import KV_BYTES, KV_TYPE, MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, FlashAttention
 from studio.engine.remote.address import is_address
 from studio.engine.two_models import Opener, Wish, open_both
 from studio.errors import ModelError, PoolError, UsageError
@@ -213,11 +213,25 @@ def engine_options(options: RunOptions, wanted: Intent, engine: str = ENGINE, *,
     return EngineOptions(
         gpu_layers=options.gpu_layers,
         threads=options.threads,
+        split_mode=options.split_mode,
+        tensor_split=options.tensor_split,
+        main_gpu=options.main_gpu,
+        cpu_moe=options.cpu_moe,
+        flash_attention=_flash_attention(options, before),
+        kv_type=options.kv_type or (KV_TYPE if before.get("kv_type") not in KV_BYTES else before["kv_type"]),
         adapter=adapter_of(options, wanted, force=force) if engine == ENGINE else "",
         **asked | {name: stored[name] for name in kept},
         kept=kept,
         origin=f"the pool's run of {wanted.stored.started_at[:10]}" if wanted.stored is not None and kept else "",
     )
+
+
+def _flash_attention(options: RunOptions, engine: Mapping[str, Any]) -> str:
+    """What was asked for, or what was for an engine on record: where that went another way than it goes by itself, that way."""
+    used = engine.get("flash_attention")
+    if options.flash_attention != FlashAttention.AUTO or options.kv_type or used in (None, bool(engine.get("layers_offloaded"))):
+        return options.flash_attention
+    return FlashAttention.ON if used else FlashAttention.OFF
 
 
 def _count(engine: Mapping[str, Any], name: str, most: int) -> int:

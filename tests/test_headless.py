@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -16,7 +17,7 @@ from studio.engine.options import MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptio
 from studio.headless import Progress, run_headless
 from studio.launch import RunRequest, engine_options, model_of
 from studio.loop.events import EngineRestarted, RequestFinished, RequestsSent, StageStarted, Summary
-from studio.loop.runs import Configuration, Intent, RunOptions, begin, intent, stored_engine
+from studio.loop.runs import Configuration, Intent, RunOptions, _same_setup, begin, intent, stored_engine
 from studio.loop.session import Goal
 from studio.pool.pool import Pool
 from studio.records import Stage
@@ -48,6 +49,20 @@ def test_a_server_is_asked_again(tmp_path: Path) -> None:
     assert model_of(stored(tmp_path, model="http://127.0.0.1:9/v1#m")) == "http://127.0.0.1:9/v1#m"
 
 
+def test_a_resumed_run_keeps_how_it_attends(tmp_path: Path) -> None:
+    def options(asked: RunOptions | None = None, **engine: object) -> tuple[str, str]:
+        found = engine_options(asked or RunOptions(), stored(tmp_path / str(len(list(tmp_path.iterdir()))), **engine))
+        return found.flash_attention, found.kv_type
+
+    assert options() == ("auto", "f16")
+    assert options(flash_attention=True, layers_offloaded=0, kv_type="q8_0") == ("on", "q8_0")
+    assert options(flash_attention=True, layers_offloaded=31, kv_type="f16") == ("auto", "f16")
+    assert options(flash_attention=False, layers_offloaded=31) == ("off", "f16")
+    assert options(RunOptions(flash_attention="off"), flash_attention=True) == ("off", "f16")
+    assert options(RunOptions(kv_type="q4_0"), flash_attention=False, layers_offloaded=31) == ("auto", "q4_0")
+    assert options(kv_type="\x1b[2J") == ("auto", "f16")
+
+
 def test_a_resumed_run_keeps_what_shapes_its_batches(tmp_path: Path) -> None:
     wanted = stored(tmp_path, parallel=5, context_tokens=4096, contexts=2)
     assert wanted.stored is not None
@@ -66,6 +81,9 @@ def test_a_servers_number_of_requests_means_nothing_to_a_model_here(tmp_path: Pa
         assert engine_options(RunOptions(), stored(tmp_path / str(number), parallel=number)).parallel in (0, True)
 
 
+ATTENTION: tuple[dict[str, Any], ...] = ({"kv_type": "q8_0"}, {"flash_attention": True})
+
+
 def test_another_set_up_goes_on_as_a_run_of_its_own(tmp_path: Path) -> None:
     wanted = stored(tmp_path, backend="llama.cpp (CUDA0)", parallel=64, context_tokens=84_992, contexts=1)
     assert wanted.stored is not None
@@ -77,6 +95,9 @@ def test_another_set_up_goes_on_as_a_run_of_its_own(tmp_path: Path) -> None:
         again = intent(pool, configuration(), force=False)
         assert again.stored is not None and stored_engine(again.stored)["parallel"] == 16
         assert begin(pool, again, here, force=False).id == other.id
+        assert not any(_same_setup(stored_engine(again.stored), replace(here, **change)) for change in ATTENTION)
+        older = {name: value for name, value in stored_engine(again.stored).items() if name not in ("kv_type", "flash_attention")}
+        assert _same_setup(older, replace(here, kv_type="f16")) and not _same_setup(older, replace(here, kv_type="q8_0"))
         pool.rounds.begin(other.id)
         assert begin(pool, again, replace(here, parallel=8), force=False).id == other.id, "an unfinished round is finished first"
 

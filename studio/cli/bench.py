@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.engine_flags import engine_flags, taken_options
 from studio.cli.pull import MODEL
 from studio.cli.shared import print_json
-from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ def novelty(sizes: tuple[int, ...], batch: int, as_json: bool) -> None:
 
 @bench_command.command()
 @click.option("-m", "--model", type=MODEL, default="", metavar="MODEL", help="Name or path of a GGUF model. [the bundled one]")
-@click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), default=0, metavar="N", help=f"S{PARALLEL_HELP[1:]}. [0]")
-@click.option("--threads", type=click.IntRange(min=0), default=0, metavar="N", help="CPU threads; 0 is the physical cores. [0]")
-@click.option("--gpu-layers", type=click.IntRange(min=-1), default=-1, metavar="N", help="Layers to offload; -1 is all. [-1]")
+@engine_flags
 @click.option("--requests", type=click.IntRange(min=1), default=48, show_default=True, metavar="R")
 @click.option(
     "--tokens", type=click.IntRange(1, 1024), default=80, show_default=True, metavar="T", help="Completion tokens of each request."
@@ -108,15 +106,13 @@ def generate(context: click.Context, /, quick: bool, parts: tuple[str, ...], as_
     Then play whole rounds with the studio and with a straight port of the method. On 2 cores all of it takes about 15 minutes.
     """
     from studio.bench import generate as bench
-    from studio.engine.options import EngineOptions
 
     if quick:
         given = {name for name in (*values, "parts") if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE}
         values |= {name: small for name, small in (("requests", 16), ("tokens", 32), ("repeats", 1)) if name not in given}
         parts = parts if "parts" in given else bench.ALTERNATIVES
     parts = () if values["peers"] is not None else parts
-    options = EngineOptions(gpu_layers=values.pop("gpu_layers"), threads=values.pop("threads"), parallel=values.pop("parallel"))
-    asked = bench.GenerateBench(options=options, parts=parts, **values)
+    asked = bench.GenerateBench(options=taken_options(values), parts=parts, **values)
     if asked.model.startswith(("http://", "https://")):
         raise UsageError("--model: a server cannot be measured beside llama.cpp", "name a GGUF model; `studio models` lists them")
     run_bench(lambda machine, say: bench.measure(asked, machine, say), bench.print_generate, as_json)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from studio.cli.engine_flags import engine_flags, taken_options
 from studio.cli.pull import MODEL
 from studio.cli.shared import print_json
 from studio.errors import ModelError
@@ -13,6 +14,7 @@ from studio.text import display_line
 
 _TOLD = (
     *("adapter", "adapter_sha256", "backend", "layers", "layers_offloaded", "context_tokens", "parallel", "contexts", "threads"),
+    *("flash_attention", "kv_type", "cpu_moe", "split"),
     *("asking", "askings", "thinks"),
 )
 """What is told of the engine."""
@@ -20,15 +22,15 @@ _TOLD = (
 
 @click.command()
 @click.option("--model", type=MODEL, default="", help="Model to load: a name or a path; the bundled one by default.")
-@click.option("--gpu-layers", default=-1, show_default=True, help="Layers to put on the GPU, -1 for all.")
 @click.option("--adapter", default="", metavar="FILE", help="LoRA adapter to load with it.")
+@engine_flags
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor_command(model: str, adapter: str, gpu_layers: int, as_json: bool) -> None:
+def doctor_command(model: str, adapter: str, as_json: bool, **flags: Any) -> None:
     """Check the installation: versions, the model, the GPU, paths.
 
     Loads the model for real. Ends with exit code 3 when that fails.
     """
-    report, fault = _examine(model, adapter, gpu_layers)
+    report, fault = _examine(model, adapter, flags)
     if as_json:
         print_json(report)
     else:
@@ -39,7 +41,7 @@ def doctor_command(model: str, adapter: str, gpu_layers: int, as_json: bool) -> 
         raise fault
 
 
-def _examine(model: str, adapter: str, gpu_layers: int) -> tuple[dict[str, Any], ModelError | None]:
+def _examine(model: str, adapter: str, flags: dict[str, Any]) -> tuple[dict[str, Any], ModelError | None]:
     """Return every figure, and the error that kept the model from loading."""
     from studio.engine.catalog import hash_cache_path, models_folders
     from studio.engine.llama.build import BuildFacts, gpu_warning, machine_gpus
@@ -56,7 +58,7 @@ def _examine(model: str, adapter: str, gpu_layers: int) -> tuple[dict[str, Any],
         report["llama_cpp"] = {"ggml": facts.ggml, "gpu_support": facts.gpu, "features": list(facts.features)}
         report["warning"] = gpu_warning(report["gpus"], facts)
         report["devices"] = build["devices"]
-        report["model"] = _load(model, adapter, gpu_layers)
+        report["model"] = _load(model, adapter, flags)
     except ModelError as error:
         fault = error
         report["fault"] = error.message
@@ -93,13 +95,12 @@ def _prefix_cache() -> dict[str, Any]:
     return {"folder": str(store_folder()), "on": on, "files": usage.files, "bytes": usage.bytes, "budget": BUDGET_BYTES}
 
 
-def _load(model: str, adapter: str, gpu_layers: int) -> dict[str, Any]:
+def _load(model: str, adapter: str, flags: dict[str, Any]) -> dict[str, Any]:
     from studio.engine.opening import open_engine
-    from studio.engine.options import EngineOptions
     from studio.paths import user_path
 
     found = str(user_path(adapter, ModelError)) if adapter else ""
-    engine = open_engine(model, EngineOptions(gpu_layers=gpu_layers, adapter=found))
+    engine = open_engine(model, taken_options(flags, adapter=found))
     try:
         info = engine.info
     finally:
@@ -128,13 +129,15 @@ def _print(report: dict[str, Any]) -> None:
             "model loaded on": model["backend"],
         }
         if model["layers"]:
-            lines["layers on the GPU"] = f"{model['layers_offloaded']} of {model['layers']}"
+            lines["layers on the GPU"] = _offloaded(model)
         tokens = f"{model['context_tokens']:,} tokens" if model["context_tokens"] else "unknown"
         if model["backend"] == SERVER:
             lines |= {"context of a request": tokens, "requests at once": model["parallel"]}
         else:
             divided = f" in {model['contexts']} contexts" if model["contexts"] > 1 else ""
             lines["context"] = f"{tokens} for {model['parallel']} sequences{divided}"
+            if model["kv_type"]:
+                lines["keys and values"] = f"{model['kv_type']}, {'with' if model['flash_attention'] else 'without'} flash attention"
         lines["answers"] = _answers(model)
     else:
         lines["model"] = "cannot be loaded"
@@ -146,6 +149,12 @@ def _print(report: dict[str, Any]) -> None:
         click.echo(f"{name:<26} {display_line(str(value))}")
     for notice in (model or {}).get("notices", ()):
         click.echo(f"note: {display_line(notice)}")
+
+
+def _offloaded(model: dict[str, Any]) -> str:
+    experts = f", the experts of {model['cpu_moe'] if model['cpu_moe'] > 0 else 'all'} on the CPU" if model["cpu_moe"] else ""
+    split = f", split: {model['split']}" if model["split"] else ""
+    return f"{model['layers_offloaded']} of {model['layers']}{experts}{split}"
 
 
 def _answers(model: dict[str, Any]) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from studio.cli.engine_flags import engine_flags
 from studio.cli.hub_files import gather
 from studio.cli.import_tasks import map_option
 from studio.cli.pull import MODEL
 from studio.cli.shared import INPUT, POOL, is_terminal, print_json
-from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import UsageError
 
 
@@ -68,10 +68,7 @@ from studio.errors import UsageError
     metavar="N",
     help="Seeds of a new pool to keep apart for `studio evaluate`: a number, or a share below 1. [0]",
 )
-@click.option("--gpu-layers", type=click.IntRange(min=-1), metavar="N", help="Layers to offload to the GPU; -1 is all. [-1]")
-@click.option("--context", type=click.IntRange(min=0), metavar="TOKENS", help="Context over all sequences; 0 chooses. [0]")
-@click.option("--threads", type=click.IntRange(min=0), metavar="N", help="CPU threads; 0 is the physical cores. [0]")
-@click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), metavar="N", help=f"S{PARALLEL_HELP[1:]}. [0]")
+@engine_flags
 @click.option("--config", "config_file", type=INPUT, metavar="FILE", help="TOML file with any of the parameters.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any parameter, such as threshold=0.6; may be repeated.")
 @click.option("--force", is_flag=True, help="Start a new run in a pool that was made with other settings or another model.")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studio.cli.engine_flags import engine_flags, taken_options
 from studio.cli.pull import MODEL
 from studio.cli.shared import INPUT, OUTPUT, POOL, print_json, print_tables, progress_bar
-from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
 from studio.errors import Interrupted, PoolError
 from studio.text import display_line
 
@@ -127,10 +127,7 @@ def finetune_command(pool: Path, dry_run: bool, as_json: bool, **options: Any) -
 @click.option("--seed", default="0", show_default=True, help="Decides which tasks --sample takes, and the draws of intervals and tests.")
 @click.option("--without-overlap", is_flag=True, help="Leave out tasks that overlap the training data, instead of refusing.")
 @click.option("--report", is_flag=True, help="Print the figures of all that is stored in POOL; no model is asked.")
-@click.option("--gpu-layers", type=click.IntRange(min=-1), default=-1, help="Layers to offload to the GPU; -1 is all. [-1]")
-@click.option("--context", type=click.IntRange(min=0), default=0, help="Context over all sequences; 0 chooses. [0]")
-@click.option("--threads", type=click.IntRange(min=0), default=0, help="CPU threads; 0 is the physical cores. [0]")
-@click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), default=0, help=f"S{PARALLEL_HELP[1:]}. [0]")
+@engine_flags
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 def evaluate_command(source: Path, report: bool, as_json: bool, **asked: Any) -> None:
     """Evaluate a model zero-shot and greedily on tasks that it has not seen, and compare it with others.
@@ -160,13 +157,12 @@ def evaluate_command(source: Path, report: bool, as_json: bool, **asked: Any) ->
 
 
 def _request(source: Path, asked: dict[str, Any]) -> EvaluationRequest:
-    from studio.engine.options import EngineOptions
     from studio.tuning.contestants import ContestantSpec, parse_against
     from studio.tuning.evaluating import EvaluationRequest
 
     main = ContestantSpec(asked["model"], asked["adapter"], asked["style"])
     specs = (main, *(parse_against(text, main) for text in asked["against"]))
-    options = EngineOptions(asked["gpu_layers"], asked["context"], asked["threads"], asked["parallel"])
+    options = taken_options(asked)
     same = {name: asked[name] for name in ("pool", "max_tokens", "sample", "seed", "without_overlap")}
     return EvaluationRequest(source, specs, options=options, **same)
 

@@ -251,6 +251,13 @@ class EngineInfo:
     """Parts that the sequences are divided into, which compute side by side."""
     layers_offloaded: int = 0
     layers: int = 0
+    flash_attention: bool = False
+    kv_type: str = ""
+    """What keys and values are kept in, such as `f16`; empty where that is not known."""
+    cpu_moe: int = 0
+    """The layers, from the first on, whose experts are on the CPU though the layers need not be, -1 for all."""
+    split: str = ""
+    """How several GPUs were told to share the model, empty where that was left to llama.cpp."""
     adapter: str = ""
     """The path of the LoRA adapter that the model runs with, or empty; `model.name` then names both."""
     adapter_sha256: str = ""

@@ -27,6 +27,7 @@ def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine
     refuse_downloads(model)
     if model == SCRIPTED_MODEL or is_address(model):
         refuse_adapter(model, options.adapter)
+        options.refuse_elsewhere(model)
     if model == SCRIPTED_MODEL:
         return ScriptedEngine()
     if is_address(model):

@@ -5,10 +5,30 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from studio.errors import UsageError
+
+
+class FlashAttention(StrEnum):
+    """Whether attention is computed piece by piece, without a table of all scores: `AUTO` does where a GPU can."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
+"""The bytes that a number among keys and values takes, by the type they are kept in."""
+KV_TYPE = "f16"
+SPLIT_MODES = ("layer", "row", "none")
+"""How several GPUs share a model, see `EngineOptions`; the usual one first."""
+_LLAMA_ONLY = ("flash_attention", "kv_type", "split_mode", "tensor_split", "main_gpu", "cpu_moe")
+"""Fields that mean something to llama.cpp on this machine alone."""
+_COUNTS = ("context", "threads", "parallel", "contexts", "main_gpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +36,10 @@ class EngineOptions:
     """The user's choices. `gpu_layers` -1 means all; 0 for the other numbers means: choose.
 
     `context` counts tokens of all sequences together; they are divided among `contexts` of llama.cpp that compute side by side. `adapter`
-    is the path of a LoRA adapter, a GGUF file, or empty. The fields named in `kept` are not the user's choice but what `origin`, in words,
+    is the path of a LoRA adapter, a GGUF file, or empty. `kv_type`, of `KV_BYTES`, is what keys and values are kept in. Several GPUs share
+    the layers, or with `split_mode` "row" each of their weights, in proportion to the memory that is free there or to the numbers of
+    `tensor_split`, such as "3,1"; with "none" `main_gpu` has all. `cpu_moe` is the number of layers, from the first on, whose experts stay
+    on the CPU, -1 for all; 0 leaves none there that fit. The fields named in `kept` are not the user's choice but what `origin`, in words,
     was made with: they stand where there is memory for them and are given up elsewhere, with a note.
     """
 
@@ -26,20 +49,65 @@ class EngineOptions:
     parallel: int = 0
     contexts: int = 0
     adapter: str = ""
+    flash_attention: str = FlashAttention.AUTO
+    kv_type: str = KV_TYPE
+    split_mode: str = SPLIT_MODES[0]
+    tensor_split: str = ""
+    main_gpu: int = 0
+    cpu_moe: int = 0
     kept: tuple[str, ...] = ()
     origin: str = ""
 
     def __post_init__(self) -> None:
         """Raise UsageError for a negative number, but for -1 GPU layers, and for more sequences than any engine has."""
         object.__setattr__(self, "kept", tuple(self.kept))  # a message between processes brings a list
-        for name, least in (("gpu_layers", -1), ("context", 0), ("threads", 0), ("parallel", 0), ("contexts", 0)):
+        for name, least in (("gpu_layers", -1), ("cpu_moe", -1), *((name, 0) for name in _COUNTS)):
             if getattr(self, name) < least:
-                flag = name.replace("_", "-")
-                raise UsageError(f"--{flag} {getattr(self, name)}: must be at least {least}", f"leave --{flag} out to have it chosen")
+                flag = _flag(name)
+                raise UsageError(f"{flag} {getattr(self, name)}: must be at least {least}", f"leave {flag} out to have it chosen")
         if self.parallel > MAX_PARALLEL_SERVER:
             self.require_parallel(MAX_PARALLEL_SERVER, "an engine")
         if self.context > MAX_CONTEXT:
             raise UsageError(f"--context {self.context}: llama.cpp counts at most {MAX_CONTEXT:,} tokens", "give a smaller number")
+        for name, known in (("flash_attention", tuple(FlashAttention)), ("kv_type", tuple(KV_BYTES)), ("split_mode", SPLIT_MODES)):
+            if getattr(self, name) not in known:
+                raise UsageError(f"{_flag(name)} {getattr(self, name)}: must be one of {', '.join(known)}")
+        if self.kv_type != KV_TYPE and self.flash_attention == FlashAttention.OFF:
+            raise UsageError(f"--kv-type {self.kv_type} needs flash attention", "leave --flash-attention out, or keep f16")
+        _ = self.proportions
+
+    @property
+    def proportions(self) -> tuple[float, ...]:
+        """The numbers of `tensor_split`. Raises UsageError where they are none."""
+        try:
+            numbers = tuple(float(part) for part in self.tensor_split.split(",")) if self.tensor_split else ()
+        except ValueError:
+            numbers = (math.nan,)
+        if numbers and not (all(0 <= number < math.inf for number in numbers) and sum(numbers) > 0):
+            raise UsageError(f"--tensor-split {self.tensor_split}: must be numbers with commas between them", "such as 3,1")
+        return numbers
+
+    @property
+    def split(self) -> str:
+        """What was chosen of how several GPUs share the model, in words; empty for what is usual."""
+        if self.split_mode == "none":
+            return f"GPU {self.main_gpu} alone"
+        chosen = self.split_mode if self.split_mode != SPLIT_MODES[0] else ""
+        main = f"main {self.main_gpu}" if self.main_gpu else ""
+        return " ".join(filter(None, (chosen, self.tensor_split, main)))
+
+    def refuse_elsewhere(self, model: str) -> None:
+        """Raise UsageError where something was chosen that a server, or whatever `model` is, knows nothing of."""
+        usual = self.elsewhere()
+        for name in _LLAMA_ONLY:
+            if getattr(self, name) != getattr(usual, name):
+                words = f"{_flag(name)} is for llama.cpp on this machine, not for {model}"
+                raise UsageError(words, "a server is told such things when it is started")
+
+    def elsewhere(self) -> EngineOptions:
+        """Return the options without what only llama.cpp on this machine knows, for a server beside it."""
+        usual: dict[str, Any] = {each.name: each.default for each in fields(self) if each.name in _LLAMA_ONLY}
+        return replace(self, **usual)
 
     def require_parallel(self, most: int, who: str) -> None:
         """Raise UsageError for more than `most` sequences."""
@@ -54,6 +122,10 @@ class EngineOptions:
         """Return the options without what was kept of an earlier run."""
         context, parallel, contexts = map(self.chosen, ("context", "parallel", "contexts"))
         return replace(self, context=context, parallel=parallel, contexts=contexts, kept=(), origin="")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 PARALLEL_CPU = 16

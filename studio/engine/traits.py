@@ -10,7 +10,9 @@ from typing import NamedTuple
 from studio.engine.chat_template import KEY, ChatTemplate, has_chat_template
 from studio.engine.gguf import Gguf
 from studio.engine.llama.build import machine_gpus
-from studio.engine.llama.setup import Setup, cpu_setup, gigabytes, model_facts, setups_to_try
+from studio.engine.llama.facts import model_facts
+from studio.engine.llama.fallback import setups_to_try
+from studio.engine.llama.setup import Setup, cpu_setup, gigabytes
 from studio.engine.options import EngineOptions, memory_of_machine, rows_with_logits, usable_cores
 from studio.errors import ModelError
 
@@ -144,7 +146,7 @@ def _bytes(header: Gguf, setup: Setup) -> tuple[int, int, int]:
     scores = setup.ubatch * heads * setup.context_each
     logits = rows_with_logits(setup.parallel_each, facts.vocabulary, setup.batch) * facts.vocabulary
     working = setup.contexts * (scores + logits) * _BYTES_OF_A_FLOAT
-    return facts.file_size, facts.kv_bytes_per_token * setup.context, working
+    return facts.file_size, facts.kept_bytes(setup.context, setup.kv_type), working
 
 
 def tried(architecture: str, parameters: int, chat: bool) -> Tried:

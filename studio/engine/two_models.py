@@ -10,9 +10,9 @@ from pathlib import Path
 
 from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Noted, OpenRequests, Request
 from studio.engine.catalog import find_model
-from studio.engine.llama.setup import model_facts
+from studio.engine.llama.facts import model_facts
 from studio.engine.model_file import read_model
-from studio.engine.options import EngineOptions, memory_of_machine
+from studio.engine.options import KV_TYPE, EngineOptions, memory_of_machine
 from studio.engine.remote.address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL
 from studio.errors import ModelError
@@ -48,6 +48,9 @@ def open_both(first: Wish, second: Wish, opener: Opener, memory: int | None = No
     there is too little, they take turns: one is closed before the other opens. `memory` is what they may fill of the machine's own, in
     bytes; None is all of it. Raises ModelError and UsageError as `opener` does.
     """
+    if is_address(first.model) != is_address(second.model):
+        # What is for llama.cpp is meant for the one that it runs.
+        first, second = (Wish(each.model, each.options.elsewhere()) if is_address(each.model) else each for each in (first, second))
     engine = opener(first.model, first.options)
     try:
         if first.key == second.key:
@@ -178,7 +181,8 @@ def _bytes_on_machine(info: EngineInfo) -> float:
     """What a model takes of the machine's own memory, about; Apple's GPUs work in that, too."""
     on_gpu = info.layers_offloaded / info.layers if info.layers and not _shares_memory(info) else 0.0
     facts = model_facts(read_model(Path(info.model.path)))
-    return (1 - min(1.0, on_gpu)) * (facts.file_size + facts.kv_bytes_per_token * info.context_tokens)
+    experts = facts.experts_on_cpu(info.cpu_moe)
+    return experts + (1 - min(1.0, on_gpu)) * (facts.file_size - experts + facts.kept_bytes(info.context_tokens, info.kv_type or KV_TYPE))
 
 
 def _shares_memory(info: EngineInfo) -> bool:

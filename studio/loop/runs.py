@@ -16,7 +16,7 @@ from studio import __version__
 from studio.config import keys_of, merged, read_assignment, read_environment, read_text, read_toml, require_known, validated, value_of
 from studio.engine.api import EngineInfo
 from studio.engine.catalog import is_model
-from studio.engine.options import MAX_PARALLEL_SERVER, PARALLEL_HELP
+from studio.engine.options import KV_BYTES, KV_TYPE, MAX_PARALLEL_SERVER, PARALLEL_HELP, SPLIT_MODES, FlashAttention
 from studio.errors import PoolError, UsageError
 from studio.loop.checks import ANSWER_RULES
 from studio.loop.filters import FILTERS, INSTANCE_RULES
@@ -58,6 +58,12 @@ class RunOptions(Parameters):
     context: int = Field(0, ge=0, description="context tokens over all sequences; 0 chooses")
     threads: int = Field(0, ge=0, description="CPU threads; 0 is the physical cores that are there")
     parallel: int = Field(0, ge=0, le=MAX_PARALLEL_SERVER, description=PARALLEL_HELP)
+    flash_attention: str = Field(FlashAttention.AUTO, description="auto (where a GPU can), on or off")
+    kv_type: str = Field("", description=f"what keys and values are kept in: {', '.join(KV_BYTES)}; none is the pool's, or {KV_TYPE}")
+    split_mode: str = Field(SPLIT_MODES[0], description="how GPUs share the model: by layer, by row, or none of it")
+    tensor_split: str = Field("", description="shares of the GPUs, such as 3,1; none goes by their free memory")
+    main_gpu: int = Field(0, ge=0, description="the GPU that has all where split_mode is none")
+    cpu_moe: int = Field(0, ge=-1, description="layers whose experts stay on the CPU; -1 is all, 0 those that do not fit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +312,10 @@ def _same_setups(stored: RunRecord, engine: EngineInfo, answering: EngineInfo | 
 
 def _same_setup(before: dict[str, Any], engine: EngineInfo) -> bool:
     """Whether llama.cpp runs as it did for the run on record, in all that completions depend on; other engines have no set-up here."""
-    now = {"parallel": engine.parallel, "context_tokens": engine.context_tokens, "contexts": engine.contexts}
-    return not engine.is_local or all(before.get(name, number) == number for name, number in now.items())
+    # Runs on record from before these could be chosen had what was usual.
+    before = {"kv_type": KV_TYPE, "flash_attention": bool(before.get("layers_offloaded"))} | before
+    shaping = ("parallel", "context_tokens", "contexts", "kv_type", "flash_attention")
+    return not engine.is_local or all(before.get(name, getattr(engine, name)) == getattr(engine, name) for name in shaping)
 
 
 def _with_adapter(sha256: str) -> str:

@@ -53,7 +53,9 @@ class Entrant:
         return adapter_label(str(self.adapter.resolve())) if self.adapter else ""
 
     def options(self, options: EngineOptions) -> EngineOptions:
-        """Return `options` with this contestant's adapter."""
+        """Return `options` with this contestant's adapter; for a server without what only llama.cpp knows."""
+        if is_address(self.spec.model):
+            options = options.elsewhere()
         return replace(options, adapter=str(self.adapter) if self.adapter else "")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from studio.engine.api import CancelToken, Chat, Engine, Finished, FinishReason, Request, SamplingParams
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
+from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, PoolError, UsageError
 from studio.insight.overlap import PoolTasks, is_pool
 from studio.pool.pool import Pool
@@ -98,6 +99,8 @@ def evaluate(
     `cancel`. Answers that came are kept.
     """
     entrants = _entrants(asked.specs)
+    if all(is_address(entrant.spec.model) for entrant in entrants):
+        asked.options.refuse_elsewhere(entrants[0].spec.model)
     path = pool_of(asked)
     with ExitStack() as stack:
         there = stack.enter_context(Pool.open(path)) if path.exists() else None

@@ -87,3 +87,24 @@ def test_doctor_says_how_a_server_is_asked() -> None:
         report = json.loads(CliRunner().invoke(doctor_command, ["--model", server.url, "--json"]).stdout.splitlines()[0])
     assert f"{'answers':<26} chat, raw text; the model thinks first" in out.splitlines()
     assert (report["model"]["asking"], report["model"]["askings"]) == ("chat", ["chat", "completion"])
+
+
+def test_doctor_says_how_the_model_attends_and_where_it_lies(tmp_path: Path) -> None:
+    model = tiny_model(tmp_path / "tiny.gguf", "gemma3")
+    flags = ["--model", str(model), "--kv-type", "q4_0", "--cpu-moe", "1", "--parallel", "2"]
+    told = json.loads(CliRunner().invoke(doctor_command, [*flags, "--json"]).stdout.splitlines()[0])["model"]
+    assert {name: told[name] for name in ("kv_type", "flash_attention", "cpu_moe", "split", "parallel")} == {
+        "kv_type": "q4_0",
+        "flash_attention": True,
+        "cpu_moe": 1,
+        "split": "",
+        "parallel": 2,
+    }
+    out = CliRunner().invoke(doctor_command, [*flags[:-2], "--flash-attention", "off"])
+    assert out.exit_code and "needs flash attention" in str(out.exception)
+
+
+def test_doctor_refuses_for_a_server_what_is_for_llama_cpp() -> None:
+    with serving(CompletionsServer()) as server:
+        out = CliRunner().invoke(doctor_command, ["--model", server.url, "--tensor-split", "3,1"])
+    assert "--tensor-split is for llama.cpp on this machine, not for http" in str(out.exception)

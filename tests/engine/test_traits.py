@@ -10,7 +10,8 @@ import pytest
 
 from studio.engine.catalog import find_model, list_models
 from studio.engine.gguf import Gguf
-from studio.engine.llama.setup import cpu_setup, model_facts
+from studio.engine.llama.facts import model_facts
+from studio.engine.llama.setup import cpu_setup
 from studio.engine.model_file import read_model
 from studio.engine.options import EngineOptions
 from studio.engine.traits import Fit, Machine, shortage, traits_of, tried

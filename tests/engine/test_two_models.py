@@ -83,6 +83,15 @@ def test_the_same_model_named_twice_is_one_engine(tmp_path: Path) -> None:
     assert Wish("http://host:1/v1#x", OPTIONS).key != Wish("http://host:1/v1#y", OPTIONS).key
 
 
+def test_what_is_for_llama_cpp_is_not_for_a_server_beside_it() -> None:
+    machine = Machine()
+    asked = replace(OPTIONS, kv_type="q8_0", cpu_moe=-1)
+    open_both(Wish("a", asked), Wish("http://host:1/v1#x", asked), machine)
+    assert machine.options == [asked, OPTIONS]
+    open_both(Wish("http://host:1/v1#x", asked), Wish("http://host:1/v1#y", asked), machine)
+    assert machine.options[2:] == [asked, asked], "which refuse it"
+
+
 def test_both_are_open_where_both_fit() -> None:
     machine = Machine()
     one, other = open_both(*wishes(), machine)

@@ -34,11 +34,13 @@ def tiny_model(
     tensors_each: int = 0,
     words: Sequence[str] = (),
     controls: int = 0,
+    experts: int = 0,
 ) -> Path:
     """Write a model of this architecture (`llama`, `gemma3` or `mamba`) with weights drawn from a fixed seed, and return its path.
 
     It says that it was trained on `context` tokens, and Gemma's blocks see `window` of them. `words` are tokens of their own, wherever they
-    stand; the first `controls` of them are control words.
+    stand; the first `controls` of them are control words. With `experts`, of which two work on a token, it is a mixture of them, of the
+    architecture `llama`.
     With `tensors_each` it is split into shards of so many, named after `path`; the first is returned.
     """
     rng = np.random.default_rng(7)
@@ -47,8 +49,11 @@ def tiny_model(
     writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     writer.add_context_length(context)
     _add_shape(writer, architecture, width, len(words), window)
+    if experts:
+        writer.add_expert_count(experts)
+        writer.add_expert_used_count(2)
     _add_vocabulary(writer, template, words, controls)
-    for name, shape in _shapes(architecture, width, len(words)):
+    for name, shape in _shapes(architecture, width, len(words), experts):
         values = 1 + 0.1 * rng.standard_normal(shape) if "norm" in name else rng.standard_normal(shape) / np.sqrt(shape[-1])
         if name.endswith("ssm_a"):
             values = -1 - np.abs(values)  # What is kept of a token decays.
@@ -130,7 +135,7 @@ def _add_vocabulary(writer: Any, template: str, words: Sequence[str] = (), contr
         writer.add_chat_template(template)
 
 
-def _shapes(architecture: str, width: int, words: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _shapes(architecture: str, width: int, words: int, experts: int) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield "token_embd.weight", (END + 1 + words, width)
     yield "output_norm.weight", (width,)
     for block in range(LAYERS):
@@ -138,7 +143,12 @@ def _shapes(architecture: str, width: int, words: int) -> Iterator[tuple[str, tu
             yield from ((f"blk.{block}.{name}", shape) for name, shape in _mamba_block(width).items())
             continue
         for name, shape in _block(architecture, width).items():
-            yield f"blk.{block}.{name}.weight", shape
+            if experts and name in ("ffn_gate", "ffn_up", "ffn_down"):
+                yield f"blk.{block}.{name}_exps.weight", (experts, *shape)
+            else:
+                yield f"blk.{block}.{name}.weight", shape
+        if experts:
+            yield f"blk.{block}.ffn_gate_inp.weight", (experts, width)
 
 
 def _block(architecture: str, width: int) -> dict[str, tuple[int, ...]]:

@@ -138,7 +138,7 @@ def build_words() -> str:
 
 
 def _function(name: str, result: Any, *arguments: Any) -> Any:
-    """Return one of the functions `ggml_backend_dev_*`, which the bindings load, as libraries below llama.cpp's own, but do not declare.
+    """Return one of the functions `ggml_backend_*`, which the bindings load, as libraries below llama.cpp's own, but do not declare.
 
     They are looked up through llama.cpp's library: another copy of ggml's file would have a registry of its own.
     """
@@ -147,6 +147,17 @@ def _function(name: str, result: Any, *arguments: Any) -> Any:
     found = getattr(bindings._lib, name)
     found.restype, found.argtypes = result, list(arguments)
     return found
+
+
+def cpu_memory() -> int:
+    """Return the address of what llama.cpp calls the CPU's plain buffer type."""
+    return int(_function("ggml_backend_cpu_buffer_type", ctypes.c_void_p)())
+
+
+class BufferOverride(ctypes.Structure):
+    """llama.h's llama_model_tensor_buft_override, which the bindings do not declare: a pattern of names, and the buffer type of these."""
+
+    _fields_ = (("pattern", ctypes.c_char_p), ("buft", ctypes.c_void_p))
 
 
 def _devices() -> list[Device]:

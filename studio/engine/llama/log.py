@@ -9,6 +9,7 @@ from typing import Any, TextIO
 _DEBUG, INFORMATION, _CONTINUED = 1, 2, 5
 """Of ggml.h's ggml_log_level: 3 is a warning, 4 an error. The numbers in llama-cpp-python's own logger are older ones."""
 _OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers")
+_FLASH_ATTENTION = re.compile(r"Flash Attention (enabled|not supported)|flash_attn is not compatible")
 _LINES_LOOKED_AT, _LINES_IN_HINT = 20, 2
 _CAUSE = re.compile(r"(?:error loading model(?: \w+)?|failed to initialize the context): ")
 """What stands before the reason that llama.cpp gives; lines after it only say that it gave up."""
@@ -53,6 +54,11 @@ class LogBuffer:
             if match := _OFFLOADED.search(line):
                 return int(match.group(1)), int(match.group(2))
         return 0, 0
+
+    def has_flash_attention(self) -> bool:
+        """Whether the last context that asked for flash attention has it; where llama.cpp says nothing, it has."""
+        said = (match for line in reversed(self._lines) if (match := _FLASH_ATTENTION.search(line)))
+        return (match := next(said, None)) is None or match.group(1) == "enabled"
 
     def devices(self) -> list[str]:
         """Return the names of the devices llama.cpp said it uses, such as `CUDA0`."""

@@ -8,34 +8,35 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.adapter import check_adapter
-from studio.engine.llama.build import list_devices
+from studio.engine.llama.build import BufferOverride, cpu_memory, list_devices
 from studio.engine.llama.context import PLAIN_NOTICE, Cores, LlamaContext, try_tiles
+from studio.engine.llama.facts import EXPERTS, ModelFacts, kv_too_large, model_facts
+from studio.engine.llama.fallback import OutOfMemory, first_that_fits, setups_to_try, speaks_of_memory, trying_line
 from studio.engine.llama.log import INFORMATION, LOG, install_log, last_words
-from studio.engine.llama.setup import (
-    ModelFacts,
-    OutOfMemory,
-    Setup,
-    choose,
-    first_that_fits,
-    gigabytes,
-    kv_too_large,
-    model_facts,
-    setups_to_try,
-    speaks_of_memory,
-    trying_line,
-    used_gpus,
-)
+from studio.engine.llama.setup import Setup, choose, gigabytes, used_gpus
 from studio.engine.llama.vocab import Vocabulary
 from studio.engine.model_file import read_whole
-from studio.engine.options import PREFIX_SEQUENCES, EngineOptions, memory_of_machine, rows_with_logits, usable_cores
+from studio.engine.options import (
+    PREFIX_SEQUENCES,
+    EngineOptions,
+    FlashAttention,
+    memory_of_machine,
+    rows_with_logits,
+    usable_cores,
+)
 from studio.errors import ModelError
 
 _LINES_OF_A_FAILURE = 20
-_FLASH_ATTENTION_AUTO, _FLASH_ATTENTION_OFF = -1, 0
+_FLASH_ATTENTION = {FlashAttention.AUTO: -1, FlashAttention.OFF: 0, FlashAttention.ON: 1}
+"""By llama.h's llama_flash_attn_type."""
+_SPLIT_MODES = {"none": 0, "layer": 1, "row": 2}
+"""By llama.h's llama_split_mode."""
+_KV_TYPES = {"f16": 1, "q4_0": 2, "q8_0": 8}
+"""By ggml.h's ggml_type."""
 
 
-def load_model(path: str, gpu_layers: int, *, plain: bool = False) -> Any:
-    """Return the model at `path` with that many layers on the GPU, -1 for all; `plain` leaves its weights as they are stored.
+def load_model(path: str, setup: Setup, options: EngineOptions, *, plain: bool = False) -> Any:
+    """Return the model at `path`, on the devices that `setup` and `options` say; `plain` leaves its weights as they are stored.
 
     With 0 no GPU is touched: llama.cpp would give it the large batches of a prompt, and memory of its own on a device that may have none.
     Raises OutOfMemory, and ModelError for a file llama.cpp cannot use.
@@ -43,11 +44,19 @@ def load_model(path: str, gpu_layers: int, *, plain: bool = False) -> Any:
     import llama_cpp
 
     params = llama_cpp.llama_model_default_params()
-    params.n_gpu_layers = gpu_layers
+    params.n_gpu_layers = setup.gpu_layers
     no_devices = (ctypes.c_void_p * 1)()
-    if gpu_layers == 0:
+    if setup.gpu_layers == 0:
         params.devices = ctypes.cast(no_devices, ctypes.c_void_p)
     params.use_extra_bufts = not plain
+    params.split_mode = _SPLIT_MODES[options.split_mode]
+    params.main_gpu = options.main_gpu
+    if options.proportions:
+        # llama.cpp copies them, all that it has room for.
+        params.tensor_split = (ctypes.c_float * llama_cpp.LLAMA_MAX_DEVICES)(*options.proportions)
+    overrides = _experts_on_cpu(setup.cpu_moe)
+    if overrides is not None:
+        params.tensor_buft_overrides = ctypes.cast(overrides, ctypes.c_void_p)
     LOG.clear()
     model = llama_cpp.llama_model_load_from_file(path.encode("utf-8", "surrogateescape"), params)
     if not model:
@@ -58,6 +67,15 @@ def load_model(path: str, gpu_layers: int, *, plain: bool = False) -> Any:
         llama_cpp.llama_model_free(model)
         raise ModelError(f"{path}: not a model that continues text", "choose a decoder-only language model")
     return model
+
+
+def _experts_on_cpu(layers: int) -> Any:
+    """Return what has llama.cpp keep the experts of so many layers, -1 for all, in the CPU's memory; None for no layers."""
+    if not layers:
+        return None
+    patterns = [EXPERTS] if layers < 0 else [rf"blk\.{layer}{EXPERTS}" for layer in range(layers)]
+    kept = [BufferOverride(pattern.encode("ascii"), cpu_memory()) for pattern in patterns]
+    return (BufferOverride * (len(kept) + 1))(*kept)  # one without a pattern ends them
 
 
 def open_context(model: Any, path: str, setup: Setup, outputs: int) -> Any:
@@ -76,7 +94,8 @@ def open_context(model: Any, path: str, setup: Setup, outputs: int) -> Any:
     params.kv_unified = True
     params.swa_full = True
     params.no_perf = True
-    params.flash_attn_type = _FLASH_ATTENTION_AUTO if setup.flash_attention else _FLASH_ATTENTION_OFF
+    params.flash_attn_type = _FLASH_ATTENTION[setup.flash_attention]
+    params.type_k = params.type_v = _KV_TYPES[setup.kv_type]
     context = llama_cpp.llama_init_from_model(model, params)
     if context:
         return context
@@ -110,6 +129,9 @@ def use_adapter(context: Any, loaded: Any, adapter: str) -> None:
         raise ModelError(f"{adapter}: llama.cpp cannot use this adapter", last_words())
 
 
+NO_FLASH_ATTENTION = "llama.cpp runs this model without flash attention here: it takes more memory for its scores"
+
+
 class LlamaModel:
     """A loaded model with its contexts and its vocabulary."""
 
@@ -138,10 +160,13 @@ class LlamaModel:
         trained, cells = int(llama_cpp.llama_model_n_ctx_train(self.model)), self.contexts[0].cells
         self.per_sequence = min(cells, trained) if trained else cells
         """Tokens that one sequence may have, its prompt counted in."""
+        self.flash_attention = self.setup.flash_attention is not FlashAttention.OFF and LOG.has_flash_attention()
         self.layers_offloaded, layers = LOG.offloaded()
         self.layers = layers or int(llama_cpp.llama_model_n_layer(self.model))
+        self.split = options.split if self.layers_offloaded else ""
         self.backend = ", ".join(LOG.devices()) if self.layers_offloaded else "CPU"
-        self.notices = tuple(filter(None, (*self.setup.notes, unshared, PLAIN_NOTICE if plain else "")))
+        lacking = "" if self.flash_attention or self.setup.flash_attention is FlashAttention.OFF else NO_FLASH_ATTENTION
+        self.notices = tuple(filter(None, (*self.setup.notes, unshared, lacking, PLAIN_NOTICE if plain else "")))
         """What was given up and what the model cannot do, in sentences for the user."""
 
     def close(self) -> None:
@@ -155,30 +180,31 @@ class LlamaModel:
     def _open(self, path: str, options: EngineOptions, shrink: int) -> Setup:
         """Load the model and make its contexts with the first set-up that there is memory for."""
         devices = list_devices()
-        gpus = used_gpus(devices) if options.gpu_layers else []
+        gpus = used_gpus(devices, options) if options.gpu_layers else []
         facts = model_facts(read_whole(Path(path))) if gpus or options.context else None
         notes: tuple[str, ...] = ()
         if facts is not None and options.context:
             memory = memory_of_machine() + sum(gpu.memory_total for gpu in gpus)
-            if kv_too_large(options.context, facts, memory):
+            if kv_too_large(options.context, facts, memory, options.kv_type):
                 if "context" not in options.kept:
-                    raise _impossible(path, options.context, facts, memory)
+                    raise _impossible(path, options, facts, memory)
                 notes, options = (_let_go(options),), options.released()
         first = choose(options, devices, facts, options.threads or usable_cores())
         first = replace(first, notes=(*notes, *first.notes))
-        setups = setups_to_try(first, options, facts.layers if facts is not None else 0)[shrink:]
+        layers, experts = (facts.layers, bool(facts.expert_bytes)) if facts is not None else (0, False)
+        setups = setups_to_try(first, options, layers, experts=experts)[shrink:]
         if not setups:
             raise OutOfMemory(f"{path}: no memory even for the smallest set-up", "choose a smaller model, or ask for less")
-        loaded: int | None = None
+        loaded: tuple[int, int] | None = None
 
         def attempt(setup: Setup) -> Setup:
             nonlocal loaded
             LOG.write(INFORMATION, trying_line(shrink + setups.index(setup), setup))
-            if setup.gpu_layers != loaded:
+            if (setup.gpu_layers, setup.cpu_moe) != loaded:
                 self.close()
-                self.model = load_model(path, setup.gpu_layers, plain=self.plain)
+                self.model = load_model(path, setup, options, plain=self.plain)
                 self.vocabulary = Vocabulary(self.model)
-                loaded = setup.gpu_layers
+                loaded = setup.gpu_layers, setup.cpu_moe
             while self.contexts:
                 self.contexts.pop().close()
             adapter = load_adapter(self.model, path, options.adapter) if options.adapter else None
@@ -201,11 +227,11 @@ class LlamaModel:
             raise
 
 
-def _impossible(path: str, context: int, facts: ModelFacts, memory: int) -> ModelError:
+def _impossible(path: str, options: EngineOptions, facts: ModelFacts, memory: int) -> ModelError:
     """The error for a context that no fallback can save; llama.cpp would fill the memory before it gave up."""
-    needed = gigabytes(context * facts.kv_bytes_per_token)
+    needed = gigabytes(facts.kept_bytes(options.context, options.kv_type))
     return ModelError(
-        f"{path}: --context {context} takes {needed}, this machine has {gigabytes(memory)} in all",
+        f"{path}: --context {options.context} takes {needed}, this machine has {gigabytes(memory)} in all",
         "give a smaller --context, or leave it out to have it chosen",
     )
 

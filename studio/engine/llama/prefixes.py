@@ -24,6 +24,7 @@ from typing import Generic, TypeVar
 from studio.engine.llama.build import build_words
 from studio.engine.llama.context import LlamaContext, State
 from studio.engine.llama.model import LlamaModel
+from studio.engine.options import KV_TYPE
 from studio.errors import ModelError
 from studio.paths import app_folder
 
@@ -238,11 +239,20 @@ def fingerprint(sha256: str, model: LlamaModel, adapter_sha256: str = "") -> str
     """Return all that a prefix's state depends on beside its tokens: model file, adapter, library, devices, the context's shape.
 
     The context's size is in it because some models choose their rotary embedding by it, the batch's because sums are taken over batches.
-    Left out is what changes no bit of a state: the number of threads, and of sequences in the unified cache.
+    Left out is what changes no bit of a state: the number of threads but for a CPU's flash attention, and of sequences in the unified
+    cache.
     """
     setup = model.setup
-    context = f"context {model.contexts[0].cells} batch {setup.batch} {setup.ubatch} flash {setup.flash_attention}"
+    context = f"context {model.contexts[0].cells} batch {setup.batch} {setup.ubatch} flash {model.flash_attention}"
     context += f" gpu {model.layers_offloaded}"
+    if model.flash_attention and model.layers_offloaded < model.layers:
+        context += f" threads {setup.threads}"
+    if setup.kv_type != KV_TYPE:
+        context += f" kept as {setup.kv_type}"
+    if setup.cpu_moe:
+        context += f" experts {setup.cpu_moe}"
+    if model.split:
+        context += f" split {model.split}"
     adapter = f" adapter {adapter_sha256}" if adapter_sha256 else ""
     plain = " plain" if model.plain else ""
     return f"{sha256}{adapter}\n{context}{plain}\n{build_words()}"

@@ -1,81 +1,29 @@
-"""Chooses how a model is set up from its header and the devices of the machine, and what is tried when that does not fit the memory.
+"""Chooses how a model is set up from its figures and the devices of the machine.
 
 Plain data in, plain data out: no device is touched here.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
 
-from studio.engine.gguf import Gguf
+from studio.engine.llama.facts import ModelFacts
 from studio.engine.options import (
     BATCH_TOKENS_CPU,
     BATCH_TOKENS_GPU,
+    KV_TYPE,
     PARALLEL_CPU,
     PARALLEL_GPU,
     PREFIX_SEQUENCES,
     TOKENS_PER_SEQUENCE,
     EngineOptions,
+    FlashAttention,
     default_context,
     rows_with_logits,
 )
 from studio.errors import ModelError
-
-_BYTES_OF_F16 = 2
-_KEYS_AND_VALUES = 2
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """Figures of a model; a 0 means that the header does not say.
-
-    `kv_bytes_per_token` is what one token of context takes in all layers together, keys and values in 16-bit floats. It is an upper
-    bound where layers differ from each other, and 0 for a model without attention.
-    """
-
-    layers: int
-    file_size: int
-    kv_bytes_per_token: int
-    trained_context: int
-    embedding: int
-    vocabulary: int
-
-
-def model_facts(header: Gguf) -> ModelFacts:
-    """Return the facts in `header`, by the keys of https://github.com/ggml-org/ggml/blob/master/docs/gguf.md."""
-    family = header.architecture
-    layers = header.number(f"{family}.block_count")
-    embedding = header.number(f"{family}.embedding_length")
-    return ModelFacts(
-        layers=layers,
-        file_size=header.file_size,
-        kv_bytes_per_token=layers * _kv_width(header, family, embedding) * _BYTES_OF_F16,
-        trained_context=header.context_length,
-        embedding=embedding,
-        vocabulary=header.array_lengths.get("tokenizer.ggml.tokens", 0),
-    )
-
-
-def _kv_width(header: Gguf, family: str, embedding: int) -> int:
-    """Return how many numbers a layer keeps of one token.
-
-    Some models give heads by layer, in an array, whose values the header's reader leaves out: then every head counts as one that keeps
-    its own keys and values, which is the most there can be.
-    """
-    heads = header.number(f"{family}.attention.head_count")
-    kv_heads = header.metadata.get(f"{family}.attention.head_count_kv", heads)
-    if not isinstance(kv_heads, int):
-        kv_heads = heads
-    if not heads:
-        return _KEYS_AND_VALUES * embedding if f"{family}.attention.head_count" in header.array_lengths else 0
-    size = embedding // heads
-    key = header.number(f"{family}.attention.key_length") or size
-    value = header.number(f"{family}.attention.value_length") or size
-    return kv_heads * (key + value)
 
 
 class DeviceKind(StrEnum):
@@ -103,8 +51,9 @@ class Device:
 class Setup:
     """How the model is loaded and its contexts made. `gpu_layers` -1 means all; `context` counts tokens of all sequences together.
 
-    `parallel`, `context` and `threads` are divided among `contexts`, which compute side by side. `flash_attention` leaves that choice to
-    llama.cpp; otherwise it is off. `notes` are sentences for the user about what was given up.
+    `parallel`, `context` and `threads` are divided among `contexts`, which compute side by side. `on_gpu` says that a GPU takes part. With
+    `flash_attention` "auto" a device that cannot goes without. `cpu_moe` layers, from the first on, have their experts on the CPU, -1 means
+    all. `notes` are sentences for the user about what was given up.
     """
 
     gpu_layers: int
@@ -113,9 +62,12 @@ class Setup:
     batch: int
     ubatch: int
     threads: int
-    flash_attention: bool
+    flash_attention: FlashAttention
     notes: tuple[str, ...] = ()
     contexts: int = 1
+    on_gpu: bool = False
+    kv_type: str = KV_TYPE
+    cpu_moe: int = 0
 
     @property
     def parallel_each(self) -> int:
@@ -155,61 +107,79 @@ _ACTIVATIONS = 16
 LEAST_CONTEXT_EACH = 8192
 """Tokens of a context that hold the templates of a stage and several sequences."""
 
-_CELL_BYTES = 64
-"""What llama.cpp notes of each cell beside keys and values: its position and its sequences."""
-
 
 def choose(options: EngineOptions, devices: Sequence[Device], facts: ModelFacts | None, threads: int) -> Setup:
     """Return the set-up for a model on these devices. What the user chose stands; the rest follows from the memory that is free.
 
     Without a GPU, or with no layers for it, or with nothing known of the model, this is the CPU's set-up, whatever its memory.
-    `threads` is the number of cores to use where the options leave that open.
+    `threads` is the number of cores to use where the options leave that open. Raises ModelError for GPUs that are not there.
     """
     threads = options.threads or threads
-    gpus = used_gpus(devices)
+    gpus = used_gpus(devices, options)
     if not gpus or options.gpu_layers == 0 or facts is None:
         return cpu_setup(options, threads)
-    room = _room(gpus, devices)
+    room = _room(gpus, devices, options)
     steps = _steps(options, gpus)
+    usual = Setup(options.gpu_layers, 0, 0, BATCH_TOKENS_GPU, 0, threads, flash_attention(options, on_gpu=True), on_gpu=True)
+    usual = replace(usual, kv_type=options.kv_type, cpu_moe=options.cpu_moe)
     for number, (parallel, tokens, ubatch) in enumerate(steps):
-        context = _context(options, facts, parallel, tokens)
-        if _bytes_on_gpu(options.gpu_layers, facts, parallel, context, ubatch) <= room:
-            notes = () if parallel == steps[0][0] else (_fewer_sequences(steps[0][0], parallel, gpus),)
-            return Setup(options.gpu_layers, parallel, context, BATCH_TOKENS_GPU, ubatch, threads, True, notes)
+        setup = replace(usual, parallel=parallel, context=_context(options, facts, parallel, tokens), ubatch=ubatch)
+        if bytes_on_gpu(setup, facts) <= room:
+            return setup if parallel == steps[0][0] else replace(setup, notes=(_fewer_sequences(steps[0][0], parallel, gpus),))
         if options.gpu_layers > 0 and number == len(steps) - 1:
             # The user's own number of layers: llama.cpp has the last word on whether they fit.
-            return Setup(options.gpu_layers, parallel, context, BATCH_TOKENS_GPU, ubatch, threads, True)
-    return _partly(options, facts, gpus, room, threads)
+            return setup
+    parallel = options.parallel or _PARALLEL_PARTLY
+    context = _context(options, facts, parallel, TOKENS_PER_SEQUENCE)
+    usual = replace(usual, parallel=parallel, context=context, ubatch=UBATCH_TOKENS_SMALL)
+    return _without_experts(usual, facts, gpus, room) or _partly(usual, options, facts, gpus, room)
 
 
 def cpu_setup(options: EngineOptions, threads: int) -> Setup:
     """Return the set-up for the CPU alone.
 
-    Flash attention is off there: it divides its sums among the threads, is slower for single rows, and results would depend on the
-    number of threads. Reproducible pools rest on these figures: they do not follow the memory.
+    Flash attention is off there unless it is asked for: it divides its sums among the threads, is slower for single rows, and results
+    depend on the number of threads. Contexts that compute side by side lend each other theirs, so that there is only one with it.
+    Reproducible pools rest on these figures: they do not follow the memory.
     """
     parallel = options.parallel or PARALLEL_CPU
     threads = options.threads or threads
-    contexts = min(options.contexts, parallel) or _contexts_on_cpu(parallel, options.context, threads)
+    flash = flash_attention(options, on_gpu=False)
+    alone = 1 if flash is FlashAttention.ON else 0
+    contexts = alone or min(options.contexts, parallel) or _contexts_on_cpu(parallel, options.context, threads)
     context = options.context or contexts * default_context(-(-parallel // contexts))
-    return Setup(options.gpu_layers, parallel, context, BATCH_TOKENS_CPU, BATCH_TOKENS_CPU, threads, False, contexts=contexts)
+    setup = Setup(options.gpu_layers, parallel, context, BATCH_TOKENS_CPU, BATCH_TOKENS_CPU, threads, flash, contexts=contexts)
+    return replace(setup, kv_type=options.kv_type, cpu_moe=options.cpu_moe)
 
 
-def used_gpus(devices: Iterable[Device]) -> list[Device]:
-    """Return the devices llama.cpp spreads the layers over: all GPUs, or the integrated ones where there is no other."""
-    devices = list(devices)
+def flash_attention(options: EngineOptions, *, on_gpu: bool) -> FlashAttention:
+    """Return what the options come to: where nothing was chosen a GPU uses it where it can, a CPU for values that are kept in less bits."""
+    if options.flash_attention != FlashAttention.AUTO:
+        return FlashAttention(options.flash_attention)
+    if options.kv_type != KV_TYPE:
+        return FlashAttention.ON
+    return FlashAttention.AUTO if on_gpu else FlashAttention.OFF
+
+
+def used_gpus(devices: Iterable[Device], options: EngineOptions | None = None) -> list[Device]:
+    """Return the devices llama.cpp spreads the layers over: all GPUs, or the integrated ones where there is no other, or the one asked for.
+
+    Raises ModelError where there are fewer than asked for, but some.
+    """
+    devices, options = list(devices), options or EngineOptions()
     gpus = [device for device in devices if device.kind is DeviceKind.GPU]
-    return gpus or [device for device in devices if device.kind is DeviceKind.INTEGRATED]
+    gpus = gpus or [device for device in devices if device.kind is DeviceKind.INTEGRATED]
+    names = ", ".join(f"{number} is {device.name}" for number, device in enumerate(gpus))
+    if gpus and options.main_gpu >= len(gpus):
+        raise ModelError(f"--main-gpu {options.main_gpu}: llama.cpp sees no such GPU", names)
+    if gpus and len(options.proportions) > len(gpus):
+        raise ModelError(f"--tensor-split {options.tensor_split}: llama.cpp sees fewer GPUs", names)
+    return [gpus[options.main_gpu]] if gpus and options.split_mode == "none" else gpus
 
 
 def shares_memory(device: Device) -> bool:
     """Whether the device works in the machine's own memory: integrated GPUs, and those of Apple, which llama.cpp calls `MTL0`."""
     return device.kind is DeviceKind.INTEGRATED or device.name.upper().startswith(("MTL", "METAL"))
-
-
-def kv_too_large(context: int, facts: ModelFacts, memory: int) -> bool:
-    """Whether `context` tokens cannot fit a machine that has `memory` bytes on all its devices together, however much of it were free."""
-    return context * (facts.kv_bytes_per_token + _CELL_BYTES) > memory
 
 
 def gigabytes(amount: float) -> str:
@@ -246,144 +216,78 @@ def _context(options: EngineOptions, facts: ModelFacts, parallel: int, tokens: i
     return min(context, most) if most else context
 
 
-def _room(gpus: Sequence[Device], devices: Sequence[Device]) -> float:
+def _room(gpus: Sequence[Device], devices: Sequence[Device], options: EngineOptions) -> float:
     """Return the bytes that may be filled on `gpus` together, boundless where one of them does not tell."""
     if any(device.memory_total <= 0 for device in gpus):
         return float("inf")
     host = max((device.memory_total for device in devices if device.kind is DeviceKind.CPU), default=0)
-    room = 0.0
+    rooms = []
     for device in gpus:
         free = float(device.memory_free)
         if shares_memory(device) and host:
             free = min(free, host * _SHARED_MEMORY_SHARE)
-        room += max(0.0, free * (1 - _RESERVE_SHARE) - _RESERVE_BYTES)
-    return room
+        rooms.append(max(0.0, free * (1 - _RESERVE_SHARE) - _RESERVE_BYTES))
+    shares = options.proportions
+    if not shares or options.split_mode == "none":
+        return sum(rooms)
+    # The first one to be full ends it.
+    return min(room * sum(shares) / share for room, share in zip(rooms, shares, strict=False) if share)
 
 
-def _bytes_on_gpu(gpu_layers: int, facts: ModelFacts, parallel: int, context: int, ubatch: int) -> float:
-    share = 1.0 if gpu_layers < 0 or not facts.layers else min(1.0, gpu_layers / facts.layers)
-    return share * (facts.file_size + facts.kv_bytes_per_token * context) + _compute_bytes(facts, parallel, context, ubatch)
+def bytes_on_gpu(setup: Setup, facts: ModelFacts) -> float:
+    """Return what the set-up takes of the GPUs' memory, about."""
+    share = 1.0 if setup.gpu_layers < 0 or not facts.layers else min(1.0, setup.gpu_layers / facts.layers)
+    weights = facts.file_size - facts.experts_on_cpu(setup.cpu_moe)
+    return share * (weights + facts.kept_bytes(setup.context, setup.kv_type)) + _compute_bytes(setup, facts)
 
 
-def _compute_bytes(facts: ModelFacts, parallel: int, context: int, ubatch: int) -> int:
+def _compute_bytes(setup: Setup, facts: ModelFacts) -> int:
     """Return what one call takes beside weights and context: rows between the layers, the attention's mask (twice), the logits (twice)."""
-    rows = ubatch * facts.embedding * 4 * _ACTIVATIONS
-    mask = ubatch * context * 6
-    logits = rows_with_logits(parallel, facts.vocabulary, BATCH_TOKENS_GPU) * facts.vocabulary * 4 * 2
+    rows = setup.ubatch * facts.embedding * 4 * _ACTIVATIONS
+    mask = setup.ubatch * setup.context * 6
+    logits = rows_with_logits(setup.parallel, facts.vocabulary, BATCH_TOKENS_GPU) * facts.vocabulary * 4 * 2
     return rows + mask + logits
 
 
-def _partly(options: EngineOptions, facts: ModelFacts, gpus: Sequence[Device], room: float, threads: int) -> Setup:
+def _without_experts(usual: Setup, facts: ModelFacts, gpus: Sequence[Device], room: float) -> Setup | None:
+    """Return the set-up with all layers on the GPU but the experts of as few as it takes; None where that does not do, or was chosen."""
+    if usual.cpu_moe or not facts.expert_bytes:
+        return None
+    for layers in range(1, len(facts.expert_bytes) + 1):
+        setup = replace(usual, cpu_moe=layers)
+        if bytes_on_gpu(setup, facts) <= room:
+            note = f"the experts of {layers} of {facts.layers} layers are on the CPU, all else on {_free_there(usual, facts, gpus)}"
+            return replace(setup, notes=(note,))
+    return None
+
+
+def _partly(usual: Setup, options: EngineOptions, facts: ModelFacts, gpus: Sequence[Device], room: float) -> Setup:
     """Return the set-up that puts as many layers on the GPU as fit there."""
-    parallel = options.parallel or _PARALLEL_PARTLY
-    context = _context(options, facts, parallel, TOKENS_PER_SEQUENCE)
-    left = room - _compute_bytes(facts, parallel, context, UBATCH_TOKENS_SMALL)
+    if facts.expert_bytes and not usual.cpu_moe:
+        usual = replace(usual, cpu_moe=-1)  # a layer without its experts is small, and they are the least of its work
     # The file holds one layer's worth more, the embedding and the output.
-    each = (facts.file_size + facts.kv_bytes_per_token * context) / max(1, facts.layers + 1)
-    layers = min(facts.layers, max(0, int(left / max(1.0, each))))
-    names = ", ".join(device.name for device in gpus)
-    free = gigabytes(sum(device.memory_free for device in gpus))
-    whole = gigabytes(facts.file_size + facts.kv_bytes_per_token * context)
+    kept = facts.file_size - facts.experts_on_cpu(usual.cpu_moe) + facts.kept_bytes(usual.context, usual.kv_type)
+    each = kept / max(1, facts.layers + 1)
+    layers = min(facts.layers, max(0, int((room - _compute_bytes(usual, facts)) / max(1.0, each))))
     if not layers:
+        names, free = _names_and_free(gpus)
         note = f"the model runs on the CPU: {names} has {free} free, which holds none of its layers"
-        return replace(cpu_setup(options, threads), gpu_layers=0, notes=(note,))
-    note = f"{layers} of {facts.layers} layers are on {names}: {free} are free there, the model and its context take {whole}"
-    return Setup(layers, parallel, context, BATCH_TOKENS_GPU, UBATCH_TOKENS_SMALL, threads, True, (note,))
+        return replace(cpu_setup(options, usual.threads), gpu_layers=0, notes=(note,))
+    experts = " without their experts" if facts.experts_on_cpu(usual.cpu_moe) else ""
+    note = f"{layers} of {facts.layers} layers are{experts} on {_free_there(usual, facts, gpus)}"
+    return replace(usual, gpu_layers=layers, notes=(note,))
+
+
+def _free_there(usual: Setup, facts: ModelFacts, gpus: Sequence[Device]) -> str:
+    names, free = _names_and_free(gpus)
+    whole = gigabytes(facts.file_size + facts.kept_bytes(usual.context, usual.kv_type))
+    return f"{names}: {free} are free there, the model and its context take {whole}"
+
+
+def _names_and_free(gpus: Sequence[Device]) -> tuple[str, str]:
+    return ", ".join(device.name for device in gpus), gigabytes(sum(device.memory_free for device in gpus))
 
 
 def _fewer_sequences(usual: int, parallel: int, gpus: Sequence[Device]) -> str:
-    names = ", ".join(device.name for device in gpus)
-    free = gigabytes(sum(device.memory_free for device in gpus))
+    names, free = _names_and_free(gpus)
     return f"{parallel} sequences at once instead of {usual}: {names} has {free} free"
-
-
-T = TypeVar("T")
-
-_LEAST_PARALLEL = 4
-_LEAST_CONTEXT = 4096
-"""Tokens below which a request beside its template would be refused."""
-_MEMORY_WORDS = re.compile(
-    r"out of (\w+ )?memory|outof(device|host)memory|(unable|failed) to (allocate|alloc\b)|cannot allocate memory"
-    r"|insufficient memory|bad_alloc|memoryerror|(malloc|memalign|alloc\w*) failed|GGML_ASSERT\(.*(buffer|work_data) != NULL\) failed",
-    re.IGNORECASE,
-)
-_TRYING = "self-instruct-studio: trying set-up"
-_TRIED = re.compile(rf"^{_TRYING} (\d+)")
-
-
-class OutOfMemory(ModelError):
-    """A model, its context or a batch found no memory; a smaller set-up may."""
-
-
-def speaks_of_memory(lines: Iterable[str]) -> bool:
-    """Whether the lines of a log, of llama.cpp or of a device's library, complain that memory cannot be had."""
-    return any(_MEMORY_WORDS.search(line) for line in lines)
-
-
-def trying_line(number: int, setup: Setup) -> str:
-    """Return the line that a process logs before it tries set-up `number`, from 0, for those who find the log when it has died."""
-    return f"{_TRYING} {number}: {_words(setup)}, GPU layers {setup.gpu_layers}\n"
-
-
-def number_tried(lines: Iterable[str]) -> int:
-    """Return the number in the last such line of a log, 0 when there is none."""
-    return max((int(match.group(1)) for line in lines if (match := _TRIED.match(line))), default=0)
-
-
-def setups_to_try(first: Setup, options: EngineOptions, layers: int) -> list[Setup]:
-    """Return `first` and what to fall back to, each smaller than the one before: fewer sequences, less context, fewer layers on the GPU.
-
-    What the user chose is never changed: with everything chosen only `first` is left. What was kept of an earlier run is given up like
-    what the studio chose itself. `layers` is how many the model has. Each fallback has one note more than `first`, which says what was
-    given up.
-    """
-    smaller = _smaller(first, options, layers)
-    return [first, *(replace(setup, notes=(*first.notes, _given_up(first, setup, options.origin))) for setup in smaller)]
-
-
-def first_that_fits(setups: Sequence[Setup], attempt: Callable[[Setup], T]) -> T:
-    """Return what `attempt` makes of the first set-up it has memory for. Raises the last OutOfMemory when there is none."""
-    for setup in setups[:-1]:
-        try:
-            return attempt(setup)
-        except OutOfMemory:
-            continue
-    return attempt(setups[-1])
-
-
-def _smaller(setup: Setup, options: EngineOptions, layers: int) -> Iterator[Setup]:
-    if setup.contexts > 1 and not options.chosen("contexts"):
-        setup = replace(setup, contexts=1, context=options.chosen("context") or min(setup.context, default_context(setup.parallel)))
-        yield setup
-    while not options.chosen("parallel") and setup.parallel > _LEAST_PARALLEL:
-        parallel = max(_LEAST_PARALLEL, setup.parallel // 2)
-        needed = setup.contexts * default_context(-(-parallel // setup.contexts))
-        context = options.chosen("context") or min(setup.context, needed)
-        setup = replace(setup, parallel=parallel, context=context, ubatch=min(setup.ubatch, UBATCH_TOKENS_SMALL))
-        yield setup
-    while not options.chosen("context") and setup.context // 2 >= _LEAST_CONTEXT:
-        setup = replace(setup, context=setup.context // 512 * 256)
-        yield setup
-    if options.gpu_layers >= 0 or not setup.flash_attention:
-        return
-    most = setup.gpu_layers if setup.gpu_layers >= 0 else layers
-    for quarters in (3, 2, 1):
-        if 0 < layers * quarters // 4 < most:
-            yield replace(setup, gpu_layers=layers * quarters // 4)
-    options = options.released()
-    alone = replace(cpu_setup(options, setup.threads), gpu_layers=0)
-    yield alone
-    yield from _smaller(alone, options, layers)
-
-
-def _given_up(first: Setup, setup: Setup, origin: str) -> str:
-    whose = f", as {origin} had it" if origin else ""
-    words = f"there was no memory for {_words(first)}{whose}; it runs with {_words(setup)}"
-    if first.gpu_layers == setup.gpu_layers:
-        return words
-    return f"{words} and {setup.gpu_layers or 'no'} layers on the GPU"
-
-
-def _words(setup: Setup) -> str:
-    context = "a context" if setup.contexts == 1 else f"{setup.contexts} contexts"
-    return f"{setup.parallel} sequences in {context} of {setup.context_each:,} tokens"

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.llama.build import build_words, list_devices
-from studio.engine.llama.setup import Device, DeviceKind, ModelFacts, Setup, choose, cpu_setup, kv_too_large, shares_memory, used_gpus
-from studio.engine.options import EngineOptions, default_context
+from studio.engine.llama.facts import ModelFacts, kv_too_large
+from studio.engine.llama.setup import Device, DeviceKind, Setup, choose, cpu_setup, shares_memory, used_gpus
+from studio.engine.options import EngineOptions, FlashAttention, default_context
 
 GB = 1_000_000_000
 CPU = Device("CPU", "AMD EPYC", DeviceKind.CPU, 25 * GB, 32 * GB)
@@ -27,7 +28,7 @@ SEVEN_B = ModelFacts(
 )
 TINY = ModelFacts(layers=30, file_size=98_362_432, kv_bytes_per_token=23_040, trained_context=8192, embedding=576, vocabulary=49_152)
 DEFAULT = EngineOptions()
-CPU_SETUP = Setup(-1, 16, 2 * default_context(8), 512, 512, 2, flash_attention=False, contexts=2)
+CPU_SETUP = Setup(-1, 16, 2 * default_context(8), 512, 512, 2, FlashAttention.OFF, contexts=2)
 
 
 def chosen(*devices: Device, facts: ModelFacts | None = SEVEN_B, **options: Any) -> Setup:
@@ -70,7 +71,7 @@ def test_a_cpu_divides_the_sequences_where_both_halves_have_work_and_room(option
 
 def test_a_big_gpu_takes_all_layers_more_sequences_and_larger_batches() -> None:
     setup = chosen(BIG)
-    assert setup == Setup(-1, 64, default_context(64, 1200), 2048, 2048, 2, flash_attention=True)
+    assert setup == Setup(-1, 64, default_context(64, 1200), 2048, 2048, 2, FlashAttention.AUTO, on_gpu=True)
     assert setup.notes == ()
 
 
@@ -104,7 +105,7 @@ def test_a_gpu_that_holds_no_layer_leaves_the_model_to_the_cpu() -> None:
 
 def test_an_integrated_gpu_gets_fewer_sequences_and_shares_the_memory() -> None:
     setup = chosen(INTEGRATED)
-    assert (setup.gpu_layers, setup.parallel, setup.flash_attention, setup.notes) == (-1, 32, True, ())
+    assert (setup.gpu_layers, setup.parallel, setup.flash_attention, setup.notes) == (-1, 32, FlashAttention.AUTO, ())
     crowded = choose(DEFAULT, (replace(CPU, memory_total=8 * GB), INTEGRATED), SEVEN_B, 2)
     assert 0 < crowded.gpu_layers < 32, "three quarters of 8 GB are not 24"
 
@@ -127,7 +128,7 @@ def test_unified_memory_counts_once() -> None:
     assert shares_memory(APPLE) and shares_memory(INTEGRATED) and not shares_memory(BIG)
     host = replace(CPU, memory_total=16 * GB)
     setup = choose(DEFAULT, (host, APPLE), SEVEN_B, 4)
-    assert setup.gpu_layers == -1 and setup.flash_attention and 16 <= setup.parallel < 64
+    assert setup.gpu_layers == -1 and setup.on_gpu and 16 <= setup.parallel < 64
     boastful = replace(APPLE, memory_free=1000 * GB)
     assert choose(DEFAULT, (host, boastful), SEVEN_B, 4) == choose(DEFAULT, (host, replace(APPLE, memory_free=12 * GB)), SEVEN_B, 4)
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.llama.setup import OutOfMemory, Setup, first_that_fits, number_tried, setups_to_try, speaks_of_memory, trying_line
-from studio.engine.options import EngineOptions, default_context
+from studio.engine.llama.fallback import OutOfMemory, first_that_fits, number_tried, setups_to_try, speaks_of_memory, trying_line
+from studio.engine.llama.setup import Setup
+from studio.engine.options import EngineOptions, FlashAttention, default_context
 
-CPU = Setup(-1, 16, 17_664, 512, 512, 2, flash_attention=False)
-GPU = Setup(-1, 64, 84_992, 2048, 2048, 2, flash_attention=True)
-PARTLY = Setup(20, 16, 17_664, 2048, 512, 2, flash_attention=True, notes=("20 of 32 layers",))
+CPU = Setup(-1, 16, 17_664, 512, 512, 2, FlashAttention.OFF)
+GPU = Setup(-1, 64, 84_992, 2048, 2048, 2, FlashAttention.AUTO, on_gpu=True)
+PARTLY = Setup(20, 16, 17_664, 2048, 512, 2, FlashAttention.AUTO, notes=("20 of 32 layers",), on_gpu=True)
 LAYERS = 32
 
 
@@ -23,7 +24,7 @@ def loader(cells: int, layers: int = 99) -> Callable[[Setup], Setup]:
 
     def load(setup: Setup) -> Setup:
         on_gpu = LAYERS if setup.gpu_layers < 0 else setup.gpu_layers
-        if setup.context > cells or (setup.flash_attention and on_gpu > layers):
+        if setup.context > cells or (setup.on_gpu and on_gpu > layers):
             raise OutOfMemory("no memory", f"for {setup.context}")
         return setup
 
@@ -52,7 +53,7 @@ def test_fewer_sequences_then_less_context_then_fewer_layers() -> None:
         (4, default_context(4), 0),
         (4, 5120, 0),
     ]
-    assert all(s.flash_attention == (s.gpu_layers != 0) for s in setups)
+    assert all(s.on_gpu == (s.gpu_layers != 0) == (s.flash_attention is FlashAttention.AUTO) for s in setups)
 
 
 def test_one_context_is_tried_before_fewer_sequences() -> None:
@@ -65,7 +66,7 @@ def test_one_context_is_tried_before_fewer_sequences() -> None:
 
 
 def test_what_an_earlier_run_had_is_given_up_and_said_to_be_its_own() -> None:
-    first = replace(GPU, gpu_layers=0, flash_attention=False)
+    first = replace(GPU, gpu_layers=0, flash_attention=FlashAttention.OFF, on_gpu=False)
     earlier = EngineOptions(parallel=64, context=84_992, kept=("parallel", "context"), origin="the pool's run of 2026-05-01")
     assert [s.parallel for s in setups_to_try(first, earlier, LAYERS)] == [64, 32, 16, 8, 4, 4]
     setup = first_that_fits(setups_to_try(first, earlier, LAYERS), loader(20_000))

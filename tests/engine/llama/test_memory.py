@@ -14,8 +14,9 @@ import pytest
 import studio.engine.llama.model as llama_model
 from studio.engine.catalog import identify
 from studio.engine.llama.engine import LlamaEngine
+from studio.engine.llama.fallback import OutOfMemory
 from studio.engine.llama.log import LOG
-from studio.engine.llama.setup import Device, DeviceKind, OutOfMemory
+from studio.engine.llama.setup import Device, DeviceKind, Setup
 from studio.engine.opening import open_engine
 from studio.engine.options import MAX_PARALLEL, EngineOptions, default_context
 from studio.errors import ModelError
@@ -33,7 +34,7 @@ from pathlib import Path
 import llama_cpp, psutil
 from studio.engine.gguf import read_gguf
 from studio.engine.llama.engine import LlamaEngine
-from studio.engine.llama.setup import model_facts
+from studio.engine.llama.facts import model_facts
 from studio.engine.options import EngineOptions
 from studio.errors import ModelError
 from support.engines import animal_requests, bundled_identity, complete
@@ -143,11 +144,11 @@ def test_weights_that_do_not_fit_a_gpu_leave_layers_behind(monkeypatch: pytest.M
     asked: list[int] = []
     original = llama_model.load_model
 
-    def load(path: str, gpu_layers: int, *, plain: bool) -> Any:
-        asked.append(gpu_layers)
-        if gpu_layers < 0 or gpu_layers > 20:
+    def load(path: str, setup: Setup, options: EngineOptions, *, plain: bool) -> Any:
+        asked.append(setup.gpu_layers)
+        if setup.gpu_layers < 0 or setup.gpu_layers > 20:
             raise OutOfMemory("no memory for the weights")
-        return original(path, gpu_layers, plain=plain)
+        return original(path, setup, options, plain=plain)
 
     monkeypatch.setattr(llama_model, "load_model", load)
     engine = LlamaEngine(bundled_identity(), EngineOptions(threads=1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from studio.engine.gguf import Gguf, Value, read_gguf
-from studio.engine.llama.setup import ModelFacts, model_facts
+from studio.engine.llama.facts import ModelFacts, model_facts
 from support.engines import bundled_identity
 
 
