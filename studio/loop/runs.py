@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -16,7 +16,7 @@ from studio import __version__
 from studio.config import keys_of, merged, read_assignment, read_environment, read_text, read_toml, require_known, validated, value_of
 from studio.engine.api import EngineInfo
 from studio.engine.catalog import is_model
-from studio.engine.options import KV_BYTES, KV_TYPE, MAX_PARALLEL_SERVER, PARALLEL_HELP, SPLIT_MODES, FlashAttention
+from studio.engine.options import KV_BYTES, KV_TYPE, MAX_PARALLEL_SERVER, PARALLEL_HELP, FlashAttention
 from studio.errors import PoolError, UsageError
 from studio.loop.checks import ANSWER_RULES
 from studio.loop.filters import FILTERS, INSTANCE_RULES
@@ -58,10 +58,14 @@ class RunOptions(Parameters):
     context: int = Field(0, ge=0, description="context tokens over all sequences; 0 chooses")
     threads: int = Field(0, ge=0, description="CPU threads; 0 is the physical cores that are there")
     parallel: int = Field(0, ge=0, le=MAX_PARALLEL_SERVER, description=PARALLEL_HELP)
-    flash_attention: str = Field(FlashAttention.AUTO, description="auto (where a GPU can), on or off")
-    kv_type: str = Field("", description=f"what keys and values are kept in: {', '.join(KV_BYTES)}; none is the pool's, or {KV_TYPE}")
-    split_mode: str = Field(SPLIT_MODES[0], description="how GPUs share the model: by layer, by row, or none of it")
-    tensor_split: str = Field("", description="shares of the GPUs, such as 3,1; none goes by their free memory")
+    flash_attention: FlashAttention = Field(FlashAttention.AUTO, description="auto (where a GPU can), on or off")
+    kv_type: Literal["", "f16", "q8_0", "q4_0"] = Field(
+        "", description=f"what keys and values are kept in: {', '.join(KV_BYTES)}; none is the pool's, or {KV_TYPE}"
+    )
+    split_mode: Literal["layer", "row", "none"] = Field("layer", description="how GPUs share the model: by layer, by row, or none of it")
+    tensor_split: str = Field(
+        "", pattern=r"^([\d.]+(,[\d.]+)*)?$", description="shares of the GPUs, such as 3,1; none goes by their free memory"
+    )
     main_gpu: int = Field(0, ge=0, description="the GPU that has all where split_mode is none")
     cpu_moe: int = Field(0, ge=-1, description="layers whose experts stay on the CPU; -1 is all, 0 those that do not fit")
 
