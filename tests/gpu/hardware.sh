@@ -18,7 +18,7 @@ TEST_TOOLS='^(pytest|pytest-asyncio|pytest-xdist|execnet|iniconfig|pluggy|hypoth
 SOURCES=(CMakeLists.txt LICENSE cmake licenses ggml include src vendor)
 BACKENDS='blas cann et hexagon hip metal musa opencl openvino rpc sycl virtgpu vulkan webgpu zdnn zendnn'
 
-EXTRACT='import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode="r|xz").extractall(sys.argv[1], filter="data")'
+EXTRACT='import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode="r|gz").extractall(sys.argv[1], filter="data")'
 
 fail() { echo "hardware.sh: $*" >&2; exit 2; }
 
@@ -41,7 +41,7 @@ pack() {
     cd "$root"
     { uv export -q --frozen --no-dev --extra train --no-hashes --no-emit-project | grep -vE "$LEFT_OUT"
       uv export -q --frozen --only-group dev --no-hashes | grep -E "$TEST_TOOLS"; } >"$stage/packages.txt"
-    uv pip install -q --no-deps --target "$stage/site" --python-version "$python" --python-platform x86_64-manylinux_2_28 -r "$stage/packages.txt"
+    uv pip install -q --no-deps --link-mode copy --target "$stage/site" --python-version "$python" --python-platform x86_64-manylinux_2_28 -r "$stage/packages.txt"
     add_llama_cpp "$stage"
     if [ -n "$libs" ]; then
         # With the names that programs ask for, and the compiler's runtime of the machine they were built on.
@@ -54,7 +54,7 @@ pack() {
     git ls-files -z --cached --others --exclude-standard | tar -c --exclude 'tests/screenshots/*' --null -T - | tar -x -C "$stage/project"
     rm -rf "${folder:?}"/[0-9]*
     mkdir -p "$folder"
-    tar -C "$stage" -c site project $([ -n "$libs" ] || echo llama.cpp) | xz -T0 | split -b "${limit}MB" -a 1 --numeric-suffixes=1 - "$folder/parcel."
+    tar -C "$stage" -c site project $([ -n "$libs" ] || echo llama.cpp) | gzip | split -b "${limit}MB" -a 1 --numeric-suffixes=1 - "$folder/parcel."
     part_of "$folder"
 }
 

@@ -35,12 +35,12 @@ SETUPS: tuple[dict[str, Any], ...] = (
     {"parallel": 1},
     {"parallel": 16},
     {"parallel": MAX_PARALLEL},
-    {"parallel": 64, "kv_streams": True},
+    {"parallel": 64, "kv_cells": "separate"},
     {"parallel": 64, "flash_attention": "off"},
-    {"parallel": 64, "kv_streams": True, "flash_attention": "off"},
-    {"parallel": 16, "kv_streams": True},
+    {"parallel": 64, "kv_cells": "separate", "flash_attention": "off"},
+    {"parallel": 16, "kv_cells": "separate"},
     {"parallel": 1, "flash_attention": "off"},
-    {"parallel": MAX_PARALLEL, "kv_streams": True},
+    {"parallel": MAX_PARALLEL, "kv_cells": "separate"},
     {"parallel": 64, "kv_type": "q8_0"},
 )
 """Those worth most first. What this version of the studio has no option for is told as skipped."""
