@@ -12,10 +12,11 @@ import pstats
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from studio.bench.generate import instance_requests
 from studio.engine.api import CancelToken, Completion, Engine, Finished
@@ -56,7 +57,11 @@ def sweep(model: str, seconds: float) -> Iterator[dict[str, Any]]:
         try:
             yield {"setup": setup, **measure(model, EngineOptions(**setup), seconds)}
             if place == 0:
-                yield {"setup": {"parallel": _PROFILED}, "profile": profile(model, seconds)}
+                for threads in (0, 1):
+                    yield {
+                        "setup": {"parallel": _PROFILED, "sampling_threads": threads},
+                        "profile": profile(model, seconds, threads=threads),
+                    }
         except StudioError as error:
             yield {"setup": setup, "error": f"{error.message}; {error.hint}"}
 
@@ -74,40 +79,59 @@ def measure(model: str, options: EngineOptions, seconds: float) -> dict[str, Any
         engine.close()
 
 
-def profile(model: str, seconds: float) -> dict[str, Any]:
-    """Return where the time of an engine goes that runs in this process: `decode_s` until the device has the logits, then functions.
+def profile(model: str, seconds: float, *, threads: int = 0) -> dict[str, Any]:
+    """Return where the time of an engine goes that runs in this process, with so many threads for sampling, 0 for all.
 
-    The seconds of the functions are their own, without those that they call; the profiler makes Python itself slower.
+    `decode_s` lasts until the device has the logits, `sampling_s` until all sequences have their tokens. The seconds of `functions` are
+    their own, without those that they call, on the engine's thread; the profiler makes Python itself slower.
     """
     import llama_cpp
 
     from studio.engine.llama.context import LlamaContext
     from studio.engine.llama.engine import LlamaEngine
+    from studio.engine.llama.sampling import DrawingThreads
 
-    decoding: list[float] = []
-    evaluate = LlamaContext.evaluate
+    evaluate, draw = LlamaContext.evaluate, DrawingThreads.map
 
-    def timed(context: LlamaContext) -> bool:
-        began = time.perf_counter()
+    def evaluated(context: LlamaContext) -> bool:
         done = evaluate(context)
-        llama_cpp.llama_synchronize(context.handle)
-        decoding.append(time.perf_counter() - began)
+        llama_cpp.llama_synchronize(context.handle)  # the device computes on after llama_decode returns
         return done
 
+    def drawn(drawing: DrawingThreads, work: Any, items: Any, rows: int, most: int) -> list[Any]:
+        return draw(drawing, work, items, rows, threads or most)
+
+    decoding, sampling, profiler = Clock(evaluated), Clock(drawn), cProfile.Profile()
     engine = LlamaEngine(identify(find_model(model)), EngineOptions(parallel=_PROFILED))
-    LlamaContext.evaluate = timed  # type: ignore  # the device computes on after llama_decode returns
-    profiler = cProfile.Profile()
     try:
-        profiler.enable()
-        figures = complete(engine, _PROFILED, seconds)
-        profiler.disable()
+        with mock.patch.object(LlamaContext, "evaluate", decoding.method), mock.patch.object(DrawingThreads, "map", sampling.method):
+            profiler.enable()
+            figures = complete(engine, _PROFILED, seconds)
+            profiler.disable()
     finally:
-        LlamaContext.evaluate = evaluate  # type: ignore[method-assign]
         engine.close()
     rows: dict[Any, Any] = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
     most = sorted(((own, calls, f"{Path(file).name}:{name}") for (file, _, name), (_, calls, own, *_) in rows.items()), reverse=True)
     functions = [{"function": name, "seconds": own, "calls": calls} for own, calls, name in most[:_LISTED]]
-    return {**figures, "steps": len(decoding), "decode_s": sum(decoding), "functions": functions}
+    return {**figures, "steps": decoding.calls, "decode_s": decoding.seconds, "sampling_s": sampling.seconds, "functions": functions}
+
+
+class Clock:
+    """Counts the calls of a function and their seconds; `method` is the function with it, for a class."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.calls = 0
+        self.seconds = 0.0
+
+        def method(*values: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return function(*values)
+            finally:
+                self.calls += 1
+                self.seconds += time.perf_counter() - began
+
+        self.method = method
 
 
 def complete(engine: Engine, parallel: int, seconds: float) -> dict[str, Any]:
