@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from studio.documents.found import DocumentFile, find_documents
+from studio.documents.found import find_documents
+from studio.documents.reading import DocumentFile
 from studio.engine.adapter import NO_ADAPTER, base_name
 from studio.engine.api import Engine
 from studio.engine.opening import open_engine

@@ -17,8 +17,7 @@ from studio.text import display_line
 
 if TYPE_CHECKING:
     from studio.publish.card import CardOptions
-    from studio.publish.parcel import Parcel
-    from studio.publish.pushing import Pushed
+    from studio.publish.pushing import Parcel, Pushed
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,8 @@ def _pack(wish: _Wish, folder: Path) -> tuple[Parcel, Written]:
     from studio.pool.pool import Queries
     from studio.publish.card import DataFile, dataset_card
     from studio.publish.page import page
-    from studio.publish.parcel import CARD, REPORT, NamesAlone, Parcel, packed, packed_data
     from studio.publish.publication import publication
+    from studio.publish.pushing import CARD, REPORT, NamesAlone, Parcel, packed, packed_data
 
     ending = ".parquet" if wish.parquet else ".jsonl"
     (folder / "data").mkdir()

@@ -7,16 +7,13 @@ import hashlib
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.documents.faults import NoDocument
-from studio.documents.pdf import require_readable
+from studio.documents.reading import HTML, MARKDOWN, PDF, PLAIN, DocumentFile, NoDocument, require_readable
 from studio.errors import UsageError
 from studio.text import display_line, utf16_of
 
-PLAIN, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
 SUFFIXES = {
     **dict.fromkeys((".txt", ".text", ".rst", ".adoc", ".org", ""), PLAIN),
     **dict.fromkeys((".md", ".markdown", ".mdown", ".mkd"), MARKDOWN),
@@ -28,20 +25,6 @@ MOST_HTML = 1 << 24
 """Bytes of HTML that are parsed at once."""
 _AT_A_TIME = 1 << 20
 _TOLD = 20
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentFile:
-    """A file that can be read as a document: `sha256` of its bytes, `encoding` Python's name of it.
-
-    `name` is its own, with the folders from the one that was named on: those above it tell of their owner.
-    """
-
-    path: Path
-    name: str
-    media_type: str
-    sha256: str
-    encoding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,22 +191,3 @@ class _Decoding:
             way = "save it as UTF-8; a file of an older Windows program: iconv -f WINDOWS-1252 -t UTF-8"
             wrong = error.object[error.start : error.start + 1]
             raise NoDocument(f"is not {self._wide or 'UTF-8'}{f': byte 0x{wrong[0]:02X}' if wrong else ''}", way) from error
-
-
-def declared_encoding(content: bytes) -> str:
-    """Return the encoding of an HTML file: by its byte order mark, by what its head declares, else UTF-8 or Windows-1252."""
-    if content.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    if (wide := utf16_of(content[:1024])) is not None:
-        return wide
-    head = content[:4096].lower()
-    at = head.find(b"charset=")
-    if at >= 0:
-        name = (
-            head[at + 8 : at + 48].strip(b" \"'").partition(b'"')[0].partition(b"'")[0].partition(b";")[0].partition(b">")[0].strip(b" /")
-        )
-        with suppress(LookupError, UnicodeDecodeError, ValueError):
-            known = codecs.lookup(name.decode("ascii"))
-            # Web pages that say Latin-1 mean Windows-1252.
-            return "cp1252" if known.name in ("iso8859-1", "ascii") else known.name if known._is_text_encoding else "utf-8"
-    return "utf-8"

@@ -4,8 +4,8 @@ The result is what deciding every candidate anew against the pool as it would th
 a candidate's stored score is the highest over the tasks there were. It stays so unless the replay has *removed* its nearest task, and only
 what the replay has *added* must be compared on top. So moving the threshold costs about as much as the candidates that flip.
 
-Whatever is unlikely, by its stored nats a token and a limit of them, is rejected after the filters and before novelty is asked for. Of
-answers `whatif_answers` decides.
+Whatever is unlikely, by its stored nats a token and a limit of them, is rejected after the filters and before novelty is asked for. Each
+instance is decided again by itself, by the stored scores of its answer.
 
 What a person decided stands: such a candidate keeps its verdict, and from its place on the others are compared with it or no longer. A
 task that a person rejected counts as rejected throughout where a score has to be computed anew. Where nothing is changed a candidate stays
@@ -18,21 +18,109 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
-from studio.loop.filters import FILTERS, PASSAGE_REASONS, UNLIKELY, first_failure, is_unlikely
+from studio.loop.filters import (
+    DISAGREEMENT,
+    FILTERS,
+    OTHER_RULES,
+    PASSAGE_REASONS,
+    UNLIKELY,
+    UNLIKELY_ANSWER,
+    VALID,
+    disagrees,
+    first_failure,
+    is_unlikely,
+)
 from studio.loop.novelty import NoveltyBatch, NoveltyIndex
 from studio.loop.runs import overridden, stored_method
 from studio.loop.settings import Method
 from studio.loop.tokens import TOKENIZERS
-from studio.loop.whatif_answers import InstanceFlip, Limits, answers_again
 from studio.pool.candidates import RuleDecision
+from studio.pool.instances import ScoredAnswer
 from studio.pool.pool import Queries
-from studio.records import Verdict
+from studio.records import Decider, Verdict
+
+BY_SCORE = (VALID, DISAGREEMENT, UNLIKELY_ANSWER)
+"""Reasons of instances that passed every rule but those about scores; of the others no limit makes anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFlip:
+    """An instance that would have been decided otherwise: `before` and `after` are reason codes, `valid` the accepting one.
+
+    `agreement` is that of its answer, `text`, with the others drawn: mean ROUGE-L F1, 0 to 1; `nats` a token say how likely the first one
+    is. Both are None where nobody knows.
+    """
+
+    instance_id: int
+    task_id: int
+    text: str
+    before: str
+    after: str
+    agreement: float | None
+    nats: float | None
+
+    @property
+    def accepted(self) -> bool:
+        return self.after == VALID
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Other limits of answers. `min_agreement` None leaves what was decided of agreement, `max_nats` None each round its own limit."""
+
+    min_agreement: float | None = None
+    max_nats: float | None = None
+
+    def reason(self, each: ScoredAnswer) -> str:
+        """The reason code of an answer that breaks no other rule. Agreement comes first, as when it was decided."""
+        apart = each.reason == DISAGREEMENT if self.min_agreement is None else disagrees(each.agreement, self.min_agreement)
+        return DISAGREEMENT if apart else UNLIKELY_ANSWER if self._unlikely(each) else VALID
+
+    def _unlikely(self, each: ScoredAnswer) -> bool:
+        limit = self.max_nats
+        if limit is None:
+            if each.reason != DISAGREEMENT:
+                # As it was decided: the limit is not asked of what a person had answered besides.
+                return each.reason == UNLIKELY_ANSWER
+            limit = each.max_nats
+        return is_unlikely(each.nats, limit)
+
+
+def answers_again(reader: Queries, limits: Limits) -> tuple[InstanceFlip, ...]:
+    """Decide the instances of tasks that are not retired again.
+
+    What a person decided stands. Raises PoolError as reading does.
+    """
+    if limits == Limits():
+        return ()
+    flips = []
+    for each in reader.instances.scored_answers():
+        if each.decided_by is Decider.RULE and each.reason in BY_SCORE:
+            after = limits.reason(each)
+            if (after == VALID) is not (each.reason == VALID):
+                flips.append(InstanceFlip(each.id, each.task_id, each.output, each.reason, after, each.agreement, each.nats))
+    return tuple(flips)
+
+
+def changed_values(flips: Sequence[InstanceFlip]) -> list[tuple[int, dict[str, str]]]:
+    """Return for each flip the instance's id and the columns that decide it so, as a person does."""
+    return [
+        (
+            flip.instance_id,
+            {
+                "verdict": (Verdict.ACCEPTED if flip.accepted else Verdict.REJECTED).value,
+                "reason": OTHER_RULES if flip.accepted else flip.after,
+            },
+        )
+        for flip in flips
+    ]
+
 
 PARSER_REASONS = ("truncated", "thinking", "preamble", "unmarked", "malformed_item", *PASSAGE_REASONS)
 """Reasons that come before any filter; no other rule could have accepted these candidates."""

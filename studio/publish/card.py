@@ -23,8 +23,7 @@ from studio.pool.exchange.export import ExportOptions, ExportSummary
 from studio.pool.exchange.formats import Source, find_format
 from studio.pool.exchange.outputs import writing
 from studio.pool.pool import Queries
-from studio.publish.asked import distinct_quotes
-from studio.publish.publication import licence, provenance
+from studio.publish.publication import distinct_quotes, licence, provenance
 from studio.text import display, display_line
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from studio.errors import UsageError, nearest_name
 from studio.hub import PREFIX, TIMEOUT, HubName, hub_api, is_hub_name, page_of, parse_hub_name, told
-from studio.seeds.packed import SUFFIXES
+from studio.seeds.kinds import SUFFIXES
 from studio.text import display_line
 
 PARQUET = "refs/convert/parquet"

@@ -21,8 +21,7 @@ from typing import BinaryIO, cast
 from studio.errors import UsageError
 from studio.records import SeedTask
 from studio.seeds.hub_dataset import cached, is_of_hub
-from studio.seeds.kinds import SHEET, TEXT, ForeignFile, kind_of_file
-from studio.seeds.packed import DAMAGED, unpacked
+from studio.seeds.kinds import DAMAGED, SHEET, TEXT, ForeignFile, kind_of_file, unpacked
 from studio.text import display_line, utf16_of
 
 STDIN = ("-", "/dev/stdin")

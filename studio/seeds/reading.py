@@ -15,10 +15,8 @@ from studio.seeds.arrow_file import parse_arrow
 from studio.seeds.csv_file import is_table, parse_csv, parse_text
 from studio.seeds.inputs import FaultyFile, FileFault, Input, ParsedTask, faulty_file
 from studio.seeds.json_file import RawRecord, is_json, parse_json
-from studio.seeds.key_paths import paths_in
-from studio.seeds.kinds import ARROW, PARQUET, SHEET, TEXT
-from studio.seeds.mapping import FieldMap
-from studio.seeds.packed import SUFFIXES
+from studio.seeds.kinds import ARROW, PARQUET, SHEET, SUFFIXES, TEXT
+from studio.seeds.mapping import FieldMap, paths_in
 from studio.seeds.shapes import SHAPES, Shape, instruction_alone, parsed_task
 from studio.seeds.sheet_file import parse_sheet
 from studio.text import display_line

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from studio.cli import main
 from studio.cli.import_tasks import import_command
 from studio.errors import ExitCode
-from studio.publish.parcel import CARD, MANIFEST, REPORT
+from studio.publish.pushing import CARD, MANIFEST, REPORT
 from studio.records import Instance
 from support import hub_uploads
 from support.command import clean_environment

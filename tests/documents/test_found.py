@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.documents.found import HTML, MARKDOWN, PLAIN, find_documents
+from studio.documents.found import find_documents
+from studio.documents.reading import HTML, MARKDOWN, PLAIN
 from studio.errors import UsageError
 
 

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.documents.faults import NoDocument
-from studio.documents.found import PDF, DocumentFile, find_documents
-from studio.documents.markup import visible_text
-from studio.documents.pdf import joined
-from studio.documents.reading import Reading
+from studio.documents.found import find_documents
+from studio.documents.reading import PDF, DocumentFile, NoDocument, Reading, joined, visible_text
 from studio.errors import UsageError
 
 

@@ -16,8 +16,7 @@ from studio.engine.llama.engine import LlamaEngine
 from studio.engine.options import EngineOptions
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.events import Noted
-from studio.loop.grammars import SPACE, triples_grammar
-from studio.loop.parsing import parse_triples
+from studio.loop.parsing import SPACE, parse_triples, triples_grammar
 from studio.loop.prompts import builtin_prompt, numbered_triples
 from studio.loop.session import Goal
 from studio.loop.settings import profile

@@ -13,9 +13,9 @@ from studio.errors import PoolError, UsageError
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.runs import stored_method
 from studio.loop.session import Goal, Session
+from studio.loop.steering import in_words
 from studio.loop.tokens import TOKENIZERS
 from studio.loop.whatif import Change, what_if
-from studio.loop.whatif_applied import in_words
 from studio.pool.pool import Pool, Queries
 from studio.records import Decider, Stage, TaskState, Verdict
 from support.pools import ask, assert_sound

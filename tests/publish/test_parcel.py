@@ -11,7 +11,7 @@ import pytest
 
 from studio.pool.exchange.formats import RAW
 from studio.pool.stream import DocumentPlace, ExportTask, Scores
-from studio.publish.parcel import NamesAlone, git_names, read_manifest
+from studio.publish.pushing import NamesAlone, git_names, read_manifest
 from studio.records import Instance, Origin
 
 PLACES = ["/home/anna/secret/notes.md", "secret/anna/notes.md", "C:\\anna\\secret\\notes.md", "notes.md"]

@@ -14,8 +14,7 @@ from studio.records import Instance
 from studio.seeds.fields import holds
 from studio.seeds.inputs import FaultyFile, Input, ParsedTask
 from studio.seeds.json_file import RawRecord
-from studio.seeds.key_paths import MISSING, KeyPath, parse_path, paths_in, written_key
-from studio.seeds.mapping import FieldMap, parse_map
+from studio.seeds.mapping import MISSING, FieldMap, KeyPath, parse_map, parse_path, paths_in, written_key
 from studio.seeds.reading import inspect_file, parse
 
 SQUAD = {

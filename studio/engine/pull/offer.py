@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from studio.engine.model_file import refusal_of, shard_of
 from studio.engine.not_gguf import Kind, piece_of
 from studio.engine.pull.download import HubFile
-from studio.engine.pull.quantisation import bits_of, is_part, quantisation_of
+from studio.engine.pull.origin import bits_of, is_part, quantisation_of
 from studio.errors import ModelError
 from studio.hub import TIMEOUT, HubName, endpoint, hub_api, hub_headers, told
 from studio.text import display_line

@@ -11,9 +11,8 @@ from dataclasses import replace
 from studio.engine.api import Chat, RepeatRule
 from studio.loop.events import CandidateDecided, Event
 from studio.loop.filters import TRUNCATED, is_unlikely, rule_reason
-from studio.loop.grammars import triples_grammar
 from studio.loop.lists import split_list
-from studio.loop.parsing import ParsedCandidate, parse_instructions, parse_triples
+from studio.loop.parsing import ParsedCandidate, parse_instructions, parse_triples, triples_grammar
 from studio.loop.prompts import numbered, numbered_lines, numbered_triples
 from studio.loop.sampling import generator, in_context_tasks
 from studio.loop.settings import Method

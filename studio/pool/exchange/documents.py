@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from studio.documents.faults import NoDocument
-from studio.documents.found import DocumentFile
 from studio.documents.passages import Passages
-from studio.documents.reading import Reading
+from studio.documents.reading import DocumentFile, NoDocument, Reading
 from studio.errors import UsageError
 from studio.pool.documents import DocumentImport
 from studio.pool.pool import Pool

@@ -22,8 +22,7 @@ from studio.records import Origin, SeedTask
 from studio.seeds.fields import written
 from studio.seeds.hub_dataset import is_of_hub
 from studio.seeds.inputs import STDIN, FaultyFile, FileFault, Input, ParsedTask, is_regular, located, name_of, readable
-from studio.seeds.key_paths import paths_in
-from studio.seeds.mapping import FieldMap
+from studio.seeds.mapping import FieldMap, paths_in
 from studio.seeds.reading import AUTO, Tally, container_of, counted, find_format, parse
 
 _PROGRESS = 500

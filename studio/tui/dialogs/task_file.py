@@ -20,8 +20,7 @@ from studio.paths import user_path
 from studio.pool.exchange.importing import Examined, FileReport, ImportOptions, examine_files
 from studio.pool.exchange.preview import preview_lines, what_it_is
 from studio.seeds.inputs import FaultyFile, is_regular
-from studio.seeds.key_paths import written_key
-from studio.seeds.mapping import MAPPED, TARGETS, FieldMap, parse_map
+from studio.seeds.mapping import MAPPED, TARGETS, FieldMap, parse_map, written_key
 from studio.seeds.reading import counted
 from studio.text import display_line
 from studio.tui.base import Dialog, start_latest

@@ -22,9 +22,8 @@ from studio.errors import StudioError
 from studio.loop.filters import FILTERS
 from studio.loop.runs import stored_method
 from studio.loop.settings import Method
-from studio.loop.whatif import Change, Flip, Outcome, what_if
-from studio.loop.whatif_answers import InstanceFlip
-from studio.loop.whatif_applied import Known
+from studio.loop.steering import Known
+from studio.loop.whatif import Change, Flip, InstanceFlip, Outcome, what_if
 from studio.pool.browse import Kind
 from studio.pool.pool import Queries
 from studio.text import display_line, spoken
