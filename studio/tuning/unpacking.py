@@ -20,6 +20,9 @@ _AT_ONCE = 1 << 24
 _NAMES = {"float32": "F32", "bfloat16": "BF16"}
 """What safetensors calls the types."""
 _ALIGNED = 8
+_ROTARY = "rope_freqs.weight"
+_LLAMA_3 = (1.0, 4.0, 8192)
+"""Turns in the context before, below which a frequency is slowed down by the whole factor, and above which not at all; that context."""
 
 
 def write_folder(base: Gguf, folder: Path, precision: str) -> None:
@@ -29,9 +32,9 @@ def write_folder(base: Gguf, folder: Path, precision: str) -> None:
     cannot read.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(str(base.path.parent), gguf_file=base.path.name, local_files_only=True)
+    config = read_config(base)
     make: Any = AutoModelForCausalLM.from_config
     with torch.device("meta"):
         model = make(config)
@@ -51,6 +54,30 @@ def write_folder(base: Gguf, folder: Path, precision: str) -> None:
             for values in unpacked(base, tensor, config):
                 rounded = torch.from_numpy(values).to(getattr(torch, precision)).contiguous()
                 file.write(rounded.view(torch.uint8).numpy().data)
+
+
+def read_config(base: Gguf) -> Any:
+    """Return transformers' configuration of the model in a GGUF file.
+
+    What that does not read are the factors of the rotary embedding, a tensor by which Llama 3.1 and its successors reach further. Raises
+    ModelError for factors that are none of these.
+    """
+    import numpy as np
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(str(base.path.parent), gguf_file=base.path.name, local_files_only=True)
+    if _ROTARY not in base.tensors:
+        return config
+    [factors] = unpacked(base, _ROTARY, config)
+    theta, longest = float(base.metadata.get("llama.rope.freq_base", 10_000.0)), float(np.max(factors))
+    low, high, before = _LLAMA_3
+    turns = before * theta ** -(np.arange(factors.size) / factors.size) / math.tau
+    share = np.clip((turns - low) / (high - low), 0, 1)
+    if not np.allclose(factors.ravel(), 1 / ((1 - share) / longest + share), rtol=1e-3):
+        raise ModelError(f"{base.path}: its rotary embedding is none that is known", "name a Hugging Face folder with --weights")
+    reach = {"factor": longest, "low_freq_factor": low, "high_freq_factor": high, "original_max_position_embeddings": before}
+    config.rope_parameters = {"rope_type": "llama3", "rope_theta": theta, **reach}
+    return config
 
 
 def _write_header(file: BinaryIO, header: dict[str, Any]) -> None:

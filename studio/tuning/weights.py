@@ -20,7 +20,7 @@ from studio.engine.gguf import Gguf
 from studio.errors import ModelError
 from studio.paths import app_folder
 from studio.tuning.memory import BFLOAT16, FLOAT32, FOUR_BITS
-from studio.tuning.unpacking import write_folder
+from studio.tuning.unpacking import read_config, write_folder
 
 BUDGET_BYTES = 4 << 30
 _WHOLE = "whole"
@@ -91,7 +91,7 @@ def load_weights(base: Gguf, sha256: str, folder: str, precision: str, device: s
     draft = copy.with_name(f"{copy.name}.{os.getpid()}{_PART}")
     try:
         place = _written(base, draft, copy, FLOAT32 if precision == FLOAT32 else BFLOAT16)
-        return _read(str(place), options) if place is not None else _read_whole(base.path, options)
+        return _read(str(place), options) if place is not None else _read_whole(base, options)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -119,7 +119,7 @@ def _read(folder: str, options: dict[str, Any]) -> Any:
         return AutoModelForCausalLM.from_pretrained(folder, **options)
 
 
-def _read_whole(path: Path, options: dict[str, Any]) -> Any:
+def _read_whole(base: Gguf, options: dict[str, Any]) -> Any:
     """Have transformers take all weights out of a GGUF file into the host's memory, which needs no place for a copy."""
     from transformers import GgufConfig
 
@@ -127,7 +127,9 @@ def _read_whole(path: Path, options: dict[str, Any]) -> Any:
         hint = "free some space, or name a Hugging Face folder with --weights"
         raise ModelError(f"{cache_folder()}: no room for the weights on their way to 4 bits", hint)
     # Without `dequantize` the model counts as quantised and refuses to be trained or saved.
-    return _read(str(path.parent), options | {"gguf_file": path.name, "quantization_config": GgufConfig(dequantize=True)})
+    more = {"gguf_file": base.path.name, "quantization_config": GgufConfig(dequantize=True)}
+    with _explained(str(base.path)):
+        return _read(str(base.path.parent), options | more | {"config": read_config(base)})
 
 
 @contextlib.contextmanager

@@ -35,12 +35,13 @@ def tiny_model(
     words: Sequence[str] = (),
     controls: int = 0,
     experts: int = 0,
+    rotary: Any = None,
 ) -> Path:
     """Write a model of this architecture (`llama`, `gemma3` or `mamba`) with weights drawn from a fixed seed, and return its path.
 
     It says that it was trained on `context` tokens, and Gemma's blocks see `window` of them. `words` are tokens of their own, wherever they
     stand; the first `controls` of them are control words. With `experts`, of which two work on a token, it is a mixture of them, of the
-    architecture `llama`.
+    architecture `llama`. `rotary` are factors of the rotary embedding.
     With `tensors_each` it is split into shards of so many, named after `path`; the first is returned.
     """
     rng = np.random.default_rng(7)
@@ -60,6 +61,8 @@ def tiny_model(
         # Gemma scales its embeddings itself. Larger ones would drown what the blocks say.
         larger = 4 if name == "token_embd.weight" and architecture == "llama" else 1
         writer.add_tensor(name, (values * larger).astype(np.float32))
+    if rotary is not None:
+        writer.add_tensor("rope_freqs.weight", rotary)
     _finish(writer)
     return path if not tensors_each else min(path.parent.glob(f"{path.stem}-00001-of-*.gguf"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from studio.tuning import unpacking, weights
 from studio.tuning.lora import ARCHITECTURES
 from studio.tuning.weights import cache_folder, is_cached, load_weights
 from support.extra import needs_extra
+from support.logits import divergence, llama_logits
 from support.tiny_models import tiny_model
 
 pytestmark = needs_extra
 
 HASH = "ab" * 32
+TOKENS = [int(byte) for byte in b"Name three rivers of Europe. Rhine, Elbe, Danube"]
 
 
 def quantised(path: Path, target: Path, kind: int) -> Path:
@@ -36,7 +39,7 @@ def quantised(path: Path, target: Path, kind: int) -> Path:
 
 def whole(base: Gguf) -> dict[str, Any]:
     """Return the tensors as transformers itself takes them out, 32 bits wide."""
-    state: dict[str, Any] = weights._read_whole(base.path, weights._options("float32", "cpu")).state_dict()
+    state: dict[str, Any] = weights._read_whole(base, weights._options("float32", "cpu")).state_dict()
     return state
 
 
@@ -93,3 +96,43 @@ def test_a_model_that_lacks_a_weight(tmp_path: Path) -> None:
     del base.tensors["blk.1.ffn_up.weight"]
     with pytest.raises(ModelError, match=r"no tensor blk\.1\.ffn_up\.weight of \(96, 64\)"):
         load_weights(base, HASH, "", "float32", "cpu")
+
+
+def test_the_rotary_factors_of_llama_3_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers leaves them out; with them it predicts what llama.cpp predicts."""
+    import numpy as np
+    import torch
+
+    factors = rotary_factors(8.0, 10_000.0, 8, 32)
+    base = read_gguf(tiny_model(tmp_path / "tiny.gguf", rotary=factors))
+    truth = llama_logits(str(base.path), TOKENS)
+
+    def kl() -> float:
+        model = load_weights(base, HASH, "", "float32", "cpu")
+        with torch.no_grad():
+            return divergence(model(input_ids=torch.tensor([TOKENS])).logits[0].double().numpy(), truth)
+
+    with pytest.raises(ModelError, match="its rotary embedding is none that is known"):
+        kl()
+    monkeypatch.setattr(unpacking, "_LLAMA_3", (1.0, 4.0, 32))
+    assert kl() < 1e-5
+    assert kl() < 1e-5, "from the copy"
+    monkeypatch.setattr(unpacking, "_ROTARY", "another")
+    shutil.rmtree(cache_folder())
+    assert kl() > 1e-3
+    # As llama.cpp's converter has them for Llama 3.1: 29 of 64 as they were, 29 slowed down by 8.
+    real = rotary_factors(8.0, 500_000.0, 64, 8192)
+    assert (int(np.sum(real == 1)), int(np.sum(real == 8))) == (29, 29)
+
+
+def rotary_factors(factor: float, theta: float, count: int, before: int) -> Any:
+    """As llama.cpp's converter computes them."""
+    import numpy as np
+
+    found = []
+    for place in range(count):
+        length = 2 * np.pi * theta ** (place / count)
+        smooth = (before / length - 1) / (4 - 1)
+        slowed = factor if length > before else 1 / ((1 - smooth) / factor + smooth)
+        found.append(1.0 if length < before / 4 else slowed)
+    return np.array(found, dtype=np.float32)
