@@ -2,8 +2,8 @@
 
     crowded_child.py WHEN BYTES_LEFT MARK
 
-`WHEN` names the function of llama.cpp before which the memory is taken. With a `MARK`, a file's path, it is taken once: by the process that
-makes the file.
+`WHEN` names the function before which the memory is taken: one of llama.cpp's, or that of the process which answers a batch. With a `MARK`,
+a file's path, it is taken once: by the process that makes the file.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ def take_memory(left: int) -> None:
 
 
 def crowd(when: str, left: int, mark: str) -> None:
-    """Have the memory taken before llama.cpp's function `when` is called the first time."""
-    function = getattr(llama_cpp, when)
+    """Have the memory taken before the function `when` is called the first time."""
+    owner = llama_cpp if hasattr(llama_cpp, when) else child
+    function = getattr(owner, when)
 
     def take_and_call(*arguments: Any) -> Any:
         if not TAKEN and not (mark and Path(mark).exists()):
@@ -59,7 +60,7 @@ def crowd(when: str, left: int, mark: str) -> None:
             TAKEN.append(None)
         return function(*arguments)
 
-    setattr(llama_cpp, when, take_and_call)
+    setattr(owner, when, take_and_call)
 
 
 if __name__ == "__main__":

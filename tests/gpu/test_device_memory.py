@@ -81,7 +81,7 @@ def test_layers_that_the_user_chose_are_an_error(gpu: Gpu, models: MakeModel, mo
 def test_memory_that_runs_out_amid_a_batch_has_it_run_again_with_less(
     gpu: Gpu, models: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = open_crowded(gpu, models("gemma3"), monkeypatch, left=0, when="llama_decode", mark=str(tmp_path / "mark"))
+    engine = open_crowded(gpu, models("gemma3"), monkeypatch, left=0, when="_answer", mark=str(tmp_path / "mark"))
     restarts: list[Restarted] = []
 
     def watch(event: EngineEvent) -> None:
