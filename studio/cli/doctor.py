@@ -55,7 +55,8 @@ def _examine(model: str, adapter: str, flags: dict[str, Any]) -> tuple[dict[str,
         with llama_jobs() as ask:
             build = ask("list devices")
         facts = BuildFacts(**build["facts"])
-        report["llama_cpp"] = {"ggml": facts.ggml, "gpu_support": facts.gpu, "features": list(facts.features)}
+        known = {"features": list(facts.features), "backends": list(facts.backends)}
+        report["llama_cpp"] = {"ggml": facts.ggml, "gpu_support": facts.gpu, **known}
         report["warning"] = gpu_warning(report["gpus"], facts)
         report["devices"] = build["devices"]
         report["model"] = _load(model, adapter, flags)
@@ -115,7 +116,7 @@ def _print(report: dict[str, Any]) -> None:
     lines = {f"{name} version": value for name, value in report["versions"].items()}
     build = report.get("llama_cpp")
     if build:
-        lines |= {"ggml (llama.cpp) version": build["ggml"], "GPU support built in": "yes" if build["gpu_support"] else "no"}
+        lines |= {"ggml (llama.cpp) version": build["ggml"], "GPU support built in": _gpu_support(build)}
         lines["CPU features used"] = " ".join(build["features"])
     lines |= {"GPUs seen": ", ".join(report["gpus"]) or "none", "cores usable": report["threads"]}
     if report.get("devices"):
@@ -155,6 +156,13 @@ def _offloaded(model: dict[str, Any]) -> str:
     experts = f", the experts of {model['cpu_moe'] if model['cpu_moe'] > 0 else 'all'} on the CPU" if model["cpu_moe"] else ""
     split = f", split: {model['split']}" if model["split"] else ""
     return f"{model['layers_offloaded']} of {model['layers']}{experts}{split}"
+
+
+def _gpu_support(build: dict[str, Any]) -> str:
+    names = ", ".join(build["backends"])
+    if build["gpu_support"] or not names:
+        return names or ("yes" if build["gpu_support"] else "no")
+    return f"{names}, which finds no device"
 
 
 def _answers(model: dict[str, Any]) -> str:

@@ -27,18 +27,21 @@ def device() -> Gpu | str:
     if os.environ.get("STUDIO_GPU_TESTS") == "cpu":
         return Gpu("CPU", "", there=False)
     install_log()
-    if not build_facts().gpu:
-        return "this llama.cpp is built for the CPU alone"
-    found = used_gpus(list_devices())
+    facts, found = build_facts(), used_gpus(list_devices())
     if not found:
-        return "this llama.cpp is built for a GPU and finds none"
+        return (
+            f"this llama.cpp finds no {' or '.join(facts.backends)} device"
+            if facts.backends
+            else "this llama.cpp is built for the CPU alone"
+        )
     software = any(word in found[0].description.lower() for word in ("llvmpipe", "swiftshader"))
     return Gpu(found[0].name, found[0].description, software)
 
 
-def pytest_runtest_setup() -> None:
-    """Skip every test of this folder where there is no device."""
-    if isinstance(reason := device(), str):
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what asks for a device where there is none, all in one line of the summary."""
+    asks = {"gpu", "models"} & set(getattr(item, "fixturenames", ()))
+    if asks and isinstance(reason := device(), str):
         pytest.skip(reason)
 
 

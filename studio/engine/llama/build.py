@@ -8,23 +8,31 @@ import importlib.util
 import os
 import platform
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from studio.engine.llama.log import LOG, install_log
 from studio.engine.llama.setup import Device, DeviceKind
 from studio.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
 class BuildFacts:
-    """Versions and abilities of the installed build. `features` are the instruction sets and libraries it uses."""
+    """Versions and abilities of the installed build. `features` are the instruction sets and libraries it uses.
+
+    `gpu` says whether it can use a GPU that is here, `backends` are what it was built with beside the CPU, `said` what it said last when it
+    looked for their devices.
+    """
 
     bindings: str
     ggml: str
     gpu: bool
     features: tuple[str, ...]
+    backends: tuple[str, ...] = ()
+    said: str = ""
 
 
 def build_facts() -> BuildFacts:
@@ -34,12 +42,15 @@ def build_facts() -> BuildFacts:
     except (ImportError, OSError, RuntimeError) as error:
         hint = "install it again: `uv sync --reinstall-package llama-cpp-python`"
         raise ModelError(f"llama-cpp-python cannot be loaded: {error}", hint) from error
+    install_log()
     described = llama_cpp.llama_print_system_info().decode("utf-8", "replace")
     return BuildFacts(
         bindings=llama_cpp.__version__,
         ggml=_ggml_version(),
         gpu=bool(llama_cpp.llama_supports_gpu_offload()),
         features=features(described),
+        backends=tuple(name for name in _backends() if name not in _HELPERS),
+        said=" ".join(LOG.last(1)),
     )
 
 
@@ -69,6 +80,10 @@ def gpu_warning(gpus: list[str], facts: BuildFacts) -> str:
     """Return what to tell the owner of a GPU that the build cannot use, or empty."""
     if not gpus or facts.gpu:
         return ""
+    if facts.backends:
+        return (
+            f"the installed llama.cpp is built for {' and '.join(facts.backends)} but finds no device; it says: {facts.said or 'nothing'}"
+        )
     flags = {"NVIDIA": "-DGGML_CUDA=on", "AMD": "-DGGML_HIP=on", "Apple": "-DGGML_METAL=on"}
     return (
         f"this machine has a GPU ({', '.join(gpus)}) that the installed llama.cpp was not built for; "
@@ -158,6 +173,17 @@ class BufferOverride(ctypes.Structure):
     """llama.h's llama_model_tensor_buft_override, which the bindings do not declare: a pattern of names, and the buffer type of these."""
 
     _fields_ = (("pattern", ctypes.c_char_p), ("buft", ctypes.c_void_p))
+
+
+_HELPERS = ("CPU", "BLAS", "AMX")
+
+
+def _backends() -> Iterator[str]:
+    pointer = ctypes.c_void_p
+    get = _function("ggml_backend_reg_get", pointer, ctypes.c_size_t)
+    name = _function("ggml_backend_reg_name", ctypes.c_char_p, pointer)
+    for number in range(_function("ggml_backend_reg_count", ctypes.c_size_t)()):
+        yield _text(name(get(number)))
 
 
 def _devices() -> list[Device]:

@@ -47,3 +47,7 @@ def test_a_gpu_the_build_cannot_use(tmp_path: Path) -> None:
     assert "-DGGML_HIP=on" in gpu_warning(["AMD"], without)
     assert "-DGGML_CUDA=on" in gpu_warning(["NVIDIA", "AMD"], without)
     assert gpu_warning(["NVIDIA"], with_gpu) == gpu_warning([], without) == ""
+    blind = BuildFacts("", "", False, (), backends=("CUDA",), said="failed to initialize CUDA: the driver is too old")
+    assert gpu_warning(["NVIDIA"], blind).endswith(
+        "is built for CUDA but finds no device; it says: failed to initialize CUDA: the driver is too old"
+    )
