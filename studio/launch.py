@@ -25,7 +25,6 @@ from studio.loop.runs import ANSWERING, ENGINE, NO_MODEL, Configuration, Intent,
 from studio.loop.session import Session
 from studio.loop.settings import Method
 from studio.paths import user_path
-from studio.pool.exchange.documents import bring_documents
 from studio.pool.imports import ImportedFile
 from studio.pool.pool import Pool
 from studio.records import HoldOut, Origin, SeedTask
@@ -145,7 +144,7 @@ class Opening:
             self.pool = Pool.create(self._asked.pool, self._seeds, self._held, self.files)
         brought: list[str] = []
         if self._documents:
-            brought = bring_documents(self.pool, self._documents, self._asked.licence, self._wanted.method.cutting)
+            brought = self.pool.documents.bring(self._documents, self._asked.licence, self._wanted.method.cutting)
         _require_passages(self.pool, self._wanted.method, brought)
         run = begin(self.pool, self._wanted, engine.info, force=force, answering=told)
         return OpenRun(self.pool, engine, run, answering, tuple(brought))

@@ -13,7 +13,6 @@ from studio.documents.found import find_documents
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Goal
 from studio.pool.core.database import Database
-from studio.pool.exchange.documents import bring_documents
 from studio.pool.pool import Pool, Queries
 from support.command import STUDIO, clean_environment, studio
 from support.pools import assert_sound
@@ -61,7 +60,7 @@ def test_death_at_every_single_transaction(tmp_path: Path, monkeypatch: pytest.M
     for name in ("calm", "killed"):
         with Pool.create(tmp_path / name, all_seeds()) as pool:
             if profile == "documents":
-                bring_documents(pool, find_documents([tmp_path / "text.txt"]).files, "", asked.method().cutting)
+                pool.documents.bring(find_documents([tmp_path / "text.txt"]).files, "", asked.method().cutting)
     play(tmp_path / "calm", Goal(rounds=2), ScriptedEngine(chats=chats), asked)
     begin = Database.transaction
     deaths = 0

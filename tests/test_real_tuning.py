@@ -10,7 +10,7 @@ import pytest
 from studio.engine.llama.engine import LlamaEngine
 from studio.engine.options import EngineOptions
 from studio.pool.pool import Queries
-from studio.pool.studies.trainings import Side
+from studio.pool.trainings import Side
 from support.command import new_studio
 from support.engines import bundled_identity, complete, request
 from support.extra import needs_extra

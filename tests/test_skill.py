@@ -19,7 +19,7 @@ from studio.errors import ExitCode
 from studio.guide import SKILL, page, skill
 from studio.insight.studies.review import open_review
 from studio.pool.pool import Pool
-from studio.pool.studies.reviews import ReviewPlan
+from studio.pool.reviews import ReviewPlan
 from support.command import assert_fails, studio
 from support.hub_server import Repo, hub_server
 from support.reviews import sheet

@@ -117,8 +117,7 @@ def import_command(
 
 def _checked(pool: Path, *, new: bool, needed: bool) -> Callable[[Path], AbstractContextManager[Pool]]:
     """How the pool will be opened or made. Raises PoolError where neither is possible; where it is not `needed`, it may be missing."""
-    from studio.pool.core.create import check_place
-    from studio.pool.pool import Pool, Queries
+    from studio.pool.pool import Pool, Queries, check_place
 
     if os.path.lexists(pool):
         Queries.open(pool).close()

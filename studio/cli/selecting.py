@@ -17,10 +17,10 @@ from studio.errors import PoolError, UsageError
 if TYPE_CHECKING:
     from studio.insight.lint.api import Lint
     from studio.insight.lint.run import LeavingOut
+    from studio.pool.browse import Keep
     from studio.pool.exchange.export import ExportOptions, ExportSummary
     from studio.pool.exchange.formats import Source
     from studio.pool.pool import Queries
-    from studio.pool.studies.reviews import Keep
     from studio.publish.card import DataFile, Exported
 
 
@@ -131,7 +131,7 @@ def _system(said: str | None) -> str:
 
 def _keep(said: dict[str, Any]) -> Keep:
     """Which tasks and instances are wanted, taken out of the options."""
-    from studio.pool.studies.reviews import Keep
+    from studio.pool.browse import Keep
 
     keep = Keep(**{each.name: said.pop(each.name) for each in fields(Keep)})
     if keep.unrated and keep.min_quality is None:
@@ -174,7 +174,7 @@ class Written:
 
     def exported(self, files: tuple[DataFile, ...]) -> Exported:
         """What a card says of it, the files as they are called beside the card."""
-        from studio.pool.exchange.preference import told
+        from studio.pool.preferences import told
         from studio.publish.card import Exported
 
         options, notes = self.selection.options, tuple(self.summary.notes(self.selection.options.format))
@@ -227,7 +227,7 @@ def _evidence(summary: ExportSummary) -> list[str]:
     """How pairs of a better and a worse answer are known."""
     if not summary.kinds:
         return []
-    from studio.pool.exchange.preference import told
+    from studio.pool.preferences import told
 
     return [f"pairs by evidence: {told(summary.kinds)}"]
 

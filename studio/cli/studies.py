@@ -14,9 +14,9 @@ from studio.errors import PoolError, UsageError
 from studio.text import display_line
 
 if TYPE_CHECKING:
+    from studio.pool.evaluations import ComparisonPlan, ComparisonRecord
     from studio.pool.pool import Queries
-    from studio.pool.studies.comparisons import ComparisonPlan, ComparisonRecord
-    from studio.pool.studies.reviews import ReviewPlan, ReviewRecord
+    from studio.pool.reviews import ReviewPlan, ReviewRecord
 
 
 P = TypeVar("P")
@@ -87,7 +87,7 @@ def review_command(pool: Path, rater: str | None, report: bool, as_json: bool, t
 
 def _plan(sample: int | None, seed: str | None, stratify: str | None) -> ReviewPlan | None:
     """What was asked for, None where nothing was."""
-    from studio.pool.studies.reviews import ReviewPlan, Strata
+    from studio.pool.reviews import ReviewPlan, Strata
 
     if sample is None and seed is None and stratify is None:
         return None
@@ -311,7 +311,7 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
 
 
 def _judge_plan(reader: Queries, size: int | None, seed: str | None) -> ReviewPlan:
-    from studio.pool.studies.reviews import ReviewPlan
+    from studio.pool.reviews import ReviewPlan
 
     if size is None and seed is None and (reviews := reader.reviews.all()):
         return reviews[0].plan

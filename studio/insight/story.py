@@ -10,10 +10,10 @@ from typing import Any
 from studio.errors import UsageError
 from studio.insight.quality import Measure, of_candidate, of_instance
 from studio.loop.stages.answer import user_text
-from studio.pool.actions.ledger import ActionState, ActionStep
 from studio.pool.candidates import CandidateRecord, DecisionRecord
 from studio.pool.documents import PassageRecord
 from studio.pool.instances import InstanceRecord
+from studio.pool.ledger import ActionState, ActionStep
 from studio.pool.pool import Queries
 from studio.pool.requests import RequestRecord
 from studio.pool.tasks import Annotation

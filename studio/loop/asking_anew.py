@@ -28,9 +28,9 @@ from studio.loop.stages.instances import (
     without_input,
 )
 from studio.loop.stages.instructions import draw_parents, may_stand, plan_instructions, request_like, to_draw_from
-from studio.pool.actions.changes import Effect
-from studio.pool.actions.ledger import HandRequest, MoreInstances, Note
+from studio.pool.changes import Effect
 from studio.pool.instances import DecidedInstance
+from studio.pool.ledger import HandRequest, MoreInstances, Note
 from studio.pool.requests import PlannedRequest, StoredCompletion, StoredRequest
 from studio.pool.rounds import RoundRecord
 from studio.records import STAGES, Instance, Origin, Stage, Task, TaskState, Verdict

@@ -12,12 +12,12 @@ from studio.loop.filters import BY_HAND, EDITED, OTHER_RULES, rule_reason
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext
 from studio.loop.whatif import AT_A_TIME, Change, Flip, InstanceFlip, changed_values, what_if
-from studio.pool.actions.changes import Effect
-from studio.pool.actions.ledger import HandDecision, Note
 from studio.pool.candidates import DecisionRecord
+from studio.pool.changes import Effect
+from studio.pool.evaluations import Comparisons
+from studio.pool.ledger import HandDecision, Note
 from studio.pool.pool import Queries
-from studio.pool.studies.comparisons import Comparisons
-from studio.pool.studies.reviews import Reviews
+from studio.pool.reviews import Reviews
 from studio.pool.tasks import Annotation
 from studio.records import Neighbour, Novelty, Stage, TaskState, Verdict
 

@@ -1,17 +1,17 @@
-"""Lists of tasks and of rejected candidates: what one may look for, the ids of all that match, the rows of those in sight."""
+"""Lists of tasks and of rejected candidates: what one may look for, by what people said too, the ids of all that match, their rows."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from studio.pool.core.database import Entity, chunks, record_of
-from studio.pool.core.search import text_condition
-from studio.pool.studies.reviews import ALL, Keep, keep_conditions
+from studio.pool.core.rows import text_condition
 from studio.records import Origin, Source, TaskState
+from studio.text import storable
 
 TEXT = 400
 """Characters of a text that a list gets: one line of it, however wide the screen."""
@@ -26,6 +26,72 @@ _OF_TASK = " LEFT JOIN verdicts ON verdicts.candidate_id = tasks.candidate_id"
 _OF_CANDIDATE = " JOIN verdicts ON verdicts.candidate_id = candidates.id"
 _ROUND_OF_TASK = " LEFT JOIN rounds ON rounds.id = tasks.round_id"
 _ROUND_OF_CANDIDATE = " JOIN requests ON requests.id = candidates.request_id JOIN rounds ON rounds.id = requests.round_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Which tasks are wanted by what people said of them, and by the scores of what a model wrote; without anything set, all.
+
+    `min_quality` is the least share of yes among all answers to a task, 0 to 1, compared after rounding to two decimals, so that 0.67 means
+    two of three. All raters, questions and reviews count alike, skipped items and those whose text was changed since do not. Tasks nobody
+    has rated are left out, unless `unrated`. `tags`: tasks with any of them. `noted`: tasks with a note.
+
+    `max_nats`: tasks whose instruction has at most so many nats a token as a user's turn. `min_agreement` and `max_answer_nats`: instances
+    whose answer agrees so much with the others drawn (ROUGE-L F1, 0 to 1), and has at most so many nats a token; a task needs one of them.
+    What has no such score, or has lost it as a person changed the text, is kept, unless `scored`.
+    """
+
+    min_quality: float | None = None
+    unrated: bool = False
+    tags: tuple[str, ...] = ()
+    noted: bool = False
+    max_nats: float | None = None
+    min_agreement: float | None = None
+    max_answer_nats: float | None = None
+    scored: bool = False
+
+    @property
+    def by_score(self) -> tuple[str, ...]:
+        """The scores that decide, by the names of their fields."""
+        return tuple(name for name in SCORES if getattr(self, name) is not None)
+
+
+SCORES = ("max_nats", "min_agreement", "max_answer_nats")
+_NATS = (
+    "(SELECT CASE WHEN edited IS NULL THEN nats END FROM candidates JOIN verdicts ON verdicts.candidate_id = candidates.id"
+    " WHERE candidates.id = tasks.candidate_id)"
+)
+ALL = Keep()
+"""Every task."""
+
+
+def keep_conditions(keep: Keep) -> Iterator[tuple[str, list[Any]]]:
+    """Yield the conditions, each with its values, that hold for the tasks that are kept; none when all are."""
+    if keep.min_quality is not None:
+        # Two decimals, so that 0.67 is what it says: two answers of three.
+        condition = "tasks.id IN (SELECT task_id FROM quality WHERE round(quality, 2) >= round(?, 2))"
+        if keep.unrated:
+            condition = f"({condition} OR tasks.id NOT IN (SELECT task_id FROM quality))"
+        yield condition, [keep.min_quality]
+    if keep.tags:
+        places = ", ".join("?" * len(keep.tags))
+        yield f"tasks.id IN (SELECT task_id FROM task_tags WHERE tag IN ({places}))", [storable(tag) for tag in keep.tags]
+    if keep.noted:
+        yield "tasks.id IN (SELECT task_id FROM task_notes)", []
+    if keep.max_nats is not None:
+        yield (f"{_NATS} <= ?" if keep.scored else f"coalesce({_NATS}, -1) <= ?"), [keep.max_nats]
+    if found := list(instance_conditions(keep)):
+        conditions = " AND ".join(condition for condition, _ in found)
+        exists = f"EXISTS (SELECT 1 FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted' AND {conditions})"
+        yield exists, [value for _, value in found]
+
+
+def instance_conditions(keep: Keep) -> Iterator[tuple[str, float]]:
+    """Yield the conditions, each with its value, that hold for the instances that are kept of a task; none when all are."""
+    for column, unscored, compared, value in (("agreement", 1, ">=", keep.min_agreement), ("nats", -1, "<=", keep.max_answer_nats)):
+        if value is not None:
+            score = f"CASE WHEN instances.reason = 'edited' THEN NULL ELSE instances.{column} END"
+            yield (f"{score} {compared} ?" if keep.scored else f"coalesce({score}, {unscored}) {compared} ?"), value
 
 
 class Kind(StrEnum):

@@ -9,8 +9,7 @@ from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool.core.database import Entity
 from studio.pool.core.files import now
-from studio.pool.core.rows import storable_or_none
-from studio.pool.core.search import text_condition
+from studio.pool.core.rows import storable_or_none, text_condition
 from studio.pool.requests import RequestRecord, Requests, next_id
 from studio.pool.rounds import advance
 from studio.records import Decider, Neighbour, Novelty, Origin, Source, Stage, TaskState, Verdict

@@ -1,20 +1,24 @@
-"""Documents and their passages: what instructions are written for, and which passages have been used."""
+"""Documents and their passages: what instructions are written for, brought in one transaction, and which passages have been used."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 
-from studio.errors import PoolError
+from studio.documents.passages import Passages
+from studio.documents.reading import DocumentFile, NoDocument, Reading
+from studio.errors import PoolError, UsageError
 from studio.paths import shown
 from studio.pool.core.database import CHUNK, Database, Entity, chunks, record_of
 from studio.pool.core.files import now
 from studio.records import Cutting, Document, Passage, Source
+from studio.seeds.reading import counted
 from studio.text import storable
 
+_TOLD = 20
+"""Sentences about single documents; of a folder of thousands nobody would read them all."""
 _CUT_SO = "passage_size = ? AND passage_overlap = ? AND passage_least = ?"
 # A passage is used once an attempt that stands was answered: what was planned and given up is free again.
 _USED = (
@@ -103,36 +107,64 @@ class Documents(Entity):
             raise PoolError(f"pool {shown(self._database.path)} has no passage {missing}")
         return found
 
-    @contextmanager
-    def adding(self) -> Iterator[DocumentImport]:
-        """Add documents in one transaction: all of them are stored, or none."""
+    def bring(self, files: Sequence[DocumentFile], licence: str, cutting: Cutting) -> list[str]:
+        """Store `files` and their passages, and return sentences about what was brought and what of them is not in it.
+
+        What the pool has already is not brought twice; with a `licence` it gets that one. Nothing is stored unless all is.
+        Raises UsageError when a file has changed since it was found, PoolError.
+        """
         with self._database.transaction():
-            yield DocumentImport(self._database)
+            bringing = _Bringing(self._database, licence, cutting)
+            for file in files:
+                bringing.bring(file)
+        return list(bringing.sentences())
 
 
-class DocumentImport:
-    """Adds documents, within a transaction."""
+class _Bringing:
+    """Documents on their way into a pool: how many there were, and what is to be said of each."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, licence: str, cutting: Cutting) -> None:
         self._database = database
+        self._licence = licence
+        self._cutting = cutting
+        self._brought = self._passages = self._characters = 0
+        self._known = self._licensed = 0
+        self._remarks: list[str] = []
 
-    def known(self, document: Document, cutting: Cutting) -> Document | None:
-        """Return the document of the same bytes that is there, cut in the same way."""
+    def bring(self, file: DocumentFile) -> None:
+        """Store a document, or note why not."""
+        document = Document(file.name, file.sha256, self._licence, file.media_type)
         sql = f"SELECT name, sha256, licence, media_type FROM documents WHERE sha256 = ? AND {_CUT_SO}"
-        return self._database.record(Document, sql, (document.sha256, *_numbers(cutting)))
+        known = self._database.record(Document, sql, (document.sha256, *_numbers(self._cutting)))
+        if known is not None:
+            self._has(document, known)
+            return
+        if self._database.row("SELECT 1 FROM documents WHERE name = ? AND sha256 <> ?", (storable(document.name), document.sha256)):
+            self._remarks.append(f"{file.name} is not the file that was brought under that name before: it counts as another document")
+        reading = Reading(file)
+        passages = Passages(reading.pieces(), self._cutting)
+        try:
+            found, count = self._store(document, passages)
+        except NoDocument as error:
+            if error.changed:
+                raise UsageError(f"{file.name} {error}", error.hint) from error
+            self._remarks.append(f"{file.name} {error}")
+            return
+        least = self._cutting.least
+        short = f"{counted(passages.short, 'piece')} of fewer than {least} characters left out" if passages.short else ""
+        told = "; ".join(filter(None, [*reading.notes, short]))
+        if not count:
+            behind = f" ({told})" if told else ""
+            self._remarks.append(f"{file.name} has no passage of {least} characters or more and is left out{behind}")
+            return
+        self._database.execute("UPDATE documents SET characters = ? WHERE id = ?", (passages.characters, found))
+        self._brought, self._passages, self._characters = self._brought + 1, self._passages + count, self._characters + passages.characters
+        if told:
+            self._remarks.append(f"{file.name}: {told}")
 
-    def earlier(self, document: Document) -> bool:
-        """Return whether a document of that name is there which has other bytes."""
-        sql = "SELECT EXISTS (SELECT 1 FROM documents WHERE name = ? AND sha256 <> ?)"
-        return bool(self._database.value(sql, (storable(document.name), document.sha256)))
-
-    def license(self, document: Document) -> None:
-        """Let the licence of all that is there of these bytes be that of `document`."""
-        self._database.execute("UPDATE documents SET licence = ? WHERE sha256 = ?", (storable(document.licence), document.sha256))
-
-    def add(self, document: Document, cutting: Cutting, passages: Iterable[Passage]) -> tuple[int, int]:
+    def _store(self, document: Document, passages: Iterable[Passage]) -> tuple[int, int]:
         """Store a document with its passages, as they come; return its id and their number. Without any nothing is stored."""
-        cut = {f"passage_{name}": number for name, number in asdict(cutting).items()}
+        cut = {f"passage_{name}": number for name, number in asdict(self._cutting).items()}
         values = {name: storable(text) for name, text in asdict(document).items()}
         found = self._database.insert_row("documents", {**values, **cut, "characters": 0, "added_at": now()})
         count = 0
@@ -147,9 +179,25 @@ class DocumentImport:
                 self._database.execute("DELETE FROM documents WHERE id = ?", (found,))
         return found, count
 
-    def measured(self, document_id: int, characters: int) -> None:
-        """Store how many characters the text of a document has, which is known once all of it was read."""
-        self._database.execute("UPDATE documents SET characters = ? WHERE id = ?", (characters, document_id))
+    def _has(self, document: Document, known: Document) -> None:
+        self._known += 1
+        if document.licence and document.licence != known.licence:
+            self._database.execute("UPDATE documents SET licence = ? WHERE sha256 = ?", (storable(document.licence), document.sha256))
+            self._licensed += 1
+        if document.name != known.name:
+            self._remarks.append(f"{document.name} is in the pool as {known.name}")
+
+    def sentences(self) -> Iterator[str]:
+        """Yield how many documents there were, then what there is to say of single ones."""
+        if self._brought:
+            parts = f"{counted(self._passages, 'passage')} of {counted(self._characters, 'character')}"
+            yield f"{counted(self._brought, 'document')} brought, {parts}"
+        if self._known:
+            now = f"; the licence of {counted(self._licensed, 'document')} is {self._licence} now" if self._licensed else ""
+            yield f"{counted(self._known, 'document')} {'is' if self._known == 1 else 'are'} in the pool already{now}"
+        yield from self._remarks[:_TOLD]
+        if len(self._remarks) > _TOLD:
+            yield f"and {len(self._remarks) - _TOLD:,} more remarks of this kind"
 
 
 def _numbers(cutting: Cutting) -> Sequence[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from studio.pool.core.database import Entity, record_of
-from studio.pool.studies.reviews import QUESTIONS
+from studio.pool.reviews import QUESTIONS
 from studio.records import Origin, Source
 
 _TASKS = """

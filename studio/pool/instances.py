@@ -10,7 +10,7 @@ from typing import Any
 
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool.actions.changes import RowChange, from_json
+from studio.pool.changes import RowChange, from_json
 from studio.pool.core.database import Database, Entity, Row, record_of
 from studio.pool.core.rows import storable_or_none
 from studio.pool.rounds import advance

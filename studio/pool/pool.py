@@ -11,19 +11,23 @@ written; nothing of the change is stored then, and the pool stays usable. Every 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from studio.errors import PoolError
-from studio.pool.actions.ledger import Ledger
+from studio.paths import shown
 from studio.pool.browse import Browse
 from studio.pool.candidates import Candidates
-from studio.pool.core.create import build, check_place
-from studio.pool.core.database import Database, connect_readable
+from studio.pool.core.database import Database, connect_readable, explained
 from studio.pool.core.files import (
+    APPLICATION_ID,
+    VERSION,
     WriterLock,
     WriterRecord,
     check_header,
@@ -35,20 +39,19 @@ from studio.pool.core.files import (
     sign_off,
 )
 from studio.pool.documents import Documents
+from studio.pool.evaluations import Comparisons, Evaluations, hold_out
 from studio.pool.figures import Figures
-from studio.pool.imports import ImportedFile, Imports
+from studio.pool.imports import ImportedFile, Imports, insert_imports, insert_tasks
 from studio.pool.instances import Instances
+from studio.pool.ledger import Ledger
 from studio.pool.lineage import Lineage
 from studio.pool.requests import Requests
+from studio.pool.reviews import Judges, Reviews
 from studio.pool.rounds import Rounds, Runs
 from studio.pool.stream import Stream
-from studio.pool.studies.comparisons import Comparisons
-from studio.pool.studies.evaluations import Evaluations
-from studio.pool.studies.judges import Judges
-from studio.pool.studies.reviews import Reviews
-from studio.pool.studies.trainings import Trainings
 from studio.pool.tasks import Tasks
-from studio.records import HoldOut, SeedTask
+from studio.pool.trainings import Trainings
+from studio.records import HoldOut, Origin, SeedTask
 
 _ANALYSED_FROM = 20_000
 """Tasks from which on SQLite is told how much there is of what: the figures of a small pool would mislead it once the pool has grown."""
@@ -174,3 +177,101 @@ class Pool(Queries):
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+SCHEMA = Path(__file__).with_name("schema.sql")
+"""Every table, index, trigger and view of a pool."""
+
+_ELSEWHERE = "name a pool in a folder that exists and that you may write"
+
+
+def check_place(path: Path) -> None:
+    """Raise PoolError when no new pool can be made at `path`."""
+    try:
+        _check_place(path, path.parent)
+    except OSError as error:
+        raise PoolError(f"cannot make {shown(path)}: {error.strerror or error}", _ELSEWHERE) from error
+
+
+def _check_place(path: Path, folder: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise PoolError(f"{shown(path)} is a link to {shown(path.readlink())}, which is not there", "delete the link, or name another file")
+    if os.path.lexists(path):
+        raise PoolError(f"{shown(path)} already exists", "open it, or name a new file")
+    if not folder.is_dir():
+        raise PoolError(f"folder {shown(folder)} does not exist", _ELSEWHERE)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PoolError(f"folder {shown(folder)} cannot be written", _ELSEWHERE)
+
+
+def build(path: Path, seeds: Iterable[SeedTask], held: HoldOut | None = None, files: Sequence[ImportedFile] = ()) -> None:
+    """Make a pool file at `path` that holds `seeds`, those of `held` kept apart; they come from `files`.
+
+    It appears there complete or not at all, and never over another file.
+
+    Raises PoolError. What a killed build leaves behind is a file `.studio-*.new` that nothing ever looks at.
+    """
+    try:
+        handle, name = tempfile.mkstemp(prefix=".studio-", suffix=".new", dir=path.parent)
+    except OSError as error:
+        raise PoolError(f"cannot make {shown(path)}: {error.strerror or error}", _ELSEWHERE) from error
+    os.close(handle)
+    draft = Path(name)
+    try:
+        _fill(draft, path, seeds, held, files)
+        _publish(draft, path)
+    except OSError as error:
+        hint = "check the disk's free space and the folder's permissions"
+        raise PoolError(f"cannot make {shown(path)}: {error.strerror or error}", hint) from error
+    finally:
+        for leftover in (draft, *(draft.with_name(draft.name + ending) for ending in ("-journal", "-wal", "-shm"))):
+            leftover.unlink(missing_ok=True)
+
+
+def _fill(draft: Path, path: Path, seeds: Iterable[SeedTask], held: HoldOut | None, files: Sequence[ImportedFile]) -> None:
+    # mkstemp gives the owner alone; a pool gets what any new file gets.
+    mask = os.umask(0)
+    os.umask(mask)
+    draft.chmod(0o666 & ~mask)
+    with explained(path):
+        connection = sqlite3.connect(draft, isolation_level=None)
+        try:
+            connection.executescript(
+                f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};\n{SCHEMA.read_text('utf-8')}\nCOMMIT;"
+            )
+            connection.execute("PRAGMA foreign_keys = ON")
+            database = Database(draft, connection, writable=True)
+            with database.transaction():
+                insert_tasks(database, seeds, Origin.SEED)
+                insert_imports(database, tuple(files))
+                if held:
+                    hold_out(database, held)
+            # Last, so that nothing is left in a WAL file under the temporary name.
+            connection.execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
+
+
+def _publish(draft: Path, path: Path) -> None:
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    try:
+        # A link refuses to replace what is there; a rename would not.
+        path.hardlink_to(draft)
+    except FileExistsError as error:
+        raise PoolError(f"{shown(path)} already exists", "open it, or name a new file") from error
+    except OSError:
+        # A file system without links, exFAT for one: the writer lock keeps other studios away between look and rename.
+        check_place(path)
+        draft.rename(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Some file systems refuse to sync a folder; the pool is complete all the same.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

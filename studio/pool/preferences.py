@@ -9,7 +9,7 @@ better than no other. Evaluations give no pairs: what is measured on is not trai
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -32,6 +32,27 @@ class Because(StrEnum):
     """It breaks no rule for answers, and the other does."""
     AGREEMENT = "agreement"
     """Of the answers drawn for one question it agrees most with the others, and the other least."""
+
+
+WORDS: Mapping[Because, str] = {
+    Because.EDITED: "a person's edit over what it replaced",
+    Because.RATED: "raters' yes over their no",
+    Because.IMPORTED: "brought as a pair",
+    Because.CHECKED: "over an answer that broke a rule",
+    Because.AGREEMENT: "of several drawn the one that agrees most over the one that agrees least",
+}
+"""What each kind of evidence is, in a few words."""
+
+NO_PAIRS = (
+    "draw several answers (studio run --set best_of=4), edit answers in the studio, rate them (studio review), "
+    "or import pairs of chosen and rejected"
+)
+"""What would make pairs."""
+
+
+def told(kinds: Mapping[str, int]) -> str:
+    """Return in words how many pairs there are of each kind of evidence, the surest first."""
+    return "; ".join(f"{kinds[each]:,} {each} ({WORDS[each]})" for each in Because if kinds.get(each))
 
 
 class Evidence(NamedTuple):

@@ -7,11 +7,11 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from studio.pool.browse import ALL, Keep, instance_conditions, keep_conditions
 from studio.pool.core.database import CHUNK, Entity, Row, record_of
 from studio.pool.figures import Figures
 from studio.pool.instances import instance_of
 from studio.pool.preferences import Pair, pairs_of
-from studio.pool.studies.reviews import ALL, Keep, instance_conditions, keep_conditions
 from studio.records import Decider, Instance, Neighbour, Origin, Source, Turn
 
 # One query a part and chunk, each over the ids from the chunk's first to its last task. The plus keeps SQLite from the index on states,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool.bringing import TaskImport, insert_tasks, next_task_id
 from studio.pool.core.database import Entity, chunks, record_of
-from studio.pool.core.search import match_expression
+from studio.pool.core.rows import match_expression
+from studio.pool.imports import TaskImport, insert_tasks, next_task_id
 from studio.pool.instances import instance_of
 from studio.pool.rounds import advance
 from studio.records import Instance, Origin, SeedTask, Source, Stage, Task, TaskState

@@ -35,8 +35,8 @@ from studio.insight.studies.review import ReviewReport, sample_words
 from studio.insight.sunburst import sunburst_chart, sunburst_style, sunburst_words
 from studio.insight.tables import bin_edges
 from studio.loop.filters import REASONS
-from studio.pool.studies.comparisons import GRADES
-from studio.pool.studies.trainings import Side, TrainingRecord, TrainingState
+from studio.pool.evaluations import GRADES
+from studio.pool.trainings import Side, TrainingRecord, TrainingState
 from studio.publish.charts import HEADING, Bar, Chart, Series, Stack, bars, columns, curves, stacks
 from studio.publish.publication import Publication, TrainingFacts, licence, public, readable
 from studio.text import display, display_line, spoken

@@ -18,11 +18,11 @@ from studio.insight.studies.comparison import GradingReport, grading_report
 from studio.insight.studies.judge import JudgeFigures, judge_report
 from studio.insight.studies.review import ReviewReport, review_report
 from studio.insight.tables import Progress, silent
+from studio.pool.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord, HoldOutRecord
 from studio.pool.figures import PoolCounts
 from studio.pool.pool import Queries
 from studio.pool.rounds import RunRecord
-from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord, HoldOutRecord
-from studio.pool.studies.trainings import LossPoint, Side, TrainingRecord
+from studio.pool.trainings import LossPoint, Side, TrainingRecord
 from studio.records import ModelIdentity, Origin
 from studio.tuning.results import EvaluationResult, evaluation_result
 

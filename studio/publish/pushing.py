@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from studio import __version__
 from studio.errors import PoolError
 from studio.hub import hub_api, page_of, told
+from studio.pool.browse import ALL, Keep
 from studio.pool.exchange.formats import Source
 from studio.pool.exchange.outputs import writing
 from studio.pool.stream import ExportTask
-from studio.pool.studies.reviews import ALL, Keep
 from studio.text import display_line
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from studio.pool.exchange.export import Split, encode_line, plan_split
 from studio.pool.exchange.formats import Record, exchanges
 from studio.pool.exchange.parts import Part, parts_of
 from studio.pool.pool import Queries
+from studio.pool.reviews import digest_of
 from studio.pool.stream import ExportTask
-from studio.pool.studies.judges import digest_of
-from studio.pool.studies.trainings import Side, TrainingItem
+from studio.pool.trainings import Side, TrainingItem
 from studio.records import Instance, Origin
 from studio.seeds.reading import counted
 from studio.tuning.job import TrainingSettings

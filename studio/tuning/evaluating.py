@@ -18,8 +18,8 @@ from studio.engine.options import EngineOptions
 from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, PoolError, UsageError
 from studio.insight.overlap import PoolTasks, is_pool
+from studio.pool.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.pool.pool import Pool
-from studio.pool.studies.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.records import ModelIdentity
 from studio.seeds.inputs import is_regular
 from studio.seeds.reading import counted

@@ -29,7 +29,7 @@ from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, UsageError
 from studio.pool.exchange.outputs import complete_file
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.trainings import LossPoint
+from studio.pool.trainings import LossPoint
 from studio.text import display_line
 from studio.tuning.data import VARIED
 from studio.tuning.job import (

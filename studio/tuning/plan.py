@@ -13,7 +13,7 @@ from studio.engine.gguf import Gguf
 from studio.engine.llama.vocab import open_vocabulary
 from studio.engine.model_file import read_whole
 from studio.errors import ModelError, PoolError
-from studio.pool.studies.trainings import Side
+from studio.pool.trainings import Side
 from studio.tuning.job import RECORD, Job, Prepared, read_record
 from studio.tuning.memory import BFLOAT16, FOUR_BITS, Layout, Load, Machine, choose
 from studio.tuning.tokens import Tokens, pieces, tokenise

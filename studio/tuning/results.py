@@ -18,8 +18,8 @@ from rich.text import Text
 
 from studio.insight.studies.raters import wilson
 from studio.insight.tables import plain_table
+from studio.pool.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord
 from studio.pool.pool import Queries
-from studio.pool.studies.evaluations import ContestantRecord, EvaluationItem, EvaluationRecord
 from studio.text import display_line
 from studio.tuning.scores import (
     RESAMPLES,

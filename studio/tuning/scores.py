@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from studio.engine.api import FinishReason
 from studio.insight.lint.instances import refusal_in
-from studio.pool.studies.evaluations import Answer, EvaluationItem
+from studio.pool.evaluations import Answer, EvaluationItem
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 

@@ -17,9 +17,9 @@ from studio.errors import PoolError, UsageError
 from studio.insight.overlap import CorpusTask
 from studio.insight.similarity import SIZE, KnownRuns, highest_overlaps
 from studio.loop.tokens import unicode_tokens
+from studio.pool.evaluations import EvaluationItem
 from studio.pool.pool import Queries
-from studio.pool.studies.evaluations import EvaluationItem
-from studio.pool.studies.trainings import Side
+from studio.pool.trainings import Side
 from studio.records import Instance, Turn
 from studio.seeds.inputs import readable
 from studio.seeds.reading import read_tasks

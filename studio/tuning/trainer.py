@@ -23,7 +23,7 @@ from typing import Any
 
 from studio.errors import ModelError
 from studio.pool.exchange.outputs import complete_file
-from studio.pool.studies.trainings import LossPoint, Side
+from studio.pool.trainings import LossPoint, Side
 from studio.tuning.job import Ended, Event, Loading, Resumed, Saved, Step, Validated, read_record
 from studio.tuning.lora import TunedModel
 from studio.tuning.memory import FLOAT32

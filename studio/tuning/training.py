@@ -20,7 +20,7 @@ from studio.engine.gguf import Gguf
 from studio.errors import PoolError, PoolInUse, UsageError
 from studio.pool.exchange.outputs import complete_files, writing
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.trainings import LossPoint, Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
+from studio.pool.trainings import LossPoint, Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
 from studio.records import ModelIdentity
 from studio.text import display_line
 from studio.tuning.data import Around, TrainingData, collect

@@ -16,7 +16,7 @@ from studio.engine.api import CancelToken
 from studio.engine.gguf import read_gguf
 from studio.errors import Interrupted, ModelError, StudioError, UsageError
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.trainings import Side, TrainingState
+from studio.pool.trainings import Side, TrainingState
 from studio.tuning import finetune as tuning
 from studio.tuning import training, worker
 from studio.tuning.data import training_settings

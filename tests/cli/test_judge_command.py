@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.pool.pool import Pool
-from studio.pool.studies.reviews import Rating, ReviewPlan
+from studio.pool.reviews import Rating, ReviewPlan
 from support.bulk_pool import bulk_pool
 from support.command import assert_fails, studio
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from studio.errors import ExitCode
-from studio.pool.actions.ledger import Note
+from studio.pool.browse import Keep
+from studio.pool.ledger import Note
 from studio.pool.pool import Pool
-from studio.pool.studies.reviews import Keep, ReviewPlan, Strata
+from studio.pool.reviews import ReviewPlan, Strata
 from studio.pool.tasks import Annotation
 from support.command import assert_fails, studio
 from support.pools import ask, make_pool

@@ -23,8 +23,8 @@ from studio.insight.studies.comparison import (
     stacked_bar,
 )
 from studio.insight.studies.raters import cohen
+from studio.pool.evaluations import GRADES, Grade
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.comparisons import GRADES, Grade
 from support.comparisons import TEXTS, compared, graded, grades
 from support.pools import make_pool
 from support.publications import evaluate

@@ -18,8 +18,7 @@ from studio.errors import Interrupted, ModelError, PoolError
 from studio.insight.studies.judge import BATCH, MOST, judge_items, judge_report, prompt_version, request_for, sample
 from studio.insight.studies.review import open_review
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.judges import JudgeRecord, Opinion, digest_of
-from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan
+from studio.pool.reviews import BLANK, QUESTIONS, JudgeRecord, Opinion, Question, Rating, ReviewItem, ReviewPlan, digest_of
 from studio.records import ModelIdentity
 from support.bulk_pool import bulk_pool
 from support.chat_kinds import KINDS

@@ -14,7 +14,7 @@ from studio.insight.studies.raters import wilson
 from studio.insight.studies.review import ALL_FIELDS, ROWS, depths, draw, positions_of, rating_lines, review_report
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.reviews import BLANK, Rating, ReviewPlan, Strata
+from studio.pool.reviews import BLANK, Rating, ReviewPlan, Strata
 from studio.records import TaskState, Verdict
 from studio.seeds.hold_out import allocate
 from support.bulk_pool import bulk_pool

@@ -16,7 +16,7 @@ from studio.insight.studies.review import open_review
 from studio.loop.session import Goal
 from studio.pool.exchange.export import ExportOptions
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.reviews import Rating, ReviewPlan
+from studio.pool.reviews import Rating, ReviewPlan
 from studio.publish.card import CardOptions, Exported, dataset_card
 from studio.publish.page import page
 from studio.publish.publication import publication

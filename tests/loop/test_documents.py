@@ -18,7 +18,6 @@ from studio.loop.session import Goal
 from studio.loop.stages.documents import USED_UP, copies, shared_words
 from studio.loop.stages.likelihood import NOT_MEASURED
 from studio.loop.whatif import Change, what_if
-from studio.pool.exchange.documents import bring_documents
 from studio.pool.pool import Pool
 from studio.records import OF_PASSAGES, Source, Stage
 from support.sessions import all_seeds, configuration, exported, session_in
@@ -47,7 +46,7 @@ def with_documents(path: Path, wanted: Configuration) -> Pool:
     pool = Pool.create(path, all_seeds()[:20])
     text = path.with_suffix(".txt")
     text.write_text(TEXT)
-    bring_documents(pool, find_documents([text]).files, "CC0-1.0", wanted.method().cutting)
+    pool.documents.bring(find_documents([text]).files, "CC0-1.0", wanted.method().cutting)
     return pool
 
 

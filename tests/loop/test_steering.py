@@ -13,8 +13,8 @@ from studio.errors import PoolError, UsageError
 from studio.loop.events import CandidateDecided, Event, InstanceDecided, RequestsSent, TaskClassified, TextStreamed
 from studio.loop.session import Goal, Session
 from studio.loop.stages.asking import StageCancelled
-from studio.pool.actions.ledger import ActionState
 from studio.pool.browse import Selection
+from studio.pool.ledger import ActionState
 from studio.pool.pool import Pool
 from studio.records import Decider, Stage, TaskState, Verdict
 from support.pools import actions, ask

@@ -10,7 +10,7 @@ from studio.engine.api import Completion, FinishReason
 from studio.errors import PoolError, UsageError
 from studio.loop.events import StageFinished
 from studio.loop.session import Goal, Session
-from studio.pool.actions.ledger import ActionState
+from studio.pool.ledger import ActionState
 from studio.pool.pool import Pool
 from studio.records import Stage
 from support.pools import actions, ask

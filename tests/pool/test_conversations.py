@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from studio.pool.actions.ledger import Note
+from studio.pool.ledger import Note
 from studio.pool.pool import Pool
 from studio.records import Instance, Origin, SeedTask, Turn
 

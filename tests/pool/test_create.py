@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import ExitCode, PoolError
-from studio.pool.core import create
-from studio.pool.pool import Pool
+from studio.pool.pool import Pool, build
 from studio.records import SeedTask, TaskState
 from support.pools import ask, assert_sound, in_child, make_pool, seed_tasks
 
@@ -67,7 +66,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
         yield from seed_tasks(2)
 
     with pytest.raises(PoolError, match="already exists"):
-        create.build(path, seeds())
+        build(path, seeds())
     assert path.read_text() == "precious"
     assert [file.name for file in tmp_path.iterdir()] == ["pool.db"]
 
@@ -105,7 +104,7 @@ def test_failing_seeds_leave_no_pool(tmp_path: Path) -> None:
         raise ValueError("line 3")
 
     with pytest.raises(ValueError, match="line 3"):
-        create.build(tmp_path / "pool.db", seeds())
+        build(tmp_path / "pool.db", seeds())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,7 +113,7 @@ def test_a_killed_creation_leaves_nothing_that_counts(tmp_path: Path) -> None:
         yield from seed_tasks(2)
         os._exit(7)
 
-    assert in_child(lambda: create.build(tmp_path / "pool.db", seeds())) == 7
+    assert in_child(lambda: build(tmp_path / "pool.db", seeds())) == 7
     assert not (tmp_path / "pool.db").exists()
     assert_sound(make_pool(tmp_path / "pool.db"))
 

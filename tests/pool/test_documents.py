@@ -9,7 +9,6 @@ import pytest
 from studio.documents.found import find_documents
 from studio.engine.api import Completion, FinishReason, SamplingParams
 from studio.errors import UsageError
-from studio.pool.exchange.documents import bring_documents
 from studio.pool.pool import Pool
 from studio.pool.requests import PlannedRequest
 from studio.records import Cutting, ModelIdentity, Source, Stage
@@ -26,7 +25,7 @@ def text(tmp_path: Path) -> Path:
 
 
 def brought(pool: Pool, path: Path, licence: str = "", cutting: Cutting = CUT) -> list[str]:
-    return bring_documents(pool, find_documents([path]).files, licence, cutting)
+    return pool.documents.bring(find_documents([path]).files, licence, cutting)
 
 
 def test_passages_stand_where_their_document_has_them(pool: Pool, text: Path) -> None:
@@ -62,7 +61,7 @@ def test_all_is_stored_or_nothing(pool: Pool, text: Path, tmp_path: Path) -> Non
     files = find_documents([text, other]).files
     other.unlink()
     with pytest.raises(UsageError, match=r"b\.txt cannot be read any more"):
-        bring_documents(pool, files, "", CUT)
+        pool.documents.bring(files, "", CUT)
     assert pool.documents.all() == []
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from studio.engine.api import Completion, FinishReason
 from studio.errors import PoolError
+from studio.pool.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan, fingerprint_of
 from studio.pool.pool import Pool
-from studio.pool.studies.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan, fingerprint_of
 from support.pools import MODEL, ask, assert_sound, make_pool
 
 ITEMS = (

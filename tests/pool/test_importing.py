@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from studio.errors import UsageError
-from studio.pool.actions.ledger import Note
 from studio.pool.exchange.importing import FileReport, ImportOptions, import_files
 from studio.pool.exchange.parts import Thinking
+from studio.pool.ledger import Note
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, Task, Turn, Verdict
 from studio.seeds.inputs import FaultyFile, Input

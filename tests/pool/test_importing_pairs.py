@@ -14,11 +14,11 @@ from studio.errors import PoolError
 from studio.insight.lint.api import LintOptions
 from studio.insight.lint.run import chosen_lints, without_findings
 from studio.insight.tables import silent
-from studio.pool.actions.ledger import Note
+from studio.pool.browse import Keep
 from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.importing import FileReport, ImportOptions, import_files
+from studio.pool.ledger import Note
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.reviews import Keep
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS
 from support.pairs import EDITED, edit, pool_with_pairs, task_of

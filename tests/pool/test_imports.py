@@ -1,14 +1,17 @@
-"""The files that tasks were brought from stand in the pool, told by the statistics and the card."""
+"""Tasks that are brought: those of equal instructions become one, and the files that they came from stand in the pool, for all to see."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import json
+import tempfile
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 from studio.errors import UsageError
@@ -16,10 +19,11 @@ from studio.insight.statistics import statistics
 from studio.insight.statistics_report import file_rows, report
 from studio.launch import Opening, RunRequest
 from studio.loop.runs import Configuration, RunOptions
+from studio.pool import imports
 from studio.pool.exchange.importing import ImportOptions, import_files
-from studio.pool.imports import ImportedFile
+from studio.pool.imports import Added, ImportedFile
 from studio.pool.pool import Pool, Queries
-from studio.records import Origin
+from studio.records import Instance, Origin, SeedTask, Task
 
 LINES = "".join(json.dumps({"instruction": f"Say {n}", "output": str(n)}) + "\n" for n in range(3))
 
@@ -76,3 +80,31 @@ def test_of_many_files_a_terminal_gets_the_first(tmp_path: Path) -> None:
     shown = drawn.getvalue()
     assert "part29" in shown and "part30" not in shown and "and 10 more files" in shown
     assert len(file_rows(figures)) == 40
+
+
+few = st.sampled_from(("", "a", "b"))
+instances = st.builds(Instance, few, st.sampled_from(("x", "y")), few)
+tasks = st.builds(
+    SeedTask,
+    key=st.just(""),
+    name=few,
+    instruction=st.sampled_from(("One.", "Two.", " One. ")),
+    instances=st.lists(instances, max_size=3).map(tuple),
+    is_classification=st.sampled_from((None, True, False)),
+)
+
+
+def brought(given_tasks: list[SeedTask], long: int) -> tuple[list[Added], list[Task]]:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imports, "_LONG", long)
+        with Pool.create(Path(folder) / "pool.db", ()) as pool:
+            with pool.tasks.importing(Origin.IMPORTED) as adding:
+                added = [adding.add(task) for task in given_tasks]
+            return added, pool.tasks.many(list(pool.tasks.ids()))
+
+
+@given(st.lists(tasks, min_size=1, max_size=6))
+@settings(max_examples=25, deadline=None)
+def test_what_waits_is_joined_as_what_is_written(given_tasks: list[SeedTask]) -> None:
+    # A task that may have no instance while it waits is written as soon as another of its instruction comes.
+    assert brought(given_tasks, 20) == brought(given_tasks, 0)

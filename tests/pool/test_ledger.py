@@ -8,9 +8,9 @@ import pytest
 
 from studio.engine.api import Completion, FinishReason
 from studio.errors import UsageError
-from studio.pool.actions.changes import set_row
-from studio.pool.actions.ledger import HandDecision, HandRequest, MoreInstances, Note
+from studio.pool.changes import set_row
 from studio.pool.instances import DecidedInstance, OriginalInstance
+from studio.pool.ledger import HandDecision, HandRequest, MoreInstances, Note
 from studio.pool.pool import Pool
 from studio.pool.requests import PlannedRequest
 from studio.records import Decider, Neighbour, Novelty, Stage, Verdict

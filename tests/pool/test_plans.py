@@ -15,11 +15,11 @@ import pytest
 
 from studio.errors import PoolError
 from studio.pool import pool as opened
-from studio.pool.actions.ledger import Ledger
-from studio.pool.browse import Kind, Selection, Sort
+from studio.pool.browse import Keep, Kind, Selection, Sort
+from studio.pool.evaluations import ComparisonPlan
+from studio.pool.ledger import Ledger
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.comparisons import ComparisonPlan
-from studio.pool.studies.reviews import Keep, ReviewPlan, Strata
+from studio.pool.reviews import ReviewPlan, Strata
 from studio.records import Cutting, Origin, Source, Stage
 from support.pools import ask, assert_sound, make_pool
 from support.steering import steered_pool
@@ -67,7 +67,7 @@ WRITING = {
     "tasks": {"add", "importing", "classify"},
     "instances": {"record", "answer"},
     "requests": {"plan", "replan", "answer"},
-    "documents": {"adding"},
+    "documents": {"bring"},
     "candidates": {"record"},
     "ledger": {name for name in vars(Ledger) if not name.startswith(("_", "next_")) and name != "steps"},
     "reviews": {"add", "put", "undo", "redo", "as_values", "rating_of"},

@@ -10,7 +10,7 @@ import pytest
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.filters import INSTANCE_REASONS
 from studio.loop.session import Goal
-from studio.pool.actions.ledger import HandDecision, Note
+from studio.pool.ledger import HandDecision, Note
 from studio.pool.pool import Pool
 from studio.pool.preferences import ABOUT_ANSWER, Because, Evidence, Pair
 from studio.pool.stream import ExportTask

@@ -10,11 +10,11 @@ import pytest
 
 from studio.errors import PoolError
 from studio.insight.studies.review import draw, open_review
-from studio.pool.actions.ledger import Note
-from studio.pool.browse import Selection
+from studio.pool.browse import ALL, Keep, Selection
 from studio.pool.exchange.export import ExportOptions, export_to_files
+from studio.pool.ledger import Note
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.reviews import ALL, BLANK, Keep, Rating, ReviewPlan, Strata
+from studio.pool.reviews import BLANK, Rating, ReviewPlan, Strata
 from studio.pool.tasks import Annotation
 from support.bulk_pool import bulk_pool
 from support.dying import assert_all_or_nothing

@@ -11,10 +11,9 @@ import pytest
 
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ExitCode
-from studio.pool.browse import Kind, Selection, Sort
+from studio.pool.browse import Keep, Kind, Selection, Sort
 from studio.pool.exchange.export import ExportOptions, left_out_by_scores
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.reviews import Keep
 from support.command import assert_fails, studio
 from support.pools import ask
 from support.sessions import CHAT, chat_pool, mixed_pool, session_in

@@ -9,7 +9,7 @@ import pytest
 
 from studio.errors import PoolError
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.trainings import LossPoint, Side, TrainingItem, TrainingPlan, TrainingState
+from studio.pool.trainings import LossPoint, Side, TrainingItem, TrainingPlan, TrainingState
 from support.pools import MODEL, ask, assert_sound, in_child
 
 PLAN = TrainingPlan("tuned-1", MODEL, {"epochs": 1, "format": "varied"}, "cd" * 32, "pool.db.adapters/tuned-1", 20)

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from studio.insight.studies.comparison import open_comparison, paired, plan_for
 from studio.pool.exchange.export import ExportOptions
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.judges import Opinion, digest_of
-from studio.pool.studies.reviews import Question, ReviewPlan
+from studio.pool.reviews import Opinion, Question, ReviewPlan, digest_of
 from studio.publish.card import CardOptions, Exported, dataset_card
 from studio.publish.charts import Bar, bars
 from studio.publish.page import LONGEST, SECTIONS, page, template

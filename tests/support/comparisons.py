@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from studio.insight.studies.comparison import open_comparison, paired, plan_for
+from studio.pool.evaluations import ComparisonRecord, Grade, Grading
 from studio.pool.pool import Pool
-from studio.pool.studies.comparisons import ComparisonRecord, Grade, Grading
 from support.pools import make_pool
 from support.publications import evaluate
 

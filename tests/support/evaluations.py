@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from studio.engine.api import Completion, FinishReason
+from studio.pool.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.pool.pool import Pool
-from studio.pool.studies.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from support.pools import MODEL
 
 BASE = Contestant(MODEL, "chat", "chat template")

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.engine.api import Completion, FinishReason, SamplingParams
-from studio.pool.actions.ledger import HandRequest, MoreInstances, Note
 from studio.pool.instances import DecidedInstance, DrawnAnswer
+from studio.pool.ledger import HandRequest, MoreInstances, Note
 from studio.pool.pool import Pool
 from studio.pool.requests import PlannedRequest
-from studio.pool.studies.reviews import ReviewItem, ReviewPlan
+from studio.pool.reviews import ReviewItem, ReviewPlan
 from studio.records import Instance, Stage, Verdict
 from support.generated_pool import build_pool
 from support.reviews import rated

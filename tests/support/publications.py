@@ -7,10 +7,10 @@ from pathlib import Path
 
 from studio.engine.api import Completion, FinishReason
 from studio.insight.studies.review import open_review
+from studio.pool.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.pool.pool import Pool
-from studio.pool.studies.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
-from studio.pool.studies.reviews import ReviewPlan
-from studio.pool.studies.trainings import LossPoint, Side, TrainingItem, TrainingPlan
+from studio.pool.reviews import ReviewPlan
+from studio.pool.trainings import LossPoint, Side, TrainingItem, TrainingPlan
 from studio.records import Instance, ModelIdentity
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from studio.insight.studies.review import open_review
 from studio.pool.pool import Pool
-from studio.pool.studies.reviews import BLANK, Rating, ReviewPlan, ReviewRecord
+from studio.pool.reviews import BLANK, Rating, ReviewPlan, ReviewRecord
 from support.bulk_pool import bulk_pool
 
 YES, NO, OPEN = True, False, None

@@ -19,7 +19,7 @@ from studio.errors import PoolError, StudioError
 from studio.loop.session import Session
 from studio.loop.steering import Steering
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.sheets import Sheets
+from studio.pool.reviews import Sheets
 from studio.tui.base import ErrorDialog
 from studio.tui.runner import RunnerState, Told
 

@@ -10,7 +10,7 @@ from studio.engine.catalog import identify
 from studio.engine.chat_template import TurnTexts
 from studio.engine.gguf import read_gguf
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.trainings import Side
+from studio.pool.trainings import Side
 from studio.records import Instance, SeedTask
 from studio.tuning.data import collect, training_settings
 from studio.tuning.job import Event, Job, TrainingSettings, data_file

@@ -11,9 +11,9 @@ import pytest
 from textual.widgets import Log
 
 from studio.insight.story import Story, story_of
+from studio.pool.evaluations import ComparisonItem
 from studio.pool.pool import Pool
-from studio.pool.studies.comparisons import ComparisonItem
-from studio.pool.studies.reviews import ReviewItem
+from studio.pool.reviews import ReviewItem
 from studio.records import Instance, SeedTask
 from studio.tui.base import TellingApp, start_latest
 from studio.tui.cells import LONG, SHOWN, cut

@@ -17,7 +17,7 @@ from loop.nasty import any_text
 from studio.errors import PoolError, UsageError
 from studio.pool.exchange.parts import Part
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.trainings import Side
+from studio.pool.trainings import Side
 from studio.records import Instance, Origin, SeedTask, Turn
 from studio.tuning.data import _FIELD, FORMATS, WITH_INPUT, WITHOUT_INPUT, Around, TrainingData, _plainer, collect, write
 from studio.tuning.job import TrainingSettings

@@ -6,7 +6,7 @@ import pytest
 from rouge_score import rouge_scorer
 
 from studio.engine.api import Completion, FinishReason
-from studio.pool.studies.evaluations import Answer
+from studio.pool.evaluations import Answer
 from studio.tuning.scores import cut_to_words, exact_match, rouge_l, score
 from support.evaluations import item
 

@@ -14,7 +14,7 @@ import pytest
 
 from studio.engine.gguf import read_gguf
 from studio.errors import ModelError, PoolError
-from studio.pool.studies.trainings import Side
+from studio.pool.trainings import Side
 from studio.tuning import plan
 from studio.tuning.job import RECORD, Ended, Event, Job, Resumed, Saved, Step, Validated
 from studio.tuning.memory import Layout

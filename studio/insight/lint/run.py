@@ -20,10 +20,10 @@ from studio.insight.lint.language import LANGUAGE
 from studio.insight.lint.pairs import CONTAMINATION, CONTRADICTION, NEAR_DUPLICATE
 from studio.insight.lint.privacy import ACCOUNT, EMAIL, PHONE, SECRET
 from studio.insight.tables import Progress, silent
+from studio.pool.browse import ALL, Keep
 from studio.pool.exchange.export import ExportOptions
 from studio.pool.pool import Queries
 from studio.pool.stream import ExportTask, LintTask
-from studio.pool.studies.reviews import ALL, Keep
 from studio.text import display_line
 
 EXAMPLES = 3

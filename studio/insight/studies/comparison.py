@@ -18,9 +18,19 @@ from studio.errors import PoolError, UsageError
 from studio.insight import paper
 from studio.insight.studies.raters import NAME_WIDTH, Agreement, RaterProgress, Share, Walk, agreement_table, cohen, progress_of, share_of
 from studio.insight.tables import plain_table
+from studio.pool.evaluations import (
+    GRADES,
+    UNGRADED,
+    ComparisonItem,
+    ComparisonPlan,
+    ComparisonRecord,
+    Comparisons,
+    ContestantRecord,
+    EvaluationRecord,
+    Grade,
+    Grading,
+)
 from studio.pool.pool import Queries
-from studio.pool.studies.comparisons import GRADES, UNGRADED, ComparisonItem, ComparisonPlan, ComparisonRecord, Comparisons, Grade, Grading
-from studio.pool.studies.evaluations import ContestantRecord, EvaluationRecord
 from studio.text import display_line, storable
 
 Pair = tuple[ContestantRecord, ContestantRecord]

@@ -27,8 +27,7 @@ from studio.loop.parsing import CHOICES
 from studio.loop.prompts import one_line
 from studio.loop.thoughts import without_thoughts
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.judges import JudgeRecord, Opinion, digest_of
-from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan
+from studio.pool.reviews import BLANK, QUESTIONS, JudgeRecord, Opinion, Question, Rating, ReviewItem, ReviewPlan, digest_of
 from studio.text import display_line
 
 MOST = 2_000

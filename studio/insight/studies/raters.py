@@ -16,7 +16,7 @@ from rich.table import Table
 
 from studio.errors import UsageError
 from studio.insight.tables import plain_table
-from studio.pool.studies.sheets import Said, Turn
+from studio.pool.reviews import Said, Turn
 from studio.text import display_line
 
 _LONGEST_NAME = 60

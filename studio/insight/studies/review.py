@@ -23,7 +23,7 @@ from studio.insight import paper
 from studio.insight.studies.raters import NAME_WIDTH, Agreement, RaterProgress, Share, Walk, agreement_table, cohen, progress_of, share_of
 from studio.insight.tables import plain_table
 from studio.pool.pool import Queries
-from studio.pool.studies.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan, ReviewRecord, Reviews, Strata
+from studio.pool.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan, ReviewRecord, Reviews, Strata
 from studio.records import Origin, Verdict
 from studio.seeds.hold_out import allocate
 from studio.text import display_line, spoken, storable

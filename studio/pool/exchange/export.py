@@ -19,15 +19,15 @@ from typing import Any, BinaryIO, Self
 
 from studio.errors import PoolError, UsageError
 from studio.paths import shown
+from studio.pool.browse import ALL, Keep
 from studio.pool.exchange.formats import SEEDS, Format, Record, Source, find_format
 from studio.pool.exchange.outputs import check_is_file, check_is_not_pool, complete_files, writing
 from studio.pool.exchange.parquet import SUFFIX as PARQUET
 from studio.pool.exchange.parquet import ParquetFile, require_parquet
 from studio.pool.exchange.parts import Fitting, Part, Thinking
-from studio.pool.exchange.preference import NO_PAIRS
 from studio.pool.pool import Queries
+from studio.pool.preferences import NO_PAIRS
 from studio.pool.stream import ExportTask, Stream
-from studio.pool.studies.reviews import ALL, Keep
 from studio.records import Instance
 from studio.seeds.reading import counted
 from studio.text import storable

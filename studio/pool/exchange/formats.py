@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from studio.errors import UsageError, nearest_name
+from studio.pool.browse import ALL, Keep
 from studio.pool.exchange.parts import Lacks, Part, nothing, parts_of, without
-from studio.pool.exchange.preference import because, paired
+from studio.pool.preferences import Evidence
 from studio.pool.stream import Exchange, ExportTask, Scores
-from studio.pool.studies.reviews import ALL, Keep
 from studio.records import Instance, Origin, Turn
 
 Record = Mapping[str, object]
@@ -135,6 +135,43 @@ def _completion_record(instruction: str, instance: Instance) -> Record:
 
 
 PROMPT_COMPLETION: Format = by_instance("prompt-completion", "prompt and completion as plain text", _completion_record, without(*Part))
+
+
+EVIDENCE = "evidence"
+
+Written = Callable[[str, Instance, str], Record]
+"""Makes prompt, chosen and rejected of an instruction, the instance that ends with the better answer, and the worse answer."""
+
+
+def paired(written: Written) -> Callable[[ExportTask], Iterator[tuple[str, Record]]]:
+    """Return what makes the lines of a task: one for each pair whose better answer is exported, and said last."""
+
+    def records(task: ExportTask) -> Iterator[tuple[str, Record]]:
+        instances = dict(zip(task.instance_ids, task.instances, strict=True))
+        for pair in task.pairs:
+            if (instance := instances.get(pair.instance_id)) is not None:
+                if not pair.last:
+                    instance = replace(instance, turns=())
+                yield "", {**written(task.instruction, instance, pair.rejected), EVIDENCE: _evidence(pair.evidence)}
+
+    return records
+
+
+def _evidence(evidence: Evidence) -> Record:
+    """The same keys and kinds of values in each line: readers of tables decide by the first ones what a column holds."""
+    return {
+        "because": str(evidence.because),
+        "reason": evidence.reason,
+        "chosen": float(evidence.chosen),
+        "rejected": float(evidence.rejected),
+        "raters": evidence.raters,
+    }
+
+
+def because(record: Record) -> str:
+    """Return which kind of evidence a line tells."""
+    found: Any = record[EVIDENCE]
+    return str(found["because"])
 
 
 def _preference_record(instruction: str, instance: Instance, rejected: str) -> Record:

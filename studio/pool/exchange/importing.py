@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from studio.errors import UsageError
-from studio.pool.bringing import Added, TaskImport
 from studio.pool.exchange.outputs import complete_files, writing
 from studio.pool.exchange.parts import Thinking, begins_with_thoughts, with_thinking
-from studio.pool.imports import ImportedFile
+from studio.pool.imports import Added, ImportedFile, TaskImport
 from studio.records import Origin, SeedTask
 from studio.seeds.fields import written
 from studio.seeds.hub_dataset import is_of_hub

@@ -16,11 +16,11 @@ from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from studio.errors import PoolError, StudioError, UsageError
 from studio.paths import user_path
+from studio.pool.browse import ALL
 from studio.pool.exchange.export import ExportOptions, files_of, sample_records
 from studio.pool.exchange.formats import FORMATS
-from studio.pool.exchange.preference import NO_PAIRS, told
 from studio.pool.pool import Queries
-from studio.pool.studies.reviews import ALL
+from studio.pool.preferences import NO_PAIRS, told
 from studio.text import display, display_line
 from studio.tui.base import Dialog, lay_over, leaving, start_latest
 from studio.tui.dialogs.export_fields import Asked, Fields, Written, read_fields, write_export

@@ -10,9 +10,9 @@ from pathlib import Path
 from studio.errors import PoolError, UsageError
 from studio.insight.lint.api import Lint, LintOptions
 from studio.insight.lint.run import chosen_lints, without_findings
+from studio.pool.browse import Keep
 from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, left_out_by_scores
 from studio.pool.pool import Queries
-from studio.pool.studies.reviews import Keep
 
 _SCORES = {"max_nats": "nats", "min_agreement": "agreement", "max_answer_nats": "answer"}
 """The fields of the dialog for those of `Keep`."""

@@ -21,9 +21,8 @@ from studio.errors import PoolError, UsageError
 from studio.insight.lint.api import Lint, LintOptions
 from studio.insight.lint.run import find_lint, run_lints
 from studio.loop.filters import INSTRUCTION_REASONS, OTHER_RULES
-from studio.pool.browse import Kind, Selection, Sort
+from studio.pool.browse import Keep, Kind, Selection, Sort
 from studio.pool.pool import Queries
-from studio.pool.studies.reviews import Keep
 from studio.records import Origin, TaskState
 from studio.text import spoken
 from studio.tui.widgets.fields import Choice, SafeInput

@@ -26,9 +26,8 @@ from studio.launch import Opening, RunRequest
 from studio.loop.runs import NO_MODEL, Configuration
 from studio.loop.settings import DEFAULT_PROFILE, PROFILES, profile
 from studio.paths import user_path
-from studio.pool.core.create import check_place
 from studio.pool.core.files import check_header
-from studio.pool.pool import Queries
+from studio.pool.pool import Queries, check_place
 from studio.tui.base import ErrorDialog, lay_over, start_latest
 from studio.tui.cells import clip
 from studio.tui.dialogs.importing import SeedsDialog

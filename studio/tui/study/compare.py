@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from studio.insight.studies.comparison import GradingWalk
 from studio.insight.studies.raters import Walk
-from studio.pool.studies.comparisons import ComparisonItem, Comparisons, Grade, Grading
+from studio.pool.evaluations import ComparisonItem, Comparisons, Grade, Grading
 from studio.tui.cells import LONG, cut
 from studio.tui.keys import bind, key_of
 from studio.tui.study.review import Part, place_line, said_besides

@@ -18,8 +18,8 @@ from textual.widgets import Button, Label, Select, Static
 from studio.errors import UsageError
 from studio.insight.studies.comparison import Comparable, likely_pair
 from studio.insight.studies.raters import check_rater
-from studio.pool.studies.comparisons import ComparisonPlan
-from studio.pool.studies.reviews import ReviewPlan, Strata
+from studio.pool.evaluations import ComparisonPlan
+from studio.pool.reviews import ReviewPlan, Strata
 from studio.text import display_line
 from studio.tui.base import Store
 from studio.tui.dialogs.forms import Editor

@@ -15,9 +15,9 @@ from studio.errors import StudioError
 from studio.insight.studies.comparison import Comparable, GradingWalk, begin_grading, comparable, newest_or_first, resume_grading
 from studio.insight.studies.raters import check_rater
 from studio.insight.studies.review import Reviewing, begin_reviewing, newest_plan, resume_reviewing
+from studio.pool.evaluations import ComparisonPlan, ComparisonRecord, Comparisons
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.comparisons import ComparisonPlan, ComparisonRecord, Comparisons
-from studio.pool.studies.reviews import ReviewRecord, Reviews
+from studio.pool.reviews import ReviewRecord, Reviews
 from studio.text import display_line
 from studio.tui.base import Store, TellingApp, lay_over
 from studio.tui.help_log import HelpDialog

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from studio.insight.studies.raters import Walk
 from studio.insight.studies.review import Reviewing
-from studio.pool.studies.reviews import Rating, ReviewItem, Reviews
+from studio.pool.reviews import Rating, ReviewItem, Reviews
 from studio.tui.cells import LONG, clip, cut
 from studio.tui.keys import bind, key_of
 from studio.tui.study.screen import LOOKING, STUDY_KEYS, Desk, StudyScreen

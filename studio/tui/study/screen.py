@@ -16,7 +16,7 @@ from studio.errors import StudioError, UsageError
 from studio.insight.studies.raters import Walk
 from studio.loop.steering import Steering
 from studio.pool.pool import Queries
-from studio.pool.studies.sheets import Said, Sheets, Turn
+from studio.pool.reviews import Said, Sheets, Turn
 from studio.tui.base import ErrorDialog, Page, lay_over, leaving
 from studio.tui.dialogs.notes import NoteDialog
 from studio.tui.keys import bind

@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
+from studio.pool.browse import ALL, Keep
 from studio.pool.pool import Pool
-from studio.pool.studies.reviews import ALL, Keep
 from studio.records import Instance, SeedTask
 from studio.tui.dialogs.export import ExportDialog
 from support.generated_pool import build_pool

@@ -13,8 +13,7 @@ from textual.widgets import TabbedContent
 from studio.insight.studies.comparison import WIDTH
 from studio.insight.studies.judge import prompt_version
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.judges import Opinion, digest_of
-from studio.pool.studies.reviews import QUESTIONS, ReviewPlan
+from studio.pool.reviews import QUESTIONS, Opinion, ReviewPlan, digest_of
 from studio.records import ModelIdentity
 from studio.tui.insight import panes
 from studio.tui.insight.panes import FiguresPane

@@ -13,8 +13,8 @@ from studio.insight.statistics import saturation, statistics
 from studio.insight.studies.review import open_review
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
+from studio.pool.reviews import Rating, ReviewPlan
 from studio.pool.rounds import RoundYield
-from studio.pool.studies.reviews import Rating, ReviewPlan
 from studio.records import Instance, SeedTask, Stage
 from studio.tui.insight.bars import ThresholdBar
 from studio.tui.insight.figures import Scorecard

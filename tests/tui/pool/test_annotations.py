@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
 from studio.loop.session import Session
-from studio.pool.browse import Kind, Selection
+from studio.pool.browse import Keep, Kind, Selection
 from studio.pool.pool import Pool
-from studio.pool.studies.reviews import Keep, ReviewPlan
+from studio.pool.reviews import ReviewPlan
 from studio.pool.tasks import Annotation
 from studio.tui.dialogs.notes import AnnotationDialog
 from studio.tui.pool.detail import TaskDetail

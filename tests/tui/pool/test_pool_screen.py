@@ -11,9 +11,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static
 
 from studio.errors import PoolError
-from studio.pool.browse import Browse, Kind, Selection, Sort
+from studio.pool.browse import Browse, Keep, Kind, Selection, Sort
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.reviews import Keep
 from studio.records import Instance, Origin, SeedTask, Source
 from studio.tui.pool.detail import LineageTree, TaskDetail
 from studio.tui.pool.filters import FilterBar

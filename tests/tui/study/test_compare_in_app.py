@@ -12,8 +12,8 @@ from textual.widgets import Input, Select, Static
 
 from studio.errors import ModelError
 from studio.insight.studies.comparison import open_comparison, paired, plan_for
+from studio.pool.evaluations import UNGRADED, Grading
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.comparisons import UNGRADED, Grading
 from studio.tui.help_log import HelpDialog
 from studio.tui.runner import RunnerState
 from studio.tui.study.compare import CompareScreen

@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from studio.engine.options import EngineOptions
 from studio.pool.pool import Queries
-from studio.pool.studies.reviews import Rating, ReviewPlan, Reviews
+from studio.pool.reviews import Rating, ReviewPlan, Reviews
 from studio.tui.runner import RunnerState
 from studio.tui.study.dialogs import ReviewDialog
 from studio.tui.study.review import ReviewScreen

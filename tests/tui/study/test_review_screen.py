@@ -11,9 +11,9 @@ import pytest
 from textual.pilot import Pilot
 
 from studio.insight.studies.review import open_review, resume_reviewing
-from studio.pool.actions.ledger import Note
+from studio.pool.ledger import Note
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.reviews import BLANK, Rating, ReviewPlan, Reviews
+from studio.pool.reviews import BLANK, Rating, ReviewPlan, Reviews
 from studio.tui.study.entry import ReviewApp
 from studio.tui.study.review import ReviewScreen
 from studio.tui.study.screen import desk_of

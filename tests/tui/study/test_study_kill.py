@@ -12,9 +12,9 @@ import pytest
 
 from studio.insight.studies.comparison import resume_grading
 from studio.insight.studies.review import begin_reviewing
+from studio.pool.evaluations import UNGRADED
 from studio.pool.pool import Pool, Queries
-from studio.pool.studies.comparisons import UNGRADED
-from studio.pool.studies.reviews import BLANK, ReviewPlan
+from studio.pool.reviews import BLANK, ReviewPlan
 from studio.tui.study.entry import CompareApp, ReviewApp, StudyApp
 from studio.tui.study.screen import desk_of
 from support.bulk_pool import bulk_pool

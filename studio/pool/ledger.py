@@ -10,9 +10,9 @@ from typing import Any
 
 from studio.engine.api import Completion
 from studio.errors import UsageError
-from studio.pool.actions import changes
-from studio.pool.actions.changes import Change, Effect, Journal, insert_attempt
+from studio.pool import changes
 from studio.pool.candidates import novelty_values
+from studio.pool.changes import Change, Effect, Journal, insert_attempt
 from studio.pool.core.database import Database, Entity
 from studio.pool.core.files import now
 from studio.pool.core.rows import storable_or_none

@@ -33,7 +33,7 @@ class TrainingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrainingItem:
-    """An instance of the pool in a training; `seen` is `judge_records.digest_of` its texts as they were."""
+    """An instance of the pool in a training; `seen` is `reviews.digest_of` its texts as they were."""
 
     task_id: int
     instance_id: int

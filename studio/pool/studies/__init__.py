@@ -1,1 +1,0 @@
-"""Studies of the pool: reviews and comparisons by people, judges, trainings and evaluations."""
