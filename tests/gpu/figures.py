@@ -53,25 +53,25 @@ def steps(work: Path, *, tiny: bool, lib: bool) -> dict[str, Step]:
         return (sys.executable, "-m", name, *words)
 
     small, large = ("tiny", "tiny2") if tiny else ("1b", "8b")
-    seconds = "1" if tiny else "4"
+    seconds = "1" if tiny else "3"
     quick = ("--requests", "4", "--tokens", "8") if tiny else ("--requests", "128", "--tokens", "64")
     bundled = model(small) if tiny else ""
     bench = (*_STUDIO, "bench", "generate", "--json", "--repeats", "1", *quick)
     tune = (*_STUDIO, "finetune", str(work / "lessons.db"), "--json", "--precision", "float32" if tiny else "bfloat16")
-    pytest = module("pytest", "-q", "-p", "no:cacheprovider", "-n", "0", "tests/gpu")
+    pytest = module("pytest", "-q", "-p", "no:cacheprovider", "-n", "0", "--durations", "5", "tests/gpu")
     return {
         **({} if lib else {"build": Step(("bash", "tests/gpu/hardware.sh", "build"), 900)}),
-        "tests": Step(pytest, 150),
+        "tests": Step(pytest, 120),
         "doctor": Step((*_STUDIO, "doctor", "--json"), 40),
         "make_small": Step(module("gpu.shapes", model(small), small), 40),
-        "sweep_small": Step(module("gpu.measure", model(small), seconds), 90, "make_small"),
-        "make_large": Step(module("gpu.shapes", model(large), small if tiny else large), 60),
-        "sweep_large": Step(module("gpu.measure", model(large), seconds), 130, "make_large"),
-        "bench_bundled": Step((*bench, "--only", "sequential,engine,raw", "--model", bundled), 60),
+        "sweep_small": Step(module("gpu.measure", model(small), seconds), 70, "make_small"),
         "lessons": Step(module("gpu.lessons", str(work / "lessons.db"), _TRAINED), 20),
-        "finetune_bundled": Step((*tune, "--name", "bundled"), 120, "lessons"),
-        "bench_small": Step((*bench, "--only", "engine,raw", "--model", model(small)), 60, "make_small"),
+        "finetune_bundled": Step((*tune, "--name", "bundled"), 75, "lessons"),
+        "make_large": Step(module("gpu.shapes", model(large), small if tiny else large), 60),
+        "sweep_large": Step(module("gpu.measure", model(large), seconds), 90, "make_large"),
+        "bench_bundled": Step((*bench, "--only", "sequential,engine,raw", "--model", bundled), 60),
         "finetune_small": Step((*tune, "--name", "small", "--model", model(small)), 120, "make_small"),
+        "bench_small": Step((*bench, "--only", "engine,raw", "--model", model(small)), 60, "make_small"),
         "sweep_bundled": Step(module("gpu.measure", bundled, seconds), 60),
         "bench_large": Step((*bench, "--only", "engine,raw", "--model", model(large)), 60, "make_large"),
         "rounds_bundled": Step((*bench, "--only", "round", "--rounds", "1", "--model", bundled), 60),
@@ -112,9 +112,9 @@ def run(step: Step, limit: float, told: dict[str, Any], log: BinaryIO, save: Cal
         alarm.cancel()
     told["seconds"] = round(time.monotonic() - began, 2)
     told["timed_out"] = told["seconds"] >= limit
-    if told["rc"] or "figures" not in told:
-        log.seek(max(start, log.seek(0, os.SEEK_END) - _LAST_BYTES))
-        told["last_lines"] = log.read().decode("utf-8", "replace")
+    log.seek(max(start, log.seek(0, os.SEEK_END) - _LAST_BYTES))
+    words = log.read().decode("utf-8", "replace").splitlines()
+    told["last_lines"] = [line for line in words if not line.startswith("{")]
 
 
 @contextmanager
