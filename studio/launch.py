@@ -16,7 +16,7 @@ from studio.documents.reading import DocumentFile
 from studio.engine.adapter import NO_ADAPTER, base_name
 from studio.engine.api import Engine
 from studio.engine.opening import open_engine
-from studio.engine.options import KV_BYTES, KV_TYPE, MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, FlashAttention
+from studio.engine.options import KV_BYTES, KV_CELLS, KV_TYPE, MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, FlashAttention
 from studio.engine.remote.address import is_address
 from studio.engine.two_models import Opener, Wish, open_both
 from studio.errors import ModelError, PoolError, UsageError
@@ -202,8 +202,11 @@ def engine_options(options: RunOptions, wanted: Intent, engine: str = ENGINE, *,
     if options.model and is_address(options.model) != at_server:
         before = {}
     most = MAX_PARALLEL_SERVER if at_server else MAX_PARALLEL
+    kv_cells = KV_CELLS[bool(before.get("streams"))]
+    other_cells = options.kv_cells not in ("", kv_cells)
     stored = {
-        "context": _count(before, "context_tokens", MAX_CONTEXT),
+        # The same tokens hold more sequences or fewer where these share their cells or no longer do.
+        "context": 0 if other_cells else _count(before, "context_tokens", MAX_CONTEXT),
         "parallel": _count(before, "parallel", most),
         # A run on record from before there were several had one.
         "contexts": _count({"contexts": 1, **before}, "contexts", most) if before else 0,
@@ -219,6 +222,7 @@ def engine_options(options: RunOptions, wanted: Intent, engine: str = ENGINE, *,
         cpu_moe=options.cpu_moe,
         flash_attention=_flash_attention(options, before),
         kv_type=options.kv_type or (KV_TYPE if before.get("kv_type") not in KV_BYTES else before["kv_type"]),
+        kv_cells=options.kv_cells or kv_cells,
         adapter=adapter_of(options, wanted, force=force) if engine == ENGINE else "",
         **asked | {name: stored[name] for name in kept},
         kept=kept,

@@ -63,6 +63,13 @@ def test_a_resumed_run_keeps_how_it_attends(tmp_path: Path) -> None:
     assert options(kv_type="\x1b[2J") == ("auto", "f16")
 
 
+def test_a_resumed_run_keeps_its_kind_of_cells_or_has_another_context(tmp_path: Path) -> None:
+    before = stored(tmp_path, parallel=5, context_tokens=4096, streams=9)
+    same, other = engine_options(RunOptions(), before), engine_options(RunOptions(kv_cells="unified"), before)
+    assert (same.kv_cells, same.context, same.parallel) == ("separate", 4096, 5)
+    assert (other.kv_cells, other.context, other.parallel) == ("unified", 0, 5)
+
+
 def test_a_resumed_run_keeps_what_shapes_its_batches(tmp_path: Path) -> None:
     wanted = stored(tmp_path, parallel=5, context_tokens=4096, contexts=2)
     assert wanted.stored is not None
@@ -81,7 +88,7 @@ def test_a_servers_number_of_requests_means_nothing_to_a_model_here(tmp_path: Pa
         assert engine_options(RunOptions(), stored(tmp_path / str(number), parallel=number)).parallel in (0, True)
 
 
-ATTENTION: tuple[dict[str, Any], ...] = ({"kv_type": "q8_0"}, {"flash_attention": True})
+ATTENTION: tuple[dict[str, Any], ...] = ({"kv_type": "q8_0"}, {"flash_attention": True}, {"streams": 20})
 
 
 def test_another_set_up_goes_on_as_a_run_of_its_own(tmp_path: Path) -> None:

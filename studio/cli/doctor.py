@@ -14,7 +14,7 @@ from studio.text import display_line
 
 _TOLD = (
     *("adapter", "adapter_sha256", "backend", "layers", "layers_offloaded", "context_tokens", "parallel", "contexts", "threads"),
-    *("flash_attention", "kv_type", "cpu_moe", "split"),
+    *("flash_attention", "kv_type", "streams", "cpu_moe", "split"),
     *("asking", "askings", "thinks"),
 )
 """What is told of the engine."""
@@ -139,6 +139,7 @@ def _print(report: dict[str, Any]) -> None:
             lines["context"] = f"{tokens} for {model['parallel']} sequences{divided}"
             if model["kv_type"]:
                 lines["keys and values"] = f"{model['kv_type']}, {'with' if model['flash_attention'] else 'without'} flash attention"
+                lines["keys and values"] += ", each sequence's apart" if model["streams"] else ""
         lines["answers"] = _answers(model)
     else:
         lines["model"] = "cannot be loaded"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from studio.engine.options import KV_BYTES, MAX_PARALLEL_SERVER, PARALLEL_HELP, SPLIT_MODES, FlashAttention
+from studio.engine.options import KV_BYTES, KV_CELLS, MAX_PARALLEL_SERVER, PARALLEL_HELP, SPLIT_MODES, FlashAttention
 
 if TYPE_CHECKING:
     from studio.engine.options import EngineOptions
@@ -31,6 +31,11 @@ _FLAGS = {
         "--kv-type",
         type=click.Choice([*KV_BYTES]),
         help="What keys and values are kept in; q8_0 takes about half the memory, q4_0 a quarter, with flash attention. [f16]",
+    ),
+    "kv_cells": click.option(
+        "--kv-cells",
+        type=click.Choice(KV_CELLS),
+        help="Keep keys and values of all sequences together, where a template is kept once, or each sequence's apart. [unified]",
     ),
     "tensor_split": click.option("--tensor-split", metavar="N,N,...", help="Shares of several GPUs, such as 3,1. [by their free memory]"),
     "split_mode": click.option(

@@ -254,6 +254,8 @@ class EngineInfo:
     flash_attention: bool = False
     kv_type: str = ""
     """What keys and values are kept in, such as `f16`; empty where that is not known."""
+    streams: int = 0
+    """The sequences of a context, those of templates among them, where each has keys and values of its own; 0 where they share them."""
     cpu_moe: int = 0
     """The layers, from the first on, whose experts are on the CPU though the layers need not be, -1 for all."""
     split: str = ""
@@ -295,7 +297,7 @@ class EngineInfo:
             more = "the server itself takes more with `llama-server -c`, vLLM's --max-model-len, OLLAMA_CONTEXT_LENGTH"
             return ModelError(f"the server refused every prompt: {detail}", f"{less}; {more}")
         trained = self.model.context_length
-        if trained and trained <= self.context_tokens // self.contexts:
+        if trained and trained <= self.context_tokens // self.contexts // (self.streams or 1):
             return ModelError(f"no prompt fits the model, which was trained for {trained:,} tokens: {detail}", less)
         return ModelError(f"no prompt fits the model's context: {detail}", "raise --context, or shorten the prompts")
 

@@ -24,10 +24,13 @@ class FlashAttention(StrEnum):
 KV_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}
 """The bytes that a number among keys and values takes, by the type they are kept in."""
 KV_TYPE = "f16"
+KV_CELLS = ("unified", "separate")
+"""How sequences have their keys and values: in the same cells, which each passes over, or each in cells of its own; the usual one first."""
 SPLIT_MODES = ("layer", "row", "none")
 """How several GPUs share a model, see `EngineOptions`; the usual one first."""
-_LLAMA_ONLY = ("flash_attention", "kv_type", "split_mode", "tensor_split", "main_gpu", "cpu_moe")
+_LLAMA_ONLY = ("flash_attention", "kv_type", "kv_cells", "split_mode", "tensor_split", "main_gpu", "cpu_moe")
 """Fields that mean something to llama.cpp on this machine alone."""
+_WORDS = {"flash_attention": tuple(FlashAttention), "kv_type": tuple(KV_BYTES), "kv_cells": KV_CELLS, "split_mode": SPLIT_MODES}
 _COUNTS = ("context", "threads", "parallel", "contexts", "main_gpu")
 
 
@@ -36,11 +39,11 @@ class EngineOptions:
     """The user's choices. `gpu_layers` -1 means all; 0 for the other numbers means: choose.
 
     `context` counts tokens of all sequences together; they are divided among `contexts` of llama.cpp that compute side by side. `adapter`
-    is the path of a LoRA adapter, a GGUF file, or empty. `kv_type`, of `KV_BYTES`, is what keys and values are kept in. Several GPUs share
-    the layers, or with `split_mode` "row" each of their weights, in proportion to the memory that is free there or to the numbers of
-    `tensor_split`, such as "3,1"; with "none" `main_gpu` has all. `cpu_moe` is the number of layers, from the first on, whose experts stay
-    on the CPU, -1 for all; 0 leaves none there that fit. The fields named in `kept` are not the user's choice but what `origin`, in words,
-    was made with: they stand where there is memory for them and are given up elsewhere, with a note.
+    is the path of a LoRA adapter, a GGUF file, or empty. `kv_type`, of `KV_BYTES`, is what keys and values are kept in, and `kv_cells`, of
+    `KV_CELLS`, how. Several GPUs share the layers, or with `split_mode` "row" each of their weights, in proportion to the memory that is
+    free there or to the numbers of `tensor_split`, such as "3,1"; with "none" `main_gpu` has all. `cpu_moe` is the number of layers, from
+    the first on, whose experts stay on the CPU, -1 for all; 0 leaves none there that fit. The fields named in `kept` are not the user's
+    choice but what `origin`, in words, was made with: they stand where there is memory for them and are given up elsewhere, with a note.
     """
 
     gpu_layers: int = -1
@@ -51,6 +54,7 @@ class EngineOptions:
     adapter: str = ""
     flash_attention: str = FlashAttention.AUTO
     kv_type: str = KV_TYPE
+    kv_cells: str = KV_CELLS[0]
     split_mode: str = SPLIT_MODES[0]
     tensor_split: str = ""
     main_gpu: int = 0
@@ -69,7 +73,7 @@ class EngineOptions:
             self.require_parallel(MAX_PARALLEL_SERVER, "an engine")
         if self.context > MAX_CONTEXT:
             raise UsageError(f"--context {self.context}: llama.cpp counts at most {MAX_CONTEXT:,} tokens", "give a smaller number")
-        for name, known in (("flash_attention", tuple(FlashAttention)), ("kv_type", tuple(KV_BYTES)), ("split_mode", SPLIT_MODES)):
+        for name, known in _WORDS.items():
             if getattr(self, name) not in known:
                 raise UsageError(f"{_flag(name)} {getattr(self, name)}: must be one of {', '.join(known)}")
         if self.kv_type != KV_TYPE and self.flash_attention == FlashAttention.OFF:
@@ -86,6 +90,11 @@ class EngineOptions:
         if numbers and not (all(0 <= number < math.inf for number in numbers) and sum(numbers) > 0):
             raise UsageError(f"--tensor-split {self.tensor_split}: must be numbers with commas between them", "such as 3,1")
         return numbers
+
+    @property
+    def separate(self) -> bool:
+        """Whether each sequence is to have cells of its own."""
+        return self.kv_cells == KV_CELLS[1]
 
     @property
     def split(self) -> str:
@@ -147,12 +156,23 @@ BATCH_TOKENS_CPU = 512
 BATCH_TOKENS_GPU = 2048
 TOKENS_PER_SEQUENCE = 600
 """A typical request, beside its template."""
-_TOKENS_FOR_PREFIXES = PREFIX_SEQUENCES * 2000
+ROOMY_TOKENS = 2 * TOKENS_PER_SEQUENCE
+"""Tokens a sequence is given where memory is plentiful: the longest request the stages make."""
+_TOKENS_OF_PREFIX = 2000
 
 
-def default_context(parallel: int, each: int = TOKENS_PER_SEQUENCE) -> int:
-    """Return the tokens to hold for all sequences together: a request of `each` tokens for every one, and four few-shot templates."""
-    tokens = parallel * each + _TOKENS_FOR_PREFIXES
+def default_context(parallel: int, each: int = TOKENS_PER_SEQUENCE, *, separate: bool = False) -> int:
+    """Return the tokens to hold for all sequences together: a request of `each` tokens for every one, and four few-shot templates.
+
+    With `separate` cells every one holds a template and the longest request, and so do the templates' own: they share nothing.
+    """
+    if separate:
+        return (parallel + PREFIX_SEQUENCES) * _padded(_TOKENS_OF_PREFIX + ROOMY_TOKENS)
+    return _padded(parallel * each + PREFIX_SEQUENCES * _TOKENS_OF_PREFIX)
+
+
+def _padded(tokens: int) -> int:
+    """Return a number of cells as llama.cpp has them."""
     return (tokens + 255) // 256 * 256
 
 

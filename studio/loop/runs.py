@@ -16,7 +16,7 @@ from studio import __version__
 from studio.config import keys_of, merged, read_assignment, read_environment, read_text, read_toml, require_known, validated, value_of
 from studio.engine.api import EngineInfo
 from studio.engine.catalog import is_model
-from studio.engine.options import KV_BYTES, KV_TYPE, MAX_PARALLEL_SERVER, PARALLEL_HELP, FlashAttention
+from studio.engine.options import KV_BYTES, KV_CELLS, KV_TYPE, MAX_PARALLEL_SERVER, PARALLEL_HELP, FlashAttention
 from studio.errors import PoolError, UsageError
 from studio.loop.checks import ANSWER_RULES
 from studio.loop.filters import FILTERS, INSTANCE_RULES
@@ -61,6 +61,9 @@ class RunOptions(Parameters):
     flash_attention: FlashAttention = Field(FlashAttention.AUTO, description="auto (where a GPU can), on or off")
     kv_type: Literal["", "f16", "q8_0", "q4_0"] = Field(
         "", description=f"what keys and values are kept in: {', '.join(KV_BYTES)}; none is the pool's, or {KV_TYPE}"
+    )
+    kv_cells: Literal["", "unified", "separate"] = Field(
+        "", description=f"whether sequences keep keys and values together or apart; none is the pool's, or {KV_CELLS[0]}"
     )
     split_mode: Literal["layer", "row", "none"] = Field("layer", description="how GPUs share the model: by layer, by row, or none of it")
     tensor_split: str = Field(
@@ -317,8 +320,8 @@ def _same_setups(stored: RunRecord, engine: EngineInfo, answering: EngineInfo | 
 def _same_setup(before: dict[str, Any], engine: EngineInfo) -> bool:
     """Whether llama.cpp runs as it did for the run on record, in all that completions depend on; other engines have no set-up here."""
     # Runs on record from before these could be chosen had what was usual.
-    before = {"kv_type": KV_TYPE, "flash_attention": bool(before.get("layers_offloaded"))} | before
-    shaping = ("parallel", "context_tokens", "contexts", "kv_type", "flash_attention")
+    before = {"kv_type": KV_TYPE, "streams": 0, "flash_attention": bool(before.get("layers_offloaded"))} | before
+    shaping = ("parallel", "context_tokens", "contexts", "kv_type", "streams", "flash_attention")
     return not engine.is_local or all(before.get(name, getattr(engine, name)) == getattr(engine, name) for name in shaping)
 
 

@@ -32,6 +32,7 @@ _ABORTED = 2
 _NO_ROOM = 1
 _NO_MEMORY = -2
 _LINES_OF_A_FAILURE = 10
+_BOUNDLESS = 1 << 62
 _TILES = "AMX_INT8"
 _TILE_ROWS = 2
 """A single row takes another way, without tiles."""
@@ -131,11 +132,23 @@ class LlamaContext:
         """Rows of a batch that may want logits, more than there are sequences."""
         self.cores = cores
         self.cells = int(llama_cpp.llama_n_ctx(handle))
+        self.cells_each = int(llama_cpp.llama_n_ctx_seq(handle))
+        """Those that one sequence may fill: all, or where each has its own, these."""
         self._memory: Any = llama_cpp.llama_get_memory(handle)
         self.drawing = DrawingThreads(vocabulary.size, cores.threads)
         self._row = ctypes.c_float * vocabulary.size
         self._batch = _Batch(rows)
         self._threads = 0
+
+    @property
+    def separate(self) -> bool:
+        """Whether each sequence, those of templates among them, has cells of its own, which no other one passes over."""
+        return self.cells_each < self.cells
+
+    @property
+    def shared_cells(self) -> int:
+        """The cells that sequences divide among themselves; boundless where none takes any from another."""
+        return _BOUNDLESS if self.separate else self.cells
 
     def add(self, tokens: Sequence[int], position: int, sequence: int, *, logits: int) -> int:
         """Append `tokens` of `sequence` from `position` on to the batch, the last `logits` of them with logits.
@@ -180,7 +193,7 @@ class LlamaContext:
         self._lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
     def copy(self, sequence: int, target: int) -> None:
-        """Let the sequence `target` begin as `sequence` is; no data moves."""
+        """Let the empty sequence `target` begin as `sequence` is. Data moves only where each has cells of its own, with the next batch."""
         self._lib.llama_memory_seq_cp(self._memory, sequence, target, -1, -1)
 
     def state(self, sequence: int) -> State:

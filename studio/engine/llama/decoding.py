@@ -174,7 +174,7 @@ class WaveRun:
         self._requests = requests
         self._states = [states[prefix] for prefix in wave.prefixes]
         self._uncached = uncached
-        self._slots = Slots(wave.jobs, parallel=context.parallel, cells=context.cells - sum(map(len, wave.prefixes)))
+        self._slots = Slots(wave.jobs, parallel=context.parallel, cells=context.shared_cells - sum(map(len, wave.prefixes)))
         self._running: list[RunningSequence] = []
 
     @property
@@ -204,6 +204,18 @@ class WaveRun:
             self._running.append(RunningSequence(self._context, job, self._requests[job.index], slot, cached_tokens=cached))
             if job.prefix:
                 self._context.copy(self._context.parallel + self._wave.prefixes.index(job.prefix), slot)
+        if self._context.separate:
+            self._close_ranks()
+
+    def _close_ranks(self) -> None:
+        """Move the last sequences to free places: of those with cells of their own llama.cpp computes at once only such as have no gap."""
+        for sequence in sorted(self._running, key=lambda each: each.slot, reverse=True):
+            place = self._slots.lower(sequence.slot)
+            if place == sequence.slot:
+                return
+            self._context.copy(sequence.slot, place)
+            self._context.forget(sequence.slot)
+            sequence.slot = place
 
     def _evaluate(self) -> bool:
         """Evaluate the next batch; False when that was aborted."""
@@ -211,7 +223,10 @@ class WaveRun:
         prompts = [sequence for sequence in self._running if not sequence.decodes]
         allowed = measured_rows([(each.prompt_left, each.logits_left) for each in prompts], self._context.outputs - len(decoding))
         shares = share_rows(len(decoding), allowed, self._context.rows)
-        for sequence, share in [*((sequence, 1) for sequence in decoding), *zip(prompts, shares, strict=True)]:
+        filling = [*((sequence, 1) for sequence in decoding), *zip(prompts, shares, strict=True)]
+        if self._context.separate:
+            filling.sort(key=lambda each: each[0].slot)
+        for sequence, share in filling:
             rows = sequence.next_rows(share)
             if not rows:
                 continue

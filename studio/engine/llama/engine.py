@@ -65,6 +65,7 @@ class LlamaEngine:
             layers_offloaded=model.layers_offloaded,
             layers=model.layers,
             flash_attention=model.flash_attention,
+            streams=model.setup.streams,
             kv_type=model.setup.kv_type,
             cpu_moe=model.setup.cpu_moe,
             split=model.split,
@@ -138,7 +139,7 @@ class LlamaEngine:
         cancel: CancelToken,
     ) -> Iterator[EngineEvent]:
         with context.cores.computing(context):
-            for wave in plan_waves(jobs, context=context.cells, max_prefixes=PREFIX_SEQUENCES):
+            for wave in plan_waves(jobs, context=context.shared_cells, max_prefixes=PREFIX_SEQUENCES):
                 if cancel.cancelled:
                     yield from map(_not_begun, wave.jobs)
                     continue

@@ -67,11 +67,15 @@ def first_that_fits(setups: Sequence[Setup], attempt: Callable[[Setup], T]) -> T
 
 def _smaller(setup: Setup, options: EngineOptions, layers: int, *, experts: bool = False) -> Iterator[Setup]:
     if setup.contexts > 1 and not options.chosen("contexts"):
-        setup = replace(setup, contexts=1, context=options.chosen("context") or min(setup.context, default_context(setup.parallel)))
+        setup = replace(
+            setup,
+            contexts=1,
+            context=options.chosen("context") or min(setup.context, default_context(setup.parallel, separate=setup.separate)),
+        )
         yield setup
     while not options.chosen("parallel") and setup.parallel > _LEAST_PARALLEL:
         parallel = max(_LEAST_PARALLEL, setup.parallel // 2)
-        needed = setup.contexts * default_context(-(-parallel // setup.contexts))
+        needed = setup.contexts * default_context(-(-parallel // setup.contexts), separate=setup.separate)
         context = options.chosen("context") or min(setup.context, needed)
         setup = replace(setup, parallel=parallel, context=context, ubatch=min(setup.ubatch, UBATCH_TOKENS_SMALL))
         yield setup

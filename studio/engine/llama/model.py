@@ -91,7 +91,7 @@ def open_context(model: Any, path: str, setup: Setup, outputs: int) -> Any:
     params.n_seq_max = setup.parallel_each + PREFIX_SEQUENCES
     params.n_outputs_max = outputs
     params.n_threads = params.n_threads_batch = setup.threads
-    params.kv_unified = True
+    params.kv_unified = not setup.separate
     params.swa_full = True
     params.no_perf = True
     params.flash_attn_type = _FLASH_ATTENTION[setup.flash_attention]
@@ -157,7 +157,7 @@ class LlamaModel:
         self.setup = self._open(path, options, shrink)
         unshared = _unshared(llama_cpp, self.model)
         self.shares_prefixes = not unshared
-        trained, cells = int(llama_cpp.llama_model_n_ctx_train(self.model)), self.contexts[0].cells
+        trained, cells = int(llama_cpp.llama_model_n_ctx_train(self.model)), self.contexts[0].cells_each
         self.per_sequence = min(cells, trained) if trained else cells
         """Tokens that one sequence may have, its prompt counted in."""
         self.flash_attention = self.setup.flash_attention is not FlashAttention.OFF and LOG.has_flash_attention()

@@ -249,6 +249,8 @@ def fingerprint(sha256: str, model: LlamaModel, adapter_sha256: str = "") -> str
         context += f" threads {setup.threads}"
     if setup.kv_type != KV_TYPE:
         context += f" kept as {setup.kv_type}"
+    if setup.streams:
+        context += f" divided among {setup.streams}"
     if setup.cpu_moe:
         context += f" experts {setup.cpu_moe}"
     if model.split:

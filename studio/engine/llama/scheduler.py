@@ -120,6 +120,15 @@ class Slots:
         self._free.sort()
         self._cells += job.own_cells
 
+    def lower(self, slot: int) -> int:
+        """Exchange a sequence for the lowest free one below it and return that; the same where there is none."""
+        if not self._free or self._free[0] > slot:
+            return slot
+        lowest = self._free.pop(0)
+        self._free.append(slot)
+        self._free.sort()
+        return lowest
+
 
 def measured_rows(prompts: Sequence[tuple[int, int]], outputs: int) -> list[int]:
     """Return how many tokens of each prompt may go into the next batch for its logits' sake, when `outputs` rows may have some.

@@ -17,6 +17,7 @@ from studio.engine.options import (
     PARALLEL_CPU,
     PARALLEL_GPU,
     PREFIX_SEQUENCES,
+    ROOMY_TOKENS,
     TOKENS_PER_SEQUENCE,
     EngineOptions,
     FlashAttention,
@@ -53,7 +54,8 @@ class Setup:
 
     `parallel`, `context` and `threads` are divided among `contexts`, which compute side by side. `on_gpu` says that a GPU takes part. With
     `flash_attention` "auto" a device that cannot goes without. `cpu_moe` layers, from the first on, have their experts on the CPU, -1 means
-    all. `notes` are sentences for the user about what was given up.
+    all. With `separate` the tokens of a context are divided among its sequences. `notes` are sentences for the user about what was given
+    up.
     """
 
     gpu_layers: int
@@ -67,6 +69,7 @@ class Setup:
     contexts: int = 1
     on_gpu: bool = False
     kv_type: str = KV_TYPE
+    separate: bool = False
     cpu_moe: int = 0
 
     @property
@@ -79,9 +82,17 @@ class Setup:
         """The tokens of one context."""
         return self.context // self.contexts
 
+    @property
+    def streams(self) -> int:
+        """The sequences among which a context's tokens are divided, those of templates among them; 0 where they share them."""
+        return self.parallel_each + PREFIX_SEQUENCES if self.separate else 0
 
-ROOMY_TOKENS = 2 * TOKENS_PER_SEQUENCE
-"""Tokens a sequence is given where memory is plentiful: the longest request the stages make."""
+    @property
+    def cells_passed(self) -> int:
+        """The tokens among which a row finds its own, those of others masked."""
+        return self.context // (self.streams or 1)
+
+
 UBATCH_TOKENS_SMALL = 512
 _GPU_STEPS = (
     (PARALLEL_GPU, ROOMY_TOKENS, BATCH_TOKENS_GPU),
@@ -121,7 +132,7 @@ def choose(options: EngineOptions, devices: Sequence[Device], facts: ModelFacts 
     room = _room(gpus, devices, options)
     steps = _steps(options, gpus)
     usual = Setup(options.gpu_layers, 0, 0, BATCH_TOKENS_GPU, 0, threads, flash_attention(options, on_gpu=True), on_gpu=True)
-    usual = replace(usual, kv_type=options.kv_type, cpu_moe=options.cpu_moe)
+    usual = replace(usual, kv_type=options.kv_type, separate=options.separate, cpu_moe=options.cpu_moe)
     for number, (parallel, tokens, ubatch) in enumerate(steps):
         setup = replace(usual, parallel=parallel, context=_context(options, facts, parallel, tokens), ubatch=ubatch)
         if bytes_on_gpu(setup, facts) <= room:
@@ -147,9 +158,9 @@ def cpu_setup(options: EngineOptions, threads: int) -> Setup:
     flash = flash_attention(options, on_gpu=False)
     alone = 1 if flash is FlashAttention.ON else 0
     contexts = alone or min(options.contexts, parallel) or _contexts_on_cpu(parallel, options.context, threads)
-    context = options.context or contexts * default_context(-(-parallel // contexts))
+    context = options.context or contexts * default_context(-(-parallel // contexts), separate=options.separate)
     setup = Setup(options.gpu_layers, parallel, context, BATCH_TOKENS_CPU, BATCH_TOKENS_CPU, threads, flash, contexts=contexts)
-    return replace(setup, kv_type=options.kv_type, cpu_moe=options.cpu_moe)
+    return replace(setup, kv_type=options.kv_type, separate=options.separate, cpu_moe=options.cpu_moe)
 
 
 def flash_attention(options: EngineOptions, *, on_gpu: bool) -> FlashAttention:
@@ -211,7 +222,7 @@ def _steps(options: EngineOptions, gpus: Sequence[Device]) -> list[tuple[int, in
 def _context(options: EngineOptions, facts: ModelFacts, parallel: int, tokens: int) -> int:
     if options.context:
         return options.context
-    context = default_context(parallel, tokens)
+    context = default_context(parallel, tokens, separate=options.separate)
     most = facts.trained_context * (parallel + PREFIX_SEQUENCES)
     return min(context, most) if most else context
 
@@ -244,7 +255,7 @@ def bytes_on_gpu(setup: Setup, facts: ModelFacts) -> float:
 def _compute_bytes(setup: Setup, facts: ModelFacts) -> int:
     """Return what one call takes beside weights and context: rows between the layers, the attention's mask (twice), the logits (twice)."""
     rows = setup.ubatch * facts.embedding * 4 * _ACTIVATIONS
-    mask = setup.ubatch * setup.context * 6
+    mask = setup.ubatch * setup.cells_passed * 6
     logits = rows_with_logits(setup.parallel, facts.vocabulary, BATCH_TOKENS_GPU) * facts.vocabulary * 4 * 2
     return rows + mask + logits
 

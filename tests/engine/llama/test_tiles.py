@@ -26,7 +26,8 @@ class _Lib:
         monkeypatch.setattr(llama_cpp, "llama_print_system_info", lambda: described)
         for name in ("llama_decode", "llama_memory_clear"):
             monkeypatch.setattr(llama_cpp, name, getattr(self, name))
-        monkeypatch.setattr(llama_cpp, "llama_n_ctx", lambda _: 8)
+        for name in ("llama_n_ctx", "llama_n_ctx_seq"):
+            monkeypatch.setattr(llama_cpp, name, lambda _: 8)
         monkeypatch.setattr(llama_cpp, "llama_get_memory", lambda handle: f"memory of {handle}")
         monkeypatch.setattr(llama_cpp, "llama_set_n_threads", lambda *_: None)
         vocabulary: Any = SimpleNamespace(size=4)
