@@ -106,7 +106,7 @@ run() {
 
 unpack() { # FOLDER WORK: once; a later run of the same parcels finds all as it is
     local folder=$1 work=$2 sums
-    sums=$(find "$folder" -name sums | head -n 1)
+    sums=$(find "$folder" -name sums -print -quit)
     [ -n "$sums" ] || fail "no parcels below $folder"
     cmp -s "$sums" "$work/sums" && return
     rm -rf "$work"
@@ -133,13 +133,13 @@ environment() {
 build() { # for the device at hand, on all cores
     local work=${STUDIO_GPU_WORK:?} cublas links architecture flags=()
     if command -v nvidia-smi >/dev/null; then
-        architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
+        architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | sed -n 1p | tr -d .)
         flags=(-DGGML_CUDA=ON -DGGML_CUDA_NO_VMM=ON "-DCMAKE_CUDA_ARCHITECTURES=$architecture-real")
         cublas=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/nvidia/cu13
         if ! find -L /usr/local/cuda/lib64 -name libcublas.so 2>/dev/null | grep -q . && [ -d "$cublas/lib" ]; then
             links=$work/cublas
             mkdir -p "$links"
-            for name in cublas cublasLt; do ln -sf "$(find "$cublas/lib" -name "lib$name.so.*" | head -n 1)" "$links/lib$name.so"; done
+            for name in cublas cublasLt; do ln -sf "$(find "$cublas/lib" -name "lib$name.so.*" -print -quit)" "$links/lib$name.so"; done
             export CPATH=$cublas/include${CPATH:+:$CPATH}
             flags+=("-DCUDA_cublas_LIBRARY=$links/libcublas.so" "-DCUDA_cublasLt_LIBRARY=$links/libcublasLt.so")
         fi
