@@ -15,6 +15,8 @@ from studio.errors import ModelError
 from studio.tuning import lora
 from studio.tuning.job import TrainingSettings
 from studio.tuning.lora import ARCHITECTURES, write_adapter
+from studio.tuning.memory import Layout, Load, memory_needed
+from studio.tuning.tokens import Tokens
 from support.extra import needs_extra
 from support.logits import divergence, llama_logits
 from support.tiny_models import tiny_model
@@ -99,3 +101,41 @@ def test_rslora_scales_by_the_root_of_the_rank(tmp_path: Path) -> None:
     header = read_gguf(tmp_path / "rs.gguf")
     check_adapter(tmp_path / "rs.gguf", read_gguf(path))
     assert header.metadata["adapter.lora.alpha"] == pytest.approx(8 * np.sqrt(4))
+
+
+def saved_bytes(model: Any, length: int) -> int:
+    """Return how many bytes PyTorch keeps for the way back from one example of this length, weights left out."""
+    import torch
+
+    weights = {each.untyped_storage().data_ptr() for each in model._peft.parameters()}
+    found: dict[int, Any] = {}
+
+    def keep(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            found[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model.loss([Tokens(tuple(range(length)), length - 1)])
+    return sum(each.nbytes() for each in found.values())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_kept_is_what_is_reckoned(tmp_path: Path, architecture: str, precision: str) -> None:
+    """A token more keeps no more than the arithmetic says, nor much less; with checkpointing only what goes into the blocks."""
+    from studio.tuning.lora import TunedModel
+    from studio.tuning.weights import load_weights
+
+    base = read_gguf(tiny_model(tmp_path / "tiny.gguf", architecture))
+    kept = []
+    for checkpointing in (False, True):
+        weights = load_weights(base, "ab" * 32, "", precision, "cpu")
+        mixed = precision == "bfloat16"
+        model = TunedModel(weights, TrainingSettings(rank=2, alpha=4), 1, "cpu", mixed=mixed, checkpointing=checkpointing)
+        model.train(True)
+        kept.append((saved_bytes(model, 192) - saved_bytes(model, 64)) / 128)
+    few, many = (memory_needed(base, Load(tokens, 0, 1), Layout(precision, 1), 2, "cpu") for tokens in (0, 10_000))
+    assert kept[0] < (many - few) / 10_000 < 2 * kept[0]
+    assert kept[1] < kept[0] / 4
