@@ -27,6 +27,8 @@ _ROOM = {"cpu": 1024, "cuda": 16_384, "mps": 4096}
 """Padded tokens that pass through the model at once, by device, where memory allows."""
 _BUSY = {"cpu": 128, "cuda": 2048, "mps": 512}
 """Padded tokens at once with which a device is still busy. Fewer cost more time than computing what a block keeps once more."""
+HEAD_AT_ONCE = 512
+"""Labels that the head predicts at a time with checkpointing."""
 _ADAPTER = 26
 """Bytes a number of the adapter: itself, its gradient, AdamW's moments and temporaries, all 32 bits wide, and a copy in bfloat16."""
 _ADAPTER_ON_HOST = 24
@@ -63,7 +65,7 @@ class Load:
 class Layout:
     """How a training is computed: the frozen weights' precision, how many padded tokens at once, and what is kept for the way back.
 
-    With `checkpointing` only each block's input is kept, and the rest computed once more: a third more time.
+    With `checkpointing` only the input of each block and of the head is kept, and the rest computed once more: a third more time.
     """
 
     precision: str
@@ -115,7 +117,8 @@ def memory_needed(base: Gguf, load: Load, layout: Layout, rank: int, device: str
         # No fused kernel there: two matrices of attention are kept for each head.
         kept += 2 * 4 * load.longest * max(1, base.number(f"{base.architecture}.attention.head_count"))
     blocks = layers * width * (4 if layout.precision == FLOAT32 else 2) + kept if layout.checkpointing else layers * kept
-    logits = load.labels * vocabulary * _LOGITS[layout.precision]
+    labels = min(load.labels, HEAD_AT_ONCE) if layout.checkpointing else load.labels
+    logits = labels * vocabulary * _LOGITS[layout.precision] + 8 * load.labels * width
     used = _ADAPTER * adapter_parameters(base, rank) + load.tokens * blocks + max(load.tokens * passing, logits)
     fixed = _LIBRARIES if device == "cpu" else _WORKSPACE
     return int(fixed + weights_needed(base, layout.precision) + _SPARE * used)
