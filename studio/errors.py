@@ -38,6 +38,10 @@ class StudioError(Exception):
         self.message = message
         self.hint = hint
 
+    def words(self, between: str = ": ") -> str:
+        """Return both in one line, the message alone where there is no hint."""
+        return between.join(filter(None, (self.message, self.hint)))
+
 
 class UsageError(StudioError):
     """An option, setting or input file that cannot be used as given."""

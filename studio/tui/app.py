@@ -27,24 +27,22 @@ from studio.launch import EngineOpener, RunRequest
 from studio.loop.asking_anew import FIXED
 from studio.loop.runs import Configuration
 from studio.text import display_line
-from studio.tui.base import Dialog, Page, TellingApp, lay_over, leaving, start_latest
+from studio.tui.base import Confirm, Page, lay_over, leaving, start_latest
 from studio.tui.dialogs.export import ExportDialog
-from studio.tui.dialogs.forms import Confirm
+from studio.tui.dialogs.models import ModelDialog
 from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.help_log import ActivityLog, HelpDialog, LogScreen
 from studio.tui.insight.screen import InsightScreen
 from studio.tui.keys import bind
+from studio.tui.picker import RunChosen, StartScreen, remember
 from studio.tui.pool.screen import PoolScreen
 from studio.tui.round.screen import RunOpened, StudioScreen
 from studio.tui.runner import Runner, RunnerState
-from studio.tui.start.models import ModelDialog
-from studio.tui.start.recent import remember
-from studio.tui.start.screen import RunChosen, StartScreen
 from studio.tui.study.entry import start_comparison, start_review
 from studio.tui.study.screen import StudyScreen
-from studio.tui.theme import wear_theme
+from studio.tui.terminal import TellingApp, wear_theme
 from studio.tui.widgets.fields import Palette
-from studio.tui.widgets.header import TooSmall, hint_if_small
+from studio.tui.widgets.frame import TooSmall, hint_if_small
 
 
 @dataclass
@@ -70,7 +68,7 @@ class StudioApp(TellingApp):
     """The terminal studio: with a run it goes straight in, without one it asks which pool."""
 
     TITLE = "Self-Instruct Studio"
-    CSS_PATH = "studio.tcss"
+
     ENABLE_COMMAND_PALETTE = True
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012  (Textual's own type)
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (20, "-short"), (24, "-normal"), (34, "-tall")]  # noqa: RUF012
@@ -104,7 +102,6 @@ class StudioApp(TellingApp):
         """Whether there is a picker, shown or not."""
 
     def on_mount(self) -> None:
-        """The theme, and the first screen."""
         wear_theme(self)
         if self._asked is not None:
             self.open_run(self._asked)
@@ -134,7 +131,6 @@ class StudioApp(TellingApp):
         self.studio.call_after_refresh(self._start)
 
     def _start(self) -> None:
-        """Load the model."""
         if self.runner is not None:
             self.runner.start()
 
@@ -196,12 +192,10 @@ class StudioApp(TellingApp):
         hint_if_small(self.screen_stack, event.size)
 
     def action_export(self) -> None:
-        """Write the pool as a dataset."""
         if self.runner is not None:
             self._lay(ExportDialog(self.runner.asked.pool))
 
     def action_review(self) -> None:
-        """Rate a sample of the pool."""
         if self.studio is not None and not self._went_to_study():
             start_review(self, self.studio.steerer)
 
@@ -230,7 +224,6 @@ class StudioApp(TellingApp):
             self.push_screen(made)
 
     def action_command_palette(self) -> None:
-        """Find a command by its words."""
         # Without an id, which one that is still being closed has.
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette())
@@ -240,7 +233,6 @@ class StudioApp(TellingApp):
         self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
 
     def action_help(self) -> None:
-        """Explain the focused part."""
         self._lay(HelpDialog(self.screen))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -275,7 +267,7 @@ class StudioApp(TellingApp):
     def _unless_lost(self, question: str, then: Callable[[], object]) -> None:
         """Go on with `then`; where something would be lost by it, only when the user says so."""
         playing = self.runner is not None and self.runner.state is RunnerState.RUNNING and not self.runner.bringing
-        words = [screen.unsaved for mode in _MODES for screen in self._stack_of(mode) if isinstance(screen, Page | Dialog)]
+        words = [screen.unsaved for mode in _MODES for screen in self._stack_of(mode) if isinstance(screen, Page)]
         words.append(_UNDER_WAY if playing else "")
         if any(words):
             self._confirm(question, "\n".join(filter(None, words)), then)
@@ -313,7 +305,6 @@ class StudioApp(TellingApp):
         self.exit()
 
     def action_pools(self) -> None:
-        """Close the pool and go back to the picker."""
         self._unless_lost("Leave this pool?", lambda: start_latest(self, "pools", self._go_on_with, None))
 
     def action_models(self) -> None:
@@ -349,7 +340,6 @@ class StudioApp(TellingApp):
         self._show_picker()
         for mode, *_ in PLACES:
             await self.remove_mode(mode)
-        self._seen = {"studio"}
         if asked is not None:
             self.open_run(asked)
 
@@ -360,7 +350,6 @@ class StudioApp(TellingApp):
         super().fault(told)
 
     def action_settings(self) -> None:
-        """Every parameter of the run."""
         studio = self.studio
         if studio is not None and studio.method is not None:
             screen = SettingsScreen(
@@ -373,7 +362,6 @@ class StudioApp(TellingApp):
             self._lay(screen)
 
     def action_log(self) -> None:
-        """What has happened."""
         self._lay(LogScreen(self.activity))
 
 

@@ -1,155 +1,31 @@
-"""What every screen of the studio stands on: the app that says its errors in words, pages and dialogs that open and close once, editors
-that close when what they hold is stored, and work beside the screen of which only the latest counts.
+"""What every screen of the studio stands on: pages and windows that open and close once, work beside the screen of which only the latest
+counts, editors that close when what they hold is stored, and the windows that ask and tell.
 """
 
 from __future__ import annotations
 
-import os
-import select
-import sys
-from collections.abc import Callable, Coroutine, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, Generic, TypeVar
 
-from textual.actions import ActionParseResult, SkipAction
+from textual.actions import SkipAction
 from textual.app import App, ComposeResult
 from textual.await_complete import AwaitComplete
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.driver import Driver
-from textual.message import Message
-from textual.notifications import SeverityLevel
 from textual.screen import ModalScreen, Screen
-from textual.widgets import OptionList, Static
+from textual.widgets import Input, Static
 
-from studio.errors import ExitCode, StudioError, unexpected
+from studio.errors import StudioError, UsageError
 from studio.text import display, display_line
-from studio.tui.keys import bind, keys_file, read_keymap
-from studio.tui.widgets.fields import turn_page
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.keys import bind
+from studio.tui.terminal import TellingApp
+from studio.tui.widgets.frame import KeyBar
 
-if sys.platform != "win32":
-    from textual.drivers.linux_driver import LinuxDriver
-
-
-class Unreadable(Message):
-    """The terminal sent bytes that are no UTF-8: what was pasted from a Latin-1 file, or typed in a terminal set to it."""
-
-
-if sys.platform != "win32":
-
-    class BearingDriver(LinuxDriver):
-        """Goes on after bytes that are no UTF-8, at the first of which Textual's own ends the app."""
-
-        def run_input_thread(self) -> None:
-            """Take what is typed. Of a paste that cannot be read nothing is taken: its rest would be read as keys."""
-            while not self.exit_event.is_set():
-                try:
-                    super().run_input_thread()
-                except UnicodeDecodeError:
-                    while select.select([self.fileno], [], [], _PASTE_S)[0] and os.read(self.fileno, 4096):
-                        pass
-                    self.process_message(Unreadable())
-
-
-_PASTE_S = 0.1
-"""After so long without a byte a paste has ended."""
-_LONGEST = 400
-_LOOK_S = 2.0
-_TITLES: dict[SeverityLevel, str] = {"information": "", "warning": "Careful", "error": "Failed"}
-
-
-def tell_fault(app: App[Any], error: Exception) -> None:
-    """Tell of an error that nobody took, and where it comes from; in the log too, where the app keeps one."""
-    if isinstance(app, TellingApp):
-        app.fault(error)
-    else:
-        raise error
-
-
-class TellingApp(App[None]):
-    """What every app of the studio is."""
-
-    quitting = False
-    """Whether it is being left: nothing is opened any more, it would not be put together."""
-
-    def show(self) -> None:
-        """Run in the terminal until the user leaves, with the keys of his own.
-
-        Raises UsageError for a file of keys that cannot be used, SystemExit after an error of the app itself, which Textual has printed,
-        and KeyboardInterrupt when SIGINT ended it.
-        """
-        self.set_keymap(read_keymap(keys_file()))
-        self.run()
-        if self.return_code is None:
-            raise KeyboardInterrupt
-        if self.return_code:
-            raise SystemExit(ExitCode.UNEXPECTED)
-
-    async def run_action(
-        self,
-        action: str | ActionParseResult,
-        default_namespace: DOMNode | None = None,
-        namespaces: Mapping[str, DOMNode] | None = None,
-    ) -> bool:
-        """Do what a key is bound to. Textual's own page keys fail on a list that has no lines yet: it was just filled or opened."""
-        if isinstance(default_namespace, OptionList) and action in ("page_up", "page_down"):
-            turn_page(default_namespace, -1 if action == "page_up" else 1)
-            return True
-        return await super().run_action(action, default_namespace, namespaces)
-
-    def on_ready(self) -> None:
-        """Begin to look whether the terminal is still there."""
-        if not self.is_headless and hasattr(select, "poll"):
-            self.set_interval(_LOOK_S, self._leave_without_terminal)
-
-    async def _leave_without_terminal(self) -> None:
-        # One that vanishes sends no signal to a program that it does not control, as in a container: Textual would then read from it
-        # for ever, with a core of its own, and the pool would stay locked.
-        terminal = select.poll()
-        terminal.register(0, 0)
-        if any(said & (select.POLLHUP | select.POLLERR) for _, said in terminal.poll(0)):
-            self.leave()
-
-    def leave(self) -> None:
-        """End, without a question."""
-        self.exit()
-
-    def get_driver_class(self) -> type[Driver]:
-        """Textual's own, or what bears more."""
-        found = super().get_driver_class()
-        return BearingDriver if sys.platform != "win32" and found is LinuxDriver else found
-
-    def on_unreadable(self) -> None:
-        """Say why nothing came of it."""
-        self.notify("What was typed or pasted is no UTF-8: nothing of it was taken.", severity="warning", markup=False)
-
-    def fault(self, error: Exception) -> None:
-        """Tell of an error that nobody took."""
-        told = error if isinstance(error, StudioError) else unexpected(error)
-        self.notify(display_line(f"{told.message}; {told.hint}" if told.hint else told.message, _LONGEST), severity="error", markup=False)
-
-    def get_key_display(self, binding: Binding) -> str:
-        """How a key is written: function keys with the capital that stands on them."""
-        shown = super().get_key_display(binding)
-        return shown.upper() if shown[:1] == "f" and shown[1:].isdigit() else shown
-
-    def action_help_quit(self) -> None:
-        """Ctrl-C copies; whoever meant to leave by it is told the way. Textual's own words hold markup."""
-        self.notify("Press ctrl+q", title="Do you want to quit?", markup=False)
-
-    def notify(
-        self,
-        message: str,
-        *,
-        title: str = "",
-        severity: SeverityLevel = "information",
-        timeout: float | None = None,
-        markup: bool = False,  # noqa: ARG002  (Textual's signature)
-    ) -> None:
-        """Show a note; one without a title of its own gets the word for its severity. It is never read as markup."""
-        super().notify(message, title=title or _TITLES[severity], severity=severity, timeout=timeout, markup=False)
+Result = TypeVar("Result")
+Value = TypeVar("Value")
 
 
 def leaving(node: DOMNode) -> bool:
@@ -173,14 +49,12 @@ def start_latest(owner: DOMNode, group: str, work: Callable[..., Coroutine[Any, 
         except Exception as error:
             # The answer may come while its owner is being removed, which takes the parts first and ends the work afterwards.
             if not leaving(owner):
-                tell_fault(owner.app, error)
+                if not isinstance(owner.app, TellingApp):
+                    raise
+                owner.app.fault(error)
 
     to_begin: Any = begun
     owner.run_worker(to_begin, group=group, exclusive=True)
-
-
-Result = TypeVar("Result")
-Value = TypeVar("Value")
 
 
 class Page(Screen[Result]):
@@ -196,7 +70,7 @@ class Page(Screen[Result]):
         return super().dismiss(result) if self.is_active else AwaitComplete()
 
 
-class Dialog(ModalScreen[Result]):
+class Dialog(ModalScreen[Result], Page[Result]):
     """A screen that lies over another and lets it show through: a window with a title in its border, in the middle."""
 
     DEFAULT_CSS = """
@@ -211,15 +85,6 @@ class Dialog(ModalScreen[Result]):
         # A modal screen hides the app's own keys.
         bind("help", "app.help", "Help", "Explain this window."),
     ]
-
-    def dismiss(self, result: Result | None = None) -> AwaitComplete:
-        """Close with `result`, unless it has closed already."""
-        return super().dismiss(result) if self.is_active else AwaitComplete()
-
-    @property
-    def unsaved(self) -> str:
-        """What would be lost if the studio ended now, in words; empty for nothing."""
-        return ""
 
     def action_back(self) -> None:
         """Close, with nothing."""
@@ -244,7 +109,7 @@ Store = Callable[[Value, Callable[[], None], Callable[[StudioError], None]], Non
 class Keeping(Generic[Value]):
     """How an editor closes: when what was typed is stored. Where it cannot be, the editor stays as it is, and `say` gets the reason."""
 
-    def __init__(self, editor: Page[Any] | Dialog[Any], store: Store[Value], say: Callable[[str], object]) -> None:
+    def __init__(self, editor: Page[Any], store: Store[Value], say: Callable[[str], object]) -> None:
         self._editor = editor
         self._store = store
         self._say = say
@@ -271,7 +136,7 @@ class Keeping(Generic[Value]):
 
     def _failed(self, error: StudioError) -> None:
         self._storing = False
-        words = f"{error.message}: {error.hint}" if error.hint else error.message
+        words = error.words()
         if leaving(self._editor):
             self._editor.app.notify(display_line(words, 300), severity="warning", markup=False)
         else:
@@ -314,7 +179,6 @@ class ErrorDialog(Dialog[None]):
         self._error = error
 
     def compose(self) -> ComposeResult:
-        """Message, hint, and the keys."""
         with Vertical() as window:
             window.border_title = Content("Something went wrong")
             with VerticalScroll():
@@ -324,5 +188,86 @@ class ErrorDialog(Dialog[None]):
         yield KeyBar()
 
     def action_copy(self) -> None:
-        """Copy message and hint."""
         copy_from(self, f"{self._error.message}\n{self._error.hint}".strip())
+
+
+class Editor(Dialog[None], Generic[Value]):
+    """Closes when `store` has what was typed, or nothing was. Where it cannot be stored, the editor stays and says why."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("accept", "accept", "Keep", "Store what stands here, and close.", priority=True),
+        bind("back", "back", "Leave as it was", "Close and change nothing."),
+    ]
+
+    def __init__(self, store: Store[Value]) -> None:
+        super().__init__()
+        self._keeping = Keeping(self, store, self.say)
+
+    @abstractmethod
+    def changed(self) -> Value | None:
+        """What is to be stored, None where everything is as it was. Raises UsageError for what does not fit."""
+
+    def say(self, words: str) -> None:
+        """Tell why something cannot be stored; an editor that has a place for it says it there."""
+        self.notify(display_line(words, 300), severity="warning", markup=False)
+
+    @property
+    def unsaved(self) -> str:
+        try:
+            changed = self.changed() is not None
+        except UsageError:
+            changed = True
+        return "What you typed is not stored." if changed else ""
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter in a field of one line is as good."""
+        event.stop()
+        self.action_accept()
+
+    def action_accept(self) -> None:
+        try:
+            value = self.changed()
+        except UsageError as error:
+            self.say(error.message)
+            return
+        if value is None:
+            self._keeping.leave()
+        else:
+            self._keeping.keep(value)
+
+    def action_back(self) -> None:
+        self._keeping.leave()
+
+
+class GivenUp(Exception):
+    """The user does not want something any more that takes a while."""
+
+
+class Confirm(Dialog[bool]):
+    """A question that is asked before something is lost; closes with whether the answer was yes."""
+
+    HELP = "Something would be lost. `y` goes on all the same, `n` or `escape` goes back."
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("yes", "answer(True)", "Yes", "Go on."),
+        bind("no", "answer(False)", "No", "Go back; nothing has happened."),
+        bind("back", "answer(False)", "Back", "Go back; nothing has happened.", show=False),
+    ]
+    DEFAULT_CSS = """
+    Confirm > Vertical { width: 64; max-width: 95%; height: auto; padding: 1 2; border: round $warning; border-title-color: $warning; }
+    """
+
+    def __init__(self, question: str, words: str) -> None:
+        """`words` say what would be lost; both are the studio's own, with names from outside already cleaned."""
+        super().__init__()
+        self.question = question
+        self._words = words
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as window:
+            window.border_title = Content(self.question)
+            yield Static(Content(self._words), markup=False)
+        yield KeyBar()
+
+    def action_answer(self, yes: bool) -> None:
+        self.dismiss(yes)

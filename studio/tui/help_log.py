@@ -25,8 +25,8 @@ from studio.text import display_line
 from studio.tui.base import Dialog, Page, copy_from
 from studio.tui.keys import VERBS, bind
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, WorkEnded
-from studio.tui.widgets.key_bar import KeyBar
-from studio.tui.widgets.pane import FindLine
+from studio.tui.widgets.fields import FindLine
+from studio.tui.widgets.frame import KeyBar
 
 
 class HelpDialog(Dialog[None]):
@@ -52,7 +52,6 @@ class HelpDialog(Dialog[None]):
         self._keys = Content() if isinstance(about, str) else _keys_of(about)
 
     def compose(self) -> ComposeResult:
-        """Texts first, keys below."""
         with Vertical() as window:
             window.border_title = Content("Help")
             with VerticalScroll():
@@ -66,7 +65,6 @@ class HelpDialog(Dialog[None]):
         self.query_one(VerticalScroll).focus()
 
     def action_scroll(self, by: int) -> None:
-        """Scroll by lines."""
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
 
@@ -117,7 +115,6 @@ class ActivityLog:
         return tuple(self._lines)
 
     def add(self, text: str, *, error: bool = False) -> None:
-        """Note that something happened now."""
         self._lines.append(Line(self._now(), text, error))
         self.count += 1
 
@@ -149,7 +146,7 @@ def log_line(notice: Notice) -> tuple[str, bool] | None:
             # What a person does has words: they are what the toast says, too.
             return f"by you: {words}", False
         case Failed(error) | Answered(_, StudioError() as error):
-            return f"{error.message}; {error.hint}" if error.hint else error.message, True
+            return error.words("; "), True
         case _:
             return None
 
@@ -197,7 +194,6 @@ What has happened since the studio was started, the newest last. **/** shows the
         self.set_interval(self._follow_s, self.follow)
 
     def follow(self) -> None:
-        """Show what was added since."""
         count = self._activity.count
         if count == self._shown:
             return

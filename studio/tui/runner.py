@@ -23,7 +23,7 @@ from studio.loop.settings import Method
 from studio.loop.stages.asking import StageCancelled
 from studio.loop.steering import Steering
 from studio.pool.pool import Pool, Queries
-from studio.tui.round.view import RoundView, read_round
+from studio.tui.round.live import RoundView, read_round
 
 T = TypeVar("T")
 
@@ -162,7 +162,6 @@ class Runner:
 
     @property
     def state(self) -> RunnerState:
-        """What it is doing now."""
         return self._state
 
     def now(self) -> float:

@@ -1,10 +1,16 @@
-"""The one way from a key to the pool's writer. What cannot be done now is refused here, in words, before anything is opened or lost."""
+"""The two ways from a screen to the pool: questions on a connection of their own, beside whoever writes, given up when nobody waits for
+them; and what is done between stages by the thread that owns the pool. What cannot be done now is refused here, in words, before anything
+is opened or lost.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from textual.app import App, SystemCommand
@@ -21,6 +27,70 @@ from studio.tui.base import Store, lay_over, leaving
 from studio.tui.runner import RunnerState, Told
 
 T = TypeVar("T")
+
+
+class PoolAccess:
+    """One reading connection to the pool at `path`, opened with the first question; questions are answered one after another."""
+
+    def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open) -> None:
+        self.path = path
+        self._opened = opened
+        self._queries: Queries | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pool-reader")
+        self._lock = threading.Lock()
+        self._asked = 0
+        self._answering = 0
+        self._closed = False
+
+    async def ask(self, question: Callable[[Queries], T]) -> T:
+        """Return what `question` makes of the pool. Raises PoolError as reading does.
+
+        When the waiting task is cancelled the question is dropped, or interrupted if it has begun; so is one asked after `close`, by a
+        screen that is being removed.
+        """
+        if self._closed:
+            raise asyncio.CancelledError
+        self._asked += 1
+        number = self._asked
+        future = self._thread.submit(self._answer, question, number)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            future.cancel()
+            self._interrupt(number)
+            raise
+
+    def close(self) -> None:
+        """Give up what is being answered and close the connection. Safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._interrupt(self._answering)
+            # On its own thread, so that nothing is taken away under a question.
+            self._thread.submit(self._close)
+            self._thread.shutdown(wait=False)
+
+    def _close(self) -> None:
+        if self._queries is not None:
+            self._queries.close()
+
+    def _answer(self, question: Callable[[Queries], T], number: int) -> T:
+        with self._lock:
+            if self._queries is None:
+                self._queries = self._opened(self.path)
+            self._answering = number
+        try:
+            return question(self._queries)
+        finally:
+            with self._lock:
+                self._answering = 0
+
+    def _interrupt(self, number: int) -> None:
+        # Under the lock the next question cannot begin, so only the one that is meant is interrupted.
+        with self._lock:
+            if self._queries is not None and number and self._answering == number:
+                self._queries.interrupt()
+
+
 Value = TypeVar("Value")
 Offer = tuple[str, str, str, Callable[[], None]]
 """An action's name, what the palette calls it, what it says of it, and what it calls."""
@@ -82,7 +152,6 @@ class Steerer:
         return refusal is None
 
     def ask(self, owner: DOMNode, question: Callable[[Session, Queries], T], then: Callable[[T], None], failed: Told | None = None) -> None:
-        """Let `question` be answered."""
         answered, refused = _for(owner, then, failed)
         if not self._between.call(question, answered, None if failed is None else refused):
             refused(self.refusal() or UsageError(*_CLOSING))
@@ -102,7 +171,6 @@ class Steerer:
         return begun
 
     def stop_bringing(self) -> None:
-        """Let it be given up."""
         self._between.cancel()
 
     def open(self, owner: Screen[Any], question: Callable[[Session, Queries], T], window: Callable[[T], Screen[Any] | None]) -> None:
@@ -136,7 +204,7 @@ _CLOSING = ("The studio is closing", "open it again to go on")
 
 def say_error(app: App[Any], error: StudioError) -> None:
     """Tell why something was not done."""
-    words = f"{error.message}: {error.hint}" if error.hint else error.message
+    words = error.words()
     app.notify(display_line(words, 300), severity="warning", markup=False)
 
 
@@ -170,11 +238,9 @@ class SteeredScreen(Screen[None]):
         """Something was decided: read again what is shown."""
 
     def action_undo(self) -> None:
-        """Take back the newest action."""
         self._steer(lambda steering: told("took back", steering.undo()))
 
     def action_redo(self) -> None:
-        """Do it again."""
         self._steer(lambda steering: told("did again", steering.redo()))
 
     def _offered(self, offers: Iterable[Offer]) -> Iterator[SystemCommand]:

@@ -19,7 +19,7 @@ from studio.loop.runs import Configuration
 from studio.tui.app import StudioApp
 from studio.tui.round.screen import StudioScreen
 from studio.tui.runner import Answered, RunnerState
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.frame import KeyBar
 from support.screens import HANG_S, seen, until
 from support.sessions import configuration
 

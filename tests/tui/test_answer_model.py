@@ -12,8 +12,8 @@ from studio.engine.api import Engine
 from studio.engine.options import EngineOptions
 from studio.loop.runs import Models
 from studio.tui.app import StudioApp
-from studio.tui.dialogs.forms import Confirm
-from studio.tui.start.models import ModelDialog
+from studio.tui.base import Confirm
+from studio.tui.dialogs.models import ModelDialog
 from support.engines import Named
 from support.pools import ask, assert_sound
 from support.screens import until

@@ -12,7 +12,7 @@ from studio.tui.help_log import HelpDialog, LogScreen, log_line
 from studio.tui.insight.screen import InsightScreen
 from studio.tui.pool.screen import PoolScreen
 from studio.tui.round.screen import StudioScreen
-from studio.tui.widgets.header import StudioHeader
+from studio.tui.widgets.frame import StudioHeader
 from support.studio_app import SIZES, Driven, screen_text, studio
 
 

@@ -11,11 +11,11 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from studio.records import Stage
+from studio.tui.dialogs.edit import NoteDialog
 from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
-from studio.tui.dialogs.notes import NoteDialog
 from studio.tui.help_log import HelpDialog
 from studio.tui.round.live import LiveText
-from studio.tui.round.stream import READING, Shown, Stream
+from studio.tui.round.prompt import READING, Shown, Stream
 from studio.tui.round.why import Why
 from support.screens import Host, seen, until
 from support.studio_app import footer_keys, screen_text, studio

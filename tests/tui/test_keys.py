@@ -13,8 +13,7 @@ from textual.dom import DOMNode
 
 from studio import tui
 from studio.errors import UsageError
-from studio.tui.base import ErrorDialog
-from studio.tui.dialogs.forms import Confirm
+from studio.tui.base import Confirm, ErrorDialog
 from studio.tui.help_log import HelpDialog
 from studio.tui.keys import VERBS, bind, keys_of, read_keymap
 from studio.tui.round.screen import StudioScreen

@@ -15,11 +15,9 @@ from studio.pool.browse import Kind
 from studio.pool.pool import Pool, Queries
 from studio.records import TaskState, Verdict
 from studio.tui.app import StudioApp
-from studio.tui.dialogs.edit import EditDialog
+from studio.tui.dialogs.edit import AnnotationDialog, EditDialog
 from studio.tui.dialogs.export import ExportDialog
 from studio.tui.dialogs.instances import InstancesDialog
-from studio.tui.dialogs.notes import AnnotationDialog
-from studio.tui.insight.bars import ThresholdBar
 from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.pool.detail import LineageTree, TaskDetail
 from studio.tui.pool.screen import PoolScreen
@@ -27,8 +25,9 @@ from studio.tui.pool.table import TaskTable
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.screen import StudioScreen
 from studio.tui.steering import Steerer
-from studio.tui.study.dialogs import CompareDialog, ReviewDialog
-from studio.tui.study.review import ReviewScreen
+from studio.tui.study.answers import ReviewScreen
+from studio.tui.study.entry import CompareDialog, ReviewDialog
+from studio.tui.widgets.fields import LimitBar
 from support.pools import actions
 from support.reviews import rated
 from support.screens import AtOnce, Host, burst, seen, until
@@ -154,7 +153,7 @@ async def test_only_what_is_shown_of_what_if_is_applied(tmp_path: Path) -> None:
                 await driven.until(lambda: pane.preview is not None)
             if pane.preview is not None and pane.preview.flips:
                 break
-        assert pane.preview is not None and pane.preview.flips and driven.app.screen.focused is pane.query_one(ThresholdBar)
+        assert pane.preview is not None and pane.preview.flips and driven.app.screen.focused is pane.query_one("#threshold", LimitBar)
         await burst(driven.pilot, "left", "ctrl+s")
         await driven.idle()
         with Queries.open(tmp_path / "pool.db") as reader:

@@ -13,9 +13,8 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from studio.pool.pool import Pool
-from studio.tui.dialogs.edit import EditDialog
+from studio.tui.dialogs.edit import AnnotationDialog, EditDialog, NoteDialog
 from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
-from studio.tui.dialogs.notes import AnnotationDialog, NoteDialog
 from studio.tui.dialogs.parameters import ParametersDialog
 from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.pool.detail import TaskDetail
@@ -23,8 +22,8 @@ from studio.tui.pool.screen import PoolScreen
 from studio.tui.pool.table import TaskTable
 from studio.tui.runner import RunnerState, Work
 from studio.tui.steering import Steerer
-from studio.tui.study.dialogs import ReviewDialog
-from studio.tui.study.review import ReviewScreen
+from studio.tui.study.answers import ReviewScreen
+from studio.tui.study.entry import ReviewDialog
 from studio.tui.widgets.fields import SafeInput, SafeTextArea
 from studio.tui.widgets.table import IdTable
 from support.pools import actions, assert_sound

@@ -15,14 +15,14 @@ from studio.pool.evaluations import ComparisonItem
 from studio.pool.pool import Pool
 from studio.pool.reviews import ReviewItem
 from studio.records import Instance, SeedTask
-from studio.tui.base import TellingApp, start_latest
-from studio.tui.cells import LONG, SHOWN, cut
+from studio.tui.base import start_latest
 from studio.tui.help_log import KEPT, ActivityLog, LogScreen
 from studio.tui.pool.detail import story_text
-from studio.tui.reader import PoolAccess
 from studio.tui.round.decisions import DecisionTable
-from studio.tui.study.compare import answer_text, task_text
-from studio.tui.study.review import item_text
+from studio.tui.steering import PoolAccess
+from studio.tui.study.answers import answer_text, item_text, task_text
+from studio.tui.terminal import TellingApp
+from studio.tui.widgets.pane import LONG, SHOWN, cut
 from support.pools import assert_sound
 from support.screens import Host, seen, until
 from support.sessions import played

@@ -29,9 +29,9 @@ from studio.tui.app import StudioApp
 from studio.tui.base import ErrorDialog
 from studio.tui.dialogs.importing import ImportDialog
 from studio.tui.insight.what_if import WhatIfPane
+from studio.tui.picker import remember
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.runner import Runner
-from studio.tui.start.recent import remember
 from studio.tui.widgets.fields import SafeInput, SafeTextArea
 from support.evaluations import BASE, TUNED, answered, item
 from support.sessions import all_seeds, configuration, play, session_in

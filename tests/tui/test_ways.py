@@ -7,22 +7,20 @@ from pathlib import Path
 import pytest
 
 from studio.loop.session import Goal
-from studio.tui.dialogs.forms import Confirm
+from studio.tui.base import Confirm
 from studio.tui.dialogs.instances import InstancesDialog
+from studio.tui.dialogs.models import ModelDialog
+from studio.tui.dialogs.parameters import GoalDialog, Progress
 from studio.tui.dialogs.settings import SettingsScreen
-from studio.tui.dialogs.story import StoryDialog
 from studio.tui.help_log import LogScreen
-from studio.tui.insight.bars import ThresholdBar
 from studio.tui.insight.screen import InsightScreen
-from studio.tui.insight.what_if import WhatIfPane
+from studio.tui.insight.what_if import StoryDialog, WhatIfPane
+from studio.tui.picker import StartScreen
 from studio.tui.round.decisions import DecisionTable
-from studio.tui.round.goal import GoalDialog, Progress
 from studio.tui.round.screen import StudioScreen
 from studio.tui.runner import RunnerState
-from studio.tui.start.models import ModelDialog
-from studio.tui.start.screen import StartScreen
-from studio.tui.theme import theme_file
-from studio.tui.widgets.fields import SafeInput
+from studio.tui.terminal import theme_file
+from studio.tui.widgets.fields import LimitBar, SafeInput
 from studio.tui.widgets.table import IdTable
 from support.pools import assert_sound
 from support.studio_app import HeldEngine, screen_text, studio
@@ -30,7 +28,7 @@ from support.studio_app import HeldEngine, screen_text, studio
 
 async def test_back_to_the_picker_to_another_pool_and_on_with_another_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("studio.tui.start.models.list_models", list)
+    monkeypatch.setattr("studio.tui.dialogs.models.list_models", list)
     first = tmp_path / "first.db"
     async with studio(first) as driven:
         await driven.press("r")
@@ -163,7 +161,7 @@ async def test_enter_on_a_candidate_that_would_flip_tells_its_story(tmp_path: Pa
         await driven.pilot.press("3", "]")
         assert isinstance(driven.app.screen, InsightScreen)
         await driven.until(lambda: "would be" in screen_text(driven.app))
-        driven.app.screen.query_one(ThresholdBar).value = 0.3
+        driven.app.screen.query_one("#threshold", LimitBar).value = 0.3
         table = driven.app.screen.query_one("#flips", IdTable)
         await driven.until(lambda: table.current is not None)
         table.focus()

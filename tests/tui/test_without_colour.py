@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from textual.notifications import SeverityLevel
 
-from studio.tui.cells import POINTER
-from studio.tui.insight.bars import ThresholdBar
-from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
+from studio.tui.round.prompt import ContextTasks
+from studio.tui.widgets.pane import POINTER
 from support.studio_app import Driven, screen_text, studio
 
 
@@ -39,7 +38,7 @@ async def test_a_pointer_stands_in_the_pool_and_before_the_threshold_that_has_th
         await driven.until(lambda: [line.split()[0] for line in pointed(driven)] == ["2"])
         await driven.pilot.press("3", "]")
         await driven.until(lambda: any(line.startswith("threshold") for line in pointed(driven)))
-        assert isinstance(driven.app.screen.focused, ThresholdBar)
+        assert driven.app.screen.focused is driven.app.screen.query_one("#threshold")
         await driven.pilot.press("tab")
         await driven.until(lambda: not any(line.startswith("threshold") for line in pointed(driven)))
 

@@ -1,4 +1,4 @@
-"""Changing a candidate's text, with its novelty following as one types."""
+"""What a person changes or remarks: a candidate's text, with its novelty following as one types, a note, and the tags of a task."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ import os
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Static
+from textual.widgets import Label, Static
 
 from studio.loop.session import Session
 from studio.loop.settings import Method
 from studio.pool.pool import Queries
+from studio.pool.tasks import Annotation
 from studio.records import Novelty
 from studio.text import bar, display_line
-from studio.tui.base import Store, leaving
-from studio.tui.cells import clip
-from studio.tui.dialogs.forms import Editor
+from studio.tui.base import Editor, Store, leaving
 from studio.tui.keys import bind
 from studio.tui.steering import Steerer
-from studio.tui.widgets.fields import SafeTextArea
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.fields import SafeInput, SafeTextArea
+from studio.tui.widgets.frame import KeyBar
+from studio.tui.widgets.pane import clip
 
 _PAUSE_S = 0.15
 """How long after a key the score is asked for: a large pool is not searched for every letter."""
@@ -63,7 +64,6 @@ class EditDialog(Editor[str]):
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """The text, the score."""
         with Vertical() as window:
             window.border_title = Content(f"Candidate c{self._candidate_id}")
             area = SafeTextArea(self._text, soft_wrap=True, show_line_numbers=False, id="text")
@@ -72,7 +72,6 @@ class EditDialog(Editor[str]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """The score of the text as it is."""
         area = self.query_one(SafeTextArea)
         area.focus()
         area.move_cursor(area.document.end)
@@ -121,16 +120,13 @@ class EditDialog(Editor[str]):
         self.query_one("#score", Static).update(words)
 
     def say(self, words: str) -> None:
-        """In the place of the score."""
         self._show(Content.styled(display_line(words, 300), "$error"))
 
     def changed(self) -> str | None:
-        """The text, if it is another one."""
         text = self.query_one(SafeTextArea).text
         return None if text == self._text else text
 
     def action_editor(self) -> None:
-        """Hand the text to the user's editor and take what it leaves."""
         if edit_outside(self, self.query_one(SafeTextArea)):
             self._ask()
 
@@ -168,3 +164,73 @@ def in_editor(text: str) -> str:
         # One that writes lines as DOS does puts its own there.
         edited = edited[:-1] if text.endswith("\r") else edited[:-1].removesuffix("\r")
     return edited
+
+
+class NoteDialog(Editor[str]):
+    """One line of text. `store` is not called where it is as it was."""
+
+    HELP = "A remark on this task. `enter` or `ctrl+s` stores it, an empty one takes it away, `escape` leaves it as it was."
+    DEFAULT_CSS = """
+    NoteDialog > Vertical { width: 90%; max-width: 90; height: auto; }
+    NoteDialog Input { border: none; height: 1; padding: 0; background: $surface; }
+    """
+
+    def __init__(self, text: str, title: str, store: Store[str]) -> None:
+        super().__init__(store)
+        self._text = text
+        self._title = title
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as window:
+            window.border_title = Content(self._title)
+            yield SafeInput(self._text, placeholder="a remark", select_on_focus=False)
+        yield KeyBar()
+
+    def changed(self) -> str | None:
+        text = self.query_one(SafeInput).text
+        return None if text == self._text else text.strip()
+
+
+class AnnotationDialog(Editor[Annotation]):
+    """Tags, with commas between them, and a note. `store` is not called where both are as they were."""
+
+    HELP = """\
+## Tags and note
+
+What you want to remember of this task. Tags are words of your own with commas between them; the filters of the pool screen and
+`studio export --tag` choose by them. `enter` or `ctrl+s` stores both, `escape` leaves them as they were.
+"""
+    DEFAULT_CSS = """
+    AnnotationDialog > Vertical { width: 90%; max-width: 90; height: auto; }
+    AnnotationDialog Horizontal { height: 1; }
+    AnnotationDialog Label { width: 6; color: $text-muted; }
+    AnnotationDialog Input { width: 1fr; border: none; height: 1; padding: 0; background: $surface; }
+    AnnotationDialog Input:focus { background: $background; }
+    """
+
+    def __init__(self, annotation: Annotation, task_id: int, store: Store[Annotation]) -> None:
+        super().__init__(store)
+        self._annotation = annotation
+        self._task_id = task_id
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as window:
+            window.border_title = Content(f"Tags and note of task {self._task_id}")
+            with Horizontal():
+                yield Label("tags")
+                yield SafeInput(_written(self._annotation.tags), placeholder="good, check the facts", id="tags", select_on_focus=False)
+            with Horizontal():
+                yield Label("note")
+                yield SafeInput(self._annotation.note, placeholder="a remark", id="note", select_on_focus=False)
+        yield KeyBar()
+
+    def changed(self) -> Annotation | None:
+        before, written, note = self._annotation, *(self.query_one(f"#{name}", SafeInput).text for name in ("tags", "note"))
+        # What was not touched stays as it is, whatever stands in it.
+        tags = before.tags if written == _written(before.tags) else tuple(tag.strip() for tag in written.split(",") if tag.strip())
+        now = Annotation(tags, note if note == before.note else note.strip())
+        return None if now == before else now
+
+
+def _written(tags: Sequence[str]) -> str:
+    return ", ".join(tags)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,30 +17,26 @@ from textual.content import Content
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from studio.errors import PoolError, StudioError, UsageError
+from studio.insight.lint.api import Lint, LintOptions
+from studio.insight.lint.run import chosen_lints, without_findings
 from studio.paths import user_path
-from studio.pool.browse import ALL
-from studio.pool.exchange.export import ExportOptions, files_of, sample_records
+from studio.pool.browse import ALL, Keep
+from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, files_of, left_out_by_scores, sample_records
 from studio.pool.exchange.formats import FORMATS
 from studio.pool.pool import Queries
 from studio.pool.preferences import NO_PAIRS, told
 from studio.text import display, display_line
-from studio.tui.base import Dialog, lay_over, leaving, start_latest
-from studio.tui.dialogs.export_fields import Asked, Fields, Written, read_fields, write_export
-from studio.tui.dialogs.forms import Confirm
+from studio.tui.base import Confirm, Dialog, GivenUp, lay_over, leaving, start_latest
 from studio.tui.keys import bind
-from studio.tui.reader import PoolAccess
+from studio.tui.steering import PoolAccess
 from studio.tui.widgets.fields import Choice, MarkedBox, SafeInput
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.frame import KeyBar
 from studio.tui.widgets.pane import Pane
 
 SAMPLES = 3
 _TEXTS = ("split", "quality", "tag", "lints", "nats", "agreement", "answer_nats")
 _SAMPLE_TEXT = 4_000
 """Characters of a record that the sample shows; a record may be as long as the model cared to write."""
-
-
-class _GivenUp(Exception):
-    """The user closed the dialog while it wrote."""
 
 
 class ExportDialog(Dialog[Path | None]):
@@ -96,31 +94,31 @@ kept unless *only what was scored*.
             with Horizontal(classes="row"):
                 yield Label("format")
                 options = [(Content(f"{each.name}: {each.summary}"), each.name) for each in FORMATS.values()]
-                yield Choice(options, value="alpaca", allow_blank=False, compact=True, id="format")
+                yield Choice(options, value="alpaca", allow_blank=False, id="format")
             with Horizontal(classes="row"):
                 yield Label("split")
-                yield SafeInput(placeholder="none, or 0.95", id="split", compact=True)
-                yield MarkedBox(Content("with the seed tasks"), id="seeds", compact=True)
+                yield SafeInput(placeholder="none, or 0.95", id="split")
+                yield MarkedBox(Content("with the seed tasks"), id="seeds")
             with Horizontal(classes="row"):
                 yield Label("quality")
-                yield SafeInput(placeholder="any, or 0.67", id="quality", compact=True)
+                yield SafeInput(placeholder="any, or 0.67", id="quality")
                 yield Label("tag", classes="beside")
-                yield SafeInput(placeholder="any, or keep", id="tag", compact=True)
+                yield SafeInput(placeholder="any, or keep", id="tag")
             with Horizontal(classes="row"):
                 yield Label("lints")
-                yield SafeInput(placeholder="none, or those to leave out: near-duplicate, refusal", id="lints", compact=True)
+                yield SafeInput(placeholder="none, or those to leave out: near-duplicate, refusal", id="lints")
             with Horizontal(classes="row"):
                 yield Label("nats")
-                yield SafeInput(placeholder="any, or up to 2.2", id="nats", classes="score", compact=True)
+                yield SafeInput(placeholder="any, or up to 2.2", id="nats", classes="score")
                 yield Label("answer", classes="beside")
-                yield SafeInput(placeholder="any, or up to 0.6", id="answer_nats", compact=True)
+                yield SafeInput(placeholder="any, or up to 0.6", id="answer_nats")
             with Horizontal(classes="row"):
                 yield Label("agreement")
-                yield SafeInput(placeholder="any, or from 0.4", id="agreement", classes="score", compact=True)
-                yield MarkedBox(Content("only what was scored"), id="scored", compact=True)
+                yield SafeInput(placeholder="any, or from 0.4", id="agreement", classes="score")
+                yield MarkedBox(Content("only what was scored"), id="scored")
             with Horizontal(classes="row"):
                 yield Label("file", id="target-label")
-                yield SafeInput(str(self._default("alpaca")), id="target", compact=True)
+                yield SafeInput(str(self._default("alpaca")), id="target")
             yield Static(id="said", markup=False)
             with Pane(id="sample-pane") as pane:
                 pane.border_title = Content(f"The first {SAMPLES} records")
@@ -230,12 +228,12 @@ kept unless *only what was scored*.
         def progress(tasks: int) -> None:
             self._done = tasks
             if self._given_up:
-                raise _GivenUp
+                raise GivenUp
 
         def write(pool: Queries) -> Written | None:
             try:
                 return write_export(pool, asked, target, self._path, progress)
-            except _GivenUp:
+            except GivenUp:
                 return None
 
         self._writing, self._done = True, 0
@@ -272,10 +270,107 @@ kept unless *only what was scored*.
             self._say(f"writing … {self._done:,} tasks")
 
     def _fail(self, error: StudioError) -> None:
-        self._say(display_line(f"{error.message}: {error.hint}" if error.hint else error.message), "-error")
+        self._say(display_line(error.words()), "-error")
 
     def _say(self, text: str, kind: str = "") -> None:
         said = self.query_one("#said", Static)
         for each in ("-error", "-done"):
             said.set_class(each == kind, each)
         said.update(Content(text))
+
+
+_SCORES = {"max_nats": "nats", "min_agreement": "agreement", "max_answer_nats": "answer"}
+"""The fields of the dialog for those of `Keep`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The texts of the fields as they were typed, empty for what is not asked for."""
+
+    format: str
+    seeds: bool = False
+    split: str = ""
+    quality: str = ""
+    tag: str = ""
+    lints: str = ""
+    nats: str = ""
+    agreement: str = ""
+    answer_nats: str = ""
+    scored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An export, and the lints whose findings it leaves out."""
+
+    options: ExportOptions
+    lints: Sequence[Lint] = ()
+
+
+def read_fields(fields: Fields) -> Asked:
+    """Return what the fields ask for. Raises UsageError for the first text that means nothing, with what would."""
+    split = _share(fields.split)
+    if fields.split and (split is None or not 0 < split < 1):
+        raise UsageError("the split is a share for training between 0 and 1, such as 0.95")
+    quality = _share(fields.quality)
+    if fields.quality and (quality is None or not 0 <= quality <= 1):
+        raise UsageError("the quality is a share of yes from 0 to 1, such as 0.67")
+    agreement = _share(fields.agreement)
+    if fields.agreement and (agreement is None or not 0 <= agreement <= 1):
+        raise UsageError("the agreement is a ROUGE-L from 0 to 1, such as 0.4")
+    nats, answer_nats = _nats(fields.nats), _nats(fields.answer_nats)
+    scores = Keep(max_nats=nats, min_agreement=agreement, max_answer_nats=answer_nats, scored=fields.scored)
+    keep = replace(scores, min_quality=quality, tags=tuple(_words(fields.tag)))
+    if keep.scored and not keep.by_score:
+        raise UsageError("only what was scored: by which score? fill in nats, agreement or answer")
+    codes = _words(fields.lints)
+    options = ExportOptions(fields.format, fields.seeds, split, keep=keep)
+    return Asked(options, chosen_lints(codes, with_file=False) if codes else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of an export, and in words what each score left out."""
+
+    summary: ExportSummary
+    left_out: tuple[str, ...]
+
+
+def write_export(pool: Queries, asked: Asked, target: Path, path: Path, progress: Callable[[int], None]) -> Written:
+    """Write what is asked for of the pool at `path`, as one state of it. Raises PoolError, also when the lints leave nothing."""
+    with pool.one_state():
+        left_out = tuple(
+            f"{_SCORES[name]} left out {tasks:,} tasks, {instances:,} instances in all"
+            for name, tasks, instances in left_out_by_scores(pool.stream, asked.options)
+        )
+        return Written(_write(pool, asked, target, path, progress), left_out)
+
+
+def _write(pool: Queries, asked: Asked, target: Path, path: Path, progress: Callable[[int], None]) -> ExportSummary:
+    if not asked.lints:
+        return export_to_files(pool.stream, target, asked.options, path, progress)
+    source = without_findings(pool, asked.lints, LintOptions(), asked.options, lambda *_: progress(0))
+    try:
+        return export_to_files(source, target, asked.options, path, progress)
+    except PoolError as error:
+        if source.tasks_left_out and not source.tasks_kept:
+            raise PoolError(f"the lints leave out all {source.tasks_left_out} tasks", "exclude fewer") from error
+        raise
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in (each.strip() for each in text.split(",")) if word]
+
+
+def _share(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _nats(text: str) -> float | None:
+    found = _share(text)
+    if text and (found is None or not 0 <= found < math.inf):
+        raise UsageError("nats a token are a number from 0 on, such as 2.2")
+    return found

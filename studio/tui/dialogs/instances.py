@@ -16,14 +16,13 @@ from studio.loop.steering import Steering
 from studio.pool.instances import InstanceRecord
 from studio.records import Decider, Verdict
 from studio.text import display_line, spoken
-from studio.tui.base import Dialog, Store, copy_from, lay_over
-from studio.tui.cells import clip, cut
-from studio.tui.dialogs.forms import Editor
+from studio.tui.base import Dialog, Editor, Store, copy_from, lay_over
 from studio.tui.keys import bind, key_of
 from studio.tui.runner import Told
 from studio.tui.steering import Steerer, told
 from studio.tui.widgets.fields import SafeTextArea
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.frame import KeyBar
+from studio.tui.widgets.pane import clip, cut
 
 _SHOWN = 600
 
@@ -61,7 +60,6 @@ class InstancesDialog(Dialog[None]):
         self._instances: list[InstanceRecord] = []
 
     def compose(self) -> ComposeResult:
-        """The instruction and its instances."""
         with Vertical() as window:
             window.border_title = Content(f"Instances of task #{self._task_id}")
             yield Static(Content(cut(self._instruction, _SHOWN)), markup=False, id="instruction")
@@ -69,7 +67,6 @@ class InstancesDialog(Dialog[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Read them."""
         self.query_one(OptionList).focus()
         self.reload()
 
@@ -90,11 +87,9 @@ class InstancesDialog(Dialog[None]):
             listing.highlighted = min(at, len(instances) - 1)
 
     def action_down(self) -> None:
-        """Move on."""
         self.query_one(OptionList).action_cursor_down()
 
     def action_up(self) -> None:
-        """Move back."""
         self.query_one(OptionList).action_cursor_up()
 
     def action_turn(self) -> None:
@@ -115,7 +110,6 @@ class InstancesDialog(Dialog[None]):
         self.action_edit()
 
     def action_edit(self) -> None:
-        """Open input and output."""
         found = self._chosen()
         if found is None or not self._steerer.ready(self):
             return
@@ -139,7 +133,6 @@ class InstancesDialog(Dialog[None]):
         self._turn_back(lambda steering: told("took back", steering.undo()))
 
     def action_redo(self) -> None:
-        """Do it again."""
         self._turn_back(lambda steering: told("did again", steering.redo()))
 
     def _turn_back(self, act: Callable[[Steering], str]) -> None:
@@ -150,7 +143,6 @@ class InstancesDialog(Dialog[None]):
         self._steerer.act(self, act, then)
 
     def action_copy(self) -> None:
-        """Input and output of the one under the cursor."""
         found = self._chosen()
         copy_from(self, "\n".join(filter(None, (found.input, found.output))) if found is not None else "")
 
@@ -176,7 +168,6 @@ class InstanceEditor(Editor[tuple[str, str]]):
         self._instance = instance
 
     def compose(self) -> ComposeResult:
-        """The two fields."""
         with Vertical() as window:
             window.border_title = Content(f"Instance {self._instance.position + 1}")
             for name, text in (("input", self._instance.input), ("output", self._instance.output)):
@@ -193,12 +184,10 @@ class InstanceEditor(Editor[tuple[str, str]]):
         self.query_one("#output").focus()
 
     def changed(self) -> tuple[str, str] | None:
-        """The texts, if they are others."""
         texts = (self.query_one("#input", SafeTextArea).text, self.query_one("#output", SafeTextArea).text)
         return None if texts == (self._instance.input, self._instance.output) else texts
 
     def say(self, words: str) -> None:
-        """Below the fields."""
         self.query_one("#fault", Static).update(Content(display_line(words, 300)))
 
 

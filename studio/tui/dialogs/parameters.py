@@ -1,24 +1,30 @@
-"""Parameters for one round alone."""
+"""What is set for a round or a run, in windows: parameters, the texts that go into prompts, target and rounds with the time left."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.validation import Integer
 from textual.widgets import Label, Static
 
 from studio.config import keys_of, value_of
+from studio.errors import UsageError
 from studio.loop.runs import overridden
+from studio.loop.session import Goal
 from studio.loop.settings import Method
 from studio.text import display_line
-from studio.tui.base import Store
-from studio.tui.dialogs.forms import Editor
+from studio.tui.base import Editor, Store
+from studio.tui.dialogs.edit import edit_outside
 from studio.tui.keys import bind
-from studio.tui.widgets.fields import SafeInput
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.fields import SafeInput, SafeTextArea
+from studio.tui.widgets.frame import KeyBar
 
 OFFERED = (
     "sampling.instructions.temperature",
@@ -58,40 +64,219 @@ class ParametersDialog(Editor[dict[str, Any]]):
         self._infos = dict(keys_of(Method))
 
     def compose(self) -> ComposeResult:
-        """A line each, and the description of the one that has the focus."""
         with Vertical() as window:
             window.border_title = Content("For this round alone")
             for number, key in enumerate(OFFERED):
                 with Horizontal(classes="field"):
                     yield Label(key, markup=False)
-                    yield SafeInput(_value(self._method, key), id=f"field-{number}", compact=True)
+                    yield SafeInput(_typed(value_at(self._method, key)), id=f"field-{number}")
             yield Static(markup=False, id="explained")
         yield KeyBar()
 
     def on_descendant_focus(self) -> None:
-        """Say what the parameter is."""
         focused = self.focused
         if focused is not None and focused.id is not None and focused.id.startswith("field-"):
             key = OFFERED[int(focused.id.removeprefix("field-"))]
             self.query_one("#explained", Static).update(Content(self._infos[key].description or key))
 
     def changed(self) -> dict[str, Any] | None:
-        """The values that are others."""
         changed = {}
         for number, key in enumerate(OFFERED):
             text = self.query_one(f"#field-{number}", SafeInput).text.strip()
-            if text != _value(self._method, key):
+            if text != _typed(value_at(self._method, key)):
                 changed[key] = value_of(text, self._infos[key])
         overridden(self._method, changed)
         return changed or None
 
     def say(self, words: str) -> None:
-        """In the place of what the parameter is."""
         self.query_one("#explained", Static).update(Content.styled(display_line(words, 200), "$error"))
 
 
-def _value(method: Method, key: str) -> str:
-    value: Any = method
-    for name in key.split("."):
-        value = getattr(value, name)
+def value_at(method: Method, key: str) -> Any:
+    """Return the value of a parameter by its dotted key."""
+    return reduce(getattr, key.split("."), method)
+
+
+def _typed(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class TextField:
+    """A text parameter by its dotted key; `words` say what it is for."""
+
+    key: str
+    name: str
+    words: str
+
+
+BRIEF = TextField("brief", "brief", "A domain, audience, language or constraint that all new tasks are to keep to.")
+TURNS = (
+    TextField("prompts.template_system", "system turn, template", "Before the user's turn that the model writes; the brief follows it."),
+    TextField("prompts.answer_system", "system turn, answers", "Before each task that the model answers."),
+)
+_OPENINGS = TextField("prompts.openings", "openings", "How the user's turn may begin that the model writes, one a line.")
+FIELDS = {field.key: field for field in (BRIEF, *TURNS, _OPENINGS)}
+"""The texts without a placeholder: any text will do."""
+
+
+def fields_of(method: Method) -> tuple[TextField, ...]:
+    """What of the texts has an effect with `method`."""
+    turns = (method.asking != "completion", method.answers_apart)
+    return (BRIEF, *(field for field, holds in zip(TURNS, turns, strict=True) if holds))
+
+
+class TextsDialog(Editor[dict[str, Any]]):
+    """An editor for each text of `method`; `store` gets those that were changed, by dotted key, if there are any."""
+
+    HELP = """
+    The texts that the model is told besides the tasks. The *brief* goes into the prompts of both sources of new tasks; the system turns
+    stand before the request that the model writes itself, and before each task that it answers. An empty text is none.
+    `tab` goes to the next text, `ctrl+e` opens it in `$EDITOR`, `ctrl+s` sets all of them, `escape` leaves everything as it was.
+    Set for a round, they hold for its stages still to come, and one undo takes them back.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("accept", "accept", "Set", "Let the texts hold.", priority=True),
+        bind("editor", "editor", "$EDITOR", "Open the text in your editor.", priority=True),
+    ]
+
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-high")]  # noqa: RUF012  (Textual's own type)
+    DEFAULT_CSS = """
+    TextsDialog > Vertical { width: 90%; max-width: 100; height: auto; max-height: 95%; }
+    TextsDialog Label { color: $foreground-muted; }
+    TextsDialog Label.-focused { color: $primary; text-style: bold; }
+    TextsDialog TextArea, TextsDialog TextArea:focus { height: 3; border: none; padding: 0 1; background: $surface; }
+    TextsDialog TextArea:focus { background: $background; }
+    TextsDialog.-high TextArea, TextsDialog.-high TextArea:focus { height: 6; }
+    TextsDialog.-one TextArea, TextsDialog.-one TextArea:focus { height: 9; }
+    TextsDialog.-one Label { display: none; }
+    TextsDialog #explained { height: 2; margin-top: 1; color: $foreground-muted; }
+    """
+
+    def __init__(self, method: Method, fields: Sequence[TextField], title: str, store: Store[dict[str, Any]]) -> None:
+        super().__init__(store)
+        self._method = method
+        self._fields = fields
+        self._title = title
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as window:
+            window.border_title = Content(display_line(self._title, 60))
+            self.set_class(len(self._fields) == 1, "-one")
+            for number, field in enumerate(self._fields):
+                yield Label(field.name, markup=False, id=f"name-{number}")
+                yield SafeTextArea(value_at(self._method, field.key), soft_wrap=True, show_line_numbers=False, id=f"text-{number}")
+            yield Static(markup=False, id="explained")
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.query_one("#text-0").focus()
+
+    def on_descendant_focus(self) -> None:
+        """Say what the text is for; its name is marked."""
+        for number, field in enumerate(self._fields):
+            here = self.query_one(f"#text-{number}").has_focus
+            name = self.query_one(f"#name-{number}", Label)
+            name.set_class(here, "-focused")
+            name.update(Content(f"▸ {field.name}" if here else field.name))
+            if here:
+                self.query_one("#explained", Static).update(Content(field.words))
+
+    def changed(self) -> dict[str, Any] | None:
+        texts = {field.key: self.query_one(f"#text-{number}", SafeTextArea).text for number, field in enumerate(self._fields)}
+        changed = {key: text for key, text in texts.items() if text != value_at(self._method, key)}
+        overridden(self._method, changed)
+        return changed or None
+
+    def say(self, words: str) -> None:
+        self.query_one("#explained", Static).update(Content.styled(display_line(words, 200), "$error"))
+
+    def action_editor(self) -> None:
+        if isinstance(area := self.focused, SafeTextArea):
+            edit_outside(self, area)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is: since `began`, in seconds of the runner's clock, when the pool had `before` generated tasks."""
+
+    goal: Goal
+    before: int
+    began: float
+    rounds: int = 0
+    """Rounds finished since."""
+
+    def words(self, generated: int, now: float) -> str:
+        """Say it, with the time left as it went so far; empty for a run without an end."""
+        parts, lefts = [], []
+        if self.goal.rounds is not None:
+            parts.append(f"round {min(self.rounds + 1, self.goal.rounds)} of {self.goal.rounds}")
+            if self.rounds:
+                lefts.append((self.goal.rounds - self.rounds) / self.rounds)
+        if self.goal.target is not None:
+            parts.append(f"{generated} of {self.goal.target} tasks")
+            if generated > self.before:
+                lefts.append((self.goal.target - generated) / (generated - self.before))
+        if lefts:
+            # Whichever comes first ends the run.
+            parts.append(f"about {_time(max(min(lefts), 0) * (now - self.began))} left")
+        return ", ".join(parts)
+
+
+class GoalDialog(Editor[Goal]):
+    """Two numbers, either of which may be left empty."""
+
+    HELP = """
+    How far `R` runs on: until the pool has *target* generated tasks, or for that many *rounds*, whichever comes first. An empty field sets
+    no end; a run that brings nothing new any more ends by itself. `enter` or `ctrl+s` sets both, `escape` leaves them as they were.
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [bind("accept", "accept", "Set", "Let the run end there.", priority=True)]
+    DEFAULT_CSS = """
+    GoalDialog > Vertical { width: 56; max-width: 95%; height: auto; padding: 1 2; }
+    GoalDialog Horizontal { height: 1; }
+    GoalDialog Label { width: 9; color: $foreground-muted; }
+    GoalDialog Input { width: 1fr; border: none; height: 1; padding: 0 1; background: $surface; }
+    GoalDialog Input:focus { background: $background; }
+    GoalDialog Input.-invalid { color: $text-error; }
+    GoalDialog #said { margin-top: 1; height: auto; color: $foreground-muted; }
+    """
+
+    def __init__(self, goal: Goal, generated: int, store: Store[Goal]) -> None:
+        super().__init__(store)
+        self._goal = goal
+        self._generated = generated
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as window:
+            window.border_title = Content("Run on until")
+            for name, number, words in (
+                ("target", self._goal.target, "tasks in the pool"),
+                ("rounds", self._goal.rounds, "rounds from now"),
+            ):
+                with Horizontal():
+                    yield Label(name, markup=False)
+                    text = "" if number is None else str(number)
+                    yield SafeInput(text, placeholder=f"any number of {words}", id=name, validators=[Integer(minimum=1)], valid_empty=True)
+            yield Static(f"The pool has {self._generated:,} generated tasks.", markup=False, id="said")
+        yield KeyBar()
+
+    def changed(self) -> Goal | None:
+        goal = Goal(self._number("target"), self._number("rounds"))
+        return None if goal == self._goal else goal
+
+    def say(self, words: str) -> None:
+        self.query_one("#said", Static).update(Content.styled(display_line(words, 200), "$error"))
+
+    def _number(self, name: str) -> int | None:
+        field = self.query_one(f"#{name}", SafeInput)
+        if not field.is_valid:
+            raise UsageError(f"{name} is a number from 1, or empty")
+        return int(field.text) if field.text.strip() else None
+
+
+def _time(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"

@@ -20,12 +20,11 @@ from studio.errors import UsageError
 from studio.loop.runs import overridden, require_effect, typed_value
 from studio.loop.settings import PROFILES, Method, profile
 from studio.text import display, display_line
-from studio.tui.base import Keeping, Page, Store, copy_from, lay_over
-from studio.tui.dialogs.forms import Confirm
-from studio.tui.dialogs.texts import FIELDS, TextsDialog
+from studio.tui.base import Confirm, Keeping, Page, Store, copy_from, lay_over
+from studio.tui.dialogs.parameters import FIELDS, TextsDialog, value_at
 from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.frame import KeyBar
 from studio.tui.widgets.pane import Pane
 from studio.tui.widgets.table import Cell, Column, IdTable
 
@@ -51,7 +50,6 @@ class Setting:
 
     @property
     def variable(self) -> str:
-        """The environment variable that sets it."""
         return ENVIRONMENT_PREFIX + self.key.upper().replace(".", "__")
 
 
@@ -63,13 +61,13 @@ def settings_of(method: Method, run: Method | None = None) -> list[Setting]:
     found = []
     for key, info in keys_of(Method):
         bounds = " · ".join(_bound(each) for each in info.metadata if _bound(each))
-        value = _value(method, key)
+        value = value_at(method, key)
         found.append(
             Setting(
                 key,
                 value,
                 info.description or (_PROMPT if key.startswith("prompts.") else _PROFILE),
-                None if standard is None else _value(standard, key),
+                None if standard is None else value_at(standard, key),
                 bounds,
             )
         )
@@ -85,13 +83,6 @@ def _bound(metadata: object) -> str:
     return " · ".join(
         f"{words} {getattr(metadata, name):g}" for name, words in _SIGNS if isinstance(getattr(metadata, name, None), int | float)
     )
-
-
-def _value(method: Method, key: str) -> Any:
-    value: Any = method
-    for part in key.split("."):
-        value = getattr(value, part)
-    return value
 
 
 def typed_text(setting: Setting) -> str:
@@ -174,20 +165,18 @@ what you changed hold, **Esc** goes back without it.
         self._before = dict(self._changes)
 
     def compose(self) -> ComposeResult:
-        """The list, the meaning of the one under the cursor, and its field."""
         yield Static(id="title", markup=False)
-        yield SafeInput(placeholder="find a parameter: / ", id="find", compact=True)
+        yield SafeInput(placeholder="find a parameter: / ", id="find")
         with Vertical():
             yield IdTable(_COLUMNS, self._rows_of, empty="No parameter has these words.", id="parameters")
             with Pane(id="meaning-pane"):
                 yield Static(id="meaning", markup=False)
             with Vertical(id="editing"):
-                yield SafeInput(id="value", compact=True)
+                yield SafeInput(id="value")
                 yield Static(id="fault", markup=False)
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """All of them."""
         self._entitle()
         table = self.query_one(IdTable)
         table.focus()
@@ -245,17 +234,15 @@ what you changed hold, **Esc** goes back without it.
             if text != typed_text(self._edited):
                 self._set(self._edited.key, typed_value(self._edited.key, text))
         except UsageError as error:
-            self._say(f"{error.message}; {error.hint}" if error.hint else error.message)
+            self._say(error.words("; "))
             return False
         self._leave_field()
         return True
 
     def action_find(self) -> None:
-        """Look for words."""
         self.query_one("#find", Input).focus()
 
     def action_edit(self) -> None:
-        """Open the field for the parameter under the cursor."""
         found = self._current()
         if found is None or not self._ready():
             return
@@ -275,7 +262,6 @@ what you changed hold, **Esc** goes back without it.
         stored()
 
     def action_reset(self) -> None:
-        """Let the parameter be what the profile says."""
         found = self._current()
         if found is not None and self._ready():
             self._set(found.key, found.standard)
@@ -308,7 +294,6 @@ what you changed hold, **Esc** goes back without it.
 
     @property
     def unsaved(self) -> str:
-        """What would be lost by leaving now, in words; empty for nothing."""
         return "" if self._changes == self._before else "What you changed here does not hold yet: ctrl+s lets it."
 
     def action_copy(self) -> None:

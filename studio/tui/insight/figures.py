@@ -17,7 +17,7 @@ from studio.insight.statistics_report import scorecard_rows
 from studio.insight.studies.raters import Share
 from studio.pool.figures import SOURCE_QUESTIONS
 from studio.text import spoken
-from studio.tui.cells import fit
+from studio.tui.widgets.pane import fit
 
 
 class FigurePlot(PlotextPlot):
@@ -34,7 +34,6 @@ class FigurePlot(PlotextPlot):
         self._figures: Statistics | None = None
 
     def show(self, figures: Statistics) -> None:
-        """Draw other figures."""
         self._figures = figures
         self._draw()
 
@@ -171,7 +170,6 @@ class Scorecard(Vertical):
             yield block
 
     def show(self, figures: Statistics) -> None:
-        """Show other figures."""
         self.query_one("#paper", Static).update(_paper(figures))
         self.query_one("#outlook", Static).update(_outlook(figures))
         reasons = self.query_one("#reasons", Static)

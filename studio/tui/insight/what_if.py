@@ -1,4 +1,4 @@
-"""What if the rule had been another one: move its limits, switch filters, and see which candidates and instances would flip."""
+"""What if the rule had been another one: move its limits, switch filters, see what would flip, and the story of each candidate."""
 
 from __future__ import annotations
 
@@ -27,14 +27,65 @@ from studio.loop.whatif import Change, Flip, InstanceFlip, Outcome, what_if
 from studio.pool.browse import Kind
 from studio.pool.pool import Queries
 from studio.text import display_line, spoken
-from studio.tui.base import lay_over, leaving, start_latest
-from studio.tui.dialogs.story import StoryDialog
-from studio.tui.insight.bars import AgreementBar, AnswerNatsBar, LimitBar, NatsBar, ThresholdBar
+from studio.tui.base import Dialog, copy_from, lay_over, leaving, start_latest
 from studio.tui.keys import bind
-from studio.tui.reader import PoolAccess
-from studio.tui.widgets.fields import MarkedBox
-from studio.tui.widgets.pane import FindLine
+from studio.tui.pool.detail import LineageTree, TaskDetail, as_text
+from studio.tui.steering import PoolAccess
+from studio.tui.widgets.fields import FindLine, LimitBar, MarkedBox
+from studio.tui.widgets.frame import KeyBar
 from studio.tui.widgets.table import Cell, Column, IdTable
+
+
+class StoryDialog(Dialog[None]):
+    """Made with a way to read the pool, which stays its owner's, and the id of a candidate, or of a task."""
+
+    HELP = """
+    The story of a candidate or task, as the pool screen and `studio show` tell it. `l` turns to its lineage and back, `ctrl+c` sends the
+    story to the clipboard, `escape` closes the window.
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("lineage", "lineage", "Lineage", "Where the task came from, and what came of it."),
+        bind("copy", "copy", "Copy", "Send the story to the clipboard."),
+    ]
+    DEFAULT_CSS = """
+    StoryDialog > Vertical { width: 92%; max-width: 110; height: 85%; }
+    StoryDialog TaskDetail Pane, StoryDialog LineageTree { background: $panel; }
+    """
+
+    def __init__(self, access: PoolAccess, row_id: int, kind: Kind = Kind.REJECTED) -> None:
+        super().__init__()
+        self._access = access
+        self._row = (kind, row_id)
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as window:
+            kind, row_id = self._row
+            window.border_title = Content(f"Task {row_id}" if kind is Kind.TASKS else f"Candidate c{row_id}")
+            yield TaskDetail(self._access)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Read it; arrows scroll at once."""
+        detail = self.query_one(TaskDetail)
+        detail.show_row(*self._row)
+        detail.focus_text()
+
+    @on(TaskDetail.Failed)
+    def _failed(self, event: TaskDetail.Failed) -> None:
+        self.notify(display_line(event.error.message, 300), severity="warning", markup=False)
+
+    @on(LineageTree.Chosen)
+    def _chosen(self, event: LineageTree.Chosen) -> None:
+        self.query_one(TaskDetail).show_row(Kind.TASKS, event.task_id)
+
+    def action_lineage(self) -> None:
+        """Turn to the lineage, or back to the story."""
+        self.query_one(TaskDetail).show_lineage()
+
+    def action_copy(self) -> None:
+        story = self.query_one(TaskDetail).story
+        copy_from(self, "" if story is None else as_text(story))
+
 
 SETTLE_S = 0.08
 """How long a change waits for the next one."""
@@ -57,7 +108,6 @@ class Preview:
 
     @property
     def known(self) -> Known:
-        """What is known to flip."""
         return self.flips, self.instances
 
 
@@ -123,13 +173,14 @@ class WhatIfPane(Vertical):
         return decided if decided is not None and method is not None and decided.change == self.change(method) else None
 
     def compose(self) -> ComposeResult:
-        yield ThresholdBar()
-        yield NatsBar(classes="-off")
-        yield AgreementBar(classes="-off")
-        yield AnswerNatsBar(classes="-off")
+        yield LimitBar("threshold", at=0.7, id="threshold")
+        # As long as such a bar stands where the newest round has its limit, each round has its own.
+        yield LimitBar("requests ", "nats, newest", id="nats", classes="-off")
+        yield LimitBar("agreement", id="agreement", classes="-off")
+        yield LimitBar("answers  ", "nats, newest", id="answer-nats", classes="-off")
         with ItemGrid(min_column_width=28):
             for name in FILTERS:
-                yield MarkedBox(Content(name), id=f"filter-{name}", compact=True, disabled=True)
+                yield MarkedBox(Content(name), id=f"filter-{name}", disabled=True)
         yield Static(id="outcome", markup=False)
         yield IdTable(_COLUMNS, self._rows_of, empty="No candidate would be decided otherwise.", id="flips")
         yield FindLine("words of a candidate; enter goes on to the next")
@@ -143,7 +194,7 @@ class WhatIfPane(Vertical):
 
     def enter(self) -> None:
         """The pane comes into sight: take over the run's rules the first time, and decide."""
-        self.query_one(ThresholdBar).focus()
+        self.query_one("#threshold").focus()
         if self._method is None:
             start_latest(self, "what-if", self._begin)
         else:
@@ -156,8 +207,7 @@ class WhatIfPane(Vertical):
 
     def change(self, method: Method) -> Change:
         """What is set, as a change of the run's rules."""
-        bars: list[LimitBar] = [self.query_one(each) for each in (ThresholdBar, NatsBar, AgreementBar, AnswerNatsBar)]
-        threshold, nats, agreement, answer_nats = (None if each.has_class("-off") else each.changed for each in bars)
+        threshold, nats, agreement, answer_nats = (None if bar.has_class("-off") else bar.changed for bar in self.query(LimitBar))
         switched = {name: self.query_one(f"#filter-{name}", Checkbox).value for name in FILTERS}
         switched = {name: on for name, on in switched.items() if on is not (name in method.filters)}
         return Change(threshold, switched, nats, agreement, answer_nats)
@@ -210,9 +260,9 @@ class WhatIfPane(Vertical):
 
     def _show_bars(self, rules: _Rules) -> None:
         """Put each limit where the run has it; where the pool has none, there is nothing to move."""
-        threshold, agreement = self.query_one(ThresholdBar), self.query_one(AgreementBar)
+        threshold, nats, agreement, answer_nats = self.query(LimitBar)
         threshold.own = threshold.value = rules.method.threshold
-        for bar, (limit, most) in ((self.query_one(NatsBar), rules.nats), (self.query_one(AnswerNatsBar), rules.answer_nats)):
+        for bar, (limit, most) in ((nats, rules.nats), (answer_nats, rules.answer_nats)):
             if most is not None:
                 # Up to where nothing is unlikely.
                 bar.top = ceil(most * 100) / 100
@@ -266,7 +316,7 @@ class WhatIfPane(Vertical):
         self.query_one("#outcome", Static).update(words)
 
     def _fail(self, error: StudioError) -> None:
-        text = display_line(f"{error.message}: {error.hint}" if error.hint else error.message)
+        text = display_line(error.words())
         self._say(Content.assemble((text, "$text-error")))
 
 

@@ -27,10 +27,9 @@ from studio.pool.pool import Queries
 from studio.records import Origin, Verdict
 from studio.text import display_line
 from studio.tui.base import start_latest
-from studio.tui.cells import SHOWN
 from studio.tui.keys import bind
-from studio.tui.reader import PoolAccess
-from studio.tui.widgets.pane import Pane
+from studio.tui.steering import PoolAccess
+from studio.tui.widgets.pane import SHOWN, Pane
 
 CHILDREN = 200
 """Descendants shown of one task; a seed may have a hundred thousand."""
@@ -262,7 +261,6 @@ class TaskDetail(Vertical):
 
     @property
     def shown(self) -> str:
-        """The reference of `story`."""
         return self._shown
 
     def compose(self) -> ComposeResult:

@@ -148,34 +148,33 @@ class FilterBar(Vertical):
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Label("find")
-            yield SafeInput(placeholder="words of the instruction, or lint:CODE", id="words", compact=True)
+            yield SafeInput(placeholder="words of the instruction, or lint:CODE", id="words")
         with Horizontal(classes="fold"):
             for name in ("kind", *_FOR_TASKS, *_FOR_REJECTED):
                 yield self._choice(name)
         with Horizontal(classes="fold"):
             yield self._choice("sort")
             yield Label("rounds")
-            yield SafeInput(placeholder="any, or 3-7", id="rounds", classes="range", compact=True)
+            yield SafeInput(placeholder="any, or 3-7", id="rounds", classes="range")
             yield Label("score")
-            yield SafeInput(placeholder="any, or .5-.7", id="scores", classes="range", compact=True)
+            yield SafeInput(placeholder="any, or .5-.7", id="scores", classes="range")
         with Horizontal(classes="fold of-tasks"):
             yield Label("tag")
-            yield SafeInput(placeholder="any", id="tag", classes="range", compact=True)
+            yield SafeInput(placeholder="any", id="tag", classes="range")
             yield Label("quality from")
-            yield SafeInput(placeholder="any, or .67", id="quality", classes="range", compact=True)
+            yield SafeInput(placeholder="any, or .67", id="quality", classes="range")
         with Horizontal(classes="fold of-tasks"):
             yield Label("nats to")
-            yield SafeInput(placeholder="any", id="nats", classes="range", compact=True)
+            yield SafeInput(placeholder="any", id="nats", classes="range")
             yield Label("answer's")
-            yield SafeInput(placeholder="any", id="answer_nats", classes="range", compact=True)
+            yield SafeInput(placeholder="any", id="answer_nats", classes="range")
             yield Label("agreement from")
-            yield SafeInput(placeholder="any", id="agreement", classes="range", compact=True)
+            yield SafeInput(placeholder="any", id="agreement", classes="range")
 
     def on_mount(self) -> None:
         self._show_choices()
 
     def focus_words(self) -> None:
-        """Go to the words."""
         self.query_one("#words", Input).focus()
 
     def focus_choices(self) -> None:
@@ -215,7 +214,7 @@ class FilterBar(Vertical):
             self.post_message(self.Left())
 
     def _choice(self, name: str) -> Select[str]:
-        return Choice(_CHOICES[name], allow_blank=False, compact=True, id=name)
+        return Choice(_CHOICES[name], allow_blank=False, id=name)
 
     def _show_choices(self) -> None:
         rejected = self._value("kind") == Kind.REJECTED

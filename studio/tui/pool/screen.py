@@ -27,10 +27,8 @@ from studio.tui.pool.detail import LineageTree, TaskDetail, as_text, reference_o
 from studio.tui.pool.filters import FilterBar, LintSearch, words_of
 from studio.tui.pool.steering import PoolSteering
 from studio.tui.pool.table import TaskTable
-from studio.tui.reader import PoolAccess
-from studio.tui.steering import Steerer
-from studio.tui.widgets.header import HeaderFacts, StudioHeader, header_facts
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.steering import PoolAccess, Steerer
+from studio.tui.widgets.frame import HeaderFacts, KeyBar, StudioHeader, header_facts
 from studio.tui.widgets.table import IdTable
 
 TYPING_S = 0.12
@@ -255,7 +253,6 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
         return self.has_class("-detail") or wanted != Selection(sort=wanted.sort, descending=wanted.descending)
 
     def changed(self) -> None:
-        """Read the rows and the story again; the ids as well, for a filter may no longer hold."""
         self.look(again=True)
         self.query_one(TaskDetail).show_again()
 
@@ -318,7 +315,7 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
     def _fail(self, error: StudioError) -> None:
         said = self.query_one("#said", Static)
         said.add_class("-error")
-        said.update(Content(display_line(f"{error.message}: {error.hint}" if error.hint else error.message)))
+        said.update(Content(display_line(error.words())))
 
 
 def _empty(wanted: Selection) -> str:

@@ -23,10 +23,9 @@ from studio.pool.pool import Queries
 from studio.pool.tasks import Annotation
 from studio.records import TaskState
 from studio.tui.base import Store, lay_over
-from studio.tui.dialogs.edit import EditDialog
+from studio.tui.dialogs.edit import AnnotationDialog, EditDialog
 from studio.tui.dialogs.importing import ImportDialog
 from studio.tui.dialogs.instances import InstancesDialog
-from studio.tui.dialogs.notes import AnnotationDialog
 from studio.tui.keys import bind
 from studio.tui.steering import SteeredScreen, overrule
 
@@ -127,12 +126,9 @@ class PoolSteering(SteeredScreen):
         self._steer_chosen(_mark_or_not)
 
     def action_overrule(self) -> None:
-        """Turn the verdict of the candidate."""
         self._steer_chosen(lambda steering, target: overrule(steering, target.candidate))
 
     def action_annotate(self) -> None:
-        """Open the tags and the note of the task."""
-
         def read(pool: Queries, target: Target) -> tuple[int, Annotation]:
             return target.task, pool.tasks.annotation(target.task)
 
@@ -143,8 +139,6 @@ class PoolSteering(SteeredScreen):
         self._open_chosen(read, window)
 
     def action_edit(self) -> None:
-        """Open the text of the candidate."""
-
         def read(pool: Queries, target: Target) -> tuple[int, str]:
             edited = pool.candidates.decisions(target.candidate)[-1].edited
             return target.candidate, pool.candidates.get(target.candidate).text if edited is None else edited
@@ -157,8 +151,6 @@ class PoolSteering(SteeredScreen):
         self._open_chosen(read, window)
 
     def action_instances(self) -> None:
-        """Open the instances of the task."""
-
         def read(pool: Queries, target: Target) -> tuple[int, str]:
             return target.task, pool.tasks.get(target.task).instruction
 
@@ -187,7 +179,6 @@ class PoolSteering(SteeredScreen):
             lay_over(self, ImportDialog(self.steerer), then)
 
     def steering_commands(self) -> Iterator[SystemCommand]:
-        """The palette's entries for what applies now."""
         offers = (
             ("retire", "Task: retire", "Keep it, but never sample or export it", self.action_retire),
             ("restore", "Task: restore", "Let it take part again", self.action_restore),

@@ -11,9 +11,9 @@ from textual.binding import BindingType
 from studio.pool.browse import BrowseRow, Kind, Sort
 from studio.records import Source, TaskState
 from studio.text import spoken
-from studio.tui.cells import SOURCES
 from studio.tui.keys import bind
-from studio.tui.reader import PoolAccess
+from studio.tui.steering import PoolAccess
+from studio.tui.widgets.pane import SOURCES
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 _TASKS = (

@@ -18,8 +18,8 @@ from studio.loop.tokens import unicode_tokens
 from studio.pool.candidates import JudgedCandidate
 from studio.records import Decider, Source, Stage, Verdict
 from studio.text import bar, spoken
-from studio.tui.cells import SOURCES
 from studio.tui.round.live import LiveRound
+from studio.tui.widgets.pane import SOURCES
 from studio.tui.widgets.table import Cell, Column, RowTable
 
 _COUNTED = 20_000
@@ -40,12 +40,10 @@ class Row:
 
     @property
     def accepted(self) -> bool:
-        """Whether the decision that holds accepts it."""
         return self.candidate is not None and self.candidate.verdict is Verdict.ACCEPTED
 
     @property
     def overruled(self) -> bool:
-        """Whether a human decided it."""
         return self.candidate is not None and self.candidate.decided_by is Decider.HUMAN
 
 
@@ -67,7 +65,6 @@ class PendingRows:
         self._parsed: dict[int, list[Row]] = {}
 
     def clear(self) -> None:
-        """Forget the round."""
         self._parsed.clear()
 
     def rows(self, live: LiveRound, method: Method | None) -> list[Row]:
@@ -135,12 +132,10 @@ class DecisionTable(RowTable):
 
     @property
     def count(self) -> int:
-        """Its candidates."""
         return len(self._rows)
 
     @property
     def row(self) -> Row | None:
-        """The candidate under the cursor."""
         return self._rows[self.cursor] if self._rows else None
 
     def show(self, rows: Sequence[Row], method: Method | None) -> None:
@@ -172,7 +167,6 @@ class DecisionTable(RowTable):
         self.seek_row(lambda row: fits(self._rows[row].text), again=again)
 
     def cells(self, row: int) -> Sequence[Cell]:
-        """Those that have room."""
         each = self._rows[row]
         return [self._cell(each, column.title) for column in self.columns]
 

@@ -13,19 +13,16 @@ from studio.pool.pool import Queries
 from studio.records import Source, Stage
 from studio.text import display_line
 from studio.tui.base import start_latest
-from studio.tui.reader import PoolAccess
-from studio.tui.round.context import ContextTasks
+from studio.tui.dialogs.parameters import Progress
 from studio.tui.round.decisions import DecisionTable, PendingRows, Row, decided_rows
-from studio.tui.round.goal import Progress
-from studio.tui.round.live import LiveRound
+from studio.tui.round.live import LiveRound, TaskText
+from studio.tui.round.prompt import ContextTasks, Shown, Stream
 from studio.tui.round.rail import Rail, Status, StatusLine
 from studio.tui.round.steering import SteeringScreen
-from studio.tui.round.stream import Shown, Stream
-from studio.tui.round.view import TaskText
 from studio.tui.round.why import Evidence, Why, question_about
 from studio.tui.runner import Opened, RoundRead, Runner, StateChanged
-from studio.tui.steering import Steerer
-from studio.tui.widgets.header import HeaderFacts, StudioHeader
+from studio.tui.steering import PoolAccess, Steerer
+from studio.tui.widgets.frame import HeaderFacts, StudioHeader
 
 PANES = ("context", "stream", "decisions", "why")
 MODEL_STAGES = (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES, Stage.ANSWER)
@@ -291,7 +288,6 @@ class DrawingScreen(SteeringScreen):
         self.set_focus(self.query_one(f"#{name}", Widget))
 
     def on_unmount(self) -> None:
-        """Close the reading connection."""
         self._access.close()
 
 

@@ -10,9 +10,9 @@ from textual.widget import Widget
 
 from studio.loop.settings import Method
 from studio.records import Stage, Verdict
-from studio.tui.cells import clip, pad
 from studio.tui.round.live import LiveRound, StageProgress
 from studio.tui.runner import RunnerState
+from studio.tui.widgets.pane import clip, pad
 
 GLYPHS = {"waiting": "○", "running": "▶", "done": "✓", "cancelled": "■"}
 """A state's mark: colour repeats it, and never stands alone."""
@@ -42,7 +42,6 @@ class Rail(Widget):
             self.refresh()
 
     def render(self) -> Content:
-        """Both lines."""
         order = self._live.order
         width = max(self.content_size.width, 1)
         names, joint = self._names(width)
@@ -174,7 +173,6 @@ class StatusLine(Widget):
     status: reactive[Status] = reactive(Status())
 
     def render(self) -> Content:
-        """The line."""
         status = self.status
         does = sentence(status.stage, status.method)
         width = max(self.content_size.width, 1)

@@ -32,20 +32,18 @@ from studio.loop.session import Goal
 from studio.records import Stage, Verdict
 from studio.text import display_line, spoken
 from studio.tui.base import ErrorDialog, copy_from, lay_over, leaving
+from studio.tui.dialogs.parameters import GoalDialog, Progress
 from studio.tui.help_log import ActivityLog, log_line
 from studio.tui.keys import bind, key_of
-from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.drawing import DrawingScreen
-from studio.tui.round.goal import GoalDialog, Progress
+from studio.tui.round.prompt import ContextTasks, Stream
 from studio.tui.round.rail import Rail, StatusLine
 from studio.tui.round.steering import SteeringScreen
-from studio.tui.round.stream import Stream
 from studio.tui.round.why import Why
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, RoundRead, Runner, RunnerState, StateChanged, Work, WorkEnded
-from studio.tui.widgets.header import StudioHeader, TooSmall
-from studio.tui.widgets.key_bar import KeyBar
-from studio.tui.widgets.pane import FindLine
+from studio.tui.widgets.fields import FindLine
+from studio.tui.widgets.frame import KeyBar, StudioHeader, TooSmall
 
 
 @dataclass
@@ -117,7 +115,6 @@ class StudioScreen(DrawingScreen):
         self.comparable = False
 
     def compose(self) -> ComposeResult:
-        """Header, rail and status above; what goes in and comes out; what was decided and why."""
         yield StudioHeader(self._facts())
         yield Rail(self.live, id="rail")
         yield StatusLine(id="status")
@@ -268,7 +265,7 @@ class StudioScreen(DrawingScreen):
     def _fail(self, error: StudioError) -> None:
         self.live.interrupted()
         if isinstance(error, UsageError) and self.runner.state is RunnerState.IDLE:
-            words = f"{error.message}; {error.hint}" if error.hint else error.message
+            words = error.words("; ")
             self.notify(display_line(words, 300), severity="warning", markup=False)
             return
         self._note = ("ctrl+r tries again · " if self._info is None else "") + display_line(error.message, 100)
@@ -300,11 +297,9 @@ class StudioScreen(DrawingScreen):
                 return self.steers(action) is not False
 
     def action_step(self) -> None:
-        """Do the next stage."""
         self._play(Work.STEP)
 
     def action_finish_round(self) -> None:
-        """Play to the end of the round."""
         self._play(Work.ROUND)
 
     def action_run_on(self) -> None:
@@ -313,8 +308,6 @@ class StudioScreen(DrawingScreen):
         self._play(Work.RUN_ON)
 
     def action_goal(self) -> None:
-        """Set where a run ends that goes on by itself."""
-
         def store(goal: Goal, stored: Callable[[], None], _: object) -> None:
             self.runner.goal = goal
             stored()
@@ -323,7 +316,6 @@ class StudioScreen(DrawingScreen):
         lay_over(self, GoalDialog(self.runner.goal, self.live.generated, store))
 
     def action_find(self) -> None:
-        """Look for a candidate of the round."""
         if not self.decisions_shown:
             self.page = "verdict"
         self.query_one(FindLine).open()
@@ -348,15 +340,12 @@ class StudioScreen(DrawingScreen):
         copy_from(self, text)
 
     def action_whole_prompt(self) -> None:
-        """Show the prompt as the model gets it."""
         self.query_one(ContextTasks).open_prompt()
 
     def action_stop(self) -> None:
-        """Stop at once."""
         self.runner.cancel()
 
     def action_retry(self) -> None:
-        """Open pool and model again."""
         self._note = ""
         self.runner.start()
 

@@ -14,12 +14,11 @@ from studio.records import STAGES, Stage
 from studio.tui.base import Store, lay_over
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstancesDialog
-from studio.tui.dialogs.parameters import ParametersDialog
-from studio.tui.dialogs.texts import TextsDialog, fields_of
+from studio.tui.dialogs.parameters import ParametersDialog, TextsDialog, fields_of
 from studio.tui.keys import bind, keys_of
-from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable, Row
 from studio.tui.round.live import LiveRound
+from studio.tui.round.prompt import ContextTasks
 from studio.tui.runner import Runner, RunnerState
 from studio.tui.steering import SteeredScreen, Steerer, overrule
 
@@ -78,7 +77,6 @@ class SteeringScreen(SteeredScreen):
         return not (self.has_class("-narrow") and self.has_class("-prompt"))
 
     def action_overrule(self) -> None:
-        """Turn the verdict of the candidate under the cursor."""
         row = self._decided_row()
         if row is None or row.candidate is None:
             return
@@ -86,7 +84,6 @@ class SteeringScreen(SteeredScreen):
         self._steer(lambda steering: overrule(steering, candidate))
 
     def action_edit(self) -> None:
-        """Open the candidate's text."""
         row = self._decided_row()
         if row is None or row.candidate is None or not self.steerer.ready(self):
             return
@@ -95,12 +92,10 @@ class SteeringScreen(SteeredScreen):
         lay_over(self, EditDialog(row.text, candidate, self.steerer, store))
 
     def action_draw(self) -> None:
-        """Draw the in-context tasks of the prompt shown anew."""
         prompt = self.query_one(ContextTasks).ordinal
         self._steer(lambda steering: steering.resample(prompt))
 
     def action_swap(self) -> None:
-        """Let another task take the place of the one under the cursor."""
         context = self.query_one(ContextTasks)
         prompt, position = context.ordinal, context.cursor
         self._steer(lambda steering: steering.swap(prompt, position))
@@ -110,12 +105,10 @@ class SteeringScreen(SteeredScreen):
         self._steer(lambda steering: steering.regenerate())
 
     def action_parameters(self) -> None:
-        """Open the parameters of this round."""
         if self.method is not None and self.steerer.ready(self):
             lay_over(self, ParametersDialog(self.method, self.set_for_round()))
 
     def action_brief(self) -> None:
-        """Open the texts that the model is told besides the tasks."""
         if self.method is not None and self.steerer.ready(self):
             lay_over(self, TextsDialog(self.method, fields_of(self.method), "For this round alone", self.set_for_round()))
 
@@ -124,7 +117,6 @@ class SteeringScreen(SteeredScreen):
         return self._storing(lambda steering, changes: steering.set_round_parameters(changes))
 
     def action_instances(self) -> None:
-        """Open the instances of the accepted task under the cursor."""
         row = self._decided_row()
         if row is not None and row.candidate is not None and row.candidate.task_id is not None and self.steerer.ready(self):
             lay_over(self, InstancesDialog(row.candidate.task_id, row.text, self.steerer))
@@ -136,7 +128,6 @@ class SteeringScreen(SteeredScreen):
             self.steerer.ready(self)
 
     def steering_commands(self) -> Iterator[SystemCommand]:
-        """The palette's entries for what can be steered now."""
         offers = (
             ("overrule", "Candidate: overrule the verdict", "Accept what was rejected, or the reverse", self.action_overrule),
             ("edit", "Candidate: edit the text", "Its score follows as you type", self.action_edit),

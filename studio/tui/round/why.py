@@ -24,10 +24,9 @@ from studio.pool.pool import Queries
 from studio.pool.requests import RequestRecord
 from studio.records import Decider, Neighbour, Stage, Task, Verdict
 from studio.text import bar, display, spoken
-from studio.tui.cells import LONG, clip
 from studio.tui.round.decisions import Row
 from studio.tui.round.live import LiveRound
-from studio.tui.widgets.pane import MUTED, Pane
+from studio.tui.widgets.pane import LONG, MUTED, Pane, clip
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +256,6 @@ class Why(Pane):
         self._shown: tuple[Row | None, Evidence | None, Method | None] = (None, None, None)
 
     def compose(self) -> ComposeResult:
-        """The verdict, the two texts that are compared, and all else."""
         yield Static(Content.styled(EMPTY, MUTED), markup=False, id="verdict")
         with Container(id="texts"):
             yield Static(markup=False, id="candidate")

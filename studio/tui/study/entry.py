@@ -4,36 +4,228 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
 
-from textual.app import App
+from textual import on
+from textual.app import App, ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.events import Resize
+from textual.widget import Widget
+from textual.widgets import Button, Label, Select, Static
 
-from studio.errors import StudioError
-from studio.insight.studies.comparison import Comparable, GradingWalk, begin_grading, comparable, newest_or_first, resume_grading
+from studio.errors import StudioError, UsageError
+from studio.insight.studies.comparison import (
+    Comparable,
+    GradingWalk,
+    begin_grading,
+    comparable,
+    likely_pair,
+    newest_or_first,
+    resume_grading,
+)
 from studio.insight.studies.raters import check_rater
 from studio.insight.studies.review import Reviewing, begin_reviewing, newest_plan, resume_reviewing
 from studio.pool.evaluations import ComparisonPlan, ComparisonRecord, Comparisons
 from studio.pool.pool import Pool, Queries
-from studio.pool.reviews import ReviewRecord, Reviews
+from studio.pool.reviews import ReviewPlan, ReviewRecord, Reviews, Strata
 from studio.text import display_line
-from studio.tui.base import Store, TellingApp, lay_over
+from studio.tui.base import Editor, Store, lay_over
 from studio.tui.help_log import HelpDialog
 from studio.tui.keys import bind
 from studio.tui.runner import Told
 from studio.tui.steering import Steerer
-from studio.tui.study.compare import CompareScreen
-from studio.tui.study.dialogs import Asked, CompareDialog, ReviewDialog, StudyDialog
-from studio.tui.study.review import ReviewScreen
+from studio.tui.study.answers import CompareScreen, ReviewScreen
 from studio.tui.study.screen import Desk, StudyScreen, desk_of, desk_of_steerer
-from studio.tui.theme import wear_theme
-from studio.tui.widgets.header import hint_if_small
+from studio.tui.terminal import TellingApp, wear_theme
+from studio.tui.widgets.fields import Choice, SafeInput
+from studio.tui.widgets.frame import KeyBar, hint_if_small
 
 F = TypeVar("F")
 P = TypeVar("P")
 W = TypeVar("W")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[P]):
+    """Who rates, and the plan of what."""
+
+    rater: str
+    plan: P
+
+
+class StudyDialog(Editor[Asked[P]]):
+    """`store` begins what its fields ask for. A subclass has the fields below the rater's and reads them."""
+
+    heading: ClassVar[str]
+    """What stands above the fields."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("accept", "accept", "Begin", "Open the sample", priority=True),
+        bind("back", "back", "Close", "Close; nothing is drawn"),
+    ]
+    DEFAULT_CSS = """
+    StudyDialog > Vertical { width: 64; max-width: 95%; height: auto; }
+    StudyDialog Horizontal { height: 1; }
+    StudyDialog Label { width: 9; color: $text-muted; }
+    StudyDialog Input { width: 1fr; border: none; height: 1; padding: 0; background: $surface; }
+    StudyDialog Input:focus { background: $background; }
+    StudyDialog Select { width: 1fr; height: 1; }
+    StudyDialog #fault { height: auto; color: $text-error; }
+    """
+
+    def __init__(self, rater: str, store: Store[Asked[P]]) -> None:
+        super().__init__(store)
+        self._rater = rater
+
+    @abstractmethod
+    def fields(self) -> Iterable[tuple[str, Widget]]:
+        """Return the fields with what stands before each."""
+
+    @abstractmethod
+    def plan(self) -> P:
+        """Return what the fields ask for. Raises UsageError when they cannot be used."""
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as window:
+            window.border_title = Content(self.heading)
+            for words, field in [("rater", SafeInput(self._rater, id="rater")), *self.fields()]:
+                with Horizontal():
+                    yield Label(words, markup=False)
+                    yield field
+            yield Static(id="fault", markup=False)
+            yield Button("Begin", id="begin", compact=True, variant="primary")
+        yield KeyBar()
+
+    @on(Button.Pressed)
+    def _begin(self) -> None:
+        self.action_accept()
+
+    def changed(self) -> Asked[P]:
+        return Asked(check_rater(self.text_of("rater")), self.plan())
+
+    @property
+    def unsaved(self) -> str:
+        return ""
+
+    def say(self, words: str) -> None:
+        self.query_one("#fault", Static).update(Content(display_line(words, 300)))
+
+    def text_of(self, field: str) -> str:
+        return self.query_one(f"#{field}", SafeInput).text
+
+    def number_of(self, field: str, what: str) -> int:
+        """The number from 1 that an input holds. Raises UsageError naming `what` when it holds anything else."""
+        text = self.text_of(field).strip()
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+            raise UsageError(f"{what} is a number from 1")
+        return int(text)
+
+
+_STRATA = {
+    Strata.NONE: "not stratified",
+    Strata.ROUND: "by round, in five bands",
+    Strata.CLASS: "by classification or not",
+    Strata.DEPTH: "by generation depth",
+}
+
+
+class ReviewDialog(StudyDialog[ReviewPlan]):
+    """Made with the newest review's plan, or the paper's."""
+
+    heading = "Rate a sample of the pool"
+    HELP = """\
+## Review
+
+A random sample of the generated tasks, one instance of each, drawn once: the same number, seed and strata open it again, for every rater,
+where each left off. Another seed draws another sample. Raters do not see each other's answers.
+"""
+
+    def __init__(self, plan: ReviewPlan, rater: str, store: Store[Asked[ReviewPlan]]) -> None:
+        super().__init__(rater, store)
+        self._offered = plan
+
+    def fields(self) -> Iterable[tuple[str, Widget]]:
+        """How many tasks, and how they are drawn."""
+        yield "tasks", SafeInput(str(self._offered.size), id="size")
+        yield "seed", SafeInput(self._offered.seed, id="seed")
+        options = [(words, strata.value) for strata, words in _STRATA.items()]
+        yield "strata", Choice(options, value=self._offered.strata.value, allow_blank=False, id="strata")
+
+    def plan(self) -> ReviewPlan:
+        """Return how many tasks are drawn, and how."""
+        strata = Strata(str(self.query_one("#strata", Select).value))
+        return ReviewPlan(self.number_of("size", "the number of tasks"), self.text_of("seed"), strata)
+
+
+_SIDES = ("first", "second")
+
+
+class CompareDialog(StudyDialog[ComparisonPlan]):
+    """Made with the evaluations that can be compared, and the plan of a comparison of one of them to begin from."""
+
+    heading = "Compare two models' answers, blind"
+    HELP = """\
+## Compare
+
+The answers that two contestants gave in a stored evaluation, side by side, to be graded A to D without being told whose is which. A
+comparison is drawn once: the same contestants, number of items and seed open it again, for every rater, where each left off. Another seed
+draws other items and sides. Raters do not see each other's grades.
+"""
+    DEFAULT_CSS = """
+    CompareDialog > Vertical { width: 90; }
+    CompareDialog Label { width: 12; }
+    """
+
+    def __init__(self, there: Sequence[Comparable], plan: ComparisonPlan, rater: str, store: Store[Asked[ComparisonPlan]]) -> None:
+        super().__init__(rater, store)
+        self._there = {each.evaluation.id: each for each in there}
+        self._offered = plan
+        self._shown = next(each for each in there if plan.first in {one.id for one in each.contestants})
+
+    def fields(self) -> Iterable[tuple[str, Widget]]:
+        """Which evaluation, which two of its contestants, how many items, and how they are drawn."""
+        evaluations = [
+            (_line(f"{number}: {each.evaluation.name}, {each.evaluation.items} items"), number) for number, each in self._there.items()
+        ]
+        yield "evaluation", Choice(evaluations, value=self._shown.evaluation.id, allow_blank=False, id="evaluation")
+        for side, contestant in zip(_SIDES, (self._offered.first, self._offered.second), strict=True):
+            yield side, Choice(self._contestants(), value=contestant, allow_blank=False, id=side)
+        yield "items", SafeInput(str(self._offered.size), id="size")
+        yield "seed", SafeInput(self._offered.seed, id="seed")
+
+    def plan(self) -> ComparisonPlan:
+        """Return whose answers to how many items, and how they are drawn."""
+        first, second = (int(str(self.query_one(f"#{side}", Select).value)) for side in _SIDES)
+        if first == second:
+            raise UsageError("one contestant is not compared with itself")
+        size = min(self.number_of("size", "the number of items"), self._shown.evaluation.items)
+        return ComparisonPlan(first, second, self.text_of("seed"), size)
+
+    @on(Select.Changed, "#evaluation")
+    def follow_evaluation(self, event: Select.Changed) -> None:
+        """Offer the contestants of the chosen evaluation, and all of its items."""
+        chosen = self._there[int(str(event.value))]
+        if chosen is self._shown:
+            return
+        self._shown = chosen
+        pair = likely_pair(chosen.contestants) or chosen.contestants[:2]
+        for side, contestant in zip(_SIDES, pair, strict=True):
+            choice = self.query_one(f"#{side}", Select)
+            choice.set_options(self._contestants())
+            choice.value = contestant.id
+        self.query_one("#size", SafeInput).text = str(chosen.evaluation.items)
+
+    def _contestants(self) -> list[tuple[Content, int]]:
+        return [(_line(each.contestant.label), each.id) for each in self._shown.contestants]
+
+
+def _line(text: str) -> Content:
+    return Content(display_line(text, 90))
 
 
 def start_review(app: App[Any], steerer: Steerer) -> None:
@@ -108,7 +300,6 @@ def _start(
 class StudyApp(TellingApp):
     """One screen, the help, and the way out."""
 
-    CSS_PATH = "../studio.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("help", "help", "Help", "Explain the screen."),
@@ -126,11 +317,9 @@ class StudyApp(TellingApp):
         self.push_screen(self._first, lambda _: self.exit())
 
     def on_resize(self, event: Resize) -> None:
-        """Say so in a window that is too small."""
         hint_if_small(self.screen_stack, event.size)
 
     def action_help(self) -> None:
-        """Explain the screen."""
         lay_over(self._first, HelpDialog(self.screen))
 
 

@@ -18,7 +18,7 @@ from studio.loop.steering import Steering
 from studio.pool.pool import Queries
 from studio.pool.reviews import Said, Sheets, Turn
 from studio.tui.base import ErrorDialog, Page, lay_over, leaving
-from studio.tui.dialogs.notes import NoteDialog
+from studio.tui.dialogs.edit import NoteDialog
 from studio.tui.keys import bind
 from studio.tui.runner import Told
 from studio.tui.steering import Steerer, say_error
@@ -114,7 +114,6 @@ class StudyScreen(Page[None], Generic[I, R]):
             self.draw_item()
 
     def action_answer(self, given: Any) -> None:
-        """Answer the marked question."""
         self._in_order(lambda: self._put(lambda: self.walk.answer(given)))
 
     def action_skip(self) -> None:
@@ -122,7 +121,6 @@ class StudyScreen(Page[None], Generic[I, R]):
         self._in_order(lambda: self._put(self.walk.skip))
 
     def action_note(self) -> None:
-        """Write a note on the task that is shown now."""
         self._in_order(self._open_note)
 
     def _open_note(self) -> None:
@@ -135,26 +133,20 @@ class StudyScreen(Page[None], Generic[I, R]):
         lay_over(self, NoteDialog(self.walk.rating.note, f"Note on task {position + 1} of the sample", store))
 
     def action_undo(self) -> None:
-        """Take back the newest key."""
         study, rater = self.walk.study, self.walk.rater
         self._in_order(lambda: self._turn(lambda _, sheets: sheets.undo(study, rater), "There is nothing to take back."))
 
     def action_redo(self) -> None:
-        """Do it again."""
         study, rater = self.walk.study, self.walk.rater
         self._in_order(lambda: self._turn(lambda _, sheets: sheets.redo(study, rater), "There is nothing to do again."))
 
     def action_move(self, by: int) -> None:
-        """Look at another task."""
         self._in_order(lambda: self._look(lambda: self.walk.go(self.walk.position + by)))
 
     def action_ask(self, by: int) -> None:
-        """Mark another question."""
         self._in_order(lambda: self._look(lambda: self.walk.ask(by)))
 
     def action_next_open(self) -> None:
-        """Go to the next task that is not settled."""
-
         def go() -> None:
             if not self.walk.next_open():
                 self.notify("Every task of the sample is rated or skipped.", markup=False)

@@ -1,4 +1,4 @@
-"""Fields and lists to choose from.
+"""Fields, lists to choose from, and tracks on which a limit is moved.
 
 In a field text of any origin may be typed, pasted or corrected: it holds it as it is, and shows it so that nothing of it acts. What
 `display` would replace is drawn as one visible mark a character, so that the cursor goes over it, and it can be deleted, as over any
@@ -9,6 +9,7 @@ Lists take keys from their first moment. Textual's own fail on page keys that co
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import count
 from typing import Any, ClassVar, TypeVar
 from unicodedata import category
@@ -18,12 +19,17 @@ from rich.text import Text
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.command import CommandPalette
-from textual.events import Key, Paste
+from textual.content import Content
+from textual.events import Click, Key, Paste
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
 from textual.widgets import Checkbox, Input, OptionList, Select, TextArea
 from textual.widgets.text_area import Edit, EditResult, Location
 
 from studio.text import display
 from studio.tui.keys import bind
+from studio.tui.widgets.pane import POINTER
 
 _UNPICTURED = "\u00a4"
 """Drawn for an acting character that has no picture of its own."""
@@ -36,11 +42,10 @@ class SafeInput(Input):
 
     def __init__(self, text: str = "", **more: Any) -> None:
         self._stand_ins = StandIns(but="")
-        super().__init__(self._stand_ins.put(text), highlighter=_Marks(self), **more)
+        super().__init__(self._stand_ins.put(text), highlighter=_Marks(self), compact=True, **more)
 
     @property
     def text(self) -> str:
-        """What stands in it, as it is."""
         return self._stand_ins.take(self.value)
 
     @text.setter
@@ -57,7 +62,6 @@ class SafeInput(Input):
         return self._stand_ins.put(value, again=True)
 
     def replace(self, text: str, start: int, end: int) -> None:
-        """Take what is typed or pasted."""
         super().replace(self._stand_ins.put(text), start, end)
 
     def on_key(self, event: Key) -> None:
@@ -97,7 +101,6 @@ class SafeTextArea(TextArea):
 
     @property
     def text(self) -> str:
-        """What stands in it, as it is."""
         return self._stand_ins.take(self.document.text)
 
     @text.setter
@@ -119,7 +122,6 @@ class SafeTextArea(TextArea):
         return EditResult(done.end_location, self._stand_ins.take(done.replaced_text))
 
     def get_line(self, line_index: int) -> Text:
-        """Draw a line, with marks."""
         line = self._stand_ins.take(self.document.get_line(line_index))
         return Text(_marked(line), end="", no_wrap=True)
 
@@ -230,19 +232,21 @@ Value = TypeVar("Value")
 
 
 class Choice(Select[Value]):
-    """A `Select` with our page keys."""
+    """A compact `Select` with our page keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("page-down", "page(1)", "Page down", "A page of choices down", show=False, priority=True),
         bind("page-up", "page(-1)", "Page up", "A page of choices up", show=False, priority=True),
     ]
 
+    def __init__(self, options: Iterable[tuple[Content | str, Value]], **more: Any) -> None:
+        super().__init__(options, compact=True, **more)
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """There are no pages while its list is closed."""
         return self.expanded if action == "page" else super().check_action(action, parameters)
 
     def action_page(self, pages: int) -> None:
-        """Go a page of choices up or down."""
         turn_page(self.query_one(OptionList), pages)
 
 
@@ -251,7 +255,138 @@ class MarkedBox(Checkbox):
 
     BUTTON_INNER = " "
 
+    def __init__(self, label: Content, **more: Any) -> None:
+        super().__init__(label, compact=True, **more)
+
     def watch_value(self) -> None:
         """Draw the other mark, and tell."""
         self.BUTTON_INNER = "X" if self.value else " "
         super().watch_value()
+
+
+class FindLine(SafeInput):
+    """Out of sight until it is opened; its screen looks, and takes the focus back when it is left."""
+
+    DEFAULT_CSS = """
+    FindLine, FindLine:focus { dock: bottom; border: none; height: 1; padding: 0 1; margin-bottom: 1; background: $panel; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [bind("back", "leave", "Done", "Back to what was found.")]
+
+    class Wanted(Message):
+        """Other words are looked for, or the same `again`, one place further on."""
+
+        def __init__(self, words: str, *, again: bool) -> None:
+            super().__init__()
+            self.words = words.lower().split()
+            self.again = again
+
+        def fits(self, text: str) -> bool:
+            """Whether a text has all the words, in any case."""
+            return all(word in text.lower() for word in self.words)
+
+    class Left(Message):
+        """The words are done with."""
+
+    def __init__(self, placeholder: str) -> None:
+        super().__init__(placeholder=placeholder, id="find-line")
+        self.display = False
+
+    def open(self) -> None:
+        self.display = True
+        # At once: `focus()` waits for a turn of its own, and letters that come by then would be keys.
+        self.screen.set_focus(self)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Wanted(self.text, again=False))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Wanted(self.text, again=True))
+
+    def action_leave(self) -> None:
+        self.display = False
+        self.post_message(self.Left())
+
+
+class LimitBar(Widget, can_focus=True):
+    """A track from 0 to `top`; `own` is where the run has the limit, or the newest of its rounds: there the bar changes nothing."""
+
+    DEFAULT_CSS = """
+    LimitBar { height: 1; padding: 0 1 0 0; }
+    LimitBar:focus { background: $block-cursor-background; color: $block-cursor-foreground; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("left", "move(-0.01)", "-0.01", "A little lower", show=False),
+        bind("right", "move(0.01)", "Move", "A little higher"),
+        bind("far-left", "move(-0.05)", "-0.05", "Lower by 0.05", show=False),
+        bind("far-right", "move(0.05)", "+0.05", "Higher by 0.05", show=False),
+        bind("drop", "reset", "Run's own", "Back to where the run has it"),
+    ]
+    value: reactive[float] = reactive(0.0)
+    own: reactive[float] = reactive(0.0)
+    top: reactive[float] = reactive(1.0)
+
+    def __init__(self, title: str, owner: str = "the run's", at: float = 0.0, *, id: str, classes: str = "") -> None:
+        super().__init__(id=id, classes=classes)
+        self._title = title
+        self._owner = owner
+        self.set_reactive(LimitBar.value, at)
+        self.set_reactive(LimitBar.own, at)
+
+    class Changed(Message):
+        """The limit was moved."""
+
+        def __init__(self, value: float) -> None:
+            super().__init__()
+            self.value = value
+
+    @property
+    def changed(self) -> float | None:
+        return None if self.value == round(self.own, 2) else self.value
+
+    def validate_value(self, value: float) -> float:
+        return round(min(max(value, 0.0), self.top), 2)
+
+    def watch_value(self, before: float, after: float) -> None:
+        if before != after:
+            self.post_message(self.Changed(after))
+
+    def action_move(self, by: float) -> None:
+        self.value += by
+
+    def action_reset(self) -> None:
+        self.value = self.own
+
+    def on_click(self, event: Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is not None and 0 <= (at := offset.x - self._left) < self._track:
+            self.value = at / max(self._track - 1, 1) * self.top
+
+    @property
+    def _left(self) -> int:
+        return len(f" {self._title}  0.70  ")
+
+    @property
+    def _right(self) -> str:
+        return f"  {self._owner} {self.own:.2f}"
+
+    @property
+    def _track(self) -> int:
+        return max(self.content_size.width - self._left - len(self._right) - 1, 10)
+
+    def render(self) -> Content:
+        track, top = self._track, self.top or 1.0
+        value = self.own if self.changed is None else self.value
+        at, own = (round(min(where / top, 1.0) * (track - 1)) for where in (value, self.own))
+        cells = ["━" if place < at else "─" for place in range(track)]
+        cells[own] = "┼"
+        cells[at] = "●"
+        return Content.assemble(
+            POINTER if self.has_focus else " ",
+            (f"{self._title}  ", "$text-muted"),
+            (f"{self.value:.2f}  ", "bold"),
+            "".join(cells),
+            (self._right, "$text-muted"),
+        )

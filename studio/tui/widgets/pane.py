@@ -1,16 +1,61 @@
-"""What the panes of a screen have in common, and the line that looks for words in what they show."""
+"""Foreign text: brought to an exact width in terminal cells, and the panes that show it."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import cell_len, set_cell_size
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
-from textual.message import Message
-from textual.widgets import Input
 
+from studio.records import Source
+from studio.text import display, display_line
 from studio.tui.keys import bind
-from studio.tui.widgets.fields import SafeInput
+
+POINTER = "▸"
+"""Stands before the line under a cursor, so that its background is not all that tells."""
+_LONGEST = 4_000
+"""Characters of a text that a single line looks at: a line of 100 KB must not cost anything."""
+
+SOURCES = {
+    Source.IN_CONTEXT: ("context", "ctx"),
+    Source.TEMPLATE: ("template", "tmpl"),
+    Source.BACKTRANSLATION: ("request", "reqs"),
+    Source.QUESTION: ("question", "ques"),
+}
+"""A source of instructions in eight cells, and in four."""
+
+LONG = 20_000
+"""Characters that are drawn of a text that somebody has to judge, and SHOWN of all others: wrapping 100 KB takes a second."""
+SHOWN = 4_000
+
+
+def cut(text: str, most: int = SHOWN) -> str:
+    """Return the first `most` characters of `text` made harmless, newlines kept, and how many more there are."""
+    if len(text) <= most:
+        return display(text)
+    return f"{display(text[:most])} … and {len(text) - most:,} characters more, which `studio show` and the editor have"
+
+
+def fit(text: str, width: int) -> str:
+    """Return `text` as one harmless line of exactly `width` cells, padded or cut with `…`."""
+    if width <= 0:
+        return ""
+    line = display_line(text[:_LONGEST])
+    if cell_len(line) <= width and len(text) <= _LONGEST:
+        return set_cell_size(line, width)
+    return set_cell_size(line, width - 1) + "…"
+
+
+def pad(text: str, width: int) -> str:
+    """Return words of the studio's own in exactly `width` cells, their spaces kept."""
+    return set_cell_size(text, max(width, 0))
+
+
+def clip(text: str, width: int) -> str:
+    """Return `text` as one harmless line of at most `width` cells, cut with `…`."""
+    return fit(text, width).rstrip(" ") if width > 0 else ""
+
 
 MUTED = "$foreground-muted"
 
@@ -65,53 +110,3 @@ class Pane(VerticalScroll):
     def _go_to_end(self) -> None:
         self._end = self.max_scroll_y
         self.scroll_to(y=self._end, animate=False, force=True, immediate=True)
-
-
-class FindLine(SafeInput):
-    """Out of sight until it is opened; its screen looks, and takes the focus back when it is left."""
-
-    DEFAULT_CSS = """
-    FindLine, FindLine:focus { dock: bottom; border: none; height: 1; padding: 0 1; margin-bottom: 1; background: $panel; }
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [bind("back", "leave", "Done", "Back to what was found.")]
-
-    class Wanted(Message):
-        """Other words are looked for, or the same `again`, one place further on."""
-
-        def __init__(self, words: str, *, again: bool) -> None:
-            super().__init__()
-            self.words = words.lower().split()
-            self.again = again
-
-        def fits(self, text: str) -> bool:
-            """Whether a text has all the words, in any case."""
-            return all(word in text.lower() for word in self.words)
-
-    class Left(Message):
-        """The words are done with."""
-
-    def __init__(self, placeholder: str) -> None:
-        super().__init__(placeholder=placeholder, compact=True, id="find-line")
-        self.display = False
-
-    def open(self) -> None:
-        """Show it, and type into it."""
-        self.display = True
-        # At once: `focus()` waits for a turn of its own, and letters that come by then would be keys.
-        self.screen.set_focus(self)
-
-    def on_input_changed(self, event: Input.Changed) -> None:
-        """As one types."""
-        event.stop()
-        self.post_message(self.Wanted(self.text, again=False))
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """The next one."""
-        event.stop()
-        self.post_message(self.Wanted(self.text, again=True))
-
-    def action_leave(self) -> None:
-        """Go back to what was found."""
-        self.display = False
-        self.post_message(self.Left())

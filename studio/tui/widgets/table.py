@@ -24,8 +24,8 @@ from textual.strip import Strip
 
 from studio.errors import StudioError
 from studio.tui.base import start_latest
-from studio.tui.cells import POINTER, clip, fit
 from studio.tui.keys import bind
+from studio.tui.widgets.pane import POINTER, clip, fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,9 @@ class RowTable(ScrollView, can_focus=True):
         self.refresh()
 
     def validate_cursor(self, cursor: int) -> int:
-        """Stay within the rows."""
         return max(0, min(cursor, self.count - 1))
 
     def watch_cursor(self, before: int, after: int) -> None:
-        """Bring it into view."""
         self.keep_in_sight()
         self.refresh()
         if before != after:
@@ -130,7 +128,6 @@ class RowTable(ScrollView, can_focus=True):
         """The cursor stands on another row."""
 
     def keep_in_sight(self) -> None:
-        """Scroll to the cursor."""
         top = self.scroll_offset.y
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False, force=True)
@@ -143,11 +140,9 @@ class RowTable(ScrollView, can_focus=True):
         return max(self.scrollable_content_region.height - 1, 1)
 
     def action_move(self, rows: int) -> None:
-        """Move the cursor by rows."""
         self.cursor += rows
 
     def action_move_page(self, pages: int) -> None:
-        """Move the cursor by pages."""
         self.cursor += pages * max(self.page - 1, 1)
 
     def action_move_to(self, row: int) -> None:
@@ -280,7 +275,6 @@ class IdTable(RowTable):
 
     @property
     def current(self) -> int | None:
-        """The id under the cursor."""
         return self._ids[self.cursor] if 0 <= self.cursor < len(self._ids) else None
 
     def show(self, ids: array[int]) -> None:

@@ -15,10 +15,9 @@ from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin
 from studio.tui.app import StudioApp
 from studio.tui.dialogs import importing
-from studio.tui.dialogs.importing import ImportDialog, SeedsDialog
-from studio.tui.dialogs.task_file import FileDialog
+from studio.tui.dialogs.importing import FileDialog, ImportDialog, SeedsDialog
+from studio.tui.picker import StartScreen
 from studio.tui.runner import RunnerState
-from studio.tui.start.screen import StartScreen
 from studio.tui.widgets.fields import SafeInput
 from support.screens import NASTY_LINES, assert_harmless, seen
 from support.sessions import configuration

@@ -15,9 +15,8 @@ from studio.insight.studies.judge import prompt_version
 from studio.pool.pool import Pool, Queries
 from studio.pool.reviews import QUESTIONS, Opinion, ReviewPlan, digest_of
 from studio.records import ModelIdentity
-from studio.tui.insight import panes
-from studio.tui.insight.panes import FiguresPane
-from studio.tui.insight.screen import InsightScreen
+from studio.tui.insight import screen as insight_screen
+from studio.tui.insight.screen import FiguresPane, InsightScreen
 from support.bulk_pool import bulk_pool
 from support.comparisons import compared, grades
 from support.generated_pool import build_pool
@@ -81,7 +80,7 @@ async def test_words_only_and_how_to_get_verbs(tmp_path: Path, monkeypatch: pyte
 
 
 async def test_a_pool_that_takes_long_is_left_to_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(panes, "MOST", 5)
+    monkeypatch.setattr(insight_screen, "MOST", 5)
     bulk_pool(tmp_path / "pool.db", 60)
     screen = screen_of(tmp_path / "pool.db")
     async with Host(screen).run_test(size=SIZE) as pilot:
@@ -97,7 +96,7 @@ async def test_keys_work_while_figures_are_computed_and_figures_are_kept(tmp_pat
         assert let_go.wait(600)
         return "the figures"
 
-    monkeypatch.setattr(panes.DiversityPane, "figures", slow)
+    monkeypatch.setattr(insight_screen.DiversityPane, "figures", slow)
     path = make_pool(tmp_path / "pool.db")
     screen = screen_of(path)
     async with Host(screen).run_test(size=SIZE) as pilot:

@@ -16,10 +16,10 @@ from studio.pool.pool import Pool, Queries
 from studio.pool.reviews import Rating, ReviewPlan
 from studio.pool.rounds import RoundYield
 from studio.records import Instance, SeedTask, Stage
-from studio.tui.insight.bars import ThresholdBar
 from studio.tui.insight.figures import Scorecard
 from studio.tui.insight.screen import InsightScreen
 from studio.tui.insight.what_if import WhatIfPane
+from studio.tui.widgets.fields import LimitBar
 from studio.tui.widgets.table import IdTable
 from support.pools import make_pool, walk_round
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until
@@ -186,7 +186,7 @@ async def test_what_if_shows_at_once_which_candidates_flip(played: Path) -> None
         assert pane.outcome.flips == ()
         assert "No candidate would be decided otherwise." in seen(pilot.app)
         await pilot.press("shift+right", "shift+right", "right")
-        assert screen.query_one(ThresholdBar).value == 0.51
+        assert screen.query_one("#threshold", LimitBar).value == 0.51
         await until(pilot, lambda: len(table.ids) > 0)
         await until(pilot, lambda: "+ was not novel" in seen(pilot.app))
         await pilot.press("delete")
@@ -211,7 +211,7 @@ async def test_the_threshold_moves_by_mouse_and_stays_within_0_and_1(played: Pat
     screen = screen_of(played)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await what_if_of(pilot, screen)
-        bar = screen.query_one(ThresholdBar)
+        bar = screen.query_one("#threshold", LimitBar)
         await pilot.click(bar, offset=(18, 0))
         assert bar.value == 0.0
         await pilot.press("left")
@@ -227,7 +227,7 @@ async def test_hostile_text_in_flips(tmp_path: Path) -> None:
     screen = screen_of(path)
     async with Host(screen).run_test(size=SIZE) as pilot:
         pane = await what_if_of(pilot, screen)
-        screen.query_one(ThresholdBar).value = 0.0
+        screen.query_one("#threshold", LimitBar).value = 0.0
         await until(pilot, lambda: pane.outcome is not None and bool(pane.outcome.flips))
         await pilot.pause()
         assert_harmless(pilot.app)

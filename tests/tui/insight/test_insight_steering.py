@@ -14,12 +14,11 @@ from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Session
 from studio.pool.pool import Pool
 from studio.records import Verdict
-from studio.tui.dialogs.story import StoryDialog
-from studio.tui.insight.bars import AgreementBar, AnswerNatsBar, NatsBar, ThresholdBar
 from studio.tui.insight.screen import InsightScreen
-from studio.tui.insight.what_if import WhatIfPane
+from studio.tui.insight.what_if import StoryDialog, WhatIfPane
 from studio.tui.runner import RunnerState
 from studio.tui.steering import Steerer
+from studio.tui.widgets.fields import LimitBar
 from studio.tui.widgets.table import IdTable
 from support.pools import actions, ask
 from support.screens import AtOnce, Host, seen, until
@@ -45,7 +44,7 @@ async def previewed(pilot: Pilot[Any], screen: InsightScreen, threshold: float) 
     await pilot.press("]")
     pane = screen.query_one(WhatIfPane)
     await until(pilot, lambda: pane.preview is not None)
-    bar = screen.query_one(ThresholdBar)
+    bar = screen.query_one("#threshold", LimitBar)
     bar.value = threshold
     wanted = None if threshold == bar.own else threshold
     await until(pilot, lambda: pane.preview is not None and pane.preview.change.threshold == wanted)
@@ -107,7 +106,7 @@ async def test_its_keys_are_there_only_where_they_do_something(session: Session)
         assert [each.title for each in screen.steering_commands()] == ["Pool: undo", "Pool: redo"]
         await pilot.press("ctrl+s")
         assert actions(pool) == []
-        screen.query_one(ThresholdBar).value = 0.2
+        screen.query_one("#threshold", LimitBar).value = 0.2
         await until(pilot, lambda: pane.preview is not None and bool(pane.preview.flips))
         assert [each.title for each in screen.steering_commands()] == ["What if: apply", "Pool: undo", "Pool: redo"]
 
@@ -120,9 +119,9 @@ async def test_another_likelihood_and_agreement_are_applied_and_taken_back(tmp_p
         async with Host(screen).run_test(size=SIZE) as pilot:
             pane = await previewed(pilot, screen, 0.4)
             assert pane.preview is not None and not any(pane.preview.known)
-            nats, agreement = screen.query_one(NatsBar), screen.query_one(AgreementBar)
+            nats, agreement = screen.query_one("#nats", LimitBar), screen.query_one("#agreement", LimitBar)
             assert (nats.own, agreement.own) == (pool.rounds.newest_limits()[0], 0.3)
-            answers = screen.query_one(AnswerNatsBar)
+            answers = screen.query_one("#answer-nats", LimitBar)
             assert answers.own == pool.rounds.newest_limits()[1] and answers.display
             for bar in (nats, agreement, answers):
                 assert "┼" not in str(bar.render())
@@ -154,7 +153,7 @@ async def test_what_a_pool_never_measured_cannot_be_moved(session: Session) -> N
     screen = screen_of(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await previewed(pilot, screen, 0.2)
-        assert not any(screen.query_one(each).display for each in (NatsBar, AgreementBar, AnswerNatsBar))
+        assert not any(screen.query_one(f"#{each}").display for each in ("nats", "agreement", "answer-nats"))
         assert "nats" not in seen(pilot.app)
 
 

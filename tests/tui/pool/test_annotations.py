@@ -14,7 +14,7 @@ from studio.pool.browse import Keep, Kind, Selection
 from studio.pool.pool import Pool
 from studio.pool.reviews import ReviewPlan
 from studio.pool.tasks import Annotation
-from studio.tui.dialogs.notes import AnnotationDialog
+from studio.tui.dialogs.edit import AnnotationDialog
 from studio.tui.pool.detail import TaskDetail
 from studio.tui.pool.filters import FilterBar, words_of
 from studio.tui.pool.screen import PoolScreen

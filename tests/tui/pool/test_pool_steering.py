@@ -14,7 +14,6 @@ from studio.loop.session import Session
 from studio.pool.browse import Kind, Selection
 from studio.pool.pool import Queries
 from studio.records import Origin, TaskState, Verdict
-from studio.tui.base import TellingApp
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.pool.detail import TaskDetail
@@ -22,6 +21,7 @@ from studio.tui.pool.screen import PoolScreen
 from studio.tui.pool.table import TaskTable
 from studio.tui.runner import RunnerState
 from studio.tui.steering import Steerer
+from studio.tui.terminal import TellingApp
 from studio.tui.widgets.fields import SafeTextArea
 from support.screens import AtOnce, Host, seen, until
 from support.sessions import MIXED, mixed_pool, mixed_session, pool_of

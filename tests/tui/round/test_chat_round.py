@@ -16,12 +16,10 @@ from studio.loop.events import EngineRestarted, RequestFinished, RequestsSent, R
 from studio.pool.browse import Kind
 from studio.records import Source, Stage
 from studio.tui.pool.table import TaskTable
-from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.live import LiveRound
-from studio.tui.round.prompt import PromptDialog
+from studio.tui.round.prompt import ContextTasks, PromptDialog, Stream
 from studio.tui.round.rail import Rail, StatusLine, stage_summary
-from studio.tui.round.stream import Stream
 from studio.tui.round.why import Why
 from studio.tui.runner import RunnerState
 from support.screens import assert_harmless

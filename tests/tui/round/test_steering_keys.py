@@ -11,8 +11,8 @@ from studio.records import Stage, Verdict
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
 from studio.tui.dialogs.parameters import ParametersDialog
-from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
+from studio.tui.round.prompt import ContextTasks
 from studio.tui.widgets.fields import SafeInput, SafeTextArea
 from support.pools import assert_sound
 from support.studio_app import SIZES, Driven, footer_keys, screen_text, studio

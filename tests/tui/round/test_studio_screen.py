@@ -18,12 +18,11 @@ from studio.loop.events import InstanceDecided, StageFinished, StageStarted
 from studio.records import Instance, Stage, Verdict
 from studio.tui.base import ErrorDialog
 from studio.tui.help_log import HelpDialog
-from studio.tui.round.context import ContextTasks
 from studio.tui.round.decisions import DecisionTable
-from studio.tui.round.stream import Stream
+from studio.tui.round.prompt import ContextTasks, Stream
 from studio.tui.round.why import Why
 from studio.tui.runner import RunnerState, Work
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.frame import KeyBar
 from studio.tui.widgets.pane import Pane
 from support.pools import assert_sound, make_pool
 from support.sessions import configuration

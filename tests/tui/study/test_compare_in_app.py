@@ -16,8 +16,8 @@ from studio.pool.evaluations import UNGRADED, Grading
 from studio.pool.pool import Pool, Queries
 from studio.tui.help_log import HelpDialog
 from studio.tui.runner import RunnerState
-from studio.tui.study.compare import CompareScreen
-from studio.tui.study.dialogs import CompareDialog
+from studio.tui.study.answers import CompareScreen
+from studio.tui.study.entry import CompareDialog
 from support.comparisons import TEXTS, graded
 from support.evaluations import BASE, TUNED, answered, item
 from support.pools import assert_sound

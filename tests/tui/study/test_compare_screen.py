@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from studio.insight.studies.comparison import resume_grading
 from studio.pool.evaluations import UNGRADED, Comparisons, Grading
 from studio.pool.pool import Pool, Queries
-from studio.tui.study.compare import AnswerPane, CompareScreen
+from studio.tui.study.answers import AnswerPane, CompareScreen
 from studio.tui.study.entry import CompareApp
 from studio.tui.study.screen import desk_of
 from support.comparisons import TEXTS, compared

@@ -13,8 +13,8 @@ from studio.engine.options import EngineOptions
 from studio.pool.pool import Queries
 from studio.pool.reviews import Rating, ReviewPlan, Reviews
 from studio.tui.runner import RunnerState
-from studio.tui.study.dialogs import ReviewDialog
-from studio.tui.study.review import ReviewScreen
+from studio.tui.study.answers import ReviewScreen
+from studio.tui.study.entry import ReviewDialog
 from support.pools import assert_sound
 from support.reviews import rated
 from support.screens import fill_disk, seen

@@ -14,8 +14,8 @@ from studio.insight.studies.review import open_review, resume_reviewing
 from studio.pool.ledger import Note
 from studio.pool.pool import Pool, Queries
 from studio.pool.reviews import BLANK, Rating, ReviewPlan, Reviews
+from studio.tui.study.answers import ReviewScreen
 from studio.tui.study.entry import ReviewApp
-from studio.tui.study.review import ReviewScreen
 from studio.tui.study.screen import desk_of
 from support.bulk_pool import bulk_pool
 from support.pools import assert_sound

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from studio.tui.widgets.key_bar import MOST, KeyBar, fitting
+from studio.tui.widgets.frame import MOST, KeyBar, fitting
 from support.screens import Host, until
 from support.sessions import played
 from support.studio_app import footer_keys, screen_text, studio

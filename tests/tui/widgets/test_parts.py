@@ -25,11 +25,11 @@ from studio.loop.settings import profile
 from studio.pool.pool import Pool
 from studio.records import Stage
 from studio.text import bar
-from studio.tui.cells import clip, fit
 from studio.tui.round.decisions import PendingRows
 from studio.tui.round.live import LiveRound
 from studio.tui.round.rail import stage_summary
-from studio.tui.widgets.header import HeaderFacts, header_facts, progress_words, second_line
+from studio.tui.widgets.frame import HeaderFacts, header_facts, progress_words, second_line
+from studio.tui.widgets.pane import clip, fit
 from support.engines import Named
 from support.sessions import all_seeds, session_in
 

@@ -30,7 +30,7 @@ class Fields(Screen[None]):
     """One of each."""
 
     def compose(self) -> ComposeResult:
-        yield SafeInput(compact=True)
+        yield SafeInput()
         yield SafeTextArea(ACTING)
 
 

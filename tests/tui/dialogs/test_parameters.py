@@ -9,9 +9,9 @@ from textual.widgets import Input
 
 from studio.pool.pool import Queries
 from studio.tui.app import StudioApp
+from studio.tui.dialogs.parameters import TextsDialog
 from studio.tui.dialogs.settings import SettingsScreen
-from studio.tui.dialogs.texts import TextsDialog
-from studio.tui.start.screen import StartScreen
+from studio.tui.picker import StartScreen
 from studio.tui.widgets.fields import SafeInput, SafeTextArea
 from studio.tui.widgets.table import IdTable
 from support.pools import ask

@@ -26,11 +26,10 @@ from studio.errors import ModelError, StudioError
 from studio.paths import user_path
 from studio.text import display, display_line
 from studio.tui.base import Dialog, lay_over, start_latest
+from studio.tui.dialogs.pull import PullDialog, Pulled
 from studio.tui.keys import bind
-from studio.tui.start.pull import PullDialog, Pulled
-from studio.tui.widgets.fields import SafeInput
-from studio.tui.widgets.key_bar import KeyBar
-from studio.tui.widgets.pane import FindLine
+from studio.tui.widgets.fields import FindLine, SafeInput
+from studio.tui.widgets.frame import KeyBar
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 _COLUMNS = (
@@ -79,14 +78,13 @@ class ModelDialog(Dialog[str | None]):
         self._entries: list[CatalogEntry] = []
 
     def compose(self) -> ComposeResult:
-        """The list, what is known of the one under the cursor, and the field."""
         with Vertical() as window:
             window.border_title = Content("Which model?")
             yield IdTable(
                 _COLUMNS, self._rows_of, empty="No model is installed. Press e and name a file, a server, or hf:owner/name.", id="models"
             )
             yield Static(id="facts", markup=False)
-            yield SafeInput(placeholder="a file's path, http://host:port/v1#name, or hf:owner/name", id="typed", compact=True)
+            yield SafeInput(placeholder="a file's path, http://host:port/v1#name, or hf:owner/name", id="typed")
             yield Static(id="said", markup=False)
             yield FindLine("a part of the name; enter goes on to the next")
         yield KeyBar()
@@ -99,7 +97,6 @@ class ModelDialog(Dialog[str | None]):
         start_latest(self, "models", self._find)
 
     def action_find(self) -> None:
-        """Look for a model."""
         self.query_one(FindLine).open()
 
     @on(FindLine.Wanted)
@@ -111,7 +108,6 @@ class ModelDialog(Dialog[str | None]):
         self.query_one(IdTable).focus()
 
     def action_type(self) -> None:
-        """Go to the field."""
         self.query_one(Input).focus()
 
     def action_choose(self) -> None:
@@ -181,7 +177,7 @@ class ModelDialog(Dialog[str | None]):
             lay_over(self, PullDialog(missing.name), self._pulled)
             return
         except StudioError as error:
-            self._say(f"{error.message}: {error.hint}" if error.hint else error.message)
+            self._say(error.words())
             return
         self.dismiss(text)
 

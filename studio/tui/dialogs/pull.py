@@ -27,7 +27,7 @@ from studio.hub import HubName, endpoint
 from studio.text import display_line
 from studio.tui.base import Dialog
 from studio.tui.keys import bind
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.frame import KeyBar
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 _COLUMNS = (
@@ -81,7 +81,6 @@ class PullDialog(Dialog[Pulled | None]):
         self._free = self._machine = 0
 
     def compose(self) -> ComposeResult:
-        """What the page says, the choices, what is known of the one under the cursor, and how far it is."""
         with Vertical() as window:
             window.border_title = Content(display_line(str(self._hub_name), 100))
             yield Static(id="about", markup=False)
@@ -92,7 +91,6 @@ class PullDialog(Dialog[Pulled | None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Ask the hub, beside the screen."""
         table = self.query_one(IdTable)
         table.show_loading(f"asking {display_line(endpoint(), 60)} …")
         table.focus()
@@ -104,7 +102,6 @@ class PullDialog(Dialog[Pulled | None]):
             self._work.cancel.cancel()
 
     def action_load(self) -> None:
-        """Load what is under the cursor."""
         current = self.query_one(IdTable).current
         if self._offer is None or current is None or self._work is not None:
             return
@@ -154,7 +151,7 @@ class PullDialog(Dialog[Pulled | None]):
         self.query_one("#progress", Static).update("")
         if work.fault is not None:
             self.query_one(IdTable).show_loading("")
-            self._say(f"{work.fault.message}: {work.fault.hint}" if work.fault.hint else work.fault.message)
+            self._say(work.fault.words())
         elif isinstance(work.result, Path):
             self.dismiss(Pulled(work.result, loaded=work.total > 0))
         else:

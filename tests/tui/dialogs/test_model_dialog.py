@@ -16,7 +16,7 @@ from studio.engine.model_file import read_model
 from studio.engine.traits import traits_of
 from studio.records import ModelIdentity
 from studio.tui.app import StudioApp
-from studio.tui.start.models import ModelDialog
+from studio.tui.dialogs.models import ModelDialog
 from studio.tui.widgets.table import IdTable
 from support.engines import bundled_identity
 from support.screens import NASTY_LINES, assert_harmless, seen, until
@@ -228,7 +228,7 @@ async def test_hostile_names_and_no_model_at_all() -> None:
 
 async def test_the_start_screen_opens_it_and_begins_with_what_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("studio.tui.start.models.list_models", lambda: ENTRIES)
+    monkeypatch.setattr("studio.tui.dialogs.models.list_models", lambda: ENTRIES)
     app = StudioApp(None, configuration(), scripted)
     try:
         async with app.run_test(size=(80, 24)) as pilot:

@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from studio.engine.catalog import list_models
-from studio.tui.start.models import ModelDialog
-from studio.tui.start.pull import PullDialog
+from studio.tui.dialogs.models import ModelDialog
+from studio.tui.dialogs.pull import PullDialog
 from studio.tui.widgets.fields import SafeInput
 from studio.tui.widgets.table import IdTable
 from support.hub_server import Fault, HubServer, Repo, hub_server
@@ -226,7 +226,7 @@ async def test_hostile_texts_of_a_page(hub: HubServer) -> None:
 def test_it_looks_as_before(
     state: str, size: tuple[int, int], hub: HubServer, snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studio.tui.start.pull.memory_of_machine", lambda: 16 * 10**9)
+    monkeypatch.setattr("studio.tui.dialogs.pull.memory_of_machine", lambda: 16 * 10**9)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 50 * 10**9}))
     hang = threading.Event()
     hub.faults.append(Fault("^/cdn/", break_after=200_000, hang=hang))
@@ -237,7 +237,7 @@ def test_it_looks_as_before(
         await offered(pilot, app)
         await until(pilot, lambda: "Tiny-Q8_0.gguf" in seen(app))
         if state == "loading":
-            monkeypatch.setattr("studio.tui.start.pull.time", type("Standing", (), {"monotonic": staticmethod(lambda: 0.0)}))
+            monkeypatch.setattr("studio.tui.dialogs.pull.time", type("Standing", (), {"monotonic": staticmethod(lambda: 0.0)}))
             await pilot.press("enter")
             await until(pilot, lambda: "0.2 MB of 0.3 MB" in part_of(app, "progress"))
 

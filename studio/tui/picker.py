@@ -1,22 +1,28 @@
-"""The picker: which pool to go on with, or a form for a new one."""
+"""The picker: which pool to go on with, or a form for a new one; and the list of the pools that were opened last."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import DescendantFocus
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Button, Label, OptionList, Select, Static
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
 from studio.engine.adapter import parted, with_adapter
@@ -25,21 +31,60 @@ from studio.errors import PoolError, StudioError, UsageError
 from studio.launch import Opening, RunRequest
 from studio.loop.runs import NO_MODEL, Configuration
 from studio.loop.settings import DEFAULT_PROFILE, PROFILES, profile
-from studio.paths import user_path
+from studio.paths import app_folder, user_path
 from studio.pool.core.files import check_header
 from studio.pool.pool import Queries, check_place
 from studio.tui.base import ErrorDialog, lay_over, start_latest
-from studio.tui.cells import clip
-from studio.tui.dialogs.importing import SeedsDialog
+from studio.tui.dialogs.importing import FileChoice, SeedsDialog
+from studio.tui.dialogs.models import ModelDialog
 from studio.tui.dialogs.settings import SettingsScreen
-from studio.tui.dialogs.task_file import FileChoice
 from studio.tui.keys import bind
-from studio.tui.start.hold_out import HoldOutField
-from studio.tui.start.models import ModelDialog
-from studio.tui.start.recent import recent_pools
 from studio.tui.widgets.fields import Choice, SafeInput
-from studio.tui.widgets.header import TooSmall
-from studio.tui.widgets.key_bar import KeyBar
+from studio.tui.widgets.frame import KeyBar, TooSmall
+from studio.tui.widgets.pane import clip
+
+KEPT = 12
+
+
+def state_file() -> Path:
+    return app_folder("state") / "recent.json"
+
+
+def recent_pools() -> list[Path]:
+    """Return the pools opened last that are still there, the newest first. A list that cannot be read is an empty one."""
+    try:
+        names = json.loads(state_file().read_text(encoding="utf-8"))
+        # One that may not be looked at is one that is not there: `os.path` says so, `Path` raises.
+        return [Path(name) for name in names if isinstance(name, str) and os.path.isfile(name)]  # noqa: PTH113
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def remember(pool: Path) -> None:
+    """Put `pool` first. The list is a convenience: where it cannot be written, nothing is said."""
+    file = state_file()
+    # Written beside and renamed, so that two studios at once leave one list or the other, never half of one.
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    with suppress(OSError, ValueError):
+        place = pool.absolute()
+        names = [str(place), *(str(path) for path in recent_pools() if path != place)][:KEPT]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(names, ensure_ascii=True), encoding="utf-8")
+        draft.replace(file)
+
+
+EXPLAINED = "seeds to evaluate on: 20, or 0.2 of all"
+REFUSED = "neither a number of seeds nor a share"
+
+
+def parse_hold_out(text: str) -> float | None:
+    """Return the number of seeds or the share of them that `text` names, 0 for an empty one or `none`; None when it is neither."""
+    try:
+        asked = 0.0 if text.strip() in ("", "none") else float(text)
+    except ValueError:
+        return None
+    whole = asked < 1 or asked.is_integer()
+    return asked if math.isfinite(asked) and asked >= 0 and whole else None
 
 
 @dataclass
@@ -49,20 +94,17 @@ class RunChosen(Message):
     asked: RunRequest
 
 
-FIRST_RUN = (
-    "A model on this machine is shown eight tasks and goes on with the list.",
-    "What it writes becomes candidates; rules and ROUGE-L keep what is new.",
-    "For each new task it writes inputs and outputs. All of it is one file.",
-    "You step through it, see why, and overrule it where you know better.",
-)
+FIRST_RUN = """\
+A model on this machine is shown eight tasks and goes on with the list.
+What it writes becomes candidates; rules and ROUGE-L keep what is new.
+For each new task it writes inputs and outputs. All of it is one file.
+You step through it, see why, and overrule it where you know better."""
 PROFILE_WORDS = {
     "studio": "what we would use ourselves",
     "paper": "as the paper describes it",
     "code": "decides exactly as the released code",
     "alpaca": "whole tasks from one prompt, as in Alpaca",
 }
-BRIEF_WORDS = "what all tasks are to be about, or for whom"
-DOCUMENTS_WORDS = "a file or folder to write requests and questions for"
 _STORED: dict[str, object] = {"profile": None, "hold_out": 0.0}
 """Options that a pool which is there already has settled for itself."""
 
@@ -111,7 +153,13 @@ class StartScreen(Screen[None]):
     StartScreen OptionList, StartScreen OptionList:focus { height: auto; max-height: 8; border: none; padding: 0; background: $background; }
     StartScreen #form { height: auto; }
     StartScreen .field { height: 1; margin-bottom: 1; }
-    StartScreen .field Label { width: 10; color: $foreground-muted; }
+    StartScreen #form Label { width: 10; color: $foreground-muted; }
+    StartScreen #hold-out-field { height: 2; }
+    StartScreen .noted { height: 1; }
+    StartScreen #hold-out-note {
+        margin-left: 10; padding: 0 1; height: 1; color: $foreground-muted; text-wrap: nowrap; text-overflow: ellipsis;
+    }
+    StartScreen #hold-out-note.-refused { color: $text-error; text-style: bold; }
     StartScreen.-normal .field, StartScreen.-short .field, StartScreen.-flat .field { margin-bottom: 0; }
     StartScreen Input { width: 1fr; border: none; height: 1; background: $panel; padding: 0 1; }
     StartScreen Select { width: 1fr; }
@@ -123,15 +171,13 @@ class StartScreen(Screen[None]):
     def __init__(self, configuration: Configuration) -> None:
         super().__init__()
         self._configuration = configuration
-        self._recent: list[Path] = []
+        self._recent = recent_pools()
         self._model = with_adapter(configuration.options.model, configuration.options.adapter)
         self._changes = dict(configuration.overrides)
         self._looking = False
         self._seeds: Sequence[FileChoice] = ()
 
     def compose(self) -> ComposeResult:
-        """Recent pools where there are any, the form below."""
-        self._recent = recent_pools()
         options = self._configuration.options
         with VerticalScroll(id="page", can_focus=False):
             yield Static("Self-Instruct Studio", markup=False, id="title")
@@ -139,34 +185,26 @@ class StartScreen(Screen[None]):
                 yield Static("Go on with a pool", markup=False, classes="head")
                 yield RecentPools(*(Option(_recent_line(path, ""), id=str(place)) for place, path in enumerate(self._recent)), id="recent")
             else:
-                for line in FIRST_RUN:
-                    yield Static(line, markup=False, classes="line")
+                yield Static(FIRST_RUN, markup=False, classes="line")
             yield Static("Make a new pool", markup=False, classes="head")
             with Vertical(id="form"):
-                with Horizontal(classes="field"):
-                    yield Label("file", markup=False)
-                    yield SafeInput(_free_name(), id="file", placeholder="pool.db", compact=True)
-                with Horizontal(classes="field"):
-                    yield Label("model", markup=False)
-                    yield _opener(_model_words(self._model, options.models.answer), "model")
-                with Horizontal(classes="field"):
-                    yield Label("profile", markup=False)
-                    profiles = [(Content(f"{name}: {PROFILE_WORDS.get(name, '')}"), name) for name in PROFILES]
-                    yield Choice(profiles, value=options.profile or DEFAULT_PROFILE, allow_blank=False, id="profile", compact=True)
-                with Horizontal(classes="field"):
-                    yield Label("brief", markup=False)
-                    yield SafeInput(str(self._changes.get("brief", "")), id="brief", placeholder=BRIEF_WORDS, compact=True)
-                with Horizontal(classes="field"):
-                    yield Label("documents", markup=False)
-                    yield SafeInput("", id="documents", placeholder=DOCUMENTS_WORDS, compact=True)
-                with Horizontal(classes="field"):
-                    yield Label("settings", markup=False)
-                    yield _opener(_changes_words(self._changes), "settings")
-                with Horizontal(classes="field"):
-                    yield Label("seeds", markup=False)
-                    yield _opener(_seeds_words(self._seeds), "seeds")
-                yield HoldOutField(options.hold_out)
-                yield Button("Create and open", id="create", variant="primary", compact=True)
+                yield _field("file", SafeInput(_free_name(), id="file", placeholder="pool.db"))
+                yield _field("model", _opener(_model_words(self._model, options.models.answer), "model", "models"))
+                profiles = [(Content(f"{name}: {PROFILE_WORDS.get(name, '')}"), name) for name in PROFILES]
+                chosen = options.profile or DEFAULT_PROFILE
+                yield _field("profile", Choice(profiles, value=chosen, allow_blank=False, id="profile"))
+                brief = SafeInput(
+                    str(self._changes.get("brief", "")), id="brief", placeholder="what all tasks are to be about, or for whom"
+                )
+                yield _field("brief", brief)
+                yield _field("documents", SafeInput(id="documents", placeholder="a file or folder to write requests and questions for"))
+                yield _field("settings", _opener(_changes_words(self._changes), "settings", "settings"))
+                yield _field("seeds", _opener(_seeds_words(self._seeds), "seeds", "seeds"))
+                with Vertical(id="hold-out-field"):
+                    held = SafeInput(f"{options.hold_out:g}" if options.hold_out else "", id="hold-out", placeholder="none")
+                    yield _field("hold out", held, "noted")
+                    yield Static(EXPLAINED, markup=False, id="hold-out-note")
+                yield Button("Create and open", id="create", variant="primary", compact=True, action="screen.create")
         yield KeyBar()
         yield TooSmall()
 
@@ -182,8 +220,20 @@ class StartScreen(Screen[None]):
             self.query_one("#recent", OptionList).replace_option_prompt(str(place), _recent_line(path, words))
 
     def action_new(self) -> None:
-        """Go to the form."""
         self.query_one("#file").focus()
+
+    @on(Input.Changed, "#hold-out")
+    def _look_at_hold_out(self) -> None:
+        """Say at once when something else stands there than a number or a share."""
+        refused = parse_hold_out(self.query_one("#hold-out", SafeInput).text) is None
+        note = self.query_one("#hold-out-note", Static)
+        note.set_class(refused, "-refused")
+        note.update(Content(REFUSED if refused else EXPLAINED))
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """The line below the last field belongs to it."""
+        if event.widget.id == "hold-out":
+            self.call_after_refresh(self.query_one("#hold-out-field").scroll_visible, animate=False)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go on with that pool, with its own model and profile."""
@@ -191,17 +241,9 @@ class StartScreen(Screen[None]):
         self._open(self._recent[int(event.option.id or 0)], replace(self._configuration, options=options))
 
     def on_input_submitted(self) -> None:
-        """Enter in the form."""
         self.action_create()
 
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """The form's buttons."""
-        actions = {"model": self.action_models, "settings": self.action_settings, "seeds": self.action_seeds, "create": self.action_create}
-        actions[event.button.id or ""]()
-
     def action_models(self) -> None:
-        """Choose the model of the new pool."""
-
         def take(model: str | None) -> None:
             if model is not None:
                 self._model = model
@@ -210,8 +252,6 @@ class StartScreen(Screen[None]):
         lay_over(self, ModelDialog(self._model), take)
 
     def action_settings(self) -> None:
-        """Show the parameters of the profile chosen, to be changed for the new pool."""
-
         def take(changes: dict[str, Any], stored: Callable[[], None], _: object) -> None:
             self._changes = changes
             self.query_one("#brief", SafeInput).text = str(changes.get("brief", ""))
@@ -226,8 +266,6 @@ class StartScreen(Screen[None]):
         lay_over(self, screen)
 
     def action_seeds(self) -> None:
-        """Choose what the new pool begins with."""
-
         def take(chosen: Sequence[FileChoice] | None) -> None:
             if chosen is not None:
                 self._seeds = chosen
@@ -250,7 +288,7 @@ class StartScreen(Screen[None]):
         if not name:
             self.query_one("#file").focus()
             return
-        hold_out = self.query_one(HoldOutField).asked
+        hold_out = parse_hold_out(self.query_one("#hold-out", SafeInput).text)
         if hold_out is None:
             self.query_one("#hold-out").focus()
             return
@@ -263,12 +301,11 @@ class StartScreen(Screen[None]):
             return
         options, overrides = self._configuration.options, self._configuration.overrides
         if path.exists():
-            options = options.model_copy(update={**_STORED, "hold_out": hold_out})
-        else:
-            model, adapter = parted(self._model)
-            options = options.model_copy(update={"model": model, "adapter": adapter, "profile": self._profile(), "hold_out": hold_out})
-            overrides = self._changed()
-        self._open(path, Configuration(options, overrides), () if path.exists() else self._seeds, asked)
+            self._open(path, Configuration(options.model_copy(update={**_STORED, "hold_out": hold_out}), overrides), (), asked)
+            return
+        model, adapter = parted(self._model)
+        options = options.model_copy(update={"model": model, "adapter": adapter, "profile": self._profile(), "hold_out": hold_out})
+        self._open(path, Configuration(options, self._changed()), self._seeds, asked)
 
     def _open(self, path: Path, configuration: Configuration, seeds: Sequence[FileChoice] = (), documents: tuple[Path, ...] = ()) -> None:
         if self._looking:
@@ -319,9 +356,13 @@ def _figures(path: Path) -> str:
         return "cannot be read"
 
 
-def _opener(label: Content, name: str) -> Button:
+def _field(name: str, field: Widget, classes: str = "field") -> Horizontal:
+    return Horizontal(Label(name, markup=False), field, classes=classes)
+
+
+def _opener(label: Content, name: str, action: str) -> Button:
     """A button that looks like the fields above and below it, and opens a dialog."""
-    button = Button(label, id=name, classes="choice", compact=True)
+    button = Button(label, id=name, classes="choice", compact=True, action=f"screen.{action}")
     button.styles.line_pad = 0
     return button
 
@@ -334,16 +375,12 @@ def _model_words(model: str, answering: str) -> Content:
 
 
 def _seeds_words(seeds: Sequence[FileChoice]) -> Content:
-    """Which tasks the new pool begins with."""
     return Content(f"{clip(seeds[0].path.name, 60)} ▼" if seeds else "those that come with the studio ▼")
 
 
 def _changes_words(changes: Mapping[str, Any]) -> Content:
-    """Which parameters are not as the profile has them."""
     others = [key for key in changes if key != "brief"]
-    if not others:
-        return Content("as the profile has them ▼")
-    return Content(f"{clip(', '.join(others), 60)} changed ▼")
+    return Content(f"{clip(', '.join(others), 60)} changed ▼" if others else "as the profile has them ▼")
 
 
 def _recent_line(path: Path, words: str) -> Content:

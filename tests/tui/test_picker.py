@@ -14,8 +14,7 @@ from textual.widgets import OptionList, Select
 from studio.pool.pool import Queries
 from studio.tui.app import StudioApp
 from studio.tui.base import ErrorDialog
-from studio.tui.start.hold_out import EXPLAINED, REFUSED, parse_hold_out
-from studio.tui.start.recent import recent_pools, remember, state_file
+from studio.tui.picker import EXPLAINED, REFUSED, parse_hold_out, recent_pools, remember, state_file
 from studio.tui.widgets.fields import SafeInput
 from support.pools import ask, make_pool
 from support.sessions import configuration

@@ -1,1 +1,0 @@
-"""The picker: which pool to go on with, or a new one."""
