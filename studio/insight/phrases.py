@@ -92,7 +92,7 @@ class PhraseFigures:
         return self.covered / self.instructions if self.instructions else 0.0
 
 
-def phrase_figures(phrases: Iterable[Phrase | None], verbs: int = VERBS, objects: int = OBJECTS) -> PhraseFigures:
+def phrase_figures(phrases: Iterable[Phrase | None]) -> PhraseFigures:
     """Count `phrases`, one an instruction. Equal counts are in alphabetical order, so that equal data has equal figures."""
     instructions = 0
     all_verbs: Counter[str] = Counter()
@@ -104,7 +104,7 @@ def phrase_figures(phrases: Iterable[Phrase | None], verbs: int = VERBS, objects
         all_verbs[phrase.verb] += 1
         if phrase.noun is not None:
             pairs[phrase.verb, phrase.noun] += 1
-    branches = _branches(pairs, verbs, objects)
+    branches = _branches(pairs)
     return PhraseFigures(
         instructions=instructions,
         with_verb=all_verbs.total(),
@@ -116,13 +116,13 @@ def phrase_figures(phrases: Iterable[Phrase | None], verbs: int = VERBS, objects
     )
 
 
-def _branches(pairs: Counter[tuple[str, str]], verbs: int, objects: int) -> tuple[VerbObjects, ...]:
+def _branches(pairs: Counter[tuple[str, str]]) -> tuple[VerbObjects, ...]:
     totals: Counter[str] = Counter()
     nouns: dict[str, Counter[str]] = {}
     for (verb, noun), count in pairs.items():
         totals[verb] += count
         nouns.setdefault(verb, Counter())[noun] = count
-    return tuple(VerbObjects(verb, count, tuple(_top(nouns[verb], objects))) for verb, count in _top(totals, verbs))
+    return tuple(VerbObjects(verb, count, tuple(_top(nouns[verb], OBJECTS))) for verb, count in _top(totals, VERBS))
 
 
 def _top(counts: Counter[str], number: int) -> list[tuple[str, int]]:

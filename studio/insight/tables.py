@@ -44,13 +44,13 @@ def bar(share: float, width: int = WIDTH) -> str:
     return "█" * whole + (_EIGHTHS[rest] if rest else "")
 
 
-def counted_bins(counts: Sequence[int], width: int = WIDTH) -> Iterator[Text]:
+def counted_bins(counts: Sequence[int]) -> Iterator[Text]:
     """Yield a line for each of some equal bins from 0 to 1: its edges, its count, its share of all, and a bar; the fullest is widest."""
     most, total = max(counts, default=0), sum(counts)
     figures = len(f"{most:,}")
     for edges, count in zip(bin_edges(len(counts)), counts, strict=True):
         share = count / total if total else 0.0
-        yield Text(f"{edges}  {count:>{figures},}  {share:>6.1%}  {bar(count / most if most else 0.0, width)}")
+        yield Text(f"{edges}  {count:>{figures},}  {share:>6.1%}  {bar(count / most if most else 0.0)}")
 
 
 def bin_edges(number: int) -> list[str]:

@@ -11,7 +11,6 @@ from typing import Any
 from studio.pool.core.database import Entity, chunks, record_of
 from studio.pool.core.rows import text_condition
 from studio.records import Origin, Source, TaskState
-from studio.text import storable
 
 TEXT = 400
 """Characters of a text that a list gets: one line of it, however wide the screen."""
@@ -75,7 +74,7 @@ def keep_conditions(keep: Keep) -> Iterator[tuple[str, list[Any]]]:
         yield condition, [keep.min_quality]
     if keep.tags:
         places = ", ".join("?" * len(keep.tags))
-        yield f"tasks.id IN (SELECT task_id FROM task_tags WHERE tag IN ({places}))", [storable(tag) for tag in keep.tags]
+        yield f"tasks.id IN (SELECT task_id FROM task_tags WHERE tag IN ({places}))", list(keep.tags)
     if keep.noted:
         yield "tasks.id IN (SELECT task_id FROM task_notes)", []
     if keep.max_nats is not None:

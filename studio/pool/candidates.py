@@ -9,16 +9,16 @@ from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool.core.database import Entity
 from studio.pool.core.files import now
-from studio.pool.core.rows import storable_or_none, text_condition
+from studio.pool.core.rows import text_condition
 from studio.pool.requests import RequestRecord, Requests, next_id
 from studio.pool.rounds import advance
 from studio.records import Decider, Neighbour, Novelty, Origin, Source, Stage, TaskState, Verdict
-from studio.text import storable
 
 _CANDIDATE = (
     "SELECT candidates.id, request_id, candidates.ordinal, nats, gain, text, input, output, tasks.id AS task_id, source"
     " FROM candidates JOIN requests ON requests.id = request_id LEFT JOIN tasks ON tasks.candidate_id = candidates.id"
 )
+_TEXTS = ("request_id", "ordinal", "text", "input", "output", "nats", "gain")
 _JUDGED = """
 SELECT candidates.id, requests.ordinal AS request_ordinal, candidates.ordinal, coalesce(edited, text) AS text, edited IS NOT NULL AS edited,
     tasks.id AS task_id, nats, source, verdicts.verdict, reason, score, nearest_task_id AS nearest, seed_score, mean_score, decided_by,
@@ -31,9 +31,9 @@ FROM requests
     LEFT JOIN tasks ON tasks.candidate_id = candidates.id
 WHERE requests.round_id = ? ORDER BY requests.ordinal, candidates.ordinal, candidates.id"""
 _RULE_DECISIONS = """
-SELECT candidates.id, rounds.id, rounds.run_id, coalesce(rounds.overrides, ''), candidates.text, tasks.id,
-    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id, candidates.nats, rounds.max_nats,
-    CASE newest.decided_by WHEN 'human' THEN newest.verdict END, coalesce(newest.edited, candidates.text), source
+SELECT candidates.id AS candidate_id, rounds.id AS round_id, run_id, coalesce(overrides, '') AS overrides, text, tasks.id AS task_id,
+    decisions.verdict, decisions.reason, decisions.score, decisions.nearest_task_id AS nearest, nats, max_nats, source,
+    CASE newest.decided_by WHEN 'human' THEN newest.verdict END AS pinned, coalesce(newest.edited, text) AS standing
 FROM decisions
     JOIN verdicts AS newest ON newest.candidate_id = decisions.candidate_id
     JOIN candidates ON candidates.id = decisions.candidate_id
@@ -227,13 +227,7 @@ class Candidates(Entity):
         Superseded attempts are left out.
         """
         with self._database.snapshot():
-            for row in self._database.stream(_RULE_DECISIONS):
-                candidate, round_id, run_id, overrides, text, task, verdict, reason, score, nearest, nats, limit, pinned, standing = row[
-                    :14
-                ]
-                decided = (Verdict(verdict), reason, score, nearest, nats, limit, None if pinned is None else Verdict(pinned), standing)
-                source = None if row[14] is None else Source(row[14])
-                yield RuleDecision(candidate, round_id, run_id, overrides, text, task, *decided, source)
+            yield from self._database.each(RuleDecision, _RULE_DECISIONS)
 
     def most_nats(self) -> float | None:
         """Return how many nats a token the least likely candidate has; None where nobody measured any."""
@@ -261,24 +255,9 @@ class Candidates(Entity):
         with database.transaction():
             numbered = list(enumerate(decided, next_id(database, "candidates")))
             accepted = [(number, each) for number, each in numbered if each.task_id is not None]
-            texts = (
-                {
-                    "id": number,
-                    "request_id": each.request_id,
-                    "ordinal": each.ordinal,
-                    "text": storable(each.text),
-                    "input": storable_or_none(each.input),
-                    "output": storable_or_none(each.output),
-                    "nats": each.nats,
-                    "gain": each.gain,
-                }
-                for number, each in numbered
-            )
-            database.insert("candidates", texts)
+            database.insert("candidates", ({"id": number, **{name: getattr(each, name) for name in _TEXTS}} for number, each in numbered))
             draft = {"origin": Origin.GENERATED, "state": TaskState.DRAFT, "round_id": round_id}
-            drafts = (
-                {"id": each.task_id, **draft, "candidate_id": number, "instruction": storable(each.text)} for number, each in accepted
-            )
+            drafts = ({"id": each.task_id, **draft, "candidate_id": number, "instruction": each.text} for number, each in accepted)
             # Tasks before decisions: a later candidate's nearest task may be an earlier one's draft.
             database.insert("tasks", drafts)
             by_rule = {"decided_by": Decider.RULE, "decided_at": now()}

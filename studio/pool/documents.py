@@ -15,7 +15,6 @@ from studio.pool.core.database import CHUNK, Database, Entity, chunks, record_of
 from studio.pool.core.files import now
 from studio.records import Cutting, Document, Passage, Source
 from studio.seeds.reading import counted
-from studio.text import storable
 
 _TOLD = 20
 """Sentences about single documents; of a folder of thousands nobody would read them all."""
@@ -139,7 +138,7 @@ class _Bringing:
         if known is not None:
             self._has(document, known)
             return
-        if self._database.row("SELECT 1 FROM documents WHERE name = ? AND sha256 <> ?", (storable(document.name), document.sha256)):
+        if self._database.row("SELECT 1 FROM documents WHERE name = ? AND sha256 <> ?", (document.name, document.sha256)):
             self._remarks.append(f"{file.name} is not the file that was brought under that name before: it counts as another document")
         reading = Reading(file)
         passages = Passages(reading.pieces(), self._cutting)
@@ -165,13 +164,12 @@ class _Bringing:
     def _store(self, document: Document, passages: Iterable[Passage]) -> tuple[int, int]:
         """Store a document with its passages, as they come; return its id and their number. Without any nothing is stored."""
         cut = {f"passage_{name}": number for name, number in asdict(self._cutting).items()}
-        values = {name: storable(text) for name, text in asdict(document).items()}
-        found = self._database.insert_row("documents", {**values, **cut, "characters": 0, "added_at": now()})
+        found = self._database.insert_row("documents", {**asdict(document), **cut, "characters": 0, "added_at": now()})
         count = 0
         try:
             coming = iter(passages)
             while batch := list(islice(coming, CHUNK)):
-                rows = ({"document_id": found, **asdict(each), "text": storable(each.text)} for each in batch)
+                rows = ({"document_id": found, **asdict(each)} for each in batch)
                 self._database.insert("passages", rows)
                 count += len(batch)
         finally:
@@ -182,7 +180,7 @@ class _Bringing:
     def _has(self, document: Document, known: Document) -> None:
         self._known += 1
         if document.licence and document.licence != known.licence:
-            self._database.execute("UPDATE documents SET licence = ? WHERE sha256 = ?", (storable(document.licence), document.sha256))
+            self._database.execute("UPDATE documents SET licence = ? WHERE sha256 = ?", (document.licence, document.sha256))
             self._licensed += 1
         if document.name != known.name:
             self._remarks.append(f"{document.name} is in the pool as {known.name}")

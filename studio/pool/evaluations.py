@@ -13,10 +13,9 @@ from studio.engine.api import Completion
 from studio.errors import PoolError
 from studio.pool.core.database import Database, Entity, Row, record_of
 from studio.pool.core.files import now
-from studio.pool.core.rows import MODEL_COLUMNS, completion_values, model_id, model_of
+from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
 from studio.pool.reviews import Said, Sheets
 from studio.records import HoldOut, ModelIdentity
-from studio.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,18 +177,8 @@ class Evaluations(Entity):
             found: int | None = database.value(sql, which)
             if found is not None:
                 return found
-            made = database.lookup("evaluations", which, {"name": storable(plan.name), "created_at": now()})
-            rows = (
-                {
-                    **asdict(each),
-                    "evaluation_id": made,
-                    "key": storable(each.key),
-                    "instruction": storable(each.instruction),
-                    "input": storable(each.input),
-                    "outputs": storable(json.dumps(each.outputs, ensure_ascii=False)),
-                }
-                for each in plan.items
-            )
+            made = database.lookup("evaluations", which, {"name": plan.name, "created_at": now()})
+            rows = ({"evaluation_id": made, **asdict(each), "outputs": json.dumps(each.outputs, ensure_ascii=False)} for each in plan.items)
             database.insert("evaluation_items", rows)
         return made
 
@@ -200,10 +189,10 @@ class Evaluations(Entity):
                 "evaluation_id": evaluation_id,
                 "model_id": model_id(self._database, contestant.model),
                 "adapter_sha256": contestant.adapter_sha256,
-                "format": storable(contestant.format),
-                "template": storable(contestant.template),
+                "format": contestant.format,
+                "template": contestant.template,
             }
-            more = {"adapter": storable(contestant.adapter), "engine": contestant.engine, "created_at": now()}
+            more = {"adapter": contestant.adapter, "engine": contestant.engine, "created_at": now()}
             return self._database.lookup("contestants", key, more)
 
     def add(self, contestant_id: int, answers: Sequence[Answer]) -> None:
@@ -213,15 +202,15 @@ class Evaluations(Entity):
             evaluation = database.value("SELECT evaluation_id FROM contestants WHERE id = ?", (contestant_id,))
             here = {"contestant_id": contestant_id, "evaluation_id": evaluation}
             for answer in answers:
-                told = completion_values(answer.completion)
+                told = asdict(answer.completion)
                 # Nothing is chosen or measured here.
                 del told["probability"], told["nats"]
-                values = {**here, "position": answer.position, "prompt": storable(answer.prompt), **told, "answered_at": now()}
+                values = {**here, "position": answer.position, "prompt": answer.prompt, **told, "answered_at": now()}
                 database.insert_new("answers", values)
 
     def conclude(self, evaluation_id: int, result: Mapping[str, Any]) -> None:
         """Keep what an evaluation came to, beside what it came to before."""
-        text = storable(json.dumps(result, ensure_ascii=False, sort_keys=True))
+        text = json.dumps(result, ensure_ascii=False, sort_keys=True)
         with self._database.transaction():
             self._database.insert_row("evaluation_results", {"evaluation_id": evaluation_id, "result": text, "created_at": now()})
 
@@ -231,7 +220,7 @@ def hold_out(database: Database, held: HoldOut) -> None:
     ids = [task_id for (task_id,) in database.execute("SELECT id FROM tasks ORDER BY id")]
     for place in sorted(held.places):
         database.execute("UPDATE tasks SET held_out = 1 WHERE id = ?", (ids[place],))
-    values = {"id": 1, "asked": storable(held.asked), "seed": storable(held.seed), "held": len(held.places), "created_at": now()}
+    values = {"id": 1, "asked": held.asked, "seed": held.seed, "held": len(held.places), "created_at": now()}
     database.insert_row("hold_outs", values)
 
 
@@ -309,7 +298,8 @@ class Comparisons(Sheets[Grading]):
     study = "comparison"
     item_table = "comparison_items"
     rating_table = "grades"
-    columns = ("first_grade", "second_grade", "skipped", "note")
+    blank = UNGRADED
+    answer = Grade
 
     def all(self) -> list[ComparisonRecord]:
         """Return all comparisons, the newest first."""
@@ -318,7 +308,7 @@ class Comparisons(Sheets[Grading]):
     def find(self, plan: ComparisonPlan) -> ComparisonRecord | None:
         """Return the comparison of this plan, None while it is not drawn."""
         sql = f"{_COMPARISON} WHERE first_contestant_id = ? AND second_contestant_id = ? AND seed = ? AND size = ?"
-        row = self._database.row(sql, (plan.first, plan.second, storable(plan.seed), plan.size))
+        row = self._database.row(sql, (plan.first, plan.second, plan.seed, plan.size))
         return None if row is None else _comparison(row)
 
     def items(self, comparison_id: int) -> list[ComparisonItem]:
@@ -332,38 +322,22 @@ class Comparisons(Sheets[Grading]):
         database = self._database
         with database.transaction():
             contestants = {"first_contestant_id": plan.first, "second_contestant_id": plan.second}
-            values = {**contestants, "seed": storable(plan.seed), "size": plan.size, "created_at": now()}
+            values = {**contestants, "seed": plan.seed, "size": plan.size, "created_at": now()}
             comparison_id = database.insert_new("comparisons", values)
             if comparison_id is None:
                 raise PoolError("this comparison has been drawn already", "go on with it, or choose another seed")
+            whose, texts = {"comparison_id": comparison_id}, ("position", "item", "swapped", "instruction", "input")
             rows = (
                 {
-                    "comparison_id": comparison_id,
-                    "position": each.position,
-                    "item": each.item,
-                    "swapped": each.swapped,
-                    "instruction": storable(each.instruction),
-                    "input": storable(each.input),
-                    "first_answer": storable(each.answers[0]),
-                    "second_answer": storable(each.answers[1]),
+                    **whose,
+                    **{name: getattr(each, name) for name in texts},
+                    "first_answer": each.answers[0],
+                    "second_answer": each.answers[1],
                 }
                 for each in items
             )
             database.insert("comparison_items", rows)
         return comparison_id
-
-    @staticmethod
-    def as_values(rating: Grading) -> list[Any]:
-        """Return a grading as the values of `columns`."""
-        return [*rating.answers, rating.skipped, storable(rating.note)]
-
-    @staticmethod
-    def rating_of(values: Sequence[Any] | None) -> Grading:
-        """Return the grading that the values of `columns` stand for; an empty one for None."""
-        if values is None:
-            return UNGRADED
-        first, second, skipped, note = values
-        return Grading((first and Grade(first), second and Grade(second)), bool(skipped), note)
 
 
 def _comparison(row: Row) -> ComparisonRecord:

@@ -14,7 +14,6 @@ from studio.pool.core.files import now
 from studio.pool.instances import Instances, stored_texts
 from studio.pool.preferences import DISPREFERRED
 from studio.records import Decider, Instance, Origin, SeedTask, TaskState, Verdict
-from studio.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +42,7 @@ class ImportedFile:
 def insert_imports(database: Database, files: tuple[ImportedFile, ...]) -> None:
     """Note that the tasks of `files` are brought now. Within the transaction that brings them."""
     at = now()
-    texts = [{name: storable(getattr(each, name)) for name in ("name", "licence", "mapping")} for each in files]
-    rows = [{**asdict(each), **told, "imported_at": at} for each, told in zip(files, texts, strict=True)]
-    database.insert("imports", rows)
+    database.insert("imports", ({**asdict(each), "imported_at": at} for each in files))
 
 
 class Imports(Entity):
@@ -245,9 +242,9 @@ def _insert_numbered(database: Database, numbered: Sequence[tuple[int, SeedTask]
             "origin": origin,
             "state": TaskState.ACTIVE,
             "is_classification": task.is_classification,
-            "key": storable(task.key),
-            "name": storable(task.name),
-            "instruction": storable(task.instruction),
+            "key": task.key,
+            "name": task.name,
+            "instruction": task.instruction,
             "provenance": task.provenance or None,
         }
         for number, task in numbered

@@ -12,11 +12,11 @@ from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool.changes import RowChange, from_json
 from studio.pool.core.database import Database, Entity, Row, record_of
-from studio.pool.core.rows import storable_or_none
 from studio.pool.rounds import advance
 from studio.records import Decider, Instance, Stage, Turn, Verdict
 from studio.text import storable
 
+_DECIDED = ("task_id", "request_id", "input", "output", "verdict", "reason", "answer_id", "agreement", "nats")
 _INSTANCE = (
     "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement, nats, thoughts,"
     " coalesce(system, '') AS system, turns, lost_to FROM instances"
@@ -57,17 +57,12 @@ class DecidedInstance:
     drawn: tuple[DrawnAnswer, ...] = ()
 
 
-def stored_thoughts(thoughts: str) -> str | None:
-    """What a pool holds for the thoughts of an instance: null where there are none."""
-    return storable(thoughts) or None
-
-
 def stored_texts(instance: Instance) -> dict[str, str | None]:
     """What a pool holds for the texts of an instance that was brought, by column."""
     return {
         "input": storable(instance.input),
         "output": storable(instance.output),
-        "thoughts": stored_thoughts(instance.thoughts),
+        "thoughts": storable(instance.thoughts) or None,
         "system": storable(instance.system) or None,
         "turns": storable(json.dumps([asdict(turn) for turn in instance.turns], ensure_ascii=False)) if instance.turns else None,
     }
@@ -105,8 +100,7 @@ class AnsweredInstance:
 
 def insert_drawn(database: Database, drawn: Iterable[tuple[int, DrawnAnswer]]) -> None:
     """Store answers that were drawn, each with the id of its instance. Within a transaction."""
-    rows = ({"instance_id": number, **asdict(each), "output": storable_or_none(each.output)} for number, each in drawn)
-    database.insert("drawn_answers", rows)
+    database.insert("drawn_answers", ({"instance_id": number, **asdict(each)} for number, each in drawn))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +186,9 @@ class Instances(Entity):
                 positions[task_id] = database.value(sql, (task_id,))
             rows = []
             for each in instances:
-                place: dict[str, Any] = {"task_id": each.task_id, "position": positions[each.task_id], "request_id": each.request_id}
-                place |= {"answer_id": each.answer_id, "agreement": each.agreement, "nats": each.nats}
-                decided = {"verdict": each.verdict, "reason": each.reason, "decided_by": Decider.RULE}
-                texts = {"input": storable(each.input), "output": storable(each.output), "thoughts": stored_thoughts(each.thoughts)}
-                rows.append({**place, **decided, **texts})
+                held = {name: getattr(each, name) for name in _DECIDED}
+                place = {"position": positions[each.task_id], "decided_by": Decider.RULE, "thoughts": each.thoughts or None}
+                rows.append(held | place)
                 positions[each.task_id] += 1
             database.insert("instances", rows)
             advance(database, round_id, next_stage)
@@ -216,12 +208,12 @@ class Instances(Entity):
     def scored_answers(self) -> Iterator[ScoredAnswer]:
         """Yield the instances that were answered apart, by task and position; not those of retired tasks."""
         sql = (
-            "SELECT instances.id, task_id, verdict, reason, decided_by, agreement, nats, max_answer_nats, output FROM tasks"
+            "SELECT instances.id, task_id, verdict, reason, decided_by, agreement, nats, output,"
+            " max_answer_nats AS max_nats FROM tasks"
             " CROSS JOIN instances ON instances.task_id = tasks.id LEFT JOIN rounds ON rounds.id = tasks.round_id"
             " WHERE +state <> 'retired' AND answer_id IS NOT NULL ORDER BY tasks.id, position"
         )
-        for found, task_id, verdict, reason, decided_by, agreement, nats, max_nats, output in self._database.stream(sql):
-            yield ScoredAnswer(found, task_id, Verdict(verdict), reason, Decider(decided_by), agreement, nats, max_nats, output)
+        return self._database.each(ScoredAnswer, sql)
 
     def most_nats(self) -> float | None:
         """Return how many nats a token the least likely answer has; None where nobody measured any."""
@@ -257,8 +249,7 @@ class Instances(Entity):
                     "UPDATE instances SET output = ?, verdict = ?, reason = ?, answer_id = ?, agreement = ?, nats = ?, thoughts = ?"
                     " WHERE id = ? AND decided_by = 'rule'"
                 )
-                texts = (storable(each.output), stored_thoughts(each.thoughts))
-                values = (texts[0], each.verdict, each.reason, each.answer_id, each.agreement, each.nats, texts[1])
+                values = (each.output, each.verdict, each.reason, each.answer_id, each.agreement, each.nats, each.thoughts or None)
                 if self._database.execute(sql, (*values, each.id)).rowcount:
                     drawn += ((each.id, answer) for answer in each.drawn)
             insert_drawn(self._database, drawn)

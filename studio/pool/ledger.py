@@ -15,12 +15,10 @@ from studio.pool.candidates import novelty_values
 from studio.pool.changes import Change, Effect, Journal, insert_attempt
 from studio.pool.core.database import Database, Entity
 from studio.pool.core.files import now
-from studio.pool.core.rows import storable_or_none
-from studio.pool.instances import DecidedInstance, insert_drawn, stored_thoughts
+from studio.pool.instances import DecidedInstance, insert_drawn
 from studio.pool.requests import PlannedRequest, Requests, insert_completions, request_values
 from studio.pool.tasks import Annotation
 from studio.records import Decider, Novelty, Origin, Stage, TaskState, Verdict
-from studio.text import storable
 
 UNDONE = "undone"
 """The reason code of instances that were asked for by hand and are not, or no longer, wanted."""
@@ -142,8 +140,7 @@ class Ledger(Entity):
                 place = {"task_id": more.task_id, "position": position, "agreement": instance.agreement, "nats": instance.nats}
                 asked = {"request_id": instance.request_id, "answer_id": instance.answer_id}
                 place |= {name: None if at is None else ids[at] for name, at in asked.items()}
-                texts: dict[str, Any] = {"input": storable(instance.input), "output": storable(instance.output)}
-                texts["thoughts"] = stored_thoughts(instance.thoughts)
+                texts = {"input": instance.input, "output": instance.output, "thoughts": instance.thoughts or None}
                 # Withdrawn first, so that undoing leaves it as it is stored here.
                 decided = {"verdict": Verdict.REJECTED, "reason": UNDONE, "decided_by": Decider.RULE}
                 instance_id = self._database.insert_row("instances", {**place, **texts, **decided})
@@ -170,8 +167,8 @@ class Ledger(Entity):
         """Hang tags and a note on a task, in the place of those it has."""
         with acting(self._database, note) as journal:
             self._require_standing("tasks", task_id)
-            journal.list("task_tags", [task_id], [(storable(tag),) for tag in annotation.tags])
-            journal.list("task_notes", [task_id], [(storable(annotation.note),)] if annotation.note else [])
+            journal.list("task_tags", [task_id], [(tag,) for tag in annotation.tags])
+            journal.list("task_notes", [task_id], [(annotation.note,)] if annotation.note else [])
         return journal.effect
 
     def rewrite_request(self, note: Note, request_id: int, planned: PlannedRequest) -> Effect:
@@ -226,8 +223,7 @@ class Ledger(Entity):
 
     def _change_instance(self, journal: Journal, instance_id: int, values: dict[str, str]) -> None:
         self._require_standing("instances", instance_id)
-        stored = {column: storable(value) for column, value in values.items()}
-        journal.row("instances", instance_id, {**stored, "decided_by": Decider.HUMAN})
+        journal.row("instances", instance_id, {**values, "decided_by": Decider.HUMAN})
 
     def _insert_request(self, round_id: int, request: HandRequest) -> int:
         values = {
@@ -245,15 +241,8 @@ class Ledger(Entity):
         self._require_standing("candidates", candidate_id)
         database, novelty = self._database, decision.novelty
         held = database.value("SELECT verdict FROM verdicts WHERE candidate_id = ?", (candidate_id,))
-        journal.decision(
-            candidate_id,
-            {
-                "verdict": decision.verdict,
-                "reason": decision.reason,
-                **novelty_values(novelty),
-                "edited": storable_or_none(decision.text),
-            },
-        )
+        decided = {"verdict": decision.verdict, "reason": decision.reason, **novelty_values(novelty), "edited": decision.text}
+        journal.decision(candidate_id, decided)
         if decision.verdict is Verdict.ACCEPTED:
             task_id, text = self._task_of(candidate_id, decision.text)
             standing: dict[str, Any] = {} if held == Verdict.ACCEPTED else {"state": changes.LIVE, "compared": 1}
@@ -268,7 +257,7 @@ class Ledger(Entity):
         database = self._database
         if text is None:
             text = database.value("SELECT text FROM candidates WHERE id = ?", (candidate_id,))
-        text, task_id = storable(text or ""), database.value("SELECT id FROM tasks WHERE candidate_id = ?", (candidate_id,))
+        text, task_id = text or "", database.value("SELECT id FROM tasks WHERE candidate_id = ?", (candidate_id,))
         if task_id is None:
             sql = (
                 "INSERT INTO tasks (origin, state, instruction, round_id, candidate_id, compared)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from studio.engine.api import Chat, Completion, SamplingParams
@@ -16,7 +16,6 @@ from studio.pool.core.rows import (
     MODEL_COLUMNS,
     chat_id,
     chat_of,
-    completion_values,
     model_of,
     prompt_id,
     sampling_id,
@@ -24,7 +23,6 @@ from studio.pool.core.rows import (
 )
 from studio.pool.rounds import advance
 from studio.records import ModelIdentity, Source, Stage
-from studio.text import storable
 
 _REQUEST = (
     "SELECT requests.id, number AS round, requests.stage, source, ordinal, task_id, passage_id, prompts.text AS prefix, suffix, params,"
@@ -61,21 +59,12 @@ class PlannedRequest:
     passage_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRequest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRequest(PlannedRequest):
     """A request of the pool; `ordinal` is its position, from 0, among the requests of its round and stage."""
 
     id: int
     ordinal: int
-    task_id: int | None
-    prefix: str
-    suffix: str
-    params: SamplingParams
-    seed: int
-    parents: tuple[int, ...]
-    chat: Chat | None = None
-    source: Source | None = None
-    passage_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +204,7 @@ def request_values(database: Database, planned: PlannedRequest) -> dict[str, Any
     """Return the columns of a request that make its prompt and how it is answered; within a transaction."""
     return {
         "prefix_id": prompt_id(database, planned.prefix),
-        "suffix": storable(planned.suffix),
+        "suffix": planned.suffix,
         "sampling_id": sampling_id(database, planned.params),
         "chat_id": chat_id(database, planned.chat),
         "seed": planned.seed,
@@ -245,7 +234,7 @@ def insert_requests(database: Database, round_id: int, stage: Stage, requests: S
             "source": each.source,
             "passage_id": each.passage_id,
             "seed": each.seed,
-            "suffix": storable(each.suffix),
+            "suffix": each.suffix,
         }
         for number, each in numbered
     )
@@ -260,7 +249,7 @@ def insert_requests(database: Database, round_id: int, stage: Stage, requests: S
 
 def insert_completions(database: Database, answers: Sequence[tuple[int, Completion]]) -> None:
     """Insert completions, each with its request's id; within a transaction."""
-    database.insert("completions", ({"request_id": request_id, **completion_values(each)} for request_id, each in answers))
+    database.insert("completions", ({"request_id": request_id, **asdict(each)} for request_id, each in answers))
 
 
 def next_id(database: Database, table: str) -> int:

@@ -6,14 +6,13 @@ What raters say of the items of any study is stored key by key: each key press i
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
 from studio.errors import PoolError
-from studio.pool.changes import ListChange
+from studio.pool.changes import LISTS, ListChange
 from studio.pool.core.database import Entity, Row, record_of
 from studio.pool.core.files import now
 from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
@@ -22,7 +21,7 @@ from studio.records import ModelIdentity
 from studio.text import storable
 
 A = TypeVar("A")
-R = TypeVar("R")
+R = TypeVar("R", bound="Said[Any]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,8 @@ class Turn(Generic[R]):
     rating: R
 
 
-class Sheets(Entity, ABC, Generic[R]):
-    """One kind of study; a subclass says which tables it has and how its ratings become rows.
+class Sheets(Entity, Generic[R]):
+    """One kind of study; a subclass says which tables it has and what its answers are.
 
     Every method that writes raises PoolError when the pool cannot be written; nothing is stored then.
     """
@@ -66,31 +65,23 @@ class Sheets(Entity, ABC, Generic[R]):
     item_table: ClassVar[str]
     rating_table: ClassVar[str]
     """A study's items, and what raters say of them now."""
-    columns: ClassVar[tuple[str, ...]]
-    """Columns of a rating, in the order of `as_values`."""
-
-    @staticmethod
-    @abstractmethod
-    def as_values(rating: R) -> list[Any]:
-        """Return a rating as the values of `columns`."""
-
-    @staticmethod
-    @abstractmethod
-    def rating_of(values: Sequence[Any] | None) -> R:
-        """Return the rating that the values of `columns` stand for; a blank one for None."""
+    blank: R
+    """What a rater says who says nothing."""
+    answer: ClassVar[type[Any]]
+    """What an answer is."""
 
     def said(self, study_id: int, rater: str) -> dict[int, R]:
         """Return what one rater said, by position; of the others' answers nothing."""
         sql = (
-            f"SELECT position, {', '.join(self.columns)} FROM {self.rating_table} JOIN raters ON raters.id = rater_id"
+            f"SELECT position, {', '.join(LISTS[self.rating_table].values)} FROM {self.rating_table} JOIN raters ON raters.id = rater_id"
             f" WHERE {self.study}_id = ? AND name = ? ORDER BY position"
         )
-        return {position: self.rating_of(values) for position, *values in self._database.rows(sql, (study_id, storable(rater)))}
+        return {position: self._rating(values) for position, *values in self._database.rows(sql, (study_id, rater))}
 
-    def raters(self, study_id: int) -> list[str]:
-        """Return who says anything of a study, in the order they came; not who took everything back."""
+    def sheets(self, study_id: int) -> dict[str, dict[int, R]]:
+        """Return what everybody said, by rater and position, raters in the order they came; not who took everything back."""
         sql = f"SELECT name FROM raters WHERE id IN (SELECT rater_id FROM {self.rating_table} WHERE {self.study}_id = ?) ORDER BY id"
-        return [name for (name,) in self._database.rows(sql, (study_id,))]
+        return {name: self.said(study_id, name) for (name,) in self._database.rows(sql, (study_id,))}
 
     def put(self, study_id: int, rater: str, position: int, rating: R) -> None:
         """Let `rating` be what `rater` says of an item from now on. Raises PoolError when the study has no such item."""
@@ -98,10 +89,9 @@ class Sheets(Entity, ABC, Generic[R]):
         with acting(database, Note(self.rating_table, words), self._scope(study_id, rater)) as journal:
             if not database.row(f"SELECT 1 FROM {self.item_table} WHERE {self.study}_id = ? AND position = ?", (study_id, position)):
                 raise PoolError(f"{self.study} {study_id} has no item {position}")
-            values = self.as_values(rating)
             # A row with nothing in it would look as if the rater had something to say.
-            entries = [] if self.rating_of(values) == self.rating_of(None) else [values]
-            journal.list(self.rating_table, [study_id, position, database.lookup("raters", {"name": storable(rater)})], entries)
+            entries = [] if rating == self.blank else [[*rating.answers, rating.skipped, rating.note]]
+            journal.list(self.rating_table, [study_id, position, database.lookup("raters", {"name": rater})], entries)
 
     def undo(self, study_id: int, rater: str) -> Turn[R] | None:
         """Take back the rater's newest key press in this study, whenever it was; None when there is none."""
@@ -118,10 +108,15 @@ class Sheets(Entity, ABC, Generic[R]):
         [change] = turned.changes
         assert isinstance(change, ListChange)
         entries = change.after if forward else change.before
-        return Turn(change.owner[1], self.rating_of(entries[0] if entries else None))
+        return Turn(change.owner[1], self._rating(entries[0]) if entries else self.blank)
+
+    def _rating(self, values: Sequence[Any]) -> R:
+        *answers, skipped, note = values
+        given = tuple(None if each is None else self.answer(each) for each in answers)
+        return replace(self.blank, answers=given, skipped=bool(skipped), note=note)
 
     def _scope(self, study_id: int, rater: str) -> str:
-        return f"{self.study}/{study_id}/{storable(rater)}"
+        return f"{self.study}/{study_id}/{rater}"
 
 
 class Question(StrEnum):
@@ -191,7 +186,8 @@ class Reviews(Sheets[Rating]):
     study = "review"
     item_table = "review_items"
     rating_table = "ratings"
-    columns = (*QUESTIONS, "skipped", "note")
+    blank = BLANK
+    answer = bool
 
     def all(self) -> list[ReviewRecord]:
         """Return all reviews, the newest first."""
@@ -200,7 +196,7 @@ class Reviews(Sheets[Rating]):
     def find(self, plan: ReviewPlan) -> ReviewRecord | None:
         """Return the review of this plan, None while it is not drawn."""
         sql = "SELECT * FROM reviews WHERE seed = ? AND size = ? AND strata = ?"
-        row = self._database.row(sql, (storable(plan.seed), plan.size, plan.strata))
+        row = self._database.row(sql, (plan.seed, plan.size, plan.strata))
         return None if row is None else _review(row)
 
     def items(self, review_id: int) -> list[ReviewItem]:
@@ -223,28 +219,11 @@ class Reviews(Sheets[Rating]):
         """Store a sample and return the review's id. Raises PoolError when the pool has this review already."""
         database = self._database
         with database.transaction():
-            values = {"seed": storable(plan.seed), "size": plan.size, "strata": plan.strata, "created_at": now()}
-            review_id = database.insert_new("reviews", values)
+            review_id = database.insert_new("reviews", {**asdict(plan), "created_at": now()})
             if review_id is None:
                 raise PoolError("this sample has been drawn already", "go on with it, or choose another seed")
-            texts = ("instruction", "input", "output")
-            rows = ({**asdict(each), "review_id": review_id, **{name: storable(getattr(each, name)) for name in texts}} for each in items)
-            database.insert("review_items", rows)
+            database.insert("review_items", ({**asdict(each), "review_id": review_id} for each in items))
         return review_id
-
-    @staticmethod
-    def as_values(rating: Rating) -> list[Any]:
-        """Return a rating as the values of `columns`."""
-        return [*rating.answers, rating.skipped, storable(rating.note)]
-
-    @staticmethod
-    def rating_of(values: Sequence[Any] | None) -> Rating:
-        """Return the rating that the values of `columns` stand for; a blank one for None."""
-        if values is None:
-            return BLANK
-        *answers, skipped, note = values
-        first, second, third = (None if answer is None else bool(answer) for answer in answers)
-        return Rating((first, second, third), bool(skipped), note)
 
 
 def _review(row: Row) -> ReviewRecord:
@@ -308,8 +287,7 @@ class Judges(Entity):
     def opinions(self, judge_id: int) -> Iterator[Opinion]:
         """Yield all that a judge has said, in the order it was said."""
         sql = "SELECT task_id, instance_id, question, seen, answer, probability, detail FROM opinions WHERE judge_id = ? ORDER BY id"
-        for task_id, instance_id, question, seen, answer, *rest in self._database.stream(sql, (judge_id,)):
-            yield Opinion(task_id, instance_id, Question(question), seen, None if answer is None else bool(answer), *rest)
+        return self._database.each(Opinion, sql, (judge_id,))
 
     def human_answers(self) -> Iterator[HumanAnswers]:
         """Yield what every rater said of every instance, skipped ones left out, rater by rater and the oldest review first."""
@@ -333,5 +311,4 @@ class Judges(Entity):
         """Store opinions; those that the judge has given already, on the same texts, stay as they are."""
         with self._database.transaction():
             for each in opinions:
-                values = {**asdict(each), "judge_id": judge_id, "detail": storable(each.detail), "judged_at": now()}
-                self._database.insert_new("opinions", values)
+                self._database.insert_new("opinions", {**asdict(each), "judge_id": judge_id, "judged_at": now()})

@@ -15,7 +15,6 @@ from studio.pool.core.database import Database, Entity, Row, record_of
 from studio.pool.core.files import now
 from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
 from studio.records import ModelIdentity, Stage, TaskState
-from studio.text import storable
 
 _RUN = f"SELECT runs.id, settings, seed, studio_version, started_at, {MODEL_COLUMNS} FROM runs JOIN models ON models.id = model_id"
 
@@ -118,7 +117,7 @@ class Runs(Entity):
     ) -> int:
         """Store a new run and return its id. `settings` is canonical JSON; `stage_models` are those of stages with one of their own."""
         with self._database.transaction():
-            values = (storable(settings), storable(seed), studio_version, model_id(self._database, model), now())
+            values = (settings, seed, studio_version, model_id(self._database, model), now())
             sql = "INSERT INTO runs (settings, seed, studio_version, model_id, started_at) VALUES (?, ?, ?, ?, ?) RETURNING id"
             run_id = int(self._database.execute(sql, values).fetchone()[0])
             others = (

@@ -16,7 +16,6 @@ from studio.pool.imports import TaskImport, insert_tasks, next_task_id
 from studio.pool.instances import instance_of
 from studio.pool.rounds import advance
 from studio.records import Instance, Origin, SeedTask, Source, Stage, Task, TaskState
-from studio.text import storable
 
 _INSTRUCTIONS_AT_A_TIME = 1000
 
@@ -123,7 +122,7 @@ class Tasks(Entity):
         if expression := match_expression(text):
             sql, value = "SELECT rowid FROM tasks_fts WHERE tasks_fts MATCH ? ORDER BY rank, rowid LIMIT ?", expression
         else:
-            sql, value = "SELECT id FROM tasks WHERE instr(instruction, ?) ORDER BY id LIMIT ?", storable(text).strip()
+            sql, value = "SELECT id FROM tasks WHERE instr(instruction, ?) ORDER BY id LIMIT ?", text.strip()
         return [task_id for (task_id,) in self._database.rows(sql, (value, limit))]
 
     def instructions(self) -> Iterator[tuple[int, str, bool]]:

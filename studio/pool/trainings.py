@@ -14,7 +14,6 @@ from studio.pool.core.database import Entity, Row, record_of
 from studio.pool.core.files import now
 from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
 from studio.records import ModelIdentity
-from studio.text import storable
 
 
 class Side(StrEnum):
@@ -98,7 +97,7 @@ class Trainings(Entity):
 
     def named(self, name: str) -> TrainingRecord | None:
         """Return the training called so, None when there is none."""
-        row = self._database.row(f"{_TRAINING} WHERE trainings.name = ?", (storable(name),))
+        row = self._database.row(f"{_TRAINING} WHERE trainings.name = ?", (name,))
         return None if row is None else _training(row)
 
     def items(self, training_id: int) -> list[TrainingItem]:
@@ -116,11 +115,11 @@ class Trainings(Entity):
         database = self._database
         with database.transaction():
             values = {
-                "name": storable(plan.name),
+                "name": plan.name,
                 "model_id": model_id(database, plan.model),
-                "settings": storable(json.dumps(plan.settings, sort_keys=True, ensure_ascii=False)),
+                "settings": json.dumps(plan.settings, sort_keys=True, ensure_ascii=False),
                 "fingerprint": plan.fingerprint,
-                "folder": storable(plan.folder),
+                "folder": plan.folder,
                 "steps": plan.steps,
                 "state": TrainingState.STARTED,
                 "studio_version": __version__,
@@ -145,7 +144,7 @@ class Trainings(Entity):
         with self._database.transaction():
             self._add(training_id, losses)
             sql = "UPDATE trainings SET state = 'finished', ended = ?, adapter = ?, adapter_sha256 = ?, finished_at = ? WHERE id = ?"
-            if self._database.execute(sql, (ended, storable(adapter), adapter_sha256, now(), training_id)).rowcount != 1:
+            if self._database.execute(sql, (ended, adapter, adapter_sha256, now(), training_id)).rowcount != 1:
                 raise PoolError(f"the pool has no training with id {training_id}")
 
     def _add(self, training_id: int, losses: Sequence[LossPoint]) -> None:

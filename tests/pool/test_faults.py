@@ -23,15 +23,6 @@ CODES = {
     "SQLITE_PROTOCOL": "the locks of its file system do not work",
     "SQLITE_AUTH": "does not allow",
 }
-WITHOUT_CODE = {
-    "locking protocol": "locks of its file system",
-    "disk I/O error": "cannot be read or written",
-    "database is locked": "has it locked",
-    "database disk image is malformed": "is damaged",
-    "attempt to write a readonly database": "cannot be written",
-    "not authorized": "does not allow",
-    "database or disk is full": "the disk is full",
-}
 
 
 @pytest.mark.parametrize("name", CODES)
@@ -44,12 +35,6 @@ def test_every_error_names_the_pool_and_a_next_step(name: str, extended: int) ->
     assert "/data/pool.db" in told.message
     assert "what SQLite says" in told.message
     assert told.hint
-
-
-@pytest.mark.parametrize("words", WITHOUT_CODE)
-def test_an_error_without_a_code_is_known_by_its_words(words: str) -> None:
-    told = explain(sqlite3.OperationalError(words), Path("pool.db"))
-    assert WITHOUT_CODE[words] in told.message and "report" not in told.hint
 
 
 def test_locks_that_fail_are_no_trouble_of_the_disk() -> None:

@@ -45,7 +45,7 @@ def test_what_a_rater_says_stays_and_is_his_alone(drawn: Pool) -> None:
         assert reader.reviews.said(1, "anna") == {0: rated("yn-"), 3: replace(FULL, note="odd \ufffd one")}
         assert reader.reviews.said(1, "bert") == {3: rated("nnn")}
         assert reader.reviews.said(1, "nobody") == {}
-        assert reader.reviews.raters(1) == ["anna", "bert"]
+        assert list(reader.reviews.sheets(1)) == ["anna", "bert"]
         assert [(each.id, each.plan) for each in reader.reviews.all()] == [(1, PLAN)]
         assert reader.reviews.find(replace(PLAN, seed="y")) is None
     assert_sound(drawn.path)
@@ -60,7 +60,7 @@ def test_undo_goes_back_key_by_key_and_only_over_the_raters_own(drawn: Pool) -> 
         assert drawn.reviews.said(1, "anna").get(turn.position, BLANK) == turn.rating
     assert seen == [(7, BLANK), (0, rated("y--")), (0, BLANK)]
     assert drawn.reviews.said(1, "bert") == {5: rated("n--")}
-    assert drawn.reviews.raters(1) == ["bert"]
+    assert list(drawn.reviews.sheets(1)) == ["bert"]
     assert ask(drawn.path, "SELECT name FROM ratings JOIN raters ON raters.id = rater_id") == [("bert",)]
     again = [drawn.reviews.redo(1, "anna") for _ in range(4)]
     assert [turn.rating if turn else None for turn in again] == [rated("y--"), rated("yn-"), Rating(skipped=True), None]

@@ -241,7 +241,7 @@ def grading_report(pool: Queries, comparison: ComparisonRecord, *, unblind: bool
     Which contestant got which grades is told when every rater who began is done, or with `unblind`. Raises PoolError.
     """
     items = pool.comparisons.items(comparison.id)
-    sheets = {rater: pool.comparisons.said(comparison.id, rater) for rater in pool.comparisons.raters(comparison.id)}
+    sheets = pool.comparisons.sheets(comparison.id)
     pair = (pool.evaluations.contestant(comparison.plan.first), pool.evaluations.contestant(comparison.plan.second))
     progress = tuple(progress_of(rater, sheet) for rater, sheet in sheets.items())
     blind = not unblind and is_blind(progress, len(items))
@@ -266,11 +266,8 @@ def grading_lines(pool: Queries, comparison: ComparisonRecord) -> Iterator[dict[
     """Yield every grading of a comparison as plain values, rater by rater, each with the item as it was graded."""
     labels = [pool.evaluations.contestant(each).contestant.label for each in (comparison.plan.first, comparison.plan.second)]
     items = pool.comparisons.items(comparison.id)
-    for rater in pool.comparisons.raters(comparison.id):
-        sheet = pool.comparisons.said(comparison.id, rater)
-        for item in items:
-            if (grading := sheet.get(item.position, UNGRADED)) != UNGRADED:
-                yield _line(comparison, labels, item, rater, grading)
+    for rater, sheet in pool.comparisons.sheets(comparison.id).items():
+        yield from (_line(comparison, labels, item, rater, sheet[item.position]) for item in items if item.position in sheet)
 
 
 def _line(comparison: ComparisonRecord, labels: list[str], item: ComparisonItem, rater: str, grading: Grading) -> dict[str, Any]:
@@ -341,12 +338,12 @@ def _grades(sheet: Sheet, items: int) -> list[Grade | None]:
     return [grade if grading.complete else None for grading in gradings for grade in grading.answers]
 
 
-def stacked_bar(counts: Sequence[int], width: int = WIDTH) -> Text:
-    """Return a bar of `width` cells for the grades A to D, drawn with their letters, so that it needs no colour; empty without grades."""
+def stacked_bar(counts: Sequence[int]) -> Text:
+    """Return a bar of `WIDTH` cells for the grades A to D, drawn with their letters, so that it needs no colour; empty without grades."""
     total, line, begun, seen = sum(counts), Text(), 0, 0
     for grade, count, style in zip(GRADES, counts, _STYLES, strict=True):
         seen += count
-        end = round(seen / total * width) if total else 0
+        end = round(seen / total * WIDTH) if total else 0
         line.append(grade.value * (end - begun), style)
         begun = end
     return line

@@ -214,7 +214,7 @@ def review_report(pool: Queries, review: ReviewRecord) -> ReviewReport:
     """Compute the figures of a review from what its raters have said so far."""
     items = pool.reviews.items(review.id)
     everywhere = range(len(items))
-    sheets = {rater: pool.reviews.said(review.id, rater) for rater in pool.reviews.raters(review.id)}
+    sheets = pool.reviews.sheets(review.id)
     return ReviewReport(
         review=review,
         items=len(items),
@@ -254,11 +254,8 @@ def counted_answer(rating: Rating, row: str) -> bool | None:
 def rating_lines(pool: Queries, review: ReviewRecord) -> Iterator[dict[str, Any]]:
     """Yield every rating of a review as plain values, rater by rater, each with the item as it was rated."""
     items = pool.reviews.items(review.id)
-    for rater in pool.reviews.raters(review.id):
-        sheet = pool.reviews.said(review.id, rater)
-        for item in items:
-            if (rating := sheet.get(item.position, BLANK)) != BLANK:
-                yield _line(review, item, rater, rating)
+    for rater, sheet in pool.reviews.sheets(review.id).items():
+        yield from (_line(review, item, rater, sheet[item.position]) for item in items if item.position in sheet)
 
 
 def _line(review: ReviewRecord, item: ReviewItem, rater: str, rating: Rating) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from studio.errors import PoolError, UsageError
 from studio.paths import shown
-from studio.text import display_line
+from studio.text import display_line, storable
 
 _KEPT = "everything up to the last committed stage is kept"
 _CLOSE = "close the program that has the pool open (a database browser, the sqlite3 shell) and try again"
@@ -44,33 +44,13 @@ _KNOWN: dict[int, tuple[str, str]] = {
 }
 # Of the I/O errors those that speak of locks, which a local disk always has. Room for shared memory may be short on any.
 _LOCKS = {getattr(sqlite3, f"SQLITE_IOERR_{name}") for name in ("LOCK", "UNLOCK", "RDLOCK", "CHECKRESERVEDLOCK", "BLOCKED", "SHMLOCK")}
-# What SQLite and the sqlite3 module say, for errors that come without a code. Only damage makes text of the pool no UTF-8.
-_WORDS = {
-    "locking protocol": sqlite3.SQLITE_PROTOCOL,
-    "database or disk is full": sqlite3.SQLITE_FULL,
-    "disk I/O error": sqlite3.SQLITE_IOERR,
-    "attempt to write a readonly database": sqlite3.SQLITE_READONLY,
-    "access permission denied": sqlite3.SQLITE_PERM,
-    "database is locked": sqlite3.SQLITE_BUSY,
-    "database table is locked": sqlite3.SQLITE_LOCKED,
-    "database disk image is malformed": sqlite3.SQLITE_CORRUPT,
-    "Could not decode": sqlite3.SQLITE_CORRUPT,
-    "file is not a database": sqlite3.SQLITE_NOTADB,
-    "unable to open database file": sqlite3.SQLITE_CANTOPEN,
-    "large file support is disabled": sqlite3.SQLITE_NOLFS,
-    "not authorized": sqlite3.SQLITE_AUTH,
-    "authorization denied": sqlite3.SQLITE_AUTH,
-    "out of memory": sqlite3.SQLITE_NOMEM,
-    "string or blob too big": sqlite3.SQLITE_TOOBIG,
-    "interrupted": sqlite3.SQLITE_INTERRUPT,
-}
 
 
 def explain(error: sqlite3.Error, path: Path) -> PoolError:
     """Return the PoolError that stands for `error`, met while reading or writing the pool at `path`."""
-    extended = getattr(error, "sqlite_errorcode", None)
-    if extended is None:
-        extended = next((code for words, code in _WORDS.items() if str(error).startswith(words)), -1)
+    # Only the module's own refusals have no code. What can be no UTF-8 in a pool is damaged.
+    damaged = sqlite3.SQLITE_CORRUPT if str(error).startswith("Could not decode") else -1
+    extended = getattr(error, "sqlite_errorcode", damaged)
     # The low byte of an extended result code is the primary one.
     what, hint = _KNOWN[sqlite3.SQLITE_PROTOCOL] if extended in _LOCKS else _KNOWN.get(extended & 0xFF, ("", ""))
     if not what:
@@ -131,7 +111,7 @@ def _converter(hint: Any) -> Callable[[Any], Any]:
 
 
 class Database:
-    """A connection, its file, and the transactions on it.
+    """A connection, its file, and the transactions on it. Lone surrogates in what is stored or asked for become U+FFFD.
 
     A thread may use it while no other does; write transactions are serialised by a lock of their own. The journal is WAL, so readers
     never wait for the writer. `synchronous` is FULL: each commit reaches the disk before it returns. A round commits a handful of times
@@ -158,12 +138,12 @@ class Database:
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return all rows of a query. Raises PoolError when the pool cannot be read, as all that reads does."""
         with explained(self.path):
-            return self._connection.execute(sql, parameters).fetchall()
+            return self._connection.execute(sql, _stored(parameters)).fetchall()
 
     def row(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """Return the first row of a query, or None."""
         with explained(self.path):
-            row: Row | None = self._connection.execute(sql, parameters).fetchone()
+            row: Row | None = self._connection.execute(sql, _stored(parameters)).fetchone()
             return row
 
     def value(self, sql: str, parameters: Parameters = ()) -> Any:
@@ -185,9 +165,16 @@ class Database:
         with explained(self.path):
             cursor = self._connection.cursor()
             cursor.row_factory = None
-            cursor.execute(sql, parameters)
+            cursor.execute(sql, _stored(parameters))
             while rows := cursor.fetchmany(_STREAMED):
                 yield from rows
+
+    def each(self, kind: type[T], sql: str, parameters: Parameters = ()) -> Iterator[T]:
+        """Yield the rows of a query as records, in constant memory."""
+        with explained(self.path):
+            cursor = self._connection.execute(sql, _stored(parameters))
+            while rows := cursor.fetchmany(_STREAMED):
+                yield from (record_of(kind, row) for row in rows)
 
     def ids(self, sql: str, parameters: Parameters = ()) -> array[int]:
         """Return the first column of a query: 8 bytes each, so a million is no burden."""
@@ -204,7 +191,7 @@ class Database:
         # Many rows a statement: at the end of each one the index for full text is written, which takes longer than the row.
         while piece := list(islice(remaining, max(_VARIABLES // len(columns), 1))):
             places = ", ".join([f"({', '.join('?' * len(columns))})"] * len(piece))
-            values = [row[column] for row in piece for column in columns]
+            values = [_storable(row[column]) for row in piece for column in columns]
             self._connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {places}", values)
 
     def insert_row(self, table: str, values: Mapping[str, Any]) -> int:
@@ -223,12 +210,12 @@ class Database:
     def lookup(self, table: str, unique: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> int:
         """Return the id of the row that has the values of `unique`, made with those of `more` when there is none; in a transaction."""
         self._require_transaction()
-        return int(self._tables.table(table).lookup(dict(unique), dict(more or {})))
+        return int(self._tables.table(table).lookup(_stored(unique), _stored(more or {})))
 
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Execute a writing statement; only within `transaction`."""
         self._require_transaction()
-        return self._connection.execute(sql, parameters)
+        return self._connection.execute(sql, _stored(parameters))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -292,6 +279,17 @@ class Database:
                 f"pool {shown(self.path)} was moved, deleted or replaced while it was open",
                 "move it back together with its -wal file, then run the same command again",
             )
+
+
+def _storable(value: Any) -> Any:
+    """A value as SQLite takes it: a lone surrogate in a text would be refused."""
+    return storable(value) if isinstance(value, str) else value
+
+
+def _stored(parameters: Parameters) -> Parameters:
+    if isinstance(parameters, Mapping):
+        return {name: _storable(value) for name, value in parameters.items()}
+    return [*map(_storable, parameters)]
 
 
 def _sqlite_utils() -> Any:

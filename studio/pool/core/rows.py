@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, fields
-from typing import Any
 
 from studio.engine.api import Chat, Completion, SamplingParams
 from studio.pool.core.database import Database, Row
@@ -24,7 +23,7 @@ COMPLETION_COLUMNS = ", ".join(f"completions.{each.name}" for each in fields(Com
 
 def model_id(database: Database, model: ModelIdentity) -> int:
     """Return the id of `model`'s row, made when there is none; within a transaction."""
-    values = {name: storable(value) if isinstance(value := getattr(model, name), str) else value for name in _MODEL_FIELDS}
+    values = {name: getattr(model, name) for name in _MODEL_FIELDS}
     key = {name: values.pop(name) for name in ("sha256", "name")}
     return database.lookup("models", key, values)
 
@@ -42,7 +41,7 @@ def prompt_id(database: Database, text: str) -> int:
 
 def sampling_id(database: Database, params: SamplingParams) -> int:
     """Return the id of these sampling parameters, stored when they are new; within a transaction."""
-    return database.lookup("sampling", {"params": storable(json.dumps(asdict(params), sort_keys=True, ensure_ascii=False))})
+    return database.lookup("sampling", {"params": json.dumps(asdict(params), sort_keys=True, ensure_ascii=False)})
 
 
 def sampling_of(text: str) -> SamplingParams:
@@ -55,22 +54,12 @@ def chat_id(database: Database, chat: Chat | None) -> int | None:
     """Return the id of what stands around a prompt, stored when it is new; None for a raw prompt. Within a transaction."""
     if chat is None:
         return None
-    return database.lookup("chats", {"chat": storable(json.dumps(asdict(chat), sort_keys=True, ensure_ascii=False))})
+    return database.lookup("chats", {"chat": json.dumps(asdict(chat), sort_keys=True, ensure_ascii=False)})
 
 
 def chat_of(text: str | None) -> Chat | None:
     """Return what stands around a prompt from its JSON; None for a raw prompt."""
     return None if text is None else Chat(**json.loads(text))
-
-
-def completion_values(completion: Completion) -> dict[str, Any]:
-    """Return a completion as values by column."""
-    return {**asdict(completion), "text": storable(completion.text), "detail": storable(completion.detail)}
-
-
-def storable_or_none(text: str | None) -> str | None:
-    """Return `text` as SQLite takes it; None stays None."""
-    return None if text is None else storable(text)
 
 
 # Scripts written without spaces: the index sees a whole run of them as one word, so they are looked for character by character.
@@ -85,7 +74,7 @@ def match_expression(text: str) -> str:
     if _UNSPACED.search(text):
         return ""
     # A NUL would end the expression early; a word without letter or digit would match nothing.
-    terms = [term for term in storable(text).replace("\x00", " ").split() if any(character.isalnum() for character in term)]
+    terms = [term for term in text.replace("\x00", " ").split() if any(character.isalnum() for character in term)]
     quoted = ['"' + term.replace('"', '""') + '"' for term in terms]
     return " ".join(quoted) + " *" if quoted else ""
 
@@ -97,4 +86,4 @@ def text_condition(table: str, column: str, text: str) -> tuple[str, str]:
     """
     if expression := match_expression(text):
         return f"{table}.id IN (SELECT rowid FROM {table}_fts WHERE {table}_fts MATCH ?)", expression
-    return f"instr({table}.{column}, ?)", storable(text).strip()
+    return f"instr({table}.{column}, ?)", text.strip()
