@@ -98,16 +98,18 @@ def _prefix_cache() -> dict[str, Any]:
 
 def _load(model: str, adapter: str, flags: dict[str, Any]) -> dict[str, Any]:
     from studio.engine.opening import open_engine
+    from studio.engine.process.client import ProcessEngine
     from studio.paths import user_path
 
     found = str(user_path(adapter, ModelError)) if adapter else ""
     engine = open_engine(model, taken_options(flags, adapter=found))
     try:
         info = engine.info
+        memory = engine.memory() if isinstance(engine, ProcessEngine) else {}
     finally:
         engine.close()
     model_facts = {name: getattr(info.model, name) for name in ("name", "path", "sha256", "quantisation", "licence")}
-    return model_facts | {name: getattr(info, name) for name in _TOLD} | {"notices": list(info.notices)}
+    return model_facts | {name: getattr(info, name) for name in _TOLD} | {"notices": list(info.notices), "memory": memory}
 
 
 def _print(report: dict[str, Any]) -> None:
@@ -140,6 +142,8 @@ def _print(report: dict[str, Any]) -> None:
             if model["kv_type"]:
                 lines["keys and values"] = f"{model['kv_type']}, {'with' if model['flash_attention'] else 'without'} flash attention"
                 lines["keys and values"] += ", each sequence's apart" if model["streams"] else ""
+        if model["memory"]:
+            lines |= {f"memory {name}": _amounts(amounts) for name, amounts in model["memory"].items()}
         lines["answers"] = _answers(model)
     else:
         lines["model"] = "cannot be loaded"
@@ -164,6 +168,10 @@ def _gpu_support(build: dict[str, Any]) -> str:
     if build["gpu_support"] or not names:
         return names or ("yes" if build["gpu_support"] else "no")
     return f"{names}, which finds no device"
+
+
+def _amounts(amounts: dict[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {amount / 1e6:,.0f} MB" for name, amount in amounts.items())
 
 
 def _answers(model: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import mmap
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from studio.engine.not_gguf import START_BYTES, kind_of_file, piece_of
@@ -36,10 +36,13 @@ MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
 _SCALARS = {kind: struct.Struct(f"<{code}") for kind, code in (*enumerate("BbHhIif?"), (10, "Q"), (11, "q"), (12, "d"))}
 _STRING, _ARRAY = 8, 9
+_WHOLE = frozenset(_SCALARS) - {6, 12}
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 _MAX_DIMENSIONS = 8
 _MOST_PAIRS, _MOST_TENSORS, _MOST_TEXTS = 1 << 16, 1 << 20, 1 << 24
 """Far more than any model has: a damaged count in a large file should not keep anyone waiting."""
+_MOST_NUMBERS, _MOST_NUMBERS_IN_ALL = 4096, 1 << 18
+"""Arrays that say something of each layer are shorter; those of vocabularies are left out."""
 _DEFAULT_ALIGNMENT = 32
 
 Value = str | int | float | bool
@@ -47,7 +50,9 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Gguf:
-    """What the header of a GGUF file says. Array values are left out; `array_lengths` has their numbers of elements.
+    """What the header of a GGUF file says. Long arrays and texts in arrays are left out; `array_lengths` has their numbers of elements.
+
+    `numbers` has the short arrays of whole numbers, such as those that say something of each layer.
 
     `tensors` has the shape of each, the fastest dimension first: a weight of (out, in) in PyTorch is (in, out) here. `file_size` and
     `data_end`, where the last tensor ends, are bytes. Of a split model, `shards` are its files in their order, and all sizes are sums.
@@ -66,6 +71,7 @@ class Gguf:
     """The type of each tensor of this file, a number of GGML_TYPE, and where its data begins."""
     data_end: int = 0
     shards: tuple[Path, ...] = ()
+    numbers: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def text(self, key: str) -> str:
         """Return the metadata value of `key` as text, empty when it is missing."""
@@ -136,6 +142,7 @@ class _Reader:
         self._array_lengths: dict[str, int] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._array_starts: dict[str, int] = {}
+        self._numbers: dict[str, tuple[int, ...]] = {}
         self._places: dict[str, tuple[int, int]] = {}
 
     def read(self) -> Gguf:
@@ -154,7 +161,8 @@ class _Reader:
         if end > self._size:
             raise self._cut_off(f"{end - self._size:,} bytes of {end:,} are missing", "download it again, or finish the download")
         arrays = (self._array_lengths, self._array_starts)
-        return Gguf(self._path, version, self._metadata, arrays[0], parameters, self._size, self._shapes, arrays[1], self._places, end)
+        found = Gguf(self._path, version, self._metadata, arrays[0], parameters, self._size, self._shapes, arrays[1], self._places, end)
+        return replace(found, numbers=self._numbers)
 
     def _value(self, key: str, kind: int) -> None:
         if kind == _STRING:
@@ -172,7 +180,10 @@ class _Reader:
         length = self._u64(f"the length of {key}")
         self._array_lengths[key] = length
         if kind in _SCALARS:
-            self._take(_SCALARS[kind].size * length, key)
+            at = self._take(_SCALARS[kind].size * length, key)
+            if kind in _WHOLE and length <= _MOST_NUMBERS and sum(map(len, self._numbers.values())) < _MOST_NUMBERS_IN_ALL:
+                code = _SCALARS[kind].format[1:]
+                self._numbers[key] = tuple(map(int, struct.unpack_from(f"<{length}{code}", self._data, at)))
         elif kind == _STRING:
             if length * _U64.size > self._size - self._at:
                 raise self._cut(key)

@@ -12,7 +12,7 @@ from studio.engine.gguf import Gguf
 from studio.engine.llama.build import machine_gpus
 from studio.engine.llama.facts import model_facts
 from studio.engine.llama.fallback import setups_to_try
-from studio.engine.llama.setup import Setup, cpu_setup, gigabytes
+from studio.engine.llama.setup import Setup, computing_bytes, context_bytes, cpu_setup, gigabytes
 from studio.engine.options import EngineOptions, memory_of_machine, rows_with_logits, usable_cores
 from studio.errors import ModelError
 
@@ -137,16 +137,10 @@ def footprint(header: Gguf, machine: Machine) -> Footprint:
 
 
 def _bytes(header: Gguf, setup: Setup) -> tuple[int, int, int]:
-    """Return what weights, context and computing take.
-
-    Without flash attention a batch has a score for each of its rows, heads and cells; the logits of a row are as many as the vocabulary.
-    """
+    """Return what weights, context and computing take, the logits that are read among the last."""
     facts = model_facts(header)
-    heads = header.number(f"{header.architecture}.attention.head_count")
-    scores = setup.ubatch * heads * setup.context_each
-    logits = rows_with_logits(setup.parallel_each, facts.vocabulary, setup.batch) * facts.vocabulary
-    working = setup.contexts * (scores + logits) * _BYTES_OF_A_FLOAT
-    return facts.file_size, facts.kept_bytes(setup.context, setup.kv_type), working
+    logits = setup.contexts * rows_with_logits(setup.parallel_each, facts.vocabulary, setup.batch) * facts.vocabulary * _BYTES_OF_A_FLOAT
+    return facts.file_size, context_bytes(setup, facts), computing_bytes(setup, facts) + logits
 
 
 def tried(architecture: str, parameters: int, chat: bool) -> Tried:

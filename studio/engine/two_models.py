@@ -182,7 +182,9 @@ def _bytes_on_machine(info: EngineInfo) -> float:
     on_gpu = info.layers_offloaded / info.layers if info.layers and not _shares_memory(info) else 0.0
     facts = model_facts(read_model(Path(info.model.path)))
     experts = facts.experts_on_cpu(info.cpu_moe)
-    return experts + (1 - min(1.0, on_gpu)) * (facts.file_size - experts + facts.kept_bytes(info.context_tokens, info.kv_type or KV_TYPE))
+    return experts + (1 - min(1.0, on_gpu)) * (
+        facts.file_size - experts + facts.kept_bytes(info.context_tokens, info.parallel, info.kv_type or KV_TYPE)
+    )
 
 
 def _shares_memory(info: EngineInfo) -> bool:

@@ -100,6 +100,10 @@ def test_doctor_says_how_the_model_attends_and_where_it_lies(tmp_path: Path) -> 
         "split": "",
         "parallel": 2,
     }
+    memory = told["memory"]
+    assert memory["reckoned"]["context"] == pytest.approx(memory["taken"]["CPU KV"], rel=0.02)
+    assert memory["reckoned"].keys() == {"weights", "context", "computing"} and memory["taken"]["CPU compute"] > 0
+    assert "memory reckoned" in CliRunner().invoke(doctor_command, ["--model", str(model)]).stdout
     out = CliRunner().invoke(doctor_command, [*flags[:-2], "--flash-attention", "off"])
     assert out.exit_code and "needs flash attention" in str(out.exception)
 

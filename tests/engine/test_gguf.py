@@ -29,6 +29,9 @@ def small_gguf(version: int = 3, missing: int = 0) -> bytes:
         text("general.file_type") + struct.pack("<II", 4, 15),
         text("llama.context_length") + struct.pack("<II", 4, 512),
         text("tokens") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text("b"),
+        text("heads") + struct.pack("<IIQ", 9, 5, 3) + struct.pack("<iii", 0, 2, -1),
+        text("attends") + struct.pack("<IIQ", 9, 7, 2) + struct.pack("<??", True, False),
+        text("kinds") + struct.pack("<IIQ", 9, 4, 5000) + bytes(20_000),
         text("scores") + struct.pack("<IIQ", 9, 6, 2) + struct.pack("<ff", 1, 2),
         text("flag") + struct.pack("<I?", 7, True),
     ]
@@ -50,7 +53,8 @@ def test_every_kind_of_value(tmp_path: Path) -> None:
     path.write_bytes(small_gguf())
     header = read_gguf(path)
     assert header.metadata == {"general.architecture": "llama", "general.file_type": 15, "llama.context_length": 512, "flag": True}
-    assert header.array_lengths == {"tokens": 2, "scores": 2}
+    assert header.array_lengths == {"tokens": 2, "heads": 3, "attends": 2, "kinds": 5000, "scores": 2}
+    assert header.numbers == {"heads": (0, 2, -1), "attends": (1, 0)}, "long ones are a vocabulary's"
     assert (header.quantisation, header.context_length, header.parameters, header.version) == ("Q4_K_M", 512, 8, 3)
 
 

@@ -10,7 +10,7 @@ import gguf
 import numpy as np
 
 WIDTH, INNER, LAYERS, HEADS, KV_HEADS = 64, 96, 2, 4, 2
-_HEAD = {"llama": 16, "gemma3": 256}
+_HEAD = {"llama": 16, "gemma3": 256, "jamba": 16}
 """Numbers a head has. Gemma's scale of attention belongs to 256."""
 _CONVOLUTION, _STATE, _STEP = 4, 16, 4
 """Of Mamba: tokens that are convolved, numbers a channel keeps, rank of the time step."""
@@ -37,7 +37,7 @@ def tiny_model(
     experts: int = 0,
     rotary: Any = None,
 ) -> Path:
-    """Write a model of this architecture (`llama`, `gemma3` or `mamba`) with weights drawn from a fixed seed, and return its path.
+    """Write a model of this architecture (`llama`, `gemma3`, `mamba` or `jamba`) with weights drawn from a fixed seed, and return its path.
 
     It says that it was trained on `context` tokens, and Gemma's blocks see `window` of them. `words` are tokens of their own, wherever they
     stand; the first `controls` of them are control words. With `experts`, of which two work on a token, it is a mixture of them, of the
@@ -103,16 +103,19 @@ def _add_shape(writer: Any, architecture: str, width: int, words: int, window: i
     writer.add_block_count(LAYERS)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(END + 1 + words)
-    if architecture == "mamba":
+    if architecture in ("mamba", "jamba"):
         writer.add_ssm_conv_kernel(_CONVOLUTION)
         writer.add_ssm_inner_size(2 * width)
         writer.add_ssm_state_size(_STATE)
         writer.add_ssm_time_step_rank(_STEP)
+    if architecture == "mamba":
         return
     writer.add_feed_forward_length(INNER)
     writer.add_head_count(HEADS)
-    writer.add_head_count_kv(KV_HEADS)
+    writer.add_head_count_kv([0, KV_HEADS] if architecture == "jamba" else KV_HEADS)
     writer.add_rope_freq_base(10_000.0)
+    if architecture == "jamba":
+        return
     if architecture == "llama":
         writer.add_rope_dimension_count(_HEAD[architecture])
     else:
@@ -145,7 +148,12 @@ def _shapes(architecture: str, width: int, words: int, experts: int) -> Iterator
         if architecture == "mamba":
             yield from ((f"blk.{block}.{name}", shape) for name, shape in _mamba_block(width).items())
             continue
-        for name, shape in _block(architecture, width).items():
+        shapes = _block(architecture, width)
+        if architecture == "jamba" and block == 0:  # which keeps a state, those after it attend
+            mamba = _mamba_block(width) | {"ssm_dt_norm.weight": (_STEP,), "ssm_b_norm.weight": (_STATE,), "ssm_c_norm.weight": (_STATE,)}
+            yield from ((f"blk.{block}.{name}", shape) for name, shape in mamba.items())
+            shapes = {name: shape for name, shape in shapes.items() if name.startswith("ffn")}
+        for name, shape in shapes.items():
             if experts and name in ("ffn_gate", "ffn_up", "ffn_down"):
                 yield f"blk.{block}.{name}_exps.weight", (experts, *shape)
             else:

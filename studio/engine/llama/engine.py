@@ -195,7 +195,7 @@ class LlamaEngine:
         The prefix's last token is left out: a suffix often merges with it, and a border that moves from batch to batch would have the
         prefix evaluated anew. Prompts may agree on more; that, too, would move the border.
         """
-        if not self._model.shares_prefixes or not beginning:
+        if not beginning:
             return 0
         shared = max(0, len(self._turns.beginning_tokens(beginning)) - 1)
         first = prompts[0].tokens[:shared]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 _DEBUG, INFORMATION, _CONTINUED = 1, 2, 5
@@ -63,6 +65,33 @@ class LogBuffer:
     def devices(self) -> list[str]:
         """Return the names of the devices llama.cpp said it uses, such as `CUDA0`."""
         return [match.group(1) for line in self._lines if (match := _DEVICE.search(line))]
+
+
+_BUFFER = re.compile(r"(\S+)\s+(model|KV|RS|compute|output) buffer size =\s+(\d+\.\d+) MiB")
+
+
+def buffers_of(lines: Iterable[str]) -> dict[str, int]:
+    """Return the bytes of the buffers that llama.cpp says it made, by device and use, such as `CUDA0 KV`."""
+    found: dict[str, int] = {}
+    for match in filter(None, map(_BUFFER.search, lines)):
+        name = f"{match.group(1)} {match.group(2)}"
+        found[name] = found.get(name, 0) + round(float(match.group(3)) * (1 << 20))
+    return found
+
+
+_RECKONED = "self-instruct-studio: reckoned "
+
+
+def reckoned_line(figures: Mapping[str, int]) -> str:
+    """Return the line of a log that says how many bytes a set-up is reckoned to take, before llama.cpp says what it takes."""
+    return f"{_RECKONED}{json.dumps(figures)}\n"
+
+
+def memory_of(lines: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return what a log says in bytes of the set-up tried last: what it was `reckoned` to take, and what was `taken`, by device and use."""
+    last = max((place for place, line in enumerate(lines) if line.startswith(_RECKONED)), default=-1)
+    reckoned = json.loads(lines[last].removeprefix(_RECKONED)) if last >= 0 else {}
+    return {"reckoned": reckoned, "taken": buffers_of(lines[last + 1 :])}
 
 
 LOG = LogBuffer()

@@ -12,8 +12,8 @@ from studio.engine.llama.build import BufferOverride, cpu_memory, list_devices
 from studio.engine.llama.context import PLAIN_NOTICE, Cores, LlamaContext, try_tiles
 from studio.engine.llama.facts import EXPERTS, ModelFacts, kv_too_large, model_facts
 from studio.engine.llama.fallback import OutOfMemory, first_that_fits, setups_to_try, speaks_of_memory, trying_line
-from studio.engine.llama.log import INFORMATION, LOG, install_log, last_words
-from studio.engine.llama.setup import Setup, choose, gigabytes, used_gpus
+from studio.engine.llama.log import INFORMATION, LOG, install_log, last_words, reckoned_line
+from studio.engine.llama.setup import Setup, choose, gigabytes, reckoned, used_gpus
 from studio.engine.llama.vocab import Vocabulary
 from studio.engine.model_file import read_whole
 from studio.engine.options import (
@@ -155,8 +155,6 @@ class LlamaModel:
         llama_cpp.llama_backend_init()
         self.plain = plain
         self.setup = self._open(path, options, shrink)
-        unshared = _unshared(llama_cpp, self.model)
-        self.shares_prefixes = not unshared
         trained, cells = int(llama_cpp.llama_model_n_ctx_train(self.model)), self.contexts[0].cells_each
         self.per_sequence = min(cells, trained) if trained else cells
         """Tokens that one sequence may have, its prompt counted in."""
@@ -166,8 +164,8 @@ class LlamaModel:
         self.split = options.split if self.layers_offloaded else ""
         self.backend = ", ".join(LOG.devices()) if self.layers_offloaded else "CPU"
         lacking = "" if self.flash_attention or self.setup.flash_attention is FlashAttention.OFF else NO_FLASH_ATTENTION
-        self.notices = tuple(filter(None, (*self.setup.notes, unshared, lacking, PLAIN_NOTICE if plain else "")))
-        """What was given up and what the model cannot do, in sentences for the user."""
+        self.notices = tuple(filter(None, (*self.setup.notes, lacking, PLAIN_NOTICE if plain else "")))
+        """What was given up and what the devices cannot do, in sentences for the user."""
 
     def close(self) -> None:
         """Free everything. Safe to call twice."""
@@ -181,9 +179,9 @@ class LlamaModel:
         """Load the model and make its contexts with the first set-up that there is memory for."""
         devices = list_devices()
         gpus = used_gpus(devices, options) if options.gpu_layers else []
-        facts = model_facts(read_whole(Path(path))) if gpus or options.context else None
+        facts = model_facts(read_whole(Path(path)))
         notes: tuple[str, ...] = ()
-        if facts is not None and options.context:
+        if options.context:
             memory = memory_of_machine() + sum(gpu.memory_total for gpu in gpus)
             if kv_too_large(options.context, facts, memory, options.kv_type):
                 if "context" not in options.kept:
@@ -191,8 +189,7 @@ class LlamaModel:
                 notes, options = (_let_go(options),), options.released()
         first = choose(options, devices, facts, options.threads or usable_cores())
         first = replace(first, notes=(*notes, *first.notes))
-        layers, experts = (facts.layers, bool(facts.expert_bytes)) if facts is not None else (0, False)
-        setups = setups_to_try(first, options, layers, experts=experts)[shrink:]
+        setups = setups_to_try(first, options, facts.layers, experts=bool(facts.expert_bytes))[shrink:]
         if not setups:
             raise OutOfMemory(f"{path}: no memory even for the smallest set-up", "choose a smaller model, or ask for less")
         loaded: tuple[int, int] | None = None
@@ -200,6 +197,7 @@ class LlamaModel:
         def attempt(setup: Setup) -> Setup:
             nonlocal loaded
             LOG.write(INFORMATION, trying_line(shrink + setups.index(setup), setup))
+            LOG.write(INFORMATION, reckoned_line(reckoned(setup, facts)))
             if (setup.gpu_layers, setup.cpu_moe) != loaded:
                 self.close()
                 self.model = load_model(path, setup, options, plain=self.plain)
@@ -229,7 +227,7 @@ class LlamaModel:
 
 def _impossible(path: str, options: EngineOptions, facts: ModelFacts, memory: int) -> ModelError:
     """The error for a context that no fallback can save; llama.cpp would fill the memory before it gave up."""
-    needed = gigabytes(facts.kept_bytes(options.context, options.kv_type))
+    needed = gigabytes(facts.kept_bytes(options.context, kv_type=options.kv_type))
     return ModelError(
         f"{path}: --context {options.context} takes {needed}, this machine has {gigabytes(memory)} in all",
         "give a smaller --context, or leave it out to have it chosen",
@@ -240,11 +238,3 @@ def _let_go(options: EngineOptions) -> str:
     """Return the note for a context that an earlier run had and this machine cannot have."""
     sequences = f"{options.parallel} sequences in " if options.parallel else ""
     return f"{options.origin} had {sequences}{options.context:,} tokens: this machine has no memory for that, so it chooses for itself"
-
-
-def _unshared(lib: Any, model: Any) -> str:
-    """Return why prompts cannot share their beginnings, empty where they can."""
-    for kind, found in (("recurrent", lib.llama_model_is_recurrent(model)), ("hybrid", lib.llama_model_is_hybrid(model))):
-        if found:
-            return f"a {kind} model cannot share the beginnings of its prompts: each prompt is evaluated whole, which takes longer"
-    return ""

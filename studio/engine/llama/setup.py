@@ -90,7 +90,7 @@ class Setup:
     @property
     def cells_passed(self) -> int:
         """The tokens among which a row finds its own, those of others masked."""
-        return self.context // (self.streams or 1)
+        return self.context_each // (self.streams or 1)
 
 
 UBATCH_TOKENS_SMALL = 512
@@ -114,6 +114,7 @@ _SHARED_MEMORY_SHARE = 0.75
 """How much of the machine's own memory an integrated GPU may fill: the system lives there, too."""
 _ACTIVATIONS = 16
 """Vectors of the model's width that a row of a batch needs while it is computed, about."""
+_BYTES_OF_A_FLOAT = 4
 
 LEAST_CONTEXT_EACH = 8192
 """Tokens of a context that hold the templates of a stage and several sequences."""
@@ -135,7 +136,7 @@ def choose(options: EngineOptions, devices: Sequence[Device], facts: ModelFacts 
     usual = replace(usual, kv_type=options.kv_type, separate=options.separate, cpu_moe=options.cpu_moe)
     for number, (parallel, tokens, ubatch) in enumerate(steps):
         setup = replace(usual, parallel=parallel, context=_context(options, facts, parallel, tokens), ubatch=ubatch)
-        if bytes_on_gpu(setup, facts) <= room:
+        if bytes_on_gpu(setup, facts, len(gpus)) <= room:
             return setup if parallel == steps[0][0] else replace(setup, notes=(_fewer_sequences(steps[0][0], parallel, gpus),))
         if options.gpu_layers > 0 and number == len(steps) - 1:
             # The user's own number of layers: llama.cpp has the last word on whether they fit.
@@ -245,19 +246,35 @@ def _room(gpus: Sequence[Device], devices: Sequence[Device], options: EngineOpti
     return min(room * sum(shares) / share for room, share in zip(rooms, shares, strict=False) if share)
 
 
-def bytes_on_gpu(setup: Setup, facts: ModelFacts) -> float:
-    """Return what the set-up takes of the GPUs' memory, about."""
+def bytes_on_gpu(setup: Setup, facts: ModelFacts, devices: int = 1) -> float:
+    """Return what the set-up takes of the memory of so many GPUs together, about; each of them computes."""
     share = 1.0 if setup.gpu_layers < 0 or not facts.layers else min(1.0, setup.gpu_layers / facts.layers)
     weights = facts.file_size - facts.experts_on_cpu(setup.cpu_moe)
-    return share * (weights + facts.kept_bytes(setup.context, setup.kv_type)) + _compute_bytes(setup, facts)
+    return share * (weights + context_bytes(setup, facts)) + devices * computing_bytes(setup, facts)
 
 
-def _compute_bytes(setup: Setup, facts: ModelFacts) -> int:
-    """Return what one call takes beside weights and context: rows between the layers, the attention's mask (twice), the logits (twice)."""
-    rows = setup.ubatch * facts.embedding * 4 * _ACTIVATIONS
-    mask = setup.ubatch * setup.cells_passed * 6
-    logits = rows_with_logits(setup.parallel, facts.vocabulary, BATCH_TOKENS_GPU) * facts.vocabulary * 4 * 2
-    return rows + mask + logits
+def reckoned(setup: Setup, facts: ModelFacts) -> dict[str, int]:
+    """Return what the set-up takes, about, in bytes, and what of it on GPUs."""
+    parts = {"weights": facts.file_size, "context": context_bytes(setup, facts), "computing": computing_bytes(setup, facts)}
+    return parts | ({"on_gpu": int(bytes_on_gpu(setup, facts))} if setup.on_gpu else {})
+
+
+def context_bytes(setup: Setup, facts: ModelFacts) -> int:
+    """Return what the contexts keep: keys and values of all cells, and the states of all sequences, those of templates among them."""
+    sequences = setup.contexts * (setup.parallel_each + PREFIX_SEQUENCES)
+    return facts.kept_bytes(setup.context, sequences, setup.kv_type)
+
+
+def computing_bytes(setup: Setup, facts: ModelFacts) -> int:
+    """Return what the contexts compute in, within about a tenth of what llama.cpp sets apart for it.
+
+    The rows of a batch between the layers, or later their logits in the same place; and for each row the mask of all cells, without flash
+    attention in larger numbers and with a score for each head beside it.
+    """
+    rows = setup.ubatch * max(_ACTIVATIONS * facts.embedding, 3 * facts.inner + 5 * facts.embedding) * _BYTES_OF_A_FLOAT
+    outputs = rows_with_logits(setup.parallel_each, facts.vocabulary, setup.batch)
+    cell = 2 if setup.flash_attention is not FlashAttention.OFF else (facts.heads + 1) * _BYTES_OF_A_FLOAT
+    return setup.contexts * (max(rows, outputs * facts.vocabulary * _BYTES_OF_A_FLOAT) + setup.ubatch * setup.cells_passed * cell)
 
 
 def _without_experts(usual: Setup, facts: ModelFacts, gpus: Sequence[Device], room: float) -> Setup | None:
@@ -266,7 +283,7 @@ def _without_experts(usual: Setup, facts: ModelFacts, gpus: Sequence[Device], ro
         return None
     for layers in range(1, len(facts.expert_bytes) + 1):
         setup = replace(usual, cpu_moe=layers)
-        if bytes_on_gpu(setup, facts) <= room:
+        if bytes_on_gpu(setup, facts, len(gpus)) <= room:
             note = f"the experts of {layers} of {facts.layers} layers are on the CPU, all else on {_free_there(usual, facts, gpus)}"
             return replace(setup, notes=(note,))
     return None
@@ -277,9 +294,9 @@ def _partly(usual: Setup, options: EngineOptions, facts: ModelFacts, gpus: Seque
     if facts.expert_bytes and not usual.cpu_moe:
         usual = replace(usual, cpu_moe=-1)  # a layer without its experts is small, and they are the least of its work
     # The file holds one layer's worth more, the embedding and the output.
-    kept = facts.file_size - facts.experts_on_cpu(usual.cpu_moe) + facts.kept_bytes(usual.context, usual.kv_type)
+    kept = facts.file_size - facts.experts_on_cpu(usual.cpu_moe) + context_bytes(usual, facts)
     each = kept / max(1, facts.layers + 1)
-    layers = min(facts.layers, max(0, int((room - _compute_bytes(usual, facts)) / max(1.0, each))))
+    layers = min(facts.layers, max(0, int((room - len(gpus) * computing_bytes(usual, facts)) / max(1.0, each))))
     if not layers:
         names, free = _names_and_free(gpus)
         note = f"the model runs on the CPU: {names} has {free} free, which holds none of its layers"
@@ -291,7 +308,7 @@ def _partly(usual: Setup, options: EngineOptions, facts: ModelFacts, gpus: Seque
 
 def _free_there(usual: Setup, facts: ModelFacts, gpus: Sequence[Device]) -> str:
     names, free = _names_and_free(gpus)
-    whole = gigabytes(facts.file_size + facts.kept_bytes(usual.context, usual.kv_type))
+    whole = gigabytes(facts.file_size + context_bytes(usual, facts))
     return f"{names}: {free} are free there, the model and its context take {whole}"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from studio.engine.api import CancelToken, EngineEvent, EngineInfo, OpenRequests, Request, Restarted
+from studio.engine.llama.log import memory_of
 from studio.engine.options import EngineOptions
 from studio.engine.process.pipe import CHILD_COMMAND, ChildDied, ChildProcess, event_of, info_of, request_message
 from studio.errors import ModelError
@@ -53,6 +54,10 @@ class ProcessEngine:
     def pid(self) -> int:
         """The number of the model's process."""
         return self._child.pid
+
+    def memory(self) -> dict[str, dict[str, int]]:
+        """Return what the model was reckoned to take of the devices' memory and what it took, see `memory_of`."""
+        return memory_of(self._child.log_text().splitlines())
 
     def stream(self, requests: Sequence[Request], cancel: CancelToken) -> Iterator[EngineEvent]:
         """See `Engine.stream`. A cancellation takes effect even if the model's process does not answer."""

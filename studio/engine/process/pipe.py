@@ -164,7 +164,7 @@ class ChildProcess:
     def last_lines(self, count: int) -> str:
         """Return the last lines of the log on one line, for an error's hint."""
         # Python's own account of a crash comes last and is long; what matters stands before it.
-        lines = self._log_text().split("Fatal Python error", 1)[0].splitlines()
+        lines = self.log_text().split("Fatal Python error", 1)[0].splitlines()
         if lines:
             return f"the end of {self.log}: " + " / ".join(line.strip() for line in lines[-count:])
         return "its log is empty"
@@ -197,7 +197,7 @@ class ChildProcess:
             self._process.kill()
             self._process.wait()
             return ChildDied("it closed its pipe")
-        before, _, after = self._log_text().rpartition(READY_LINE)
+        before, _, after = self.log_text().rpartition(READY_LINE)
         setup = number_tried((before or after).splitlines())
         if status == -signal.SIGKILL:
             memory = machine_memory_kills() > self._kills_before
@@ -212,7 +212,8 @@ class ChildProcess:
         illegal = status == -signal.SIGILL
         return ChildDied(f"it was ended by {name}", killed=killed, out_of_memory=memory, setup=setup, illegal=illegal)
 
-    def _log_text(self) -> str:
+    def log_text(self) -> str:
+        """Return what the process has logged, empty where it cannot be read."""
         with contextlib.suppress(OSError):
             return self.log.read_text("utf-8", "replace")
         return ""

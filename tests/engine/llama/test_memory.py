@@ -20,7 +20,7 @@ from studio.engine.llama.setup import Device, DeviceKind, Setup
 from studio.engine.opening import open_engine
 from studio.engine.options import MAX_PARALLEL, EngineOptions, default_context
 from studio.errors import ModelError
-from support.engines import animal_requests, bundled_identity, complete, outcome, request
+from support.engines import animal_requests, bundled_identity, complete, request
 from support.tiny_models import tiny_model
 
 pytestmark = pytest.mark.real_model
@@ -176,19 +176,3 @@ def test_a_batch_that_finds_no_memory_says_so(llama: LlamaEngine, monkeypatch: p
         complete(llama, animal_requests(1))
     monkeypatch.undo()
     assert len(complete(llama, animal_requests(1))) == 1
-
-
-@pytest.mark.parametrize("kind", ["recurrent", pytest.param("hybrid", marks=pytest.mark.slow)])
-def test_a_model_that_cannot_share_says_so_and_evaluates_whole_prompts(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = LlamaEngine(bundled_identity(), SMALL)
-    assert engine.info.notices == ()
-    shared = complete(engine, animal_requests(2, max_tokens=3))
-    engine.close()
-    monkeypatch.setattr(llama_cpp, f"llama_model_is_{kind}", lambda _: True)
-    engine = LlamaEngine(bundled_identity(), SMALL)
-    whole = complete(engine, animal_requests(2, max_tokens=3))
-    engine.close()
-    [notice] = engine.info.notices
-    assert notice.startswith(f"a {kind} model cannot share the beginnings of its prompts")
-    assert [c.cached_tokens for c in whole] == [0, 0] and any(c.cached_tokens for c in shared)
-    assert [(o[2], o[3]) for o in outcome(whole)] == [(o[2], o[3]) for o in outcome(shared)]

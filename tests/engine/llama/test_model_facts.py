@@ -16,7 +16,7 @@ def header(arrays: dict[str, int] | None = None, **metadata: Value) -> Gguf:
 
 def test_the_bundled_model() -> None:
     facts = model_facts(read_gguf(Path(bundled_identity().path)))
-    assert facts == ModelFacts(30, 98_362_432, 30 * 2 * 3 * 64 * 2, 8192, 576, 49_152)
+    assert facts == ModelFacts(30, 98_362_432, 30 * 2 * 3 * 64 * 2, 8192, 576, 49_152, heads=9, inner=1536)
 
 
 def test_head_sizes_that_the_header_names() -> None:

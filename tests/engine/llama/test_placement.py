@@ -122,8 +122,8 @@ def test_heads_that_cannot_be_kept_in_blocks_are_refused_in_llama_cpps_words(ope
 def test_fewer_bits_need_flash_attention_and_less_memory() -> None:
     with pytest.raises(UsageError, match="--kv-type q8_0 needs flash attention"):
         EngineOptions(kv_type="q8_0", flash_attention="off")
-    assert DENSE.kept_bytes(1000, "q8_0") == 131_072 * 1000 * 34 // 64 and DENSE.kept_bytes(1000, "q4_0") == 131_072 * 1000 * 18 // 64
-    large = replace(DENSE, file_size=9 * GB)
+    assert [DENSE.kept_bytes(1000, 0, kind) for kind in ("q8_0", "q4_0")] == [131_072_000 * 34 // 64, 131_072_000 * 18 // 64]
+    large = replace(DENSE, file_size=8 * GB)
     assert chosen(GPU, facts=large).parallel < chosen(GPU, facts=large, kv_type="q8_0").parallel
     assert chosen(GPU, kv_type="q8_0").flash_attention is FlashAttention.ON
 
