@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from studio.engine.llama.context import LlamaContext
 from studio.engine.llama.engine import LlamaEngine
 from studio.engine.llama.model import LlamaModel
 from studio.engine.llama.prefixes import Prefixes, PrefixStore, place_prefixes
-from studio.engine.options import PREFIX_SEQUENCES, EngineOptions
+from studio.engine.options import KV_CELLS, PREFIX_SEQUENCES, EngineOptions
 from support.engines import complete, outcome, request
 from support.logits import divergence
 from support.tiny_models import tiny_model
@@ -34,9 +35,9 @@ def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tiny_model(tmp_path / f"{request.param}.gguf", request.param)
 
 
-@pytest.fixture
-def context(path: Path) -> Iterator[LlamaContext]:
-    model = LlamaModel(str(path), OPTIONS)
+@pytest.fixture(params=KV_CELLS)
+def context(path: Path, request: pytest.FixtureRequest) -> Iterator[LlamaContext]:
+    model = LlamaModel(str(path), replace(OPTIONS, kv_cells=request.param, context=20 * 256))
     yield model.contexts[0]
     model.close()
 
