@@ -22,7 +22,7 @@ from typing import IO, Any
 import psutil
 
 from studio import __version__
-from studio.engine.options import usable_cores
+from studio.engine.cores import usable_cores
 from studio.errors import StudioError
 
 BUSY_SHARE = 0.15

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
@@ -186,21 +185,6 @@ def rows_with_logits(parallel: int, vocabulary: int, batch: int) -> int:
     return min(sequences + measured, max(sequences, batch))
 
 
-def usable_cores() -> int:
-    """Return the physical cores this process may use: its CPU affinity and its cgroup's quota counted in, at least 1.
-
-    llama.cpp's threads spin at barriers, so one thread more than there are cores costs more than it brings.
-    """
-    affinity = getattr(os, "sched_getaffinity", None)
-    allowed: set[int] = affinity(0) if affinity is not None else set(range(os.cpu_count() or 1))
-    cores = len({_core_of(cpu) for cpu in allowed})
-    if affinity is None:
-        import psutil
-
-        cores = min(cores, psutil.cpu_count(logical=False) or cores)
-    return max(1, min(cores, math.ceil(_cgroup_quota() or cores)))
-
-
 def memory_of_machine(*, swap: bool = True) -> int:
     """Return the bytes of memory this process can have at the very most: the machine's, or less where a control group says so.
 
@@ -213,23 +197,3 @@ def memory_of_machine(*, swap: bool = True) -> int:
         with contextlib.suppress(OSError, ValueError):
             total = min(total, int((Path("/sys/fs/cgroup") / name).read_text("ascii")))
     return total
-
-
-def _core_of(cpu: int) -> str:
-    """Return what hyperthreads of one core share; the CPU's own number where the system does not tell."""
-    try:
-        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text("ascii").strip()
-    except (OSError, ValueError):
-        return str(cpu)
-
-
-def _cgroup_quota() -> float:
-    """Return the CPUs that the control group grants (version 2, then 1), 0 for no limit."""
-    root = Path("/sys/fs/cgroup")
-    for files in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
-        try:
-            quota, period = (float(part) for name in files for part in (root / name).read_text("ascii").split())
-        except (OSError, ValueError):
-            continue  # no such group, or its quota is the word "max"
-        return max(0.0, quota / period)
-    return 0.0

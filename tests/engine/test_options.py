@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
 import pytest
 
 from studio.cli import cli
-from studio.engine import options
 from studio.engine.opening import open_engine
-from studio.engine.options import MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, default_context, usable_cores
+from studio.engine.options import MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, default_context
 from studio.errors import UsageError
 from studio.loop.runs import RunOptions
 
@@ -53,16 +51,3 @@ def test_one_limit_of_sequences_stands_everywhere(command: str) -> None:
 def test_the_context_holds_a_request_for_each_sequence_and_four_templates() -> None:
     assert default_context(16) == 17_664
     assert all(default_context(n) % 256 == 0 and default_context(n) >= 600 * n + 8000 for n in range(1, 100))
-
-
-def test_cores_are_those_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-    monkeypatch.setattr(options, "_cgroup_quota", lambda: 0.0)
-    monkeypatch.setattr(options, "_core_of", lambda cpu: str(cpu // 2))
-    assert usable_cores() == 2
-    monkeypatch.setattr(options, "_core_of", str)
-    assert usable_cores() == 4
-    monkeypatch.setattr(options, "_cgroup_quota", lambda: 2.5)
-    assert usable_cores() == 3
-    monkeypatch.setattr(options, "_cgroup_quota", lambda: 0.1)
-    assert usable_cores() == 1
