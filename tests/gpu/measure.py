@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -57,11 +57,9 @@ def sweep(model: str, seconds: float) -> Iterator[dict[str, Any]]:
         try:
             yield {"setup": setup, **measure(model, EngineOptions(**setup), seconds)}
             if place == 0:
-                for threads in (0, 1):
-                    yield {
-                        "setup": {"parallel": _PROFILED, "sampling_threads": threads},
-                        "profile": profile(model, seconds, threads=threads),
-                    }
+                for threads, sampled in ((0, True), (1, True), (0, False)):
+                    told = {"parallel": _PROFILED, "sampling_threads": threads, "sampled": sampled}
+                    yield {"setup": told, "profile": profile(model, seconds, threads=threads, sampled=sampled)}
         except StudioError as error:
             yield {"setup": setup, "error": f"{error.message}; {error.hint}"}
 
@@ -79,8 +77,10 @@ def measure(model: str, options: EngineOptions, seconds: float) -> dict[str, Any
         engine.close()
 
 
-def profile(model: str, seconds: float, *, threads: int = 0) -> dict[str, Any]:
+def profile(model: str, seconds: float, *, threads: int = 0, sampled: bool = False) -> dict[str, Any]:
     """Return where the time of an engine goes that runs in this process, with so many threads for sampling, 0 for all.
+
+    Tokens are drawn greedily, or `sampled` and measured as those of instructions are.
 
     `decode_s` lasts until the device has the logits, `sampling_s` until all sequences have their tokens. The seconds of `functions` are
     their own, without those that they call, on the engine's thread; the profiler makes Python itself slower.
@@ -98,7 +98,7 @@ def profile(model: str, seconds: float, *, threads: int = 0) -> dict[str, Any]:
         llama_cpp.llama_synchronize(context.handle)  # the device computes on after llama_decode returns
         return done
 
-    def drawn(drawing: DrawingThreads, work: Any, items: Any, rows: int, most: int) -> list[Any]:
+    def drawn(drawing: DrawingThreads, work: Any, items: Any, rows: float, most: int) -> list[Any]:
         return draw(drawing, work, items, rows, threads or most)
 
     decoding, sampling, profiler = Clock(evaluated), Clock(drawn), cProfile.Profile()
@@ -106,7 +106,7 @@ def profile(model: str, seconds: float, *, threads: int = 0) -> dict[str, Any]:
     try:
         with mock.patch.object(LlamaContext, "evaluate", decoding.method), mock.patch.object(DrawingThreads, "map", sampling.method):
             profiler.enable()
-            figures = complete(engine, _PROFILED, seconds)
+            figures = complete(engine, _PROFILED, seconds, sampled=sampled)
             profiler.disable()
     finally:
         engine.close()
@@ -134,9 +134,11 @@ class Clock:
         self.method = method
 
 
-def complete(engine: Engine, parallel: int, seconds: float) -> dict[str, Any]:
-    """Run requests for `seconds`, or four for each sequence; what was begun counts, too. `steady_tok_s` begins with the first token."""
-    requests = instance_requests(4 * parallel, TOKENS)
+def complete(engine: Engine, parallel: int, seconds: float, *, sampled: bool = False) -> dict[str, Any]:
+    """Run requests for `seconds`, or three for each sequence; what was begun counts, too. `steady_tok_s` begins with the first token."""
+    requests = instance_requests(3 * parallel, TOKENS)
+    if sampled:
+        requests = [replace(each, params=replace(each.params, temperature=1.0, top_p=0.9, measure=True)) for each in requests]
     cancel = CancelToken()
     alarm = threading.Timer(seconds, cancel.cancel)
     ends: list[Completion] = []

@@ -6,6 +6,7 @@ larger than a size, and then refuses larger ones as it refuses those that find n
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def open_crowded(
     """Open the model in a process whose device has no more than `left` bytes for it."""
     if not gpu.there:
         pytest.skip("there is no device whose memory could be taken")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]))
     if gpu.vulkan and not mark:
         monkeypatch.setenv(LIMIT, str(max(left, 4096)))
         return ProcessEngine(identify(path), EngineOptions(threads=1, **options))

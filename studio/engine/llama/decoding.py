@@ -18,6 +18,9 @@ from studio.engine.llama.scheduler import Job, Slots, Wave, measured_rows, share
 from studio.engine.llama.surprisal import Surprisals, surprisal
 from studio.engine.thoughts import WrittenText
 
+_GREEDY_WORK = 1 / 32
+"""Finding the greatest of a row's logits, beside sampling from them: on threads it took longer than on one."""
+
 
 class RunningSequence:
     """The state of one job in sequence `slot` of the context. `close` frees its sampler."""
@@ -66,6 +69,12 @@ class RunningSequence:
         if self.decodes:
             return (self._tokens[-1],)
         return self.job.tokens[self.position : self.position + share]
+
+    @property
+    def work(self) -> float:
+        """How many rows that are sampled or measured would be as much work as its rows are."""
+        greedy = self._sampler is not None and self._sampler.greedy and not self._params.measure
+        return self.rows * (_GREEDY_WORK if greedy else 1)
 
     def fetch(self) -> None:
         """Take hold of the logits of its rows. llama.cpp puts them in order when they are asked for, so this is for one thread."""
@@ -241,7 +250,7 @@ class WaveRun:
         for sequence in ready:
             sequence.fetch()
         context = self._context
-        context.drawing.map(RunningSequence.weigh, ready, sum(each.rows for each in ready), context.cores.share(context))
+        context.drawing.map(RunningSequence.weigh, ready, sum(each.work for each in ready), context.cores.share(context))
         for sequence in ready:
             yield from sequence.take()
             if sequence.finished:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +31,7 @@ from studio.records import ModelIdentity
 
 T = TypeVar("T")
 
+_PROMPTS_A_THREAD = 8
 _LEAST_SHARED_TOKENS = 16
 """A shorter prefix is not worth a batch of its own."""
 
@@ -151,11 +153,10 @@ class LlamaEngine:
         """Tokenise the requests and find what they share; a request that cannot run comes as its end."""
         prompts: dict[int, Prompt] = {}
         groups: dict[tuple[Piece, ...], list[int]] = {}
-        for index, request in enumerate(requests):
+        for index, (request, prompt) in enumerate(zip(requests, self._tokenised(requests, cancel), strict=True)):
             if cancel.cancelled:
                 yield _unstarted(index, 0, FinishReason.CANCELLED)
                 continue
-            prompt = self._turns.prompt(request)
             refusal = self._refusal(prompt.tokens) if prompt is not None else "its choices do not differ in one token"
             length = len(prompt.tokens) if prompt is not None else 0
             if refusal or prompt is None:
@@ -169,6 +170,14 @@ class LlamaEngine:
             shared = self._shared(beginning, [prompts[index] for index in members])
             for index in members:
                 yield self._job(index, requests[index], prompts[index], shared)
+
+    def _tokenised(self, requests: Sequence[Request], cancel: CancelToken) -> list[Prompt | None]:
+        """Return the prompts of the requests, on all cores: a template of 400 tokens takes 1.5 ms each time, hundreds of them a second."""
+        threads = min(self._model.setup.threads, len(requests) // _PROMPTS_A_THREAD)
+        if threads < 2:
+            return [None if cancel.cancelled else self._turns.prompt(request) for request in requests]
+        with ThreadPoolExecutor(threads, "tokenise") as pool:
+            return list(pool.map(lambda request: None if cancel.cancelled else self._turns.prompt(request), requests))
 
     def _job(self, index: int, request: Request, prompt: Prompt, shared: int) -> Job:
         draws = not (prompt.branches or prompt.measured)

@@ -130,6 +130,11 @@ class Sampler:
             self.close()
             raise
 
+    @property
+    def greedy(self) -> bool:
+        """Whether a draw is no more than finding the greatest logit."""
+        return self._greedy is not None
+
     def draw(self, logits: Logits, candidates: Candidates) -> int:
         """Return the token drawn from `logits`, which are left as they are."""
         if self._greedy is not None:
@@ -185,9 +190,9 @@ class DrawingThreads:
         self._candidates: list[Candidates] = []
         self._pool: ThreadPoolExecutor | None = None
 
-    def map(self, work: Callable[[V, Candidates], T], items: Sequence[V], rows: int, threads: int) -> list[T]:
-        """Return `work` done on each item, in their order; they have `rows` rows together. Raises what `work` raises."""
-        threads = max(1, min(threads, self._most, len(items), rows * self._vocabulary // _LOGITS_A_THREAD))
+    def map(self, work: Callable[[V, Candidates], T], items: Sequence[V], rows: float, threads: int) -> list[T]:
+        """Return `work` done on each item, in their order; it is that of sampling from `rows` rows. Raises what `work` raises."""
+        threads = max(1, min(threads, self._most, len(items), int(rows * self._vocabulary) // _LOGITS_A_THREAD))
         while len(self._candidates) < threads:
             self._candidates.append(Candidates(self._vocabulary))
         done: dict[int, T] = {}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from studio.engine.api import CancelToken, EngineEvent, FinishReason, TextPiece
 from studio.engine.llama.context import Cores
 from studio.engine.llama.engine import LlamaEngine
+from studio.engine.llama.vocab import open_vocabulary
 from studio.engine.options import EngineOptions
 from support.engines import animal_requests, bundled_identity, complete, outcome
 
@@ -49,6 +51,15 @@ def test_completions_are_equal_from_run_to_run(two: LlamaEngine) -> None:
     assert outcome(first) == outcome(again)
     # The template is evaluated once for both.
     assert [c.cached_tokens == 0 for c in again] == [True, *[False] * 5]
+
+
+@pytest.mark.real_model
+def test_prompts_that_are_tokenised_side_by_side_keep_their_order(two: LlamaEngine) -> None:
+    batch = animal_requests(20, max_tokens=1)
+    vocabulary = open_vocabulary(Path(bundled_identity().path))
+    lengths = [len(vocabulary.tokenise(each.prefix + each.suffix, begin=True)) for each in batch]
+    vocabulary.close()
+    assert [each.prompt_tokens for each in complete(two, batch)] == lengths and len(set(lengths)) > 1
 
 
 @pytest.mark.real_model

@@ -122,3 +122,10 @@ def test_an_error_of_any_row_is_raised_when_all_are_done() -> None:
         threads.map(work, range(5), 5, 2)
     assert sorted(done) == [0, 2, 4]
     threads.close()
+
+
+def test_a_greedy_draw_that_nothing_cuts_is_known_as_one() -> None:
+    samplers = [Sampler(VOCABULARY, SamplingParams(temperature=temperature), seed=1) for temperature in (0.0, 1.0)]
+    assert [sampler.greedy for sampler in samplers] == [True, False]
+    for sampler in samplers:
+        sampler.close()
