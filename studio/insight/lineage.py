@@ -141,7 +141,7 @@ def _roots(pool: Queries, found: Ancestry, progress: Progress) -> tuple[Root, ..
     roots = [task_id for task_id, is_seed in found.outside if is_seed or contexts[task_id]]
     children, accepted, candidates = (
         np.bincount(found.edge_parent, weights=each[found.edge_request], minlength=found.tasks)
-        for each in (found.tasks_of_requests(), found.accepted_of_requests(), found.candidates_of_requests())
+        for each in (found.by_request(found.active), found.by_request(found.accepted), found.by_request())
     )
     descendants = found.descendants(roots, progress)
     credit = found.credit()
@@ -244,17 +244,9 @@ class Ancestry:
     score: Floats
     request_of: Integers
 
-    def candidates_of_requests(self) -> Floats:
-        """How many candidates each request wrote."""
-        return np.bincount(self.candidate_request, minlength=self.requests).astype(np.float64)
-
-    def accepted_of_requests(self) -> Floats:
-        """How many of them were accepted."""
-        return np.bincount(self.candidate_request, weights=self.accepted, minlength=self.requests).astype(np.float64)
-
-    def tasks_of_requests(self) -> Floats:
-        """How many active tasks came of each request."""
-        return np.bincount(self.candidate_request, weights=self.active, minlength=self.requests).astype(np.float64)
+    def by_request(self, which: NDArray[np.int8] | None = None) -> Floats:
+        """How many candidates each request wrote; of those that are 1 in `which`, which is `accepted` or `active`."""
+        return np.bincount(self.candidate_request, weights=which, minlength=self.requests).astype(np.float64)
 
     def request_depths(self) -> Integers:
         """The generation of what each request wrote: one more than the deepest task of its context, 1 where none of them was generated."""
@@ -268,7 +260,7 @@ class Ancestry:
 
     def credit(self) -> Floats:
         """For each id of a task that no model wrote: the tasks that it accounts for when each is shared out among its in-context tasks."""
-        due = array("d", self.tasks_of_requests().tolist())
+        due = array("d", self.by_request(self.active).tolist())
         credit = array("d", bytes(8 * self.tasks))
         request_of = self._request_of()
         for request, parents in reversed(list(self._contexts())):
@@ -284,7 +276,7 @@ class Ancestry:
     def descendants(self, roots: Sequence[int], progress: Progress) -> list[int]:
         """For each of some tasks that no model wrote: how many active tasks have it among their ancestors, each counted once."""
         width = min(_WIDEST, max(_MASKS * 8 // max(self.requests, 1), 64))
-        weights = self.tasks_of_requests()
+        weights = self.by_request(self.active)
         counts: list[int] = []
         for start in range(0, len(roots), width):
             progress("counting descendants", start, len(roots))

@@ -149,6 +149,12 @@ def statistics(pool: Queries, progress: Progress = silent) -> Statistics:
         return _statistics(pool, progress)
 
 
+_COUNTED = (
+    *("seeds", "held_out", "generated", "imported", "candidates", "accepted"),
+    *("prompt_tokens", "cached_tokens", "completion_tokens", "model_seconds"),
+)
+
+
 def _statistics(pool: Queries, progress: Progress) -> Statistics:
     progress("counting", 0, 0)
     counts = pool.figures.counts()
@@ -156,12 +162,7 @@ def _statistics(pool: Queries, progress: Progress) -> Statistics:
     busy = pool.figures.busy_seconds()
     generated = counts.generated
     return Statistics(
-        seeds=counts.seeds,
-        held_out=counts.held_out,
-        generated=generated,
-        imported=counts.imported,
-        candidates=counts.candidates,
-        accepted=counts.accepted,
+        **{name: getattr(counts, name) for name in _COUNTED},
         drafts=pool.figures.drafts(),
         acceptance_rate=_ratio(counts.accepted, counts.candidates),
         rejected=dict(sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))),
@@ -170,10 +171,6 @@ def _statistics(pool: Queries, progress: Progress) -> Statistics:
         documents=tuple(pool.documents.all()),
         sources=source_figures(pool),
         saturation=saturation(yields),
-        prompt_tokens=counts.prompt_tokens,
-        cached_tokens=counts.cached_tokens,
-        completion_tokens=counts.completion_tokens,
-        model_seconds=counts.model_seconds,
         busy_seconds=busy,
         written_tokens_per_task=_ratio(counts.completion_tokens, generated),
         read_tokens_per_task=_ratio(counts.prompt_tokens - counts.cached_tokens, generated),

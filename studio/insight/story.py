@@ -139,6 +139,7 @@ def story_of(pool: Queries, reference: str) -> Story:
 
 def _story(pool: Queries, task: Task | None, candidate: CandidateRecord | None) -> Story:
     request = pool.requests.get(candidate.request_id) if candidate else None
+    passage = request.passage_id if request else None
     decisions = tuple(pool.candidates.decisions(candidate.id)) if candidate else ()
     neighbours = pool.candidates.neighbours(candidate.id) if candidate else ()
     near_ids = dict.fromkeys([each.task_id for each in neighbours] + [each.nearest for each in decisions if each.nearest is not None])
@@ -160,14 +161,8 @@ def _story(pool: Queries, task: Task | None, candidate: CandidateRecord | None) 
         held_out_at=held.created_at if held and task and task.held_out else None,
         measures=of_candidate(pool, candidate) if candidate else (),
         of_instances={each.id: found for each in instances if (found := of_instance(pool, each))},
-        passage=_passage(pool, request),
+        passage=pool.documents.passages([passage])[passage] if passage is not None else None,
     )
-
-
-def _passage(pool: Queries, request: RequestRecord | None) -> PassageRecord | None:
-    if request is None or request.passage_id is None:
-        return None
-    return pool.documents.passages([request.passage_id])[request.passage_id]
 
 
 def _events(story: Story) -> Iterator[Event]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from studio.pool.core.database import Entity, chunks, record_of
+from studio.pool.core.database import Entity, record_of
 from studio.pool.core.rows import text_condition
 from studio.records import Origin, Source, TaskState
 
@@ -190,10 +190,7 @@ class Browse(Entity):
 
     def rows(self, kind: Kind, ids: Sequence[int]) -> list[BrowseRow]:
         """Return the rows of some tasks or candidates in the order of `ids`; ids that are gone are left out."""
-        found: dict[int, BrowseRow] = {}
-        for piece, places in chunks(ids):
-            for row in self._database.rows(_ROWS[kind].format(places), piece):
-                found[row["id"]] = record_of(BrowseRow, row)
+        found = {row["id"]: record_of(BrowseRow, row) for row in self._database.among(_ROWS[kind], ids)}
         return [found[each] for each in ids if each in found]
 
 
@@ -228,16 +225,8 @@ def _selection(wanted: Selection) -> tuple[str, list[Any]]:
 def _equalities(wanted: Selection, tasks: bool) -> list[tuple[str, Any]]:
     if not tasks:
         return [("verdicts.reason = ?", wanted.reason)] if wanted.reason else []
-    asked: list[tuple[str, Any]] = []
-    if wanted.origin is not None:
-        asked.append(("tasks.origin = ?", wanted.origin))
-    if wanted.state is not None:
-        asked.append(("tasks.state = ?", wanted.state))
-    if wanted.is_classification is not None:
-        asked.append(("tasks.is_classification = ?", int(wanted.is_classification)))
-    if wanted.marked:
-        asked.append(("tasks.marked = ?", 1))
-    return asked
+    asked = {"origin": wanted.origin, "state": wanted.state, "is_classification": wanted.is_classification, "marked": wanted.marked or None}
+    return [(f"tasks.{name} = ?", value) for name, value in asked.items() if value is not None]
 
 
 def _order(wanted: Selection, table: str, column: str) -> str:

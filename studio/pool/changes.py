@@ -160,7 +160,8 @@ def set_row(database: Database, table: str, row_id: int, values: Mapping[str, An
         raise ValueError(f"{table} has no columns {sorted(values.keys() - ROWS[table])} to change")
     values = dict(values)
     if values.get("state") == LIVE:
-        values["state"] = live_state(database, row_id)
+        is_open = _exists(database, "tasks JOIN open_round ON open_round.id = round_id WHERE tasks.id = ?", row_id)
+        values["state"] = "draft" if is_open else "active"
     assignments = ", ".join(f"{column} = ?" for column in values)
     if database.execute(f"UPDATE {table} SET {assignments} WHERE id = ?", (*values.values(), row_id)).rowcount != 1:
         raise ValueError(f"{table} has no row {row_id}")
@@ -178,11 +179,6 @@ def set_list(database: Database, table: str, owner: Sequence[int], entries: Sequ
 
 def _of_owner(columns: OrderedList) -> str:
     return " AND ".join(f"{column} = ?" for column in columns.owner)
-
-
-def live_state(database: Database, task_id: int) -> str:
-    """Return the state of a task that is not retired."""
-    return "draft" if _exists(database, "tasks JOIN open_round ON open_round.id = round_id WHERE tasks.id = ?", task_id) else "active"
 
 
 def blocked(database: Database, change: Change) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from itertools import islice
 
 from studio.documents.passages import Passages
 from studio.documents.reading import DocumentFile, NoDocument, Reading
 from studio.errors import PoolError, UsageError
 from studio.paths import shown
-from studio.pool.core.database import CHUNK, Database, Entity, chunks, record_of
+from studio.pool.core.database import CHUNK, Database, Entity, record_of
 from studio.pool.core.files import now
 from studio.records import Cutting, Document, Passage, Source
 from studio.seeds.reading import counted
@@ -80,7 +80,7 @@ class Documents(Entity):
     def any(self, cutting: Cutting) -> bool:
         """Return whether the pool has passages that were cut so."""
         sql = f"SELECT EXISTS (SELECT 1 FROM passages JOIN documents ON documents.id = document_id WHERE {_CUT_SO})"
-        return bool(self._database.value(sql, _numbers(cutting)))
+        return bool(self._database.value(sql, astuple(cutting)))
 
     def unused(self, cutting: Cutting, source: Source) -> array[int]:
         """Return the ids of the passages cut so for which `source` has not been asked yet, in their order."""
@@ -88,19 +88,19 @@ class Documents(Entity):
             f"SELECT passages.id FROM passages JOIN documents ON documents.id = document_id WHERE {_CUT_SO}"
             f" AND NOT EXISTS ({_USED} AND source = ?) ORDER BY passages.id"
         )
-        return self._database.ids(sql, (*_numbers(cutting), source))
+        return self._database.ids(sql, (*astuple(cutting), source))
 
     def passages(self, ids: Iterable[int]) -> dict[int, PassageRecord]:
         """Return passages by their ids. Raises PoolError when there is none of an id."""
         wanted = list(dict.fromkeys(ids))
-        found: dict[int, PassageRecord] = {}
-        for piece, places in chunks(wanted):
-            sql = (
-                "SELECT passages.id, start, stop, text, name, sha256, licence, media_type FROM passages"
-                f" JOIN documents ON documents.id = document_id WHERE passages.id IN ({places})"
-            )
-            for row in self._database.rows(sql, piece):
-                found[row["id"]] = record_of(PassageRecord, row, document=record_of(Document, row), passage=record_of(Passage, row))
+        sql = (
+            "SELECT passages.id, start, stop, text, name, sha256, licence, media_type FROM passages"
+            " JOIN documents ON documents.id = document_id WHERE passages.id IN ({})"
+        )
+        found = {
+            row["id"]: record_of(PassageRecord, row, document=record_of(Document, row), passage=record_of(Passage, row))
+            for row in self._database.among(sql, wanted)
+        }
         missing = next((number for number in wanted if number not in found), None)
         if missing is not None:
             raise PoolError(f"pool {shown(self._database.path)} has no passage {missing}")
@@ -134,7 +134,7 @@ class _Bringing:
         """Store a document, or note why not."""
         document = Document(file.name, file.sha256, self._licence, file.media_type)
         sql = f"SELECT name, sha256, licence, media_type FROM documents WHERE sha256 = ? AND {_CUT_SO}"
-        known = self._database.record(Document, sql, (document.sha256, *_numbers(self._cutting)))
+        known = self._database.record(Document, sql, (document.sha256, *astuple(self._cutting)))
         if known is not None:
             self._has(document, known)
             return
@@ -196,7 +196,3 @@ class _Bringing:
         yield from self._remarks[:_TOLD]
         if len(self._remarks) > _TOLD:
             yield f"and {len(self._remarks) - _TOLD:,} more remarks of this kind"
-
-
-def _numbers(cutting: Cutting) -> Sequence[int]:
-    return (cutting.size, cutting.overlap, cutting.least)

@@ -317,8 +317,8 @@ class Comparisons(Sheets[Grading]):
         rows = self._database.rows(sql, (comparison_id,))
         return [record_of(ComparisonItem, row, answers=(row["first_answer"], row["second_answer"])) for row in rows]
 
-    def add(self, plan: ComparisonPlan, items: Sequence[ComparisonItem]) -> int:
-        """Store a comparison and return its id. Raises PoolError when the pool has it already."""
+    def add(self, plan: ComparisonPlan, items: Sequence[ComparisonItem]) -> ComparisonRecord:
+        """Store a comparison and return it. Raises PoolError when the pool has it already."""
         database = self._database
         with database.transaction():
             contestants = {"first_contestant_id": plan.first, "second_contestant_id": plan.second}
@@ -337,7 +337,9 @@ class Comparisons(Sheets[Grading]):
                 for each in items
             )
             database.insert("comparison_items", rows)
-        return comparison_id
+            found = self.find(plan)
+        assert found is not None
+        return found
 
 
 def _comparison(row: Row) -> ComparisonRecord:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from studio.pool.browse import beginning
-from studio.pool.core.database import Entity, chunks, record_of
+from studio.pool.core.database import Entity, record_of
 from studio.records import Origin, TaskState
 
 _CHILDREN = (
@@ -82,9 +82,8 @@ class Lineage(Entity):
     def parents_of(self, ids: Sequence[int]) -> dict[int, list[int]]:
         """Return the in-context tasks of each of some tasks, in the order of the prompt; those without any are left out."""
         found: defaultdict[int, list[int]] = defaultdict(list)
-        for piece, places in chunks(ids):
-            for task_id, parent in self._database.rows(f"{_OF_TASKS} WHERE tasks.id IN ({places}) ORDER BY tasks.id, position", piece):
-                found[task_id].append(parent)
+        for task_id, parent in self._database.among(f"{_OF_TASKS} WHERE tasks.id IN ({{}}) ORDER BY tasks.id, position", ids):
+            found[task_id].append(parent)
         return dict(found)
 
     def parents(self, task_id: int) -> list[int]:
@@ -102,15 +101,9 @@ class Lineage(Entity):
 
     def kin(self, ids: Sequence[int]) -> dict[int, Kin]:
         """Return what a printed tree shows of tasks, by id; ids that are gone are left out."""
-        return {
-            row["id"]: record_of(Kin, row) for piece, places in chunks(ids) for row in self._database.rows(_KIN.format("", places), piece)
-        }
+        return {row["id"]: record_of(Kin, row) for row in self._database.among(_KIN.format("", "{}"), ids)}
 
     def relatives(self, ids: Sequence[int]) -> list[Relative]:
         """Return what a tree on the screen shows of tasks, in the order of `ids`; ids that are gone are left out."""
-        found = {
-            row["id"]: record_of(Relative, row)
-            for piece, places in chunks(ids)
-            for row in self._database.rows(_KIN.format(_COUNTED, places), piece)
-        }
+        found = {row["id"]: record_of(Relative, row) for row in self._database.among(_KIN.format(_COUNTED, "{}"), ids)}
         return [found[each] for each in ids if each in found]

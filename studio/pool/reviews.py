@@ -215,15 +215,17 @@ class Reviews(Sheets[Rating]):
                 " WHERE state = 'active' AND origin = 'generated' ORDER BY tasks.id"
             )
 
-    def add(self, plan: ReviewPlan, items: Sequence[ReviewItem]) -> int:
-        """Store a sample and return the review's id. Raises PoolError when the pool has this review already."""
+    def add(self, plan: ReviewPlan, items: Sequence[ReviewItem]) -> ReviewRecord:
+        """Store a sample and return its review. Raises PoolError when the pool has this review already."""
         database = self._database
         with database.transaction():
             review_id = database.insert_new("reviews", {**asdict(plan), "created_at": now()})
             if review_id is None:
                 raise PoolError("this sample has been drawn already", "go on with it, or choose another seed")
             database.insert("review_items", ({**asdict(each), "review_id": review_id} for each in items))
-        return review_id
+            found = self.find(plan)
+        assert found is not None
+        return found
 
 
 def _review(row: Row) -> ReviewRecord:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool.core.database import Entity, chunks, record_of
+from studio.pool.core.database import Entity, record_of
 from studio.pool.core.rows import match_expression
 from studio.pool.imports import TaskImport, insert_tasks, next_task_id
 from studio.pool.instances import instance_of
@@ -58,21 +58,18 @@ class Tasks(Entity):
 
     def many(self, ids: Sequence[int]) -> list[Task]:
         """Return tasks with their accepted instances, in the order of `ids`. Raises PoolError when an id is unknown."""
-        found: dict[int, Task] = {}
-        for piece, places in chunks(ids):
-            instances: defaultdict[int, list[Instance]] = defaultdict(list)
-            sql = (
-                "SELECT task_id, input, output, coalesce(thoughts, ''), coalesce(system, ''), turns FROM instances"
-                f" WHERE task_id IN ({places}) AND +verdict = 'accepted' ORDER BY task_id, position"
-            )
-            for task_id, *columns in self._database.rows(sql, piece):
-                instances[task_id].append(instance_of(*columns))
-            sql = (
-                "SELECT tasks.id, origin, state, name, instruction, is_classification, number AS round, held_out, marked FROM tasks"
-                f" LEFT JOIN rounds ON rounds.id = round_id WHERE tasks.id IN ({places})"
-            )
-            for row in self._database.rows(sql, piece):
-                found[row["id"]] = record_of(Task, row, instances=tuple(instances[row["id"]]))
+        instances: defaultdict[int, list[Instance]] = defaultdict(list)
+        sql = (
+            "SELECT task_id, input, output, coalesce(thoughts, ''), coalesce(system, ''), turns FROM instances"
+            " WHERE task_id IN ({}) AND +verdict = 'accepted' ORDER BY task_id, position"
+        )
+        for task_id, *columns in self._database.among(sql, ids):
+            instances[task_id].append(instance_of(*columns))
+        sql = (
+            "SELECT tasks.id, origin, state, name, instruction, is_classification, number AS round, held_out, marked FROM tasks"
+            " LEFT JOIN rounds ON rounds.id = round_id WHERE tasks.id IN ({})"
+        )
+        found = {row["id"]: record_of(Task, row, instances=tuple(instances[row["id"]])) for row in self._database.among(sql, ids)}
         missing = next((task_id for task_id in ids if task_id not in found), None)
         if missing is not None:
             raise PoolError(f"pool {shown(self._database.path)} has no task {missing}", "`studio show POOL` lists what there is")
@@ -138,11 +135,8 @@ class Tasks(Entity):
 
     def compared(self, ids: Sequence[int]) -> list[ComparedTask]:
         """Return what the novelty index has to know of these tasks, in the order of their ids."""
-        found: list[ComparedTask] = []
-        for piece, places in chunks(sorted(ids)):
-            sql = f"SELECT id, instruction, origin = 'seed' AS is_seed, compared FROM tasks WHERE id IN ({places}) ORDER BY id"
-            found += self._database.records(ComparedTask, sql, piece)
-        return found
+        sql = "SELECT id, instruction, origin = 'seed' AS is_seed, compared FROM tasks WHERE id IN ({}) ORDER BY id"
+        return [record_of(ComparedTask, row) for row in self._database.among(sql, sorted(ids))]
 
     def drafts(self, round_id: int) -> list[DraftTask]:
         """Return the draft tasks of a round in the order of their ids, without instances."""

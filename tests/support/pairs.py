@@ -56,9 +56,9 @@ def rate(pool: Pool, instruction: str, said: dict[int, str], rater: str) -> None
     for place, letters in said.items():
         each = pool.instances.of_task(task)[place]
         plan = ReviewPlan(1, f"{task} {place}")
-        held = pool.reviews.find(plan)
         item = ReviewItem(0, task, each.id, "", instruction, each.input, each.output)
-        pool.reviews.put(pool.reviews.add(plan, [item]) if held is None else held.id, rater, 0, rated(letters))
+        review = pool.reviews.find(plan) or pool.reviews.add(plan, [item])
+        pool.reviews.put(review.id, rater, 0, rated(letters))
 
 
 def decided(given: str, output: str, reason: str) -> DecidedInstance:

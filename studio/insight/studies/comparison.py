@@ -136,12 +136,7 @@ def resume_grading(pool: Queries, comparison: ComparisonRecord, rater: str) -> G
 
 def open_comparison(pool: Queries, comparisons: Comparisons, plan: ComparisonPlan) -> ComparisonRecord:
     """Return the comparison of `plan`, drawn now if the pool has none. Raises PoolError."""
-    found = pool.comparisons.find(plan)
-    if found is None:
-        comparisons.add(plan, draw(pool, plan))
-        found = pool.comparisons.find(plan)
-    assert found is not None
-    return found
+    return comparisons.find(plan) or comparisons.add(plan, draw(pool, plan))
 
 
 def draw(pool: Queries, plan: ComparisonPlan) -> list[ComparisonItem]:
@@ -244,7 +239,7 @@ def grading_report(pool: Queries, comparison: ComparisonRecord, *, unblind: bool
     sheets = pool.comparisons.sheets(comparison.id)
     pair = (pool.evaluations.contestant(comparison.plan.first), pool.evaluations.contestant(comparison.plan.second))
     progress = tuple(progress_of(rater, sheet) for rater, sheet in sheets.items())
-    blind = not unblind and is_blind(progress, len(items))
+    blind = not unblind and any(each.complete + each.skipped < len(items) for each in progress)
     return GradingReport(
         comparison=comparison,
         evaluation=pool.evaluations.get(pair[0].evaluation_id).name,
@@ -255,11 +250,6 @@ def grading_report(pool: Queries, comparison: ComparisonRecord, *, unblind: bool
         preferences=() if blind else tuple(_preference(rater, sheet) for rater, sheet in sheets.items()),
         agreement=tuple(_agreements(sheets, len(items))),
     )
-
-
-def is_blind(progress: Sequence[RaterProgress], items: int) -> bool:
-    """Whether some rater has begun and is not done."""
-    return any(each.complete + each.skipped < items for each in progress)
 
 
 def grading_lines(pool: Queries, comparison: ComparisonRecord) -> Iterator[dict[str, Any]]:

@@ -51,12 +51,7 @@ def open_review(pool: Queries, reviews: Reviews, plan: ReviewPlan) -> ReviewReco
 
     Raises PoolError when there is nothing to draw from or the pool cannot be written.
     """
-    found = pool.reviews.find(plan)
-    if found is None:
-        reviews.add(plan, draw(pool, plan))
-        found = pool.reviews.find(plan)
-    assert found is not None
-    return found
+    return reviews.find(plan) or reviews.add(plan, draw(pool, plan))
 
 
 def draw(pool: Queries, plan: ReviewPlan) -> list[ReviewItem]:

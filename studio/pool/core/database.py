@@ -86,6 +86,9 @@ _STREAMED = 10_000
 _VARIABLES = 900
 """Values in one statement; any SQLite takes so many."""
 
+CHUNK = 500
+"""How many ids one query asks for; SQLite takes 999 parameters at least."""
+
 _NO_SHARED_MEMORY = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 
 
@@ -175,6 +178,12 @@ class Database:
             cursor = self._connection.execute(sql, _stored(parameters))
             while rows := cursor.fetchmany(_STREAMED):
                 yield from (record_of(kind, row) for row in rows)
+
+    def among(self, sql: str, ids: Sequence[int]) -> Iterator[Row]:
+        """Yield the rows of a query about some ids, in pieces: `{}` in it stands for as many placeholders."""
+        for start in range(0, len(ids), CHUNK):
+            piece = ids[start : start + CHUNK]
+            yield from self.rows(sql.format(", ".join("?" * len(piece))), piece)
 
     def ids(self, sql: str, parameters: Parameters = ()) -> array[int]:
         """Return the first column of a query: 8 bytes each, so a million is no burden."""
@@ -375,19 +384,8 @@ def _size(path: Path) -> int:
         return 0
 
 
-CHUNK = 500
-"""How many ids one query asks for; SQLite takes 999 parameters at least."""
-
-
 class Entity:
     """One kind of thing in a pool: read through any connection, written through the writer's."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-
-def chunks(ids: Sequence[int]) -> Iterator[tuple[Sequence[int], str]]:
-    """Yield `ids` in pieces, each with as many SQL placeholders."""
-    for start in range(0, len(ids), CHUNK):
-        piece = ids[start : start + CHUNK]
-        yield piece, ", ".join("?" * len(piece))
