@@ -22,7 +22,8 @@ _WORKSPACE = 300_000_000
 """What the GPU's own libraries allocate for themselves."""
 _READING = 1_000_000_000
 """Host memory that the weights pass through on their way to a GPU, part by part."""
-_SPARE = 1.1
+_SPARE = {"cpu": 2.1, "cuda": 1.1, "mps": 1.3}
+"""How much more than the tensors is taken. In the host's memory as much again lies between them, by measurement: the allocator's gaps."""
 _ROOM = {"cpu": 1024, "cuda": 16_384, "mps": 4096}
 """Padded tokens that pass through the model at once, by device, where memory allows."""
 _BUSY = {"cpu": 128, "cuda": 2048, "mps": 512}
@@ -121,7 +122,7 @@ def memory_needed(base: Gguf, load: Load, layout: Layout, rank: int, device: str
     logits = labels * vocabulary * _LOGITS[layout.precision] + 8 * load.labels * width
     used = _ADAPTER * adapter_parameters(base, rank) + load.tokens * blocks + max(load.tokens * passing, logits)
     fixed = _LIBRARIES if device == "cpu" else _WORKSPACE
-    return int(fixed + weights_needed(base, layout.precision) + _SPARE * used)
+    return int(fixed + weights_needed(base, layout.precision) + _SPARE[device] * used)
 
 
 def _of_token(base: Gguf, precision: str, width: int, inner: int, heads: int) -> tuple[int, int]:

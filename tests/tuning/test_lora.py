@@ -136,6 +136,6 @@ def test_what_is_kept_is_what_is_reckoned(tmp_path: Path, architecture: str, pre
         model = TunedModel(weights, TrainingSettings(rank=2, alpha=4), 1, "cpu", mixed=mixed, checkpointing=checkpointing)
         model.train(True)
         kept.append((saved_bytes(model, 192) - saved_bytes(model, 64)) / 128)
-    few, many = (memory_needed(base, Load(tokens, 0, 1), Layout(precision, 1), 2, "cpu") for tokens in (0, 10_000))
+    few, many = (memory_needed(base, Load(tokens, 0, 1), Layout(precision, 1), 2, "cuda") for tokens in (0, 10_000))
     assert kept[0] < (many - few) / 10_000 < 2 * kept[0]
     assert kept[1] < kept[0] / 4
