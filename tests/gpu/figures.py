@@ -75,6 +75,7 @@ def steps(work: Path, *, tiny: bool, lib: bool) -> dict[str, Step]:
         "sweep_bundled": Step(module("gpu.measure", bundled, seconds), 60),
         "bench_large": Step((*bench, "--only", "engine,raw", "--model", model(large)), 60, "make_large"),
         "rounds_bundled": Step((*bench, "--only", "round", "--rounds", "1", "--model", bundled), 60),
+        "finetune_large": Step((*tune, "--name", "large", "--model", model(large)), 200, "make_large"),
     }
 
 
