@@ -53,13 +53,7 @@ def test_layers_that_slide_may_have_heads_of_another_size_and_others_share() -> 
 
 @pytest.mark.parametrize("count", [-3, 1 << 31])
 def test_counts_that_cannot_be(count: int) -> None:
-    shape: dict[str, Value | list[int]] = {
-        **SHAPE,
-        "block_count": count,
-        "attention__head_count_kv": [2],
-        "attention__shared_kv_layers": 1 << 31,
-    }
-    assert model_facts(header(**shape)).kv_bytes_per_token == 0
+    assert model_facts(header(block_count=count, attention__head_count_kv=[2], attention__shared_kv_layers=1 << 31)).kv_bytes_per_token == 0
 
 
 def test_the_bundled_model() -> None:
