@@ -163,10 +163,10 @@ _TOKENS_OF_PREFIX = 2000
 def default_context(parallel: int, each: int = TOKENS_PER_SEQUENCE, *, separate: bool = False) -> int:
     """Return the tokens to hold for all sequences together: a request of `each` tokens for every one, and four few-shot templates.
 
-    With `separate` cells every one holds a template and the longest request, and so do the templates' own: they share nothing.
+    With `separate` cells each holds a template beside its request, and so do the templates' own.
     """
     if separate:
-        return (parallel + PREFIX_SEQUENCES) * _padded(_TOKENS_OF_PREFIX + ROOMY_TOKENS)
+        return (parallel + PREFIX_SEQUENCES) * _padded(_TOKENS_OF_PREFIX + each)
     return _padded(parallel * each + PREFIX_SEQUENCES * _TOKENS_OF_PREFIX)
 
 
