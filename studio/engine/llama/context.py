@@ -21,7 +21,7 @@ from studio.engine.api import CancelToken
 from studio.engine.llama.build import features
 from studio.engine.llama.fallback import OutOfMemory, speaks_of_memory
 from studio.engine.llama.log import LOG, last_words
-from studio.engine.llama.sampling import DrawingThreads, Logits
+from studio.engine.llama.sampling import Block, DrawingThreads, Logits
 from studio.engine.llama.vocab import Vocabulary
 from studio.errors import ModelError
 
@@ -181,8 +181,18 @@ class LlamaContext:
 
     def logits(self, row: int) -> Logits:
         """Return the logits of a row of the last batch, one for each token, in llama.cpp's own memory: good until the next batch."""
+        found: Logits = self.block(row, 1)[0]
+        return found
+
+    def block(self, row: int, rows: int) -> Block:
+        """Return the logits of `rows` rows from `row` on, all of which wanted some, as `logits` does.
+
+        llama.cpp puts them into the order of the batch when they are first asked for: that is for one thread.
+        """
         pointer = self._lib.llama_get_logits_ith(self.handle, row)
-        return np.frombuffer(memoryview(self._row.from_address(ctypes.addressof(pointer.contents))), dtype=np.float32)
+        return np.frombuffer(memoryview((self._row * rows).from_address(ctypes.addressof(pointer.contents))), dtype=np.float32).reshape(
+            rows, -1
+        )
 
     def clear(self, *, data: bool = False) -> None:
         """Forget all sequences; with `data` the contents of their cells, too."""

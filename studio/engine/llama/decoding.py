@@ -13,13 +13,15 @@ from dataclasses import replace
 from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, FinishReason, Request, TextPiece
 from studio.engine.llama.context import LlamaContext, State
 from studio.engine.llama.prefixes import Tokens, place_prefixes
-from studio.engine.llama.sampling import Candidates, Logits, Sampler, likeliest
+from studio.engine.llama.sampling import Block, Candidates, Greedy, Sampler, draw_greedily, likeliest
 from studio.engine.llama.scheduler import Job, Slots, Wave, measured_rows, share_rows
 from studio.engine.llama.surprisal import Surprisals, surprisal
 from studio.engine.thoughts import WrittenText
 
-_GREEDY_WORK = 1 / 32
-"""Finding the greatest of a row's logits, beside sampling from them: on threads it took longer than on one."""
+_GREEDY_LOGITS = 1 << 21
+"""Work for one thread that finds the greatest of many rows, about 1 ms."""
+_GREEDY_WORK = 1 / 4
+"""Its work on a row beside that of sampling from it, that it is a smaller one to hand over counted in."""
 
 
 class RunningSequence:
@@ -43,8 +45,9 @@ class RunningSequence:
         self._tokens: list[int] = []
         self._text: list[str] = []
         self._surprisals = Surprisals()
-        self._logits: list[Logits] = []
-        self._token = -1
+        self.token = -1
+        """The one that was drawn last."""
+        self._choice = (0, 0.0)
         self._nats: list[float] = []
         self._began = time.perf_counter()
         self.finished = False
@@ -73,23 +76,24 @@ class RunningSequence:
     @property
     def work(self) -> float:
         """How many rows that are sampled or measured would be as much work as its rows are."""
-        greedy = self._sampler is not None and self._sampler.greedy and not self._params.measure
-        return self.rows * (_GREEDY_WORK if greedy else 1)
+        return self.rows * (1 if self.greedy is None else _GREEDY_WORK)
 
-    def fetch(self) -> None:
-        """Take hold of the logits of its rows. llama.cpp puts them in order when they are asked for, so this is for one thread."""
-        self._logits = [self._context.logits(row) for row in range(self.row - self.rows + 1, self.row + 1)]
+    @property
+    def greedy(self) -> Greedy | None:
+        """What finds its next token, where that is all there is to do."""
+        return self._sampler.greedy if self._sampler is not None and not self._params.measure else None
 
-    def weigh(self, candidates: Candidates) -> None:
-        """Draw a token from the logits, and find how likely it or the tokens to be measured are; safe beside other sequences."""
+    def weigh(self, block: Block, candidates: Candidates) -> None:
+        """Draw a token from the logits of its rows, measure by them or choose; safe beside other sequences."""
         if self._sampler is not None:
-            [logits] = self._logits
-            self._token = self._sampler.draw(logits, candidates)
-            self._nats = [surprisal(logits, self._token)] if self._params.measure else []
+            self.token = self._sampler.draw(block[0], candidates)
+            self._nats = [surprisal(block[0], self.token)] if self._params.measure else []
         elif self.job.measured:
             first = self.position - self.rows + 1
             tokens = self.job.tokens[first : first + self.rows]
-            self._nats = [surprisal(logits, token) for logits, token in zip(self._logits, tokens, strict=True)]
+            self._nats = [surprisal(logits, token) for logits, token in zip(block, tokens, strict=True)]
+        else:
+            self._choice = likeliest([float(block[0, token]) for token in self.job.choices])
 
     def take(self) -> Iterator[EngineEvent]:
         """Go on by what was drawn, measured or is to be chosen; yield what text is certain, and the end when it comes."""
@@ -97,7 +101,7 @@ class RunningSequence:
         if self._sampler is None:
             yield from self._measure() if self.job.measured else self._choose()
             return
-        token = self._token
+        token = self.token
         ends = token == self.job.end.token or self._context.vocabulary.ends(token)
         piece = ""
         if not ends:
@@ -134,8 +138,7 @@ class RunningSequence:
             self._sampler.close()
 
     def _choose(self) -> Iterator[EngineEvent]:
-        [logits] = self._logits
-        place, probability = likeliest([float(logits[token]) for token in self.job.choices])
+        place, probability = self._choice
         self._text.append(self._params.choices[place])
         if self._text[0]:
             yield TextPiece(self.job.index, self._text[0])
@@ -247,10 +250,11 @@ class WaveRun:
 
     def _draw(self) -> Iterator[EngineEvent]:
         ready = [sequence for sequence in self._running if sequence.row >= 0]
-        for sequence in ready:
-            sequence.fetch()
         context = self._context
-        context.drawing.map(RunningSequence.weigh, ready, sum(each.work for each in ready), context.cores.share(context))
+        groups = [
+            (group, context.block(group[0].row - group[0].rows + 1, sum(each.rows for each in group))) for group in self._groups(ready)
+        ]
+        context.drawing.map(_weigh, groups, sum(each.work for each in ready), context.cores.share(context))
         for sequence in ready:
             yield from sequence.take()
             if sequence.finished:
@@ -258,3 +262,26 @@ class WaveRun:
                 self._running.remove(sequence)
                 self._context.forget(sequence.slot)
                 self._slots.release(sequence.slot, sequence.job)
+
+    def _groups(self, ready: Sequence[RunningSequence]) -> list[list[RunningSequence]]:
+        """Divide sequences into such as are drawn for together: greedy ones whose rows follow each other, and each of the others."""
+        most = max(1, _GREEDY_LOGITS // self._context.vocabulary.size)
+        groups: list[list[RunningSequence]] = []
+        for sequence in sorted(ready, key=lambda each: each.row):
+            last = groups[-1] if groups else []
+            joins = 0 < len(last) < most and sequence.greedy is not None and last[-1].greedy is not None
+            if joins and sequence.row == last[-1].row + 1:
+                last.append(sequence)
+            else:
+                groups.append([sequence])
+        return groups
+
+
+def _weigh(group: tuple[Sequence[RunningSequence], Block], candidates: Candidates) -> None:
+    sequences, block = group
+    greedies = [each.greedy for each in sequences if each.greedy is not None]
+    if not greedies:
+        sequences[0].weigh(block, candidates)
+        return
+    for sequence, token in zip(sequences, draw_greedily(greedies, block), strict=True):
+        sequence.token = token

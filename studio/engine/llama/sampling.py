@@ -6,7 +6,7 @@ import ctypes
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +18,8 @@ from studio.errors import ModelError
 
 Logits = NDArray[np.float32]
 """Those of one row, one for each token of the vocabulary."""
+Block = NDArray[np.float32]
+"""Those of several rows, (rows, tokens)."""
 T = TypeVar("T")
 V = TypeVar("V")
 
@@ -73,14 +75,25 @@ class Greedy:
     """Draws the tokens of one completion at temperature 0."""
 
     def __init__(self, params: SamplingParams, never: Sequence[int] = ()) -> None:
-        self._penalties = Penalties(params, never)
+        self.penalties = Penalties(params, never)
 
     def draw(self, logits: Logits) -> int:
         """Return the most likely token after the penalties, of equal ones the lowest. Leaves `logits` as they are."""
-        with self._penalties.applied(logits):
+        with self.penalties.applied(logits):
             token = int(logits.argmax())
-        self._penalties.count(token)
+        self.penalties.count(token)
         return token
+
+
+def draw_greedily(greedies: Sequence[Greedy], block: Block) -> list[int]:
+    """Return what each draws from its row of `block`, in one search: threads that search row by row wait for the interpreter more often."""
+    with ExitStack() as stack:
+        for greedy, logits in zip(greedies, block, strict=True):
+            stack.enter_context(greedy.penalties.applied(logits))
+        tokens: list[int] = block.argmax(axis=1).tolist()
+    for greedy, token in zip(greedies, tokens, strict=True):
+        greedy.penalties.count(token)
+    return tokens
 
 
 class Candidates:
@@ -118,8 +131,9 @@ class Sampler:
         self._lib: Any = llama_cpp
         self._chain: Any = None
         never = () if not params.ignore_eos else (*vocabulary.ending_tokens, *((end,) if end >= 0 else ()))
-        self._greedy = Greedy(params, never) if params.temperature <= 0 and not params.grammar else None
-        if self._greedy is not None:
+        self.greedy = Greedy(params, never) if params.temperature <= 0 and not params.grammar else None
+        """Where a draw is no more than finding the greatest logit: that search."""
+        if self.greedy is not None:
             return
         self._penalties = Penalties(params, never)
         self._temperature = np.float32(params.temperature if params.temperature > 0 else 1)
@@ -130,15 +144,10 @@ class Sampler:
             self.close()
             raise
 
-    @property
-    def greedy(self) -> bool:
-        """Whether a draw is no more than finding the greatest logit."""
-        return self._greedy is not None
-
     def draw(self, logits: Logits, candidates: Candidates) -> int:
         """Return the token drawn from `logits`, which are left as they are."""
-        if self._greedy is not None:
-            return self._greedy.draw(logits)
+        if self.greedy is not None:
+            return self.greedy.draw(logits)
         with self._penalties.applied(logits):
             token = candidates.apply(self._chain, logits, self._temperature)
         self._lib.llama_sampler_accept(self._chain, token)

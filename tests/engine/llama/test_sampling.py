@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from studio.engine.api import SamplingParams
-from studio.engine.llama.sampling import Candidates, DrawingThreads, Greedy, Logits, Sampler
+from studio.engine.llama.sampling import Candidates, DrawingThreads, Greedy, Logits, Sampler, draw_greedily
 
 SIZE = 3000
 VOCABULARY: Any = SimpleNamespace(size=SIZE, ending_tokens=(2, 7))
@@ -65,6 +65,14 @@ def test_the_tokens_are_those_of_llama_cpps_own_samplers(name: str) -> None:
     assert drawn == by_llama_cpp(params, 11, before)
     assert len(set(drawn)) > 4
     assert all(np.array_equal(*pair) for pair in zip(logits, before, strict=True))
+
+
+def test_greedy_draws_of_several_rows_at_once_are_those_of_each() -> None:
+    logits, block = rows(5) * 8, np.array(rows(5))
+    several, single = ([Greedy(DECODINGS["greedy"], never=(n,)) for n in range(5)] for _ in range(2))
+    together = [draw_greedily(several, block) for _ in range(8)]
+    assert together == [[greedy.draw(each) for greedy, each in zip(single, logits[:5], strict=True)] for _ in range(8)]
+    assert len(set(map(tuple, together))) > 4 and np.array_equal(block, np.array(logits[:5]))
 
 
 def test_tokens_that_must_not_come_do_not() -> None:
@@ -126,6 +134,6 @@ def test_an_error_of_any_row_is_raised_when_all_are_done() -> None:
 
 def test_a_greedy_draw_that_nothing_cuts_is_known_as_one() -> None:
     samplers = [Sampler(VOCABULARY, SamplingParams(temperature=temperature), seed=1) for temperature in (0.0, 1.0)]
-    assert [sampler.greedy for sampler in samplers] == [True, False]
+    assert [sampler.greedy is not None for sampler in samplers] == [True, False]
     for sampler in samplers:
         sampler.close()
