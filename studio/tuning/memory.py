@@ -36,8 +36,8 @@ _ADAPTER_ON_HOST = 24
 """Bytes a number of the adapter beside a GPU: the best one so far, and a checkpoint as it is written."""
 _BYTES = {FLOAT32: 4.0, BFLOAT16: 2.0, FOUR_BITS: 0.57}
 """Bytes a number of the blocks' weights. The embeddings and the head stay 16 bits wide beside those of 4 bits."""
-_LOGITS = {FLOAT32: 12, BFLOAT16: 14, FOUR_BITS: 14}
-"""Bytes a logit on the way back: its log-softmax and two gradients, 32 bits wide in every precision, and one as wide as the head's."""
+_LOGITS = {FLOAT32: 16, BFLOAT16: 14, FOUR_BITS: 14}
+"""Bytes a logit on the way back: its log-softmax and two gradients, 32 bits wide in every precision, and itself."""
 
 
 @dataclass(frozen=True, slots=True)
