@@ -75,6 +75,11 @@ def spoken(code: str) -> str:
     return code.replace("_", " ")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def utf16_of(head: bytes) -> str | None:
     """Return which UTF-16 (or UTF-32) the beginning of a text file is in, as Python and iconv name it, or None.
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.hub_files import Gathered, gather
 from studio.cli.shared import INPUT, POOL, print_json, progress_bar
+from studio.cli.task_files import Gathered, gather, map_option
 from studio.errors import ExitCode, PoolError
 from studio.paths import shown
-from studio.text import display_line
+from studio.text import counted, display_line
 
 if TYPE_CHECKING:
     from studio.pool.exchange.importing import Examined, FileReport, ImportOptions
@@ -23,19 +23,8 @@ if TYPE_CHECKING:
     from studio.records import SeedTask
     from studio.seeds.inputs import FaultyFile
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 _ORIGINS = ("imported", "seed")
 _WIDTH = 100
-
-
-def map_option(function: F) -> F:
-    """Add `--map`, given as `assignments`, to a command."""
-    words = (
-        "Where each field of a task stands: instruction=question,output=answers.text[0]. Fields: instruction, input, output, "
-        "system, thoughts, or messages in their place; id, name, is_classification. May be repeated."
-    )
-    return click.option("--map", "assignments", multiple=True, metavar="FIELD=PATH,…", help=words)(function)
 
 
 @click.command("import")
@@ -171,7 +160,6 @@ def _import(pool: Pool, files: Gathered, options: ImportOptions, as_json: bool) 
 
 
 def _summary(report: FileReport, origin: str) -> str:
-    from studio.seeds.reading import counted
 
     joined = f", {counted(report.joined, 'instance')} joined to tasks of the same instruction" if report.joined else ""
     tasks = counted(report.imported, "task")

@@ -8,11 +8,9 @@ from typing import Any
 
 import click
 
-from studio.cli.engine_flags import engine_flags
-from studio.cli.hub_files import gather
-from studio.cli.import_tasks import map_option
 from studio.cli.pull import MODEL
-from studio.cli.shared import INPUT, POOL, is_terminal, print_json
+from studio.cli.shared import INPUT, POOL, engine_flags, is_terminal, print_json
+from studio.cli.task_files import gather, map_option
 from studio.errors import UsageError
 
 

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from studio.cli.hub_files import gather
-from studio.cli.shared import INPUT, progress_bar
+from studio.cli.shared import INPUT, Command, progress_bar, with_options
+from studio.cli.task_files import gather
 from studio.errors import PoolError, UsageError
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 
 _STEP = 500
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
     click.option(
@@ -83,11 +81,9 @@ _OPTIONS = (
 )
 
 
-def selecting(command: F) -> F:
+def selecting(command: Command) -> Command:
     """Give a command the options that `chosen` takes."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.hub_files import gather
 from studio.cli.shared import INPUT, OUTPUT, POOL, print_figures, print_json, progress_bar, write_text
+from studio.cli.task_files import gather
 from studio.errors import UsageError
 from studio.text import display_line
 

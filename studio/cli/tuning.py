@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.engine_flags import engine_flags, taken_options
 from studio.cli.pull import MODEL
-from studio.cli.shared import INPUT, OUTPUT, POOL, print_json, print_tables, progress_bar
+from studio.cli.shared import INPUT, OUTPUT, POOL, engine_flags, print_json, print_tables, progress_bar, taken_options
 from studio.errors import Interrupted, PoolError
 from studio.text import display_line
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from studio.insight.quality import BEFORE_EDIT, EXPLAINED, Measure
 from studio.insight.story import Event, Story
 from studio.loop.filters import REASONS
-from studio.loop.thoughts import told_apart
+from studio.loop.parsing import told_apart
 from studio.pool.candidates import DecisionRecord
 from studio.pool.instances import InstanceRecord
 from studio.pool.requests import RequestRecord

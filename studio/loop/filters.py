@@ -14,8 +14,8 @@ from functools import lru_cache
 
 from studio.errors import UsageError, nearest_name
 from studio.loop.checks import ANSWER_REASONS, is_letter, is_unended, no_request, points_at_absent
+from studio.loop.parsing import THINKING, first_mark
 from studio.loop.settings import Method
-from studio.loop.thoughts import THINKING, first_mark
 from studio.loop.tokens import unicode_tokens
 from studio.pool.preferences import DISPREFERRED
 from studio.records import OF_PASSAGES, Instance, Source, Verdict

@@ -20,6 +20,7 @@ from studio.pool.pool import Queries
 from studio.pool.reviews import Reviews
 from studio.pool.tasks import Annotation
 from studio.records import Neighbour, Novelty, Stage, TaskState, Verdict
+from studio.text import counted
 
 
 class Steering:
@@ -267,7 +268,7 @@ def apply(context: StageContext, change: Change, expected: Known | None) -> Effe
 def _told(name: str, flips: Sequence[Flip | InstanceFlip]) -> tuple[str, str]:
     """How many of `name` flip, and which way, in words."""
     joining = sum(flip.accepted for flip in flips)
-    return f"{len(flips):,} {name}{'s' if len(flips) != 1 else ''}", f"{joining:,} joined, {len(flips) - joining:,} left"
+    return counted(len(flips), name), f"{joining:,} joined, {len(flips) - joining:,} left"
 
 
 def in_words(change: Change) -> str:

@@ -14,7 +14,7 @@ from studio.paths import shown
 from studio.pool.core.database import CHUNK, Database, Entity, record_of
 from studio.pool.core.files import now
 from studio.records import Cutting, Document, Passage, Source
-from studio.seeds.reading import counted
+from studio.text import counted
 
 _TOLD = 20
 """Sentences about single documents; of a folder of thousands nobody would read them all."""

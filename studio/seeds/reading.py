@@ -12,14 +12,13 @@ from pathlib import Path
 from studio.errors import UsageError, nearest_name
 from studio.records import Instance, SeedTask
 from studio.seeds.arrow_file import parse_arrow
-from studio.seeds.csv_file import is_table, parse_csv, parse_text
 from studio.seeds.inputs import FaultyFile, FileFault, Input, ParsedTask, faulty_file
 from studio.seeds.json_file import RawRecord, is_json, parse_json
 from studio.seeds.kinds import ARROW, PARQUET, SHEET, SUFFIXES, TEXT
 from studio.seeds.mapping import FieldMap, paths_in
 from studio.seeds.shapes import SHAPES, Shape, instruction_alone, parsed_task
-from studio.seeds.sheet_file import parse_sheet
-from studio.text import display_line
+from studio.seeds.tables import is_table, parse_csv, parse_sheet, parse_text
+from studio.text import counted, display_line
 
 _NAME = "seed_tasks.jsonl"
 AUTO = "auto"
@@ -247,11 +246,6 @@ class Tally:
         counts = {name: getattr(self, name) for name in ("records", "tasks", "instances", "faulty")}
         keys = {"not_taken": self.untaken, "as_text": self.as_text, "read_as": self.renamed, "mended": self.mended}
         return {**counts, "without_output": self.alone, "empty_outputs": self.hollow, **{name: dict(each) for name, each in keys.items()}}
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(counter: Counter[str]) -> str:

@@ -24,7 +24,7 @@ from studio.pool.reviews import digest_of
 from studio.pool.stream import ExportTask
 from studio.pool.trainings import Side, TrainingItem
 from studio.records import Instance, Origin
-from studio.seeds.reading import counted
+from studio.text import counted
 from studio.tuning.job import TrainingSettings
 from studio.tuning.prompt_format import ALPACA, AUTO, CHAT, PLAIN, PromptFormat, chat_format
 

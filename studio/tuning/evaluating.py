@@ -22,7 +22,7 @@ from studio.pool.evaluations import Answer, Contestant, EvaluationItem, Evaluati
 from studio.pool.pool import Pool
 from studio.records import ModelIdentity
 from studio.seeds.inputs import is_regular
-from studio.seeds.reading import counted
+from studio.text import counted
 from studio.tuning.contestants import ContestantSpec, Entrant, look_up, settled
 from studio.tuning.prompt_format import PromptFormat
 from studio.tuning.results import EvaluationResult, evaluation_result

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from studio.cli.doctor import doctor_command
+from studio.cli.machine import doctor_command
 from studio.engine.scripted import ScriptedEngine
 from support.chat_kinds import KINDS
 from support.command import new_studio

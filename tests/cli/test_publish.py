@@ -33,7 +33,7 @@ from support.publications import HOSTILE, published_pool
 NAME = f"{hub_uploads.ACCOUNT}/set"
 TASKS = [(f"Name the river number {number}.", False, (Instance("", f"River {number}."),)) for number in range(8)]
 TRAIN = "data/train.jsonl"
-WITHOUT_PARSER = "import studio.cli, studio.cli.publish as command; command.usual_parser = lambda _: None; studio.cli.main()"
+WITHOUT_PARSER = "import studio.cli, studio.cli.export as command; command.usual_parser = lambda _: None; studio.cli.main()"
 """The command in a process of its own. Parsing is the page's matter, and takes longer than all else."""
 
 
@@ -64,7 +64,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setattr("studio.cli.publish.usual_parser", lambda _: None)
+    monkeypatch.setattr("studio.cli.export.usual_parser", lambda _: None)
     with hub_server() as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         yield hub

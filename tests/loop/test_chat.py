@@ -12,11 +12,11 @@ from studio.engine.api import Completion, EngineInfo, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError, UsageError
 from studio.loop.events import InstanceDecided, Noted, StageFinished
+from studio.loop.parsing import Answer
 from studio.loop.session import Goal
 from studio.loop.settings import profile
 from studio.loop.stages.answer import Drawn, choose, user_text
 from studio.loop.stages.likelihood import NOT_MEASURED
-from studio.loop.thoughts import Answer
 from studio.pool.pool import Pool
 from studio.records import Origin, Stage, Task, TaskState, Verdict
 from support.pools import ask, assert_sound

@@ -12,9 +12,9 @@ from studio.engine.api import Request
 from studio.engine.scripted import ScriptedEngine
 from studio.engine.thoughts import thought_spans
 from studio.loop.events import Noted
+from studio.loop.parsing import MODEL_THINKS, told_apart
 from studio.loop.session import Goal
 from studio.loop.settings import profile
-from studio.loop.thoughts import MODEL_THINKS, told_apart
 from studio.pool.exchange.export import ExportOptions, export_to_stream
 from studio.pool.exchange.formats import FORMATS
 from studio.pool.exchange.importing import ImportOptions, import_files

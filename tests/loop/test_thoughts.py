@@ -11,8 +11,8 @@ from loop.nasty import any_text
 from studio.engine.api import Completion, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.events import Noted
+from studio.loop.parsing import MODEL_THINKS, Answer, answer_of, first_mark, without_thoughts
 from studio.loop.session import Goal
-from studio.loop.thoughts import MODEL_THINKS, Answer, answer_of, first_mark, without_thoughts
 from support.pools import ask
 from support.sessions import configuration, play
 

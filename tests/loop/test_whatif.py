@@ -12,11 +12,11 @@ import pytest
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.filters import FILTERS, rule_reason
 from studio.loop.novelty import NoveltyIndex
+from studio.loop.parsing import answer_of
 from studio.loop.runs import Configuration, stored_method
 from studio.loop.session import Goal
 from studio.loop.settings import Method
 from studio.loop.stages.answer import Drawn, choose, user_text
-from studio.loop.thoughts import answer_of
 from studio.loop.tokens import TOKENIZERS
 from studio.loop.whatif import PARSER_REASONS, Change, what_if
 from studio.pool.pool import Pool, Queries

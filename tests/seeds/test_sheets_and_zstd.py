@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from studio.errors import UsageError
-from studio.seeds import sheet_file
+from studio.seeds import tables
 from studio.seeds.inputs import Input
 from studio.seeds.reading import inspect_file, parse
 
@@ -95,7 +95,10 @@ def test_sheets_of_charts_are_passed_over(tmp_path: Path) -> None:
 
 def test_a_sheet_without_a_header_is_a_fault_and_so_is_a_cell_beside_it(tmp_path: Path) -> None:
     [fault] = inspect_file(workbook(tmp_path / "x.xlsx", Tasks=[["a", "b"], ["c", "d"]])).faults
-    assert fault.fault.startswith("the sheet Tasks has no header: no column is called `instruction`") and "a, b" in fault.fault
+    assert (
+        fault.fault.startswith("the sheet Tasks has no header: no column `instruction`, nor one that stands for it")
+        and "a, b" in fault.fault
+    )
     [fault] = inspect_file(workbook(tmp_path / "y.xlsx", Tasks=[["instruction", "instruction"], ["c", "d"]])).faults
     assert fault.fault == "the header has the column instruction twice"
     [fault] = inspect_file(workbook(tmp_path / "z.xlsx", Tasks=[["instruction"], ["c", "d"]])).faults
@@ -142,7 +145,7 @@ def test_cells_that_are_repeated_do_not_take_the_memory(tmp_path: Path, rows: in
         (tmp_path / "x.ods").open("rb") as file,
         nullcontext() if fits else pytest.raises(UsageError, match="9,001 rows and 9,000 columns"),
     ):
-        sheet_file.check_bounds(tmp_path / "x.ods", file)
+        tables.check_bounds(tmp_path / "x.ods", file)
 
 
 def test_an_archive_that_is_no_spreadsheet_is_named(tmp_path: Path) -> None:
@@ -216,7 +219,7 @@ def test_what_looks_like_a_cell_in_a_text_is_none(tmp_path: Path) -> None:
 
 
 def test_a_workbook_that_unpacks_to_gigabytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet_file, "_MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(tables, "_MOST_BYTES", 1 << 20)
     with pytest.raises(UsageError, match="GB when unpacked"):
         inspect_file(workbook(tmp_path / "x.xlsx", Tasks=[HEADER, *([["x" * 30_000, "", "y"]] * 50)]))
 

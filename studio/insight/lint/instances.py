@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from studio.insight.lint.api import EXCERPT, Finding, Lint, Measured, Part, excerpt, matches, texts_of
-from studio.loop.thoughts import first_mark
+from studio.loop.parsing import first_mark
 from studio.loop.tokens import unicode_tokens
 from studio.pool.stream import LintTask
 

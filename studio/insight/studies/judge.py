@@ -23,9 +23,8 @@ from studio.errors import Interrupted, ModelError
 from studio.insight.studies.raters import NAME_WIDTH, Agreement, Share, cohen, share_of
 from studio.insight.studies.review import ROWS, WORDS, counted_answer, draw
 from studio.insight.tables import Progress, plain_table, silent
-from studio.loop.parsing import CHOICES
+from studio.loop.parsing import CHOICES, without_thoughts
 from studio.loop.prompts import one_line
-from studio.loop.thoughts import without_thoughts
 from studio.pool.pool import Pool, Queries
 from studio.pool.reviews import BLANK, QUESTIONS, JudgeRecord, Opinion, Question, Rating, ReviewItem, ReviewPlan, digest_of
 from studio.text import display_line

@@ -16,11 +16,11 @@ from studio.loop.checks import answer_fault
 from studio.loop.events import Event, InstanceDecided
 from studio.loop.filters import DISAGREEMENT, EMPTY_OUTPUT, TRUNCATED, UNGROUNDED, UNLIKELY_ANSWER, VALID, disagrees, is_unlikely
 from studio.loop.novelty import rouge_l
+from studio.loop.parsing import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
 from studio.loop.stages.documents import shared_words
 from studio.loop.stages.likelihood import LATEST, limit_of
-from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.instances import AnsweredInstance, DrawnAnswer
 from studio.pool.requests import PlannedRequest, StoredRequest

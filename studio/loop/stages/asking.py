@@ -25,11 +25,11 @@ from studio.errors import ModelError
 from studio.loop.events import EngineRestarted, Event, Noted, RequestFinished, RequestRetried, RequestsSent, TextStreamed
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.parameters import Decoding
+from studio.loop.parsing import Answer, answer_of
 from studio.loop.prompts import Template, one_line
 from studio.loop.runs import overridden
 from studio.loop.sampling import engine_seed
 from studio.loop.settings import Method
-from studio.loop.thoughts import Answer, answer_of
 from studio.pool.pool import Pool
 from studio.pool.requests import PlannedRequest, StoredRequest
 from studio.pool.rounds import RoundRecord

@@ -14,12 +14,11 @@ from dataclasses import replace
 from studio.engine.api import Chat
 from studio.loop.checks import points_at_absent, runs
 from studio.loop.filters import COPIED, LESS_FITTING, NEEDS_PASSAGE, OFF_PASSAGE, TRUNCATED
-from studio.loop.parsing import ParsedCandidate
+from studio.loop.parsing import THINKING, Answer, ParsedCandidate
 from studio.loop.sampling import generator
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext
 from studio.loop.stages.likelihood import Candidate
-from studio.loop.thoughts import THINKING, Answer
 from studio.loop.tokens import unicode_tokens
 from studio.pool.documents import PassageRecord
 from studio.pool.requests import PlannedRequest, StoredRequest

@@ -13,10 +13,9 @@ from studio.engine.api import Completion, RepeatRule
 from studio.loop.checks import points_at_absent
 from studio.loop.events import Event, InstanceDecided, RoundFinished, TaskClassified
 from studio.loop.filters import INPUT_MISSING, UNANSWERED, UNPARSED, VALID, decide_instances
-from studio.loop.parsing import CHOICES, parse_classification, parse_input_first, parse_output_first
+from studio.loop.parsing import CHOICES, MODEL_THINKS, THINKING, Answer, parse_classification, parse_input_first, parse_output_first
 from studio.loop.sampling import generator
 from studio.loop.stages.asking import StageContext, complete, plan_for_drafts
-from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer
 from studio.pool.candidates import CandidateRecord
 from studio.pool.instances import DecidedInstance
 from studio.pool.requests import PlannedRequest, StoredCompletion

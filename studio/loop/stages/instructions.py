@@ -12,14 +12,22 @@ from studio.engine.api import Chat, RepeatRule
 from studio.loop.events import CandidateDecided, Event
 from studio.loop.filters import TRUNCATED, is_unlikely, rule_reason
 from studio.loop.lists import split_list
-from studio.loop.parsing import ParsedCandidate, parse_instructions, parse_triples, triples_grammar
+from studio.loop.parsing import (
+    MODEL_THINKS,
+    THINKING,
+    Answer,
+    ParsedCandidate,
+    first_mark,
+    parse_instructions,
+    parse_triples,
+    triples_grammar,
+)
 from studio.loop.prompts import numbered, numbered_lines, numbered_triples
 from studio.loop.sampling import generator, in_context_tasks
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
 from studio.loop.stages.documents import USED_UP, fitted, parse_passage_request, passage_requests, request_again
 from studio.loop.stages.likelihood import Candidate, measured
-from studio.loop.thoughts import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.pool.candidates import DecidedCandidate
 from studio.pool.requests import PlannedRequest, StoredRequest
 from studio.pool.rounds import RoundRecord

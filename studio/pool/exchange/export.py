@@ -29,8 +29,7 @@ from studio.pool.pool import Queries
 from studio.pool.preferences import NO_PAIRS
 from studio.pool.stream import ExportTask, Stream
 from studio.records import Instance
-from studio.seeds.reading import counted
-from studio.text import storable
+from studio.text import counted, storable
 
 # Line ends to Python's splitlines() and to some readers; ordinary characters in JSON, so that an escape means the same.
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}

@@ -22,7 +22,8 @@ from studio.seeds.fields import written
 from studio.seeds.hub_dataset import is_of_hub
 from studio.seeds.inputs import STDIN, FaultyFile, FileFault, Input, ParsedTask, is_regular, located, name_of, readable
 from studio.seeds.mapping import FieldMap, paths_in
-from studio.seeds.reading import AUTO, Tally, container_of, counted, find_format, parse
+from studio.seeds.reading import AUTO, Tally, container_of, find_format, parse
+from studio.text import counted
 
 _PROGRESS = 500
 """Records between two reports of progress."""

@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from studio.pool.exchange.importing import FileReport
 from studio.records import SeedTask
-from studio.seeds.reading import counted
-from studio.text import display_line
+from studio.text import counted, display_line
 
 _LONGEST_PATHS = 1000
 _INSTANCES = 2

@@ -29,8 +29,8 @@ from studio.pool.exchange.preview import preview_lines, what_it_is
 from studio.pool.pool import Pool
 from studio.seeds.inputs import FaultyFile, is_regular
 from studio.seeds.mapping import MAPPED, TARGETS, FieldMap, parse_map, written_key
-from studio.seeds.reading import counted, read_seeds
-from studio.text import display_line
+from studio.seeds.reading import read_seeds
+from studio.text import counted, display_line
 from studio.tui.base import Dialog, GivenUp, leaving, start_latest
 from studio.tui.keys import bind
 from studio.tui.steering import Steerer

@@ -20,7 +20,7 @@ from textual.widgets import Static
 
 from studio.engine.api import Chat, FinishReason
 from studio.insight.quality import source_words
-from studio.loop.thoughts import told_apart
+from studio.loop.parsing import told_apart
 from studio.records import Source, Stage, Task
 from studio.text import display, display_line
 from studio.tui.base import Dialog, copy_from

@@ -13,7 +13,7 @@ from studio.engine.catalog import identify
 from studio.engine.llama.engine import LlamaEngine
 from studio.engine.llama.vocab import open_vocabulary
 from studio.engine.options import EngineOptions
-from studio.loop.thoughts import answer_of
+from studio.loop.parsing import answer_of
 from support.engines import complete
 from support.tiny_models import tiny_model
 

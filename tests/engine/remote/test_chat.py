@@ -17,7 +17,7 @@ from studio.engine.remote.engine import RemoteEngine
 from studio.engine.remote.errors import Patience
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError
-from studio.loop.thoughts import answer_of
+from studio.loop.parsing import answer_of
 from support.chat_kinds import BASE_MODEL, KINDS, ChatKind
 from support.completions_server import CompletionsServer, Fault, serving
 from support.engines import collect, complete, request

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from studio.engine.api import Chat, Completion, FinishReason
 from studio.engine.remote.errors import Answered, BrokenStream
 from studio.engine.remote.reading import PromptWatch, Reading
-from studio.loop.thoughts import answer_of
+from studio.loop.parsing import answer_of
 from support.answers import events, read
 from support.engines import request
 
