@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,15 +91,13 @@ def of_instance(pool: Queries, instance: InstanceRecord) -> tuple[Measure, ...]:
     """Return what was measured of an instance whose output was asked for apart."""
     if instance.answer_id is None or (instance.agreement is None and instance.nats is None):
         return ()
-    return tuple(_of_answer(pool, instance, instance.answer_id))
-
-
-def _of_answer(pool: Queries, instance: InstanceRecord, answer_id: int) -> Iterator[Measure]:
-    limits = pool.rounds.of_request(answer_id)
+    limits = pool.rounds.of_request(instance.answer_id)
+    found = []
     if instance.agreement is not None:
         run = next(each for each in pool.runs.all() if each.id == limits.run_id)
         method = known_method(run)
         least = 0.0 if method is None else overridden(method, pool.rounds.overrides(limits.round_id)).min_agreement
-        yield Measure("agreement", instance.agreement, least or None)
+        found.append(Measure("agreement", instance.agreement, least or None))
     if instance.nats is not None:
-        yield Measure("answer", instance.nats, limits.max_answer_nats)
+        found.append(Measure("answer", instance.nats, limits.max_answer_nats))
+    return tuple(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -91,8 +91,17 @@ class Story:
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Everything that was done, oldest first."""
-        return tuple(_events(self))
+        """Everything that was done, oldest first. An action that decides the candidate does so once in each of its steps: both are one."""
+        brought: defaultdict[int | None, list[DecisionRecord]] = defaultdict(list)
+        for each in self.decisions:
+            brought[each.action_id].append(each)
+        events = [Event(each.decided_at, _decided(each), each) for each in brought[None]]
+        for step in self.steps:
+            decision = brought[step.action_id].pop(0) if brought[step.action_id] else None
+            words = f"{_STEPS[step.step]}: {step.words}" + (f"; {_decided(decision)}" if decision else "")
+            events.append(Event(step.at, words, decision))
+        # Times are whole seconds; what happened within one is in order already.
+        return tuple(sorted(events, key=lambda event: event.at))
 
     @property
     def answers(self) -> tuple[DrawnAnswers, ...]:
@@ -163,20 +172,6 @@ def _story(pool: Queries, task: Task | None, candidate: CandidateRecord | None) 
         of_instances={each.id: found for each in instances if (found := of_instance(pool, each))},
         passage=pool.documents.passages([passage])[passage] if passage is not None else None,
     )
-
-
-def _events(story: Story) -> Iterator[Event]:
-    """An action that decides the candidate does so once in each of its steps: the two are one event."""
-    brought: defaultdict[int | None, list[DecisionRecord]] = defaultdict(list)
-    for each in story.decisions:
-        brought[each.action_id].append(each)
-    events = [Event(each.decided_at, _decided(each), each) for each in brought[None]]
-    for step in story.steps:
-        decision = brought[step.action_id].pop(0) if brought[step.action_id] else None
-        words = f"{_STEPS[step.step]}: {step.words}" + (f"; {_decided(decision)}" if decision else "")
-        events.append(Event(step.at, words, decision))
-    # Times are whole seconds; what happened within one is in order already.
-    yield from sorted(events, key=lambda event: event.at)
 
 
 def _decided(decision: DecisionRecord) -> str:

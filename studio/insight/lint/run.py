@@ -95,25 +95,19 @@ def run_lints(pool: LintedPool, lints: Sequence[Lint], options: LintOptions, pro
     reading does, and what `progress` raises.
     """
     tasks = pool.active_tasks()
-    checks = [lint for lint in lints if lint.check is not None]
+    checks = [(lint.code, lint.check) for lint in lints if lint.check is not None]
     passes = bool(checks) + sum(lint.passes for lint in lints if lint.search is not None)
     work = _Work(pool, tasks * passes, progress)
     found = {lint.code: Found(lint) for lint in lints}
-    if checks:
-        _check_all(work, [found[lint.code] for lint in checks])
+    for task in work() if checks else ():
+        for code, check in checks:
+            for finding in check(task):
+                found[code].add(finding)
     for lint in lints:
         if lint.search is not None:
             for finding in lint.search(work, options):
                 found[lint.code].add(finding)
     return LintReport(tasks, tuple(found[lint.code] for lint in lints))
-
-
-def _check_all(work: _Work, found: Sequence[Found]) -> None:
-    checks = [(each.add, each.lint.check) for each in found if each.lint.check is not None]
-    for task in work():
-        for add, check in checks:
-            for finding in check(task):
-                add(finding)
 
 
 class _Work:

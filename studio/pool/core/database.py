@@ -125,28 +125,24 @@ class Database:
         self.path = path
         self.writable = writable
         self._lock = threading.RLock()
-        self._connection = connection
+        self.connection = connection
         connection.row_factory = sqlite3.Row
         self._file = _identity(path)
-
-    @property
-    def connection(self) -> sqlite3.Connection:
-        return self._connection
 
     @cached_property
     def _tables(self) -> Any:
         # Only what writes waits for the import. Plugins of other tools have no business in a pool.
-        return _sqlite_utils().Database(self._connection, execute_plugins=False)
+        return _sqlite_utils().Database(self.connection, execute_plugins=False)
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return all rows of a query. Raises PoolError when the pool cannot be read, as all that reads does."""
         with explained(self.path):
-            return self._connection.execute(sql, _stored(parameters)).fetchall()
+            return self.connection.execute(sql, _stored(parameters)).fetchall()
 
     def row(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """Return the first row of a query, or None."""
         with explained(self.path):
-            row: Row | None = self._connection.execute(sql, _stored(parameters)).fetchone()
+            row: Row | None = self.connection.execute(sql, _stored(parameters)).fetchone()
             return row
 
     def value(self, sql: str, parameters: Parameters = ()) -> Any:
@@ -166,7 +162,7 @@ class Database:
     def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query as plain tuples, in constant memory."""
         with explained(self.path):
-            cursor = self._connection.cursor()
+            cursor = self.connection.cursor()
             cursor.row_factory = None
             cursor.execute(sql, _stored(parameters))
             while rows := cursor.fetchmany(_STREAMED):
@@ -175,7 +171,7 @@ class Database:
     def each(self, kind: type[T], sql: str, parameters: Parameters = ()) -> Iterator[T]:
         """Yield the rows of a query as records, in constant memory."""
         with explained(self.path):
-            cursor = self._connection.execute(sql, _stored(parameters))
+            cursor = self.connection.execute(sql, _stored(parameters))
             while rows := cursor.fetchmany(_STREAMED):
                 yield from (record_of(kind, row) for row in rows)
 
@@ -201,7 +197,7 @@ class Database:
         while piece := list(islice(remaining, max(_VARIABLES // len(columns), 1))):
             places = ", ".join([f"({', '.join('?' * len(columns))})"] * len(piece))
             values = [_storable(row[column]) for row in piece for column in columns]
-            self._connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {places}", values)
+            self.connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {places}", values)
 
     def insert_row(self, table: str, values: Mapping[str, Any]) -> int:
         """Insert one row and return its id; only within `transaction`."""
@@ -224,7 +220,7 @@ class Database:
     def execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
         """Execute a writing statement; only within `transaction`."""
         self._require_transaction()
-        return self._connection.execute(sql, _stored(parameters))
+        return self.connection.execute(sql, _stored(parameters))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -236,50 +232,45 @@ class Database:
             self._check_writable()
             with explained(self.path):
                 try:
-                    self._connection.execute("BEGIN IMMEDIATE")
+                    self.connection.execute("BEGIN IMMEDIATE")
                     yield
-                    self._connection.execute("COMMIT")
+                    self.connection.execute("COMMIT")
                 except BaseException:
                     # SQLite has rolled back by itself after some errors, a full disk among them.
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
+                    if self.connection.in_transaction:
+                        self.connection.execute("ROLLBACK")
                     raise
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let all reads of the block see one state of the pool, whatever a writer commits meanwhile."""
         with explained(self.path):
-            if self.writable or self._connection.in_transaction:
+            if self.writable or self.connection.in_transaction:
                 # The one writer sees its own state anyway, and must stay free to commit.
                 yield
                 return
-            self._connection.execute("BEGIN")
+            self.connection.execute("BEGIN")
             try:
                 yield
             finally:
-                self._connection.execute("ROLLBACK")
-
-    def use_wal(self) -> None:
-        """Switch to the WAL journal where another tool has switched it off. Raises PoolError where the file system cannot do it."""
-        if self.value("PRAGMA journal_mode = WAL") != "wal":
-            raise PoolError(f"pool {shown(self.path)} cannot be switched to WAL", "keep the pool on a local disk")
+                self.connection.execute("ROLLBACK")
 
     def optimize(self) -> None:
         """Let SQLite count a sample of what has grown much, so that it chooses its indexes by that. Raises PoolError."""
         with explained(self.path):
-            self._connection.execute("PRAGMA analysis_limit = 400")
-            self._connection.execute("PRAGMA optimize")
+            self.connection.execute("PRAGMA analysis_limit = 400")
+            self.connection.execute("PRAGMA optimize")
 
     def close(self) -> None:
         """Close the connection. Safe to call twice."""
-        self._connection.close()
+        self.connection.close()
 
     def _require_transaction(self) -> None:
-        if not self._connection.in_transaction:
+        if not self.connection.in_transaction:
             raise RuntimeError("write outside of a transaction")
 
     def _check_writable(self) -> None:
-        if self._connection.in_transaction:
+        if self.connection.in_transaction:
             raise RuntimeError("a transaction within a transaction")
         if not self.writable:
             raise PoolError(f"pool {shown(self.path)} is open for reading only")

@@ -201,7 +201,9 @@ def open_writable(path: Path) -> Database:
         checked(connect_readable(path)).close()
     database = checked(connect_writable(path))
     try:
-        database.use_wal()
+        # Another tool may have switched it off.
+        if database.value("PRAGMA journal_mode = WAL") != "wal":
+            raise PoolError(f"pool {shown(path)} cannot be switched to WAL", "keep the pool on a local disk")
         sign(database)
     except BaseException:
         database.close()

@@ -250,7 +250,7 @@ def _self_instruct_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
             "instruction_metadata": metadata,
             **similarity,
             "is_classification": task.is_classification,
-            "instances": _instances(task.instances),
+            "instances": list(map(_instance, task.instances)),
         },
     )
 
@@ -275,10 +275,6 @@ def _choices(text: str, finish_reason: str) -> Record:
     return {"response": {"choices": [{"text": text, "index": 0, "logprobs": None, "finish_reason": finish_reason}]}}
 
 
-def _instances(instances: Sequence[Instance]) -> list[Record]:
-    return list(map(_instance, instances))
-
-
 def _instance(instance: Instance) -> Record:
     """An instance of the original, and keys of our own for what it does not have."""
     thoughts = {"thoughts": instance.thoughts} if instance.thoughts else {}
@@ -292,7 +288,7 @@ def _seed(task: ExportTask) -> Record:
         "id": task.key or f"seed_task_{task.id}",
         "name": task.name,
         "instruction": task.instruction,
-        "instances": _instances(task.instances),
+        "instances": list(map(_instance, task.instances)),
         "is_classification": task.is_classification,
     }
 

@@ -297,12 +297,9 @@ def _add(report: FileReport, parsed: ParsedTask, options: ImportOptions, adding:
     report.worse += added.worse
     report.duplicates += not added.new and not added.joined and not added.worse
     if added.joined:
-        report.tally.untaken.update(name for name, value in _of_task(task) if value)
-
-
-def _of_task(task: SeedTask) -> tuple[tuple[str, str], ...]:
-    """What a task has that its instances do not take with them to another one."""
-    return ("id", task.key), ("name", task.name), ("provenance", task.provenance)
+        # What a task has that its instances do not take with them to another one.
+        left = ("id", task.key), ("name", task.name), ("provenance", task.provenance)
+        report.tally.untaken.update(name for name, value in left if value)
 
 
 def _rejected_line(parsed: ParsedTask) -> bytes:
