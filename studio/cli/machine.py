@@ -281,7 +281,8 @@ def novelty(sizes: tuple[int, ...], batch: int, as_json: bool) -> None:
 def generate(context: click.Context, /, quick: bool, parts: tuple[str, ...], as_json: bool, **values: Any) -> None:
     """Generate instances with the engine, one request after another with llama-cpp-python's own Llama, and in a bare loop.
 
-    Then play whole rounds with the studio and with a straight port of the method. On 2 cores all of it takes about 15 minutes.
+    Then play whole rounds with the studio and with a straight port of the method. On 2 cores all of it takes about 15 minutes. Flash
+    attention, the kind of keys and values and the places of weights are chosen for the studio's engine alone.
     """
     from studio.bench import generate as bench
 

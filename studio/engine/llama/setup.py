@@ -52,7 +52,7 @@ class Device:
 class Setup:
     """How the model is loaded and its contexts made. `gpu_layers` -1 means all; `context` counts tokens of all sequences together.
 
-    `parallel`, `context` and `threads` are divided among `contexts`, which compute side by side. `on_gpu` says that a GPU takes part. With
+    `parallel`, `context` and `threads` are divided among `contexts`, which compute side by side. `gpus` are how many take part. With
     `flash_attention` "auto" a device that cannot goes without. `cpu_moe` layers, from the first on, have their experts on the CPU, -1 means
     all. With `separate` the tokens of a context are divided among its sequences. `notes` are sentences for the user about what was given
     up.
@@ -67,10 +67,15 @@ class Setup:
     flash_attention: FlashAttention
     notes: tuple[str, ...] = ()
     contexts: int = 1
-    on_gpu: bool = False
+    gpus: int = 0
     kv_type: str = KV_TYPE
     separate: bool = False
     cpu_moe: int = 0
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU takes part."""
+        return self.gpus > 0
 
     @property
     def parallel_each(self) -> int:
@@ -115,6 +120,8 @@ _SHARED_MEMORY_SHARE = 0.75
 _ACTIVATIONS = 16
 """Vectors of the model's width that a row of a batch needs while it is computed, about."""
 _BYTES_OF_A_FLOAT = 4
+_COPIES = 4
+"""Of what a batch begins with: GGML_SCHED_MAX_COPIES."""
 
 LEAST_CONTEXT_EACH = 8192
 """Tokens of a context that hold the templates of a stage and several sequences."""
@@ -132,11 +139,11 @@ def choose(options: EngineOptions, devices: Sequence[Device], facts: ModelFacts 
         return cpu_setup(options, threads)
     room = _room(gpus, devices, options)
     steps = _steps(options, gpus)
-    usual = Setup(options.gpu_layers, 0, 0, BATCH_TOKENS_GPU, 0, threads, flash_attention(options, on_gpu=True), on_gpu=True)
+    usual = Setup(options.gpu_layers, 0, 0, BATCH_TOKENS_GPU, 0, threads, flash_attention(options, on_gpu=True), gpus=len(gpus))
     usual = replace(usual, kv_type=options.kv_type, separate=options.separate, cpu_moe=options.cpu_moe)
     for number, (parallel, tokens, ubatch) in enumerate(steps):
         setup = replace(usual, parallel=parallel, context=_context(options, facts, parallel, tokens), ubatch=ubatch)
-        if bytes_on_gpu(setup, facts, len(gpus)) <= room:
+        if bytes_on_gpu(setup, facts) <= room:
             return setup if parallel == steps[0][0] else replace(setup, notes=(_fewer_sequences(steps[0][0], parallel, gpus),))
         if options.gpu_layers > 0 and number == len(steps) - 1:
             # The user's own number of layers: llama.cpp has the last word on whether they fit.
@@ -246,11 +253,15 @@ def _room(gpus: Sequence[Device], devices: Sequence[Device], options: EngineOpti
     return min(room * sum(shares) / share for room, share in zip(rooms, shares, strict=False) if share)
 
 
-def bytes_on_gpu(setup: Setup, facts: ModelFacts, devices: int = 1) -> float:
-    """Return what the set-up takes of the memory of so many GPUs together, about; each of them computes."""
+def bytes_on_gpu(setup: Setup, facts: ModelFacts) -> float:
+    """Return what the set-up takes of the memory of all its GPUs together, about.
+
+    Each of them computes. Where they have the whole model in turns, each works on a batch of its own, for which llama.cpp has four masks.
+    """
     share = 1.0 if setup.gpu_layers < 0 or not facts.layers else min(1.0, setup.gpu_layers / facts.layers)
     weights = facts.file_size - facts.experts_on_cpu(setup.cpu_moe)
-    return share * (weights + context_bytes(setup, facts)) + devices * computing_bytes(setup, facts)
+    more = (_COPIES - 1) * _mask_bytes(setup) if setup.gpus > 1 and setup.gpu_layers < 0 and not setup.cpu_moe else 0
+    return share * (weights + context_bytes(setup, facts)) + setup.gpus * (computing_bytes(setup, facts) + more)
 
 
 def reckoned(setup: Setup, facts: ModelFacts) -> dict[str, int]:
@@ -273,8 +284,13 @@ def computing_bytes(setup: Setup, facts: ModelFacts) -> int:
     """
     rows = setup.ubatch * max(_ACTIVATIONS * facts.embedding, 3 * facts.inner + 5 * facts.embedding) * _BYTES_OF_A_FLOAT
     outputs = rows_with_logits(setup.parallel_each, facts.vocabulary, setup.batch)
-    cell = 2 if setup.flash_attention is not FlashAttention.OFF else (facts.heads + 1) * _BYTES_OF_A_FLOAT
-    return setup.contexts * (max(rows, outputs * facts.vocabulary * _BYTES_OF_A_FLOAT) + setup.ubatch * setup.cells_passed * cell)
+    scores = 0 if setup.flash_attention is not FlashAttention.OFF else setup.ubatch * setup.cells_passed * facts.heads * _BYTES_OF_A_FLOAT
+    return setup.contexts * (max(rows, outputs * facts.vocabulary * _BYTES_OF_A_FLOAT) + scores + _mask_bytes(setup))
+
+
+def _mask_bytes(setup: Setup) -> int:
+    number = 2 if setup.flash_attention is not FlashAttention.OFF else _BYTES_OF_A_FLOAT
+    return setup.ubatch * setup.cells_passed * number
 
 
 def _without_experts(usual: Setup, facts: ModelFacts, gpus: Sequence[Device], room: float) -> Setup | None:
@@ -283,7 +299,7 @@ def _without_experts(usual: Setup, facts: ModelFacts, gpus: Sequence[Device], ro
         return None
     for layers in range(1, len(facts.expert_bytes) + 1):
         setup = replace(usual, cpu_moe=layers)
-        if bytes_on_gpu(setup, facts, len(gpus)) <= room:
+        if bytes_on_gpu(setup, facts) <= room:
             note = f"the experts of {layers} of {facts.layers} layers are on the CPU, all else on {_free_there(usual, facts, gpus)}"
             return replace(setup, notes=(note,))
     return None

@@ -71,7 +71,7 @@ def test_a_cpu_divides_the_sequences_where_both_halves_have_work_and_room(option
 
 def test_a_big_gpu_takes_all_layers_more_sequences_and_larger_batches() -> None:
     setup = chosen(BIG)
-    assert setup == Setup(-1, 64, default_context(64, 1200), 2048, 2048, 2, FlashAttention.AUTO, on_gpu=True)
+    assert setup == Setup(-1, 64, default_context(64, 1200), 2048, 2048, 2, FlashAttention.AUTO, gpus=1)
     assert setup.notes == ()
 
 

@@ -14,8 +14,8 @@ from studio.engine.llama.setup import Setup
 from studio.engine.options import EngineOptions, FlashAttention, default_context
 
 CPU = Setup(-1, 16, 17_664, 512, 512, 2, FlashAttention.OFF)
-GPU = Setup(-1, 64, 84_992, 2048, 2048, 2, FlashAttention.AUTO, on_gpu=True)
-PARTLY = Setup(20, 16, 17_664, 2048, 512, 2, FlashAttention.AUTO, notes=("20 of 32 layers",), on_gpu=True)
+GPU = Setup(-1, 64, 84_992, 2048, 2048, 2, FlashAttention.AUTO, gpus=1)
+PARTLY = Setup(20, 16, 17_664, 2048, 512, 2, FlashAttention.AUTO, notes=("20 of 32 layers",), gpus=1)
 LAYERS = 32
 
 
@@ -66,7 +66,7 @@ def test_one_context_is_tried_before_fewer_sequences() -> None:
 
 
 def test_what_an_earlier_run_had_is_given_up_and_said_to_be_its_own() -> None:
-    first = replace(GPU, gpu_layers=0, flash_attention=FlashAttention.OFF, on_gpu=False)
+    first = replace(GPU, gpu_layers=0, flash_attention=FlashAttention.OFF, gpus=0)
     earlier = EngineOptions(parallel=64, context=84_992, kept=("parallel", "context"), origin="the pool's run of 2026-05-01")
     assert [s.parallel for s in setups_to_try(first, earlier, LAYERS)] == [64, 32, 16, 8, 4, 4]
     setup = first_that_fits(setups_to_try(first, earlier, LAYERS), loader(20_000))

@@ -18,7 +18,7 @@ from studio.engine.llama.facts import ModelFacts, model_facts
 from studio.engine.llama.fallback import setups_to_try
 from studio.engine.llama.log import LOG, LogBuffer
 from studio.engine.llama.prefixes import fingerprint
-from studio.engine.llama.setup import Device, DeviceKind, Setup, bytes_on_gpu, choose
+from studio.engine.llama.setup import Device, DeviceKind, Setup, bytes_on_gpu, choose, computing_bytes
 from studio.engine.model_file import read_model
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions, FlashAttention
@@ -184,6 +184,13 @@ def test_shares_of_gpus_end_with_the_first_that_is_full() -> None:
     assert 0 <= uneven.gpu_layers < chosen(GPU, facts=larger).gpu_layers + 9
     assert chosen(GPU, OTHER, facts=larger, split_mode="none") == chosen(GPU, facts=larger)
     assert "CUDA1" in chosen(GPU, OTHER, facts=larger, split_mode="none", main_gpu=1).notes[0]
+
+
+def test_each_gpu_computes_and_has_several_batches_under_way() -> None:
+    one, two = chosen(replace(GPU, memory_free=100 * GB)), chosen(replace(GPU, memory_free=100 * GB), OTHER)
+    computing, mask = computing_bytes(one, DENSE), one.ubatch * one.context * 2
+    assert (one.gpus, two.gpus, chosen().gpus) == (1, 2, 0) and two == replace(one, gpus=2)
+    assert bytes_on_gpu(two, DENSE) - bytes_on_gpu(one, DENSE) == computing + 2 * 3 * mask
 
 
 def test_gpus_that_are_not_there_are_refused() -> None:
