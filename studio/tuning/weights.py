@@ -88,6 +88,7 @@ def load_weights(base: Gguf, sha256: str, folder: str, precision: str, device: s
             with contextlib.suppress(OSError):
                 os.utime(copy / _WHOLE)
             return model
+        shutil.rmtree(copy, ignore_errors=True)
     draft = copy.with_name(f"{copy.name}.{os.getpid()}{_PART}")
     try:
         place = _written(base, draft, copy, FLOAT32 if precision == FLOAT32 else BFLOAT16)
@@ -158,8 +159,10 @@ def _written(base: Gguf, draft: Path, copy: Path, precision: str) -> Path | None
             return draft
         _make_room(copy.parent, size)
         (draft / _WHOLE).touch()
-        shutil.rmtree(copy, ignore_errors=True)
-        return draft.rename(copy)
+        with contextlib.suppress(OSError):
+            # Another process may have been quicker, and read what it wrote.
+            return draft.rename(copy)
+        return draft
     return None
 
 

@@ -136,3 +136,14 @@ def rotary_factors(factor: float, theta: float, count: int, before: int) -> Any:
         slowed = factor if length > before else 1 / ((1 - smooth) / factor + smooth)
         found.append(1.0 if length < before / 4 else slowed)
     return np.array(found, dtype=np.float32)
+
+
+def test_a_copy_that_another_process_made_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That one may be about to read it."""
+    base = read_gguf(tiny_model(tmp_path / "tiny.gguf"))
+    load_weights(base, HASH, "", "float32", "cpu")
+    made = (weights.copy_of(HASH, "float32") / "model.safetensors").stat().st_ino
+    monkeypatch.setattr(weights, "is_cached", lambda *_: False)
+    load_weights(base, HASH, "", "float32", "cpu")
+    assert (weights.copy_of(HASH, "float32") / "model.safetensors").stat().st_ino == made
+    assert not list(cache_folder().glob("*.part"))
