@@ -78,7 +78,9 @@ class Interrupted(StudioError):
 
 
 def unexpected(error: BaseException) -> StudioError:
-    """Return the error that stands for one nobody foresaw: it says what happened and at which line of the studio's own."""
+    """Return a `StudioError` as it is; for one that nobody foresaw, what says what happened and at which line of the studio's own."""
+    if isinstance(error, StudioError):
+        return error
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(_HERE)] or frames
     place = f" at {Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}" if own else ""

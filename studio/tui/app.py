@@ -22,12 +22,12 @@ from studio import guide
 from studio.engine.adapter import parted
 from studio.engine.catalog import DEFAULT_MODEL
 from studio.engine.opening import open_engine
-from studio.errors import StudioError, unexpected
+from studio.errors import unexpected
 from studio.launch import EngineOpener, RunRequest
 from studio.loop.asking_anew import FIXED
 from studio.loop.runs import Configuration
 from studio.text import display_line
-from studio.tui.base import Confirm, Page, lay_over, leaving, start_latest
+from studio.tui.base import Confirm, Page, confirm, lay_over, leaving, start_latest
 from studio.tui.dialogs.export import ExportDialog
 from studio.tui.dialogs.models import ModelDialog
 from studio.tui.dialogs.settings import SettingsScreen
@@ -68,11 +68,9 @@ class StudioApp(TellingApp):
     """The terminal studio: with a run it goes straight in, without one it asks which pool."""
 
     TITLE = "Self-Instruct Studio"
-
     ENABLE_COMMAND_PALETTE = True
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (60, "-narrow"), (100, "-wide")]  # noqa: RUF012  (Textual's own type)
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (20, "-short"), (24, "-normal"), (34, "-tall")]  # noqa: RUF012
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("studio", "show_mode('studio')", "Studio", "The studio: watch and step the round.", show=False),
         bind("pool", "show_mode('pool')", "Pool", "The pool: find, read and judge its tasks.", show=False),
@@ -122,26 +120,18 @@ class StudioApp(TellingApp):
         if self.runner is not None:
             return
         self.runner = Runner(asked, self._signal, opener=self._opener)
-        self.studio = StudioScreen(self.runner, self.activity)
-        steerer, path = self.studio.steerer, asked.pool
-        self.add_mode("studio", self._studio_screen)
+        self.studio = studio = StudioScreen(self.runner, self.activity)
+        steerer, path = studio.steerer, asked.pool
+        self.add_mode("studio", lambda: studio)
         self.add_mode("pool", lambda: _with_hint(PoolScreen(path, steerer=steerer)))
         self.add_mode("insight", lambda: _with_hint(InsightScreen(path, steerer=steerer)))
         self.switch_mode("studio")
-        self.studio.call_after_refresh(self._start)
-
-    def _start(self) -> None:
-        if self.runner is not None:
-            self.runner.start()
+        studio.call_after_refresh(self.runner.start)
 
     def _signal(self) -> None:
         """Called from the runner's thread; posting a message is the one thing that is safe there."""
         with suppress(RuntimeError):  # The app has just ended, and with it the loop that would take the message.
             self.post_message(RunnerSignal())
-
-    def _studio_screen(self) -> Screen[None]:
-        assert self.studio is not None
-        return self.studio
 
     @on(RunOpened)
     def _opened(self, event: RunOpened) -> None:
@@ -200,7 +190,6 @@ class StudioApp(TellingApp):
             start_review(self, self.studio.steerer)
 
     def action_compare(self) -> None:
-        """Grade two models' answers, blind."""
         if self.studio is not None and not self._went_to_study():
             start_comparison(self, self.studio.steerer, self.studio.runner.asked.pool.name)
 
@@ -229,7 +218,6 @@ class StudioApp(TellingApp):
             self.push_screen(Palette())
 
     def search_themes(self) -> None:
-        """Find a theme by its name."""
         self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
 
     def action_help(self) -> None:
@@ -270,16 +258,9 @@ class StudioApp(TellingApp):
         words = [screen.unsaved for mode in _MODES for screen in self._stack_of(mode) if isinstance(screen, Page)]
         words.append(_UNDER_WAY if playing else "")
         if any(words):
-            self._confirm(question, "\n".join(filter(None, words)), then)
+            confirm(self.screen, question, "\n".join(filter(None, words)), then)
         else:
             then()
-
-    def _confirm(self, question: str, words: str, then: Callable[[], object]) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                then()
-
-        self.push_screen(Confirm(question, words), answered)
 
     async def action_quit(self) -> None:
         """Ask where something would be lost, then leave; asked once more, leave at once."""
@@ -317,7 +298,7 @@ class StudioApp(TellingApp):
             if model is not None:
                 name = model or DEFAULT_MODEL
                 words = f"The pool begins a new run with {display_line(name, 100)}. A round that is not finished is left as it is."
-                self._confirm("Go on with another model?", words, lambda: go(name))
+                confirm(self.screen, "Go on with another model?", words, lambda: go(name))
 
         def go(name: str) -> None:
             file, adapter = parted(name)
@@ -345,7 +326,7 @@ class StudioApp(TellingApp):
 
     def fault(self, error: Exception) -> None:
         """Tell of an error that nobody took, and keep it in the log."""
-        told = error if isinstance(error, StudioError) else unexpected(error)
+        told = unexpected(error)
         self.activity.add(told.message, error=True)
         super().fault(told)
 

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from textual.actions import SkipAction
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
+from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, Static
 
@@ -79,7 +81,6 @@ class Dialog(ModalScreen[Result], Page[Result]):
         background: $panel; border: round $primary; padding: 0 1; border-title-color: $primary; border-title-style: bold;
     }
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("back", "back", "Close", "Close this window."),
         # A modal screen hides the app's own keys.
@@ -143,28 +144,24 @@ class Keeping(Generic[Value]):
             self._say(words)
 
 
-def send_to_clipboard(app: App[object], text: str) -> None:
-    """Hand `text` to the terminal, which may or may not take it. Cleaned: what is in a clipboard is pasted into a shell sooner or later."""
-    app.copy_to_clipboard(display(text))
-    app.notify("Sent to the clipboard.", markup=False)
-
-
 def copy_from(screen: Screen[Any], text: str) -> None:
-    """Send to the clipboard what is selected on `screen`, else `text`. Where there is neither, the key is left to the app."""
+    """Hand what is selected on `screen`, else `text`, to the terminal, which may take it; where there is neither, the key to the app.
+
+    It is cleaned: what is in a clipboard is pasted into a shell sooner or later.
+    """
     if not (chosen := screen.get_selected_text() or text):
         raise SkipAction
-    send_to_clipboard(screen.app, chosen)
+    screen.app.copy_to_clipboard(display(chosen))
+    screen.app.notify("Sent to the clipboard.", markup=False)
 
 
 class ErrorDialog(Dialog[None]):
     """What went wrong, where, and what to do: it lasts, and can be copied."""
 
     HELP = "An error, and the next step. `ctrl+c` sends the text to the terminal's clipboard, `escape` closes the window."
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("copy", "copy", "Copy", "Send the text to the clipboard."),
     ]
-
     DEFAULT_CSS = """
     ErrorDialog > Vertical {
         width: 80%; max-width: 90; min-width: 50; height: auto; max-height: 80%;
@@ -239,6 +236,13 @@ class Editor(Dialog[None], Generic[Value]):
         self._keeping.leave()
 
 
+@dataclass
+class ReadFailed(Message):
+    """What a part of a screen wanted of the pool could not be read."""
+
+    error: StudioError
+
+
 class GivenUp(Exception):
     """The user does not want something any more that takes a while."""
 
@@ -247,7 +251,6 @@ class Confirm(Dialog[bool]):
     """A question that is asked before something is lost; closes with whether the answer was yes."""
 
     HELP = "Something would be lost. `y` goes on all the same, `n` or `escape` goes back."
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("yes", "answer(True)", "Yes", "Go on."),
         bind("no", "answer(False)", "No", "Go back; nothing has happened."),
@@ -271,3 +274,13 @@ class Confirm(Dialog[bool]):
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
+
+
+def confirm(owner: Screen[Any], question: str, words: str, then: Callable[[], object]) -> None:
+    """Ask over `owner`, and go on with `then` where the answer is yes."""
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            then()
+
+    lay_over(owner, Confirm(question, words), answered)

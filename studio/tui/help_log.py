@@ -37,7 +37,6 @@ class HelpDialog(Dialog[None]):
         bind("down", "scroll(1)", "Down", "Scroll down.", show=False),
         bind("up", "scroll(-1)", "Up", "Scroll up.", show=False),
     ]
-
     DEFAULT_CSS = """
     HelpDialog > Vertical { width: 90%; max-width: 92; height: 90%; }
     HelpDialog Markdown { background: $panel; margin: 0; padding: 0; height: auto; }
@@ -61,7 +60,6 @@ class HelpDialog(Dialog[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Arrows scroll at once."""
         self.query_one(VerticalScroll).focus()
 
     def action_scroll(self, by: int) -> None:

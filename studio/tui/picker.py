@@ -133,7 +133,6 @@ class StartScreen(Screen[None]):
     *Hold out* keeps some of the seeds apart, as a number or as a share: they are never shown to the model, so that `studio evaluate` can
     ask it for their answers later. It is settled when the pool is made. Without it all seeds are used.
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("accept", "create", "Create and open", "Make the pool and open it.", priority=True),
         bind("new", "new", "New pool", "Go to the form for a new pool."),
@@ -143,7 +142,6 @@ class StartScreen(Screen[None]):
         # The focused field takes the letter q.
         bind("quit-now", "app.quit", "Quit", "Quit.", priority=True),
     ]
-
     DEFAULT_CSS = """
     StartScreen { align: center top; }
     StartScreen #page { width: 100%; max-width: 96; padding: 1 2; }

@@ -273,7 +273,7 @@ class Runner:
         try:
             act()
         except Exception as error:  # Whatever it is: who asked waits for an answer.
-            known = error if isinstance(error, StudioError) else unexpected(error)
+            known = unexpected(error)
             if known is not error:
                 # A refused action has changed nothing, so the session is as good as before; this one may have.
                 self._session = None
@@ -300,9 +300,6 @@ class Runner:
                 self._read(self._reader())
                 self._to(RunnerState.IDLE)
                 self._serve()
-        except StudioError as error:
-            self._tell(Failed(error))
-            ending = RunnerState.FAILED
         except Exception as error:  # The screen must hear of it, whatever it is: a dead thread would leave it waiting.
             self._tell(Failed(unexpected(error)))
             ending = RunnerState.FAILED
@@ -319,7 +316,7 @@ class Runner:
     def _failed(self, error: Exception) -> None:
         # The index may hold what was never stored: the next session is filled from the pool.
         self._session = None
-        self._tell(Failed(error if isinstance(error, StudioError) else unexpected(error)))
+        self._tell(Failed(unexpected(error)))
 
     def _played(self, work: Work, events: Callable[[Session], Iterator[Event]]) -> None:
         try:
@@ -365,7 +362,7 @@ class Runner:
             self._read(self._reader())
             self._tell(Answered(then, value))
         except Exception as error:  # Whatever it is: who asked waits for an answer.
-            self._tell(Answered(failed, error if isinstance(error, StudioError) else unexpected(error)))
+            self._tell(Answered(failed, unexpected(error)))
         finally:
             # Its index does not know what has come.
             self._session, self.bringing = None, False

@@ -245,7 +245,7 @@ class SteeredScreen(Screen[None]):
 
     def _offered(self, offers: Iterable[Offer]) -> Iterator[SystemCommand]:
         for action, title, words, callback in offers:
-            if self.steers(action):
+            if self.check_action(action, ()):
                 yield SystemCommand(title, words, callback)
 
     def _steer(self, act: Callable[[Steering], str], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:

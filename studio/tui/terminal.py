@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from textual.actions import ActionParseResult
 from textual.app import App
@@ -19,7 +20,7 @@ from textual.notifications import SeverityLevel
 from textual.theme import Theme
 from textual.widgets import OptionList
 
-from studio.errors import ExitCode, StudioError, unexpected
+from studio.errors import ExitCode, unexpected
 from studio.paths import app_folder
 from studio.text import display_line
 from studio.tui.keys import keys_file, read_keymap
@@ -55,79 +56,72 @@ _LONGEST = 400
 _LOOK_S = 2.0
 _TITLES: dict[SeverityLevel, str] = {"information": "", "warning": "Careful", "error": "Failed"}
 
-THEME = Theme(
-    name="studio",
+
+def _theme(name: str, *, dark: bool, shades: Mapping[str, str], **colours: Any) -> Theme:
+    """Return a theme: `shades` are Textual's variables that no colour has already; bars and cursors take theirs of the `colours`."""
+    primary, accent, surface, background = (colours[each] for each in ("primary", "accent", "surface", "background"))
+    variables = {
+        **shades,
+        "block-cursor-text-style": "bold",
+        "block-cursor-blurred-foreground": colours["foreground"],
+        "input-cursor-background": primary,
+        "input-selection-background": f"{primary} 30%",
+        "footer-background": surface,
+        "footer-key-foreground": accent,
+        "footer-key-background": surface,
+        "footer-description-background": surface,
+        "scrollbar": shades["border"],
+        "scrollbar-active": primary,
+        "scrollbar-background": background,
+        "scrollbar-background-hover": background,
+        "scrollbar-background-active": background,
+        "scrollbar-corner-color": background,
+    }
+    return Theme(name, dark=dark, warning=accent, variables=variables, **colours)
+
+
+THEME = _theme(
+    "studio",
+    dark=True,
     primary="#8fb8a8",
     secondary="#8aa4c8",
     accent="#d8b072",
     success="#94c08a",
-    warning="#d8b072",
     error="#d98880",
     foreground="#d5d9de",
     background="#15181c",
     surface="#1a1e23",
     panel="#22272e",
-    dark=True,
-    variables={
+    shades={
         "border": "#353c45",
         "border-blurred": "#2a3038",
         "block-cursor-background": "#2d3a3a",
         "block-cursor-foreground": "#e8ece9",
-        "block-cursor-text-style": "bold",
         "block-cursor-blurred-background": "#23292f",
-        "block-cursor-blurred-foreground": "#d5d9de",
-        "input-cursor-background": "#8fb8a8",
-        "input-selection-background": "#8fb8a8 30%",
-        "footer-background": "#1a1e23",
-        "footer-key-foreground": "#d8b072",
-        "footer-key-background": "#1a1e23",
         "footer-description-foreground": "#a9b1ba",
-        "footer-description-background": "#1a1e23",
-        "scrollbar": "#353c45",
         "scrollbar-hover": "#48525d",
-        "scrollbar-active": "#8fb8a8",
-        "scrollbar-background": "#15181c",
-        "scrollbar-background-hover": "#15181c",
-        "scrollbar-background-active": "#15181c",
-        "scrollbar-corner-color": "#15181c",
     },
 )
-
-LIGHT = Theme(
-    name="studio-light",
+LIGHT = _theme(
+    "studio-light",
+    dark=False,
     primary="#2f6f5b",
     secondary="#37598c",
     accent="#8a5a00",
     success="#34702a",
-    warning="#8a5a00",
     error="#a8362b",
     foreground="#23282e",
     background="#f7f6f2",
     surface="#efede7",
     panel="#e6e3db",
-    dark=False,
-    variables={
+    shades={
         "border": "#b9b4a7",
         "border-blurred": "#cfcabd",
         "block-cursor-background": "#cfe0d8",
         "block-cursor-foreground": "#14201b",
-        "block-cursor-text-style": "bold",
         "block-cursor-blurred-background": "#dedbd1",
-        "block-cursor-blurred-foreground": "#23282e",
-        "input-cursor-background": "#2f6f5b",
-        "input-selection-background": "#2f6f5b 30%",
-        "footer-background": "#efede7",
-        "footer-key-foreground": "#8a5a00",
-        "footer-key-background": "#efede7",
         "footer-description-foreground": "#4b535c",
-        "footer-description-background": "#efede7",
-        "scrollbar": "#b9b4a7",
         "scrollbar-hover": "#9f998a",
-        "scrollbar-active": "#2f6f5b",
-        "scrollbar-background": "#f7f6f2",
-        "scrollbar-background-hover": "#f7f6f2",
-        "scrollbar-background-active": "#f7f6f2",
-        "scrollbar-corner-color": "#f7f6f2",
     },
 )
 
@@ -199,7 +193,6 @@ class TellingApp(App[None]):
 
     Toast { background: $panel; }
     """
-
     quitting = False
     """Whether it is being left: nothing is opened any more, it would not be put together."""
 
@@ -255,8 +248,7 @@ class TellingApp(App[None]):
         self.notify("What was typed or pasted is no UTF-8: nothing of it was taken.", severity="warning", markup=False)
 
     def fault(self, error: Exception) -> None:
-        """Tell of an error that nobody took."""
-        told = error if isinstance(error, StudioError) else unexpected(error)
+        told = unexpected(error)
         self.notify(display_line(told.words("; "), _LONGEST), severity="error", markup=False)
 
     def get_key_display(self, binding: Binding) -> str:

@@ -188,12 +188,12 @@ async def test_in_a_review_keys_wait_for_the_undo_before_them(tmp_path: Path) ->
     async with studio(mixed(tmp_path / "pool.db"), asked=ASKED, size=SIZE) as driven:
         screen = await reviewing(driven)
         await driven.press(*"yyy")
-        assert screen.reviewing.position == 1
+        assert screen.walk.position == 1
         await burst(driven.pilot, "u", "n", "u", "u", "y", "U", "n")
         await driven.until(lambda: not screen._waiting and not screen._turning)
         await driven.idle()
         with Queries.open(tmp_path / "pool.db") as reader:
-            assert reader.reviews.said(1, screen.reviewing.rater) == {0: rated("yyn")}
+            assert reader.reviews.said(1, screen.walk.rater) == {0: rated("yyn")}
         # What comes when the screen has gone is drawn nowhere.
         await burst(driven.pilot, "u", "escape", "escape")
         await driven.idle()

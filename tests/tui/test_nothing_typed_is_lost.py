@@ -236,7 +236,7 @@ async def test_parameters_and_remarks_stay_where_they_were_typed(path: Path) -> 
         engine.go_on.set()
         await driven.idle()
         await driven.press("enter")
-        assert isinstance(driven.app.screen, ReviewScreen) and driven.app.screen.reviewing.rating.note == "look"
+        assert isinstance(driven.app.screen, ReviewScreen) and driven.app.screen.walk.rating.note == "look"
     assert_sound(path)
 
 

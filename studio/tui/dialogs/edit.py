@@ -44,11 +44,9 @@ class EditDialog(Editor[str]):
     `ctrl+s` keeps the text, `escape` leaves it as it was, `ctrl+e` opens it in `$EDITOR`. What the model wrote stays on record.
     A tab, a mark of direction or another character that would act on the terminal shows as `␉`, `¤` or the like, and stays what it is.
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("editor", "editor", "$EDITOR", "Open the text in your editor.", priority=True),
     ]
-
     DEFAULT_CSS = """
     EditDialog > Vertical { width: 90%; max-width: 100; height: auto; max-height: 90%; }
     EditDialog TextArea, EditDialog TextArea:focus { height: 7; border: none; padding: 0 1; background: $surface; }
@@ -66,8 +64,7 @@ class EditDialog(Editor[str]):
     def compose(self) -> ComposeResult:
         with Vertical() as window:
             window.border_title = Content(f"Candidate c{self._candidate_id}")
-            area = SafeTextArea(self._text, soft_wrap=True, show_line_numbers=False, id="text")
-            yield area
+            yield SafeTextArea(self._text, soft_wrap=True, show_line_numbers=False, id="text")
             yield Static(markup=False, id="score")
         yield KeyBar()
 
@@ -216,12 +213,10 @@ What you want to remember of this task. Tags are words of your own with commas b
     def compose(self) -> ComposeResult:
         with Vertical() as window:
             window.border_title = Content(f"Tags and note of task {self._task_id}")
-            with Horizontal():
-                yield Label("tags")
-                yield SafeInput(_written(self._annotation.tags), placeholder="good, check the facts", id="tags", select_on_focus=False)
-            with Horizontal():
-                yield Label("note")
-                yield SafeInput(self._annotation.note, placeholder="a remark", id="note", select_on_focus=False)
+            tags = SafeInput(_written(self._annotation.tags), placeholder="good, check the facts", id="tags", select_on_focus=False)
+            yield Horizontal(Label("tags"), tags)
+            note = SafeInput(self._annotation.note, placeholder="a remark", id="note", select_on_focus=False)
+            yield Horizontal(Label("note"), note)
         yield KeyBar()
 
     def changed(self) -> Annotation | None:

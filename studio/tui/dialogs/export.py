@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from studio.errors import PoolError, StudioError, UsageError
@@ -26,7 +27,7 @@ from studio.pool.exchange.formats import FORMATS
 from studio.pool.pool import Queries
 from studio.pool.preferences import NO_PAIRS, told
 from studio.text import display, display_line
-from studio.tui.base import Confirm, Dialog, GivenUp, lay_over, leaving, start_latest
+from studio.tui.base import Dialog, GivenUp, confirm, leaving, start_latest
 from studio.tui.keys import bind
 from studio.tui.steering import PoolAccess
 from studio.tui.widgets.fields import Choice, MarkedBox, SafeInput
@@ -79,10 +80,10 @@ kept unless *only what was scored*.
         bind("back", "back", "Close", "Close; an export under way is given up, nothing of it is left"),
     ]
 
-    def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self._access = PoolAccess(path, opened)
+        self._access = PoolAccess(path)
         self._writing = False
         self._given_up = False
         self._done = 0
@@ -91,41 +92,26 @@ kept unless *only what was scored*.
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
             box.border_title = Content(f"Export {display_line(self._path.name, 60)}")
-            with Horizontal(classes="row"):
-                yield Label("format")
-                options = [(Content(f"{each.name}: {each.summary}"), each.name) for each in FORMATS.values()]
-                yield Choice(options, value="alpaca", allow_blank=False, id="format")
-            with Horizontal(classes="row"):
-                yield Label("split")
-                yield SafeInput(placeholder="none, or 0.95", id="split")
-                yield MarkedBox(Content("with the seed tasks"), id="seeds")
-            with Horizontal(classes="row"):
-                yield Label("quality")
-                yield SafeInput(placeholder="any, or 0.67", id="quality")
-                yield Label("tag", classes="beside")
-                yield SafeInput(placeholder="any, or keep", id="tag")
-            with Horizontal(classes="row"):
-                yield Label("lints")
-                yield SafeInput(placeholder="none, or those to leave out: near-duplicate, refusal", id="lints")
-            with Horizontal(classes="row"):
-                yield Label("nats")
-                yield SafeInput(placeholder="any, or up to 2.2", id="nats", classes="score")
-                yield Label("answer", classes="beside")
-                yield SafeInput(placeholder="any, or up to 0.6", id="answer_nats")
-            with Horizontal(classes="row"):
-                yield Label("agreement")
-                yield SafeInput(placeholder="any, or from 0.4", id="agreement", classes="score")
-                yield MarkedBox(Content("only what was scored"), id="scored")
-            with Horizontal(classes="row"):
-                yield Label("file", id="target-label")
-                yield SafeInput(str(self._default("alpaca")), id="target")
+            options = [(Content(f"{each.name}: {each.summary}"), each.name) for each in FORMATS.values()]
+            yield _row("format", Choice(options, value="alpaca", allow_blank=False, id="format"))
+            seeds = MarkedBox(Content("with the seed tasks"), id="seeds")
+            yield _row("split", SafeInput(placeholder="none, or 0.95", id="split"), seeds)
+            tag = SafeInput(placeholder="any, or keep", id="tag")
+            yield _row("quality", SafeInput(placeholder="any, or 0.67", id="quality"), Label("tag", classes="beside"), tag)
+            yield _row("lints", SafeInput(placeholder="none, or those to leave out: near-duplicate, refusal", id="lints"))
+            answer = SafeInput(placeholder="any, or up to 0.6", id="answer_nats")
+            nats = SafeInput(placeholder="any, or up to 2.2", id="nats", classes="score")
+            yield _row("nats", nats, Label("answer", classes="beside"), answer)
+            scored = MarkedBox(Content("only what was scored"), id="scored")
+            yield _row("agreement", SafeInput(placeholder="any, or from 0.4", id="agreement", classes="score"), scored)
+            yield _row("file", SafeInput(str(self._default("alpaca")), id="target"), id="target-label")
             yield Static(id="said", markup=False)
             with Pane(id="sample-pane") as pane:
                 pane.border_title = Content(f"The first {SAMPLES} records")
                 yield Static(id="sample", markup=False)
             with Horizontal(id="buttons"):
-                yield Button("Export", id="export", compact=True, variant="primary")
-                yield Button("Close", id="close", compact=True)
+                yield Button("Export", id="export", compact=True, variant="primary", action="screen.export")
+                yield Button("Close", id="close", compact=True, action="screen.back")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -143,7 +129,7 @@ kept unless *only what was scored*.
         chosen = str(self.query_one("#format", Select).value)
         try:
             seeds, scored = (self.query_one(f"#{name}", Checkbox).value for name in ("seeds", "scored"))
-            return read_fields(Fields(chosen, seeds, scored=scored, **texts))
+            return read_fields(chosen, texts, seeds=seeds, scored=scored)
         except UsageError as error:
             self._fail(error)
             return None
@@ -165,17 +151,12 @@ kept unless *only what was scored*.
     def _field_changed(self) -> None:
         self._look()
 
-    @on(Input.Submitted)
-    @on(Button.Pressed, "#export")
-    def _asked_to_export(self) -> None:
-        self.action_export()
-
-    @on(Button.Pressed, "#close")
     def action_back(self) -> None:
         """Close. An export under way is given up; what stood at its place before is still there."""
         self._given_up = True
         self.dismiss(self._written)
 
+    @on(Input.Submitted)
     def action_export(self) -> None:
         """Write what is asked for, unless something is being written; where that replaces files, ask first."""
         if self._writing or (asked := self._read()) is None:
@@ -187,15 +168,14 @@ kept unless *only what was scored*.
             self._fail(error)
             return
 
-        def then(yes: bool | None) -> None:
-            if yes:
-                start_latest(self, "export", self._export, target, asked)
+        def then() -> None:
+            start_latest(self, "export", self._export, target, asked)
 
         if there:
             words = f"{', '.join(display_line(name, 60) for name in there)} in {display_line(str(target.parent), 120)}"
-            lay_over(self, Confirm("Replace what is there?", f"{words} will be gone when the new export is complete."), then)
+            confirm(self, "Replace what is there?", f"{words} will be gone when the new export is complete.", then)
         else:
-            then(yes=True)
+            then()
 
     def _look(self) -> None:
         """Show the sample of what is asked for, and whether something is there already."""
@@ -230,7 +210,7 @@ kept unless *only what was scored*.
             if self._given_up:
                 raise GivenUp
 
-        def write(pool: Queries) -> Written | None:
+        def write(pool: Queries) -> tuple[ExportSummary, tuple[str, ...]] | None:
             try:
                 return write_export(pool, asked, target, self._path, progress)
             except GivenUp:
@@ -245,10 +225,11 @@ kept unless *only what was scored*.
         finally:
             self._writing = False
         if written is not None:
-            summary, self._written = written.summary, target
+            self._written = target
+            summary, left_out = written
             places = "\n".join(f"{display_line(str(path))} ({count:,} records)" for path, count in summary.records.items())
             pairs = (f"pairs: {told(summary.kinds)}",) if summary.kinds else ()
-            notes = "".join(f"\n{note}" for note in (*pairs, *written.left_out, *summary.notes(asked.options.format)))
+            notes = "".join(f"\n{note}" for note in (*pairs, *left_out, *summary.notes(asked.options.format)))
             self._say(f"written, {summary.tasks:,} {'task' if summary.tasks == 1 else 'tasks'}:\n{places}{notes}", "-done")
             self.app.notify(f"exported {summary.total:,} records", markup=False)
 
@@ -284,22 +265,6 @@ _SCORES = {"max_nats": "nats", "min_agreement": "agreement", "max_answer_nats": 
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
-    """The texts of the fields as they were typed, empty for what is not asked for."""
-
-    format: str
-    seeds: bool = False
-    split: str = ""
-    quality: str = ""
-    tag: str = ""
-    lints: str = ""
-    nats: str = ""
-    agreement: str = ""
-    answer_nats: str = ""
-    scored: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
     """An export, and the lints whose findings it leaves out."""
 
@@ -307,43 +272,47 @@ class Asked:
     lints: Sequence[Lint] = ()
 
 
-def read_fields(fields: Fields) -> Asked:
-    """Return what the fields ask for. Raises UsageError for the first text that means nothing, with what would."""
-    split = _share(fields.split)
-    if fields.split and (split is None or not 0 < split < 1):
+def _row(name: str, *fields: Widget, id: str | None = None) -> Horizontal:
+    return Horizontal(Label(name, id=id, markup=False), *fields, classes="row")
+
+
+def read_fields(name: str, texts: Mapping[str, str], *, seeds: bool, scored: bool) -> Asked:
+    """Return what the fields ask for: the format's name, the texts as they were typed, empty for what is not asked for, and both boxes.
+
+    Raises UsageError for the first text that means nothing, with what would.
+    """
+    split = _share(texts["split"])
+    if texts["split"] and (split is None or not 0 < split < 1):
         raise UsageError("the split is a share for training between 0 and 1, such as 0.95")
-    quality = _share(fields.quality)
-    if fields.quality and (quality is None or not 0 <= quality <= 1):
+    quality = _share(texts["quality"])
+    if texts["quality"] and (quality is None or not 0 <= quality <= 1):
         raise UsageError("the quality is a share of yes from 0 to 1, such as 0.67")
-    agreement = _share(fields.agreement)
-    if fields.agreement and (agreement is None or not 0 <= agreement <= 1):
+    agreement = _share(texts["agreement"])
+    if texts["agreement"] and (agreement is None or not 0 <= agreement <= 1):
         raise UsageError("the agreement is a ROUGE-L from 0 to 1, such as 0.4")
-    nats, answer_nats = _nats(fields.nats), _nats(fields.answer_nats)
-    scores = Keep(max_nats=nats, min_agreement=agreement, max_answer_nats=answer_nats, scored=fields.scored)
-    keep = replace(scores, min_quality=quality, tags=tuple(_words(fields.tag)))
+    nats, answer_nats = _nats(texts["nats"]), _nats(texts["answer_nats"])
+    scores = Keep(max_nats=nats, min_agreement=agreement, max_answer_nats=answer_nats, scored=scored)
+    keep = replace(scores, min_quality=quality, tags=tuple(_words(texts["tag"])))
     if keep.scored and not keep.by_score:
         raise UsageError("only what was scored: by which score? fill in nats, agreement or answer")
-    codes = _words(fields.lints)
-    options = ExportOptions(fields.format, fields.seeds, split, keep=keep)
+    codes = _words(texts["lints"])
+    options = ExportOptions(name, seeds, split, keep=keep)
     return Asked(options, chosen_lints(codes, with_file=False) if codes else ())
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What came of an export, and in words what each score left out."""
+def write_export(
+    pool: Queries, asked: Asked, target: Path, path: Path, progress: Callable[[int], None]
+) -> tuple[ExportSummary, tuple[str, ...]]:
+    """Write what is asked for of the pool at `path`, as one state of it; return what came of it, and in words what each score left out.
 
-    summary: ExportSummary
-    left_out: tuple[str, ...]
-
-
-def write_export(pool: Queries, asked: Asked, target: Path, path: Path, progress: Callable[[int], None]) -> Written:
-    """Write what is asked for of the pool at `path`, as one state of it. Raises PoolError, also when the lints leave nothing."""
+    Raises PoolError, also when the lints leave nothing.
+    """
     with pool.one_state():
         left_out = tuple(
             f"{_SCORES[name]} left out {tasks:,} tasks, {instances:,} instances in all"
             for name, tasks, instances in left_out_by_scores(pool.stream, asked.options)
         )
-        return Written(_write(pool, asked, target, path, progress), left_out)
+        return _write(pool, asked, target, path, progress), left_out
 
 
 def _write(pool: Queries, asked: Asked, target: Path, path: Path, progress: Callable[[int], None]) -> ExportSummary:

@@ -173,7 +173,6 @@ class FileDialog(Dialog[Result]):
 
     @on(Select.Changed)
     def _path_chosen(self, event: Select.Changed) -> None:
-        """Write into the mapping what was chosen."""
         path = "" if event.select.is_blank() else str(event.value)
         name = str(event.select.id)
         if path != self._sources.get(name, ""):

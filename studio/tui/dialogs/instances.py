@@ -34,7 +34,6 @@ class InstancesDialog(Dialog[None]):
     All instances of the task, rejected ones too. `e` or `enter` corrects the one under the cursor, `delete` drops it or brings it back,
     `+` lets the model write more. Each is recorded beside what the rule decided; `u` takes it back, `U` does it again.
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("edit", "edit", "Edit", "Correct input and output."),
         bind("drop", "turn", "Drop or restore", "Reject the instance, or accept it."),
@@ -45,7 +44,6 @@ class InstancesDialog(Dialog[None]):
         bind("down", "down", "Down", "The next one.", show=False),
         bind("up", "up", "Up", "The one before.", show=False),
     ]
-
     DEFAULT_CSS = """
     InstancesDialog > Vertical { width: 92%; max-width: 110; height: 80%; }
     InstancesDialog #instruction { color: $foreground-muted; height: auto; max-height: 3; margin-bottom: 1; }
@@ -155,7 +153,6 @@ class InstanceEditor(Editor[tuple[str, str]]):
     """Two text areas, for input and output. `store` is not called where both are as they were."""
 
     HELP = "Input and output of one instance. `ctrl+s` keeps them, `escape` leaves them as they were; `tab` goes to the other field."
-
     DEFAULT_CSS = """
     InstanceEditor > Vertical { width: 92%; max-width: 110; height: 80%; }
     InstanceEditor Label { color: $foreground-muted; }
@@ -172,8 +169,7 @@ class InstanceEditor(Editor[tuple[str, str]]):
             window.border_title = Content(f"Instance {self._instance.position + 1}")
             for name, text in (("input", self._instance.input), ("output", self._instance.output)):
                 yield Label(name, markup=False)
-                area = SafeTextArea(text, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id=name)
-                yield area
+                yield SafeTextArea(text, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id=name)
             if around := _around(self._instance):
                 yield Label(f"{around} stay as they are", markup=False)
             yield Static(id="fault", markup=False)

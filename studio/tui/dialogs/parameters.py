@@ -44,11 +44,9 @@ class ParametersDialog(Editor[dict[str, Any]]):
     These values hold for this round alone, and every other setting stays as it is. `enter` or `ctrl+s` sets them,
     `escape` leaves everything as it was. Setting them can be undone.
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("accept", "accept", "Set", "Set the values for this round.", priority=True),
     ]
-
     DEFAULT_CSS = """
     ParametersDialog > Vertical { width: 72; max-width: 96%; height: auto; padding: 1 2; }
     ParametersDialog .field { height: 1; }
@@ -67,9 +65,8 @@ class ParametersDialog(Editor[dict[str, Any]]):
         with Vertical() as window:
             window.border_title = Content("For this round alone")
             for number, key in enumerate(OFFERED):
-                with Horizontal(classes="field"):
-                    yield Label(key, markup=False)
-                    yield SafeInput(_typed(value_at(self._method, key)), id=f"field-{number}")
+                field = SafeInput(_typed(value_at(self._method, key)), id=f"field-{number}")
+                yield Horizontal(Label(key, markup=False), field, classes="field")
             yield Static(markup=False, id="explained")
         yield KeyBar()
 
@@ -135,12 +132,10 @@ class TextsDialog(Editor[dict[str, Any]]):
     `tab` goes to the next text, `ctrl+e` opens it in `$EDITOR`, `ctrl+s` sets all of them, `escape` leaves everything as it was.
     Set for a round, they hold for its stages still to come, and one undo takes them back.
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("accept", "accept", "Set", "Let the texts hold.", priority=True),
         bind("editor", "editor", "$EDITOR", "Open the text in your editor.", priority=True),
     ]
-
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-high")]  # noqa: RUF012  (Textual's own type)
     DEFAULT_CSS = """
     TextsDialog > Vertical { width: 90%; max-width: 100; height: auto; max-height: 95%; }
@@ -254,10 +249,9 @@ class GoalDialog(Editor[Goal]):
                 ("target", self._goal.target, "tasks in the pool"),
                 ("rounds", self._goal.rounds, "rounds from now"),
             ):
-                with Horizontal():
-                    yield Label(name, markup=False)
-                    text = "" if number is None else str(number)
-                    yield SafeInput(text, placeholder=f"any number of {words}", id=name, validators=[Integer(minimum=1)], valid_empty=True)
+                text, hint = "" if number is None else str(number), f"any number of {words}"
+                field = SafeInput(text, placeholder=hint, id=name, validators=[Integer(minimum=1)], valid_empty=True)
+                yield Horizontal(Label(name, markup=False), field)
             yield Static(f"The pool has {self._generated:,} generated tasks.", markup=False, id="said")
         yield KeyBar()
 

@@ -224,8 +224,6 @@ class _Work(threading.Thread):
     def run(self) -> None:
         try:
             self.result = self._task(self)
-        except StudioError as error:
-            self.fault = error
         except Exception as error:
             self.fault = unexpected(error)
 

@@ -20,7 +20,7 @@ from studio.errors import UsageError
 from studio.loop.runs import overridden, require_effect, typed_value
 from studio.loop.settings import PROFILES, Method, profile
 from studio.text import display, display_line
-from studio.tui.base import Confirm, Keeping, Page, Store, copy_from, lay_over
+from studio.tui.base import Keeping, Page, Store, confirm, copy_from, lay_over
 from studio.tui.dialogs.parameters import FIELDS, TextsDialog, value_at
 from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput
@@ -284,12 +284,8 @@ what you changed hold, **Esc** goes back without it.
             self.query_one("#find", SafeInput).text = ""
             table.focus()
         elif self.unsaved:
-            lay_over(self, Confirm("Leave the settings as they were?", self.unsaved), self._leave)
+            confirm(self, "Leave the settings as they were?", self.unsaved, self._keeping.leave)
         else:
-            self._keeping.leave()
-
-    def _leave(self, yes: bool | None) -> None:
-        if yes:
             self._keeping.leave()
 
     @property

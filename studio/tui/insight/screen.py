@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -45,9 +45,9 @@ class FiguresPane(VerticalScroll):
     FiguresPane Static { height: auto; width: 100%; }
     """
 
-    def __init__(self, path: Path, opened: Callable[[Path], Queries], *, id: str) -> None:
+    def __init__(self, path: Path, *, id: str) -> None:
         super().__init__(id=id)
-        self._access = PoolAccess(path, opened)
+        self._access = PoolAccess(path)
         self._version = -1
         self._looked = self._took_s = 0.0
         self.waiting = False
@@ -211,14 +211,11 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
         bind("up", "scroll(-1)", "Up", "Scroll up", show=False),
     ]
 
-    def __init__(
-        self, path: Path, opened: Callable[[Path], Queries] = Queries.open, *, steerer: Steerer | None = None, follow_s: float = FOLLOW_S
-    ) -> None:
+    def __init__(self, path: Path, *, steerer: Steerer | None = None, follow_s: float = FOLLOW_S) -> None:
         super().__init__()
         self.steerer = steerer
         self._path = path
-        self._access = PoolAccess(path, opened)
-        self._opened = opened
+        self._access = PoolAccess(path)
         self._follow_s = follow_s
         self._version = -1
         self._looked = self._took_s = 0.0
@@ -234,13 +231,13 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
                     yield SeedScorePlot(id="seed-scores")
                 yield Scorecard()
             with TabPane("What if", id="what-if"):
-                yield WhatIfPane(self._path, self._opened)
+                yield WhatIfPane(self._path)
             with TabPane("Diversity", id="diversity"):
-                yield DiversityPane(self._path, self._opened, id="diversity-figures")
+                yield DiversityPane(self._path, id="diversity-figures")
             with TabPane("Opinions", id="opinions"):
-                yield OpinionsPane(self._path, self._opened, id="opinion-figures")
+                yield OpinionsPane(self._path, id="opinion-figures")
             with TabPane("Evaluation", id="evaluation"):
-                yield EvaluationPane(self._path, self._opened, id="evaluation-figures")
+                yield EvaluationPane(self._path, id="evaluation-figures")
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -268,7 +265,6 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
             pane.look()
 
     def steers(self, action: str) -> bool | None:
-        """Whether a steering action applies now; None when `action` is none."""
         if action not in ("apply", "undo", "redo"):
             return None
         if self.steerer is None or not self.is_mounted or self.query_one(TabbedContent).active != "what-if":

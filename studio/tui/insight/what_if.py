@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -27,7 +27,7 @@ from studio.loop.whatif import Change, Flip, InstanceFlip, Outcome, what_if
 from studio.pool.browse import Kind
 from studio.pool.pool import Queries
 from studio.text import display_line, spoken
-from studio.tui.base import Dialog, copy_from, lay_over, leaving, start_latest
+from studio.tui.base import Dialog, ReadFailed, copy_from, lay_over, leaving, start_latest
 from studio.tui.keys import bind
 from studio.tui.pool.detail import LineageTree, TaskDetail, as_text
 from studio.tui.steering import PoolAccess
@@ -70,8 +70,8 @@ class StoryDialog(Dialog[None]):
         detail.show_row(*self._row)
         detail.focus_text()
 
-    @on(TaskDetail.Failed)
-    def _failed(self, event: TaskDetail.Failed) -> None:
+    @on(ReadFailed)
+    def _failed(self, event: ReadFailed) -> None:
         self.notify(display_line(event.error.message, 300), severity="warning", markup=False)
 
     @on(LineageTree.Chosen)
@@ -79,7 +79,6 @@ class StoryDialog(Dialog[None]):
         self.query_one(TaskDetail).show_row(Kind.TASKS, event.task_id)
 
     def action_lineage(self) -> None:
-        """Turn to the lineage, or back to the story."""
         self.query_one(TaskDetail).show_lineage()
 
     def action_copy(self) -> None:
@@ -87,7 +86,7 @@ class StoryDialog(Dialog[None]):
         copy_from(self, "" if story is None else as_text(story))
 
 
-SETTLE_S = 0.08
+_SETTLE_S = 0.08
 """How long a change waits for the next one."""
 _COLUMNS = (
     Column("candidate", 9, right=True),
@@ -149,16 +148,14 @@ class WhatIfPane(Vertical):
     WhatIfPane Checkbox { border: none; padding: 0; background: transparent; width: 1fr; }
     WhatIfPane #outcome { height: auto; padding: 0 1; margin-top: 1; }
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [bind("find", "find", "Find", "Find a candidate that would flip by its words", show=False)]
 
     class Decided(Message):
         """Another outcome is shown, or one is being worked out."""
 
-    def __init__(self, path: Path, opened: Callable[[Path], Queries] = Queries.open, *, settle_s: float = SETTLE_S) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
-        self._access = PoolAccess(path, opened)
-        self._settle_s = settle_s
+        self._access = PoolAccess(path)
         self._method: Method | None = None
         self._wanted: object = None
         self._done = 0
@@ -174,7 +171,7 @@ class WhatIfPane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield LimitBar("threshold", at=0.7, id="threshold")
-        # As long as such a bar stands where the newest round has its limit, each round has its own.
+        # Where requests and answers stand as the newest round has them, each round has its own limit.
         yield LimitBar("requests ", "nats, newest", id="nats", classes="-off")
         yield LimitBar("agreement", id="agreement", classes="-off")
         yield LimitBar("answers  ", "nats, newest", id="answer-nats", classes="-off")
@@ -284,7 +281,7 @@ class WhatIfPane(Vertical):
                 raise _Superseded
             self._done = done
 
-        await asyncio.sleep(self._settle_s)
+        await asyncio.sleep(_SETTLE_S)
         try:
             outcome = await self._access.ask(lambda pool: what_if(pool, change, progress))
         except StudioError as error:

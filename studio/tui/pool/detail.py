@@ -26,7 +26,7 @@ from studio.pool.lineage import Relative
 from studio.pool.pool import Queries
 from studio.records import Origin, Verdict
 from studio.text import display_line
-from studio.tui.base import start_latest
+from studio.tui.base import ReadFailed, start_latest
 from studio.tui.keys import bind
 from studio.tui.steering import PoolAccess
 from studio.tui.widgets.pane import SHOWN, Pane
@@ -55,17 +55,11 @@ class LineageTree(Tree[Branch]):
         bind("open-all", "open_all", "Open all", "Open all generations up to the seeds", show=False),
     ]
 
+    @dataclass
     class Chosen(Message):
         """Enter on a task: show it."""
 
-        def __init__(self, task_id: int) -> None:
-            super().__init__()
-            self.task_id = task_id
-
-    class Failed(Message):
-        def __init__(self, error: StudioError) -> None:
-            super().__init__()
-            self.error = error
+        task_id: int
 
     DEFAULT_CSS = "LineageTree { overflow-x: hidden; }"
 
@@ -142,7 +136,7 @@ class LineageTree(Tree[Branch]):
         try:
             await self._open(node)
         except StudioError as error:
-            self.post_message(self.Failed(error))
+            self.post_message(ReadFailed(error))
             return False
         return True
 
@@ -241,27 +235,15 @@ class TaskDetail(Vertical):
     class Shown(Message):
         """Another story, or a newer one, is shown."""
 
-    class Failed(Message):
-        def __init__(self, error: StudioError) -> None:
-            super().__init__()
-            self.error = error
-
     def __init__(self, access: PoolAccess) -> None:
         super().__init__()
         self._access = access
-        self._story: Story | None = None
+        self.story: Story | None = None
         self._drawn = ""
-        self._shown = ""
+        self.shown = ""
+        """The reference of `story`."""
         self.wanted = ""
         """The reference of the story that is shown, or is on its way; empty when there is none."""
-
-    @property
-    def story(self) -> Story | None:
-        return self._story
-
-    @property
-    def shown(self) -> str:
-        return self._shown
 
     def compose(self) -> ComposeResult:
         with TabbedContent():
@@ -276,7 +258,7 @@ class TaskDetail(Vertical):
         if not self.wanted:
             for group in ("detail", "lineage"):
                 self.workers.cancel_group(self, group)
-            self._story, self._shown, self._drawn = None, "", ""
+            self.story, self.shown, self._drawn = None, "", ""
             self.query_one("#story-text", Static).update(Content(""))
             self.query_one(LineageTree).clear()
             return
@@ -306,34 +288,30 @@ class TaskDetail(Vertical):
         event.stop()
         start_latest(self, "lineage", self._draw_lineage)
 
-    def on_lineage_tree_failed(self, event: LineageTree.Failed) -> None:
-        event.stop()
-        self.post_message(self.Failed(event.error))
-
     async def _show(self, reference: str, settle_s: float) -> None:
         await asyncio.sleep(settle_s)
 
         try:
             story = await self._access.ask(lambda pool: story_of(pool, reference))
         except StudioError as error:
-            self.post_message(self.Failed(error))
+            self.post_message(ReadFailed(error))
             return
         if reference != self.wanted:
             return
-        self._story = story
+        self.story = story
         self.query_one("#story-text", Static).update(story_text(story))
-        if reference != self._shown:
-            self._shown = reference
+        if reference != self.shown:
+            self.shown = reference
             self.query_one("#story-pane").scroll_home(animate=False)
         self.post_message(self.Shown())
         await self._draw_lineage()
 
     async def _draw_lineage(self) -> None:
-        story, tree = self._story, self.query_one(LineageTree)
-        if story is None or self._shown == self._drawn or self.query_one(TabbedContent).active != "lineage":
+        story, tree = self.story, self.query_one(LineageTree)
+        if story is None or self.shown == self._drawn or self.query_one(TabbedContent).active != "lineage":
             return
         # Once for each task: whoever has opened its branches keeps them when the pool grows.
-        self._drawn = self._shown
+        self._drawn = self.shown
         try:
             if story.task is not None:
                 await tree.show_task(story.task.id)
@@ -341,7 +319,7 @@ class TaskDetail(Vertical):
                 await tree.show_parents([parent.id for parent in story.parents])
         except StudioError as error:
             self._drawn = ""
-            self.post_message(self.Failed(error))
+            self.post_message(ReadFailed(error))
 
 
 def reference_of(kind: Kind, row_id: int | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from textual.app import ComposeResult
@@ -129,13 +129,12 @@ class FilterBar(Vertical):
     FilterBar.-folded .fold { display: none; }
     """
 
+    @dataclass
     class Changed(Message):
         """Something else is looked for. `typed` says that more letters may follow at once."""
 
-        def __init__(self, selection: Selection, *, typed: bool) -> None:
-            super().__init__()
-            self.selection = selection
-            self.typed = typed
+        selection: Selection
+        typed: bool
 
     class Left(Message):
         """The words are done with: back to the list."""
@@ -146,30 +145,13 @@ class FilterBar(Vertical):
         self._descending = False
 
     def compose(self) -> ComposeResult:
-        with Horizontal():
-            yield Label("find")
-            yield SafeInput(placeholder="words of the instruction, or lint:CODE", id="words")
-        with Horizontal(classes="fold"):
-            for name in ("kind", *_FOR_TASKS, *_FOR_REJECTED):
-                yield self._choice(name)
-        with Horizontal(classes="fold"):
-            yield self._choice("sort")
-            yield Label("rounds")
-            yield SafeInput(placeholder="any, or 3-7", id="rounds", classes="range")
-            yield Label("score")
-            yield SafeInput(placeholder="any, or .5-.7", id="scores", classes="range")
-        with Horizontal(classes="fold of-tasks"):
-            yield Label("tag")
-            yield SafeInput(placeholder="any", id="tag", classes="range")
-            yield Label("quality from")
-            yield SafeInput(placeholder="any, or .67", id="quality", classes="range")
-        with Horizontal(classes="fold of-tasks"):
-            yield Label("nats to")
-            yield SafeInput(placeholder="any", id="nats", classes="range")
-            yield Label("answer's")
-            yield SafeInput(placeholder="any", id="answer_nats", classes="range")
-            yield Label("agreement from")
-            yield SafeInput(placeholder="any", id="agreement", classes="range")
+        yield Horizontal(Label("find"), SafeInput(placeholder="words of the instruction, or lint:CODE", id="words"))
+        yield Horizontal(*map(_choice, ("kind", *_FOR_TASKS, *_FOR_REJECTED)), classes="fold")
+        ranges = (*_field("rounds", "rounds", "any, or 3-7"), *_field("score", "scores", "any, or .5-.7"))
+        yield Horizontal(_choice("sort"), *ranges, classes="fold")
+        yield Horizontal(*_field("tag", "tag"), *_field("quality from", "quality", "any, or .67"), classes="fold of-tasks")
+        scores = (*_field("nats to", "nats"), *_field("answer's", "answer_nats"), *_field("agreement from", "agreement"))
+        yield Horizontal(*scores, classes="fold of-tasks")
 
     def on_mount(self) -> None:
         self._show_choices()
@@ -212,9 +194,6 @@ class FilterBar(Vertical):
         if event.key in ("escape", "down") and isinstance(self.app.focused, Input):
             event.stop()
             self.post_message(self.Left())
-
-    def _choice(self, name: str) -> Select[str]:
-        return Choice(_CHOICES[name], allow_blank=False, id=name)
 
     def _show_choices(self) -> None:
         rejected = self._value("kind") == Kind.REJECTED
@@ -270,6 +249,14 @@ class FilterBar(Vertical):
         found = parse_range(text)
         field.set_class(bool(text) and found is None, "-invalid")
         return found
+
+
+def _choice(name: str) -> Select[str]:
+    return Choice(_CHOICES[name], allow_blank=False, id=name)
+
+
+def _field(words: str, name: str, placeholder: str = "any") -> tuple[Label, SafeInput]:
+    return Label(words, markup=False), SafeInput(placeholder=placeholder, id=name, classes="range")
 
 
 def parse_range(text: str) -> tuple[float, float] | None:

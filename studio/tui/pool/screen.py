@@ -21,7 +21,7 @@ from studio.insight.story import Story, story_of
 from studio.pool.browse import Kind, Selection, Sort
 from studio.pool.pool import Queries
 from studio.text import display_line, spoken
-from studio.tui.base import copy_from, start_latest
+from studio.tui.base import ReadFailed, copy_from, start_latest
 from studio.tui.keys import bind
 from studio.tui.pool.detail import LineageTree, TaskDetail, as_text, reference_of
 from studio.tui.pool.filters import FilterBar, LintSearch, words_of
@@ -209,9 +209,8 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
         self.add_class("-detail")
         self.query_one(TaskDetail).focus_text()
 
-    @on(IdTable.Failed)
-    @on(TaskDetail.Failed)
-    def _row_failed(self, event: IdTable.Failed | TaskDetail.Failed) -> None:
+    @on(ReadFailed)
+    def _row_failed(self, event: ReadFailed) -> None:
         self._fail(event.error)
 
     @on(LineageTree.Chosen)
@@ -253,6 +252,7 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
         return self.has_class("-detail") or wanted != Selection(sort=wanted.sort, descending=wanted.descending)
 
     def changed(self) -> None:
+        """Read the rows and the story again; the ids as well, for a filter may no longer hold."""
         self.look(again=True)
         self.query_one(TaskDetail).show_again()
 

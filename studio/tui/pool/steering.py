@@ -122,7 +122,6 @@ class PoolSteering(SteeredScreen):
         self._steer_chosen(_retire_or_restore)
 
     def action_mark(self) -> None:
-        """Mark the task for review, or take the mark away."""
         self._steer_chosen(_mark_or_not)
 
     def action_overrule(self) -> None:

@@ -119,7 +119,6 @@ class DecisionTable(RowTable):
     Rows marked `·` are not decided yet, rows with `✎` were decided by you. Move with the arrows or `j` and `k`; the pane *Why*
     explains the row.
     """
-
     DEFAULT_CSS = """
     DecisionTable { border-top: solid $border-blurred; border-title-color: $foreground-muted; }
     DecisionTable:focus { border-top: solid $primary; border-title-color: $primary; border-title-style: bold; }

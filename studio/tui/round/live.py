@@ -14,7 +14,6 @@ from studio.loop.events import (
     CandidateDecided,
     EngineRestarted,
     Event,
-    InstanceDecided,
     RequestFinished,
     RequestRetried,
     RequestsSent,
@@ -291,14 +290,10 @@ class LiveRound:
                 self.decided.append(event)
             case TaskClassified():
                 self.stages[Stage.CLASSIFY].done = max(self.stages[Stage.CLASSIFY].done, 1)
-            case InstanceDecided():
-                pass
             case StageFinished(_, stage, _):
                 self.stages[stage].state = "done"
                 self.stages[stage].seconds = at - self.stages[stage].started
                 self.running = None
-            case _:
-                pass
 
     def tick(self, at: float) -> None:
         """Let the running stage's time pass."""

@@ -53,7 +53,6 @@ class ReadDialog(Dialog[None]):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Arrows scroll at once."""
         self.query_one("#read-text").focus()
 
     def action_copy(self) -> None:
@@ -92,7 +91,6 @@ class PromptDialog(ReadDialog):
     The prompt as the model gets it. In chat these are the system turn, the user's turn, and how the model's own turn begins; the model's
     template puts its marks between them. `ctrl+c` sends the text to the clipboard, `escape` closes the window.
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [bind("copy", "copy", "Copy", "Send the prompt's text to the clipboard.")]
 
     def __init__(self, prompt: Prompt) -> None:
@@ -105,7 +103,6 @@ class TaskDialog(ReadDialog):
     """Instruction, class and instances; the instruction is copied."""
 
     HELP = "A task as the prompt has it, and its instances. `ctrl+c` sends the instruction to the clipboard, `escape` closes the window."
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("copy", "copy", "Copy", "Send the instruction to the clipboard."),
     ]
@@ -147,20 +144,19 @@ class ContextTasks(Pane):
     In chat there are prompts without tasks, too: of those the model writes the user's turn itself. Where the round is about documents, the
     passage stands here that the model writes a request or a question for, with its file and place.
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("up", "move(-1)", "Up", "The task above.", show=False),
         bind("down", "move(1)", "Down", "The task below.", show=False),
         bind("open", "open", "Whole task", "Read all of the task under the cursor."),
     ]
-
     cursor: reactive[int] = reactive(0)
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.ordinal = 0
         self._tasks: Sequence[Task] = ()
-        self._prompt: Prompt | None = None
+        self.prompt: Prompt | None = None
+        """The prompt that is shown."""
 
     def compose(self) -> ComposeResult:
         yield Static(UNDRAWN, markup=False, classes="empty")
@@ -168,15 +164,15 @@ class ContextTasks(Pane):
     def show(self, prompts: Sequence[Prompt], ordinal: int) -> None:
         """Show the prompt at `ordinal`; nothing when there is none."""
         if not prompts:
-            self._tasks, self._prompt = (), None
+            self._tasks, self.prompt = (), None
             self.border_title = Content("In context")
         else:
             at = min(max(ordinal, 0), len(prompts) - 1)
             self.ordinal = at
             prompt = prompts[at]
-            if prompt.ordinal != (self._prompt.ordinal if self._prompt is not None else -1):
+            if prompt.ordinal != (self.prompt.ordinal if self.prompt is not None else -1):
                 self.begin()
-            self._tasks, self._prompt = prompt.parents, prompt
+            self._tasks, self.prompt = prompt.parents, prompt
             self.cursor = min(self.cursor, max(len(self._tasks) - 1, 0))
             head = "Passage" if prompt.passage is not None else "Template" if prompt.source is Source.TEMPLATE else "In context"
             self.border_title = Content(f"{head} · prompt {at + 1} of {len(prompts)}")
@@ -185,10 +181,6 @@ class ContextTasks(Pane):
     @property
     def chosen(self) -> Task | None:
         return self._tasks[self.cursor] if self._tasks else None
-
-    @property
-    def prompt(self) -> Prompt | None:
-        return self._prompt
 
     def validate_cursor(self, cursor: int) -> int:
         return min(max(cursor, 0), max(len(self._tasks) - 1, 0))
@@ -214,12 +206,12 @@ class ContextTasks(Pane):
 
     def open_prompt(self) -> None:
         """Show the prompt as the model gets it."""
-        if self._prompt is not None:
-            self.app.push_screen(PromptDialog(self._prompt))
+        if self.prompt is not None:
+            self.app.push_screen(PromptDialog(self.prompt))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
         """There is nothing to open before the first tasks are drawn."""
-        return action != "open" or self._prompt is not None
+        return action != "open" or self.prompt is not None
 
     def on_click(self, event: Click) -> None:
         """A click picks the task, another one opens it."""
@@ -250,10 +242,10 @@ class ContextTasks(Pane):
         if not self.is_mounted:
             return
         static = self.query_one(Static)
-        static.set_class(self._prompt is None, "empty")
+        static.set_class(self.prompt is None, "empty")
         width = self.scrollable_content_region.width
-        if self._prompt is None or not self._tasks:
-            static.update(Content(UNDRAWN) if self._prompt is None else _without_tasks(self._prompt))
+        if self.prompt is None or not self._tasks:
+            static.update(Content(UNDRAWN) if self.prompt is None else _without_tasks(self.prompt))
             return
         lines = []
         digits, numbers = max(len(str(task.id)) for task in self._tasks), len(str(len(self._tasks)))
@@ -267,8 +259,8 @@ class ContextTasks(Pane):
             )
             cursor = "on $block-cursor-background" if self.has_focus else "on $block-cursor-blurred-background"
             lines.append(line.stylize(cursor) if number == self.cursor + 1 else line)
-        if self._prompt.chat is not None:
-            lines.append(Content.styled(fit(f"  {_standing(self._prompt.chat)} · P shows it", width), "$foreground-muted"))
+        if self.prompt.chat is not None:
+            lines.append(Content.styled(fit(f"  {_standing(self.prompt.chat)} · P shows it", width), "$foreground-muted"))
         static.update(Content("\n").join(lines))
 
 

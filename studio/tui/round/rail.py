@@ -169,7 +169,6 @@ class StatusLine(Widget):
     DEFAULT_CSS = """
     StatusLine { height: 1; padding: 0 1; color: $foreground-muted; text-wrap: nowrap; }
     """
-
     status: reactive[Status] = reactive(Status())
 
     def render(self) -> Content:

@@ -64,7 +64,6 @@ class StudioScreen(DrawingScreen):
 
     TITLE = "Studio"
     AUTO_FOCUS = ""
-
     HELP = """
     ## The studio
     A round walks through six stages, in chat through seven. `s` does the next one and stops, `r` finishes the round, `R` runs on until
@@ -88,7 +87,6 @@ class StudioScreen(DrawingScreen):
     - `ctrl+o` goes back to the picker, for another pool; `F4` goes on with another model
     - `ctrl+p` finds every command by name, `q` quits: nothing is lost
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("step", "step", "Step", "Do the next stage and stop."),
         bind("round", "finish_round", "Round", "Finish this round and stop."),
@@ -365,9 +363,7 @@ class StudioScreen(DrawingScreen):
             ("stop", "Run: stop", "Give up the stage under way", self.action_stop),
             ("retry", "Run: try again", "Open the pool and load the model again", self.action_retry),
         )
-        for action, title, words, callback in offers:
-            if self.check_action(action, ()):
-                yield SystemCommand(title, words, callback)
+        yield from self._offered(offers)
         yield from self.steering_commands()
 
 

@@ -52,7 +52,6 @@ class SteeringScreen(SteeredScreen):
     redo_words: str | None = None
 
     def steers(self, action: str) -> bool | None:
-        """Whether a steering action applies now; None when `action` is none."""
         row = self._decided_row() if self.decisions_shown else None
         following = self.live.next_stage if self.live.view is not None and self.live.view.next_stage is not None else None
         applies: dict[str, Callable[[], bool]] = {
@@ -101,7 +100,6 @@ class SteeringScreen(SteeredScreen):
         self._steer(lambda steering: steering.swap(prompt, position))
 
     def action_regenerate(self) -> None:
-        """Ask the prompts of the round once more."""
         self._steer(lambda steering: steering.regenerate())
 
     def action_parameters(self) -> None:
@@ -113,7 +111,6 @@ class SteeringScreen(SteeredScreen):
             lay_over(self, TextsDialog(self.method, fields_of(self.method), "For this round alone", self.set_for_round()))
 
     def set_for_round(self) -> Store[dict[str, Any]]:
-        """The way to set parameters for this round alone."""
         return self._storing(lambda steering, changes: steering.set_round_parameters(changes))
 
     def action_instances(self) -> None:

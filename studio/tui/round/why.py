@@ -185,10 +185,8 @@ def _arithmetic(score: float, found: Alignment, method: Method) -> Iterator[Cont
     )
     precision, recall = found.lcs / found.n, found.lcs / found.m
     yield Content(f"R = L/m = {recall:.3f}, P = L/n = {precision:.3f}")
-    passes = score <= method.threshold if method.accept_at_threshold else score < method.threshold
-    relation = "≤" if score <= method.threshold else ">"
-    if not method.accept_at_threshold:
-        relation = "<" if score < method.threshold else "≥"
+    passes = method.is_novel(score)
+    relation = ("≤>" if method.accept_at_threshold else "<≥")[not passes]
     yield Content.assemble(
         "ROUGE-L = 2RP/(R+P) = ",
         (f"{score:.3f}", "bold"),
@@ -241,7 +239,6 @@ class Why(Pane):
     surprising the model finds it; beyond the limit of the round it is rejected as unlikely. *Agreement*: mean ROUGE-L of the answer taken
     with the others drawn. *Sureness*: nats a token of the first answer.
     """
-
     DEFAULT_CSS = """
     Why Static { height: auto; }
     Why #texts { height: auto; layout: vertical; }

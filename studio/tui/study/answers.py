@@ -15,13 +15,11 @@ from textual.content import Content
 from textual.events import Click
 from textual.widgets import Static
 
-from studio.insight.studies.comparison import GradingWalk
 from studio.insight.studies.raters import Walk
-from studio.insight.studies.review import Reviewing
-from studio.pool.evaluations import ComparisonItem, Comparisons, Grade, Grading
-from studio.pool.reviews import Rating, ReviewItem, Reviews
+from studio.pool.evaluations import ComparisonItem, Grade, Grading
+from studio.pool.reviews import Rating, ReviewItem
 from studio.tui.keys import bind, key_of
-from studio.tui.study.screen import LOOKING, STUDY_KEYS, Desk, StudyScreen
+from studio.tui.study.screen import LOOKING, STUDY_KEYS, StudyScreen
 from studio.tui.widgets.frame import KeyBar, TooSmall
 from studio.tui.widgets.pane import LONG, Pane, clip, cut
 
@@ -55,12 +53,8 @@ def place_line(walk: Walk[Any, Any], title: str, width: int) -> Content:
     return Content.assemble((left, "bold"), " · ", words, ("━" * filled, "$success"), ("─" * (bar - filled), "$text-muted"))
 
 
-def question_lines(reviewing: Reviewing, width: int) -> Content:
+def question_lines(reviewing: Walk[ReviewItem, Rating], width: int) -> Iterator[Part]:
     """The three questions with the answers, the one that is asked with a mark; below, what else the rater said of the item."""
-    return Content.assemble(*_questions(reviewing, width))
-
-
-def _questions(reviewing: Reviewing, width: int) -> Iterator[Part]:
     rating = reviewing.rating
     for place, words in enumerate(ASKED):
         here = place == reviewing.question
@@ -117,10 +111,6 @@ Each key is stored at once: stop whenever you like, and go on later where you we
         *STUDY_KEYS,
     ]
 
-    def __init__(self, reviewing: Reviewing, desk: Desk[Reviews]) -> None:
-        super().__init__(reviewing, desk)
-        self.reviewing = reviewing
-
     def compose(self) -> ComposeResult:
         yield Static(id="place", markup=False)
         with Pane(id="item-pane"):
@@ -134,13 +124,11 @@ Each key is stored at once: stop whenever you like, and go on later where you we
         self.show()
 
     def draw(self, width: int) -> None:
-        """Where one is, and the questions."""
-        self.query_one("#place", Static).update(place_line(self.reviewing, "Review", width))
-        self.query_one("#questions", Static).update(question_lines(self.reviewing, width))
+        self.query_one("#place", Static).update(place_line(self.walk, "Review", width))
+        self.query_one("#questions", Static).update(Content.assemble(*question_lines(self.walk, width)))
 
     def draw_item(self) -> None:
-        """The task, from its beginning."""
-        self.query_one("#item", Static).update(item_text(self.reviewing.item))
+        self.query_one("#item", Static).update(item_text(self.walk.item))
         self.query_one(Pane).scroll_home(animate=False)
 
 
@@ -169,12 +157,8 @@ def answer_title(place: int, grade: Grade | None, marked: bool) -> str:
     return f"{'▸ ' if marked else ''}Answer {place + 1}: {grade.value if grade else '–'}"
 
 
-def grade_lines(walk: Walk[ComparisonItem, Any], width: int) -> Content:
+def grade_lines(walk: Walk[ComparisonItem, Any], width: int) -> Iterator[Part]:
     """The four grades with their meaning, that of the marked answer standing out; below, what else the rater said of the task."""
-    return Content.assemble(*_grades(walk, width))
-
-
-def _grades(walk: Walk[ComparisonItem, Any], width: int) -> Iterator[Part]:
     given = walk.rating.answers[walk.question]
     used, room = 0, width - 10
     yield (f"▸ Answer {walk.order.index(walk.question) + 1}", "bold $accent")
@@ -242,9 +226,6 @@ Each key is stored at once: stop whenever you like, and go on later where you we
         *STUDY_KEYS,
     ]
 
-    def __init__(self, grading: GradingWalk, desk: Desk[Comparisons]) -> None:
-        super().__init__(grading, desk)
-
     def compose(self) -> ComposeResult:
         yield Static(id="place", markup=False)
         with Pane(id="task-pane"):
@@ -261,10 +242,9 @@ Each key is stored at once: stop whenever you like, and go on later where you we
         self.show()
 
     def draw(self, width: int) -> None:
-        """Where one is, the grades so far, and which answer is marked."""
         walk = self.walk
         self.query_one("#place", Static).update(place_line(walk, "Compare", width))
-        self.query_one("#grades", Static).update(grade_lines(walk, width))
+        self.query_one("#grades", Static).update(Content.assemble(*grade_lines(walk, width)))
         for place, side in enumerate(SIDES):
             pane, answer = self.query_one(f"#{side}", AnswerPane), walk.order[place]
             marked = walk.question == answer
@@ -274,7 +254,6 @@ Each key is stored at once: stop whenever you like, and go on later where you we
                 pane.focus(scroll_visible=False)
 
     def draw_item(self) -> None:
-        """The texts, from their beginnings."""
         item = self.walk.item
         self.query_one("#task", Static).update(task_text(item))
         for place, side in enumerate(SIDES):

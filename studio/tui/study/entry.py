@@ -21,7 +21,6 @@ from textual.widgets import Button, Label, Select, Static
 from studio.errors import StudioError, UsageError
 from studio.insight.studies.comparison import (
     Comparable,
-    GradingWalk,
     begin_grading,
     comparable,
     likely_pair,
@@ -29,10 +28,10 @@ from studio.insight.studies.comparison import (
     resume_grading,
 )
 from studio.insight.studies.raters import check_rater
-from studio.insight.studies.review import Reviewing, begin_reviewing, newest_plan, resume_reviewing
-from studio.pool.evaluations import ComparisonPlan, ComparisonRecord, Comparisons
+from studio.insight.studies.review import begin_reviewing, newest_plan, resume_reviewing
+from studio.pool.evaluations import ComparisonPlan, ComparisonRecord
 from studio.pool.pool import Pool, Queries
-from studio.pool.reviews import ReviewPlan, ReviewRecord, Reviews, Strata
+from studio.pool.reviews import ReviewPlan, ReviewRecord, Strata
 from studio.text import display_line
 from studio.tui.base import Editor, Store, lay_over
 from studio.tui.help_log import HelpDialog
@@ -94,9 +93,7 @@ class StudyDialog(Editor[Asked[P]]):
         with Vertical() as window:
             window.border_title = Content(self.heading)
             for words, field in [("rater", SafeInput(self._rater, id="rater")), *self.fields()]:
-                with Horizontal():
-                    yield Label(words, markup=False)
-                    yield field
+                yield Horizontal(Label(words, markup=False), field)
             yield Static(id="fault", markup=False)
             yield Button("Begin", id="begin", compact=True, variant="primary")
         yield KeyBar()
@@ -110,6 +107,7 @@ class StudyDialog(Editor[Asked[P]]):
 
     @property
     def unsaved(self) -> str:
+        """Nothing: who leaves has only not begun."""
         return ""
 
     def say(self, words: str) -> None:
@@ -150,14 +148,12 @@ where each left off. Another seed draws another sample. Raters do not see each o
         self._offered = plan
 
     def fields(self) -> Iterable[tuple[str, Widget]]:
-        """How many tasks, and how they are drawn."""
         yield "tasks", SafeInput(str(self._offered.size), id="size")
         yield "seed", SafeInput(self._offered.seed, id="seed")
         options = [(words, strata.value) for strata, words in _STRATA.items()]
         yield "strata", Choice(options, value=self._offered.strata.value, allow_blank=False, id="strata")
 
     def plan(self) -> ReviewPlan:
-        """Return how many tasks are drawn, and how."""
         strata = Strata(str(self.query_one("#strata", Select).value))
         return ReviewPlan(self.number_of("size", "the number of tasks"), self.text_of("seed"), strata)
 
@@ -188,7 +184,6 @@ draws other items and sides. Raters do not see each other's grades.
         self._shown = next(each for each in there if plan.first in {one.id for one in each.contestants})
 
     def fields(self) -> Iterable[tuple[str, Widget]]:
-        """Which evaluation, which two of its contestants, how many items, and how they are drawn."""
         evaluations = [
             (_line(f"{number}: {each.evaluation.name}, {each.evaluation.items} items"), number) for number, each in self._there.items()
         ]
@@ -199,7 +194,6 @@ draws other items and sides. Raters do not see each other's grades.
         yield "seed", SafeInput(self._offered.seed, id="seed")
 
     def plan(self) -> ComparisonPlan:
-        """Return whose answers to how many items, and how they are drawn."""
         first, second = (int(str(self.query_one(f"#{side}", Select).value)) for side in _SIDES)
         if first == second:
             raise UsageError("one contestant is not compared with itself")
@@ -325,27 +319,9 @@ class StudyApp(TellingApp):
 
 def rate(pool: Pool, review: ReviewRecord, rater: str) -> None:
     """Show the review to `rater` until he leaves it; `pool` is open for writing and stays so. Raises PoolError."""
-    ReviewApp(resume_reviewing(pool, review, rater), desk_of(pool, pool.reviews)).show()
-
-
-class ReviewApp(StudyApp):
-    """The review."""
-
-    TITLE = "Self-Instruct Studio: review"
-
-    def __init__(self, reviewing: Reviewing, desk: Desk[Reviews]) -> None:
-        super().__init__(ReviewScreen(reviewing, desk))
+    StudyApp(ReviewScreen(resume_reviewing(pool, review, rater), desk_of(pool, pool.reviews))).show()
 
 
 def grade(pool: Pool, comparison: ComparisonRecord, rater: str) -> None:
     """Show the comparison to `rater` until he leaves it; `pool` is open for writing and stays so. Raises PoolError."""
-    CompareApp(resume_grading(pool, comparison, rater), desk_of(pool, pool.comparisons)).show()
-
-
-class CompareApp(StudyApp):
-    """The comparison."""
-
-    TITLE = "Self-Instruct Studio: compare"
-
-    def __init__(self, grading: GradingWalk, desk: Desk[Comparisons]) -> None:
-        super().__init__(CompareScreen(grading, desk))
+    StudyApp(CompareScreen(resume_grading(pool, comparison, rater), desk_of(pool, pool.comparisons))).show()

@@ -117,7 +117,6 @@ class StudyScreen(Page[None], Generic[I, R]):
         self._in_order(lambda: self._put(lambda: self.walk.answer(given)))
 
     def action_skip(self) -> None:
-        """Skip the task, or no longer."""
         self._in_order(lambda: self._put(self.walk.skip))
 
     def action_note(self) -> None:
@@ -154,8 +153,6 @@ class StudyScreen(Page[None], Generic[I, R]):
         self._in_order(lambda: self._look(go))
 
     def action_back(self) -> None:
-        """Go back, or end."""
-
         def leave() -> None:
             self.dismiss()
 

@@ -10,6 +10,7 @@ Lists take keys from their first moment. Textual's own fail on page keys that co
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar, TypeVar
 from unicodedata import category
@@ -168,7 +169,6 @@ class StandIns:
         return text.translate({code: self._of[code] for code in there & self._of.keys() - kept})
 
     def take(self, text: str) -> str:
-        """Return what the stand-ins of `text` stand for."""
         return text.translate(self._for)
 
 
@@ -270,7 +270,6 @@ class FindLine(SafeInput):
     DEFAULT_CSS = """
     FindLine, FindLine:focus { dock: bottom; border: none; height: 1; padding: 0 1; margin-bottom: 1; background: $panel; }
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [bind("back", "leave", "Done", "Back to what was found.")]
 
     class Wanted(Message):
@@ -335,15 +334,15 @@ class LimitBar(Widget, can_focus=True):
         self.set_reactive(LimitBar.value, at)
         self.set_reactive(LimitBar.own, at)
 
+    @dataclass
     class Changed(Message):
         """The limit was moved."""
 
-        def __init__(self, value: float) -> None:
-            super().__init__()
-            self.value = value
+        value: float
 
     @property
     def changed(self) -> float | None:
+        """Where the limit is; None where the run has it."""
         return None if self.value == round(self.own, 2) else self.value
 
     def validate_value(self, value: float) -> float:

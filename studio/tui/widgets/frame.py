@@ -48,7 +48,6 @@ class StudioHeader(Widget):
     DEFAULT_CSS = """
     StudioHeader { height: 2; dock: top; background: $surface; padding: 0 1; text-wrap: nowrap; }
     """
-
     facts: reactive[HeaderFacts] = reactive(HeaderFacts())
     mode: reactive[str] = reactive("studio")
 
@@ -125,15 +124,10 @@ def header_facts(pool: Queries, path: Path) -> HeaderFacts:
 COLUMNS, LINES = 60, 20
 
 
-def too_small(size: Size) -> bool:
-    """Whether a window is too small to work in."""
-    return size.width < COLUMNS or size.height < LINES
-
-
 def hint_if_small(screens: Iterable[Screen[Any]], size: Size) -> None:
     """Let each screen say so while the window is too small to work in."""
     for screen in screens:
-        screen.set_class(too_small(size), "-too-small")
+        screen.set_class(size.width < COLUMNS or size.height < LINES, "-too-small")
 
 
 class TooSmall(Widget):
@@ -192,7 +186,6 @@ class KeyBar(Widget):
         &:hover { pointer: pointer; }
     }
     """
-
     keys: reactive[tuple[Key, ...]] = reactive(())
     """All that apply, in the order in which they are shown."""
     hovered: reactive[Key | None] = reactive(None)

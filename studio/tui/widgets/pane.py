@@ -79,7 +79,6 @@ class Pane(VerticalScroll):
         border-title-style: bold;
     }
     """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("down", "scroll_down", "Down", "Scroll down a line.", show=False),
         bind("up", "scroll_up", "Up", "Scroll up a line.", show=False),
@@ -88,7 +87,6 @@ class Pane(VerticalScroll):
         bind("page-down", "page_down", "Page down", "Scroll down a page.", show=False),
         bind("page-up", "page_up", "Page up", "Scroll up a page.", show=False),
     ]
-
     _end: int | None = None
     """The line that was the last to be at the top while the text was followed; None: it is not."""
 

@@ -23,7 +23,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from studio.errors import StudioError
-from studio.tui.base import start_latest
+from studio.tui.base import ReadFailed, start_latest
 from studio.tui.keys import bind
 from studio.tui.widgets.pane import POINTER, clip, fit
 
@@ -42,16 +42,15 @@ Cell = tuple[str, str]
 """A cell's text and the name of its colour: empty, `muted`, `good`, `bad` or `note`. The text may be anything, it is cleaned here."""
 
 
+@dataclass
 class TableMessage(Message):
     """What a table tells; handlers may choose by the table."""
 
-    def __init__(self, table: RowTable) -> None:
-        super().__init__()
-        self._table = table
+    table: RowTable
 
     @property
     def control(self) -> RowTable:
-        return self._table
+        return self.table
 
 
 class RowTable(ScrollView, can_focus=True):
@@ -83,12 +82,11 @@ class RowTable(ScrollView, can_focus=True):
     ]
     cursor: reactive[int] = reactive(0, repaint=False)
 
+    @dataclass
     class HeadingClicked(TableMessage):
         """The heading of a column that sorts was clicked."""
 
-        def __init__(self, table: RowTable, sort: str) -> None:
-            super().__init__(table)
-            self.sort = sort
+        sort: str
 
     def __init__(self, columns: Sequence[Column], *, empty: str = "", id: str | None = None) -> None:
         super().__init__(id=id)
@@ -240,47 +238,34 @@ class IdTable(RowTable):
         bind("open", "select", "Details", "Show all about this row", show=False),
     ]
 
+    @dataclass
     class Moved(TableMessage):
         """The cursor stands on another id; None when there are no rows."""
 
-        def __init__(self, table: IdTable, row_id: int | None) -> None:
-            super().__init__(table)
-            self.row_id = row_id
+        row_id: int | None
 
+    @dataclass
     class Selected(TableMessage):
         """The row was opened with enter or a double click."""
 
-        def __init__(self, table: IdTable, row_id: int) -> None:
-            super().__init__(table)
-            self.row_id = row_id
-
-    class Failed(Message):
-        """Rows could not be fetched."""
-
-        def __init__(self, error: StudioError) -> None:
-            super().__init__()
-            self.error = error
+        row_id: int
 
     def __init__(self, columns: Sequence[Column], fetch: Fetch, *, empty: str = "", id: str | None = None) -> None:
         super().__init__(columns, empty=empty, id=id)
         self._fetch = fetch
-        self._ids: array[int] = array("q")
+        self.ids: array[int] = array("q")
         self._rows: OrderedDict[int, Sequence[Cell]] = OrderedDict()
         self._asked = False
         self._forgotten = 0
 
     @property
-    def ids(self) -> array[int]:
-        return self._ids
-
-    @property
     def current(self) -> int | None:
-        return self._ids[self.cursor] if 0 <= self.cursor < len(self._ids) else None
+        return self.ids[self.cursor] if 0 <= self.cursor < len(self.ids) else None
 
     def show(self, ids: array[int]) -> None:
         """Show other ids. The cursor stays with its id and on its line where the id is still there, else about where it was."""
         before, line = self.current, self.cursor - self.scroll_offset.y
-        self._ids = ids
+        self.ids = ids
         self.loading_text = ""
         try:
             place = ids.index(before) if before is not None else 0
@@ -314,7 +299,7 @@ class IdTable(RowTable):
 
     def seek(self, fits: Callable[[int], bool], *, again: bool) -> None:
         """Move the cursor to the next row whose id `fits`; behind the present one if `again`."""
-        self.seek_row(lambda row: fits(self._ids[row]), again=again)
+        self.seek_row(lambda row: fits(self.ids[row]), again=again)
 
     def action_select(self) -> None:
         if self.current is not None:
@@ -325,11 +310,11 @@ class IdTable(RowTable):
 
     @property
     def count(self) -> int:
-        return len(self._ids)
+        return len(self.ids)
 
     def cells(self, row: int) -> Sequence[Cell]:
         """The cells of a row that is there; in place of one that is still to come, its id."""
-        row_id = self._ids[row]
+        row_id = self.ids[row]
         found = self._rows.get(row_id)
         if found is None:
             self._ask()
@@ -348,7 +333,7 @@ class IdTable(RowTable):
 
     async def _load(self) -> None:
         top = self.scroll_offset.y
-        near = self._ids[max(top - _AROUND, 0) : top + self.page + _AROUND]
+        near = self.ids[max(top - _AROUND, 0) : top + self.page + _AROUND]
         missing = [each for each in near if each not in self._rows]
         if not missing:
             return
@@ -356,7 +341,7 @@ class IdTable(RowTable):
         try:
             found = await self._fetch(missing)
         except StudioError as error:
-            self.post_message(self.Failed(error))
+            self.post_message(ReadFailed(error))
             return
         if forgotten != self._forgotten:
             self._ask()

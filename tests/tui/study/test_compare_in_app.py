@@ -193,7 +193,7 @@ async def test_a_stage_that_plays_and_a_study_that_is_open_keep_it_away(path: Pa
         assert driven.state is RunnerState.RUNNING
         await driven.pilot.press("V")
         await driven.until(lambda: "A stage is being played" in said(driven))
-        again = CompareScreen(screen.walk, screen._desk)  # type: ignore[arg-type]
+        again = CompareScreen(screen.walk, screen._desk)
         driven.app.push_screen(again)
         await driven.until(lambda: again.is_current and "Answer 2" in seen(driven.app))
         await driven.pilot.press("a", "-", "u")

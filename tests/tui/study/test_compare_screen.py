@@ -14,7 +14,7 @@ from studio.insight.studies.comparison import resume_grading
 from studio.pool.evaluations import UNGRADED, Comparisons, Grading
 from studio.pool.pool import Pool, Queries
 from studio.tui.study.answers import AnswerPane, CompareScreen
-from studio.tui.study.entry import CompareApp
+from studio.tui.study.entry import StudyApp
 from studio.tui.study.screen import desk_of
 from support.comparisons import TEXTS, compared
 from support.pools import assert_sound
@@ -33,7 +33,7 @@ async def grading(path: Path, rater: str = "anna", size: tuple[int, int] = (120,
     """Run `studio compare` on the pool at `path`."""
     with Pool.open(path) as pool:
         comparison = pool.comparisons.all()[0]
-        app = CompareApp(resume_grading(pool, comparison, rater), desk_of(pool, pool.comparisons))
+        app = StudyApp(CompareScreen(resume_grading(pool, comparison, rater), desk_of(pool, pool.comparisons)))
         async with app.run_test(size=size, notifications=True) as pilot:
             await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "Instruction" in seen(app))
             screen = app.screen

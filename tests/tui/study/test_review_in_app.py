@@ -56,12 +56,12 @@ def stored(path: Path, rater: str = "anna") -> dict[int, Rating]:
 
 async def test_keys_are_stored_by_the_sessions_own_writer(path: Path) -> None:
     async with rating(path) as (driven, screen):
-        assert len(screen.reviewing.items) == 6
+        assert len(screen.walk.items) == 6
         await driven.press(*"yny", "-", "n")
         assert stored(path) == {0: rated("yny"), 1: Rating(skipped=True), 2: rated("n--")}
         await driven.press("u", "u")
         assert 1 not in stored(path)
-        assert screen.reviewing.position == 1
+        assert screen.walk.position == 1
         await driven.press("escape")
         await driven.until(lambda: driven.app.screen is driven.screen)
         await driven.press("v")
@@ -71,7 +71,7 @@ async def test_keys_are_stored_by_the_sessions_own_writer(path: Path) -> None:
         driven.app.screen.query_one("#rater", Input).value = "bert"
         await driven.press("ctrl+s")
         await driven.until(lambda: isinstance(driven.app.screen, ReviewScreen))
-        assert driven.app.screen.reviewing.counts == (0, 0)  # type: ignore[attr-defined]
+        assert driven.app.screen.walk.counts == (0, 0)  # type: ignore[attr-defined]
     with Queries.open(path) as reader:
         assert [each.plan for each in reader.reviews.all()] == [ReviewPlan(6)]
     assert_sound(path)
@@ -96,12 +96,12 @@ async def test_while_a_stage_plays_a_key_is_refused_and_nothing_is_shown_as_stor
         await driven.pilot.press("s")
         await driven.until(engine.reached.is_set)
         assert runner.state is RunnerState.RUNNING
-        again = ReviewScreen(screen.reviewing, screen._desk)
+        again = ReviewScreen(screen.walk, screen._desk)
         driven.app.push_screen(again)
         await driven.until(lambda: again.is_current and bool(again.query("#questions")))
         await driven.pilot.press("n", "-", "u")
         await driven.pilot.pause()
-        assert screen.reviewing.rating == rated("y--")
+        assert screen.walk.rating == rated("y--")
         assert stored(path) == {0: rated("y--")}
         engine.go_on.set()
         await driven.idle()
@@ -115,8 +115,8 @@ async def test_a_key_that_cannot_be_stored_is_taken_back_on_the_screen(path: Pat
         fill_disk(monkeypatch, Reviews)
         await driven.press("n", "n")
         await driven.until(lambda: "the disk is full" in seen(driven.app))
-        await driven.until(lambda: screen.reviewing.rating == rated("y--"))
-        assert screen.reviewing.position == 0
+        await driven.until(lambda: screen.walk.rating == rated("y--"))
+        assert screen.walk.position == 0
     assert stored(path) == {0: rated("y--")}
 
 

@@ -15,7 +15,7 @@ from studio.pool.ledger import Note
 from studio.pool.pool import Pool, Queries
 from studio.pool.reviews import BLANK, Rating, ReviewPlan, Reviews
 from studio.tui.study.answers import ReviewScreen
-from studio.tui.study.entry import ReviewApp
+from studio.tui.study.entry import StudyApp
 from studio.tui.study.screen import desk_of
 from support.bulk_pool import bulk_pool
 from support.pools import assert_sound
@@ -36,7 +36,7 @@ async def reviewing(path: Path, rater: str = "anna", size: tuple[int, int] = (80
     """Run `studio review` on the pool at `path`."""
     with Pool.open(path) as pool:
         review = open_review(pool, pool.reviews, PLAN)
-        app = ReviewApp(resume_reviewing(pool, review, rater), desk_of(pool, pool.reviews))
+        app = StudyApp(ReviewScreen(resume_reviewing(pool, review, rater), desk_of(pool, pool.reviews)))
         async with app.run_test(size=size, notifications=True) as pilot:
             await until(pilot, lambda: isinstance(app.screen, ReviewScreen) and "Instruction" in seen(app))
             screen = app.screen
@@ -54,10 +54,10 @@ async def test_three_keys_rate_a_task_and_each_is_stored_at_once(path: Path) -> 
     async with reviewing(path) as (pilot, screen):
         assert stored(path) == {} and "> goes to the next open task" in seen(pilot.app)
         for keys, letters in (("y", "y--"), ("n", "yn-"), ("y", "yny")):
-            assert screen.reviewing.position == 0
+            assert screen.walk.position == 0
             await pilot.press(keys)
             assert stored(path) == {0: rated(letters)}
-        assert (screen.reviewing.position, screen.reviewing.question) == (1, 0)
+        assert (screen.walk.position, screen.walk.question) == (1, 0)
         assert "task 2 of 4 · 1 complete, 0 skipped" in seen(pilot.app)
         await pilot.press(*"yyyyyy")
         assert "task 4 of 4 · 3 complete" in seen(pilot.app)
@@ -69,7 +69,7 @@ async def test_three_keys_rate_a_task_and_each_is_stored_at_once(path: Path) -> 
 
 async def test_the_task_is_shown_with_its_one_instance_and_the_answers_as_words(path: Path) -> None:
     async with reviewing(path) as (pilot, screen):
-        item = screen.reviewing.item
+        item = screen.walk.item
         shown = seen(pilot.app)
         assert item.instruction in shown
         assert item.output in shown
@@ -85,9 +85,9 @@ async def test_undo_goes_back_to_the_task_it_was_and_redo_comes_again(path: Path
         assert stored(path) == {0: rated("yyn"), 1: Rating(skipped=True), 2: rated("nn-")}
         await pilot.press("u", "u")
         assert stored(path) == {0: rated("yyn"), 1: Rating(skipped=True)}
-        assert screen.reviewing.position == 2
+        assert screen.walk.position == 2
         await pilot.press("u", "u")
-        assert (screen.reviewing.position, screen.reviewing.question) == (0, 2)
+        assert (screen.walk.position, screen.walk.question) == (0, 2)
         assert stored(path) == {0: rated("yy-")}
         await pilot.press("U", "ctrl+y")
         assert stored(path) == {0: rated("yyn"), 1: Rating(skipped=True)}
@@ -114,22 +114,22 @@ async def test_one_goes_back_and_answers_anew(path: Path) -> None:
     async with reviewing(path) as (pilot, screen):
         await pilot.press(*"yyy", "left", "left", "tab", "tab", "n")
         assert stored(path) == {0: rated("yyn")}
-        assert screen.reviewing.position == 1
+        assert screen.walk.position == 1
         await pilot.press("left", "n", "n")
-        assert screen.reviewing.position == 0
+        assert screen.walk.position == 0
         assert stored(path) == {0: rated("nnn")}
         await pilot.press("shift+tab", "y", "y")
         assert stored(path) == {0: rated("nyy")}
-        assert screen.reviewing.position == 1
+        assert screen.walk.position == 1
         await pilot.press("right", "right", "right", ">")
-        assert screen.reviewing.position == 1
+        assert screen.walk.position == 1
 
 
 async def test_a_skip_is_taken_away_by_itself_and_by_an_answer(path: Path) -> None:
     async with reviewing(path) as (pilot, screen):
         await pilot.press("-", "left", "-")
         assert stored(path) == {}
-        assert screen.reviewing.position == 0
+        assert screen.walk.position == 0
         await pilot.press("-", "left", "y")
         assert stored(path) == {0: rated("y--")}
 
@@ -138,15 +138,15 @@ async def test_a_rater_goes_on_where_he_was_and_sees_no_one_elses_answers(path: 
     async with reviewing(path) as (pilot, _):
         await pilot.press(*"yyy", "-", "n", "N", *"secret", "enter")
     async with reviewing(path, "bert") as (pilot, screen):
-        assert (screen.reviewing.position, screen.reviewing.counts) == (0, (0, 0))
+        assert (screen.walk.position, screen.walk.counts) == (0, (0, 0))
         for _ in range(4):
             shown = seen(pilot.app)
             assert not any(word in shown for word in ("yes ", "no  ", "secret", "skipped\n"))
             await pilot.press("right")
         await pilot.press("left", "left", "left", "n")
     async with reviewing(path) as (_, screen):
-        assert (screen.reviewing.position, screen.reviewing.question) == (2, 1)
-        assert screen.reviewing.counts == (1, 1)
+        assert (screen.walk.position, screen.walk.question) == (2, 1)
+        assert screen.walk.counts == (1, 1)
     assert stored(path, "bert") == {0: rated("n--")}
 
 
@@ -189,7 +189,7 @@ async def test_hostile_text_and_names_reach_no_terminal(path: Path, size: tuple[
                     text = next(texts)
                     pool.ledger.change_instance(Note("t", "t"), instance.id, {"input": text, "output": text})
     async with reviewing(path, "[/b]\x1b]52;c;x\x07\u202e", size) as (pilot, screen):
-        for _ in screen.reviewing.items:
+        for _ in screen.walk.items:
             assert_harmless(pilot.app)
             await pilot.press("N", "x", "enter", "right")
             assert_harmless(pilot.app)
@@ -199,8 +199,8 @@ async def test_what_cannot_be_stored_is_said_and_not_shown(path: Path, monkeypat
     async with reviewing(path) as (pilot, screen):
         await pilot.press("y")
         await press_on_a_full_disk(pilot, monkeypatch, Reviews, "n")
-        assert screen.reviewing.rating == rated("y--")
-        assert screen.reviewing.question == 1
+        assert screen.walk.rating == rated("y--")
+        assert screen.walk.question == 1
         await pilot.press("n")
         assert stored(path) == {0: rated("yn-")}
 
@@ -221,6 +221,6 @@ async def test_mashing_keys(path: Path, seed: int) -> None:
             await pilot.press(chance.choice(keys))
             if count % 30 == 0:
                 await pilot.resize_terminal(*chance.choice([(80, 24), (10, 3), (120, 40)]))
-        held = {place: screen.reviewing.rating_at(place) for place in range(4)}
+        held = {place: screen.walk.rating_at(place) for place in range(4)}
         assert {place: rating for place, rating in held.items() if rating != BLANK} == stored(path)
     assert_sound(path)

@@ -15,7 +15,8 @@ from studio.insight.studies.review import begin_reviewing
 from studio.pool.evaluations import UNGRADED
 from studio.pool.pool import Pool, Queries
 from studio.pool.reviews import BLANK, ReviewPlan
-from studio.tui.study.entry import CompareApp, ReviewApp, StudyApp
+from studio.tui.study.answers import CompareScreen, ReviewScreen
+from studio.tui.study.entry import StudyApp
 from studio.tui.study.screen import desk_of
 from support.bulk_pool import bulk_pool
 from support.comparisons import compared
@@ -42,11 +43,11 @@ class Study:
 
 
 def review_app(pool: Pool) -> StudyApp:
-    return ReviewApp(begin_reviewing(pool, pool.reviews, ReviewPlan(12, "x"), RATER), desk_of(pool, pool.reviews))
+    return StudyApp(ReviewScreen(begin_reviewing(pool, pool.reviews, ReviewPlan(12, "x"), RATER), desk_of(pool, pool.reviews)))
 
 
 def compare_app(pool: Pool) -> StudyApp:
-    return CompareApp(resume_grading(pool, pool.comparisons.all()[0], RATER), desk_of(pool, pool.comparisons))
+    return StudyApp(CompareScreen(resume_grading(pool, pool.comparisons.all()[0], RATER), desk_of(pool, pool.comparisons)))
 
 
 STUDIES = {

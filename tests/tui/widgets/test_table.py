@@ -11,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from studio.errors import PoolError, StudioError
+from studio.tui.base import ReadFailed
 from studio.tui.widgets.table import Cell, Column, IdTable
 from support.screens import NASTY_LINES, assert_harmless, seen, until
 
@@ -39,7 +40,7 @@ class Host(App[None]):
     def on_id_table_moved(self, event: IdTable.Moved) -> None:
         self.moved.append(event.row_id)
 
-    def on_id_table_failed(self, event: IdTable.Failed) -> None:
+    def on_read_failed(self, event: ReadFailed) -> None:
         self.errors.append(event.error)
 
 
