@@ -73,5 +73,8 @@ ninja -C "$build" llama || fail "it does not build; the compiler's words are abo
 
 say "5. the tests on the software device"
 export LLAMA_CPP_LIB_PATH=$build/bin GGML_VK_VISIBLE_DEVICES=0 VK_DRIVER_FILES=$driver VK_ICD_FILENAMES=$driver
+# What Mesa compiles for each shader takes seconds, up to a minute; it keeps that, for every process of the tests.
+export MESA_SHADER_CACHE_DIR=$folder/mesa
+mkdir -p "$MESA_SHADER_CACHE_DIR"
 "$python" -c 'from studio.engine.llama.build import list_devices; print(*(f"{d.name}: {d.description}" for d in list_devices()), sep="\n")'
 exec "$python" -m pytest -p no:cacheprovider tests/gpu "$@"
