@@ -18,7 +18,7 @@ import llama_cpp
 from studio.engine.process import child
 
 TAKEN: list[Any] = []
-_LARGEST, _SMALLEST = 1 << 30, 1 << 18
+_LARGEST, _SMALLEST = 1 << 30, 1 << 12
 
 
 def take_memory(left: int) -> None:

@@ -87,16 +87,15 @@ def test_a_batch_gives_the_same_completions_each_time(
         engine.close()
     assert outcome(warm) == outcome(later) == outcome(cold)
     assert sum(each.completion_tokens for each in cold) > 20
-    shares = architecture != "mamba"
-    assert (sum(each.cached_tokens for each in warm) > sum(each.cached_tokens for each in cold)) == shares
-    assert bool(store.usage().files) == shares
+    assert sum(each.cached_tokens for each in warm) > sum(each.cached_tokens for each in cold)
+    assert store.usage().files
     again = LlamaEngine(identity, options, store=store)
     try:
         stored = complete(again, requests)
     finally:
         again.close()
     assert outcome(stored) == outcome(cold)
-    assert all(each.cached_tokens for each in stored) == shares
+    assert all(each.cached_tokens for each in stored)
 
 
 @pytest.mark.real_model

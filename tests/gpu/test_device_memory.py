@@ -57,20 +57,26 @@ def test_sequences_are_given_up_first(gpu: Gpu, models: MakeModel, monkeypatch: 
 
 
 def test_without_room_for_a_layer_the_cpu_has_all(gpu: Gpu, models: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model runs as it does with `--gpu-layers 0`, to the letter."""
-    plain = ProcessEngine(identify(models("gemma3")), EngineOptions(gpu_layers=0, threads=1))
-    try:
-        expected = outcome(complete(plain, animal_requests(3)))
-    finally:
-        plain.close()
+    """The model runs as it does with `--gpu-layers 0`, to the letter.
+
+    Not so where Vulkan is told to refuse: there llama.cpp itself leaves a weight to the CPU, and counts the output's layer all the same.
+    """
     engine = open_crowded(gpu, models("gemma3"), monkeypatch, left=0, when="llama_model_load_from_file")
     try:
-        assert gpu.runs(engine.info, 0) and engine.info.parallel == plain.info.parallel
         [notice] = engine.info.notices
-        assert notice.startswith("there was no memory for 64 sequences") and notice.endswith("and no layers on the GPU")
-        assert outcome(complete(engine, animal_requests(3))) == expected
+        assert notice.startswith("there was no memory for 64 sequences")
+        crowded = outcome(complete(engine, animal_requests(3)))
+        if gpu.vulkan:
+            assert engine.info.layers_offloaded <= 1 and notice.endswith(" layers on the GPU")
+            return
+        assert gpu.runs(engine.info, 0) and notice.endswith("and no layers on the GPU")
     finally:
         engine.close()
+    plain = ProcessEngine(identify(models("gemma3")), EngineOptions(gpu_layers=0, threads=1))
+    try:
+        assert plain.info.parallel == engine.info.parallel and outcome(complete(plain, animal_requests(3))) == crowded
+    finally:
+        plain.close()
 
 
 def test_layers_that_the_user_chose_are_an_error(gpu: Gpu, models: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def engine(gpu: Gpu, models: MakeModel) -> Iterator[LlamaEngine]:
     opened.close()
 
 
-@pytest.mark.parametrize("prefix", ["", LONG])
+@pytest.mark.parametrize("prefix", ["", LONG], ids=["of_its_own", "shared"])
 def test_a_cancel_amid_a_prompt_ends_it_before_the_next_batch(
     engine: LlamaEngine, prefix: str, monkeypatch: pytest.MonkeyPatch, record_property: Any
 ) -> None:
