@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -321,7 +322,12 @@ def run_bench(
             f"warning: the machine is busy (CPU {machine.cpu_before:.0%}, load average {machine.load_before:.2f}): figures will be too low",
             err=True,
         )
-    figures = measure(machine, lambda text: click.echo(text, err=True))
+    # What was started is stopped, as after Ctrl-C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        figures = measure(machine, lambda text: click.echo(text, err=True))
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if machine.busy and not machine.busy_before:
         click.echo(f"warning: other programs took up to {max(machine.others):.0%} of the machine meanwhile: measure again", err=True)
     if as_json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ import pytest
 
 from studio.bench import worker as module
 from studio.bench.worker import Machine, cpu_name, in_worker
+from studio.cli.machine import run_bench
 from studio.errors import StudioError
 
 
@@ -48,3 +51,16 @@ def test_a_measurement_that_fails_is_an_error_with_its_last_words() -> None:
     with pytest.raises(StudioError, match="'raw' failed") as caught:
         in_worker("raw", nonsense=1)
     assert "nonsense" in caught.value.hint
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_benchmark_that_is_terminated_stops_what_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(*_: object) -> dict[str, object]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("not reached")
+
+    monkeypatch.setattr(Machine, "look", Machine)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        run_bench(measure, lambda *_: None, as_json=True)
+    assert signal.getsignal(signal.SIGTERM) is before
