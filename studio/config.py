@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from studio.errors import UsageError, nearest_name
@@ -24,9 +24,14 @@ ENVIRONMENT_PREFIX = "STUDIO_"
 Keys = Mapping[str, FieldInfo]
 Model = TypeVar("Model", bound=BaseModel)
 
-
 _LONGEST_FILE = 1 << 26
 """Bytes of a file that a person wrote, at the most: a device has no end."""
+
+
+class Parameters(BaseModel):
+    """A group of parameters: immutable, no unknown names, no silent conversion of text to numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -76,7 +81,7 @@ def read_toml(file: Path) -> dict[str, Any]:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not a TOML file: {error}") from error
-    return dict(_flat(tables))
+    return dict(flat(tables))
 
 
 def read_environment(environment: Mapping[str, str], keys: Keys) -> dict[str, Any]:
@@ -134,9 +139,10 @@ def validated(model: type[Model], values: Mapping[str, Any], word: str) -> Model
         raise UsageError(f"{word} {key} = {first['input']!r}: {fault}") from error
 
 
-def _flat(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(tables: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of nested tables by its dotted key."""
     for key, value in tables.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

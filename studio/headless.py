@@ -40,7 +40,7 @@ from studio.loop.filters import stall_hint
 from studio.loop.runs import Run, RunOptions
 from studio.loop.session import Goal, Session
 from studio.pool.pool import Pool
-from studio.text import display_line
+from studio.text import counted, display_line
 
 REASONS_SHOWN = 4
 _LONG_TO_HASH = 1_000_000_000
@@ -185,7 +185,8 @@ def verdict_of(summary: Summary, asked: RunRequest) -> StudioError | None:
     again = f"studio run {asked.pool} --headless"
     match summary.stopped:
         case StopReason.CANCELLED:
-            return Interrupted(f"stopped; {summary.rounds} rounds of this session are in {asked.pool}", f"`{again}` goes on where it was")
+            kept = f"{counted(summary.rounds, 'round')} of this session {'is' if summary.rounds == 1 else 'are'}"
+            return Interrupted(f"stopped; {kept} in {asked.pool}", f"`{again}` goes on where it was")
         case StopReason.STALLED:
             top = ", ".join(f"{reason} {count}" for reason, count in summary.rejected.most_common(3)) or "the model wrote no candidates"
             return Stalled(
@@ -202,7 +203,8 @@ def _require_open_target(path: Path, pool: Pool | None, options: RunOptions) -> 
     generated = pool.figures.generated()
     if generated >= options.target:
         raise UsageError(
-            f"{path} has {generated} generated tasks, the target of {options.target} is reached already", "name a higher --target"
+            f"{path} has {counted(generated, 'generated task')}, the target of {options.target} is reached already",
+            "name a higher --target",
         )
 
 
@@ -221,7 +223,7 @@ def _announce(console: Console, started: OpenRun) -> None:
         answering = started.answering.info
         say(f"tasks are answered by {display_line(answering.model.name)}, {_setup_words(answering)}, asked in chat")
     if held := pool.evaluations.hold_out():
-        say(f"{held.held} seeds are held out for evaluation")
+        say(f"{counted(held.held, 'seed')} {'is' if held.held == 1 else 'are'} held out for evaluation")
     for notice in started.notices:
         say(f"note: {display_line(notice)}")
 

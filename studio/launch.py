@@ -211,20 +211,15 @@ def engine_options(options: RunOptions, wanted: Intent, engine: str = ENGINE, *,
         # A run on record from before there were several had one.
         "contexts": _count({"contexts": 1, **before}, "contexts", most) if before else 0,
     }
-    asked = {"context": options.context, "parallel": options.parallel, "contexts": 0}
+    asked: dict[str, Any] = {"context": options.context, "parallel": options.parallel, "contexts": 0}
     kept = tuple(name for name, number in stored.items() if number and not asked[name])
     return EngineOptions(
-        gpu_layers=options.gpu_layers,
-        threads=options.threads,
-        split_mode=options.split_mode,
-        tensor_split=options.tensor_split,
-        main_gpu=options.main_gpu,
-        cpu_moe=options.cpu_moe,
+        **options.model_dump(include={"gpu_layers", "threads", "split_mode", "tensor_split", "main_gpu", "cpu_moe"}),
         flash_attention=_flash_attention(options, before),
         kv_type=options.kv_type or (KV_TYPE if before.get("kv_type") not in KV_BYTES else before["kv_type"]),
         kv_cells=options.kv_cells or kv_cells,
         adapter=adapter_of(options, wanted, force=force) if engine == ENGINE else "",
-        **asked | {name: stored[name] for name in kept},
+        **(asked | {name: stored[name] for name in kept}),
         kept=kept,
         origin=f"the pool's run of {wanted.stored.started_at[:10]}" if wanted.stored is not None and kept else "",
     )

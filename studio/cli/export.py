@@ -14,7 +14,7 @@ import click
 from studio.cli.selecting import Selection, Written, chosen, clear_line, selecting, write_selection
 from studio.cli.shared import OUTPUT, POOL, TARGET, in_columns, print_json, progress_bar, write_text
 from studio.errors import PoolError, UsageError
-from studio.text import display_line
+from studio.text import counted, display_line
 
 if TYPE_CHECKING:
     from studio.insight.phrases import Parser
@@ -79,7 +79,9 @@ def export_command(pool: Path, output: str, card: Path | None, as_json: bool, **
 def _tell(written: Written) -> None:
     summary, name = written.summary, written.selection.options.format
     places = ", ".join(f"{display_line(str(path))} ({count})" for path, count in summary.records.items())
-    click.echo(f"{clear_line()}exported {summary.total} records of {summary.tasks} tasks as {name}: {places}", err=True)
+    click.echo(
+        f"{clear_line()}exported {counted(summary.total, 'record')} of {counted(summary.tasks, 'task')} as {name}: {places}", err=True
+    )
 
 
 def _as_dict(written: Written, pool: Path, card: Path | None) -> dict[str, Any]:
@@ -270,7 +272,7 @@ def _show(wish: _Wish, parcel: Parcel, written: Written, private: bool) -> None:
         click.echo(line)
     seen = "private" if private else "public, everybody sees it"
     click.echo(f"dataset: {wish.repo} ({seen}), licence {wish.described.licence}, title {display_line(wish.described.title, 120)}")
-    click.echo(f"data: {parcel.records:,} records of {written.summary.tasks:,} tasks as {wish.selection.options.format}")
+    click.echo(f"data: {counted(parcel.records, 'record')} of {counted(written.summary.tasks, 'task')} as {wish.selection.options.format}")
 
 
 def _tell_pushed(wish: _Wish, pushed: Pushed | None) -> None:

@@ -13,6 +13,7 @@ import click
 from studio.cli.shared import INPUT, Command, progress_bar, with_options
 from studio.cli.task_files import gather
 from studio.errors import PoolError, UsageError
+from studio.text import counted
 
 if TYPE_CHECKING:
     from studio.insight.lint.api import Lint
@@ -207,13 +208,15 @@ def write_selection(
     except PoolError as error:
         if without is not None and without.tasks_left_out and not without.tasks_kept:
             hint = "`studio lint POOL` shows what they find; exclude fewer"
-            raise PoolError(f"nothing to export: the lints leave out all {without.tasks_left_out} tasks", hint) from error
+            raise PoolError(f"nothing to export: the lints leave nothing of {counted(without.tasks_left_out, 'task')}", hint) from error
         raise
     if without is not None:
         left.append(LeftOut("--exclude-lint", without.tasks_left_out, without.instances_left_out))
     for each in left:
-        what = "instances in all" if each.by != "--exclude-lint" else "instances of others"
-        click.echo(f"{clear_line()}{each.by} left out {each.tasks} tasks, {each.instances} {what}", err=True)
+        what = "in all" if each.by != "--exclude-lint" else "of others"
+        click.echo(
+            f"{clear_line()}{each.by} left out {counted(each.tasks, 'task')}, {counted(each.instances, 'instance')} {what}", err=True
+        )
     for note in (*summary.notes(selection.options.format), *_evidence(summary)):
         click.echo(f"{clear_line()}{note}", err=True)
     return Written(selection, source, summary, tuple(left))

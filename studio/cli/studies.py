@@ -11,7 +11,7 @@ import click
 from studio.cli.pull import MODEL
 from studio.cli.shared import POOL, TARGET, is_terminal, print_figures, print_json, progress_bar, write_lines
 from studio.errors import PoolError, UsageError
-from studio.text import display_line
+from studio.text import counted, display_line
 
 if TYPE_CHECKING:
     from studio.pool.evaluations import ComparisonPlan, ComparisonRecord
@@ -33,10 +33,10 @@ def stored_study(there: Sequence[R], plan: P | None, find: Callable[[P], R | Non
     return found
 
 
-def export_study(lines: Iterator[dict[str, Any]], target: str, what: str) -> None:
-    """Write what raters said as JSON lines, and tell how many there are of `what`. Raises as `write_lines` does."""
+def export_study(lines: Iterator[dict[str, Any]], target: str, noun: str, study: str) -> None:
+    """Write what raters said as JSON lines, and tell how many `noun` there are of the study. Raises as `write_lines` does."""
     count = write_lines(lines, target)
-    click.echo(f"exported {count} {what}: {display_line(target)}", err=True)
+    click.echo(f"exported {counted(count, noun)} of {study}: {display_line(target)}", err=True)
 
 
 STRATA = ("none", "round", "class", "depth")
@@ -73,7 +73,7 @@ def review_command(pool: Path, rater: str | None, report: bool, as_json: bool, t
         with Queries.open(pool) as reader:
             review = _stored_review(reader, plan)
             if target is not None:
-                export_study(rating_lines(reader, review), target, f"ratings of review {review.id}")
+                export_study(rating_lines(reader, review), target, "rating", f"review {review.id}")
                 return
             figures = review_report(reader, review)
         print_figures(figures.as_dict(), lambda: review_tables(figures), as_json)
@@ -239,7 +239,7 @@ def _export_comparison(reader: Queries, comparison: ComparisonRecord, unblind: b
     if grading_report(reader, comparison, unblind=unblind).blind:
         message = "not every rater who began is done, and the export would tell whose answers are whose"
         raise UsageError(message, "add --unblind to write it all the same")
-    export_study(grading_lines(reader, comparison), target, f"gradings of comparison {comparison.id}")
+    export_study(grading_lines(reader, comparison), target, "grading", f"comparison {comparison.id}")
 
 
 def _grade(pool: Path, rater: str | None, choice: Choice) -> None:
@@ -307,7 +307,10 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
     if as_json:
         print_json({"pool": str(pool), "judge": judge.id, "items": len(items), "opinions": told})
     else:
-        click.echo(f"{told} new opinions on {len(items)} tasks; next: studio judge {display_line(str(pool))} --report", err=True)
+        click.echo(
+            f"{counted(told, 'new opinion')} on {counted(len(items), 'task')}; next: studio judge {display_line(str(pool))} --report",
+            err=True,
+        )
 
 
 def _judge_plan(reader: Queries, size: int | None, seed: str | None) -> ReviewPlan:

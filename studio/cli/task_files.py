@@ -11,7 +11,7 @@ import click
 
 from studio.cli.shared import INPUT, Command, print_json, print_tables, progress_bar
 from studio.errors import ExitCode, UsageError
-from studio.text import display_line
+from studio.text import counted, display_line
 
 if TYPE_CHECKING:
     from studio.insight.overlap import SeedFigures
@@ -124,8 +124,8 @@ def _print(contents: SeedFile, found: SeedFigures) -> None:
     highest = f"{found.highest.score:.2f} ({found.highest.other_place} and {found.highest.place})" if found.highest else "none"
     unknown = f" ({found.unknown} unknown)" if found.unknown else ""
     click.echo(
-        f"{name}: {found.tasks} tasks ({contents.format}), {found.classification_share:.1%} classification{unknown}, "
-        f"{found.instances} instances, {found.empty_input_share:.1%} with empty input, mean {found.mean_words:.1f} words, "
+        f"{name}: {counted(found.tasks, 'task')} ({contents.format}), {found.classification_share:.1%} classification{unknown}, "
+        f"{counted(found.instances, 'instance')}, {found.empty_input_share:.1%} with empty input, mean {found.mean_words:.1f} words, "
         f"highest ROUGE-L of a pair {highest}"
     )
     for note in contents.notes:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from studio.config import keys_of, require_known
+from studio.config import flat, keys_of, require_known
 from studio.engine.api import FinishReason
 from studio.errors import ModelError, UsageError
 from studio.loop.events import Event, InstanceDecided, TaskClassified
@@ -91,7 +91,7 @@ def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[
     asked = overridden(before.method, given)
     require_effect(asked, given)
     wanted = context.resolved(asked)
-    own, new, old = (_flat(method.model_dump(mode="json")) for method in (context.method, wanted, before.method))
+    own, new, old = (dict(flat(method.model_dump(mode="json"))) for method in (context.method, wanted, before.method))
     text = _json({key: value for key, value in new.items() if value != own[key]})
     redrawn = sorted(key for key in DRAWN if new[key] != old[key])
     note = Note("parameters", f"set {', '.join(sorted(overrides))} for round {current.number}")
@@ -181,13 +181,6 @@ def _request(context: StageContext, current: RoundRecord, ordinal: int) -> Store
     if requests[ordinal].id in {each.request_id for each in context.pool.requests.completions(current.id, Stage.INSTRUCTIONS)}:
         raise UsageError(f"prompt {ordinal + 1} was answered already, its answer is kept", "play the stage to its end, then ask once more")
     return requests[ordinal]
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
 
 
 def _json(overrides: Mapping[str, Any]) -> str | None:

@@ -173,35 +173,25 @@ def runs(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
     return [tuple(words[place : place + length]) for place in range(len(words) - length + 1)]
 
 
-AnswerRule = Callable[[str, Instance], bool]
-"""Whether an answer to an instruction has to go."""
-
-ANSWER_RULES: Mapping[str, AnswerRule] = {
-    "answer_list": _is_piece,
-    "asks_back": _asks_back,
-    "breaks_off": _breaks_off,
-    "refuses": _refuses,
-    "placeholder": _placeholder,
-    "says_little": _says_little,
-    "loops": _loops,
-    "repeats_instruction": _repeats_instruction,
+_RULES: Mapping[str, tuple[Callable[[str, Instance], bool], str]] = {
+    "answer_list": (_is_piece, "Its output is the first item of a list alone, or code that does not end."),
+    "asks_back": (_asks_back, "Its output ends with a question."),
+    "breaks_off": (_breaks_off, "Its output has no end."),
+    "refuses": (_refuses, "Its output refuses, pities, or speaks of itself as a program."),
+    "placeholder": (_placeholder, "Its output has a place to fill in, or an address of the web."),
+    "says_little": (_says_little, "Its output has hardly any words."),
+    "loops": (_loops, "Its output says the same again and again."),
+    "repeats_instruction": (_repeats_instruction, "Its output says little but what the instruction or the input says."),
 }
-"""All rules for answers by the name that settings use, which is their reason code."""
+
+ANSWER_RULES = {name: rule for name, (rule, _) in _RULES.items()}
+"""All rules for answers by the name that settings use, which is their reason code: whether an answer to an instruction has to go."""
+
+ANSWER_REASONS = {name: meaning for name, (_, meaning) in _RULES.items()}
+"""What each of them means."""
 
 OF_SENTENCES = frozenset({"breaks_off", "says_little", "repeats_instruction"})
 """Rules that do not hold for the label of a classification task, which the instruction names as a rule."""
-
-ANSWER_REASONS: Mapping[str, str] = {
-    "answer_list": "Its output is the first item of a list alone, or code that does not end.",
-    "asks_back": "Its output ends with a question.",
-    "breaks_off": "Its output has no end.",
-    "refuses": "Its output refuses, pities, or speaks of itself as a program.",
-    "placeholder": "Its output has a place to fill in, or an address of the web.",
-    "says_little": "Its output has hardly any words.",
-    "loops": "Its output says the same again and again.",
-    "repeats_instruction": "Its output says little but what the instruction or the input says.",
-}
-"""What each of them means."""
 
 
 def answer_fault(instruction: str, instance: Instance, rules: Sequence[str], *, is_label: bool = False) -> str:

@@ -23,8 +23,14 @@ class StopReason(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Event:
+    """Anything that happens in a session; each kind of it is a class below."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class RoundStarted:
+class RoundStarted(Event):
     """A round begins, or goes on at `stage` after an interruption."""
 
     number: int
@@ -32,13 +38,13 @@ class RoundStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class StageStarted:
+class StageStarted(Event):
     round: int
     stage: Stage
 
 
 @dataclass(frozen=True, slots=True)
-class RequestsSent:
+class RequestsSent(Event):
     """All requests of the stage were handed to the engine."""
 
     stage: Stage
@@ -46,7 +52,7 @@ class RequestsSent:
 
 
 @dataclass(frozen=True, slots=True)
-class TextStreamed:
+class TextStreamed(Event):
     """More text of the completion of request `ordinal`."""
 
     stage: Stage
@@ -55,14 +61,14 @@ class TextStreamed:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestFinished:
+class RequestFinished(Event):
     stage: Stage
     ordinal: int
     completion: Completion
 
 
 @dataclass(frozen=True, slots=True)
-class EngineRestarted:
+class EngineRestarted(Event):
     """The engine died and runs again; the stage's requests start over, text streamed so far is void."""
 
     stage: Stage
@@ -71,7 +77,7 @@ class EngineRestarted:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestRetried:
+class RequestRetried(Event):
     """One request failed of `cause` and is sent again, for the `attempt`-th time, after `wait` seconds; its text so far is void."""
 
     stage: Stage
@@ -89,7 +95,7 @@ class RequestRetried:
 
 
 @dataclass(frozen=True, slots=True)
-class CandidateDecided:
+class CandidateDecided(Event):
     """The rule decided a candidate. `task_id` is the new task's when it was accepted, `nats` how likely its text is, None if unmeasured."""
 
     request_ordinal: int
@@ -103,13 +109,13 @@ class CandidateDecided:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskClassified:
+class TaskClassified(Event):
     task_id: int
     is_classification: bool
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceDecided:
+class InstanceDecided(Event):
     task_id: int
     instance: Instance
     verdict: Verdict
@@ -117,7 +123,7 @@ class InstanceDecided:
 
 
 @dataclass(frozen=True, slots=True)
-class StageFinished:
+class StageFinished(Event):
     """The stage is committed; `next_stage` is None after the last."""
 
     round: int
@@ -126,7 +132,7 @@ class StageFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class RoundFinished:
+class RoundFinished(Event):
     """The round joined the pool. `rejected` counts candidates by reason; `generated` is the pool's total of generated tasks."""
 
     number: int
@@ -137,33 +143,15 @@ class RoundFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(Event):
     """Something a person should know of how the run goes, in one sentence; each is said once a session."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class RunStopped:
+class RunStopped(Event):
     reason: StopReason
-
-
-Event = (
-    RoundStarted
-    | StageStarted
-    | RequestsSent
-    | TextStreamed
-    | RequestFinished
-    | EngineRestarted
-    | RequestRetried
-    | CandidateDecided
-    | TaskClassified
-    | InstanceDecided
-    | StageFinished
-    | RoundFinished
-    | Noted
-    | RunStopped
-)
 
 
 @dataclass

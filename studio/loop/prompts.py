@@ -3,39 +3,57 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Annotated
 
+from pydantic import Field
+
+from studio.config import Parameters
 from studio.errors import UsageError
 from studio.records import Task
 
-PLACEHOLDERS = {
-    "instructions": "{tasks}",
-    "instructions_classification": "{tasks}",
-    "classification": "{instruction}",
-    "input_first": "{instruction}",
-    "output_first": "{instruction}",
-    "triples": "{tasks}",
-    "list_chat": "{tasks}",
-    "list_begun": "",
-    "template_system": "",
-    "template_tasks": "{tasks}",
-    "openings": "",
-    "answer_system": "",
-    "answer_again": "{task}",
-    "brief": "{brief}",
-    "backtranslation": "{passage}",
-    "backtranslation_chat": "{passage}",
-    "backtranslation_begun": "{passage}",
-    "backtranslation_openings": "",
-    "question": "{passage}",
-    "question_chat": "{passage}",
-    "question_begun": "{passage}",
-    "question_openings": "",
-    "passage_system": "",
-}
-"""The prompts of the method and the one placeholder that each text must have exactly once, or none."""
+OfTasks = Annotated[str, "{tasks}"]
+OfInstruction = Annotated[str, "{instruction}"]
+OfTask = Annotated[str, "{task}"]
+OfBrief = Annotated[str, "{brief}"]
+OfPassage = Annotated[str, "{passage}"]
+
+
+class Prompts(Parameters):
+    """The prompt texts themselves, so that a pool can go on without the files they came from.
+
+    The type of each says which placeholder its text must have, exactly once; `str` is none.
+    """
+
+    instructions: OfTasks
+    instructions_classification: OfTasks
+    classification: OfInstruction
+    input_first: OfInstruction
+    output_first: OfInstruction
+    triples: OfTasks
+    list_chat: OfTasks = Field("", description="the user's turn that asks to go on with a list of tasks")
+    list_begun: str = Field("", description="the same where the model's turn can be begun with that list")
+    template_system: str = Field("", description="the system turn before the user's turn that the model writes; empty is none")
+    template_tasks: OfTasks = Field("", description="what that system turn says of the in-context tasks in it")
+    openings: str = Field("", description="how the user's turn may begin that the model writes, one a line")
+    answer_system: str = Field("", description="the system turn before a task that is to be answered; empty is none")
+    answer_again: OfTask = Field("", description="the user's turn that has a task answered whose first answer broke a rule")
+    brief: OfBrief = Field("", description="what a prompt says of the brief")
+    backtranslation: OfPassage = Field("", description="examples of texts, each with the request that it answers, and a passage")
+    backtranslation_chat: OfPassage = Field("", description="the user's turn that asks for the request that a passage answers")
+    backtranslation_begun: OfPassage = Field("", description="the same where the user's turn is left to the model behind the passage")
+    backtranslation_openings: str = Field("", description="how that request may begin, one a line")
+    question: OfPassage = Field("", description="examples of texts, each with a question about it, and a passage")
+    question_chat: OfPassage = Field("", description="the user's turn that asks for a question about a passage")
+    question_begun: OfPassage = Field("", description="the same where the user's turn is left to the model behind the passage")
+    question_openings: str = Field("", description="how that question may begin, one a line")
+    passage_system: str = Field("", description="the system turn before a question about a passage that is to be answered")
+
+
+PLACEHOLDERS: Mapping[str, str] = {name: next(iter(info.metadata), "") for name, info in Prompts.model_fields.items()}
+"""The one placeholder that each text must have exactly once, or none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,25 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from studio import __version__
-from studio.config import keys_of, merged, read_assignment, read_environment, read_text, read_toml, require_known, validated, value_of
+from studio.config import (
+    Parameters,
+    flat,
+    keys_of,
+    merged,
+    read_assignment,
+    read_environment,
+    read_text,
+    read_toml,
+    require_known,
+    validated,
+    value_of,
+)
 from studio.engine.api import EngineInfo
 from studio.engine.catalog import is_model
 from studio.engine.options import KV_BYTES, KV_CELLS, KV_TYPE, MAX_PARALLEL_SERVER, PARALLEL_HELP, FlashAttention
 from studio.errors import PoolError, UsageError
 from studio.loop.checks import ANSWER_RULES
 from studio.loop.filters import FILTERS, INSTANCE_RULES
-from studio.loop.parameters import Parameters
 from studio.loop.prompts import Template
 from studio.loop.settings import DEFAULT_PROFILE, PROFILES, Method, profile
 from studio.pool.pool import Pool
@@ -334,10 +345,8 @@ def _engine_settings(engine: EngineInfo) -> dict[str, Any]:
     return asdict(engine) | {"model": str(Path(path).absolute()) if path and Path(path).is_file() else path or engine.model.name}
 
 
-def _differences(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in now.items():
-        old = before.get(key)
-        if isinstance(value, dict) and isinstance(old, dict):
-            yield from _differences(old, value, f"{prefix}{key}.")
-        elif value != old:
-            yield f"{prefix}{key}: {display_line(str(old), 40)} in the pool, {display_line(str(value), 40)} asked for"
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    known = dict(flat(before))
+    for key, value in flat(now):
+        if value != (old := known.get(key)):
+            yield f"{key}: {display_line(str(old), 40)} in the pool, {display_line(str(value), 40)} asked for"

@@ -15,10 +15,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from studio.config import Parameters
 from studio.engine.api import Asking, EngineInfo
 from studio.errors import ModelError, UsageError, nearest_name
-from studio.loop.parameters import Decoding, Parameters, Prompts, Sampling, Share
-from studio.loop.prompts import PLACEHOLDERS, builtin_prompt
+from studio.loop.prompts import PLACEHOLDERS, Prompts, builtin_prompt
+from studio.loop.sampling import Decoding, Sampling, Share
 from studio.records import Cutting, Source, Stage
 
 LEAST_REQUESTS, MOST_REQUESTS = 5, 64
@@ -194,11 +195,12 @@ class Method(Parameters):
         """
         asking: Asking = engine.asking if self.asking == "auto" else self.asking
         if asking not in engine.askings:
-            raise ModelError(*_cannot_be_asked(engine, asking))
+            raise _cannot_be_asked(engine, asking)
         method = self.model_copy(update={"asking": asking})
         apart = method.answers_apart or (self.answers == "auto" and answering is not None)
         if apart and "chat" not in (answering or engine).askings:
-            raise ModelError(*_cannot_answer(answering or engine))
+            words = f"{(answering or engine).model.name}: the model has no chat template to answer in"
+            raise ModelError(words, "name an instruct model with --answer-model, or none")
         if answering is not None and not apart:
             raise UsageError("answers = instances leaves nothing to do for the model of --answer-model", "leave one of the two out")
         alone = asking != "chat" or not engine.writes_requests
@@ -331,16 +333,11 @@ def _alpaca() -> Method:
     )
 
 
-def _cannot_be_asked(engine: EngineInfo, asking: Asking) -> tuple[str, str]:
-    """The message and the hint for a model that cannot be asked so."""
+def _cannot_be_asked(engine: EngineInfo, asking: Asking) -> ModelError:
     if asking == "chat":
-        return f"{engine.model.name}: the model has no chat template", "leave --asking out, or set it to completion"
-    return f"{engine.model.name}: the server speaks chat only", "leave --asking out, or set it to chat; --profile studio asks in chat"
-
-
-def _cannot_answer(engine: EngineInfo) -> tuple[str, str]:
-    """The message and the hint for a model that cannot answer in chat."""
-    return f"{engine.model.name}: the model has no chat template to answer in", "name an instruct model with --answer-model, or none"
+        return ModelError(f"{engine.model.name}: the model has no chat template", "leave --asking out, or set it to completion")
+    hint = "leave --asking out, or set it to chat; --profile studio asks in chat"
+    return ModelError(f"{engine.model.name}: the server speaks chat only", hint)
 
 
 PROFILES: dict[str, Callable[[], Method]] = {"studio": _studio, "paper": _paper, "code": _code, "alpaca": _alpaca}

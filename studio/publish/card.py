@@ -23,7 +23,7 @@ from studio.pool.exchange.export import ExportOptions, ExportSummary
 from studio.pool.exchange.formats import Source, find_format
 from studio.pool.exchange.outputs import writing
 from studio.pool.pool import Queries
-from studio.publish.publication import distinct_quotes, licence, provenance
+from studio.publish.publication import distinct_quotes, licence, provenance, templates
 from studio.text import display, display_line
 
 if TYPE_CHECKING:
@@ -125,18 +125,8 @@ def dataset_card(pool: Queries, options: CardOptions, exported: Exported) -> str
 @cache
 def _template() -> Template:
     """Return the card's template. Whatever is put into it is anybody's text, unless it is `Markdown`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("studio", "publish"),
-        # Jinja's own escaping is of HTML.
-        autoescape=False,
-        finalize=lambda value: value if isinstance(value, Markdown) else inline(str(value)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    # Jinja's own escaping is of HTML.
+    environment = templates(lambda value: value if isinstance(value, Markdown) else inline(str(value)), escaped=False)
     environment.filters |= {"comma": "{:,}".format, "written": Markdown, "fenced": fenced, "yaml": yaml_string}
     return environment.get_template("card.md")
 

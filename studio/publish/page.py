@@ -38,7 +38,7 @@ from studio.loop.filters import REASONS
 from studio.pool.evaluations import GRADES
 from studio.pool.trainings import Side, TrainingRecord, TrainingState
 from studio.publish.charts import HEADING, Bar, Chart, Series, Stack, bars, columns, curves, stacks
-from studio.publish.publication import Publication, TrainingFacts, licence, public, readable
+from studio.publish.publication import Publication, TrainingFacts, licence, public, readable, templates
 from studio.text import display, display_line, spoken
 from studio.tuning.results import EvaluationResult, PairFigures, difference_words, estimate_words, exact_words
 
@@ -73,17 +73,7 @@ def page(found: Publication) -> str:
 @cache
 def template(name: str) -> Template:
     """Return a template of this folder. Whatever is put into it is text, unless a template says `safe` or made it."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("studio", "publish"),
-        autoescape=True,
-        finalize=lambda value: value if hasattr(value, "__html__") else display(str(value)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates(lambda value: value if hasattr(value, "__html__") else display(str(value)), escaped=True)
     environment.filters |= {"comma": "{:,}".format, "shortened": shortened}
     environment.globals |= {each.__name__: each for each in _ASKED_FOR}
     environment.globals |= {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studio.insight.diversity import Diversity, diversity
 from studio.insight.phrases import Parser
@@ -25,6 +25,9 @@ from studio.pool.rounds import RunRecord
 from studio.pool.trainings import LossPoint, Side, TrainingRecord
 from studio.records import ModelIdentity, Origin
 from studio.tuning.results import EvaluationResult, evaluation_result
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _SYSTEMS = {
     "template_system": "System turn before a request that the model writes itself",
@@ -256,6 +259,21 @@ def publication(pool: Queries, title: str, parser: Parser | None, progress: Prog
             examples=examples(pool, SEED),
             provenance=provenance(pool),
         )
+
+
+def templates(finalize: Callable[[Any], Any], *, escaped: bool) -> Environment:
+    """Return the templates of this folder; `finalize` makes each value safe that comes into one, which `escaped` does as HTML needs it."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("studio", "publish"),
+        autoescape=escaped,
+        finalize=finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 def _training(pool: Queries, training: TrainingRecord) -> TrainingFacts:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from studio.errors import UsageError, nearest_name
 from studio.hub import PREFIX, TIMEOUT, HubName, hub_api, is_hub_name, page_of, parse_hub_name, told
 from studio.seeds.kinds import SUFFIXES
-from studio.text import display_line
+from studio.text import counted, display_line
 
 PARQUET = "refs/convert/parquet"
 """The branch in which the hub keeps each dataset as Parquet, a folder for each configuration and in it one for each split."""
@@ -85,7 +85,7 @@ class HubDataset:
     def lines(self) -> Iterator[str]:
         """Yield what a user should know before anything is loaded, a harmless line each."""
         which = f"split {self.split}" + (f" of {self.config}" if self.config != "default" else "") if self.split else "one file"
-        number = f"{len(self.files):,} file" + ("" if len(self.files) == 1 else "s")
+        number = counted(len(self.files), "file")
         here = "" if self.missing else ", here already" if self.licence is not None else ", here already: the hub is not asked"
         licence = "" if self.licence is None else f"licence {self.licence}; " if self.licence else "its card states no licence; "
         yield display_line(f"{self.asked}: {licence}{which}, {number}, {megabytes(self.size)}{here}; commit {self.commit[:10]}")

@@ -22,7 +22,7 @@ from studio.text import counted, display_line
 
 _NAME = "seed_tasks.jsonl"
 AUTO = "auto"
-_READERS: Mapping[str, Callable[[Input], Iterator[RawRecord]]] = {
+_READERS: Mapping[str, Callable[..., Iterator[RawRecord]]] = {
     "json": parse_json,
     "csv": parse_csv,
     TEXT: parse_text,
@@ -96,7 +96,8 @@ def _mapped(source: Input, format_name: str, mapping: FieldMap) -> Iterator[Pars
     unseen = {path.text for each in mapping.sources.values() for path in each.paths}
     held: list[ParsedTask] = []
     seen: dict[str, None] = {}
-    for record in _mapped_records(source, container, mapping):
+    looked_for = {"json": (mapping.fits,), "csv": (mapping.columns,), SHEET: (mapping.columns,)}
+    for record in _READERS[container](source, *looked_for.get(container, ())):
         if record.values is None:
             parsed = ParsedTask(record.line, None, record.faults, record.index, container, raw=record.raw)
         else:
@@ -113,18 +114,6 @@ def _mapped(source: Input, format_name: str, mapping: FieldMap) -> Iterator[Pars
     if unseen and seen:
         raise _nowhere(source, unseen, seen, "no record")
     yield from held
-
-
-def _mapped_records(source: Input, container: str, mapping: FieldMap) -> Iterator[RawRecord]:
-    match container:
-        case "json":
-            return parse_json(source, mapping.fits)
-        case "csv":
-            return parse_csv(source, mapping.columns)
-        case "sheet":
-            return parse_sheet(source, mapping.columns)
-        case _:
-            return _READERS[container](source)
 
 
 def _nowhere(source: Input, unseen: Iterable[str], seen: Sequence[str] | Mapping[str, None], words: str) -> FaultyFile:

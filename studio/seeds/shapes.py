@@ -52,7 +52,6 @@ class Shape:
     """What a record may look like. `take` returns instruction and instances, and notes in the fields what it found wrong."""
 
     name: str
-    summary: str
     fits: Callable[[Fields], bool]
     take: Callable[[Fields], Taken]
 
@@ -240,40 +239,26 @@ def _is_raw(fields: Fields) -> bool:
     return {"instances", "origin", "decided_by"} <= fields.names.keys()
 
 
-RAW = Shape("raw", "what the studio's raw export writes: the seed schema, and all that the pool knew of a task", _is_raw, _instances)
+RAW = Shape("raw", _is_raw, _instances)
+"""What the studio's raw export writes: the seed schema, and all that the pool knew of a task."""
 
-PREFERENCE = Shape("preference", "prompt, chosen and rejected, as text or messages", _is_pair, preference)
+PREFERENCE = Shape("preference", _is_pair, preference)
 
 SHAPES: Sequence[Shape] = (
     PREFERENCE,
-    Shape(
-        "chat",
-        "messages with role and content, or a user's and an assistant's words",
-        lambda fields: are_turns(fields.get("messages")),
-        conversation,
-    ),
-    Shape(
-        "sharegpt",
-        "conversations with from and value",
-        lambda fields: any(are_turns(fields.get(name)) or are_texts(fields.get(name)) for name in fields.names.keys() & set(TURNS)),
-        conversation,
-    ),
-    Shape("prompt-completion", "prompt and completion as messages", lambda fields: are_turns(fields.get("prompt")), prompt_messages),
+    Shape("chat", lambda fields: are_turns(fields.get("messages")), conversation),
+    Shape("sharegpt", lambda fields: any(are_turns(fields.get(name)) or are_texts(fields.get(name)) for name in TURNS), conversation),
+    Shape("prompt-completion", lambda fields: are_turns(fields.get("prompt")), prompt_messages),
     RAW,
-    Shape(
-        "self-instruct",
-        "the seed schema: instruction, instances, is_classification",
-        lambda fields: "instances" in fields.names,
-        _instances,
-    ),
-    Shape("machine-generated", "the original's machine_generated_instructions.jsonl: instructions only", _is_machine_generated, _flat),
-    Shape("alpaca", "instruction, input, output, or context, response, answer, target in their place", _is_alpaca, _flat),
-    Shape("prompt-completion", "prompt and completion as plain text", _has("prompt", "completion"), _flat),
-    Shape("instructions", "any other object with an instruction, a prompt or a question", lambda _fields: True, _flat),
+    Shape("self-instruct", lambda fields: "instances" in fields.names, _instances),
+    # The original's machine_generated_instructions.jsonl has instructions only.
+    Shape("machine-generated", _is_machine_generated, _flat),
+    Shape("alpaca", _is_alpaca, _flat),
+    Shape("prompt-completion", _has("prompt", "completion"), _flat),
+    Shape("instructions", lambda _fields: True, _flat),
 )
 """In the order in which they are tried: the last one fits everything, and names what is missing."""
 
 
-instruction_alone = Shape(
-    "machine-generated", "the instruction of each object, and nothing else of it", lambda _fields: True, _instruction_alone
-)
+instruction_alone = Shape("machine-generated", lambda _fields: True, _instruction_alone)
+"""The instruction of each object, and nothing else of it."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
 
-from studio.loop.parameters import Parameters
+from studio.config import Parameters
 from studio.pool.trainings import LossPoint, Side
 from studio.tuning.prompt_format import AUTO
 

@@ -85,7 +85,7 @@ def test_what_an_export_leaves_out(pool: Path, tmp_path: Path) -> None:
         ("Answer the letter.", "Dear Bob"),
     ]
     done = studio("export", pool, "-o", tmp_path / "data.jsonl", "--exclude-lint", "refusal,email", "--split", "0.5")
-    assert "--exclude-lint left out 2 tasks, 1 instances of others" in done.stderr
+    assert "--exclude-lint left out 2 tasks, 1 instance of others" in done.stderr
     assert "exported 4 records of 4 tasks" in done.stderr
     folder = studio("export", pool, "-o", tmp_path / "folder", "--format", "self-instruct", "--exclude-lint", "refusal")
     assert folder.returncode == 0, folder.stderr
@@ -141,5 +141,5 @@ def test_what_cannot_be_asked(pool: Path, tmp_path: Path) -> None:
     assert_fails(studio("export", pool, "-o", "-", "--exclude-lint", "email,spam"), 2, "spam")
     refusing = build_pool(tmp_path / "refusing.db", TASKS[3:4], with_import=False)
     target = tmp_path / "none.jsonl"
-    assert_fails(studio("export", refusing, "-o", target, "--exclude-lint", "refusal"), 4, "leave out all 1 tasks")
+    assert_fails(studio("export", refusing, "-o", target, "--exclude-lint", "refusal"), 4, "leave nothing of 1 task")
     assert not target.exists()

@@ -175,7 +175,7 @@ def test_a_round_asked_for_once_more_keeps_its_passages(tmp_path: Path) -> None:
     with with_documents(tmp_path / "pool.db", wanted) as pool:
         session = session_in(pool, ScriptedEngine(chats=True), wanted)
         for event in session.play_round():
-            if type(event).__name__ == "StageFinished" and event.stage is Stage.FILTER:  # type: ignore[union-attr]
+            if type(event).__name__ == "StageFinished" and event.stage is Stage.FILTER:  # type: ignore[attr-defined]
                 break
         current = pool.rounds.unfinished()
         assert current is not None

@@ -7,7 +7,7 @@ import pytest
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import UsageError
 from studio.loop.filters import FILTERS, INSTANCE_RULES
-from studio.loop.parameters import Decoding
+from studio.loop.sampling import Decoding
 from studio.loop.settings import PROFILES, Method, profile
 
 

@@ -14,6 +14,7 @@ from studio.errors import ExitCode
 from studio.pool.browse import Keep, Kind, Selection, Sort
 from studio.pool.exchange.export import ExportOptions, left_out_by_scores
 from studio.pool.pool import Pool, Queries
+from studio.text import counted
 from support.command import assert_fails, studio
 from support.pools import ask
 from support.sessions import CHAT, chat_pool, mixed_pool, session_in
@@ -134,7 +135,7 @@ def test_how_many_each_score_leaves_out_is_told(chat: Path, reader: Queries) -> 
     assert all(each.scores[0].agreement is not None and each.scores[0].agreement >= least for each in kept)
     done = studio("export", chat, "-o", "-", "--max-nats", f"{nats}", "--min-agreement", f"{least}")
     for name, lost, instances in found:
-        assert f"--{name.replace('_', '-')} left out {lost} tasks, {instances} instances in all" in done.stderr
+        assert f"--{name.replace('_', '-')} left out {counted(lost, 'task')}, {counted(instances, 'instance')} in all" in done.stderr
 
 
 def test_what_does_not_fit_is_said(chat: Path) -> None:

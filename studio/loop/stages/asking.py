@@ -24,11 +24,10 @@ from studio.engine.api import Noted as EngineNoted
 from studio.errors import ModelError
 from studio.loop.events import EngineRestarted, Event, Noted, RequestFinished, RequestRetried, RequestsSent, TextStreamed
 from studio.loop.novelty import NoveltyIndex
-from studio.loop.parameters import Decoding
 from studio.loop.parsing import Answer, answer_of
 from studio.loop.prompts import Template, one_line
 from studio.loop.runs import overridden
-from studio.loop.sampling import engine_seed
+from studio.loop.sampling import Decoding, engine_seed
 from studio.loop.settings import Method
 from studio.pool.pool import Pool
 from studio.pool.requests import PlannedRequest, StoredRequest
