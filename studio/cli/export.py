@@ -188,12 +188,14 @@ def publish_command(pool: Path, repo: str, parquet: bool, public: bool, pushing:
     there, or that were changed since, is refused without --force; others' files are never removed. The options that choose data are as in
     `studio export`.
     """
+    from studio.publish.pushing import push
+
     wish = _wish(pool, repo, parquet, public, said)
     if force and not pushing:
         raise UsageError("--force goes with --push", "the dry run looks at no repository")
     with TemporaryDirectory(prefix="studio-publish-") as folder:
         parcel, written = _pack(wish, Path(folder))
-        pushed = _push(wish, parcel, force) if pushing else None
+        pushed = push(parcel, wish.repo, public=public, force=force, say=_say, bars=sys.stderr.isatty()) if pushing else None
         if not as_json:
             _show(wish, parcel, written, _is_private(wish, pushed))
     _tell_pushed(wish, pushed)
@@ -247,12 +249,6 @@ def _pack(wish: _Wish, folder: Path) -> tuple[Parcel, Written]:
         with progress_bar() as progress:
             write_text(page(publication(reader, wish.described.title, usual_parser(None), progress)), folder / REPORT)
     return Parcel(packed(folder, data)), written
-
-
-def _push(wish: _Wish, parcel: Parcel, force: bool) -> Pushed:
-    from studio.publish.pushing import push
-
-    return push(parcel, wish.repo, public=wish.public, force=force, say=_say, bars=sys.stderr.isatty())
 
 
 def _say(words: str) -> None:

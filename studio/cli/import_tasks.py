@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,6 @@ from studio.text import counted, display_line
 if TYPE_CHECKING:
     from studio.pool.exchange.importing import Examined, FileReport, ImportOptions
     from studio.pool.pool import Pool
-    from studio.records import SeedTask
-    from studio.seeds.inputs import FaultyFile
 
 _ORIGINS = ("imported", "seed")
 _WIDTH = 100
@@ -54,19 +52,7 @@ _WIDTH = 100
 @click.option("--new", is_flag=True, help="Make POOL, with nothing in it but what is imported, where there is none.")
 @click.option("--dry-run", is_flag=True, help="Show how each FILE is read, with three tasks of it, and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-def import_command(
-    pool: Path,
-    files: tuple[Path, ...],
-    format_name: str,
-    assignments: tuple[str, ...],
-    origin: str,
-    thinking: str,
-    instructions_only: bool,
-    skip_invalid: bool,
-    new: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def import_command(pool: Path, files: tuple[Path, ...], new: bool, dry_run: bool, as_json: bool, **asked: Any) -> None:
     """Add the tasks of each FILE to POOL, all or none; `-` is standard input.
 
     Read are JSON lines, JSON (a list, one under a key, columns), CSV and plain text, Parquet, Arrow and spreadsheets, packed or not: the
@@ -92,11 +78,14 @@ def import_command(
     from studio.seeds.mapping import parse_map
     from studio.seeds.reading import find_format
 
-    options = ImportOptions(find_format(format_name), Origin(origin), instructions_only, skip_invalid, parse_map(assignments))
+    mapping, thinking = parse_map(asked["assignments"]), Thinking(asked["thinking"])
+    options = ImportOptions(
+        find_format(asked["format_name"]), Origin(asked["origin"]), asked["instructions_only"], asked["skip_invalid"], mapping
+    )
     # Before the hub is asked for anything.
     opening = _checked(pool, new=new, needed=not dry_run)
     found = gather(files, dry_run=dry_run)
-    options = replace(options, licences=found.licences, thinking=Thinking(thinking))
+    options = replace(options, licences=found.licences, thinking=thinking)
     if dry_run:
         _show(found, options, as_json)
     else:
@@ -195,25 +184,10 @@ def _show(files: Gathered, options: ImportOptions, as_json: bool) -> None:
 def _as_object(found: Examined) -> dict[str, Any]:
     def of(report: FileReport) -> dict[str, Any]:
         told = {name: value for name, value in report.as_dict().items() if name not in ("imported", "joined", "duplicates", "refused")}
-        roles: dict[str, str] = dict(report.tally.roles)
-        samples = [_task_object(task) for task in report.samples]
-        return {
-            **told,
-            "container": report.container,
-            "fields": roles,
-            "paths": list(report.paths),
-            "notes": list(report.notes()),
-            "samples": samples,
-        }
+        samples = [{name: value for name, value in asdict(task).items() if name != "provenance"} for task in report.samples]
+        lists = {"paths": list(report.paths), "notes": list(report.notes()), "samples": samples}
+        return {**told, "container": report.container, "fields": dict(report.tally.roles), **lists}
 
-    return {"dry_run": True, "files": [of(report) for report in found.reports], "error": _error_object(found.error)}
-
-
-def _error_object(error: FaultyFile | None) -> dict[str, Any] | None:
-    return None if error is None else {"message": error.message, "hint": error.hint, "faults": max(error.faults, 1)}
-
-
-def _task_object(task: SeedTask) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {name: value for name, value in asdict(task).items() if name != "provenance"}
+    fault = found.error
+    error = None if fault is None else {"message": fault.message, "hint": fault.hint, "faults": max(fault.faults, 1)}
+    return {"dry_run": True, "files": [of(report) for report in found.reports], "error": error}

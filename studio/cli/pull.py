@@ -31,6 +31,9 @@ class _Model(click.types.StringParamType):
 
 MODEL = _Model()
 """A model: a name or path, a server's address, or a name of the hub."""
+model_option = click.option(
+    "-m", "--model", type=MODEL, default="", metavar="MODEL", help="Name or path of a model, or a server's address. [the bundled one]"
+)
 
 _NONE = ("n", "no", "q", "none")
 _OTHERS_TOLD = 6

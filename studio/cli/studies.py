@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from studio.cli.pull import MODEL
+from studio.cli.pull import model_option
 from studio.cli.shared import POOL, TARGET, is_terminal, print_figures, print_json, progress_bar, write_lines
 from studio.errors import PoolError, UsageError
 from studio.text import counted, display_line
@@ -258,9 +258,7 @@ def _grade(pool: Path, rater: str | None, choice: Choice) -> None:
 
 @click.command()
 @click.argument("pool", type=POOL)
-@click.option(
-    "-m", "--model", type=MODEL, default="", metavar="MODEL", help="Name or path of a model, or a server's address. [the bundled one]"
-)
+@model_option
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Tasks to judge. [200]")
 @click.option("--seed", metavar="TEXT", help="Decides which ones. [0]")
 @click.option("--rater-name", "name", default="judge", show_default=True, metavar="NAME", help="Under which the opinions are stored.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.pull import MODEL
+from studio.cli.pull import MODEL, model_option
 from studio.cli.shared import INPUT, OUTPUT, POOL, engine_flags, print_json, print_tables, progress_bar, taken_options
 from studio.errors import Interrupted, PoolError
 from studio.text import display_line
@@ -100,9 +100,7 @@ def finetune_command(pool: Path, dry_run: bool, as_json: bool, **options: Any) -
 
 @click.command()
 @click.argument("source", type=POOL, metavar="POOL|FILE")
-@click.option(
-    "-m", "--model", type=MODEL, default="", metavar="MODEL", help="Name or path of a model, or a server's address. [the bundled one]"
-)
+@model_option
 @click.option("--adapter", default="", metavar="FILE", help="LoRA adapter for the model: a GGUF file, or the folder of a training.")
 @click.option(
     "--format",
