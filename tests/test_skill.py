@@ -75,8 +75,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     for name, value in {"STUDIO_MODEL": "scripted", "STUDIO_MODELS": "", "XDG_DATA_HOME": str(tmp_path / "data")}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    for command in ("export", "publish"):  # To load a parser takes longer than all else.
-        monkeypatch.setattr(f"studio.cli.{command}.usual_parser", lambda _: None)
+    # To load a parser takes longer than all else.
+    monkeypatch.setattr("studio.cli.export.usual_parser", lambda _: None)
 
     def called(words: list[str]) -> Done:
         monkeypatch.setattr(sys, "argv", ["studio", *words])

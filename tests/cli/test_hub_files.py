@@ -64,7 +64,7 @@ def test_a_dry_run_loads_nothing_and_an_import_notes_licence_and_commit(hub: Hub
 
 def test_other_commands_take_it_too(hub: HubServer, pool: Path) -> None:
     checked = run(hub, pool, "seeds", "check", "hf:acme/tasks:test")
-    assert checked.returncode == 0 and "1 tasks (alpaca)" in checked.stdout, checked.stderr
+    assert checked.returncode == 0 and "1 task (alpaca)" in checked.stdout, checked.stderr
     compared = run(hub, pool, "overlap", "hf:acme/tasks:test", "hf:acme/tasks:train", "--json")
     assert json.loads(compared.stdout)["tasks"] == 1, compared.stderr
     hub.add(converted("acme/tasks", default__train=parquet(1, 2)))
