@@ -20,7 +20,7 @@ from studio.engine.thoughts import WrittenText
 
 _GREEDY_LOGITS = 1 << 21
 """Work for one thread that finds the greatest of many rows, about 1 ms."""
-_GREEDY_WORK = 1 / 4
+_GREEDY_WORK = 1 / 2
 """Its work on a row beside that of sampling from it, that it is a smaller one to hand over counted in."""
 
 

@@ -96,6 +96,62 @@ def draw_greedily(greedies: Sequence[Greedy], block: Block) -> list[int]:
     return tokens
 
 
+class Cuts:
+    """Which tokens are left to draw from.
+
+    They are the `top_k` likeliest, of these the fewest that have `top_p` of the probability together, and of these all that are at least
+    `min_p` times as likely as the likeliest.
+
+    The same tokens in the same order as llama.cpp's samplers leave, which sort most of the vocabulary for it: 2 ms for
+    49,000 tokens of which 40 are left, 8 ms for 128,000 of which 2,000 are, here 0.2 and 0.7.
+    """
+
+    def __init__(self, params: SamplingParams) -> None:
+        self._top_k, self._top_p, self._min_p = params.top_k, params.top_p, params.min_p
+
+    def left(self, scaled: Logits, weights: Logits) -> tuple[NDArray[np.int64] | None, bool]:
+        """Return the tokens that are left, None for all, and whether the likeliest come first. Overwrites `weights`, as long as that."""
+        among: NDArray[np.int64] | None = None
+        if 0 < self._top_k < len(scaled):
+            among = _likeliest_first(np.argpartition(scaled, -self._top_k)[-self._top_k :], scaled)
+        if self._top_p >= 1 and self._min_p <= 0:
+            return among, among is not None
+        np.exp(np.subtract(scaled, scaled.max(), out=weights), out=weights)
+        is_sorted = among is not None
+        if self._top_p < 1:
+            among, is_sorted = self._nucleus(among, weights), True
+        if self._min_p > 0:
+            among = np.flatnonzero(weights >= self._min_p) if among is None else among[weights[among] >= self._min_p]
+        return among, is_sorted
+
+    def _nucleus(self, among: NDArray[np.int64] | None, weights: Logits) -> NDArray[np.int64]:
+        """Return the fewest tokens with `top_p` of the weight, of all or `among` some."""
+        if among is None:
+            goal = self._top_p * weights.sum(dtype=np.float64)
+            for least in _LEAST_WEIGHTS:
+                among = np.flatnonzero(weights >= least)
+                if weights[among].sum(dtype=np.float64) >= goal:
+                    break
+            assert among is not None
+            among = _likeliest_first(among, weights)
+        else:
+            goal = self._top_p * weights[among].sum(dtype=np.float64)
+        return among[: int(np.searchsorted(np.cumsum(weights[among], dtype=np.float64), goal)) + 1]
+
+
+_LEAST_WEIGHTS = (*(2.0**-power for power in (4, 8, 11, 14, 17, 20, 24)), 0.0)
+"""Beside a weight of 1 for the likeliest token: a nucleus is looked for among few first, because sorting many is what takes long."""
+
+
+def _likeliest_first(tokens: NDArray[np.int64], values: Logits) -> NDArray[np.int64]:
+    """Return `tokens` by their values, the greatest first, of equal ones the lowest token."""
+    # As one number each, which numpy sorts several times as fast as places: the bits of a float are in its order but for the sign.
+    bits = values[tokens].view(np.uint32)
+    rising = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    keys = np.sort((~rising).astype(np.uint64) << 32 | tokens.astype(np.uint64))
+    return (keys & 0xFFFFFFFF).astype(np.int64)
+
+
 class Candidates:
     """A vocabulary's tokens as llama.cpp's samplers take them, for the use of one thread: they sort, cut and overwrite it."""
 
@@ -106,12 +162,17 @@ class Candidates:
         self._tokens = np.arange(size, dtype=np.int32)
         self._rows = np.zeros(size, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         self._data = self._rows.ctypes.data_as(llama_cpp.llama_token_data_p)
+        self._scaled = np.empty(size, dtype=np.float32)
+        self._weights = np.empty(size, dtype=np.float32)
 
-    def apply(self, chain: Any, logits: Logits, temperature: np.float32) -> int:
-        """Return the token that `chain` selects, given `logits / temperature`."""
-        self._rows["id"] = self._tokens
-        np.divide(logits, temperature, out=self._rows["logit"])
-        array = self._lib.llama_token_data_array(data=self._data, size=len(self._rows), selected=-1, sorted=False)
+    def apply(self, chain: Any, logits: Logits, temperature: np.float32, cuts: Cuts | None = None) -> int:
+        """Return the token that `chain` selects of those that `cuts` leave, given `logits / temperature`."""
+        np.divide(logits, temperature, out=self._scaled)
+        left, is_sorted = cuts.left(self._scaled, self._weights) if cuts is not None else (None, False)
+        rows = self._rows[: len(self._scaled) if left is None else len(left)]
+        rows["id"] = self._tokens if left is None else left
+        rows["logit"] = self._scaled if left is None else self._scaled[left]
+        array = self._lib.llama_token_data_array(data=self._data, size=len(rows), selected=-1, sorted=is_sorted)
         self._lib.llama_sampler_apply(chain, ctypes.byref(array))
         return int(array.data[array.selected].id)
 
@@ -137,6 +198,8 @@ class Sampler:
             return
         self._penalties = Penalties(params, never)
         self._temperature = np.float32(params.temperature if params.temperature > 0 else 1)
+        # A grammar comes before the cuts, and only llama.cpp knows which tokens it leaves.
+        self._cuts = None if params.grammar else Cuts(params)
         self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         try:
             self._fill(vocabulary, params, seed)
@@ -149,7 +212,7 @@ class Sampler:
         if self.greedy is not None:
             return self.greedy.draw(logits)
         with self._penalties.applied(logits):
-            token = candidates.apply(self._chain, logits, self._temperature)
+            token = candidates.apply(self._chain, logits, self._temperature, self._cuts)
         self._lib.llama_sampler_accept(self._chain, token)
         self._penalties.count(token)
         return token
@@ -170,20 +233,21 @@ class Sampler:
         if params.temperature <= 0:
             self._add(lib.llama_sampler_init_greedy())
             return
-        if params.top_k > 0:
-            self._add(lib.llama_sampler_init_top_k(params.top_k))
-        if params.top_p < 1:
-            self._add(lib.llama_sampler_init_top_p(params.top_p, 1))
-        if params.min_p > 0:
-            self._add(lib.llama_sampler_init_min_p(params.min_p, 1))
+        if params.grammar:
+            if params.top_k > 0:
+                self._add(lib.llama_sampler_init_top_k(params.top_k))
+            if params.top_p < 1:
+                self._add(lib.llama_sampler_init_top_p(params.top_p, 1))
+            if params.min_p > 0:
+                self._add(lib.llama_sampler_init_min_p(params.min_p, 1))
         self._add(lib.llama_sampler_init_dist(seed & 0xFFFFFFFF))
 
     def _add(self, sampler: Any) -> None:
         self._lib.llama_sampler_chain_add(self._chain, sampler)
 
 
-_LOGITS_A_THREAD = 1 << 19
-"""Work that is worth a thread, about 2 ms of sampling; handing it over takes a twentieth of that."""
+_LOGITS_A_THREAD = 1 << 20
+"""Work that is worth a thread, 4 to 7 ms of sampling: threads wait for the interpreter a dozen times a row."""
 
 
 class DrawingThreads:

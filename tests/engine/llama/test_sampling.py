@@ -67,6 +67,22 @@ def test_the_tokens_are_those_of_llama_cpps_own_samplers(name: str) -> None:
     assert all(np.array_equal(*pair) for pair in zip(logits, before, strict=True))
 
 
+@pytest.mark.parametrize("spread", [0.05, 1, 4, 12])
+@pytest.mark.parametrize(
+    "cuts",
+    [{"top_p": 0.3}, {"top_p": 0.9}, {"top_p": 0.999}, {"min_p": 0.1}, {"top_k": 300}, {"top_k": 300, "top_p": 0.7, "min_p": 0.02}],
+    ids=str,
+)
+def test_the_cuts_leave_what_llama_cpps_leave(spread: float, cuts: dict[str, Any]) -> None:
+    """Of a vocabulary whose tokens are nearly alike, up to one of which a single one is likely."""
+    params = SamplingParams(temperature=0.8, **cuts)
+    logits = [each * np.float32(spread / 3) for each in rows(40)]
+    sampler, candidates = Sampler(VOCABULARY, params, 3), Candidates(SIZE)
+    drawn = [sampler.draw(each, candidates) for each in logits]
+    sampler.close()
+    assert drawn == by_llama_cpp(params, 3, logits)
+
+
 def test_greedy_draws_of_several_rows_at_once_are_those_of_each() -> None:
     logits, block = rows(5) * 8, np.array(rows(5))
     several, single = ([Greedy(DECODINGS["greedy"], never=(n,)) for n in range(5)] for _ in range(2))
@@ -106,7 +122,7 @@ def test_threads_draw_what_one_draws_in_the_same_order() -> None:
 
 
 def test_rows_are_worked_on_at_the_same_time_where_there_is_enough_work() -> None:
-    threads = DrawingThreads(1 << 19, most=3)
+    threads = DrawingThreads(1 << 20, most=3)
     meeting = threading.Barrier(3)
     buffers = threads.map(lambda _, candidates: (meeting.wait(60), id(candidates))[1], range(3), 3, 8)
     assert len(set(buffers)) == 3
@@ -118,7 +134,7 @@ def test_rows_are_worked_on_at_the_same_time_where_there_is_enough_work() -> Non
 
 
 def test_an_error_of_any_row_is_raised_when_all_are_done() -> None:
-    threads = DrawingThreads(1 << 19, most=2)
+    threads = DrawingThreads(1 << 20, most=2)
     done = []
 
     def work(number: int, _: Candidates) -> None:
