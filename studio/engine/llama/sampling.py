@@ -102,8 +102,8 @@ class Cuts:
     They are the `top_k` likeliest, of these the fewest that have `top_p` of the probability together, and of these all that are at least
     `min_p` times as likely as the likeliest.
 
-    The same tokens in the same order as llama.cpp's samplers leave, which sort most of the vocabulary for it: 2 ms for
-    49,000 tokens of which 40 are left, 8 ms for 128,000 of which 2,000 are, here 0.2 and 0.7.
+    They come in the order of llama.cpp's samplers, which sort most of the vocabulary for it: 2 ms for 49,000 tokens of which 40 are left,
+    8 ms for 128,000 of which 2,000 are, here 0.2 and 0.7. Sums are in 64 bits: in 32, as there, the last token of a nucleus may be missing.
     """
 
     def __init__(self, params: SamplingParams) -> None:

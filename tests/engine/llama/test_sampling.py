@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from studio.engine.api import SamplingParams
-from studio.engine.llama.sampling import Candidates, DrawingThreads, Greedy, Logits, Sampler, draw_greedily
+from studio.engine.llama.sampling import Candidates, Cuts, DrawingThreads, Greedy, Logits, Sampler, draw_greedily
 
 SIZE = 3000
 VOCABULARY: Any = SimpleNamespace(size=SIZE, ending_tokens=(2, 7))
 DECODINGS = {
     "plain": SamplingParams(),
-    "penalties": SamplingParams(temperature=0.7, top_p=0.5, presence_penalty=2.0, frequency_penalty=0.25, repeat_penalty=1.3),
-    "cuts": SamplingParams(temperature=1.3, top_k=40, top_p=0.9, min_p=0.05),
+    "penalties": SamplingParams(temperature=0.7, top_k=50, presence_penalty=2.0, frequency_penalty=0.25, repeat_penalty=1.3),
+    "cuts": SamplingParams(temperature=1.3, top_k=40, min_p=0.05),
     "greedy": SamplingParams(temperature=0.0, frequency_penalty=1.5, repeat_penalty=1.1),
     "endless": SamplingParams(ignore_eos=True, temperature=0.5),
 }
@@ -68,19 +68,33 @@ def test_the_tokens_are_those_of_llama_cpps_own_samplers(name: str) -> None:
 
 
 @pytest.mark.parametrize("spread", [0.05, 1, 4, 12])
-@pytest.mark.parametrize(
-    "cuts",
-    [{"top_p": 0.3}, {"top_p": 0.9}, {"top_p": 0.999}, {"min_p": 0.1}, {"top_k": 300}, {"top_k": 300, "top_p": 0.7, "min_p": 0.02}],
-    ids=str,
-)
-def test_the_cuts_leave_what_llama_cpps_leave(spread: float, cuts: dict[str, Any]) -> None:
-    """Of a vocabulary whose tokens are nearly alike, up to one of which a single one is likely."""
-    params = SamplingParams(temperature=0.8, **cuts)
-    logits = [each * np.float32(spread / 3) for each in rows(40)]
-    sampler, candidates = Sampler(VOCABULARY, params, 3), Candidates(SIZE)
-    drawn = [sampler.draw(each, candidates) for each in logits]
-    sampler.close()
-    assert drawn == by_llama_cpp(params, 3, logits)
+@pytest.mark.parametrize("top_p", [0.3, 0.9, 0.999])
+@pytest.mark.parametrize("top_k", [0, 300])
+def test_a_nucleus_is_the_fewest_tokens_with_that_probability(spread: float, top_p: float, top_k: int) -> None:
+    """Of a vocabulary whose tokens are nearly alike, up to one of which a single one is likely. llama.cpp's may lack the last one."""
+    cuts, weights = Cuts(SamplingParams(top_p=top_p, top_k=top_k)), np.empty(SIZE, dtype=np.float32)
+    for each in rows(5):
+        logits = each * np.float32(spread / 3)
+        left, is_sorted = cuts.left(logits, weights)
+        assert left is not None and is_sorted
+        assert np.all(np.diff(logits[left]) <= 1e-5) and len(set(left.tolist())) == len(left)
+        mass = np.exp(logits.astype(np.float64))
+        whole, kept = np.sort(mass)[-(top_k or SIZE) :].sum(), mass[left]
+        assert kept[:-1].sum() < (top_p + 1e-5) * whole and kept.sum() > (top_p - 1e-5) * whole
+
+
+def test_what_is_much_less_likely_than_the_likeliest_is_left_out() -> None:
+    logits, weights = np.log(np.array([0.02, 0.5, 0.3, 0.04, 0.14], dtype=np.float32)), np.empty(5, dtype=np.float32)
+
+    def left(**cuts: Any) -> list[int] | None:
+        found, _ = Cuts(SamplingParams(**cuts)).left(logits, weights)
+        return None if found is None else found.tolist()
+
+    assert left() is None
+    assert left(min_p=0.07) == [1, 2, 3, 4]
+    assert left(min_p=0.2, top_p=0.97) == [1, 2, 4]
+    assert left(top_k=2) == left(top_k=2, top_p=0.99) == [1, 2]
+    assert left(top_k=2, top_p=0.6) == [1]
 
 
 def test_greedy_draws_of_several_rows_at_once_are_those_of_each() -> None:
