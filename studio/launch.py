@@ -15,10 +15,9 @@ from studio.documents.found import find_documents
 from studio.documents.reading import DocumentFile
 from studio.engine.adapter import NO_ADAPTER, base_name
 from studio.engine.api import Engine
-from studio.engine.opening import open_engine
+from studio.engine.opening import Opener, Wish, open_both, open_engine
 from studio.engine.options import KV_BYTES, KV_CELLS, KV_TYPE, MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, FlashAttention
 from studio.engine.remote.address import is_address
-from studio.engine.two_models import Opener, Wish, open_both
 from studio.errors import ModelError, PoolError, UsageError
 from studio.loop.parsing import collapse
 from studio.loop.runs import ANSWERING, ENGINE, NO_MODEL, Configuration, Intent, Run, RunOptions, begin, intent, stored_engine

@@ -22,7 +22,7 @@ from typing import IO, Any
 import psutil
 
 from studio import __version__
-from studio.engine.cores import usable_cores
+from studio.engine.options import usable_cores
 from studio.errors import StudioError
 
 BUSY_SHARE = 0.15
@@ -118,9 +118,9 @@ def _versions(packages: Sequence[str]) -> dict[str, str]:
 _LOG_LINES = 3
 _JOBS = {
     "novelty": "studio.bench.novelty:measure_size",
-    "sequential": "studio.bench.loops:complete_in_turn",
-    "raw": "studio.bench.loops:complete_bare",
-    "port": "studio.bench.port:play_rounds_plainly",
+    "sequential": "studio.bench.alternatives:complete_in_turn",
+    "raw": "studio.bench.alternatives:complete_bare",
+    "port": "studio.bench.alternatives:play_rounds_plainly",
     "open": "studio.bench.start:open_and_index",
 }
 """Job name -> module and the function in it that does the job: `function(**values) -> dict`."""

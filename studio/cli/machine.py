@@ -49,9 +49,9 @@ def doctor_command(model: str, adapter: str, as_json: bool, **flags: Any) -> Non
 def _examine(model: str, adapter: str, flags: dict[str, Any]) -> tuple[dict[str, Any], ModelError | None]:
     """Return every figure, and the error that kept the model from loading."""
     from studio.engine.catalog import hash_cache_path, models_folders
-    from studio.engine.cores import usable_cores
     from studio.engine.llama.build import BuildFacts, gpu_warning, machine_gpus
-    from studio.engine.process.jobs import llama_jobs
+    from studio.engine.options import usable_cores
+    from studio.engine.process.client import llama_jobs
     from studio.engine.process.pipe import log_folder
 
     report: dict[str, Any] = {"versions": _versions(), "threads": usable_cores(), "gpus": machine_gpus(), "warning": ""}

@@ -19,7 +19,7 @@ from studio.errors import ModelError
 from studio.pool.exchange.outputs import complete_file, writing
 from studio.tuning.job import ADAPTER, TrainingSettings
 from studio.tuning.memory import HEAD_AT_ONCE
-from studio.tuning.tokens import Tokens
+from studio.tuning.plan import Tokens
 
 ARCHITECTURES = ("llama", "gemma3")
 """What the conversion is proven for, by comparing logits."""

@@ -27,8 +27,7 @@ from studio.pool.trainings import LossPoint, Side
 from studio.tuning.job import Ended, Event, Loading, Resumed, Saved, Step, Validated, read_record
 from studio.tuning.lora import TunedModel
 from studio.tuning.memory import FLOAT32
-from studio.tuning.plan import Plan, steps_of_epoch
-from studio.tuning.tokens import Tokens, pieces
+from studio.tuning.plan import Plan, Tokens, pieces, steps_of_epoch
 from studio.tuning.weights import is_cached, load_weights
 
 CHECKPOINT = "checkpoint.safetensors"

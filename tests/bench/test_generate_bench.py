@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from click.testing import CliRunner
 
-from studio.bench import generate, loops
+from studio.bench import alternatives, generate
 from studio.bench.generate import GenerateBench, instance_requests
 from studio.bench.worker import Machine
 from studio.cli import cli
@@ -58,8 +58,8 @@ def test_all_alternatives_do_the_same_work() -> None:
         engine.close()
     completions = [event.completion for event in events if isinstance(event, Finished)]
     plain = {"path": identity.path, "threads": 1, "gpu_layers": -1, "requests": messages}
-    raw = loops.complete_bare(parallel=PARALLEL, **plain)  # type: ignore[arg-type]
-    sequential = loops.complete_in_turn(**plain)  # type: ignore[arg-type]
+    raw = alternatives.complete_bare(parallel=PARALLEL, **plain)  # type: ignore[arg-type]
+    sequential = alternatives.complete_in_turn(**plain)  # type: ignore[arg-type]
     assert [each.completion_tokens for each in completions] == [TOKENS] * REQUESTS
     assert raw["tokens"] == sequential["tokens"] == REQUESTS * TOKENS
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rouge_score.rouge_scorer import RougeScorer
 
-from studio.bench.port import REQUESTS, Port, keep_pairs, parse_examples, parse_labels, parse_list, passes
+from studio.bench.alternatives import REQUESTS, Port, keep_pairs, parse_examples, parse_labels, parse_list, passes
 from studio.engine.scripted import write
 from studio.seeds.reading import bundled_seeds, read_tasks
 from support.sessions import all_seeds

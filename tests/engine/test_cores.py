@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from studio.engine import cores
-from studio.engine.cores import fast_cpus, mac_performance_cores, usable_cores
+from studio.engine import options
+from studio.engine.options import fast_cpus, mac_performance_cores, usable_cores
 
 CPU = "sys/devices/system/cpu/cpu"
 
@@ -80,5 +80,5 @@ def test_performance_cores_of_a_mac(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr("psutil.cpu_count", lambda logical: 16 if logical else 8)
     assert usable_cores(tmp_path) == 8
     monkeypatch.setattr(sys, "platform", "darwin")
-    monkeypatch.setattr(cores, "_sysctl", lambda name: m3[name])
+    monkeypatch.setattr(options, "_sysctl", lambda name: m3[name])
     assert usable_cores(tmp_path) == 4

@@ -19,7 +19,7 @@ from studio.engine.catalog import identify
 from studio.engine.gguf import read_gguf
 from studio.engine.llama.optimize_worker import FILE_TYPE_NUMBERS, open_for_measuring, quantise, speeds
 from studio.engine.optimize import BITS, Figures, Optimized, default_target, optimize
-from studio.engine.process import jobs
+from studio.engine.process import client
 from studio.engine.pull.origin import Origin, OriginFile, read_origin, write_origin
 from studio.errors import ModelError, UsageError
 from support.engines import bundled_identity
@@ -59,7 +59,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make the work fail as named, or succeed at once."""
 
     def choose(fault: str) -> None:
-        monkeypatch.setattr(jobs, "WORKER_COMMAND", (sys.executable, "-c", WORKER, fault))
+        monkeypatch.setattr(client, "WORKER_COMMAND", (sys.executable, "-c", WORKER, fault))
 
     return choose
 

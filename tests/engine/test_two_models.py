@@ -10,9 +10,8 @@ import pytest
 
 from studio.engine.api import CancelToken, EngineInfo, FinishReason, Noted
 from studio.engine.catalog import bundled_model, identify
-from studio.engine.opening import open_engine
+from studio.engine.opening import TAKE_TURNS, Wish, crowded, open_both, open_engine
 from studio.engine.options import EngineOptions
-from studio.engine.two_models import TAKE_TURNS, Wish, crowded, open_both
 from studio.errors import ModelError
 from studio.records import ModelIdentity
 from support.engines import Named, complete, outcome, request

@@ -16,7 +16,7 @@ from studio.tuning import lora
 from studio.tuning.job import TrainingSettings
 from studio.tuning.lora import ARCHITECTURES, write_adapter
 from studio.tuning.memory import Layout, Load, memory_needed
-from studio.tuning.tokens import Tokens
+from studio.tuning.plan import Tokens
 from support.extra import needs_extra
 from support.logits import divergence, llama_logits
 from support.tiny_models import tiny_model

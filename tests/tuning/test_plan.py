@@ -14,8 +14,7 @@ from studio.engine.chat_template import TurnTexts
 from studio.engine.gguf import read_gguf
 from studio.engine.llama.vocab import Vocabulary, open_vocabulary
 from studio.errors import ModelError
-from studio.tuning.plan import steps_of_epoch
-from studio.tuning.tokens import Tokens, pieces, tokenise
+from studio.tuning.plan import Tokens, pieces, steps_of_epoch, tokenise
 from studio.tuning.trainer import epoch_order, evaluation_steps, learning_rate
 from support.tiny_models import END, tiny_model
 

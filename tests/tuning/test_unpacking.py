@@ -12,7 +12,7 @@ import pytest
 
 from studio.engine.gguf import Gguf, read_gguf
 from studio.errors import ModelError
-from studio.tuning import unpacking, weights
+from studio.tuning import weights
 from studio.tuning.lora import ARCHITECTURES
 from studio.tuning.weights import cache_folder, is_cached, load_weights
 from support.extra import needs_extra
@@ -52,7 +52,7 @@ def test_parts_make_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path = quantised(tiny_model(tmp_path / "tiny.gguf", architecture), tmp_path / f"{kind}.gguf", kind)
     base = read_gguf(path)
     expected = whole(base)
-    monkeypatch.setattr(unpacking, "_AT_ONCE", 1000)
+    monkeypatch.setattr(weights, "_AT_ONCE", 1000)
     for precision in ("float32", "bfloat16"):
         model = load_weights(base, HASH, "", precision, "cpu")
         assert {each.dtype for each in model.parameters()} == {getattr(torch, precision)}
@@ -114,10 +114,10 @@ def test_the_rotary_factors_of_llama_3_are_read(tmp_path: Path, monkeypatch: pyt
 
     with pytest.raises(ModelError, match="its rotary embedding is none that is known"):
         kl()
-    monkeypatch.setattr(unpacking, "_LLAMA_3", (1.0, 4.0, 32))
+    monkeypatch.setattr(weights, "_LLAMA_3", (1.0, 4.0, 32))
     assert kl() < 1e-5
     assert kl() < 1e-5, "from the copy"
-    monkeypatch.setattr(unpacking, "_ROTARY", "another")
+    monkeypatch.setattr(weights, "_ROTARY", "another")
     shutil.rmtree(cache_folder())
     assert kl() > 1e-3
     # As llama.cpp's converter has them for Llama 3.1: 29 of 64 as they were, 29 slowed down by 8.

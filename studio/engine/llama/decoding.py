@@ -13,9 +13,8 @@ from dataclasses import replace
 from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, FinishReason, Request, TextPiece
 from studio.engine.llama.context import LlamaContext, State
 from studio.engine.llama.prefixes import Tokens, place_prefixes
-from studio.engine.llama.sampling import Block, Candidates, Greedy, Sampler, draw_greedily, likeliest
+from studio.engine.llama.sampling import Block, Candidates, Greedy, Sampler, Surprisals, draw_greedily, likeliest, surprisal
 from studio.engine.llama.scheduler import Job, Slots, Wave, measured_rows, share_rows
-from studio.engine.llama.surprisal import Surprisals, surprisal
 from studio.engine.thoughts import WrittenText
 
 _GREEDY_LOGITS = 1 << 21

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.adapter import check_adapter
-from studio.engine.cores import usable_cores
 from studio.engine.llama.build import BufferOverride, cpu_memory, list_devices
 from studio.engine.llama.context import PLAIN_NOTICE, Cores, LlamaContext, try_tiles
 from studio.engine.llama.facts import EXPERTS, ModelFacts, kv_too_large, model_facts
@@ -23,6 +22,7 @@ from studio.engine.options import (
     FlashAttention,
     memory_of_machine,
     rows_with_logits,
+    usable_cores,
 )
 from studio.errors import ModelError
 

@@ -1,11 +1,14 @@
-"""The engine in a process of its own: a crash of llama.cpp ends one attempt at a batch, not the studio."""
+"""The engine in a process of its own, and jobs without an engine: a crash of llama.cpp ends one attempt, not the studio."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from typing import Any
 
 from studio.engine.api import CancelToken, EngineEvent, EngineInfo, OpenRequests, Request, Restarted
 from studio.engine.llama.log import memory_of
@@ -180,3 +183,33 @@ class ProcessEngine:
                 message = self._child.receive(_POLL_S)
                 if message is not None and message.get("batch") == self._stale and message["kind"] in _ENDS:
                     self._stale = 0
+
+
+WORKER_COMMAND = (sys.executable, "-P", "-m", "studio.engine.llama.optimize_worker")
+Ask = Callable[..., Any]
+
+
+@contextmanager
+def llama_jobs() -> Iterator[Ask]:
+    """Give what sends a job of a kind to the process that does the work and returns its result, or raises ModelError."""
+    child = ChildProcess(WORKER_COMMAND)
+
+    def ask(kind: str, **job: Any) -> Any:
+        try:
+            child.send({"kind": kind, **job})
+            while (reply := child.receive(_POLL_S)) is None:
+                continue
+        except ChildDied as death:
+            raise ModelError(f"llama.cpp's process died while it was to {kind}: {death}", child.last_lines(_LOG_LINES_IN_HINT)) from death
+        if reply["kind"] == "failed":
+            raise ModelError(reply["message"], reply["hint"])
+        return reply["result"]
+
+    try:
+        yield ask
+    except ModelError:
+        child.close(keep_log=True)
+        raise
+    finally:
+        # Closing its pipe ends the process whatever it is at.
+        child.close()

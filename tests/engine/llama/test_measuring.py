@@ -12,7 +12,7 @@ import pytest
 from studio.engine.api import Chat, FinishReason, Request, SamplingParams
 from studio.engine.catalog import identify
 from studio.engine.llama.engine import LlamaEngine
-from studio.engine.llama.surprisal import UNSURPRISING, Surprisals, surprisal
+from studio.engine.llama.sampling import UNSURPRISING, Surprisals, surprisal
 from studio.engine.llama.vocab import open_vocabulary
 from studio.engine.options import EngineOptions, rows_with_logits
 from support.engines import animal_requests, complete, outcome, request
