@@ -203,9 +203,11 @@ def engine_options(options: RunOptions, wanted: Intent, engine: str = ENGINE, *,
     most = MAX_PARALLEL_SERVER if at_server else MAX_PARALLEL
     kv_cells = KV_CELLS[bool(before.get("streams"))]
     other_cells = options.kv_cells not in ("", kv_cells)
+    # Tokens that are divided among sequences are for so many of them.
+    others = options.parallel not in (0, before.get("parallel")) and bool(before.get("streams"))
     stored = {
         # The same tokens hold more sequences or fewer where these share their cells or no longer do.
-        "context": 0 if other_cells else _count(before, "context_tokens", MAX_CONTEXT),
+        "context": 0 if other_cells or others else _count(before, "context_tokens", MAX_CONTEXT),
         "parallel": _count(before, "parallel", most),
         # A run on record from before there were several had one.
         "contexts": _count({"contexts": 1, **before}, "contexts", most) if before else 0,
@@ -227,7 +229,8 @@ def engine_options(options: RunOptions, wanted: Intent, engine: str = ENGINE, *,
 def _flash_attention(options: RunOptions, engine: Mapping[str, Any]) -> str:
     """What was asked for, or what was for an engine on record: where that went another way than it goes by itself, that way."""
     used = engine.get("flash_attention")
-    if options.flash_attention != FlashAttention.AUTO or options.kv_type or used in (None, bool(engine.get("layers_offloaded"))):
+    other_type = options.kv_type not in ("", engine.get("kv_type", KV_TYPE))
+    if options.flash_attention != FlashAttention.AUTO or other_type or used in (None, bool(engine.get("layers_offloaded"))):
         return options.flash_attention
     return FlashAttention.ON if used else FlashAttention.OFF
 

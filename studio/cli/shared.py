@@ -278,7 +278,12 @@ _FLAGS = {
         "--gpu-layers", type=click.IntRange(min=-1), metavar="N", help="Layers to offload to the GPU; -1 is all. [-1]"
     ),
     "context": click.option("--context", type=click.IntRange(min=0), metavar="TOKENS", help="Context over all sequences; 0 chooses. [0]"),
-    "threads": click.option("--threads", type=click.IntRange(min=0), metavar="N", help="CPU threads; 0 is the physical cores. [0]"),
+    "threads": click.option(
+        "--threads",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="CPU threads; 0 is the physical cores, of two kinds the fast ones. [0]",
+    ),
     "parallel": click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), metavar="N", help=f"S{PARALLEL_HELP[1:]}. [0]"),
     "flash_attention": click.option(
         "--flash-attention",

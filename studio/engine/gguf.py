@@ -143,6 +143,7 @@ class _Reader:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._array_starts: dict[str, int] = {}
         self._numbers: dict[str, tuple[int, ...]] = {}
+        self._numbers_left = _MOST_NUMBERS_IN_ALL
         self._places: dict[str, tuple[int, int]] = {}
 
     def read(self) -> Gguf:
@@ -181,8 +182,9 @@ class _Reader:
         self._array_lengths[key] = length
         if kind in _SCALARS:
             at = self._take(_SCALARS[kind].size * length, key)
-            if kind in _WHOLE and length <= _MOST_NUMBERS and sum(map(len, self._numbers.values())) < _MOST_NUMBERS_IN_ALL:
+            if kind in _WHOLE and length <= min(_MOST_NUMBERS, self._numbers_left):
                 code = _SCALARS[kind].format[1:]
+                self._numbers_left -= length
                 self._numbers[key] = tuple(map(int, struct.unpack_from(f"<{length}{code}", self._data, at)))
         elif kind == _STRING:
             if length * _U64.size > self._size - self._at:

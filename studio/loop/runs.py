@@ -67,7 +67,7 @@ class RunOptions(Parameters):
     rounds: int | None = Field(None, ge=1, description="stop after this many rounds")
     gpu_layers: int = Field(-1, ge=-1, description="layers to offload to the GPU; -1 is all")
     context: int = Field(0, ge=0, description="context tokens over all sequences; 0 chooses")
-    threads: int = Field(0, ge=0, description="CPU threads; 0 is the physical cores that are there")
+    threads: int = Field(0, ge=0, description="CPU threads; 0 is the physical cores, of two kinds the fast ones")
     parallel: int = Field(0, ge=0, le=MAX_PARALLEL_SERVER, description=PARALLEL_HELP)
     flash_attention: FlashAttention = Field(FlashAttention.AUTO, description="auto (where a GPU can), on or off")
     kv_type: Literal["", "f16", "q8_0", "q4_0"] = Field(
@@ -331,8 +331,8 @@ def _same_setups(stored: RunRecord, engine: EngineInfo, answering: EngineInfo | 
 def _same_setup(before: dict[str, Any], engine: EngineInfo) -> bool:
     """Whether llama.cpp runs as it did for the run on record, in all that completions depend on; other engines have no set-up here."""
     # Runs on record from before these could be chosen had what was usual.
-    before = {"kv_type": KV_TYPE, "streams": 0, "flash_attention": bool(before.get("layers_offloaded"))} | before
-    shaping = ("parallel", "context_tokens", "contexts", "kv_type", "streams", "flash_attention")
+    before = {"kv_type": KV_TYPE, "streams": 0, "cpu_moe": 0, "split": "", "flash_attention": bool(before.get("layers_offloaded"))} | before
+    shaping = ("parallel", "context_tokens", "contexts", "kv_type", "streams", "flash_attention", "cpu_moe", "split")
     return not engine.is_local or all(before.get(name, getattr(engine, name)) == getattr(engine, name) for name in shaping)
 
 

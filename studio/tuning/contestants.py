@@ -18,8 +18,9 @@ from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
 from studio.errors import UsageError, nearest_name
 from studio.paths import user_path
 from studio.records import ModelIdentity
-from studio.tuning.data import AUTO, CHAT, FIXED, NAMES, PLAIN, SERVED_CHAT, VARIED, PromptFormat, chat_format
+from studio.tuning.data import VARIED
 from studio.tuning.job import ADAPTER, RECORD
+from studio.tuning.prompt_format import AUTO, CHAT, FIXED, NAMES, PLAIN, SERVED_CHAT, PromptFormat, chat_format
 
 _KEYS = ("adapter", "format")
 

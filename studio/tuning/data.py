@@ -1,19 +1,17 @@
 """The data of a training: which instances, which of them are only measured by, and how each becomes a prompt and a completion.
 
-A task is put to a model in the plain format of the method, a fixed template, or the model's own (`studio.engine.chat_template`). The format
-`varied` is the method's own: one of seven patterns for an instance with an input and one of six without, drawn for each, so that the tuned
-model does not depend on one wording (Wang et al. 2022, section 2.3).
+The format `varied` is the method's own: one of seven patterns for an instance with an input and one of six without, drawn for each, so that
+the tuned model does not depend on one wording (Wang et al. 2022, section 2.3). The others are fixed templates.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from studio.config import validated
@@ -28,68 +26,7 @@ from studio.pool.trainings import Side, TrainingItem
 from studio.records import Instance, Origin
 from studio.text import counted
 from studio.tuning.job import TrainingSettings
-
-_FIELD = re.compile(r"\{(instruction|input)\}")
-_PREAMBLE = "Below is an instruction that describes a task"
-CHAT = "chat"
-AUTO = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class PromptFormat:
-    """Texts with the fields `{instruction}` and `{input}`, for tasks with an input and without one.
-
-    `opening` and `closing` stand around the prompt; a model's control words count in them alone, see `studio.engine.api.Request`.
-    """
-
-    name: str
-    with_input: str
-    without_input: str
-    opening: str = ""
-    closing: str = ""
-
-    def prompt(self, instruction: str, given: str) -> str:
-        """Return the prompt of a task, without `opening` and `closing`; what the fields hold is never looked at for fields."""
-        values = {"instruction": instruction.strip(), "input": given.strip()}
-        text = self.with_input if values["input"] else self.without_input
-        return _FIELD.sub(lambda field: values[field[1]], text)
-
-    @property
-    def is_served(self) -> bool:
-        """Whether the prompt is a user's turn around which the server puts its template."""
-        return self.name == CHAT and not (self.opening or self.closing)
-
-    @property
-    def template(self) -> str:
-        """All that makes the prompt, as JSON: formats with equal templates ask alike."""
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
-
-
-PLAIN = PromptFormat("plain", "{instruction}\n\n{input}\n\nOutput:", "{instruction}\n\nOutput:")
-"""The prompt of the export format prompt-completion: one of the method's thirteen, without control words."""
-
-ALPACA = PromptFormat(
-    "alpaca",
-    f"{_PREAMBLE}, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:\n",
-    f"{_PREAMBLE}. Write a response that appropriately completes the request.\n\n### Instruction:\n{{instruction}}\n\n### Response:\n",
-)
-"""The template of Stanford Alpaca, which models trained on its data expect to the letter."""
-
-FIXED: Mapping[str, PromptFormat] = {each.name: each for each in (PLAIN, ALPACA)}
-
-NAMES = (AUTO, *FIXED, CHAT)
-"""What a format can be asked for by."""
-
-
-def chat_format(opening: str, closing: str) -> PromptFormat:
-    """Return the format that puts instruction and input, a blank line between them, into a chat template."""
-    return PromptFormat(CHAT, "{instruction}\n\n{input}", "{instruction}", opening, closing)
-
-
-SERVED_CHAT = chat_format("", "")
-"""The same at a server, which has the template."""
-
+from studio.tuning.prompt_format import ALPACA, AUTO, CHAT, PLAIN, PromptFormat, chat_format
 
 WITH_INPUT = (
     "{instruction}\nInput: {input}\nOutput:",
@@ -109,7 +46,7 @@ WITHOUT_INPUT = (
     "Task: {instruction}\n\n",
 )
 _COLON_WORD = re.compile(r"(\w+):")
-_LABEL = re.compile(r"[^\W\d]\w*(?:[ '’-]\w+){0,3}:(?=\s|$)")
+_FIELD = re.compile(r"[^\W\d]\w*(?:[ '’-]\w+){0,3}:(?=\s|$)")
 """A field's name, where an input begins with one: up to four words."""
 
 VARIED = "varied"
@@ -154,7 +91,7 @@ def _plainer(given: str) -> str:
     The released rule takes an input in which one word alone has a colon for one field, and drops all up to the first colon. Where that is
     no name, it would drop the text itself: `https` of an address, the hour of a time, a whole sentence. Here it stays.
     """
-    if len(set(_COLON_WORD.findall(given))) == 1 and (field := _LABEL.match(given)):
+    if len(set(_COLON_WORD.findall(given))) == 1 and (field := _FIELD.match(given)):
         given = given[field.end() :].strip()
     return given.replace("\n\n", "\n")
 

@@ -24,7 +24,7 @@ from studio.records import ModelIdentity
 from studio.seeds.inputs import is_regular
 from studio.text import counted
 from studio.tuning.contestants import ContestantSpec, Entrant, look_up, settled
-from studio.tuning.data import PromptFormat
+from studio.tuning.prompt_format import PromptFormat
 from studio.tuning.results import EvaluationResult, evaluation_result
 from studio.tuning.task_sets import ItemOverlap, TaskSet, Training, file_tasks, held_out_tasks, overlapping, sampled, training_files
 

@@ -31,7 +31,7 @@ from studio.pool.exchange.outputs import complete_file
 from studio.pool.pool import Pool, Queries
 from studio.pool.trainings import LossPoint
 from studio.text import display_line
-from studio.tuning.data import AUTO, CHAT, VARIED
+from studio.tuning.data import VARIED
 from studio.tuning.job import (
     ADAPTER,
     RECORD,
@@ -49,6 +49,7 @@ from studio.tuning.job import (
     Waiting,
 )
 from studio.tuning.lora import check_architecture
+from studio.tuning.prompt_format import AUTO, CHAT
 from studio.tuning.trainer import CHECKPOINT
 from studio.tuning.training import Asked, OpenTraining, Recorder, open_training, place_in_pool, trial
 from studio.tuning.weights import check_folder

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from studio.config import Parameters
 from studio.pool.trainings import LossPoint, Side
-from studio.tuning.data import AUTO
+from studio.tuning.prompt_format import AUTO
 
 Data = Literal["all", "generated", "seeds"]
 Precision = Literal["auto", "float32", "bfloat16", "4bit"]

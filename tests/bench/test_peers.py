@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -42,8 +44,14 @@ def peer_in(folder: Path, end: str = "") -> Peer:
 
 
 def is_over(pid: int) -> bool:
-    """Whether the process has ended; one that was left alone may still wait for somebody to take note of it."""
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    """Whether the process ends; one that was left alone may still wait for somebody to take note of it."""
+    for _ in range(1000):  # a signal takes a moment
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+                continue
+        return True
+    return False
 
 
 def test_what_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

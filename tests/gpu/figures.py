@@ -29,6 +29,7 @@ _LEAST_S = 10
 """A step is not begun with less left of the budget."""
 _TOLD = {"llama-cpp-python", "numpy", "torch", "transformers", "peft", "gguf", "pytest", "pydantic", "textual", "rapidfuzz"}
 _STUDIO = (sys.executable, "-m", "studio")
+_ENDING_S = 5
 _TRAINED = "200"
 _LAST_BYTES = 2000
 _GPU = ("memory.used", "utilization.gpu", "power.draw")
@@ -131,7 +132,11 @@ def _group(command: tuple[str, ...], log: BinaryIO) -> Iterator[subprocess.Popen
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a step: asked first, since what it started in sessions of its own ends with it alone."""
     with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_ENDING_S)
         os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -194,7 +199,9 @@ def main() -> None:
     only = set(filter(None, asked.only.split(",")))
     if unknown := only - set(all_steps):
         parser.error(f"no step {', '.join(sorted(unknown))}; known: {', '.join(all_steps)}")
-    only |= {all_steps[name].needs for name in only}
+    only |= {all_steps[name].needs for name in only} | {"lessons" for name in only if name.startswith("finetune")}
+    if only and not lib:
+        only.add("build")
     record = Record(asked.out / "figures.json")
     record.values["machine"] = machine()
     failed = False

@@ -35,6 +35,7 @@ pack() {
         shift 2
     done
     local root stage
+    folder=$(realpath -m "$folder") libs=${libs:+$(realpath "$libs")}
     root=$(cd "$(dirname "$0")/../.." && pwd)
     stage=$(mktemp -d)
     trap "rm -rf '$stage'" EXIT

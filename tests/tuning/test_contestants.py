@@ -12,7 +12,7 @@ from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError, UsageError
 from studio.tuning import contestants
 from studio.tuning.contestants import ContestantSpec, look_up, parse_against, settled
-from studio.tuning.data import ALPACA, PLAIN, SERVED_CHAT
+from studio.tuning.prompt_format import ALPACA, PLAIN, SERVED_CHAT
 
 MAIN = ContestantSpec("base.gguf", "lora.gguf", "plain")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from studio.pool.exchange.formats import PROMPT_COMPLETION
 from studio.pool.stream import ExportTask
 from studio.records import Instance, Origin
-from studio.tuning.data import ALPACA, PLAIN, chat_format
+from studio.tuning.prompt_format import ALPACA, PLAIN, chat_format
 
 
 @given(st.text(min_size=1), st.text())

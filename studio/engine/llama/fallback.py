@@ -79,7 +79,8 @@ def _smaller(setup: Setup, options: EngineOptions, layers: int, *, experts: bool
         context = options.chosen("context") or min(setup.context, needed)
         setup = replace(setup, parallel=parallel, context=context, ubatch=min(setup.ubatch, UBATCH_TOKENS_SMALL))
         yield setup
-    while not options.chosen("context") and setup.context // 2 >= _LEAST_CONTEXT:
+    # With cells of their own sequences have no more than a template and a request take.
+    while not options.chosen("context") and not setup.separate and setup.context // 2 >= _LEAST_CONTEXT:
         setup = replace(setup, context=setup.context // 512 * 256)
         yield setup
     if not setup.on_gpu:

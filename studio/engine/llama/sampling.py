@@ -153,11 +153,17 @@ class Cuts:
     def left(self, scaled: Logits, weights: Logits) -> tuple[NDArray[np.int64] | None, bool]:
         """Return the tokens that are left, None for all, and whether the likeliest come first. Overwrites `weights`, as long as that."""
         among: NDArray[np.int64] | None = None
+        greatest = scaled.max()
+        if not np.isfinite(greatest):
+            # Of a model that computes no numbers here and there, or of a temperature next to 0.
+            likeliest_left = int(np.where(np.isnan(scaled), -np.inf, scaled).argmax())
+            scaled[likeliest_left] = 0
+            return np.array([likeliest_left]), True
         if 0 < self._top_k < len(scaled):
             among = _likeliest_first(np.argpartition(scaled, -self._top_k)[-self._top_k :], scaled)
         if self._top_p >= 1 and self._min_p <= 0:
             return among, among is not None
-        np.exp(np.subtract(scaled, scaled.max(), out=weights), out=weights)
+        np.exp(np.subtract(scaled, greatest, out=weights), out=weights)
         is_sorted = among is not None
         if self._top_p < 1:
             among, is_sorted = self._nucleus(among, weights), True
@@ -215,6 +221,8 @@ class Candidates:
         rows["logit"] = self._scaled if left is None else self._scaled[left]
         array = self._lib.llama_token_data_array(data=self._data, size=len(rows), selected=-1, sorted=is_sorted)
         self._lib.llama_sampler_apply(chain, ctypes.byref(array))
+        if array.selected < 0:
+            raise ModelError("the model computes no numbers where its tokens' logits should be", "its file may be damaged: load it anew")
         return int(array.data[array.selected].id)
 
 

@@ -97,6 +97,21 @@ def test_what_is_much_less_likely_than_the_likeliest_is_left_out() -> None:
     assert left(top_k=2, top_p=0.6) == [1]
 
 
+@pytest.mark.parametrize("cuts", [{"top_p": 0.9}, {"min_p": 0.1}, {"top_k": 5, "top_p": 0.9}], ids=str)
+def test_of_logits_that_are_no_numbers_the_greatest_that_is_one_is_drawn(cuts: dict[str, Any]) -> None:
+    candidates = Candidates(8)
+    vocabulary: Any = SimpleNamespace(size=8, ending_tokens=())
+    for bad in (np.nan, np.inf):
+        logits = np.array([1, 2, bad, 5, 3, 0, 0, 0], dtype=np.float32)
+        sampler = Sampler(vocabulary, SamplingParams(temperature=1.0, **cuts), 1)
+        assert sampler.draw(logits, candidates) == (3 if np.isnan(bad) else 2)
+        sampler.close()
+    none = np.full(8, np.nan, dtype=np.float32)
+    sampler = Sampler(vocabulary, SamplingParams(temperature=1.0, **cuts), 1)
+    assert 0 <= sampler.draw(none, candidates) < 8
+    sampler.close()
+
+
 def test_greedy_draws_of_several_rows_at_once_are_those_of_each() -> None:
     logits, block = rows(5) * 8, np.array(rows(5))
     several, single = ([Greedy(DECODINGS["greedy"], never=(n,)) for n in range(5)] for _ in range(2))
