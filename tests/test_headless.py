@@ -60,6 +60,7 @@ def test_a_resumed_run_keeps_how_it_attends(tmp_path: Path) -> None:
     assert options(flash_attention=False, layers_offloaded=31) == ("off", "f16")
     assert options(RunOptions(flash_attention="off"), flash_attention=True) == ("off", "f16")
     assert options(RunOptions(kv_type="q4_0"), flash_attention=False, layers_offloaded=31) == ("auto", "q4_0")
+    assert options(RunOptions(kv_type="f16"), flash_attention=False, layers_offloaded=31, kv_type="f16") == ("off", "f16")
     assert options(kv_type="\x1b[2J") == ("auto", "f16")
 
 
@@ -68,6 +69,8 @@ def test_a_resumed_run_keeps_its_kind_of_cells_or_has_another_context(tmp_path: 
     same, other = engine_options(RunOptions(), before), engine_options(RunOptions(kv_cells="unified"), before)
     assert (same.kv_cells, same.context, same.parallel) == ("separate", 4096, 5)
     assert (other.kv_cells, other.context, other.parallel) == ("unified", 0, 5)
+    more = engine_options(RunOptions(parallel=8), before)
+    assert (more.kv_cells, more.context, more.parallel) == ("separate", 0, 8)
 
 
 def test_a_resumed_run_keeps_what_shapes_its_batches(tmp_path: Path) -> None:

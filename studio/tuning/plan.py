@@ -111,12 +111,16 @@ def prepare(job: Job) -> Plan:
     train, validation, left_out = _tokens(job)
     device = _device(settings.device)
     machine = Machine(device, _available(device), _available("cpu"), device == "cuda" and find_spec(BITSANDBYTES) is not None)
-    _check_precision(machine, settings.precision)
+    began = _began(job)
+    # Weights of another precision are another model, and the steps so far were another's.
+    precision = settings.precision if began is None else began[1].precision
+    _check_precision(machine, precision)
+    before = began[1] if began is not None and began[0] == device else None
 
     def load_of(room: int) -> Load:
         return heaviest(train, validation, settings.batch, room)
 
-    fitting = choose(base, load_of, settings.rank, settings.precision, machine, _before(job, device))
+    fitting = choose(base, load_of, settings.rank, precision, machine, before)
     layout = fitting.layout
     steps = steps_of_epoch(len(train), settings.batch) * settings.epochs
     tokens = sum(len(each.ids) for each in train)
@@ -125,13 +129,13 @@ def prepare(job: Job) -> Plan:
     return Plan(job, base, train, validation, layout, Prepared(device, layout.precision, *counts, *chosen))
 
 
-def _before(job: Job, device: str) -> Layout | None:
-    """Return the layout that an unfinished training in the job's folder began with on this device."""
+def _began(job: Job) -> tuple[str, Layout] | None:
+    """Return the device and the layout that an unfinished training in the job's folder began with."""
     try:
         about: Mapping[str, Any] = json.loads((Path(job.folder) / RECORD).read_text("utf-8"))
-        if about["fingerprint"] != job.fingerprint or about["device"] != device:
+        if about["fingerprint"] != job.fingerprint:
             return None
-        return read_record(Layout, {key: about[key] for key in ("precision", "room", "checkpointing")})
+        return str(about["device"]), read_record(Layout, {key: about[key] for key in ("precision", "room", "checkpointing")})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -154,7 +158,8 @@ def _tokens(job: Job) -> tuple[list[Tokens], list[Tokens], int]:
 
 def heaviest(train: Sequence[Tokens], validation: Sequence[Tokens], batch: int, room: int) -> Load:
     """Return the most that can pass through the model at once, whatever order the examples come in."""
-    ordered = sorted(train, key=lambda each: len(each.ids))
+    # Of those of one length the ones with most labels may meet.
+    ordered = sorted(train, key=lambda each: (len(each.ids), each.labels))
     found = [piece for start in range(0, len(ordered), batch) for piece in pieces(ordered[start : start + batch], room)]
     tokens = max(len(piece) * max(len(each.ids) for each in piece) for piece in found)
     labels = max(sum(each.labels for each in piece) for piece in (*found, *pieces(validation, min(room, tokens))))

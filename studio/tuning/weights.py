@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import psutil
+
 from studio.engine.gguf import TENSOR_TYPES, Gguf
 from studio.errors import ModelError
 from studio.paths import app_folder
@@ -199,12 +201,16 @@ def load_weights(base: Gguf, sha256: str, folder: str, precision: str, device: s
         return _read(folder, options)
     copy = copy_of(sha256, precision)
     if is_cached(sha256, precision):
-        with contextlib.suppress(ModelError):
+        try:
             model = _read(str(copy), options)
+        except _NoMemory:
+            raise
+        except ModelError:
+            shutil.rmtree(copy, ignore_errors=True)
+        else:
             with contextlib.suppress(OSError):
                 os.utime(copy / _WHOLE)
             return model
-        shutil.rmtree(copy, ignore_errors=True)
     draft = copy.with_name(f"{copy.name}.{os.getpid()}{_PART}")
     try:
         place = _written(base, draft, copy, FLOAT32 if precision == FLOAT32 else BFLOAT16)
@@ -249,6 +255,10 @@ def _read_whole(base: Gguf, options: dict[str, Any]) -> Any:
         return _read(str(base.path.parent), options | more | {"config": read_config(base)})
 
 
+class _NoMemory(ModelError):
+    """The device has no memory for weights that are as they should be."""
+
+
 @contextlib.contextmanager
 def _explained(what: str) -> Iterator[None]:
     try:
@@ -256,6 +266,10 @@ def _explained(what: str) -> Iterator[None]:
     except (MemoryError, ModelError):
         raise
     except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # PyTorch's, which is not imported here
+            raise _NoMemory(
+                f"{what}: the GPU has no memory left for these weights", "close other programs that use it, then again"
+            ) from error
         # Whatever is wrong with a stranger's files, each library below has errors of its own for it.
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{what}: transformers cannot read these weights: {first}", "name a Hugging Face folder with --weights") from error
@@ -267,15 +281,19 @@ def _written(base: Gguf, draft: Path, copy: Path, precision: str) -> Path | None
     with _explained(str(base.path)), contextlib.suppress(OSError):
         draft.parent.mkdir(parents=True, exist_ok=True)
         _sweep(draft.parent)
+        if shutil.disk_usage(draft.parent).free < size + _LEFT_FREE:
+            _make_room(copy.parent, size)
         free = shutil.disk_usage(draft.parent).free
         if free < size + _LEFT_FREE:
             return None
         write_folder(base, draft, precision)
         if size > BUDGET_BYTES or free < 2 * size:
             return draft
-        _make_room(copy.parent, size)
-        (draft / _WHOLE).touch()
         with contextlib.suppress(OSError):
+            _make_room(copy.parent, size)
+            if not (copy / _WHOLE).exists():
+                shutil.rmtree(copy, ignore_errors=True)  # one that was being removed
+            (draft / _WHOLE).touch()
             # Another process may have been quicker, and read what it wrote.
             return draft.rename(copy)
         return draft
@@ -286,7 +304,9 @@ def _sweep(folder: Path) -> None:
     """Remove what processes that were killed have left half written."""
     for each in folder.glob(f"*{_PART}"):
         with contextlib.suppress(OSError):
-            if time.time() - each.stat().st_mtime > _FORGOTTEN_S:
+            writer = each.name.removesuffix(_PART).rpartition(".")[2]
+            dead = writer.isdecimal() and not psutil.pid_exists(int(writer))
+            if dead or time.time() - each.stat().st_mtime > _FORGOTTEN_S:
                 shutil.rmtree(each, ignore_errors=True)
 
 

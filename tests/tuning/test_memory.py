@@ -145,4 +145,5 @@ def test_what_fits_is_never_more_than_there_is_and_more_memory_is_never_slower()
 def test_a_layout_is_kept_where_it_still_fits() -> None:
     before = Layout("bfloat16", 2048, checkpointing=True)
     assert choose(LLAMA_8B, loads(), 16, "auto", gpu(80), before).layout == before
-    assert choose(LLAMA_8B, loads(), 16, "auto", gpu(12, four_bits=True), before).layout.precision == "4bit"
+    with pytest.raises(ModelError, match="needs at least"):
+        choose(LLAMA_8B, loads(), 16, before.precision, gpu(12, four_bits=True), before)

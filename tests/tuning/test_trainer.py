@@ -193,6 +193,17 @@ def test_what_the_machine_cannot_do_is_said_before_the_weights_are_loaded(tmp_pa
         prepare(job)
 
 
+def test_a_training_goes_on_with_the_precision_that_it_began_with(tmp_path: Path) -> None:
+    """Weights in 4 bits are another model: what cannot have them here is told so, whatever `auto` would choose."""
+    job = quick_job(tmp_path / "job")
+    about = {"fingerprint": job.fingerprint, "device": "cuda", "precision": "4bit", "room": 512, "checkpointing": True}
+    (Path(job.folder) / RECORD).write_text(json.dumps(about), "utf-8")
+    with pytest.raises(ModelError, match="--precision 4bit needs a GPU of CUDA"):
+        prepare(job)
+    (Path(job.folder) / RECORD).write_text(json.dumps(about | {"precision": "float32"}), "utf-8")
+    assert prepare(job).layout == prepare(quick_job(tmp_path / "new")).layout
+
+
 def test_the_chat_format_trains_on_the_models_own_template(tmp_path: Path) -> None:
     job = quick_job(tmp_path / "chat", format="chat")
     events = list(train(job))

@@ -14,7 +14,7 @@ from studio.engine.gguf import Gguf, read_gguf
 from studio.errors import ModelError
 from studio.tuning import weights
 from studio.tuning.lora import ARCHITECTURES
-from studio.tuning.weights import cache_folder, is_cached, load_weights
+from studio.tuning.weights import cache_folder, copy_of, is_cached, load_weights
 from support.extra import needs_extra
 from support.logits import divergence, llama_logits
 from support.tiny_models import tiny_model
@@ -85,10 +85,20 @@ def test_a_copy_that_is_too_large_to_keep_lives_as_long_as_the_model(tmp_path: P
     left = cache_folder() / "killed.123.part"
     left.mkdir(parents=True)
     os.utime(left, (time.time() - 100_000,) * 2)
+    (cache_folder() / "killed.4194305.part").mkdir()  # just now, by a process of a number that no process has
     model = load_weights(base, HASH, "", "float32", "cpu")
     assert list(cache_folder().iterdir()) == []
     expected = whole(base)
     assert all(torch.equal(values, expected[name]) for name, values in model.state_dict().items())
+
+
+def test_a_copy_that_was_being_removed_is_written_anew(tmp_path: Path) -> None:
+    base = read_gguf(tiny_model(tmp_path / "tiny.gguf"))
+    copy = copy_of(HASH, "float32")
+    copy.mkdir(parents=True)
+    (copy / "model.safetensors").write_bytes(b"half of it")
+    load_weights(base, HASH, "", "float32", "cpu")
+    assert is_cached(HASH, "float32")
 
 
 def test_a_model_that_lacks_a_weight(tmp_path: Path) -> None:
