@@ -28,12 +28,12 @@ LIBRARIES = {"report": ("spacy", *SCORING), "publish": ("spacy", *SCORING), "eva
 class Server:
     """The process that forks, for as long as this one lives."""
 
-    def __init__(self) -> None:
+    def __init__(self, *words: str) -> None:
         folder = tempfile.mkdtemp(prefix="studio-warm-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         self.address = f"{folder}/socket"
         # It ends when its standard input does, however this process ends.
-        self._process = subprocess.Popen([sys.executable, str(SERVER), self.address], stdin=subprocess.PIPE, start_new_session=True)
+        self._process = subprocess.Popen([sys.executable, str(SERVER), self.address, *words], stdin=subprocess.PIPE, start_new_session=True)
         while not self._answers():
             assert self._process.poll() is None
             time.sleep(0.01)
@@ -46,9 +46,9 @@ class Server:
 
 
 @cache
-def server() -> Server:
-    """The server of this process, started when it is first needed."""
-    return Server()
+def server(*words: str) -> Server:
+    """The server of this process, started when it is first needed; with `offline` the one for those who train."""
+    return Server(*words)
 
 
 def run(
@@ -117,4 +117,4 @@ def run_and_read(
 
 def training_command() -> tuple[str, ...]:
     """The command line of a process that trains, in place of `studio.tuning.worker.COMMAND`: it has PyTorch from the server."""
-    return (sys.executable, "-S", str(CHILD), server().address)
+    return (sys.executable, "-S", str(CHILD), server("offline").address)

@@ -41,7 +41,9 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_T
 
 def main() -> None:
     """Serve, and in each forked process run its command as `python -m` would."""
-    os.environ.update(OFFLINE)
+    # In a server of its own: what the hub's library reads when it is imported would hold for every command.
+    if "offline" in sys.argv:
+        os.environ.update(OFFLINE)
     # Some libraries keep threads. They were made to be forked beside, and no command outlives a deadlock unseen.
     warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
     load(LIBRARIES)
