@@ -85,7 +85,7 @@ def test_from_the_picker_to_an_explained_task_with_the_keys_of_the_footer(tmp_pa
             terminal.until(f"next: {following}")
         terminal.until("✓ accepted  novel.")
         terminal.until("nearest #")
-        assert "q Quit" in terminal.text
+        terminal.until("q Quit")
         terminal.press("q")
         assert terminal.ended() == 0
     assert_sound(tmp_path / "pool.db")
