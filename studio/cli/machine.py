@@ -230,11 +230,10 @@ def _parts(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 
 def _peers(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, str] | None:
     """Read names of peers, each maybe with its place, separated by commas: all that are found is an empty name."""
-    return (
-        None
-        if value is None
-        else {name.strip(): place.strip() for name, _, place in (each.partition("=") for each in value.split(",") if each)}
-    )
+    if value is None:
+        return None
+    named = (each.partition("=") for each in value.split(",") if each)
+    return {name.strip(): place.strip() for name, _, place in named}
 
 
 @bench_command.command()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import mmap
 import struct
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.engine.not_gguf import START_BYTES, kind_of_file, piece_of
@@ -162,8 +162,8 @@ class _Reader:
         if end > self._size:
             raise self._cut_off(f"{end - self._size:,} bytes of {end:,} are missing", "download it again, or finish the download")
         arrays = (self._array_lengths, self._array_starts)
-        found = Gguf(self._path, version, self._metadata, arrays[0], parameters, self._size, self._shapes, arrays[1], self._places, end)
-        return replace(found, numbers=self._numbers)
+        kept = (self._shapes, arrays[1], self._places, end)
+        return Gguf(self._path, version, self._metadata, arrays[0], parameters, self._size, *kept, numbers=self._numbers)
 
     def _value(self, key: str, kind: int) -> None:
         if kind == _STRING:

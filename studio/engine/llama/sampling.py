@@ -16,9 +16,16 @@ from studio.engine.api import SamplingParams
 from studio.engine.llama.vocab import Vocabulary
 from studio.errors import ModelError
 
+Logits = NDArray[np.float32]
+"""Those of one row, one for each token of the vocabulary."""
+Block = NDArray[np.float32]
+"""Those of several rows, (rows, tokens)."""
+T = TypeVar("T")
+V = TypeVar("V")
 
-def surprisal(logits: NDArray[np.float32], token: int) -> float:
-    """Return minus the natural logarithm of the softmax probability of `token`, in nats; `logits` has one for each token."""
+
+def surprisal(logits: Logits, token: int) -> float:
+    """Return minus the natural logarithm of the softmax probability of `token`, in nats."""
     greatest = logits.max()
     total = np.exp(logits - greatest).sum(dtype=np.float64)
     return float(np.log(total) + np.float64(greatest) - np.float64(logits[token]))
@@ -55,14 +62,6 @@ class Surprisals:
         """Return their nats a token, None without tokens; with `kept`, of those that begin within so many bytes."""
         counted = [nats for nats, begins in zip(self._nats, self._begins, strict=True) if kept is None or begins < kept]
         return sum(counted) / (len(counted) + UNSURPRISING) if counted else None
-
-
-Logits = NDArray[np.float32]
-"""Those of one row, one for each token of the vocabulary."""
-Block = NDArray[np.float32]
-"""Those of several rows, (rows, tokens)."""
-T = TypeVar("T")
-V = TypeVar("V")
 
 
 def likeliest(logits: Sequence[float]) -> tuple[int, float]:
@@ -274,15 +273,14 @@ class Sampler:
 
     def _fill(self, vocabulary: Vocabulary, params: SamplingParams, seed: int) -> None:
         lib = self._lib
-        if params.grammar:
+        if params.grammar:  # without one a temperature of 0 is the greedy search, and the cuts are made before the chain
             grammar = lib.llama_sampler_init_grammar(vocabulary.handle, params.grammar.encode(), b"root")
             if not grammar:
                 raise ModelError("the grammar cannot be read", "it must be GBNF with a rule named root")
             self._add(grammar)
-        if params.temperature <= 0:
-            self._add(lib.llama_sampler_init_greedy())
-            return
-        if params.grammar:
+            if params.temperature <= 0:
+                self._add(lib.llama_sampler_init_greedy())
+                return
             if params.top_k > 0:
                 self._add(lib.llama_sampler_init_top_k(params.top_k))
             if params.top_p < 1:

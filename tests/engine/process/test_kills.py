@@ -92,5 +92,6 @@ def test_a_run_killed_at_many_moments_exports_the_same(tmp_path: Path, monkeypat
     play(tmp_path / "lived.db", Goal(rounds=rounds), ScriptedEngine())
     assert exported(tmp_path / "killed.db") == exported(tmp_path / "lived.db")
     assert engine.phases.total() == kills and engine.phases["at an event"] == kills // 2
-    assert engine.restarts >= kills // 4
+    # Nothing may follow the last of them.
+    assert engine.restarts >= kills // 2 - 1
     assert engine.info.notices == ()
