@@ -14,13 +14,13 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import psutil
+from filelock import BaseFileLock, FileLock
 
 from studio.engine.gguf import TENSOR_TYPES, Gguf
 from studio.errors import ModelError
@@ -144,11 +144,9 @@ BUDGET_BYTES = 4 << 30
 _WHOLE = "whole"
 """A file that is written last: a folder without it is half a copy."""
 _MODEL_TYPES = {"llama": ("llama", "mistral"), "gemma3": ("gemma3_text", "gemma3")}
-_PART = ".part"
+_PART, _LOCK = ".part", ".lock"
 _LEFT_FREE = 1 << 30
 """Bytes of the disk that are left to others."""
-_FORGOTTEN_S = 86_400.0
-"""What is still half written a day later was left behind."""
 
 
 def check_folder(folder: Path, base: Gguf) -> None:
@@ -211,12 +209,13 @@ def load_weights(base: Gguf, sha256: str, folder: str, precision: str, device: s
             with contextlib.suppress(OSError):
                 os.utime(copy / _WHOLE)
             return model
-    draft = copy.with_name(f"{copy.name}.{os.getpid()}{_PART}")
+    draft = copy.with_name(f"{copy.name}.{secrets.token_hex(6)}{_PART}")
+    lock = FileLock(draft.with_suffix(_LOCK), timeout=0)
     try:
-        place = _written(base, draft, copy, FLOAT32 if precision == FLOAT32 else BFLOAT16)
+        place = _written(base, draft, lock, copy, FLOAT32 if precision == FLOAT32 else BFLOAT16)
         return _read(str(place), options) if place is not None else _read_whole(base, options)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        _remove(draft, lock)
 
 
 def _options(precision: str, device: str) -> dict[str, Any]:
@@ -275,12 +274,13 @@ def _explained(what: str) -> Iterator[None]:
         raise ModelError(f"{what}: transformers cannot read these weights: {first}", "name a Hugging Face folder with --weights") from error
 
 
-def _written(base: Gguf, draft: Path, copy: Path, precision: str) -> Path | None:
+def _written(base: Gguf, draft: Path, lock: BaseFileLock, copy: Path, precision: str) -> Path | None:
     """Write the weights as a Hugging Face folder: return the copy where it may be kept, else the draft; None when the disk refuses."""
     size = base.parameters * (4 if precision == FLOAT32 else 2)
     with _explained(str(base.path)), contextlib.suppress(OSError):
         draft.parent.mkdir(parents=True, exist_ok=True)
         _sweep(draft.parent)
+        lock.acquire()
         if shutil.disk_usage(draft.parent).free < size + _LEFT_FREE:
             _make_room(copy.parent, size)
         free = shutil.disk_usage(draft.parent).free
@@ -301,13 +301,19 @@ def _written(base: Gguf, draft: Path, copy: Path, precision: str) -> Path | None
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what processes that were killed have left half written."""
-    for each in folder.glob(f"*{_PART}"):
+    """Remove what processes that were killed have left half written: of one that lives the lock is held since before there was a draft."""
+    for draft in folder.glob(f"*{_PART}"):
+        lock = FileLock(draft.with_suffix(_LOCK), timeout=0)
         with contextlib.suppress(OSError):
-            writer = each.name.removesuffix(_PART).rpartition(".")[2]
-            dead = writer.isdecimal() and not psutil.pid_exists(int(writer))
-            if dead or time.time() - each.stat().st_mtime > _FORGOTTEN_S:
-                shutil.rmtree(each, ignore_errors=True)
+            lock.acquire()
+            _remove(draft, lock)
+
+
+def _remove(draft: Path, lock: BaseFileLock) -> None:
+    shutil.rmtree(draft, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        lock.release()
+        draft.with_suffix(_LOCK).unlink(missing_ok=True)
 
 
 def _make_room(folder: Path, size: int) -> None:

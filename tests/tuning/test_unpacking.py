@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from studio.engine.gguf import Gguf, read_gguf
 from studio.errors import ModelError
@@ -82,10 +82,6 @@ def test_a_copy_that_is_too_large_to_keep_lives_as_long_as_the_model(tmp_path: P
 
     base = read_gguf(tiny_model(tmp_path / "tiny.gguf"))
     monkeypatch.setattr(weights, "BUDGET_BYTES", 1000)
-    left = cache_folder() / "killed.123.part"
-    left.mkdir(parents=True)
-    os.utime(left, (time.time() - 100_000,) * 2)
-    (cache_folder() / "killed.4194305.part").mkdir()  # just now, by a process of a number that no process has
     model = load_weights(base, HASH, "", "float32", "cpu")
     assert list(cache_folder().iterdir()) == []
     expected = whole(base)
@@ -99,6 +95,19 @@ def test_a_copy_that_was_being_removed_is_written_anew(tmp_path: Path) -> None:
     (copy / "model.safetensors").write_bytes(b"half of it")
     load_weights(base, HASH, "", "float32", "cpu")
     assert is_cached(HASH, "float32")
+
+
+def test_drafts_of_the_dead_are_removed_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    """Whatever numbers their processes have: in another container that shares the folder, they are the same ones."""
+    base = read_gguf(tiny_model(tmp_path / "tiny.gguf"))
+    dead, living = (cache_folder() / f"{name}.{os.getpid()}.part" for name in ("dead", "living"))
+    for draft in (dead, living):
+        draft.mkdir(parents=True)
+    dead.with_suffix(".lock").touch()
+    with FileLock(living.with_suffix(".lock")):
+        load_weights(base, HASH, "", "float32", "cpu")
+    assert sorted(each.name for each in cache_folder().glob("*.part")) == [living.name]
+    assert not dead.with_suffix(".lock").exists()
 
 
 def test_a_model_that_lacks_a_weight(tmp_path: Path) -> None:
