@@ -27,10 +27,9 @@ from studio.paths import user_path
 from studio.pool.imports import ImportedFile
 from studio.pool.pool import Pool
 from studio.records import HoldOut, Origin, SeedTask
-from studio.seeds.hold_out import draw_hold_out
 from studio.seeds.inputs import name_of
 from studio.seeds.mapping import FieldMap
-from studio.seeds.reading import SeedFile, bundled_seeds, join_tasks, read_seeds
+from studio.seeds.reading import SeedFile, bundled_seeds, draw_hold_out, join_tasks, read_seeds
 
 EngineOpener = Opener
 """Loads the model of that name; `open_engine` unless a test or a demo brings its own."""

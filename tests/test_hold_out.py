@@ -12,7 +12,7 @@ from studio.errors import UsageError
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.records import Stage
-from studio.seeds.hold_out import draw_hold_out
+from studio.seeds.reading import draw_hold_out
 from support.command import assert_fails, studio
 from support.pools import ask
 from support.sessions import all_seeds, exported, play, session_in

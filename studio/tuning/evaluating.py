@@ -23,10 +23,22 @@ from studio.pool.pool import Pool
 from studio.records import ModelIdentity
 from studio.seeds.inputs import is_regular
 from studio.text import counted
-from studio.tuning.contestants import ContestantSpec, Entrant, look_up, settled
+from studio.tuning.contestants import (
+    ContestantSpec,
+    Entrant,
+    ItemOverlap,
+    TaskSet,
+    Training,
+    file_tasks,
+    held_out_tasks,
+    look_up,
+    overlapping,
+    sampled,
+    settled,
+    training_files,
+)
 from studio.tuning.prompt_format import PromptFormat
 from studio.tuning.results import EvaluationResult, evaluation_result
-from studio.tuning.task_sets import ItemOverlap, TaskSet, Training, file_tasks, held_out_tasks, overlapping, sampled, training_files
 
 BATCH = 32
 """Items that go to the engine together. What is computed together may shape an answer's last bits, so batches are the same ones always: one

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from studio.pool.pool import Pool
-from studio.seeds.hold_out import draw_hold_out
+from studio.seeds.reading import draw_hold_out
 from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.pools import ask, assert_sound, make_pool
 from support.sessions import all_seeds

@@ -16,7 +16,7 @@ from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.reviews import BLANK, Rating, ReviewPlan, Strata
 from studio.records import TaskState, Verdict
-from studio.seeds.hold_out import allocate
+from studio.seeds.reading import allocate
 from support.bulk_pool import bulk_pool
 from support.pools import make_pool
 from support.reviews import reviewed, sheet

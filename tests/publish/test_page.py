@@ -19,7 +19,7 @@ from studio.publish.card import CardOptions, Exported, dataset_card
 from studio.publish.charts import Bar, bars
 from studio.publish.page import LONGEST, SECTIONS, page, template
 from studio.publish.publication import publication
-from studio.seeds.hold_out import draw_hold_out
+from studio.seeds.reading import draw_hold_out
 from studio.text import display
 from support.comparisons import graded, grades
 from support.html_page import Page

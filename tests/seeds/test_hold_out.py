@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from studio.errors import UsageError
 from studio.records import Instance, SeedTask
-from studio.seeds.hold_out import draw_hold_out
+from studio.seeds.reading import draw_hold_out
 from support.pools import seed_tasks
 from support.sessions import all_seeds
 

@@ -17,7 +17,7 @@ from studio.engine.scripted import ScriptedEngine
 from studio.errors import Interrupted, PoolError, UsageError
 from studio.pool.core.database import Database
 from studio.pool.pool import Pool, Queries
-from studio.seeds.hold_out import draw_hold_out
+from studio.seeds.reading import draw_hold_out
 from studio.tuning.contestants import ContestantSpec
 from studio.tuning.evaluating import EvaluationRequest, TasksOverlap, evaluate
 from studio.tuning.results import EvaluationResult

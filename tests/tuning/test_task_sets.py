@@ -15,7 +15,7 @@ from studio.errors import PoolError, UsageError
 from studio.insight.overlap import CorpusTask
 from studio.pool.pool import Pool
 from studio.records import HoldOut, Instance, SeedTask
-from studio.tuning.task_sets import TrainingFile, file_tasks, held_out_tasks, overlapping, sampled, training_files
+from studio.tuning.contestants import TrainingFile, file_tasks, held_out_tasks, overlapping, sampled, training_files
 from support.evaluations import item
 from support.pools import make_pool, seed_tasks
 

@@ -25,7 +25,7 @@ from studio.insight.tables import plain_table
 from studio.pool.pool import Queries
 from studio.pool.reviews import BLANK, QUESTIONS, Question, Rating, ReviewItem, ReviewPlan, ReviewRecord, Reviews, Strata
 from studio.records import Origin, Verdict
-from studio.seeds.hold_out import allocate
+from studio.seeds.reading import allocate
 from studio.text import display_line, spoken, storable
 
 ROUND_BANDS = 5
