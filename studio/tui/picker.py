@@ -40,8 +40,7 @@ from studio.tui.dialogs.models import ModelDialog
 from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.keys import bind
 from studio.tui.widgets.fields import Choice, SafeInput
-from studio.tui.widgets.frame import KeyBar, TooSmall
-from studio.tui.widgets.pane import clip
+from studio.tui.widgets.frame import KeyBar, TooSmall, clip
 
 KEPT = 12
 

@@ -22,7 +22,7 @@ from studio.tui.round.decisions import DecisionTable
 from studio.tui.steering import PoolAccess
 from studio.tui.study.answers import answer_text, item_text, task_text
 from studio.tui.terminal import TellingApp
-from studio.tui.widgets.pane import LONG, SHOWN, cut
+from studio.tui.widgets.frame import LONG, SHOWN, cut
 from support.pools import assert_sound
 from support.screens import Host, seen, until
 from support.sessions import played

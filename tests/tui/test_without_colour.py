@@ -9,7 +9,7 @@ from textual.notifications import SeverityLevel
 
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.prompt import ContextTasks
-from studio.tui.widgets.pane import POINTER
+from studio.tui.widgets.frame import POINTER
 from support.studio_app import Driven, screen_text, studio
 
 

@@ -28,8 +28,7 @@ from studio.tui.base import Editor, Store, leaving
 from studio.tui.keys import bind
 from studio.tui.steering import Steerer
 from studio.tui.widgets.fields import SafeInput, SafeTextArea
-from studio.tui.widgets.frame import KeyBar
-from studio.tui.widgets.pane import clip
+from studio.tui.widgets.frame import KeyBar, clip
 
 _PAUSE_S = 0.15
 """How long after a key the score is asked for: a large pool is not searched for every letter."""

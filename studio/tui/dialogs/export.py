@@ -31,8 +31,7 @@ from studio.tui.base import Dialog, GivenUp, confirm, leaving, start_latest
 from studio.tui.keys import bind
 from studio.tui.steering import PoolAccess
 from studio.tui.widgets.fields import Choice, MarkedBox, SafeInput
-from studio.tui.widgets.frame import KeyBar
-from studio.tui.widgets.pane import Pane
+from studio.tui.widgets.frame import KeyBar, Pane
 
 SAMPLES = 3
 _TEXTS = ("split", "quality", "tag", "lints", "nats", "agreement", "answer_nats")

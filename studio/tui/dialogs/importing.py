@@ -35,8 +35,7 @@ from studio.tui.base import Dialog, GivenUp, leaving, start_latest
 from studio.tui.keys import bind
 from studio.tui.steering import Steerer
 from studio.tui.widgets.fields import Choice, MarkedBox, SafeInput
-from studio.tui.widgets.frame import KeyBar
-from studio.tui.widgets.pane import Pane
+from studio.tui.widgets.frame import KeyBar, Pane
 
 CHOSEN = ("instruction", "input", "output", "system")
 """Fields of a task that have a list of paths to choose from; others are written."""

@@ -21,8 +21,7 @@ from studio.tui.keys import bind, key_of
 from studio.tui.runner import Told
 from studio.tui.steering import Steerer, told
 from studio.tui.widgets.fields import SafeTextArea
-from studio.tui.widgets.frame import KeyBar
-from studio.tui.widgets.pane import clip, cut
+from studio.tui.widgets.frame import KeyBar, clip, cut
 
 _SHOWN = 600
 

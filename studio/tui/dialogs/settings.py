@@ -24,8 +24,7 @@ from studio.tui.base import Keeping, Page, Store, confirm, copy_from, lay_over
 from studio.tui.dialogs.parameters import FIELDS, TextsDialog, value_at
 from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput
-from studio.tui.widgets.frame import KeyBar
-from studio.tui.widgets.pane import Pane
+from studio.tui.widgets.frame import KeyBar, Pane
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 

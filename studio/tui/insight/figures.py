@@ -17,7 +17,7 @@ from studio.insight.statistics_report import scorecard_rows
 from studio.insight.studies.raters import Share
 from studio.pool.figures import SOURCE_QUESTIONS
 from studio.text import spoken
-from studio.tui.widgets.pane import fit
+from studio.tui.widgets.frame import fit
 
 
 class FigurePlot(PlotextPlot):

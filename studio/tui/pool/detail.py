@@ -29,7 +29,7 @@ from studio.text import display_line
 from studio.tui.base import ReadFailed, start_latest
 from studio.tui.keys import bind
 from studio.tui.steering import PoolAccess
-from studio.tui.widgets.pane import SHOWN, Pane
+from studio.tui.widgets.frame import SHOWN, Pane
 
 CHILDREN = 200
 """Descendants shown of one task; a seed may have a hundred thousand."""

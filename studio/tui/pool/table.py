@@ -13,7 +13,7 @@ from studio.records import Source, TaskState
 from studio.text import spoken
 from studio.tui.keys import bind
 from studio.tui.steering import PoolAccess
-from studio.tui.widgets.pane import SOURCES
+from studio.tui.widgets.frame import SOURCES
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 _TASKS = (

@@ -19,7 +19,7 @@ from studio.pool.candidates import JudgedCandidate
 from studio.records import Decider, Source, Stage, Verdict
 from studio.text import bar, spoken
 from studio.tui.round.live import LiveRound
-from studio.tui.widgets.pane import SOURCES
+from studio.tui.widgets.frame import SOURCES
 from studio.tui.widgets.table import Cell, Column, RowTable
 
 _COUNTED = 20_000

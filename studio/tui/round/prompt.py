@@ -26,8 +26,7 @@ from studio.text import display, display_line
 from studio.tui.base import Dialog, copy_from
 from studio.tui.keys import bind
 from studio.tui.round.live import LiveText, Prompt
-from studio.tui.widgets.frame import KeyBar
-from studio.tui.widgets.pane import LONG, MUTED, POINTER, Pane, cut, fit
+from studio.tui.widgets.frame import LONG, MUTED, POINTER, KeyBar, Pane, cut, fit
 
 
 class ReadDialog(Dialog[None]):

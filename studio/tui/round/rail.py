@@ -12,7 +12,7 @@ from studio.loop.settings import Method
 from studio.records import Stage, Verdict
 from studio.tui.round.live import LiveRound, StageProgress
 from studio.tui.runner import RunnerState
-from studio.tui.widgets.pane import clip, pad
+from studio.tui.widgets.frame import clip, pad
 
 GLYPHS = {"waiting": "○", "running": "▶", "done": "✓", "cancelled": "■"}
 """A state's mark: colour repeats it, and never stands alone."""

@@ -26,7 +26,7 @@ from studio.records import Decider, Neighbour, Stage, Task, Verdict
 from studio.text import bar, display, spoken
 from studio.tui.round.decisions import Row
 from studio.tui.round.live import LiveRound
-from studio.tui.widgets.pane import LONG, MUTED, Pane, clip
+from studio.tui.widgets.frame import LONG, MUTED, Pane, clip
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,7 @@ from studio.pool.evaluations import ComparisonItem, Grade, Grading
 from studio.pool.reviews import Rating, ReviewItem
 from studio.tui.keys import bind, key_of
 from studio.tui.study.screen import LOOKING, STUDY_KEYS, StudyScreen
-from studio.tui.widgets.frame import KeyBar, TooSmall
-from studio.tui.widgets.pane import LONG, Pane, clip, cut
+from studio.tui.widgets.frame import LONG, KeyBar, Pane, TooSmall, clip, cut
 
 ASKED = ("Does the instruction describe a valid task?", "Is the input appropriate for it?", "Is the output correct and acceptable?")
 """The paper's three questions, short enough for a narrow screen."""

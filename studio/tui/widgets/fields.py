@@ -30,7 +30,7 @@ from textual.widgets.text_area import Edit, EditResult, Location
 
 from studio.text import display
 from studio.tui.keys import bind
-from studio.tui.widgets.pane import POINTER
+from studio.tui.widgets.frame import POINTER
 
 _UNPICTURED = "\u00a4"
 """Drawn for an acting character that has no picture of its own."""

@@ -25,7 +25,7 @@ from textual.strip import Strip
 from studio.errors import StudioError
 from studio.tui.base import ReadFailed, start_latest
 from studio.tui.keys import bind
-from studio.tui.widgets.pane import POINTER, clip, fit
+from studio.tui.widgets.frame import POINTER, clip, fit
 
 
 @dataclass(frozen=True, slots=True)

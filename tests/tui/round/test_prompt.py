@@ -15,7 +15,7 @@ from studio.engine.api import Completion, FinishReason
 from studio.records import Instance, Origin, Stage, Task, TaskState
 from studio.tui.round.live import LiveText
 from studio.tui.round.prompt import SHOWN, ContextTasks, Shown, Stream, TaskDialog, coloured
-from studio.tui.widgets.pane import MUTED
+from studio.tui.widgets.frame import MUTED
 from support.screens import FORBIDDEN, NASTY_LINES, Host, seen, until
 from support.studio_app import SIZES, Driven, footer_keys, screen_text, studio
 

@@ -22,8 +22,7 @@ from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.prompt import ContextTasks, Stream
 from studio.tui.round.why import Why
 from studio.tui.runner import RunnerState, Work
-from studio.tui.widgets.frame import KeyBar
-from studio.tui.widgets.pane import Pane
+from studio.tui.widgets.frame import KeyBar, Pane
 from support.pools import assert_sound, make_pool
 from support.sessions import configuration
 from support.studio_app import SIZES, HeldEngine, footer_keys, screen_text, scripted, studio

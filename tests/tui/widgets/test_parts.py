@@ -28,8 +28,7 @@ from studio.text import bar
 from studio.tui.round.decisions import PendingRows
 from studio.tui.round.live import LiveRound
 from studio.tui.round.rail import stage_summary
-from studio.tui.widgets.frame import HeaderFacts, header_facts, progress_words, second_line
-from studio.tui.widgets.pane import clip, fit
+from studio.tui.widgets.frame import HeaderFacts, clip, fit, header_facts, progress_words, second_line
 from support.engines import Named
 from support.sessions import all_seeds, session_in
 
