@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 
 from studio.records import Cutting, Passage
 
@@ -76,18 +77,19 @@ class Passages:
         most = size if left >= size + self._cutting.least else max(1, left // 2)
         window = self._text[: most + 1]
         earliest = int(most * _EARLIEST)
-        ends = [mark.start() for mark in _PARAGRAPH.finditer(window)]
+        breaks = [mark.span() for mark in _PARAGRAPH.finditer(window)]
+        ends = [end for end, _ in breaks if end >= earliest and not _ends_with_heading(window, end, breaks)]
         for headed in (True, False):
             for end in reversed(ends):
-                if end < earliest:
-                    break
-                if headed == _begins_with_heading(self._text, end) and not _ends_with_heading(window[:end]):
+                if headed == _begins_with_heading(self._text, end):
                     return end
-        for pattern in (_SENTENCE, _SPACE):
-            for end in reversed([mark.end() for mark in pattern.finditer(window) if earliest <= mark.end() <= most]):
-                if pattern is _SPACE or not _ends_with_heading(window[:end]):
-                    return end
-        return most
+        sentences, spaces = (
+            [mark.end() for mark in pattern.finditer(window) if earliest <= mark.end() <= most] for pattern in (_SENTENCE, _SPACE)
+        )
+        for end in reversed(sentences):
+            if not _ends_with_heading(window, end, breaks):
+                return end
+        return spaces[-1] if spaces else most
 
     def _next(self, stop: int) -> int:
         """Where the next passage begins: at the first sentence within the overlap, but never in the middle of one."""
@@ -107,5 +109,11 @@ def _begins_with_heading(text: str, at: int) -> bool:
     return paragraph is not None and _HEADING.match(following[: paragraph.start()]) is not None
 
 
-def _ends_with_heading(text: str) -> bool:
-    return _HEADING.match(_PARAGRAPH.split(text)[-1].strip()) is not None
+def _ends_with_heading(text: str, end: int, breaks: Sequence[tuple[int, int]]) -> bool:
+    """Whether the last paragraph of `text[:end]` is a heading; `breaks` are all the breaks between paragraphs of `text`."""
+    place = bisect_left(breaks, (end, end))
+    if place and breaks[place - 1][1] > end and text.count("\n", breaks[place - 1][0], end) < 2:
+        # Of this break too little is left to be one.
+        place -= 1
+    begin = breaks[place - 1][1] if place else 0
+    return _HEADING.match(text[begin:end].strip()) is not None
