@@ -42,7 +42,7 @@ SOURCE_WORDS: Mapping[Source, tuple[str, str]] = {
     Source.BACKTRANSLATION: ("for the passage as its answer", "passages of documents as answers, whose requests the model writes"),
     Source.QUESTION: ("about the passage", "passages of documents as inputs, about which the model writes questions"),
 }
-"""What people are told of each: in a few words beside what came of it, and in full."""
+"""What people are told of each: in a few words beside one that came of it, and in full, of all."""
 
 OF_PASSAGES = frozenset({Source.BACKTRANSLATION, Source.QUESTION})
 """The sources whose instructions are written for passages of documents."""

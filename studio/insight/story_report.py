@@ -147,7 +147,7 @@ class _Teller:
         if candidate is None or request is None or (plain and candidate.nats is None):
             return
         if candidate.source is not None:
-            yield (("source: ", "muted"), (f"{candidate.source}, {SOURCE_WORDS[candidate.source][1]}", ""))
+            yield (("source: ", "muted"), (f"{candidate.source}, {SOURCE_WORDS[candidate.source][0]}", ""))
         if self.bars:
             yield from map(_measure, self.story.measures)
             if self.story.measures:

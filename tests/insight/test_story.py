@@ -258,8 +258,8 @@ def as_told(path: Path, reference: str, *, prompts: bool = False) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("source", ["in_context", "template"])
-def test_the_source_and_how_likely_it_is(chat: Path, source: str) -> None:
+@pytest.mark.parametrize(("source", "words"), [("in_context", "from the list shown"), ("template", "the model's own user's turn")])
+def test_the_source_and_how_likely_it_is(chat: Path, source: str, words: str) -> None:
     [(task, nats, limit)] = ask(
         chat,
         "SELECT tasks.id, candidates.nats, max_nats FROM tasks JOIN candidates ON candidates.id = candidate_id"
@@ -267,7 +267,7 @@ def test_the_source_and_how_likely_it_is(chat: Path, source: str) -> None:
         source,
     )
     text = as_told(chat, f"t{task}")
-    assert f"source: {source}, " in text
+    assert f"source: {source}, {words}" in text
     assert f"likelihood: {nats:.4f} nats a token, at most {limit:.4f} in its round" in text
     assert ("the model writes the user's turn" in text) is (source == "template")
 
