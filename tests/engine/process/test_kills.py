@@ -40,6 +40,8 @@ class KilledEngine:
         self._left = kills
         self.phases: Counter[str] = Counter()
         self.restarts = 0
+        self.begun_anew = 0
+        """Restarts within a batch, after which it says again what it had said."""
 
     @property
     def info(self) -> EngineInfo:
@@ -52,9 +54,13 @@ class KilledEngine:
         at_event = self._rng.randrange(1, 2 + 3 * len(requests))
         second: threading.Thread | None = None
         over = threading.Event()
+        said = False
         try:
             for count, event in enumerate(self._inner.stream(requests, cancel), 1):
-                self.restarts += isinstance(event, Restarted)
+                restarted = isinstance(event, Restarted)
+                self.restarts += restarted
+                self.begun_anew += restarted and said
+                said = not restarted
                 if count >= at_event and second is None and self._left > 1:
                     second = threading.Thread(target=self._kill_the_next, args=(self._inner.pid, self._rng.uniform(0, _LATEST_S), over))
                     second.start()
@@ -83,7 +89,7 @@ class KilledEngine:
 def test_a_run_killed_at_many_moments_exports_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int, rounds: int) -> None:
     monkeypatch.setattr(pipe, "log_folder", lambda: tmp_path / "logs")
     identity = ScriptedEngine().info.model
-    command = (sys.executable, str(CHILD), "none", "0", str(tmp_path / "counter"))
+    command = (sys.executable, str(CHILD), "slow", "0", str(tmp_path / "counter"))
     engine = KilledEngine(ProcessEngine(ModelIdentity(identity.name, identity.sha256), EngineOptions(), command), kills)
     try:
         play(tmp_path / "killed.db", Goal(rounds=rounds), engine)
@@ -94,4 +100,6 @@ def test_a_run_killed_at_many_moments_exports_the_same(tmp_path: Path, monkeypat
     assert engine.phases.total() == kills and engine.phases["at an event"] == kills // 2
     # Nothing may follow the last of them.
     assert engine.restarts >= kills // 2 - 1
+    # The first kill of a batch falls within it: the process computes for longer than the kill takes.
+    assert engine.begun_anew >= kills // 3
     assert engine.info.notices == ()
