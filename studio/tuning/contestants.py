@@ -160,8 +160,8 @@ def _trained_format(adapter: Path) -> str:
 
 
 HELD_OUT = "held-out seeds"
-_Task = tuple[int | None, str, str, bool, tuple[Instance, ...]]
-"""Its id in a pool, its name, its instruction, whether it is classification, its instances."""
+_Task = tuple[int | None, str, str, bool | None, tuple[Instance, ...]]
+"""Its id in a pool, its name, its instruction, whether it is classification where that is known, its instances."""
 THRESHOLD = 0.7
 """ROUGE-L F1 from which on two instructions count as one: what the method itself calls too similar."""
 _AT_A_TIME = 256
@@ -194,10 +194,10 @@ def held_out_tasks(pool: Queries) -> TaskSet:
         hint = "make a pool with `studio run POOL --hold-out 30`, or evaluate on a file: studio evaluate FILE --pool POOL"
         raise PoolError("the pool holds no tasks out for evaluation", hint)
     tasks = pool.tasks.many(pool.tasks.ids(held_out=True))
-    found = _items((task.id, str(task.id), task.instruction, bool(task.is_classification), task.instances) for task in tasks)
-    if not found:
+    found = _task_set(HELD_OUT, [(each.id, str(each.id), each.instruction, each.is_classification, each.instances) for each in tasks])
+    if not found.items:
         raise PoolError("none of the held-out tasks has an output to compare an answer with", "evaluate on a file")
-    return TaskSet(HELD_OUT, found, len(tasks) - len({item.task for item in found}), _conversations(task.instances for task in tasks))
+    return found
 
 
 def file_tasks(path: Path) -> TaskSet:
@@ -206,16 +206,28 @@ def file_tasks(path: Path) -> TaskSet:
     Raises UsageError when it is missing or faulty, or when no task of it has an output.
     """
     tasks = read_tasks(path)
-    # Exact match is a figure of tasks that are known to be classification.
-    found = _items((None, task.key, task.instruction, task.is_classification is True, task.instances) for task in tasks)
-    if not found:
+    found = _task_set(
+        display_line(path.name), [(None, each.key, each.instruction, each.is_classification, each.instances) for each in tasks]
+    )
+    if not found.items:
         raise UsageError(f"no task of {path} has an output to compare an answer with", "see `studio seeds --help` for the schema")
-    conversations = _conversations(task.instances for task in tasks)
-    return TaskSet(display_line(path.name), found, len(tasks) - len({item.task for item in found}), conversations)
+    return found
 
 
-def _conversations(found: Iterable[Sequence[Instance]]) -> int:
-    return sum(bool(instance.system or instance.turns) for instances in found for instance in instances)
+def _task_set(name: str, tasks: Sequence[_Task]) -> TaskSet:
+    """Return tasks with an item for each of their inputs: the instances of one and the same input are references of one item."""
+    items = []
+    for number, (task_id, key, instruction, is_classification, instances) in enumerate(tasks):
+        outputs: dict[str, dict[str, None]] = {}
+        for instance in instances:
+            if instance.output.strip():
+                outputs.setdefault(instance.input.strip(), {})[instance.output.strip()] = None
+        for given, references in outputs.items():
+            # Exact match is a figure of tasks that are known to be classification.
+            items.append(EvaluationItem(0, number, task_id, key, instruction, given, tuple(references), is_classification is True))
+    skipped = len(tasks) - len({item.task for item in items})
+    conversations = sum(bool(instance.system or instance.turns) for *_, instances in tasks for instance in instances)
+    return TaskSet(name, _renumbered(items), skipped, conversations)
 
 
 def sampled(tasks: TaskSet, number: int, seed: str) -> TaskSet:
@@ -225,21 +237,6 @@ def sampled(tasks: TaskSet, number: int, seed: str) -> TaskSet:
         return tasks
     chosen = set(random.Random(f"{seed}/evaluation").sample(numbers, number))
     return replace(tasks, items=_renumbered([item for item in tasks.items if item.task in chosen]))
-
-
-def _items(tasks: Iterable[_Task]) -> tuple[EvaluationItem, ...]:
-    return _renumbered([item for number, task in enumerate(tasks) for item in _of_task(number, task)])
-
-
-def _of_task(number: int, task: _Task) -> Iterator[EvaluationItem]:
-    """Yield one item for each input of a task: its instances with one and the same input are references of one item."""
-    task_id, key, instruction, is_classification, instances = task
-    outputs: dict[str, list[str]] = {}
-    for instance in instances:
-        if instance.output.strip():
-            outputs.setdefault(instance.input.strip(), []).append(instance.output.strip())
-    for given, references in outputs.items():
-        yield EvaluationItem(0, number, task_id, key, instruction, given, tuple(dict.fromkeys(references)), is_classification)
 
 
 def _renumbered(items: Sequence[EvaluationItem]) -> tuple[EvaluationItem, ...]:

@@ -10,11 +10,12 @@ import hashlib
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from studio.config import validated
+from studio.engine.chat_template import TurnTexts
 from studio.errors import PoolError, UsageError, nearest_name
 from studio.pool.exchange.export import Split, encode_line, plan_split
 from studio.pool.exchange.formats import Record, exchanges
@@ -26,7 +27,7 @@ from studio.pool.trainings import Side, TrainingItem
 from studio.records import Instance, Origin
 from studio.text import counted
 from studio.tuning.job import TrainingSettings
-from studio.tuning.prompt_format import ALPACA, AUTO, CHAT, PLAIN, PromptFormat, chat_format
+from studio.tuning.prompt_format import AUTO, CHAT, FIXED, SERVED_CHAT
 
 WITH_INPUT = (
     "{instruction}\nInput: {input}\nOutput:",
@@ -52,14 +53,6 @@ _FIELD = re.compile(r"[^\W\d]\w*(?:[ '’-]\w+){0,3}:(?=\s|$)")
 VARIED = "varied"
 
 
-class Around(Protocol):
-    """A model's chat template, as `studio.engine.chat_template.TurnTexts` has it: its texts around turns, and behind an answer."""
-
-    end: str
-
-    def around(self, roles: tuple[str, ...]) -> tuple[str, ...] | None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Written:
     """A prompt and its completion.
@@ -73,16 +66,10 @@ class Written:
     parts: tuple[str, ...] | None = None
 
 
-Writer = Callable[[str, Instance, random.Random, Around | None], Written]
-"""Gets instruction, instance, the instance's own random numbers and what is around a chat prompt."""
-
-
-def _varied(instruction: str, instance: Instance, rng: random.Random, _around: Around | None) -> Written:
-    given = instance.input.strip()
+def _varied(instruction: str, given: str, rng: random.Random) -> str:
     if given and rng.random() < 0.5:
         given = _plainer(given)
-    pattern = rng.choice(WITH_INPUT) if given else rng.choice(WITHOUT_INPUT)
-    return _answered(pattern.format(instruction=instruction.strip(), input=given), instance.output)
+    return (rng.choice(WITH_INPUT) if given else rng.choice(WITHOUT_INPUT)).format(instruction=instruction, input=given)
 
 
 def _plainer(given: str) -> str:
@@ -96,40 +83,20 @@ def _plainer(given: str) -> str:
     return given.replace("\n\n", "\n")
 
 
-def _answered(prompt: str, output: str) -> Written:
-    # After a cue the answer follows on the same line, elsewhere it begins one.
-    return Written(prompt, output.strip() if prompt.endswith("\n") else f" {output.strip()}")
-
-
-def _fixed(form: PromptFormat) -> Writer:
-    def written(instruction: str, instance: Instance, _rng: random.Random, _around: Around | None) -> Written:
-        return _answered(form.prompt(instruction, instance.input), instance.output)
-
-    return written
-
-
-def _chat(instruction: str, instance: Instance, _rng: random.Random, around: Around | None) -> Written:
-    """The first exchange alone."""
-    return next(_whole(instruction, replace(instance, system="", turns=()), around))
-
-
-def _whole(instruction: str, instance: Instance, around: Around | None) -> Iterator[Written]:
+def in_chat(instruction: str, instance: Instance, around: TurnTexts) -> Iterator[Written]:
     """Yield a conversation, an example for each answer with all that was said before it; the first, and those that the template takes."""
-    if around is None:
-        raise UsageError("this model has no chat template", "choose another --format")
-    said = [chat_format("", "").prompt(instruction, instance.input)]
+    said = [SERVED_CHAT.prompt(instruction, instance.input)]
     further = exchanges(instance.turns)
     for number, answer in enumerate([instance.output, *(answered for _, answered in further)]):
         found = _in_template(around, instance.system.strip(), said)
         if found is None:
             return
-        prompt, parts = "".join(found), (*found, around.end)
-        yield Written(prompt, answer.strip(), parts)
+        yield Written("".join(found), answer.strip(), (*found, around.end))
         if number < len(further):
             said += [answer.strip(), further[number][0].strip()]
 
 
-def _in_template(around: Around, system: str, said: Sequence[str]) -> list[str] | None:
+def _in_template(around: TurnTexts, system: str, said: Sequence[str]) -> list[str] | None:
     """Return control text and what was said, in turn, up to an answer: a user speaks first and last. None where the template refuses."""
     roles = tuple(("user", "assistant")[place % 2] for place in range(len(said)))
     texts = around.around(("system", *roles)) if system else around.around(roles)
@@ -143,31 +110,26 @@ def _in_template(around: Around, system: str, said: Sequence[str]) -> list[str] 
     return [*(text for pair in zip(texts, said, strict=False) for text in pair), texts[-1]]
 
 
-FORMATS: Mapping[str, Writer] = {VARIED: _varied, PLAIN.name: _fixed(PLAIN), ALPACA.name: _fixed(ALPACA), CHAT: _chat}
+FORMATS = (VARIED, *FIXED, CHAT)
 """How examples can be written: as the method does, drawn for each; all in one of its formats; as Stanford Alpaca; in the chat template."""
-
-
-def check_format(name: str) -> None:
-    """Raise UsageError with the nearest name unless there is a format called `name`."""
-    if name not in FORMATS:
-        raise UsageError(f"unknown prompt format {name!r}", nearest_name(name, FORMATS))
 
 
 def training_settings(values: Mapping[str, Any]) -> TrainingSettings:
     """Return the settings with `values` in their places. Raises UsageError for an unknown format or a value that does not fit."""
     settings = validated(TrainingSettings, values, "setting")
-    if settings.format != AUTO:
-        check_format(settings.format)
+    if settings.format not in (AUTO, *FORMATS):
+        raise UsageError(f"unknown prompt format {settings.format!r}", nearest_name(settings.format, FORMATS))
     return settings
 
 
-def write(name: str, instruction: str, instance: Instance, key: str, around: Around | None = None) -> Written:
-    """Return how the format `name` writes an instance. Equal `key`s draw equally: the seed and what identifies the instance.
-
-    Raises UsageError for an unknown format, and for `chat` without `around`.
-    """
-    check_format(name)
-    return FORMATS[name](instruction, instance, random.Random(key), around)
+def write(name: str, instruction: str, instance: Instance, key: str) -> Written:
+    """Return how the format `name`, any but the chat's, writes a first exchange. Equal `key`s draw equally: the seed and the texts."""
+    if name == VARIED:
+        prompt = _varied(instruction.strip(), instance.input.strip(), random.Random(key))
+    else:
+        prompt = FIXED[name].prompt(instruction, instance.input)
+    # After a cue the answer follows on the same line, elsewhere it begins one.
+    return Written(prompt, instance.output.strip() if prompt.endswith("\n") else f" {instance.output.strip()}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,28 +181,26 @@ class TrainingData:
         return hashlib.sha256(self.lines(Side.TRAIN) + self.lines(Side.VALIDATION)).hexdigest()
 
 
-def collect(pool: Queries, settings: TrainingSettings, around: Around | None) -> TrainingData:
+def collect(pool: Queries, settings: TrainingSettings, around: TurnTexts | None) -> TrainingData:
     """Return the pool's data as `settings` want it: examples that the format writes alike come once, the first of them.
 
-    Raises PoolError when there is nothing to train on, UsageError and ModelError as the format does.
+    `around` is the model's template for the format of chats, None for the others. Raises PoolError when there is nothing to train on.
     """
-    tasks = [task for task in pool.stream.export_tasks(settings.data != "generated") if _wanted(task, settings)]
-    split = _split([task.instruction for task in tasks], settings)
+    found = pool.stream.export_tasks(settings.data != "generated")
+    tasks = [task for task in found if settings.data != "seeds" or task.origin is Origin.SEED]
     lost: Counter[Part] = Counter()
-    examples = list(_once(_examples(tasks, split, settings, around, lost)))
-    if not any(example.side is Side.TRAIN for example in examples):
-        raise _nothing(settings)
-    return TrainingData(examples, lost)
-
-
-def _wanted(task: ExportTask, settings: TrainingSettings) -> bool:
-    return task.origin is Origin.SEED if settings.data == "seeds" else True
+    examples: dict[tuple[str, str], Example] = {}
+    for example in _examples(tasks, settings, around, lost):
+        examples.setdefault((example.written.prompt, example.written.completion), example)
+    if not any(example.side is Side.TRAIN for example in examples.values()):
+        kinds = {"all": "tasks", "generated": "generated tasks", "seeds": "seed tasks"}
+        hint = "generate some with `studio run`" + ("" if settings.data != "generated" else ", or train on the seeds too: --data all")
+        raise PoolError(f"nothing to train on: the pool has no {kinds[settings.data]} with usable instances", hint)
+    return TrainingData(list(examples.values()), lost)
 
 
 def _split(instructions: Sequence[str], settings: TrainingSettings) -> Split | None:
-    if not instructions:
-        raise _nothing(settings)
-    if not settings.validation:
+    if not (settings.validation and instructions):
         return None
     if len({" ".join(text.split()) for text in instructions}) < 2:
         raise PoolError(
@@ -249,20 +209,19 @@ def _split(instructions: Sequence[str], settings: TrainingSettings) -> Split | N
     return plan_split(instructions, 1 - settings.validation, settings.seed)
 
 
-def _examples(
-    tasks: Iterable[ExportTask], split: Split | None, settings: TrainingSettings, around: Around | None, lost: Counter[Part]
-) -> Iterable[Example]:
+def _examples(tasks: Sequence[ExportTask], settings: TrainingSettings, around: TurnTexts | None, lost: Counter[Part]) -> Iterator[Example]:
+    split = _split([task.instruction for task in tasks], settings)
     for task in tasks:
         side = Side.TRAIN if split is None or split.is_training(task.instruction) else Side.VALIDATION
         for number, instance in zip(task.instance_ids, task.instances, strict=True):
             if not instance.output.strip():
                 continue
-            key = f"{settings.seed}/{task.instruction}/{instance.input}/{instance.output}"
-            if settings.format == CHAT:
-                found = list(_whole(task.instruction, instance, around))
+            if around is not None:
+                found = list(in_chat(task.instruction, instance, around))
                 lost.update(_left_out(instance, found))
             else:
-                found = [write(settings.format, task.instruction, instance, key, around)]
+                key = f"{settings.seed}/{task.instruction}/{instance.input}/{instance.output}"
+                found = [write(settings.format, task.instruction, instance, key)]
                 lost.update(parts_of(instance))
             for written in found:
                 yield Example(task.id, number, side, task.instruction, instance.input, instance.output, written)
@@ -276,18 +235,3 @@ def _left_out(instance: Instance, written: Sequence[Written]) -> Iterator[Part]:
         yield Part.SYSTEM
     if Part.THOUGHTS in parts_of(instance):
         yield Part.THOUGHTS
-
-
-def _once(examples: Iterable[Example]) -> Iterable[Example]:
-    seen: set[tuple[str, str]] = set()
-    for example in examples:
-        texts = (example.written.prompt, example.written.completion)
-        if texts not in seen:
-            seen.add(texts)
-            yield example
-
-
-def _nothing(settings: TrainingSettings) -> PoolError:
-    kinds = {"all": "tasks", "generated": "generated tasks", "seeds": "seed tasks"}
-    hint = "generate some with `studio run`" + ("" if settings.data != "generated" else ", or train on the seeds too: --data all")
-    return PoolError(f"nothing to train on: the pool has no {kinds[settings.data]} with usable instances", hint)

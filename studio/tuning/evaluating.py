@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.api import CancelToken, Chat, Engine, Finished, FinishReason, Request, SamplingParams
-from studio.engine.opening import open_engine
+from studio.engine.opening import Opener, open_engine
 from studio.engine.options import EngineOptions
 from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, PoolError, UsageError
@@ -43,7 +43,6 @@ from studio.tuning.results import EvaluationResult, evaluation_result
 BATCH = 32
 """Items that go to the engine together. What is computed together may shape an answer's last bits, so batches are the same ones always: one
 that was interrupted is asked again as a whole, and only what is missing of it is kept."""
-EngineOpener = Callable[[str, EngineOptions], Engine]
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many are done, of how many."""
 Say = Callable[[str], None]
@@ -103,7 +102,7 @@ def pool_of(asked: EvaluationRequest) -> Path:
 
 
 def evaluate(
-    asked: EvaluationRequest, cancel: CancelToken, progress: Progress, say: Say, opener: EngineOpener = open_engine
+    asked: EvaluationRequest, cancel: CancelToken, progress: Progress, say: Say, opener: Opener = open_engine
 ) -> tuple[EvaluationResult, Checked]:
     """Have every contestant answer what it has not answered, and return the figures; they are stored in the pool.
 
@@ -194,7 +193,7 @@ class _Asking:
     cancel: CancelToken
     progress: Progress
     say: Say
-    opener: EngineOpener
+    opener: Opener
 
     def answered(self, entrant: Entrant) -> int:
         """Have one contestant answer what it has not answered; return its id. A model with nothing left to answer is not loaded."""

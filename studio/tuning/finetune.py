@@ -21,7 +21,7 @@ from studio import __version__
 from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
 from studio.engine.catalog import file_sha256, find_model, identify
-from studio.engine.chat_template import TurnTexts, has_chat_template
+from studio.engine.chat_template import has_chat_template
 from studio.engine.gguf import Gguf
 from studio.engine.llama.setup import gigabytes
 from studio.engine.model_file import read_model
@@ -113,9 +113,8 @@ def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
     The pool is held for moments only, see `training.Recorder`. Raises StudioError subclasses; everything up to the last checkpoint is kept
     then.
     """
-    around = TurnTexts(asked.base) if asked.settings.format == CHAT else None
     with Pool.open(asked.pool) as pool:
-        training = open_training(pool, asked, around)
+        training = open_training(pool, asked)
     yield Opened(training.name, training.job.folder, training.number is not None, training.notes)
     session = _Session(asked, training)
     for event in training_events(training.job, cancel):
@@ -128,9 +127,8 @@ def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
 
 def plan(asked: Asked) -> tuple[Prepared, tuple[str, ...]]:
     """Return what the training would be on this machine, and the notes on its data; nothing is written. Raises StudioError subclasses."""
-    around = TurnTexts(asked.base) if asked.settings.format == CHAT else None
     with TemporaryDirectory() as folder, Queries.open(asked.pool) as pool:
-        job, notes = trial(pool, asked, around, Path(folder))
+        job, notes = trial(pool, asked, Path(folder))
         with closing(training_events(job, CancelToken())) as events:
             prepared = next(events)
     assert isinstance(prepared, Prepared)

@@ -27,7 +27,7 @@ class TrainingSettings(Parameters):
     `batch` counts examples of an optimiser step; how many pass through the model at once follows from the device.
     """
 
-    format: str = Field(AUTO, description="how examples are written, see `formats.FORMATS`; auto is chat where the model has a template")
+    format: str = Field(AUTO, description="how examples are written, see `data.FORMATS`; auto is chat where the model has a template")
     data: Data = Field("all", description="generated and imported tasks with the seeds, without them, or the seeds alone")
     seed: str = Field("0", description="decides split, formats, order and first weights")
     validation: float = Field(0.1, ge=0.0, lt=1.0, description="share of instructions that are only measured by; 0 is none")

@@ -20,20 +20,13 @@ from studio.pool.exchange.outputs import complete_file, writing
 from studio.tuning.job import ADAPTER, TrainingSettings
 from studio.tuning.memory import HEAD_AT_ONCE
 from studio.tuning.plan import Tokens
+from studio.tuning.weights import tensor_names
 
 ARCHITECTURES = ("llama", "gemma3")
 """What the conversion is proven for, by comparing logits."""
 _GEMMA_HEAD = 256
 """Another size of head comes with another scale of attention, which transformers does not read out of a GGUF file."""
 _PREFIX = "base_model.model."
-_UNSUPPORTED = (
-    ("use_dora", "DoRA"),
-    ("modules_to_save", "whole modules beside the LoRA"),
-    ("rank_pattern", "ranks by module"),
-    ("alpha_pattern", "alphas by module"),
-    ("lora_bias", "biases"),
-    ("trainable_token_indices", "trained tokens"),
-)
 MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 PEFT = "peft"
 _IGNORED = -100
@@ -53,22 +46,19 @@ def check_architecture(header: Gguf) -> None:
 
 
 def write_adapter(folder: Path, base: Gguf, target: Path) -> None:
-    """Write the adapter in peft's `folder`, made for the model with the header `base`, to the file `target`; not atomic.
+    """Write the adapter that a training left in peft's `folder` to the file `target`; not atomic.
 
-    Raises ModelError for an architecture or a kind of adapter whose conversion is not proven.
+    Raises ModelError where the model with the header `base` has no weight for a matrix of it.
     """
     import gguf
     from safetensors.numpy import load_file
 
-    check_architecture(base)
     config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
-    _check_config(folder, config)
     tensors = load_file(folder / "adapter_model.safetensors")
     writer = gguf.GGUFWriter(target, base.architecture)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
-    scale = config["r"] ** 0.5 if config.get("use_rslora") else 1.0
-    writer.add_float32("adapter.lora.alpha", float(config["lora_alpha"]) * scale)
+    writer.add_float32("adapter.lora.alpha", float(config["lora_alpha"]))
     writer.add_name(target.parent.name)
     for name, values in _renamed(tensors, base).items():
         writer.add_tensor(name, values)
@@ -78,28 +68,15 @@ def write_adapter(folder: Path, base: Gguf, target: Path) -> None:
     writer.close()
 
 
-def _check_config(folder: Path, config: dict[str, Any]) -> None:
-    if config.get("peft_type") != "LORA":
-        raise ModelError(f"{folder}: an adapter of the type {config.get('peft_type')}, not a LoRA", "only LoRA can be converted")
-    for key, what in _UNSUPPORTED:
-        if config.get(key):
-            raise ModelError(f"{folder}: the adapter has {what}, whose conversion is not proven", "train it without")
-    if config.get("bias", "none") != "none":
-        raise ModelError(f"{folder}: the adapter has biases, whose conversion is not proven", "train it without")
-
-
 def _renamed(tensors: dict[str, Any], base: Gguf) -> dict[str, Any]:
     """Return peft's matrices under their GGUF names, 16 bits wide, the rows in the base file's order."""
-    import gguf
     import numpy as np
 
-    numbers = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
-    names = gguf.get_tensor_name_map(numbers[base.architecture], base.number(f"{base.architecture}.block_count"))
-    found = {}
+    names, found = tensor_names(base), {}
     for key, values in tensors.items():
         module, _, matrix = key.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".")
         name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
-        if name is None or matrix not in ("lora_A", "lora_B") or f"{name}" not in base.tensors:
+        if name is None or matrix not in ("lora_A", "lora_B") or name not in base.tensors:
             raise ModelError(f"{base.path}: the model has no weight for the adapter's {key}", "the adapter is for another model")
         if matrix == "lora_B" and base.architecture == "llama":
             values = _rotary_rows(values, name, base)

@@ -7,26 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from studio.engine.gguf import Gguf
-from studio.engine.llama.vocab import open_vocabulary
+from studio.engine.llama.vocab import Vocabulary, open_vocabulary
 from studio.engine.model_file import read_whole
 from studio.errors import ModelError, PoolError
 from studio.pool.trainings import Side
 from studio.tuning.job import RECORD, Job, Prepared, read_record
 from studio.tuning.memory import BFLOAT16, FOUR_BITS, Layout, Load, Machine, choose
 
-
-class Tokeniser(Protocol):
-    """What is asked of a vocabulary; `studio.engine.llama.vocab.Vocabulary` is one."""
-
-    @property
-    def end_of_text(self) -> int: ...
-    @property
-    def end_of_turn(self) -> int: ...
-    def ends(self, token: int) -> bool: ...
-    def tokenise(self, text: str, *, begin: bool = False, control: bool = False) -> list[int]: ...
+BITSANDBYTES = "bitsandbytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +33,7 @@ class Tokens:
         return len(self.ids) - self.prompt
 
 
-def tokenise(record: Mapping[str, Any], vocabulary: Tokeniser) -> Tokens:
+def tokenise(record: Mapping[str, Any], vocabulary: Vocabulary) -> Tokens:
     """Return the tokens of a line of `train.jsonl`, with the token that ends the answer.
 
     The prompt is tokenised alone, as it is when the model is asked: what is trained is what will be seen. The completion goes on with the
@@ -62,7 +53,7 @@ def tokenise(record: Mapping[str, Any], vocabulary: Tokeniser) -> Tokens:
     return _joined(prompt, answer, vocabulary.end_of_text)
 
 
-def _end_of_answer(behind: str, vocabulary: Tokeniser) -> int:
+def _end_of_answer(behind: str, vocabulary: Vocabulary) -> int:
     """Return the token by which the chat template ends an answer, as the model has learned; the vocabulary's own may be another."""
     return next(filter(vocabulary.ends, vocabulary.tokenise(behind, control=True)), vocabulary.end_of_turn)
 
@@ -80,9 +71,6 @@ def pieces(batch: Sequence[Tokens], room: int) -> list[list[Tokens]]:
         else:
             found.append([example])
     return found
-
-
-BITSANDBYTES = "bitsandbytes"
 
 
 def steps_of_epoch(examples: int, batch: int) -> int:

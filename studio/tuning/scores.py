@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 import math
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +79,7 @@ def rouge_l(text: str, references: Sequence[str]) -> float:
 
     As the evaluation on Super-NaturalInstructions computes it, which the paper reports. Only Latin letters and digits count.
     """
-    return max((_rouge_l()(reference, text) for reference in references), default=0.0)
+    return max((float(_scorer().score(reference, text)["rougeL"].fmeasure) for reference in references), default=0.0)
 
 
 def exact_match(text: str, references: Sequence[str]) -> bool:
@@ -97,15 +98,10 @@ def _even(text: str) -> str:
 
 
 @cache
-def _rouge_l() -> Callable[[str, str], float]:
-    from rouge_score import rouge_scorer
+def _scorer() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=True)
-
-    def score(reference: str, text: str) -> float:
-        return float(scorer.score(reference, text)["rougeL"].fmeasure)
-
-    return score
+    return RougeScorer(["rougeL"], use_stemmer=True)
 
 
 RESAMPLES = 10_000

@@ -17,7 +17,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,9 @@ from studio.tuning.plan import Plan, Tokens, pieces, steps_of_epoch
 from studio.tuning.weights import is_cached, load_weights
 
 CHECKPOINT = "checkpoint.safetensors"
-_FORMAT = "1"
 SAVE_EVERY_S = 30.0
 _LARGEST_GRADIENT = 1.0
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-
-Cancelled = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +55,17 @@ class Progress:
         return replace(self, losses=(*self.losses, *points), **changes)
 
 
-@dataclass(slots=True)
-class State:
-    """Tensors by name: the adapter, the optimiser's moments (`NAME/exp_avg`, ...), the best adapter."""
-
-    adapter: Mapping[str, Any]
-    moments: Mapping[str, Any]
-    best: Mapping[str, Any] = field(default_factory=dict)
+State = Mapping[str, Mapping[str, Any]]
+"""Tensors by name: those of `adapter`, of `moments`, the optimiser's (`NAME/exp_avg`, ...), and of `best`, the best adapter so far."""
 
 
 def save_checkpoint(folder: Path, progress: Progress, state: State) -> None:
     """Replace the checkpoint in `folder`. Raises PoolError when the disk refuses; the former one is whole then."""
     from safetensors.torch import save as to_bytes
 
-    parts = (("adapter", state.adapter), ("moments", state.moments), ("best", state.best))
-    tensors = {f"{part}/{name}": value.detach().cpu().contiguous() for part, values in parts for name, value in values.items()}
-    header = {"format": _FORMAT, "progress": json.dumps(asdict(progress))}
-    path = folder / CHECKPOINT
-    with complete_file(path) as file:
+    tensors = {f"{part}/{name}": value.detach().cpu().contiguous() for part, values in state.items() for name, value in values.items()}
+    header = {"format": "1", "progress": json.dumps(asdict(progress))}
+    with complete_file(folder / CHECKPOINT) as file:
         file.write(to_bytes(tensors, header))
 
 
@@ -102,7 +92,7 @@ def load_checkpoint(folder: Path, job: str) -> tuple[Progress, State] | None:
         raise ModelError(
             f"{path}: the checkpoint is of another training", "delete it to train from the beginning, or choose another --name"
         )
-    return progress, State(parts["adapter"], parts["moments"], parts["best"])
+    return progress, parts
 
 
 class Interrupted(Exception):
@@ -112,7 +102,7 @@ class Interrupted(Exception):
 class Trainer:
     """One session of a training. `events` may be iterated once."""
 
-    def __init__(self, plan: Plan, cancelled: Cancelled, save_every_s: float = SAVE_EVERY_S) -> None:
+    def __init__(self, plan: Plan, cancelled: Callable[[], bool], save_every_s: float = SAVE_EVERY_S) -> None:
         self._plan = plan
         self._settings = plan.job.settings
         self._folder = Path(plan.job.folder)
@@ -163,11 +153,11 @@ class Trainer:
         if found is None:
             return
         self._progress, state = found
-        self._best = dict(state.best)
-        self._model.put(state.adapter)
+        self._best = dict(state["best"])
+        self._model.put(state["adapter"])
         if self._progress.step:
             for name, each in named.items():
-                moments = {moment: state.moments[f"{name}/{moment}"].to(each.device) for moment in _MOMENTS}
+                moments = {moment: state["moments"][f"{name}/{moment}"].to(each.device) for moment in _MOMENTS}
                 self._optimiser.state[each] = {"step": torch.tensor(float(self._progress.step)), **moments}
 
     def _train(self) -> Iterator[Event]:
@@ -257,7 +247,7 @@ class Trainer:
     def _save(self) -> Saved:
         states = {name: self._optimiser.state.get(each, {}) for name, each in self._model.parameters().items()}
         moments = {f"{name}/{moment}": state[moment] for name, state in states.items() for moment in _MOMENTS if state}
-        save_checkpoint(self._folder, self._progress, State(self._model.parameters(), moments, self._best))
+        save_checkpoint(self._folder, self._progress, {"adapter": self._model.parameters(), "moments": moments, "best": self._best})
         return Saved(self._progress.step)
 
     def _told(self, point: LossPoint, rate: float, speed: float) -> Step:

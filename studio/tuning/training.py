@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from studio.engine.chat_template import TurnTexts
 from studio.engine.gguf import Gguf
 from studio.errors import PoolError, PoolInUse, UsageError
 from studio.pool.exchange.outputs import complete_files, writing
@@ -23,9 +24,10 @@ from studio.pool.pool import Pool, Queries
 from studio.pool.trainings import LossPoint, Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
 from studio.records import ModelIdentity
 from studio.text import display_line
-from studio.tuning.data import Around, TrainingData, collect
+from studio.tuning.data import TrainingData, collect
 from studio.tuning.job import Job, TrainingSettings, data_file
 from studio.tuning.memory import adapter_parameters
+from studio.tuning.prompt_format import CHAT
 
 _NAME = re.compile(r"[\w][\w.+-]{0,79}")
 _CHECKPOINTS = 2
@@ -72,7 +74,7 @@ class OpenTraining:
         return TrainingPlan(self.name, asked.identity, asked.recorded, self.job.fingerprint, folder, steps)
 
 
-def open_training(pool: Pool, asked: Asked, around: Around | None) -> OpenTraining:
+def open_training(pool: Pool, asked: Asked) -> OpenTraining:
     """Find the training to go on with, or collect the data of a new one and write it into its folder.
 
     Raises UsageError for a name that is taken or settings that contradict its own, PoolError for no usable data, files that are gone and
@@ -82,7 +84,7 @@ def open_training(pool: Pool, asked: Asked, around: Around | None) -> OpenTraini
     if found is not None:
         return _again(pool, asked, found)
     name, folder = _place(pool, asked)
-    data = collect(pool, asked.settings, around)
+    data = _collected(pool, asked)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     _check_room(folder, asked)
@@ -92,11 +94,15 @@ def open_training(pool: Pool, asked: Asked, around: Around | None) -> OpenTraini
     return OpenTraining(name, _job(asked, folder, data.fingerprint), list(items.values()), None, tuple(data.notes()))
 
 
-def trial(pool: Queries, asked: Asked, around: Around | None, folder: Path) -> tuple[Job, tuple[str, ...]]:
+def trial(pool: Queries, asked: Asked, folder: Path) -> tuple[Job, tuple[str, ...]]:
     """Return the job of a training that the pool is not told of, its data in `folder`, and the notes on that."""
-    data = collect(pool, asked.settings, around)
+    data = _collected(pool, asked)
     _write(data, folder)
     return _job(asked, folder, data.fingerprint), tuple(data.notes())
+
+
+def _collected(pool: Queries, asked: Asked) -> TrainingData:
+    return collect(pool, asked.settings, TurnTexts(asked.base) if asked.settings.format == CHAT else None)
 
 
 def _write(data: TrainingData, folder: Path) -> None:
@@ -111,11 +117,6 @@ def place_in_pool(pool: Path, path: Path) -> str:
     """Return `path` as the pool stores it: relative to the pool's folder when it lies within, so that both can be moved together."""
     here, there = pool.absolute().parent, path.absolute()
     return str(there.relative_to(here)) if there.is_relative_to(here) else str(there)
-
-
-def stored_path(pool: Path, stored: str) -> Path:
-    """Return the path that `place_in_pool` gave as text."""
-    return pool.absolute().parent / stored
 
 
 def _job(asked: Asked, folder: Path, fingerprint: str) -> Job:
@@ -150,7 +151,8 @@ def _differences(record: TrainingRecord, asked: Asked) -> Iterator[str]:
 
 
 def _again(pool: Pool, asked: Asked, record: TrainingRecord) -> OpenTraining:
-    folder = stored_path(asked.pool, record.plan.folder)
+    # As `place_in_pool` gave it.
+    folder = asked.pool.absolute().parent / record.plan.folder
     try:
         lines = [data_file(folder, side).read_bytes() for side in Side]
     except OSError as error:

@@ -99,13 +99,17 @@ def _write_header(file: BinaryIO, header: dict[str, Any]) -> None:
     file.write(len(text).to_bytes(8, "little") + text)
 
 
-def _tensors_of(base: Gguf, shapes: dict[str, tuple[int, ...]], *, tied: bool) -> dict[str, str]:
-    """Return the file's name for each of the model's tensors. Raises ModelError for one that is not there in its shape."""
+def tensor_names(base: Gguf) -> Any:
+    """Return what finds the names of a model's tensors in its GGUF file, by those that transformers has."""
     import gguf
 
     numbers = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
-    names = gguf.get_tensor_name_map(numbers[base.architecture], base.number(f"{base.architecture}.block_count"))
-    found = {}
+    return gguf.get_tensor_name_map(numbers[base.architecture], base.number(f"{base.architecture}.block_count"))
+
+
+def _tensors_of(base: Gguf, shapes: dict[str, tuple[int, ...]], *, tied: bool) -> dict[str, str]:
+    """Return the file's name for each of the model's tensors. Raises ModelError for one that is not there in its shape."""
+    names, found = tensor_names(base), {}
     for key, shape in shapes.items():
         name = names.get_name(key, try_suffixes=(".weight",))
         there = base.tensors.get(str(name))

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from loop import released_code
 from loop.nasty import any_text
+from studio.engine.chat_template import TurnTexts
 from studio.errors import PoolError, UsageError
 from studio.pool.exchange.parts import Part
 from studio.pool.pool import Pool, Queries
 from studio.pool.trainings import Side
 from studio.records import Instance, Origin, SeedTask, Turn
-from studio.tuning.data import _FIELD, FORMATS, WITH_INPUT, WITHOUT_INPUT, Around, TrainingData, _plainer, collect, write
+from studio.tuning.data import _FIELD, WITH_INPUT, WITHOUT_INPUT, TrainingData, _plainer, collect, in_chat, training_settings, write
 from studio.tuning.job import TrainingSettings
 from support.generated_pool import build_pool
 from support.trainings import lesson_pool
@@ -35,7 +36,7 @@ def pool(tmp_path: Path) -> Path:
     return build_pool(tmp_path / "pool.db", GENERATED)
 
 
-def collected(pool: Path, around: Around | None = None, **settings: object) -> TrainingData:
+def collected(pool: Path, around: TurnTexts | None = None, **settings: object) -> TrainingData:
     with Queries.open(pool) as reader:
         return collect(reader, TrainingSettings.model_validate({"format": "varied"} | settings), around)
 
@@ -89,12 +90,11 @@ def test_nothing_to_train_on(tmp_path: Path) -> None:
     assert collected(tmp_path / "one.db", validation=0).examples
 
 
-class Template:
+class Template(TurnTexts):
     """A template for conversations that begin with a user's turn, and perhaps a system turn."""
 
-    end = "<|end|>"
-
     def __init__(self, *, system: bool = True, most: int = 9) -> None:
+        self.end = "<|end|>"
         self._system = system
         self._most = most
 
@@ -155,17 +155,19 @@ def test_completions_fit_their_prompts() -> None:
     assert "### Input:\nnow\n\n### Response:\n" in write("alpaca", "Say it.", Instance("now", "yes"), "0").prompt
 
 
-@given(TEXTS, TEXTS, TEXTS, TEXTS, st.sampled_from(sorted(FORMATS)))
-def test_texts_stand_in_their_prompts_unchanged(instruction: str, given_input: str, output: str, key: str, name: str) -> None:
-    written = write(name, instruction, Instance(given_input, output), key, AROUND)
-    assert write(name, instruction, Instance(given_input, output), key, AROUND) == written
-    assert instruction.strip() in written.prompt
-    assert written.completion.strip() == output.strip()
-    assert written.parts is None or "".join(written.parts[:3]) == written.prompt
+@given(TEXTS, TEXTS, TEXTS, TEXTS)
+def test_texts_stand_in_their_prompts_unchanged(instruction: str, given_input: str, output: str, key: str) -> None:
+    instance = Instance(given_input, output)
+    [chat] = in_chat(instruction, instance, AROUND)
+    assert chat.parts is not None and "".join(chat.parts[:3]) == chat.prompt
+    for written in (chat, *(write(name, instruction, instance, key) for name in ("varied", "plain", "alpaca"))):
+        assert instruction.strip() in written.prompt
+        assert written.completion.strip() == output.strip()
+    assert write("varied", instruction, instance, key) == write("varied", instruction, instance, key)
 
 
 def test_a_chat_prompt_stands_within_the_models_own_template() -> None:
-    written = write("chat", "Say it.", Instance("now", "yes"), "0", AROUND)
+    [written] = in_chat("Say it.", Instance("now", "yes"), AROUND)
     assert written.parts == ("<|user|>", "Say it.\n\nnow", "<|end|><|assistant|>", "<|end|>")
 
 
@@ -215,8 +217,7 @@ def test_other_formats_train_on_the_first_exchange_and_say_so(talking: Path) -> 
     assert data.lost == dict.fromkeys(Part, 1)
 
 
-def test_unknown_formats_and_missing_templates() -> None:
-    with pytest.raises(UsageError, match="unknown prompt format 'chatt'"):
-        write("chatt", "Say it.", Instance("", "yes"), "0")
-    with pytest.raises(UsageError, match="no chat template"):
-        write("chat", "Say it.", Instance("", "yes"), "0")
+def test_a_format_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match="unknown prompt format 'chatt'") as caught:
+        training_settings({"format": "chatt"})
+    assert caught.value.hint == "did you mean 'chat'?"
