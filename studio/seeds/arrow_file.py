@@ -37,7 +37,7 @@ def parse_arrow(source: Input) -> Iterator[RawRecord]:
     with _sound(source, what, pyarrow):
         schema, batches = _opened(source)
         columns = _columns(schema, source, pyarrow)
-        for batch in batches:
+        for batch in batches(list(columns)):
             # Of a file that somebody made on purpose the places of texts may point anywhere.
             batch.validate(full=True)
             for start in range(0, batch.num_rows, _ROWS):
@@ -57,8 +57,8 @@ def _sound(source: Input, what: str, pyarrow: Any) -> Iterator[None]:
         raise UsageError(f"{source.path} is {what}, and damaged: {reason}", "download it or write it anew") from error
 
 
-def _opened(source: Input) -> tuple[Any, Iterator[Any]]:
-    """Return the schema and the batches of an open file."""
+def _opened(source: Input) -> tuple[Any, Callable[[list[str]], Iterator[Any]]]:
+    """Return the schema of an open file, and what gives its batches with the columns of these names at least."""
     import pyarrow as pa
 
     file = source.whole()
@@ -66,14 +66,12 @@ def _opened(source: Input) -> tuple[Any, Iterator[Any]]:
         from pyarrow.parquet import ParquetFile
 
         found = ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
-        schema = found.schema_arrow
-        wanted = [name for name in schema.names if not _is_left_out(schema.field(schema.get_field_index(name)), pa)]
-        return schema, found.iter_batches(batch_size=_ROWS, columns=wanted, use_threads=False)
+        return found.schema_arrow, lambda names: found.iter_batches(batch_size=_ROWS, columns=names, use_threads=False)
     if source.head.startswith(b"ARROW1"):
         reader = pa.ipc.open_file(file)
-        return reader.schema, (reader.get_batch(number) for number in range(reader.num_record_batches))
+        return reader.schema, lambda _names: map(reader.get_batch, range(reader.num_record_batches))
     stream = pa.ipc.open_stream(file)
-    return stream.schema, iter(stream)
+    return stream.schema, lambda _names: iter(stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,9 @@ class _Kind:
 
     cast: Any
     value: Callable[[Any], object] | None = None
+
+    def made(self, value: Any) -> object:
+        return value if value is None or self.value is None else self.value(value)
 
 
 def _columns(schema: Any, source: Input, pa: Any) -> dict[str, _Kind]:
@@ -93,7 +94,7 @@ def _columns(schema: Any, source: Input, pa: Any) -> dict[str, _Kind]:
         kind = _kind(field.type, pa)
         if field.name.startswith(_INDEX):
             source.note("the index that pandas wrote is not taken")
-        elif kind is None or _is_left_out(field, pa):
+        elif kind is None or _is_picture(field.type, pa):
             bytes_left.append(field.name)
         elif (names := classes.get(field.name)) and pa.types.is_integer(field.type):
             source.note(f"the numbers of {field.name} are read as the names of classes that the file has for them")
@@ -119,14 +120,10 @@ def _class_name(names: list[str], value: int) -> object:
     return names[value] if 0 <= value < len(names) else Number(value)
 
 
-def _is_left_out(field: Any, pa: Any) -> bool:
-    """Return whether a column is not read at all: an index, bytes, or a picture or a sound as the `datasets` library has them."""
-    if field.name.startswith(_INDEX):
-        return True
-    if pa.types.is_struct(field.type):
-        inner = {each.name: each.type for each in field.type.fields}
-        return _kind(field.type, pa) is None or (set(inner) == {"bytes", "path"} and _kind(inner["bytes"], pa) is None)
-    return _kind(field.type, pa) is None
+def _is_picture(of: Any, pa: Any) -> bool:
+    """Return whether values of the type `of` are pictures or sounds as the `datasets` library has them."""
+    inner = {each.name: each.type for each in of.fields} if pa.types.is_struct(of) else {}
+    return set(inner) == {"bytes", "path"} and _kind(inner["bytes"], pa) is None
 
 
 def _kind(of: Any, pa: Any) -> _Kind | None:
@@ -142,10 +139,10 @@ def _kind(of: Any, pa: Any) -> _Kind | None:
         return _struct(of, pa)
     if types.is_map(of):
         inner = _kind(of.item_type, pa)
-        return inner and _Kind(pa.map_(pa.string(), inner.cast), _each_pair(inner.value))
+        return inner and _Kind(pa.map_(pa.string(), inner.cast), _each_pair(inner))
     if any(is_kind(of) for is_kind in (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view)):
         inner = _kind(of.value_type, pa)
-        return inner and _Kind(pa.list_(inner.cast), _each(inner.value))
+        return inner and _Kind(pa.list_(inner.cast), _each(inner))
     if types.is_boolean(of) or types.is_null(of) or types.is_string(of) or types.is_large_string(of):
         return _Kind(of)
     if types.is_integer(of):
@@ -163,7 +160,7 @@ def _struct(of: Any, pa: Any) -> _Kind | None:
         return None
 
     def value(found: dict[str, Any]) -> object:
-        made = {name: _made(kind, found[name]) for name, kind in kinds.items()}
+        made = {name: kind.made(found[name]) for name, kind in kinds.items()}
         return _turns(made) or made
 
     return _Kind(pa.struct([(name, kind.cast) for name, kind in kinds.items()]), value)
@@ -182,16 +179,12 @@ def _number(text: str) -> object:
     return NotANumber(_NO_NUMBERS[text]) if text in _NO_NUMBERS else Number(text)
 
 
-def _made(kind: _Kind, value: Any) -> object:
-    return value if value is None or kind.value is None else kind.value(value)
+def _each(kind: _Kind) -> Callable[[Any], object]:
+    return lambda found: [kind.made(each) for each in found]
 
 
-def _each(value: Callable[[Any], object] | None) -> Callable[[Any], object] | None:
-    return value and (lambda found: [None if each is None else value(each) for each in found])
-
-
-def _each_pair(value: Callable[[Any], object] | None) -> Callable[[Any], object]:
-    return lambda found: {str(key): each if each is None or value is None else value(each) for key, each in found}
+def _each_pair(kind: _Kind) -> Callable[[Any], object]:
+    return lambda found: {str(key): kind.made(each) for key, each in found}
 
 
 def _rows(batch: Any, columns: dict[str, _Kind]) -> Iterator[dict[str, object]]:
@@ -201,6 +194,5 @@ def _rows(batch: Any, columns: dict[str, _Kind]) -> Iterator[dict[str, object]]:
         if hasattr(column, "storage"):
             column = column.storage
         cast = column if column.type.equals(kind.cast) else column.cast(kind.cast)
-        found = cast.to_pylist()
-        values.append(found if kind.value is None else [None if each is None else kind.value(each) for each in found])
+        values.append([kind.made(each) for each in cast.to_pylist()])
     yield from (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))

@@ -284,8 +284,12 @@ def load(dataset: HubDataset, progress: Progress = lambda _what, _done, _size: N
     `progress` gets what is loaded, and how many bytes of how many.
     """
     api, done = hub_api(), 0
+
+    def report(before: int, more: int) -> None:
+        progress(f"loading {dataset.repo}", before + more, dataset.size)
+
     for each in dataset.files:
-        bar = _bar(partial(_report, progress, dataset, done))
+        bar = _bar(partial(report, done))
         here = cached(dataset.path(each.name))
         try:
             with told(dataset.asked, kind="dataset"):
@@ -296,7 +300,7 @@ def load(dataset: HubDataset, progress: Progress = lambda _what, _done, _size: N
             reason = error.strerror or type(error).__name__
             raise UsageError(f"{dataset.asked} cannot be stored: {reason}", "HF_HOME names another folder for the hub's cache") from error
         done += each.size
-        progress(f"loading {dataset.repo}", done, dataset.size)
+        report(done, 0)
 
 
 def _check(path: Path, file: HubFile, dataset: HubDataset) -> None:
@@ -309,10 +313,6 @@ def _check(path: Path, file: HubFile, dataset: HubDataset) -> None:
         path.resolve().unlink()
         path.unlink(missing_ok=True)
         raise UsageError(f"{dataset.asked}: what came of {display_line(file.name)} is not what the hub has", "load it again")
-
-
-def _report(progress: Progress, dataset: HubDataset, before: int, more: int) -> None:
-    progress(f"loading {dataset.repo}", before + more, dataset.size)
 
 
 def _bar(report: Callable[[int], None]) -> type[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import cast
@@ -42,6 +42,11 @@ class RawRecord:
     faults: tuple[FileFault, ...] = ()
     raw: object = None
     text: str = ""
+
+
+def faulty(line: int, words: str, raw: object, index: int | None = None) -> RawRecord:
+    """Return the record that begins at `line` as one that has no values, for the reason that the words say."""
+    return RawRecord(line, index, None, (FileFault(line, "", words, index),), raw)
 
 
 class _TooLong(ValueError):
@@ -105,7 +110,7 @@ def _lines(source: Input) -> Iterator[RawRecord]:
             fault = _fault(error, len(text) - len(text.lstrip()))
             if not line.end and isinstance(error, json.JSONDecodeError):
                 fault = f"half-written last line: no line end and {fault}"
-            yield RawRecord(line.number, None, None, (FileFault(line.number, "", fault),), text)
+            yield faulty(line.number, fault, text)
             continue
         yield from _records(line.number, None, value)
 
@@ -229,7 +234,7 @@ def _document(source: Input) -> Iterator[RawRecord]:
             raw = document.text[document.at :][:HEAD]
             passed = document.skip_broken()
             more = "" if passed is not None else "; what follows was not read"
-            yield RawRecord(line, place, None, (FileFault(line, "", words + more, place),), raw if passed is None else passed)
+            yield faulty(line, words + more, raw if passed is None else passed, place)
             if passed is None:
                 return
             continue
@@ -239,8 +244,7 @@ def _document(source: Input) -> Iterator[RawRecord]:
         else:
             yield from (replace(record, text=text) if place is None else record for record in _records(line, place, value))
     if in_array:
-        fault = FileFault(document.line, "", "invalid JSON: the file ends within an array; is a part of it missing?")
-        yield RawRecord(document.line, None, None, (fault,))
+        yield faulty(document.line, "invalid JSON: the file ends within an array; is a part of it missing?", None)
 
 
 def _document_fault(error: Exception) -> str:
@@ -264,8 +268,7 @@ def _records(line: int, index: int | None, value: object) -> Iterator[RawRecord]
         yield RawRecord(line, index, value, raw=value)
         return
     hint = "; write one object on each line" if isinstance(value, list) else ""
-    fault = FileFault(line, "", f"{kind_of(value)} where an object is needed{hint}", index)
-    yield RawRecord(line, index, None, (fault,), value)
+    yield faulty(line, f"{kind_of(value)} where an object is needed{hint}", value, index)
 
 
 def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObject], bool]) -> Iterator[RawRecord]:
@@ -281,20 +284,20 @@ def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObje
             notes.append(words)
         yield RawRecord(record.line, record.index, inner, raw=inner)
         return
-    table, lists = table_in(value), list[str]()
+    table, lists = _table_in(value, record.line), list[str]()
     if table is None or not any(isinstance(row, dict) and is_record(row) for row in table):
-        deeper = [] if any(map(holds_objects, value.values())) else list(_deeper(value))
+        deeper = [] if any(map(_holds_objects, value.values())) else list(_deeper(value))
         if len(deeper) == 1:
             [(path, around)] = deeper
             notes.append(f"the records stand in {path}; nothing else of the document is taken")
             yield from _expanded(RawRecord(record.line, None, around, raw=around), notes, is_record)
             return
     if table is None:
-        lists = [key for key, each in value.items() if isinstance(each, list) and each and holds_objects(each)]
+        lists = [key for key, each in value.items() if isinstance(each, list) and each and _holds_objects(each)]
         if len(lists) > 1:
             names = " and ".join(lists)
             words = f"records stand under {names}: write one of these lists to a file of its own, for example with jq '.{lists[0]}'"
-            yield RawRecord(record.line, None, None, (FileFault(record.line, "", words),), value)
+            yield faulty(record.line, words, value)
             return
         if not lists:
             yield record
@@ -305,8 +308,8 @@ def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObje
             notes.append(f"the records stand under {lists[0]}" + (f"; not taken beside them: {others}" if others else ""))
     lines = _element_lines(record, lists[0]) if lists and record.text else repeat(record.line)
     for place, (line, each) in enumerate(zip(lines, table, strict=False)):
-        if isinstance(each, OddRow):
-            yield RawRecord(line, place, None, (FileFault(line, "", each.fault, place),), each.row)
+        if isinstance(each, RawRecord):
+            yield each
         elif isinstance(each, dict):
             yield from _expanded(RawRecord(line, place, each, raw=each), notes, is_record)
         else:
@@ -339,40 +342,30 @@ def _deeper(value: JsonObject, prefix: str = "", depth: int = 5) -> Iterator[tup
     """Yield the objects within an object that have a list of objects, each with the path to that."""
     for key, each in value.items():
         if isinstance(each, dict) and depth:
-            if names := [name for name, held in each.items() if holds_objects(held)]:
+            if names := [name for name, held in each.items() if _holds_objects(held)]:
                 yield f"{prefix}{key}.{' and '.join(names)}", each
             else:
                 yield from _deeper(each, f"{prefix}{key}.", depth - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class OddRow:
-    """A row of a table that does not fit its columns."""
-
-    row: object
-    fault: str
-
-
-def _rows(names: list[str], rows: list[object]) -> list[object]:
-    """Return the records of a table whose rows are lists, in the order of `names`."""
+def _rows(names: list[str], rows: list[object], line: int) -> Iterator[object]:
+    """Yield the records of a table whose rows are lists, in the order of `names`; a row that does not fit them is a faulty one."""
     twice = next((name for name in names if names.count(name) > 1), None)
-
-    def record(row: object) -> object:
+    for place, row in enumerate(rows):
         if not isinstance(row, list):
-            return OddRow(row, f"{kind_of(row)} where a row is needed, which is a list")
-        if len(row) != len(names):
-            return OddRow(row, f"a row of {len(row):,} values where there are {len(names):,} columns")
-        return OddRow(row, f"there are two columns {twice!r}") if twice is not None else dict(zip(names, row, strict=True))
+            yield faulty(line, f"{kind_of(row)} where a row is needed, which is a list", row, place)
+        elif len(row) != len(names):
+            yield faulty(line, f"a row of {len(row):,} values where there are {len(names):,} columns", row, place)
+        else:
+            yield faulty(line, f"there are two columns {twice!r}", row, place) if twice is not None else dict(zip(names, row, strict=True))
 
-    return [record(row) for row in rows]
 
-
-def table_in(value: Mapping[str, object]) -> list[object] | None:
+def _table_in(value: JsonObject, line: int) -> list[object] | None:
     """Return the records of a table: columns of lists or of objects by row, pandas' `split`, or objects by their ids. Else None."""
     columns = list(value.values())
     if {"columns", "data"} <= value.keys() and isinstance(value["columns"], list) and isinstance(value["data"], list):
-        return _rows([str(name) for name in value["columns"]], value["data"])
-    if columns and all(isinstance(column, list) for column in columns) and not any(holds_objects(column) for column in columns):
+        return list(_rows([str(name) for name in value["columns"]], value["data"], line))
+    if columns and all(isinstance(column, list) for column in columns) and not any(_holds_objects(column) for column in columns):
         # Without rows it is no table: a line with an empty conversation is a record, and a faulty one.
         if columns[0] and len({len(column) for column in columns if isinstance(column, list)}) == 1:
             return [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -388,6 +381,6 @@ def table_in(value: Mapping[str, object]) -> list[object] | None:
     return None
 
 
-def holds_objects(column: object) -> bool:
+def _holds_objects(column: object) -> bool:
     """Return whether a value is a list that has objects."""
     return isinstance(column, list) and any(isinstance(each, dict) for each in column)

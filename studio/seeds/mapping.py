@@ -22,11 +22,8 @@ _DEEP, _MANY = 4, 60
 """How deep, and how many paths of a record are listed."""
 
 
-class _Missing:
-    """What a path leads to where there is nothing, which is not the same as null."""
-
-
-MISSING = _Missing()
+MISSING = object()
+"""What a path leads to where there is nothing, which is not the same as null."""
 
 
 @dataclass(frozen=True, slots=True)

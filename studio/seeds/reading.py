@@ -186,14 +186,9 @@ class Tally:
         self.shapes[parsed.shape] += 1
         if parsed.taken in self.taken or len(self.taken) < _KEYS:
             self.taken[parsed.taken] += 1
-        for counter, keys in (
-            (self.untaken, parsed.untaken),
-            (self.suspects, parsed.suspects),
-            (self.as_text, parsed.as_text),
-            (self.renamed, parsed.renamed),
-            (self.mended, parsed.mended),
-        ):
-            for key in keys:
+        for name in ("untaken", "suspects", "as_text", "renamed", "mended"):
+            counter: Counter[str] = getattr(self, name)
+            for key in getattr(parsed, name):
                 counter[key if key in counter or len(counter) < _KEYS else "other keys"] += 1
 
     @property
@@ -216,16 +211,15 @@ class Tally:
 
     def notes(self) -> Iterator[str]:
         """Yield in words what a user should know before he trusts the tasks."""
-        if len(self.shapes) > 1:
-            yield "mixed: " + _listed(self.shapes)
-        if self.renamed:
-            yield "read as: " + _listed(self.renamed)
-        if self.untaken:
-            yield "not taken: " + _listed(self.untaken)
-        if self.as_text:
-            yield "numbers and truth values taken as text: " + _listed(self.as_text)
-        if self.mended:
-            yield "halves of surrogate pairs, which no text can hold, replaced by U+FFFD: " + _listed(self.mended)
+        for words, counter in (
+            ("mixed", self.shapes if len(self.shapes) > 1 else Counter[str]()),
+            ("read as", self.renamed),
+            ("not taken", self.untaken),
+            ("numbers and truth values taken as text", self.as_text),
+            ("halves of surrogate pairs, which no text can hold, replaced by U+FFFD", self.mended),
+        ):
+            if counter:
+                yield f"{words}: {_listed(counter)}"
         if self.alone and self.format != "text":
             yield f"{counted(self.alone, 'record')} without an output: the instruction alone is taken"
         if self.hollow:
@@ -349,8 +343,12 @@ def draw_hold_out(seeds: Sequence[SeedTask], asked: float, seed: str) -> HoldOut
     Only seeds with an output can be held out: there must be something to compare an answer with. Equal seeds, `asked` and `seed` give equal
     draws. Raises UsageError when that is no number of tasks, when there are not so many, or when nothing would be left to generate from.
     """
-    kinds = {place: _kind(task) for place, task in enumerate(seeds) if any(instance.output.strip() for instance in task.instances)}
-    number = _number(asked, len(kinds))
+    usable = [place for place, task in enumerate(seeds) if any(instance.output.strip() for instance in task.instances)]
+    kinds = {place: "classification" if seeds[place].is_classification else "other" for place in usable}
+    # A share of a small file still holds something out.
+    number = int(asked) if asked >= 1 else max(1, round(asked * len(kinds)))
+    if asked >= 1 and asked != number:
+        raise UsageError(f"--hold-out {asked:g} is neither a number of seeds nor a share of them", "name a number, or a share below 1")
     if number >= len(seeds) or number > len(kinds):
         raise UsageError(
             f"--hold-out {asked:g}: there are {len(seeds)} seeds, {len(kinds)} of them with an output; some must be left to generate from",
@@ -362,19 +360,6 @@ def draw_hold_out(seeds: Sequence[SeedTask], asked: float, seed: str) -> HoldOut
         members = [place for place in kinds if kinds[place] == kind]
         chosen += random.Random(f"{seed}/hold-out/{kind}").sample(members, shares[kind])
     return HoldOut(f"{asked:g}", seed, frozenset(chosen))
-
-
-def _number(asked: float, usable: int) -> int:
-    if asked < 1:
-        # A share of a small file still holds something out.
-        return max(1, round(asked * usable))
-    if asked != int(asked):
-        raise UsageError(f"--hold-out {asked:g} is neither a number of seeds nor a share of them", "name a number, or a share below 1")
-    return int(asked)
-
-
-def _kind(task: SeedTask) -> str:
-    return "classification" if task.is_classification else "other"
 
 
 def allocate(sizes: Mapping[str, int], total: int) -> dict[str, int]:

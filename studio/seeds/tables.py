@@ -17,7 +17,7 @@ from studio.errors import UsageError, missing_extra, nearest_name
 from studio.seeds.conversations import TURNS
 from studio.seeds.fields import INPUT, INSTRUCTION, OUTPUT
 from studio.seeds.inputs import FileFault, Input
-from studio.seeds.json_file import RawRecord
+from studio.seeds.json_file import RawRecord, faulty
 from studio.text import counted
 
 if TYPE_CHECKING:
@@ -171,11 +171,18 @@ def _quote_mark(head: str, header: Header) -> str:
 
 def _is_even(text: str, header: Header, quote: str) -> bool:
     """Return whether all rows have as many fields as the header, a last one that is cut aside."""
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=header.delimiter, quotechar=quote, strict=True)
+    rows = _strict_rows(text, header.delimiter, quote)
+    return rows is not None and all(not any(row) or len(row) == len(header.names) or _SEPARATOR.fullmatch("".join(row)) for row in rows)
+
+
+def _strict_rows(text: str, delimiter: str, quote: str = '"') -> list[list[str]] | None:
+    """Return the rows of a text without a last one that is cut; None where they break."""
+    rows: list[list[str]] = []
     try:
-        return all(not any(row) or len(row) == len(header.names) or _SEPARATOR.fullmatch("".join(row)) for row in reader)
+        rows.extend(csv.reader(text.splitlines(keepends=True), delimiter=delimiter, quotechar=quote, strict=True))
     except csv.Error as error:
-        return "unexpected end" in str(error)
+        return rows if "unexpected end" in str(error) else None
+    return rows
 
 
 def _whole_lines(head: str) -> str:
@@ -202,7 +209,7 @@ def table_record(names: Sequence[str], row: list[str], line: int, source: Input)
         row.append("")
         fields += 1
     if any(value.strip() for value in row[len(names) :]) or len(row) < len(names):
-        yield RawRecord(line, None, None, (FileFault(line, "", f"{counted(fields, 'field')} where the header has {len(names)}"),), row)
+        yield faulty(line, f"{counted(fields, 'field')} where the header has {len(names)}", row)
         return
     # A column without a name is counted like any other that is not taken.
     values = {name or f"column {place}": value for place, (name, value) in enumerate(zip(names, row, strict=False), 1)}
@@ -218,14 +225,8 @@ def _has_backslash_quotes(head: str) -> bool:
 
 
 def _breaks(text: str) -> bool:
-    lines = text.splitlines(keepends=True)
-    header = header_columns(lines[0].rstrip("\r\n")) if lines else None
-    reader = csv.reader(lines, delimiter=header.delimiter if header else ",", strict=True)
-    try:
-        list(reader)
-    except csv.Error as error:
-        return "unexpected end" not in str(error)
-    return False
+    header = header_columns(text.splitlines()[0])
+    return _strict_rows(text, header.delimiter if header else ",") is None
 
 
 _MOST_CELLS = 50_000_000
@@ -260,50 +261,30 @@ def check_bounds(path: Path, stream: BinaryIO) -> None:
 
 
 def _extent(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[int, int]:
-    """Return how many rows and columns there are from the first cell to the outermost ones."""
-    rows, columns = 0, 0
-    for row, column in _cells(archive, member):
-        rows, columns = max(rows, row), max(columns, column)
-    return rows, columns
-
-
-def _cells(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[tuple[int, int]]:
-    """Yield the places of cells, those of an OpenDocument sheet as they are repeated."""
-    repeated = _Repeated()
+    """Return how many rows and columns there are from the first cell to the outermost ones, those of an OpenDocument sheet as repeated."""
+    most_rows = most_columns = 0
+    row = rows = column = 0
+    text = b""
     with archive.open(member) as file:
-        text = b""
         while piece := file.read(_PIECE):
             text += piece
-            for found in {found.groups() for found in _CELL.finditer(text)}:
-                yield int(found[1] or 0), _column(found[0])
-            yield from map(repeated.place, _REPEATED.finditer(text))
+            for letters, number in {found.groups() for found in _CELL.finditer(text)}:
+                most_rows, most_columns = max(most_rows, int(number or 0)), max(most_columns, _column(letters))
+            for tag in _REPEATED.finditer(text):
+                said = tag[2] or b""
+                times = {key: min(int(number), _MOST_CELLS) for key, number in _TIMES.findall(said)}
+                if tag[1] == b"table":
+                    row = rows = column = 0
+                elif tag[1] == b"table-row":
+                    row, rows, column = row + rows, times.get(b"rows", 1), 0
+                else:
+                    column += times.get(b"columns", 1)
+                    if b"value-type" in said:
+                        most_rows, most_columns = max(most_rows, row + rows), max(most_columns, column)
             # A tag that is cut is looked at with what follows.
             cut = text.rfind(b"<")
             text = text[cut:] if cut >= 0 and b">" not in text[cut:] and len(text) - cut < _PIECE else b""
-
-
-class _Repeated:
-    """Where one is in an OpenDocument sheet."""
-
-    def __init__(self) -> None:
-        self._begin()
-
-    def _begin(self) -> None:
-        self._row, self._rows, self._column = 0, 0, 0
-
-    def place(self, tag: re.Match[bytes]) -> tuple[int, int]:
-        """Go on to a tag; return the row and the column that its last cell has, zeros where it holds nothing."""
-        name, said = tag[1], tag[2] or b""
-        times = {key: min(int(number), _MOST_CELLS) for key, number in _TIMES.findall(said)}
-        if name == b"table":
-            self._begin()
-        elif name == b"table-row":
-            self._row, self._rows, self._column = self._row + self._rows, times.get(b"rows", 1), 0
-        else:
-            self._column += times.get(b"columns", 1)
-            if b"value-type" in said:
-                return self._row + self._rows, self._column
-        return 0, 0
+    return most_rows, most_columns
 
 
 def _column(letters: bytes) -> int:
@@ -360,7 +341,7 @@ def _records(book: CalamineWorkbook, source: Input, columns: Collection[str]) ->
         number, row = header or next(((number, row) for number, row in rows if any(row)), (0, []))
         words = f"the header has the column {twice} twice" if header else f"the sheet {chosen} has no header: {_no_instruction(row)}"
         if row:
-            yield RawRecord(number, None, None, (FileFault(number, "", words),), list(row))
+            yield faulty(number, words, list(row))
         return
     for number, row in rows:
         if number < header[0] and any(row):
@@ -379,8 +360,8 @@ def _header(sheet: CalamineSheet, columns: Collection[str]) -> tuple[int, list[s
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows with their numbers, those above the first that holds something as empty ones."""
-    yield from ((number, [_text(cell) for cell in row]) for number, row in enumerate(sheet.iter_rows(), 1))
+    """Return the rows with their numbers, those above the first that holds something as empty ones."""
+    return ((number, [_text(cell) for cell in row]) for number, row in enumerate(sheet.iter_rows(), 1))
 
 
 def _text(cell: object) -> str:
