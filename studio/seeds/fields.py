@@ -21,6 +21,7 @@ OUTPUT = (
 
 _DEEPEST = 200
 """Levels of lists and objects in a record: what goes deeper could be read here, and not be written or shown later."""
+_TOO_DEEP = f"lists and objects nested more than {_DEEPEST} levels deep"
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -36,23 +37,17 @@ class NotANumber(str):
     __slots__ = ()
 
 
-class RepeatedKey(ValueError):
-    """An object with one key twice: the reader would keep one of the values and drop the other."""
+class NotTaken(ValueError):
+    """JSON that is not taken for the reason that the message says, though it can be read."""
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise RepeatedKey(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
+        # The reader would keep one of the values and drop the other.
+        raise NotTaken(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice in one object")
     return found
-
-
-class TooDeep(ValueError):
-    """Lists and objects within each other, more than are taken."""
-
-    def __init__(self) -> None:
-        super().__init__(f"lists and objects nested more than {_DEEPEST} levels deep")
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=Number, parse_int=Number, parse_constant=NotANumber)
@@ -63,9 +58,9 @@ def decoded(text: str, at: int = 0) -> tuple[object, int]:
     try:
         value, end = DECODER.raw_decode(text, at)
     except RecursionError as error:
-        raise TooDeep from error
+        raise NotTaken(_TOO_DEEP) from error
     if text.count("{", at, end) + text.count("[", at, end) > _DEEPEST and _is_deep(value):
-        raise TooDeep
+        raise NotTaken(_TOO_DEEP)
     return value, end
 
 

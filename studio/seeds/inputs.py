@@ -21,7 +21,7 @@ from typing import BinaryIO, cast
 from studio.errors import UsageError
 from studio.records import SeedTask
 from studio.seeds.hub_dataset import cached, is_of_hub
-from studio.seeds.kinds import DAMAGED, SHEET, TEXT, ForeignFile, kind_of_file, unpacked
+from studio.seeds.kinds import DAMAGED, SHEET, TEXT, kind_of_file, unpacked
 from studio.text import display_line, utf16_of
 
 STDIN = ("-", "/dev/stdin")
@@ -184,10 +184,7 @@ class Input:
         self._view = _View(self._file, self._start)
         with self._unpacking():
             self.head = self._bytes().read(HEAD)
-            try:
-                self.kind = kind_of_file(self.head, self.whole)
-            except ForeignFile as error:
-                raise UsageError(f"{path} is {error.what}, not text", error.hint) from error
+            self.kind = kind_of_file(path, self.head, self.whole)
         self.sheet = "" if is_of_hub(path) else sheet_of(path)[1]
         if self.sheet and self.kind != SHEET:
             raise UsageError(f"{path}: the file is no spreadsheet, and has no sheets", "leave # and what follows it out")

@@ -14,7 +14,7 @@ from itertools import repeat
 from typing import cast
 
 from studio.seeds.conversations import are_turns
-from studio.seeds.fields import DECODER, JsonObject, RepeatedKey, TooDeep, decoded, kind_of
+from studio.seeds.fields import DECODER, JsonObject, NotTaken, decoded, kind_of
 from studio.seeds.inputs import HEAD, LONGEST, FileFault, Input, text_faults
 from studio.seeds.shapes import is_record
 
@@ -47,13 +47,6 @@ class RawRecord:
 def faulty(line: int, words: str, raw: object, index: int | None = None) -> RawRecord:
     """Return the record that begins at `line` as one that has no values, for the reason that the words say."""
     return RawRecord(line, index, None, (FileFault(line, "", words, index),), raw)
-
-
-class _TooLong(ValueError):
-    """A record that has no end."""
-
-    def __init__(self) -> None:
-        super().__init__(f"a record of more than {LONGEST:,} characters (records under a key? one on each line: jq -c '.KEY[]')")
 
 
 def parse_json(source: Input, is_record: Callable[[JsonObject], bool] = is_record) -> Iterator[RawRecord]:
@@ -118,7 +111,7 @@ def _lines(source: Input) -> Iterator[RawRecord]:
 def _fault(error: Exception, offset: int = 0) -> str:
     """Return in words why a text is no JSON; it stands `offset` characters behind the beginning of its line."""
     if not isinstance(error, json.JSONDecodeError):
-        return str(error) if isinstance(error, RepeatedKey | TooDeep | _TooLong) else f"JSON that cannot be read: {error}"
+        return str(error) if isinstance(error, NotTaken) else f"JSON that cannot be read: {error}"
     column = error.colno + offset
     rest = error.doc[error.pos :]
     if rest.startswith("'") or (error.msg == "Expecting value" and error.doc[:1] == "'"):
@@ -150,7 +143,8 @@ class _Document:
     def more(self) -> bool:
         """Read on, twice as much each time while nothing is taken; False at the end. Raises ValueError where a record is too long."""
         if len(self.text) - self.at > LONGEST:
-            raise _TooLong
+            hint = "records under a key? one on each line: jq -c '.KEY[]'"
+            raise NotTaken(f"a record of more than {LONGEST:,} characters ({hint})")
         pieces = [self.text[self.at :]]
         self.at = 0
         wanted = max(HEAD, len(pieces[0]))

@@ -10,9 +10,10 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import BinaryIO, cast
 
-from studio.errors import missing_extra
+from studio.errors import UsageError, missing_extra
 
 TEXT, PARQUET, ARROW, SHEET = "text", "parquet", "arrow", "sheet"
 
@@ -34,10 +35,10 @@ _FOREIGN = (
 )
 
 
-def kind_of_file(head: bytes, whole: Callable[[], BinaryIO]) -> str:
-    """Return how a file that begins with `head` is read: `TEXT`, `PARQUET`, `ARROW` or `SHEET`.
+def kind_of_file(path: Path, head: bytes, whole: Callable[[], BinaryIO]) -> str:
+    """Return how the file `path`, which begins with `head`, is read: `TEXT`, `PARQUET`, `ARROW` or `SHEET`.
 
-    `whole` opens all of it, to see what a ZIP archive holds. Raises ForeignFile.
+    `whole` opens all of it, to see what a ZIP archive holds. Raises UsageError for what is none of these.
     """
     if head.startswith(b"PAR1"):
         return PARQUET
@@ -46,36 +47,31 @@ def kind_of_file(head: bytes, whole: Callable[[], BinaryIO]) -> str:
     if head.startswith(_OLE):
         return SHEET
     if head.startswith(_ZIP):
-        return _kind_of_archive(whole())
+        return _kind_of_archive(path, whole())
     for mark, what, hint in _FOREIGN:
         if head[: len(mark)].lower() == mark.lower() or head.lstrip()[: len(mark)].lower() == mark.lower():
-            raise ForeignFile(what, hint)
+            raise _foreign(path, what, hint)
     if head[257:262] == b"ustar":
-        raise ForeignFile("a tar archive", "unpack it first: tar xf FILE")
+        raise _foreign(path, "a tar archive", "unpack it first: tar xf FILE")
     return TEXT
 
 
-class ForeignFile(Exception):
-    """A file that is none of tasks: `what` it is, and a `hint`."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
+def _foreign(path: Path, what: str, hint: str) -> UsageError:
+    return UsageError(f"{path} is {what}, not text", hint)
 
 
-def _kind_of_archive(file: BinaryIO) -> str:
+def _kind_of_archive(path: Path, file: BinaryIO) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             if "mimetype" in names and archive.getinfo("mimetype").file_size < 1000 and archive.read("mimetype").startswith(_ODS):
                 return SHEET
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
-        raise ForeignFile(f"a damaged ZIP archive or Excel workbook ({error})", "download it or save it anew") from error
+        raise _foreign(path, f"a damaged ZIP archive or Excel workbook ({error})", "download it or save it anew") from error
     what = next((what for start, what in _OFFICE if any(name.startswith(start) for name in names)), "a ZIP archive")
     if what == "xlsx":
         return SHEET
-    raise ForeignFile(what, "unpack it first" if what == "a ZIP archive" else "save its text, or a table of tasks, as a file of its own")
+    raise _foreign(path, what, "unpack it first" if what == "a ZIP archive" else "save its text, or a table of tasks, as a file of its own")
 
 
 _BUFFER = 1 << 18
@@ -89,10 +85,6 @@ _AT_A_TIME = 1 << 11
 
 SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".zst"})
 """What stands behind the name of a packed file."""
-
-
-class PackedError(Exception):
-    """What is packed cannot be unpacked."""
 
 
 class _Zstd(io.RawIOBase):
@@ -118,7 +110,7 @@ class _Zstd(io.RawIOBase):
             packed = self._stream.read(_AT_A_TIME)
             if not packed:
                 if self._begun:
-                    raise PackedError("it ends within a frame")
+                    raise EOFError("it ends within a frame")
                 return 0
             self._held = memoryview(self._unpacked(packed))
         count = min(len(buffer), len(self._held))
@@ -132,7 +124,7 @@ class _Zstd(io.RawIOBase):
             try:
                 pieces.append(self._frame.decompress(packed))
             except self._library.ZstdError as error:
-                raise PackedError(str(error)) from error
+                raise OSError(str(error)) from error
             self._begun = not self._frame.eof
             packed = b""
             if self._frame.eof:
@@ -147,7 +139,7 @@ _PACKED: Mapping[bytes, Callable[[BinaryIO], object]] = {
     b"\xfd7zXZ\0": lzma.LZMAFile,
     _ZSTD: _Zstd,
 }
-DAMAGED = (PackedError, EOFError, zlib.error, lzma.LZMAError)
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError)
 """What reading raises where a packed file is damaged; an OSError without a number is one more."""
 
 

@@ -137,9 +137,7 @@ _EXCHANGE = ("instruction", "input", "output", "thoughts")
 _SPLIT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^"',]|,(?!\s*\w+\s*=)|["'])+""")
 _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|\\n|[{}]")
 _NAMED = re.compile(r"(?:instances\[\d*\]\.)?(\w+)(.*)", re.DOTALL)
-_CHAT = next(shape for shape in SHAPES if shape.name == "chat")
-_ONE = next(shape for shape in SHAPES if shape.name == "self-instruct")
-_FLAT = next(shape for shape in SHAPES if shape.name == "alpaca")
+_CHAT, _ONE, _FLAT = (next(shape for shape in SHAPES if shape.name == name) for name in ("chat", "self-instruct", "alpaca"))
 MAPPED = "mapped"
 """What such a record is said to look like."""
 _MOST_LISTED = 12

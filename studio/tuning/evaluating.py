@@ -18,6 +18,7 @@ from studio.engine.options import EngineOptions
 from studio.engine.remote.address import is_address
 from studio.errors import Interrupted, ModelError, PoolError, UsageError
 from studio.insight.overlap import PoolTasks, is_pool
+from studio.insight.tables import Progress
 from studio.pool.evaluations import Answer, Contestant, EvaluationItem, EvaluationPlan
 from studio.pool.pool import Pool
 from studio.records import ModelIdentity
@@ -43,8 +44,6 @@ from studio.tuning.results import EvaluationResult, evaluation_result
 BATCH = 32
 """Items that go to the engine together. What is computed together may shape an answer's last bits, so batches are the same ones always: one
 that was interrupted is asked again as a whole, and only what is missing of it is kept."""
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many are done, of how many."""
 Say = Callable[[str], None]
 
 

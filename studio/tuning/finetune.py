@@ -22,7 +22,6 @@ from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
 from studio.engine.catalog import file_sha256, find_model, identify
 from studio.engine.chat_template import has_chat_template
-from studio.engine.gguf import Gguf
 from studio.engine.llama.setup import gigabytes
 from studio.engine.model_file import read_model
 from studio.engine.remote.address import is_address
@@ -58,7 +57,6 @@ from studio.tuning.worker import training_events
 _WAIT_S = 1.0
 _LINE_EVERY_S = 15.0
 PACKAGES = ("torch", "transformers", "peft", "gguf", "safetensors")
-EXTRA = "self-instruct-studio[train]"
 
 
 def require_extra() -> None:
@@ -67,7 +65,7 @@ def require_extra() -> None:
     if missing:
         raise UsageError(
             f"finetuning needs packages that are not installed: {', '.join(missing)}",
-            f"pip install '{EXTRA}'; in a checkout: uv sync --extra train",
+            "pip install 'self-instruct-studio[train]'; in a checkout: uv sync --extra train",
         )
 
 
@@ -96,15 +94,10 @@ def check(
         raise ModelError(f"{path}: weights cannot be taken out of a split model", f"merge it first: {merged}; or name its --weights folder")
     if weights is not None:
         check_folder(weights, base)
-    settings = _with_format(settings, base)
+    if settings.format == AUTO:
+        # An instruct model goes on in the template it was made with; any other learns the method's formats.
+        settings = settings.model_copy(update={"format": CHAT if has_chat_template(base) else VARIED})
     return Asked(pool, path, identify(path), base, settings, str(weights.absolute()) if weights else "", name, output, threads)
-
-
-def _with_format(settings: TrainingSettings, base: Gguf) -> TrainingSettings:
-    """An instruct model goes on in the template it was made with; any other learns the method's formats."""
-    if settings.format != AUTO:
-        return settings
-    return settings.model_copy(update={"format": CHAT if has_chat_template(base) else VARIED})
 
 
 def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:

@@ -34,8 +34,6 @@ from studio.tuning.scores import (
     score_sheet,
 )
 
-SEED = "0"
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -178,14 +176,7 @@ class EvaluationResult:
         return asdict(self)
 
 
-def evaluation_result(
-    pool: Queries,
-    evaluation_id: int,
-    contestants: Sequence[int] | None = None,
-    *,
-    seed: str = SEED,
-    resamples: int = RESAMPLES,
-) -> EvaluationResult:
+def evaluation_result(pool: Queries, evaluation_id: int, contestants: Sequence[int] | None = None, *, seed: str = "0") -> EvaluationResult:
     """Compute the figures of an evaluation from its answers.
 
     `contestants` are the ids of those to tell of, the main one first; None means all, the one that came last with an adapter, or else the
@@ -195,11 +186,11 @@ def evaluation_result(
     items = pool.evaluations.items(evaluation_id)
     chosen = _chosen(pool.evaluations.contestants(evaluation_id), contestants)
     sheets = {each.id: score_sheet(items, pool.evaluations.answers(each.id)) for each in chosen}
-    figures = tuple(_figures(each, items, sheets[each.id].scores, seed, resamples) for each in chosen)
+    figures = tuple(_figures(each, items, sheets[each.id].scores, seed) for each in chosen)
     main = figures[0] if figures else None
     pairs = [] if main is None else [compare(items, (main, sheets[main.id]), (other, sheets[other.id]), seed) for other in figures[1:]]
     unscorable = sum(not any(_scorable(output) for output in item.outputs) for item in items)
-    return EvaluationResult(record, seed, resamples, unscorable, figures, tuple(pair for pair in pairs if pair is not None))
+    return EvaluationResult(record, seed, RESAMPLES, unscorable, figures, tuple(pair for pair in pairs if pair is not None))
 
 
 def _chosen(entered: Sequence[ContestantRecord], wanted: Sequence[int] | None) -> list[ContestantRecord]:
@@ -211,9 +202,7 @@ def _chosen(entered: Sequence[ContestantRecord], wanted: Sequence[int] | None) -
     return main + [each for each in answered.values() if each not in main]
 
 
-def _figures(
-    record: ContestantRecord, items: Sequence[EvaluationItem], scores: Mapping[int, AnswerScore], seed: str, resamples: int
-) -> ContestantFigures:
+def _figures(record: ContestantRecord, items: Sequence[EvaluationItem], scores: Mapping[int, AnswerScore], seed: str) -> ContestantFigures:
     contestant = record.contestant
     tasks = {item.position: item.task for item in items}
     exact = [item.position for item in items if item.is_classification and item.position in scores]
@@ -227,7 +216,7 @@ def _figures(
         adapter_sha256=contestant.adapter_sha256,
         format=contestant.format,
         answered=len(scores),
-        rouge_l=estimate([each.rouge_l for each in scores.values()], [tasks[place] for place in scores], seed, resamples),
+        rouge_l=estimate([each.rouge_l for each in scores.values()], [tasks[place] for place in scores], seed),
         exact_items=len(exact),
         exact_match=_share([scores[place].exact for place in exact]) if exact else None,
         mean_words=fmean(each.words for each in scores.values()),

@@ -30,9 +30,8 @@ from studio.tuning.memory import adapter_parameters
 from studio.tuning.prompt_format import CHAT
 
 _NAME = re.compile(r"[\w][\w.+-]{0,79}")
-_CHECKPOINTS = 2
-_TENSORS = 4
-_BYTES_OF_F32 = 4
+_BYTES = 4 * (2 * 4 + 2)
+"""On the disk for a number of the adapter, 32 bits wide: two checkpoints with four of each, the adapter in both formats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +191,7 @@ def _in_use(folder: Path) -> bool:
 
 def _check_room(folder: Path, asked: Asked) -> None:
     """Raise PoolError when the checkpoints and the adapter will not fit on the disk."""
-    needed = adapter_parameters(asked.base, asked.settings.rank) * _BYTES_OF_F32 * (_CHECKPOINTS * _TENSORS + 2)
+    needed = adapter_parameters(asked.base, asked.settings.rank) * _BYTES
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise PoolError(

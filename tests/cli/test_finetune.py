@@ -207,7 +207,7 @@ def test_places_that_cannot_be_used(place: Path, monkeypatch: pytest.MonkeyPatch
     (taken / "thesis.tex").touch()
     with pytest.raises(UsageError, match="holds something else already"):
         run(place, output=taken)
-    monkeypatch.setattr(training, "_TENSORS", 10**12)
+    monkeypatch.setattr(training, "_BYTES", 10**13)
     with pytest.raises(StudioError, match="no room for checkpoints and adapter"):
         run(place)
     with Queries.open(place / "pool.db") as reader:
