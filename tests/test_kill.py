@@ -12,7 +12,7 @@ import pytest
 from studio.documents.found import find_documents
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Goal
-from studio.pool.core.database import Database
+from studio.pool.database import Database
 from studio.pool.pool import Pool, Queries
 from support.command import STUDIO, clean_environment, studio
 from support.pools import assert_sound

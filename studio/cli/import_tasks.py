@@ -161,8 +161,7 @@ def _say(report: FileReport, words: str) -> None:
 
 def _show(files: Gathered, options: ImportOptions, as_json: bool) -> None:
     """Print what would come of the files. Exits with 2 when nothing would be imported for a fault."""
-    from studio.pool.exchange.importing import Faults, examine_files
-    from studio.pool.exchange.preview import preview_lines, what_it_is
+    from studio.pool.exchange.importing import Faults, examine_files, preview_lines, what_it_is
 
     with progress_bar() as progress:
         found = examine_files(files.paths, options, progress, Faults(lambda line: click.echo(line, err=True)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from studio.insight.lint.run import LeavingOut
     from studio.pool.browse import Keep
     from studio.pool.exchange.export import ExportOptions, ExportSummary
-    from studio.pool.exchange.formats import Source
+    from studio.pool.exchange.formats import TaskStream
     from studio.pool.pool import Queries
     from studio.publish.card import DataFile, Exported
 
@@ -165,7 +165,7 @@ class Written:
     """What came of a selection: where it was read from, the files with their records, and what each option left out."""
 
     selection: Selection
-    source: Source
+    source: TaskStream
     summary: ExportSummary
     left_out: tuple[LeftOut, ...]
 
@@ -191,7 +191,7 @@ class Written:
 
 
 def write_selection(
-    reader: Queries, selection: Selection, output: str, pool: Path, wrapped: Callable[[Source], Source] = lambda source: source
+    reader: Queries, selection: Selection, output: str, pool: Path, wrapped: Callable[[TaskStream], TaskStream] = lambda source: source
 ) -> Written:
     """Write what is selected of `pool`, which `reader` has open, to `output`, `-` being stdout, and tell on stderr what is left out
     and what has no place in the format. `wrapped` may change what is told of a task.
@@ -239,7 +239,7 @@ def _without(reader: Queries, selection: Selection) -> LeavingOut:
         return without_findings(reader, selection.lints, LintOptions(against=selection.against), selection.options, progress)
 
 
-def _write(source: Source, output: str, options: ExportOptions, pool: Path) -> ExportSummary:
+def _write(source: TaskStream, output: str, options: ExportOptions, pool: Path) -> ExportSummary:
     from studio.pool.exchange.export import export_to_files, export_to_stream
 
     if output == "-":

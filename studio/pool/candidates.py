@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool.core.database import Entity
-from studio.pool.core.files import now
-from studio.pool.core.rows import text_condition
+from studio.pool.browse import text_condition
+from studio.pool.database import Entity
+from studio.pool.files import now
 from studio.pool.requests import RequestRecord, Requests, next_id
 from studio.pool.rounds import advance
 from studio.records import Decider, Neighbour, Novelty, Origin, Source, Stage, TaskState, Verdict

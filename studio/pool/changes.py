@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from studio.pool.core.database import Database
-from studio.pool.core.files import now
+from studio.pool.database import Database
+from studio.pool.files import now
 from studio.pool.requests import PlannedRequest, insert_requests
 from studio.records import Decider, Stage
 

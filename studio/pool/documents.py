@@ -11,8 +11,8 @@ from studio.documents.passages import Passages
 from studio.documents.reading import DocumentFile, NoDocument, Reading
 from studio.errors import PoolError, UsageError
 from studio.paths import shown
-from studio.pool.core.database import CHUNK, Database, Entity, record_of
-from studio.pool.core.files import now
+from studio.pool.database import CHUNK, Database, Entity, record_of
+from studio.pool.files import now
 from studio.records import Cutting, Document, Passage, Source
 from studio.text import counted
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from studio.engine.api import Completion
 from studio.errors import PoolError
-from studio.pool.core.database import Database, Entity, Row, record_of
-from studio.pool.core.files import now
-from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
+from studio.pool.database import Database, Entity, Row, record_of
+from studio.pool.files import now
 from studio.pool.reviews import Said, Sheets
+from studio.pool.rounds import MODEL_COLUMNS, model_id, model_of
 from studio.records import HoldOut, ModelIdentity
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from studio.pool.core.database import Entity, record_of
+from studio.pool.database import Entity, record_of
 from studio.pool.reviews import QUESTIONS
 from studio.records import Origin, Source
 

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
-from studio.pool.core.database import Database, Entity
-from studio.pool.core.files import now
+from studio.pool.database import Database, Entity
+from studio.pool.files import now
 from studio.pool.instances import Instances, stored_texts
 from studio.pool.preferences import DISPREFERRED
 from studio.records import Decider, Instance, Origin, SeedTask, TaskState, Verdict

@@ -11,7 +11,7 @@ from typing import Any
 from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool.changes import RowChange, from_json
-from studio.pool.core.database import Database, Entity, Row, record_of
+from studio.pool.database import Database, Entity, Row, record_of
 from studio.pool.rounds import advance
 from studio.records import Decider, Instance, Stage, Turn, Verdict
 from studio.text import storable

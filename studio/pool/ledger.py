@@ -13,8 +13,8 @@ from studio.errors import UsageError
 from studio.pool import changes
 from studio.pool.candidates import novelty_values
 from studio.pool.changes import Change, Effect, Journal, insert_attempt
-from studio.pool.core.database import Database, Entity
-from studio.pool.core.files import now
+from studio.pool.database import Database, Entity
+from studio.pool.files import now
 from studio.pool.instances import DecidedInstance, insert_drawn
 from studio.pool.requests import PlannedRequest, Requests, insert_completions, request_values
 from studio.pool.tasks import Annotation

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from studio.pool.browse import beginning
-from studio.pool.core.database import Entity, record_of
+from studio.pool.database import Entity, record_of
 from studio.records import Origin, TaskState
 
 _CHILDREN = (

@@ -24,8 +24,11 @@ from studio.errors import PoolError
 from studio.paths import shown
 from studio.pool.browse import Browse
 from studio.pool.candidates import Candidates
-from studio.pool.core.database import Database, connect_readable, explained
-from studio.pool.core.files import (
+from studio.pool.database import Database, connect_readable, explained
+from studio.pool.documents import Documents
+from studio.pool.evaluations import Comparisons, Evaluations, hold_out
+from studio.pool.figures import Figures
+from studio.pool.files import (
     APPLICATION_ID,
     VERSION,
     WriterLock,
@@ -38,9 +41,6 @@ from studio.pool.core.files import (
     resolved,
     sign_off,
 )
-from studio.pool.documents import Documents
-from studio.pool.evaluations import Comparisons, Evaluations, hold_out
-from studio.pool.figures import Figures
 from studio.pool.imports import ImportedFile, Imports, insert_imports, insert_tasks
 from studio.pool.instances import Instances
 from studio.pool.ledger import Ledger

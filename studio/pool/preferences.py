@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from studio.pool.core.database import Database
+from studio.pool.database import Database
 from studio.pool.instances import turns_of
 from studio.records import Decider, Verdict
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from studio.engine.api import Chat, Completion, SamplingParams
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool.core.database import Database, Entity, Row, record_of
-from studio.pool.core.rows import (
-    COMPLETION_COLUMNS,
-    MODEL_COLUMNS,
-    chat_id,
-    chat_of,
-    model_of,
-    prompt_id,
-    sampling_id,
-    sampling_of,
-)
-from studio.pool.rounds import advance
+from studio.pool.database import Database, Entity, Row, record_of
+from studio.pool.rounds import MODEL_COLUMNS, advance, model_of
 from studio.records import ModelIdentity, Source, Stage
+from studio.text import storable
 
+COMPLETION_COLUMNS = ", ".join(f"completions.{each.name}" for each in fields(Completion))
 _REQUEST = (
     "SELECT requests.id, number AS round, requests.stage, source, ordinal, task_id, passage_id, prompts.text AS prefix, suffix, params,"
     f" chat, requests.seed, rounds.run_id, rounds.stage AS round_stage, finished_at AS round_ended, max_nats, max_answer_nats,"
@@ -198,6 +192,35 @@ class Requests(Entity):
             completion=None if row["answered"] is None else record_of(Completion, row),
             model=model_of(row),
         )
+
+
+def prompt_id(database: Database, text: str) -> int:
+    """Return the id of the prompt prefix `text`, stored when it is new; within a transaction."""
+    text = storable(text)
+    return database.lookup("prompts", {"sha256": hashlib.sha256(text.encode()).hexdigest()}, {"text": text})
+
+
+def sampling_id(database: Database, params: SamplingParams) -> int:
+    """Return the id of these sampling parameters, stored when they are new; within a transaction."""
+    return database.lookup("sampling", {"params": json.dumps(asdict(params), sort_keys=True, ensure_ascii=False)})
+
+
+def sampling_of(text: str) -> SamplingParams:
+    """Return the sampling parameters from their JSON."""
+    values = json.loads(text)
+    return SamplingParams(**{**values, "stop": tuple(values["stop"]), "choices": tuple(values["choices"])})
+
+
+def chat_id(database: Database, chat: Chat | None) -> int | None:
+    """Return the id of what stands around a prompt, stored when it is new; None for a raw prompt. Within a transaction."""
+    if chat is None:
+        return None
+    return database.lookup("chats", {"chat": json.dumps(asdict(chat), sort_keys=True, ensure_ascii=False)})
+
+
+def chat_of(text: str | None) -> Chat | None:
+    """Return what stands around a prompt from its JSON; None for a raw prompt."""
+    return None if text is None else Chat(**json.loads(text))
 
 
 def request_values(database: Database, planned: PlannedRequest) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from studio.errors import PoolError
 from studio.pool.changes import LISTS, ListChange
-from studio.pool.core.database import Entity, Row, record_of
-from studio.pool.core.files import now
-from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
+from studio.pool.database import Entity, Row, record_of
+from studio.pool.files import now
 from studio.pool.ledger import Note, acting, turn
+from studio.pool.rounds import MODEL_COLUMNS, model_id, model_of
 from studio.records import ModelIdentity
 from studio.text import storable
 

@@ -1,22 +1,37 @@
-"""Runs and rounds: whose settings generated here, where the open round stands, and what rounds brought."""
+"""Runs and rounds: whose settings and models generated here, where the open round stands, and what rounds brought."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool.core.database import Database, Entity, Row, record_of
-from studio.pool.core.files import now
-from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
+from studio.pool.database import Database, Entity, Row, record_of
+from studio.pool.files import now
 from studio.records import ModelIdentity, Stage, TaskState
 
+# Where a model's file lies is of this machine, not of the pool.
+_MODEL_FIELDS = tuple(each.name for each in fields(ModelIdentity) if each.name != "path")
+MODEL_COLUMNS = ", ".join(f"models.{name} AS model_{name}" for name in _MODEL_FIELDS)
+
 _RUN = f"SELECT runs.id, settings, seed, studio_version, started_at, {MODEL_COLUMNS} FROM runs JOIN models ON models.id = model_id"
+
+
+def model_id(database: Database, model: ModelIdentity) -> int:
+    """Return the id of `model`'s row, made when there is none; within a transaction."""
+    values = {name: getattr(model, name) for name in _MODEL_FIELDS}
+    key = {name: values.pop(name) for name in ("sha256", "name")}
+    return database.lookup("models", key, values)
+
+
+def model_of(row: Row) -> ModelIdentity:
+    """Return the model from a row with MODEL_COLUMNS."""
+    return ModelIdentity(**{name: row[f"model_{name}"] for name in _MODEL_FIELDS})
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from studio.pool.browse import ALL, Keep, instance_conditions, keep_conditions
-from studio.pool.core.database import CHUNK, Entity, Row, record_of
+from studio.pool.database import CHUNK, Entity, Row, record_of
 from studio.pool.figures import Figures
 from studio.pool.instances import instance_of
 from studio.pool.preferences import Pair, pairs_of

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from studio.errors import PoolError
 from studio.paths import shown
-from studio.pool.core.database import Entity, record_of
-from studio.pool.core.rows import match_expression
+from studio.pool.browse import match_expression
+from studio.pool.database import Entity, record_of
 from studio.pool.imports import TaskImport, insert_tasks, next_task_id
 from studio.pool.instances import instance_of
 from studio.pool.rounds import advance

@@ -10,9 +10,9 @@ from typing import Any
 
 from studio import __version__
 from studio.errors import PoolError
-from studio.pool.core.database import Entity, Row, record_of
-from studio.pool.core.files import now
-from studio.pool.core.rows import MODEL_COLUMNS, model_id, model_of
+from studio.pool.database import Entity, Row, record_of
+from studio.pool.files import now
+from studio.pool.rounds import MODEL_COLUMNS, model_id, model_of
 from studio.records import ModelIdentity
 
 

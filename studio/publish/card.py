@@ -20,7 +20,7 @@ from studio.insight.statistics import statistics
 from studio.insight.statistics_report import SOURCE_HEADINGS, quality_headings, quality_rows, scorecard_rows, source_meanings, source_rows
 from studio.paths import shown
 from studio.pool.exchange.export import ExportOptions, ExportSummary
-from studio.pool.exchange.formats import Source, find_format
+from studio.pool.exchange.formats import TaskStream, find_format
 from studio.pool.exchange.outputs import writing
 from studio.pool.pool import Queries
 from studio.publish.publication import distinct_quotes, licence, provenance, templates
@@ -86,7 +86,7 @@ class Exported:
     evidence, empty where the format has no pairs.
     """
 
-    source: Source
+    source: TaskStream
     options: ExportOptions
     lints: tuple[str, ...]
     files: tuple[DataFile, ...]

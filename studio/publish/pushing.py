@@ -16,7 +16,7 @@ from studio import __version__
 from studio.errors import PoolError
 from studio.hub import hub_api, page_of, told
 from studio.pool.browse import ALL, Keep
-from studio.pool.exchange.formats import Source
+from studio.pool.exchange.formats import TaskStream
 from studio.pool.exchange.outputs import writing
 from studio.pool.stream import ExportTask
 from studio.text import display_line
@@ -39,10 +39,10 @@ _PIECE = 1 << 20
 class NamesAlone:
     """A source of tasks in which documents are called by their files' names alone: folders tell of their owner."""
 
-    source: Source
+    source: TaskStream
 
     def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False, paired: bool = False) -> Iterator[ExportTask]:
-        """See `Source.export_tasks`."""
+        """See `TaskStream.export_tasks`."""
         for task in self.source.export_tasks(include_seeds, keep, made=made, paired=paired):
             place = task.document
             if place is not None:

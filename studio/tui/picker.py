@@ -32,7 +32,7 @@ from studio.launch import Opening, RunRequest
 from studio.loop.runs import NO_MODEL, Configuration
 from studio.loop.settings import DEFAULT_PROFILE, PROFILES, profile
 from studio.paths import app_folder, user_path
-from studio.pool.core.files import check_header
+from studio.pool.files import check_header
 from studio.pool.pool import Queries, check_place
 from studio.tui.base import ErrorDialog, lay_over, start_latest
 from studio.tui.dialogs.importing import FileChoice, SeedsDialog

@@ -8,7 +8,7 @@ import pytest
 
 from studio.loop.session import Goal
 from studio.loop.settings import profile
-from studio.pool.core.database import Database
+from studio.pool.database import Database
 from studio.pool.pool import Pool
 from studio.records import Stage
 from support.pools import assert_sound

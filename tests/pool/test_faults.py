@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError, UsageError
-from studio.pool.core.database import explain, explained
+from studio.pool.database import explain, explained
 from studio.pool.pool import Pool
 
 CODES = {

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from studio.errors import PoolError
-from studio.pool.core import database
-from studio.pool.core.files import APPLICATION_ID, VERSION
+from studio.pool import database
+from studio.pool.files import APPLICATION_ID, VERSION
 from studio.pool.pool import Pool, Queries
 from support.pools import ask, assert_sound, digest, in_child, make_pool, walk_round
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.pool.core.rows import match_expression
+from studio.pool.browse import match_expression
 from studio.pool.pool import Pool
 from studio.records import Origin, SeedTask
 from support.pools import seed_tasks, walk_round

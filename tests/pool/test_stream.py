@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from studio.pool.core.rows import sampling_of
 from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.formats import FORMATS
 from studio.pool.ledger import Note
 from studio.pool.pool import Pool, Queries
+from studio.pool.requests import sampling_of
 from studio.pool.stream import ExportTask
 from studio.records import Decider, Instance, Neighbour, Origin, SeedTask
 from support.pools import MODEL, ask, seed_tasks, walk_round

@@ -21,7 +21,7 @@ from textual.widgets import Input
 from studio.errors import ModelError
 from studio.launch import RunRequest
 from studio.loop.session import Goal
-from studio.pool.core import files as lock
+from studio.pool import files as lock
 from studio.pool.pool import Pool
 from studio.records import Source, Stage
 from studio.tui import app as app_module

@@ -15,7 +15,7 @@ import pytest
 from studio.engine.api import CancelToken, Completion, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import Interrupted, PoolError, UsageError
-from studio.pool.core.database import Database
+from studio.pool.database import Database
 from studio.pool.pool import Pool, Queries
 from studio.seeds.reading import draw_hold_out
 from studio.tuning.contestants import ContestantSpec

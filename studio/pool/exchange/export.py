@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Self
 from studio.errors import PoolError, UsageError
 from studio.paths import shown
 from studio.pool.browse import ALL, Keep
-from studio.pool.exchange.formats import SEEDS, Format, Record, Source, find_format
+from studio.pool.exchange.formats import SEEDS, Format, Record, TaskStream, find_format
 from studio.pool.exchange.outputs import check_is_file, check_is_not_pool, complete_files, writing
 from studio.pool.exchange.parquet import SUFFIX as PARQUET
 from studio.pool.exchange.parquet import ParquetFile, require_parquet
@@ -176,7 +176,7 @@ class _Stdout(_Sink):
         self.count += 1
 
 
-def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, progress: Progress = lambda _: None) -> ExportSummary:
+def export_to_stream(source: TaskStream, stream: BinaryIO, options: ExportOptions, progress: Progress = lambda _: None) -> ExportSummary:
     """Write the tasks of `source` to `stream`.
 
     Raises UsageError when the format or a split needs files, and PoolError when there is nothing to export.
@@ -192,7 +192,9 @@ def export_to_stream(source: Source, stream: BinaryIO, options: ExportOptions, p
     return ExportSummary(tasks, {sink.path: sink.count}, kinds, fitting.lost, fitting.stripped)
 
 
-def export_to_files(source: Source, target: Path, options: ExportOptions, pool: Path, progress: Progress = lambda _: None) -> ExportSummary:
+def export_to_files(
+    source: TaskStream, target: Path, options: ExportOptions, pool: Path, progress: Progress = lambda _: None
+) -> ExportSummary:
     """Write the tasks of `source` to `target`: a file, two beside it for a split, or a folder for a format of several files.
 
     A file that is there already is replaced when the new one is complete. `pool` is the pool's own path, which is refused. Raises
@@ -213,12 +215,12 @@ def export_to_files(source: Source, target: Path, options: ExportOptions, pool: 
     return ExportSummary(tasks, {sink.path: sink.count for sink in sinks.values()}, kinds, fitting.lost, fitting.stripped)
 
 
-def _tasks(source: Source, chosen: Format, options: ExportOptions) -> Iterator[ExportTask]:
+def _tasks(source: TaskStream, chosen: Format, options: ExportOptions) -> Iterator[ExportTask]:
     return source.export_tasks(options.include_seeds, options.keep, made=chosen.made, paired=chosen.paired)
 
 
 def _write(
-    source: Source,
+    source: TaskStream,
     chosen: Format,
     options: ExportOptions,
     split: Split | None,

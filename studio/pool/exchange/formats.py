@@ -18,7 +18,7 @@ Record = Mapping[str, object]
 """One line of an exported file, before it is JSON. Equal pools give equal records: nothing in them tells when or how fast."""
 
 
-class Source(Protocol):
+class TaskStream(Protocol):
     """What an export asks of a pool; `studio.pool.stream.Stream` is one."""
 
     def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False, paired: bool = False) -> Iterator[ExportTask]: ...

@@ -1,4 +1,4 @@
-"""Bringing files of tasks into a pool: all of them or, when one has a fault, nothing; and what would come of them, without a pool."""
+"""Bringing files of tasks into a pool: all of them or, when one has a fault, nothing; and what would come of them, for people to see."""
 
 from __future__ import annotations
 
@@ -6,42 +6,38 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from studio.errors import UsageError
 from studio.pool.exchange.outputs import complete_files, writing
 from studio.pool.exchange.parts import Thinking, begins_with_thoughts, with_thinking
 from studio.pool.imports import Added, ImportedFile, TaskImport
+from studio.pool.tasks import Tasks
 from studio.records import Origin, SeedTask
 from studio.seeds.fields import written
 from studio.seeds.hub_dataset import is_of_hub
 from studio.seeds.inputs import STDIN, FaultyFile, FileFault, Input, ParsedTask, is_regular, located, name_of, readable
 from studio.seeds.mapping import FieldMap, paths_in
 from studio.seeds.reading import AUTO, Tally, container_of, find_format, parse
-from studio.text import counted
+from studio.text import counted, display_line
 
 _PROGRESS = 500
 """Records between two reports of progress."""
 SAMPLES = 3
 """Tasks of each file that are kept to be shown."""
-
+_LONGEST_PATHS = 1000
+_INSTANCES = 2
 
 _THOUGHTS = {
     Thinking.TEXT: "outputs that begin with thoughts, such as <think>…</think>, are taken as they are: {} (--thinking keep|strip)",
     Thinking.KEEP: "thoughts taken apart from the outputs: {}",
     Thinking.STRIP: "thoughts left out, as asked: {}",
 }
-
-
-class Writer(Protocol):
-    """What importing asks of a pool; `studio.pool.tasks.Tasks` is one."""
-
-    def importing(self, origin: Origin) -> AbstractContextManager[TaskImport]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +147,14 @@ class Faults:
 
 
 def import_files(
-    pool: Writer,
+    tasks: Tasks,
     paths: Sequence[Path],
     options: ImportOptions,
     told: Told = lambda _report: None,
     progress: Progress = lambda _what, _done, _size: None,
     faults: Faults | None = None,
 ) -> list[FileReport]:
-    """Bring the tasks of `paths` into `pool` in one transaction and return what came of each file.
+    """Bring the tasks of `paths` into those of a pool in one transaction and return what came of each file.
 
     An instruction is taken once, white space aside; other instances of it join its task. Every file is opened once. `told` gets each
     report when all files have been read without fault, before anything is stored for good; `progress` what is read, and how many bytes of
@@ -169,7 +165,7 @@ def import_files(
     _check_paths(paths, options)
     reports = [FileReport(path) for path in paths]
     faults = faults or Faults()
-    with ExitStack() as rejected, pool.importing(options.origin) as adding:
+    with ExitStack() as rejected, tasks.importing(options.origin) as adding:
         for report in reports:
             _read(report, options, adding, faults, progress, rejected)
         _require_sound(reports, options, faults)
@@ -339,3 +335,49 @@ def _hint(report: FileReport, options: ImportOptions, words: str) -> str:
         return words
     name = report.format if options.format_name == AUTO else options.format_name
     return f"{words} (read as {name}: another format can be named with --format)" if name else words
+
+
+def what_it_is(report: FileReport) -> str:
+    """Return how a file was read, and how many tasks came of it."""
+    tally = report.tally
+    read = ", ".join(dict.fromkeys(word for word in (report.container, report.format) if word))
+    faulty = f", {counted(tally.faulty, 'record')} with a fault" if tally.faulty else ""
+    counts = f"{counted(tally.tasks, 'task')} with {counted(tally.instances, 'instance')} of {counted(tally.records, 'record')}{faulty}"
+    return display_line(f"{read}: {counts}")
+
+
+def preview_lines(report: FileReport, width: int, shown: Collection[str] = ()) -> Iterator[str]:
+    """Yield all that should be known of a file before it is imported, but `what_it_is`, as harmless lines; texts are cut to `width`.
+
+    Where the fields of `shown` come from is seen already.
+    """
+    roles = [(name, f"from {display_line(key, width)}") for name, key in report.tally.roles if name not in shown]
+    yield from _aligned(roles)
+    yield from (display_line(note) for note in report.notes() if not note.startswith("read as: "))
+    if report.tally.faulty and report.paths:
+        yield f"there are {display_line(', '.join(report.paths), _LONGEST_PATHS)}"
+    for number, task in enumerate(report.samples, 1):
+        yield f"task {number}"
+        yield from (f"  {line}" for line in _aligned(list(_fields(task, width))))
+
+
+def _fields(task: SeedTask, width: int) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a task that hold something, with their names."""
+    yield "instruction", display_line(task.instruction, width)
+    for instance in task.instances[:_INSTANCES]:
+        turns = f"{len(instance.turns)} more, the next: {instance.turns[0].text}" if instance.turns else ""
+        told = (("input", instance.input), ("output", instance.output), ("system", instance.system), ("thoughts", instance.thoughts))
+        yield from ((name, display_line(text, width)) for name, text in (*told, ("turns", turns)) if text.strip())
+    for _, worse in task.pairs[:_INSTANCES]:
+        # The worse one of two conversations differs in what was said last.
+        yield "worse", display_line(worse.turns[-1].text if worse.turns else worse.output, width)
+    if len(task.instances) > _INSTANCES:
+        yield "instances", f"{len(task.instances):,}"
+    yield from ((name, display_line(text, width)) for name, text in (("id", task.key), ("name", task.name)) if text)
+    if task.is_classification is not None:
+        yield "is_classification", str(task.is_classification).lower()
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
+    longest = max((len(name) for name, _ in rows), default=0)
+    yield from (f"{name.ljust(longest)}  {text}".rstrip() for name, text in rows)

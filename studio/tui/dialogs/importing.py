@@ -23,9 +23,8 @@ from textual.widgets import Button, Checkbox, Input, Label, ProgressBar, Select,
 from studio.errors import StudioError, UsageError
 from studio.hub import is_hub_name
 from studio.paths import user_path
-from studio.pool.exchange.importing import Examined, FileReport, ImportOptions, examine_files, import_files
+from studio.pool.exchange.importing import Examined, FileReport, ImportOptions, examine_files, import_files, preview_lines, what_it_is
 from studio.pool.exchange.parts import Thinking
-from studio.pool.exchange.preview import preview_lines, what_it_is
 from studio.pool.pool import Pool
 from studio.seeds.inputs import FaultyFile, is_regular
 from studio.seeds.mapping import MAPPED, TARGETS, FieldMap, parse_map, written_key

@@ -18,7 +18,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from studio.errors import PoolError, PoolInUse
 from studio.paths import shown
-from studio.pool.core.database import Database, connect_readable, connect_writable
+from studio.pool.database import Database, connect_readable, connect_writable
 
 APPLICATION_ID = 0x53495331
 """SQLite's `application_id` of a pool: the bytes `SIS1`."""

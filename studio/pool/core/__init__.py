@@ -1,1 +1,0 @@
-"""What all of the pool stands on: the connection, the file and its writer, making one."""
