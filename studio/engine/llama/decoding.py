@@ -13,7 +13,7 @@ from dataclasses import replace
 from studio.engine.api import CancelToken, Completion, EngineEvent, Finished, FinishReason, Request, TextPiece
 from studio.engine.llama.context import LlamaContext, State
 from studio.engine.llama.prefixes import Tokens, place_prefixes
-from studio.engine.llama.sampling import Block, Candidates, Greedy, Sampler, Surprisals, draw_greedily, likeliest, surprisal
+from studio.engine.llama.sampling import Block, Candidates, Sampler, Surprisals, draw, draw_greedily, likeliest, rows_together, surprisals
 from studio.engine.llama.scheduler import Job, Slots, Wave, measured_rows, share_rows
 from studio.engine.thoughts import WrittenText
 
@@ -75,22 +75,29 @@ class RunningSequence:
     @property
     def work(self) -> float:
         """How many rows that are sampled or measured would be as much work as its rows are."""
-        return self.rows * (1 if self.greedy is None else _GREEDY_WORK)
+        return self.rows * (_GREEDY_WORK if self.manner == (True, False) else 1)
 
     @property
-    def greedy(self) -> Greedy | None:
-        """What finds its next token, where that is all there is to do."""
-        return self._sampler.greedy if self._sampler is not None and not self._params.measure else None
+    def manner(self) -> tuple[bool, bool] | None:
+        """Whether its next token is drawn greedily, and whether that is measured; None where none is drawn."""
+        return None if self._sampler is None else (self._sampler.greedy is not None, self._params.measure)
+
+    @property
+    def sampler(self) -> Sampler:
+        """What draws its tokens, where that is done."""
+        assert self._sampler is not None
+        return self._sampler
+
+    def note(self, token: int, nats: Sequence[float]) -> None:
+        """Keep the token that was drawn, and its surprisal where it was measured."""
+        self.token = token
+        self._nats = list(nats)
 
     def weigh(self, block: Block, candidates: Candidates) -> None:
-        """Draw a token from the logits of its rows, measure by them or choose; safe beside other sequences."""
-        if self._sampler is not None:
-            self.token = self._sampler.draw(block[0], candidates)
-            self._nats = [surprisal(block[0], self.token)] if self._params.measure else []
-        elif self.job.measured:
+        """Measure by the logits of its rows, or choose; safe beside other sequences."""
+        if self.job.measured:
             first = self.position - self.rows + 1
-            tokens = self.job.tokens[first : first + self.rows]
-            self._nats = [surprisal(logits, token) for logits, token in zip(block, tokens, strict=True)]
+            self._nats = surprisals(block, self.job.tokens[first : first + self.rows], candidates.weights)
         else:
             self._choice = likeliest([float(block[0, token]) for token in self.job.choices])
 
@@ -263,13 +270,13 @@ class WaveRun:
                 self._slots.release(sequence.slot, sequence.job)
 
     def _groups(self, ready: Sequence[RunningSequence]) -> list[list[RunningSequence]]:
-        """Divide sequences into such as are drawn for together: greedy ones whose rows follow each other, and each of the others."""
-        most = max(1, _GREEDY_LOGITS // self._context.vocabulary.size)
+        """Divide sequences into such as are drawn for together: those of one manner whose rows follow each other; others are alone."""
+        size = self._context.vocabulary.size
         groups: list[list[RunningSequence]] = []
         for sequence in sorted(ready, key=lambda each: each.row):
-            last = groups[-1] if groups else []
-            joins = 0 < len(last) < most and sequence.greedy is not None and last[-1].greedy is not None
-            if joins and sequence.row == last[-1].row + 1:
+            last, manner = groups[-1] if groups else [], sequence.manner
+            most = max(1, _GREEDY_LOGITS // size) if manner == (True, False) else rows_together(size)
+            if manner is not None and 0 < len(last) < most and last[-1].manner == manner and last[-1].row + 1 == sequence.row:
                 last.append(sequence)
             else:
                 groups.append([sequence])
@@ -278,9 +285,12 @@ class WaveRun:
 
 def _weigh(group: tuple[Sequence[RunningSequence], Block], candidates: Candidates) -> None:
     sequences, block = group
-    greedies = [each.greedy for each in sequences if each.greedy is not None]
-    if not greedies:
+    if sequences[0].manner is None:
         sequences[0].weigh(block, candidates)
         return
-    for sequence, token in zip(sequences, draw_greedily(greedies, block), strict=True):
-        sequence.token = token
+    samplers = [each.sampler for each in sequences]
+    greedies = [each.greedy for each in samplers if each.greedy is not None]
+    tokens = draw_greedily(greedies, block) if greedies else draw(samplers, block, candidates)
+    nats = surprisals(block, tokens, candidates.weights) if sequences[0].manner[1] else None
+    for place, (sequence, token) in enumerate(zip(sequences, tokens, strict=True)):
+        sequence.note(token, nats[place : place + 1] if nats is not None else ())

@@ -20,15 +20,32 @@ Logits = NDArray[np.float32]
 """Those of one row, one for each token of the vocabulary."""
 Block = NDArray[np.float32]
 """Those of several rows, (rows, tokens)."""
+Tokens = NDArray[np.int64]
 T = TypeVar("T")
 V = TypeVar("V")
 
 
-def surprisal(logits: Logits, token: int) -> float:
-    """Return minus the natural logarithm of the softmax probability of `token`, in nats."""
-    greatest = logits.max()
-    total = np.exp(logits - greatest).sum(dtype=np.float64)
-    return float(np.log(total) + np.float64(greatest) - np.float64(logits[token]))
+def surprisals(block: Block, tokens: Sequence[int], scratch: Block | None = None) -> list[float]:
+    """Return minus the natural logarithm of the softmax probability of a token in each row, in nats.
+
+    `scratch`, whose rows are as long, is overwritten: as many rows are computed at once as it has.
+    """
+    nats: list[float] = []
+    scratch = np.empty_like(block) if scratch is None else scratch
+    for start in range(0, len(block), len(scratch)):
+        rows = block[start : start + len(scratch)]
+        greatest = rows.max(axis=1)
+        totals = _weights(rows, greatest, scratch).sum(axis=1, dtype=np.float64)
+        chosen = rows[np.arange(len(rows)), tokens[start : start + len(rows)]]
+        nats += (np.log(totals) + greatest.astype(np.float64) - chosen.astype(np.float64)).tolist()
+    return nats
+
+
+def _weights(block: Block, greatest: Logits, out: Block) -> Block:
+    """Return how likely each token is beside the likeliest of its row, in the first rows of `out`."""
+    weights = out[: len(block)]
+    with np.errstate(invalid="ignore"):  # of logits that are no numbers
+        return np.exp(np.subtract(block, greatest[:, None], out=weights), out=weights)
 
 
 UNSURPRISING = 5
@@ -143,39 +160,42 @@ class Cuts:
     `min_p` times as likely as the likeliest.
 
     They come in the order of llama.cpp's samplers, which sort most of the vocabulary for it: 2 ms for 49,000 tokens of which 40 are left,
-    8 ms for 128,000 of which 2,000 are, here 0.2 and 0.7. Sums are in 64 bits: in 32, as there, the last token of a nucleus may be missing.
+    8 ms for 128,000 of which 2,000 are, here 0.1 and 0.5. Sums are in 64 bits: in 32, as there, the last token of a nucleus may be missing.
     """
 
     def __init__(self, params: SamplingParams) -> None:
         self._top_k, self._top_p, self._min_p = params.top_k, params.top_p, params.min_p
 
-    def left(self, scaled: Logits, weights: Logits) -> tuple[NDArray[np.int64] | None, bool]:
-        """Return the tokens that are left, None for all, and whether the likeliest come first. Overwrites `weights`, as long as that."""
-        among: NDArray[np.int64] | None = None
+    def left(self, scaled: Logits, weights: Logits, likely: Tokens, total: np.float64) -> tuple[Tokens | None, bool]:
+        """Return the tokens that are left, None for all, and whether the likeliest come first.
+
+        `weights` say how likely each token is beside the likeliest, `total` is their sum, and `likely` are those of at least `_LIKELY`.
+        """
         greatest = scaled.max()
         if not np.isfinite(greatest):
             # Of a model that computes no numbers here and there, or of a temperature next to 0.
             likeliest_left = int(np.where(np.isnan(scaled), -np.inf, scaled).argmax())
             scaled[likeliest_left] = 0
             return np.array([likeliest_left]), True
+        among: Tokens | None = None
         if 0 < self._top_k < len(scaled):
             among = _likeliest_first(np.argpartition(scaled, -self._top_k)[-self._top_k :], scaled)
-        if self._top_p >= 1 and self._min_p <= 0:
-            return among, among is not None
-        np.exp(np.subtract(scaled, greatest, out=weights), out=weights)
         is_sorted = among is not None
         if self._top_p < 1:
-            among, is_sorted = self._nucleus(among, weights), True
+            among, is_sorted = self._nucleus(among, weights, likely, total), True
         if self._min_p > 0:
-            among = np.flatnonzero(weights >= self._min_p) if among is None else among[weights[among] >= self._min_p]
+            if among is None:
+                among = likely if self._min_p >= _LIKELY else np.flatnonzero(weights >= self._min_p)
+            among = among[weights[among] >= self._min_p]
         return among, is_sorted
 
-    def _nucleus(self, among: NDArray[np.int64] | None, weights: Logits) -> NDArray[np.int64]:
+    def _nucleus(self, among: Tokens | None, weights: Logits, likely: Tokens, total: np.float64) -> Tokens:
         """Return the fewest tokens with `top_p` of the weight, of all or `among` some."""
         if among is None:
-            goal = self._top_p * weights.sum(dtype=np.float64)
+            goal = self._top_p * total
+            values = weights[likely]
             for least in _LEAST_WEIGHTS:
-                among = np.flatnonzero(weights >= least)
+                among = likely[values >= least] if least >= _LIKELY else np.flatnonzero(weights >= least)
                 if weights[among].sum(dtype=np.float64) >= goal:
                     break
             assert among is not None
@@ -185,17 +205,22 @@ class Cuts:
         return among[: int(np.searchsorted(np.cumsum(weights[among], dtype=np.float64), goal)) + 1]
 
 
-_LEAST_WEIGHTS = (*(2.0**-power for power in (4, 8, 11, 14, 17, 20, 24)), 0.0)
+_LIKELY = 2.0**-11
+_LEAST_WEIGHTS = (2.0**-4, 2.0**-8, _LIKELY, 2.0**-14, 2.0**-17, 2.0**-20, 2.0**-24, 0.0)
 """Beside a weight of 1 for the likeliest token: a nucleus is looked for among few first, because sorting many is what takes long."""
 
 
-def _likeliest_first(tokens: NDArray[np.int64], values: Logits) -> NDArray[np.int64]:
+def _likeliest_first(tokens: Tokens, values: Logits) -> Tokens:
     """Return `tokens` by their values, the greatest first, of equal ones the lowest token."""
     # As one number each, which numpy sorts several times as fast as places: the bits of a float are in its order but for the sign.
     bits = values[tokens].view(np.uint32)
     rising = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
     keys = np.sort((~rising).astype(np.uint64) << 32 | tokens.astype(np.uint64))
     return (keys & 0xFFFFFFFF).astype(np.int64)
+
+
+_TOGETHER = 1 << 18
+"""Logits of rows that are drawn from together, 1 MB: a core's own memory still holds them."""
 
 
 class Candidates:
@@ -208,21 +233,25 @@ class Candidates:
         self._tokens = np.arange(size, dtype=np.int32)
         self._rows = np.zeros(size, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         self._data = self._rows.ctypes.data_as(llama_cpp.llama_token_data_p)
-        self._scaled = np.empty(size, dtype=np.float32)
-        self._weights = np.empty(size, dtype=np.float32)
+        self.scaled: Block = np.empty((rows_together(size), size), dtype=np.float32)
+        self.weights: Block = np.empty_like(self.scaled)
+        self.marks = np.empty(self.scaled.shape, dtype=bool)
 
-    def apply(self, chain: Any, logits: Logits, temperature: np.float32, cuts: Cuts | None = None) -> int:
-        """Return the token that `chain` selects of those that `cuts` leave, given `logits / temperature`."""
-        np.divide(logits, temperature, out=self._scaled)
-        left, is_sorted = cuts.left(self._scaled, self._weights) if cuts is not None else (None, False)
-        rows = self._rows[: len(self._scaled) if left is None else len(left)]
+    def apply(self, chain: Any, logits: Logits, left: Tokens | None = None, *, is_sorted: bool = False) -> int:
+        """Return the token that `chain` selects of those `left`, None for all; `is_sorted` says that the likeliest come first."""
+        rows = self._rows[: len(logits) if left is None else len(left)]
         rows["id"] = self._tokens if left is None else left
-        rows["logit"] = self._scaled if left is None else self._scaled[left]
+        rows["logit"] = logits if left is None else logits[left]
         array = self._lib.llama_token_data_array(data=self._data, size=len(rows), selected=-1, sorted=is_sorted)
         self._lib.llama_sampler_apply(chain, ctypes.byref(array))
         if array.selected < 0:
             raise ModelError("the model computes no numbers where its tokens' logits should be", "its file may be damaged: load it anew")
         return int(array.data[array.selected].id)
+
+
+def rows_together(vocabulary: int) -> int:
+    """Return how many rows are drawn from together."""
+    return max(1, _TOGETHER // vocabulary)
 
 
 class Sampler:
@@ -244,8 +273,8 @@ class Sampler:
         """Where a draw is no more than finding the greatest logit: that search."""
         if self.greedy is not None:
             return
-        self._penalties = Penalties(params, never)
-        self._temperature = np.float32(params.temperature if params.temperature > 0 else 1)
+        self.penalties = Penalties(params, never)
+        self.temperature = np.float32(params.temperature if params.temperature > 0 else 1)
         # A grammar comes before the cuts, and only llama.cpp knows which tokens it leaves.
         self._cuts = None if params.grammar else Cuts(params)
         self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
@@ -255,14 +284,12 @@ class Sampler:
             self.close()
             raise
 
-    def draw(self, logits: Logits, candidates: Candidates) -> int:
-        """Return the token drawn from `logits`, which are left as they are."""
-        if self.greedy is not None:
-            return self.greedy.draw(logits)
-        with self._penalties.applied(logits):
-            token = candidates.apply(self._chain, logits, self._temperature, self._cuts)
+    def select(self, scaled: Logits, weights: Logits, likely: Tokens, total: np.float64, candidates: Candidates) -> int:
+        """Return the token drawn from the logits of a row as `draw` has prepared it, and remember it."""
+        left, is_sorted = self._cuts.left(scaled, weights, likely, total) if self._cuts is not None else (None, False)
+        token = candidates.apply(self._chain, scaled, left, is_sorted=is_sorted)
         self._lib.llama_sampler_accept(self._chain, token)
-        self._penalties.count(token)
+        self.penalties.count(token)
         return token
 
     def close(self) -> None:
@@ -293,8 +320,24 @@ class Sampler:
         self._lib.llama_sampler_chain_add(self._chain, sampler)
 
 
-_LOGITS_A_THREAD = 1 << 20
-"""Work that is worth a thread, 4 to 7 ms of sampling: threads wait for the interpreter a dozen times a row."""
+def draw(samplers: Sequence[Sampler], block: Block, candidates: Candidates) -> list[int]:
+    """Return what each draws from its row of `block`, at most `rows_together`; the rows are left as they are. None of them is greedy.
+
+    What is done with all of a vocabulary is done with all rows at once: threads that go on row by row wait for the interpreter more often.
+    """
+    scaled = candidates.scaled[: len(block)]
+    with ExitStack() as stack:
+        for sampler, logits in zip(samplers, block, strict=True):
+            stack.enter_context(sampler.penalties.applied(logits))
+        np.divide(block, np.array([[sampler.temperature] for sampler in samplers]), out=scaled)
+    weights = _weights(scaled, scaled.max(axis=1), candidates.weights)
+    totals = weights.sum(axis=1, dtype=np.float64)
+    likely = [np.flatnonzero(row) for row in np.greater_equal(weights, _LIKELY, out=candidates.marks[: len(block)])]
+    return [sampler.select(scaled[row], weights[row], likely[row], totals[row], candidates) for row, sampler in enumerate(samplers)]
+
+
+_LOGITS_A_THREAD = 1 << 19
+"""Work that is worth a thread, 1 to 2 ms of sampling."""
 
 
 class DrawingThreads:

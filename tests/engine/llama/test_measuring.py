@@ -12,7 +12,7 @@ import pytest
 from studio.engine.api import Chat, FinishReason, Request, SamplingParams
 from studio.engine.catalog import identify
 from studio.engine.llama.engine import LlamaEngine
-from studio.engine.llama.sampling import UNSURPRISING, Surprisals, surprisal
+from studio.engine.llama.sampling import UNSURPRISING, Surprisals, surprisals
 from studio.engine.llama.vocab import open_vocabulary
 from studio.engine.options import EngineOptions, rows_with_logits
 from support.engines import animal_requests, complete, outcome, request
@@ -53,13 +53,14 @@ def _truth(path: Path, text: str, behind: str = "") -> float:
     return float(-np.sum(counted) / (len(counted) + UNSURPRISING))
 
 
-def test_the_surprisal_is_the_logarithm_of_the_softmax() -> None:
-    rng = np.random.default_rng(1)
-    logits = rng.normal(0, 30, 1000).astype(np.float32)
-    chances = np.exp(logits.astype(np.float64) - logits.max())
-    for token in range(0, 1000, 97):
-        assert surprisal(logits, token) == pytest.approx(-np.log(chances[token] / chances.sum()), rel=1e-5)
-    assert surprisal(np.zeros(8, dtype=np.float32), 3) == pytest.approx(np.log(8))
+def test_the_surprisal_is_the_logarithm_of_the_softmax_however_many_rows_are_measured_at_once() -> None:
+    block = np.random.default_rng(1).normal(0, 30, (7, 1000)).astype(np.float32)
+    tokens = [3, 141, 59, 265, 358, 979, 3]
+    chances = np.exp(block.astype(np.float64) - block.max(axis=1, keepdims=True))
+    nats = surprisals(block, tokens)
+    assert nats == pytest.approx(-np.log(chances[range(7), tokens] / chances.sum(axis=1)), rel=1e-5)
+    assert [surprisals(block, tokens, np.empty((most, 1000), dtype=np.float32)) for most in (1, 2, 5)] == [nats] * 3
+    assert surprisals(np.zeros((1, 8), dtype=np.float32), [3]) == [pytest.approx(np.log(8))]
 
 
 def test_what_a_stop_string_cut_off_does_not_count() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from studio.engine.api import SamplingParams
-from studio.engine.llama.sampling import Candidates, Cuts, DrawingThreads, Greedy, Logits, Sampler, draw_greedily
+from studio.engine.llama.sampling import Candidates, Cuts, DrawingThreads, Greedy, Logits, Sampler, draw, draw_greedily, rows_together
 
 SIZE = 3000
 VOCABULARY: Any = SimpleNamespace(size=SIZE, ending_tokens=(2, 7))
@@ -27,6 +27,18 @@ DECODINGS = {
 def rows(count: int) -> list[Logits]:
     rng = np.random.default_rng(5)
     return [(rng.normal(size=SIZE) * 3).astype(np.float32) for _ in range(count)]
+
+
+def draw_one(sampler: Sampler, logits: Logits, candidates: Candidates) -> int:
+    return sampler.greedy.draw(logits) if sampler.greedy is not None else draw([sampler], logits[None], candidates)[0]
+
+
+def left_by(logits: Logits, **cuts: Any) -> tuple[list[int] | None, bool]:
+    """What the cuts leave, and whether that is sorted."""
+    weights = np.exp(logits - logits.max())
+    likely = np.flatnonzero(weights >= 2.0**-11)
+    found, is_sorted = Cuts(SamplingParams(**cuts)).left(logits, weights, likely, weights.sum(dtype=np.float64))
+    return (None if found is None else found.tolist()), is_sorted
 
 
 def by_llama_cpp(params: SamplingParams, seed: int, logits: list[Logits]) -> list[int]:
@@ -47,7 +59,7 @@ def by_llama_cpp(params: SamplingParams, seed: int, logits: list[Logits]) -> lis
     candidates = Candidates(SIZE)
     drawn = []
     for each in logits:
-        drawn.append(candidates.apply(chain, each, np.float32(1)))
+        drawn.append(candidates.apply(chain, each))
         lib.llama_sampler_accept(chain, drawn[-1])
     lib.llama_sampler_free(chain)
     return drawn
@@ -60,7 +72,7 @@ def test_the_tokens_are_those_of_llama_cpps_own_samplers(name: str) -> None:
     logits = rows(4) * 15
     before = [each.copy() for each in logits]
     sampler, candidates = Sampler(VOCABULARY, params, 11), Candidates(SIZE)
-    drawn = [sampler.draw(each, candidates) for each in logits]
+    drawn = [draw_one(sampler, each, candidates) for each in logits]
     sampler.close()
     assert drawn == by_llama_cpp(params, 11, before)
     assert len(set(drawn)) > 4
@@ -72,25 +84,24 @@ def test_the_tokens_are_those_of_llama_cpps_own_samplers(name: str) -> None:
 @pytest.mark.parametrize("top_k", [0, 300])
 def test_a_nucleus_is_the_fewest_tokens_with_that_probability(spread: float, top_p: float, top_k: int) -> None:
     """Of a vocabulary whose tokens are nearly alike, up to one of which a single one is likely. llama.cpp's may lack the last one."""
-    cuts, weights = Cuts(SamplingParams(top_p=top_p, top_k=top_k)), np.empty(SIZE, dtype=np.float32)
     for each in rows(5):
         logits = each * np.float32(spread / 3)
-        left, is_sorted = cuts.left(logits, weights)
+        left, is_sorted = left_by(logits, top_p=top_p, top_k=top_k)
         assert left is not None and is_sorted
-        assert np.all(np.diff(logits[left]) <= 1e-5) and len(set(left.tolist())) == len(left)
+        assert np.all(np.diff(logits[left]) <= 1e-5) and len(set(left)) == len(left)
         mass = np.exp(logits.astype(np.float64))
         whole, kept = np.sort(mass)[-(top_k or SIZE) :].sum(), mass[left]
         assert kept[:-1].sum() < (top_p + 1e-5) * whole and kept.sum() > (top_p - 1e-5) * whole
 
 
 def test_what_is_much_less_likely_than_the_likeliest_is_left_out() -> None:
-    logits, weights = np.log(np.array([0.02, 0.5, 0.3, 0.04, 0.14], dtype=np.float32)), np.empty(5, dtype=np.float32)
+    logits = np.log(np.array([0.02, 0.5, 0.3, 0.04, 0.14], dtype=np.float32))
 
     def left(**cuts: Any) -> list[int] | None:
-        found, _ = Cuts(SamplingParams(**cuts)).left(logits, weights)
-        return None if found is None else found.tolist()
+        return left_by(logits, **cuts)[0]
 
     assert left() is None
+    assert left(min_p=0.0001) == [0, 1, 2, 3, 4]
     assert left(min_p=0.07) == [1, 2, 3, 4]
     assert left(min_p=0.2, top_p=0.97) == [1, 2, 4]
     assert left(top_k=2) == left(top_k=2, top_p=0.99) == [1, 2]
@@ -104,11 +115,11 @@ def test_of_logits_that_are_no_numbers_the_greatest_that_is_one_is_drawn(cuts: d
     for bad in (np.nan, np.inf):
         logits = np.array([1, 2, bad, 5, 3, 0, 0, 0], dtype=np.float32)
         sampler = Sampler(vocabulary, SamplingParams(temperature=1.0, **cuts), 1)
-        assert sampler.draw(logits, candidates) == (3 if np.isnan(bad) else 2)
+        assert draw_one(sampler, logits, candidates) == (3 if np.isnan(bad) else 2)
         sampler.close()
     none = np.full(8, np.nan, dtype=np.float32)
     sampler = Sampler(vocabulary, SamplingParams(temperature=1.0, **cuts), 1)
-    assert 0 <= sampler.draw(none, candidates) < 8
+    assert 0 <= draw_one(sampler, none, candidates) < 8
     sampler.close()
 
 
@@ -118,6 +129,18 @@ def test_greedy_draws_of_several_rows_at_once_are_those_of_each() -> None:
     together = [draw_greedily(several, block) for _ in range(8)]
     assert together == [[greedy.draw(each) for greedy, each in zip(single, logits[:5], strict=True)] for _ in range(8)]
     assert len(set(map(tuple, together))) > 4 and np.array_equal(block, np.array(logits[:5]))
+
+
+@pytest.mark.parametrize("name", ["plain", "penalties", "cuts", "endless"])
+def test_rows_drawn_from_together_give_the_tokens_of_each(name: str) -> None:
+    block, candidates = np.array(rows(rows_together(SIZE))[:8]), Candidates(SIZE)
+    before = block.copy()
+    several, single = ([Sampler(VOCABULARY, DECODINGS[name], seed) for seed in range(len(block))] for _ in range(2))
+    together = [draw(several, block, candidates) for _ in range(8)]
+    assert together == [[draw_one(sampler, each, candidates) for sampler, each in zip(single, before, strict=True)] for _ in range(8)]
+    assert np.array_equal(block, before) and len(set(map(tuple, together))) > 4
+    for sampler in (*several, *single):
+        sampler.close()
 
 
 def test_tokens_that_must_not_come_do_not() -> None:
@@ -135,12 +158,12 @@ def test_threads_draw_what_one_draws_in_the_same_order() -> None:
         samplers = [Sampler(VOCABULARY, DECODINGS["penalties"], seed) for seed in range(len(logits))]
         candidates: dict[int, Candidates] = {}
 
-        def draw(number: int, _: Candidates) -> int:
+        def work(number: int, _: Candidates) -> int:
             mine = candidates.setdefault(threading.get_ident(), Candidates(SIZE))
-            return samplers[number].draw(logits[number], mine)
+            return draw_one(samplers[number], logits[number], mine)
 
         try:
-            return [threads.map(draw, range(len(logits)), len(logits), most) for _ in range(5)]
+            return [threads.map(work, range(len(logits)), len(logits), most) for _ in range(5)]
         finally:
             threads.close()
             for sampler in samplers:
