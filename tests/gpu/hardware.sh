@@ -42,7 +42,8 @@ pack() {
     cd "$root"
     { uv export -q --frozen --no-dev --extra train --no-hashes --no-emit-project | grep -vE "$LEFT_OUT"
       uv export -q --frozen --only-group dev --no-hashes | grep -E "$TEST_TOOLS"; } >"$stage/packages.txt"
-    uv pip install -q --no-deps --link-mode copy --target "$stage/site" --python-version "$python" --python-platform x86_64-manylinux_2_28 -r "$stage/packages.txt"
+    uv pip install -q --no-deps --link-mode copy --target "$stage/site" --python-version "$python" --python-platform x86_64-manylinux_2_28 -r "$stage/packages.txt" bitsandbytes
+    find "$stage/site/bitsandbytes" -name 'libbitsandbytes_*.so' ! -name '*_cuda13*' -delete
     add_llama_cpp "$stage"
     if [ -n "$libs" ]; then
         # With the names that programs ask for, and the compiler's runtime of the machine they were built on.
