@@ -187,9 +187,12 @@ def _provenance(fields: Fields) -> str:
             with suppress(ValueError):
                 known[name] = plain(value)
                 fields.taken.add(name)
+    instances = fields.get("instances")
     # A column of Parquet has null where a line has nothing.
     scores = [
-        {name: value for name, value in each.items() if name not in _CONTENT and holds(value)} for each in _objects(fields.get("instances"))
+        {name: value for name, value in each.items() if name not in _CONTENT and holds(value)}
+        for each in (instances if isinstance(instances, list) else ())
+        if isinstance(each, Mapping)
     ]
     if any(scores):
         with suppress(ValueError):
@@ -209,24 +212,8 @@ def _provenance(fields: Fields) -> str:
     return fields.storable(_PROVENANCE, json.dumps(known, ensure_ascii=False)) if known else ""
 
 
-def _objects(value: object) -> list[JsonObject]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
-
-
-def _instruction_alone(fields: Fields) -> Taken:
-    return _instruction(fields, None), ()
-
-
-def _has(*names: str) -> Callable[[Fields], bool]:
-    return lambda fields: all(fields.holding((name,)) for name in names)
-
-
 def _is_machine_generated(fields: Fields) -> bool:
     return bool(_MACHINE & fields.names.keys()) and fields.holding(OUTPUT) is None and "instruction" in fields.names
-
-
-def _is_alpaca(fields: Fields) -> bool:
-    return "instruction" in fields.names and any(name in fields.names for name in (*INPUT, *OUTPUT))
 
 
 def _is_pair(fields: Fields) -> bool:
@@ -235,11 +222,7 @@ def _is_pair(fields: Fields) -> bool:
     return fields.holding(("chosen",)) is not None or bool(lacks)
 
 
-def _is_raw(fields: Fields) -> bool:
-    return {"instances", "origin", "decided_by"} <= fields.names.keys()
-
-
-RAW = Shape("raw", _is_raw, _instances)
+RAW = Shape("raw", lambda fields: {"instances", "origin", "decided_by"} <= fields.names.keys(), _instances)
 """What the studio's raw export writes: the seed schema, and all that the pool knew of a task."""
 
 PREFERENCE = Shape("preference", _is_pair, preference)
@@ -253,12 +236,12 @@ SHAPES: Sequence[Shape] = (
     Shape("self-instruct", lambda fields: "instances" in fields.names, _instances),
     # The original's machine_generated_instructions.jsonl has instructions only.
     Shape("machine-generated", _is_machine_generated, _flat),
-    Shape("alpaca", _is_alpaca, _flat),
-    Shape("prompt-completion", _has("prompt", "completion"), _flat),
+    Shape("alpaca", lambda fields: "instruction" in fields.names and not fields.names.keys().isdisjoint((*INPUT, *OUTPUT)), _flat),
+    Shape("prompt-completion", lambda fields: bool(fields.holding(("prompt",)) and fields.holding(("completion",))), _flat),
     Shape("instructions", lambda _fields: True, _flat),
 )
 """In the order in which they are tried: the last one fits everything, and names what is missing."""
 
 
-instruction_alone = Shape("machine-generated", lambda _fields: True, _instruction_alone)
+instruction_alone = Shape("machine-generated", lambda _fields: True, lambda fields: (_instruction(fields, None), ()))
 """The instruction of each object, and nothing else of it."""

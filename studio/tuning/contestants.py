@@ -115,19 +115,14 @@ def look_up(spec: ContestantSpec) -> Entrant:
     if spec.format not in NAMES:
         raise UsageError(f"unknown format {spec.format!r}", nearest_name(spec.format, NAMES))
     if is_address(spec.model) or spec.model == SCRIPTED_MODEL:
-        return _without_file(spec)
+        if spec.adapter:
+            raise UsageError("an adapter needs a model file", "name a GGUF model with --model")
+        identity = ScriptedEngine().info.model if spec.model == SCRIPTED_MODEL else None
+        return Entrant(spec, identity, _SERVED.get(spec.format, PLAIN if identity else _LEFT_OPEN))
     header = read_model(find_model(spec.model))
-    identity = describe(header, sha256_of(header))
     adapter = _adapter(spec.adapter, header) if spec.adapter else None
+    identity = describe(header, sha256_of(header))
     return Entrant(spec, identity, _format(spec, header, adapter), adapter, file_sha256(adapter) if adapter else "")
-
-
-def _without_file(spec: ContestantSpec) -> Entrant:
-    if spec.adapter:
-        raise UsageError("an adapter needs a model file", "name a GGUF model with --model")
-    if spec.model == SCRIPTED_MODEL:
-        return Entrant(spec, ScriptedEngine().info.model, _SERVED.get(spec.format, PLAIN))
-    return Entrant(spec, None, _SERVED.get(spec.format, _LEFT_OPEN))
 
 
 def _adapter(name: str, base: Gguf) -> Path:

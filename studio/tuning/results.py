@@ -239,23 +239,22 @@ def _scorable(output: str) -> bool:
     return any(character.isascii() and character.isalnum() for character in output)
 
 
+_LETTERS = dict(enumerate(ascii_uppercase))
+
+
 def result_tables(result: EvaluationResult) -> Group:
     """All figures: who took part, a table of them, and one of each comparison."""
     record = result.evaluation
     head = (
         f"evaluation {record.id}: {display_line(record.name)}, {record.items} items, zero-shot, greedy, at most {record.max_tokens} tokens"
     )
-    letters = {each.id: _letter(place) for place, each in enumerate(result.contestants)}
+    letters = {each.id: _LETTERS.get(place, f"#{place + 1}") for place, each in enumerate(result.contestants)}
     parts: list[Text | Table] = [Text(head), *_legend(result, letters), Text(), _contestants(result, letters)]
     if result.pairs:
         parts += [Text(), _pairs(result.pairs, letters)]
     if result.unscorable:
         parts.append(Text(f"{result.unscorable} items have references without Latin letters or digits: ROUGE-L gives them 0 always"))
     return Group(*parts)
-
-
-def _letter(place: int) -> str:
-    return ascii_uppercase[place] if place < len(ascii_uppercase) else f"#{place + 1}"
 
 
 def _legend(result: EvaluationResult, letters: Mapping[int, str]) -> list[Text]:

@@ -165,7 +165,7 @@ class Trainer:
         tokens = 0
         while not self._progress.ended:
             step = self._progress.step
-            if step in self._evaluations and not self._validated(step):
+            if step in self._evaluations and (Side.VALIDATION, step) not in {(each.side, each.step) for each in self._progress.losses}:
                 yield self._validate()
                 yield self._save()
                 saved = time.monotonic()
@@ -233,9 +233,6 @@ class Trainer:
             ended = "early_stop" if before.stale + 1 >= self._settings.patience and before.step < self._plan.prepared.steps else ""
             self._progress = before.after(point, seconds=seconds, stale=before.stale + 1, ended=ended)
         return Validated(point, self._progress.best_step == before.step)
-
-    def _validated(self, step: int) -> bool:
-        return any(each.side is Side.VALIDATION and each.step == step for each in self._progress.losses)
 
     def _batch(self, step: int) -> list[Tokens]:
         epoch, place = divmod(step, self._per_epoch)

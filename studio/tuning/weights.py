@@ -18,7 +18,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from filelock import BaseFileLock, FileLock
 
@@ -61,7 +61,10 @@ def write_folder(base: Gguf, folder: Path, precision: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     config.save_pretrained(folder)
     with (folder / "model.safetensors").open("wb") as file:
-        _write_header(file, header)
+        # It begins with the length of the header in 8 bytes, and the header, filled up with spaces.
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % _ALIGNED)
+        file.write(len(text).to_bytes(8, "little") + text)
         for tensor in tensors.values():
             for values in unpacked(base, tensor, config):
                 rounded = torch.from_numpy(values).to(getattr(torch, precision)).contiguous()
@@ -90,13 +93,6 @@ def read_config(base: Gguf) -> Any:
     reach = {"factor": longest, "low_freq_factor": low, "high_freq_factor": high, "original_max_position_embeddings": before}
     config.rope_parameters = {"rope_type": "llama3", "rope_theta": theta, **reach}
     return config
-
-
-def _write_header(file: BinaryIO, header: dict[str, Any]) -> None:
-    """Begin a safetensors file: the length of the header in 8 bytes, and the header, filled up with spaces."""
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % _ALIGNED)
-    file.write(len(text).to_bytes(8, "little") + text)
 
 
 def tensor_names(base: Gguf) -> Any:
