@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from studio.config import flat, keys_of, require_known
@@ -13,10 +14,9 @@ from studio.errors import ModelError, UsageError
 from studio.loop.events import Event, InstanceDecided, TaskClassified
 from studio.loop.filters import CONTRADICTORY, DUPLICATE
 from studio.loop.runs import overridden, require_effect
-from studio.loop.sampling import engine_seed, generator
 from studio.loop.settings import Method
 from studio.loop.stages.answer import Drawn, Question, answer_request, choose
-from studio.loop.stages.asking import StageCancelled, StageContext, send
+from studio.loop.stages.asking import SessionContext, StageCancelled, StageContext, send
 from studio.loop.stages.instances import (
     answered,
     asks_for_instances,
@@ -24,8 +24,7 @@ from studio.loop.stages.instances import (
     decided_instances,
     given_instance,
     instances_request,
-    of_passage,
-    without_input,
+    whole_instance,
 )
 from studio.loop.stages.instructions import draw_parents, may_stand, plan_instructions, request_like, to_draw_from
 from studio.pool.changes import Effect
@@ -50,89 +49,87 @@ TEMPERATURE = 0.7
 """At least this for more instances: greedy decoding would only write those that are there."""
 
 
-def resample(context: StageContext, ordinal: int) -> Effect:
+def resample(session: SessionContext, ordinal: int) -> Effect:
     """Draw the in-context tasks of one prompt anew."""
-    current = _sampled_round(context)
-    request = _request_with_tasks(context, current, ordinal)
-    (parents,) = draw_parents(context.for_round(current), current, [ordinal], context.pool.ledger.next_action_id())
-    return _rewrite(context, current, request, parents, Note("resample", f"drew other in-context tasks for prompt {ordinal + 1}"))
+    context = _sampled_round(session)
+    request = _request_with_tasks(context, ordinal)
+    (parents,) = draw_parents(context, [ordinal], context.pool.ledger.next_action_id())
+    return _rewrite(context, request, parents, Note("resample", f"drew other in-context tasks for prompt {ordinal + 1}"))
 
 
-def swap(context: StageContext, ordinal: int, position: int, task_id: int | None) -> Effect:
+def swap(session: SessionContext, ordinal: int, position: int, task_id: int | None) -> Effect:
     """Put another task at one position of a prompt."""
-    current = _sampled_round(context)
-    request = _request_with_tasks(context, current, ordinal)
+    context = _sampled_round(session)
+    request = _request_with_tasks(context, ordinal)
     if not 0 <= position < len(request.parents):
         raise UsageError(f"prompt {ordinal + 1} has {len(request.parents)} in-context tasks, none at position {position + 1}")
-    chosen = _another(context, current, request, position) if task_id is None else task_id
+    chosen = _another(context, request, position) if task_id is None else task_id
     if chosen in request.parents:
         raise UsageError(f"task {chosen} stands in prompt {ordinal + 1} already", "choose another one")
     parents = (*request.parents[:position], chosen, *request.parents[position + 1 :])
-    gone = _not_standing(context.for_round(current), parents)
+    gone = _not_standing(context, parents)
     if chosen in gone:
         raise UsageError(f"task {chosen} cannot stand in a prompt of this round", "choose an active task of the kind that it draws")
     if gone:
         raise UsageError(f"task {gone[0]} of prompt {ordinal + 1} can stand there no more", "swap that one first, or draw them all anew")
-    return _rewrite(
-        context, current, request, parents, Note("swap", f"swapped task {request.parents[position]} for {chosen} in prompt {ordinal + 1}")
-    )
+    note = Note("swap", f"swapped task {request.parents[position]} for {chosen} in prompt {ordinal + 1}")
+    return _rewrite(context, request, parents, note)
 
 
-def set_round_parameters(context: StageContext, run_id: int, overrides: Mapping[str, Any]) -> Effect:
+def set_round_parameters(session: SessionContext, run_id: int, overrides: Mapping[str, Any]) -> Effect:
     """Set parameters for one round; see `Steering.set_round_parameters`."""
     require_known(overrides, {key for key, _ in keys_of(Method)} - FIXED, "this round")
-    pool = context.pool
+    pool = session.pool
     current = pool.rounds.unfinished() or pool.rounds.begin(run_id)
-    before = context.for_round(current)
+    before = session.for_round(current)
     given = dict(overrides)
     if "filters" in given and "request_filters" not in given:
         # The filters of a run in chat hold those for requests: which was taken out there must not come back from here.
         given["request_filters"] = [name for name in before.method.request_filters if name in given["filters"]]
     asked = overridden(before.method, given)
     require_effect(asked, given)
-    wanted = context.resolved(asked)
-    own, new, old = (dict(flat(method.model_dump(mode="json"))) for method in (context.method, wanted, before.method))
+    wanted = session.resolved(asked)
+    own, new, old = (dict(flat(method.model_dump(mode="json"))) for method in (session.method, wanted, before.method))
     text = _json({key: value for key, value in new.items() if value != own[key]})
     redrawn = sorted(key for key in DRAWN if new[key] != old[key])
     note = Note("parameters", f"set {', '.join(sorted(overrides))} for round {current.number}")
     if current.stage is Stage.INSTRUCTIONS:
-        return pool.ledger.supersede(note, current.id, _replanned(replace(before, method=wanted), current, redraw=bool(redrawn)), text)
+        return pool.ledger.supersede(note, current.id, _replanned(replace(before, method=wanted), redraw=bool(redrawn)), text)
     if redrawn and current.stage is not Stage.SAMPLE:
-        raise UsageError(
-            f"{redrawn[0]} is for drawing in-context tasks, which round {current.number} has done", "set it before `instructions`"
-        )
+        words = f"{redrawn[0]} is for drawing in-context tasks, which round {current.number} has done"
+        raise UsageError(words, "set it before `instructions`")
     return pool.ledger.set_overrides(note, current.id, text)
 
 
-def regenerate(context: StageContext) -> Effect:
+def regenerate(session: SessionContext) -> Effect:
     """Ask the round's prompts once more, with new seeds."""
-    pool = context.pool
+    pool = session.pool
     current = pool.rounds.unfinished()
     if current is None or STAGES.index(current.stage) <= STAGES.index(Stage.INSTRUCTIONS):
         raise UsageError("no round has completions that could be drawn anew", "play the stage `instructions` first")
-    action = pool.ledger.next_action_id()
+    context, action = session.for_round(current), pool.ledger.next_action_id()
     requests = [
-        replace(planned, seed=engine_seed(context.seed, current.number, Stage.INSTRUCTIONS, ordinal, action))
-        for ordinal, planned in enumerate(_replanned(context.for_round(current), current, redraw=False))
+        replace(planned, seed=context.engine_seed(Stage.INSTRUCTIONS, ordinal, action))
+        for ordinal, planned in enumerate(_replanned(context, redraw=False))
     ]
     note = Note("regenerate", f"asked for round {current.number} once more")
     return pool.ledger.supersede(note, current.id, requests, _json(pool.rounds.overrides(current.id)))
 
 
-def _replanned(context: StageContext, current: RoundRecord, *, redraw: bool) -> list[PlannedRequest]:
+def _replanned(context: StageContext, *, redraw: bool) -> list[PlannedRequest]:
     """The round's instruction requests as `context` would plan them, with the in-context tasks they have unless `redraw`.
 
     A prompt with a task that was retired since is drawn anew in any case.
     """
     if redraw:
-        return plan_instructions(context, current)
+        return plan_instructions(context)
     action = context.pool.ledger.next_action_id()
     planned = []
-    for request in context.pool.requests.planned(current.id, Stage.INSTRUCTIONS):
+    for request in context.asked(Stage.INSTRUCTIONS):
         parents = request.parents
         if _not_standing(context, parents):
-            (parents,) = draw_parents(context, current, [request.ordinal], action)
-        planned.append(request_like(context, current, request, parents))
+            (parents,) = draw_parents(context, [request.ordinal], action)
+        planned.append(request_like(context, request, parents))
     return planned
 
 
@@ -141,15 +138,15 @@ def _not_standing(context: StageContext, parents: Sequence[int]) -> list[int]:
     return [task.id for task in context.pool.tasks.many(parents) if not may_stand(context, task)]
 
 
-def _rewrite(context: StageContext, current: RoundRecord, request: StoredRequest, parents: tuple[int, ...], note: Note) -> Effect:
-    return context.pool.ledger.rewrite_request(note, request.id, request_like(context.for_round(current), current, request, parents))
+def _rewrite(context: StageContext, request: StoredRequest, parents: tuple[int, ...], note: Note) -> Effect:
+    return context.pool.ledger.rewrite_request(note, request.id, request_like(context, request, parents))
 
 
-def _another(context: StageContext, current: RoundRecord, request: StoredRequest, position: int) -> int:
+def _another(context: StageContext, request: StoredRequest, position: int) -> int:
     """Draw a task of the same origin as the one at `position`: a seed for a seed; of the others where that origin has none left."""
-    seeds, others = to_draw_from(context.for_round(current))
+    seeds, others = to_draw_from(context)
     is_seed = context.pool.tasks.get(request.parents[position]).origin is Origin.SEED
-    rng = generator(context.seed, current.number, Stage.SAMPLE, request.ordinal, context.pool.ledger.next_action_id())
+    rng = context.generator(Stage.SAMPLE, request.ordinal, context.pool.ledger.next_action_id())
     for ids in (seeds, others) if is_seed else (others, seeds):
         left = [task_id for task_id in ids if task_id not in request.parents]
         if left:
@@ -157,29 +154,24 @@ def _another(context: StageContext, current: RoundRecord, request: StoredRequest
     raise UsageError("the pool has no other task to put there", "import some, or accept some first")
 
 
-def _sampled_round(context: StageContext) -> RoundRecord:
-    current = context.pool.rounds.unfinished()
+def _sampled_round(session: SessionContext) -> StageContext:
+    current = session.pool.rounds.unfinished()
     if current is None or current.stage is not Stage.INSTRUCTIONS:
         raise UsageError(
             "no round has prompts that were not sent yet", "play the stage `sample` first; its prompts can be changed until they are sent"
         )
-    return current
+    return session.for_round(current)
 
 
-def _request_with_tasks(context: StageContext, current: RoundRecord, ordinal: int) -> StoredRequest:
-    """The request at `ordinal`, which has in-context tasks."""
-    request = _request(context, current, ordinal)
-    if not request.parents:
-        raise UsageError(f"prompt {ordinal + 1} has no in-context tasks: the model writes it whole", "template_tasks gives it some")
-    return request
-
-
-def _request(context: StageContext, current: RoundRecord, ordinal: int) -> StoredRequest:
-    requests = context.pool.requests.planned(current.id, Stage.INSTRUCTIONS)
+def _request_with_tasks(context: StageContext, ordinal: int) -> StoredRequest:
+    """The instruction request at `ordinal`, which has in-context tasks and was not answered yet."""
+    requests = context.asked(Stage.INSTRUCTIONS)
     if not 0 <= ordinal < len(requests):
-        raise UsageError(f"round {current.number} has {len(requests)} prompts, none with number {ordinal + 1}")
-    if requests[ordinal].id in {each.request_id for each in context.pool.requests.completions(current.id, Stage.INSTRUCTIONS)}:
+        raise UsageError(f"round {context.current.number} has {len(requests)} prompts, none with number {ordinal + 1}")
+    if requests[ordinal].id in {each.request_id for each in context.completions(Stage.INSTRUCTIONS)}:
         raise UsageError(f"prompt {ordinal + 1} was answered already, its answer is kept", "play the stage to its end, then ask once more")
+    if not requests[ordinal].parents:
+        raise UsageError(f"prompt {ordinal + 1} has no in-context tasks: the model writes it whole", "template_tasks gives it some")
     return requests[ordinal]
 
 
@@ -187,38 +179,37 @@ def _json(overrides: Mapping[str, Any]) -> str | None:
     return json.dumps(overrides, ensure_ascii=False, sort_keys=True) if overrides else None
 
 
-def more_instances(context: StageContext, run_id: int, task_id: int) -> Generator[Event, None, Effect]:
+def more_instances(session: SessionContext, run_id: int, task_id: int) -> Generator[Event, None, Effect]:
     """Ask for more instances of a task, store them, and return the effect; the requests belong to the run's newest round."""
-    pool = context.pool
+    pool = session.pool
     task = pool.tasks.get(task_id)
     current, finished = pool.rounds.newest(run_id) or (pool.rounds.begin(run_id), False)
     _require_written(task, current, finished)
-    context = context if finished else context.for_round(current)
+    context = session.for_round(current, own=not finished)
     asked: list[HandRequest] = []
     answer: bool | None = None
     if task.is_classification is None:
         answer = False
         if context.method.variant != "alpaca":
-            ordinal = pool.requests.next_hand_ordinal(current.id, Stage.CLASSIFY)
-            planned = classification_request(context, current, ordinal, task)
-            asked.append((yield from _ask(context, Stage.CLASSIFY, ordinal, planned)))
-            answer = answered(context, asked[-1].completion)
+            planned = partial(classification_request, context, task=task)
+            answer = answered(context, (yield from _ask(context, Stage.CLASSIFY, planned, asked)).completion)
         task = replace(task, is_classification=answer)
     candidate = pool.candidates.of_task(task_id)
     given = given_instance(candidate) if candidate is not None else None
     if given is not None and (given.output or context.method.answers_apart):
-        decided = [of_passage(task_id, None, given)]
+        decided = [whole_instance(task_id, None, given)]
     elif given is not None or asks_for_instances(context, task, None if candidate is None else candidate.source):
-        ordinal = pool.requests.next_hand_ordinal(current.id, Stage.INSTANCES)
-        planned = instances_request(context, current, ordinal, task, given)
-        planned = replace(planned, params=replace(planned.params, temperature=max(planned.params.temperature, TEMPERATURE)))
-        asked.append((yield from _ask(context, Stage.INSTANCES, ordinal, planned)))
-        stored = StoredCompletion(len(asked) - 1, ordinal, task_id, asked[-1].completion)
-        decided = decided_instances(context, (current, ordinal), stored, task, given)
+
+        def warmer(ordinal: int) -> PlannedRequest:
+            planned = instances_request(context, ordinal, task, given)
+            return replace(planned, params=replace(planned.params, temperature=max(planned.params.temperature, TEMPERATURE)))
+
+        came = yield from _ask(context, Stage.INSTANCES, warmer, asked)
+        decided = decided_instances(context, came, task, given)
     else:
-        decided = [without_input(task_id)]
+        decided = [whole_instance(task_id, None, Instance("", ""))]
     if context.method.answers_apart:
-        decided = yield from _answered(context, current, (task, given is not None), decided, asked)
+        decided = yield from _answered(context, task, decided, asked, of_passage=given is not None)
     decided = _beside(task.instances, decided)
     note = Note("more instances", f"asked for more instances of task {task_id}")
     effect = pool.ledger.add_instances(note, current.id, MoreInstances(task_id, tuple(asked), tuple(decided), answer))
@@ -230,27 +221,20 @@ def more_instances(context: StageContext, run_id: int, task_id: int) -> Generato
 
 
 def _answered(
-    context: StageContext, current: RoundRecord, of: tuple[Task, bool], instances: Sequence[DecidedInstance], asked: list[HandRequest]
+    context: StageContext, task: Task, instances: Sequence[DecidedInstance], asked: list[HandRequest], *, of_passage: bool
 ) -> Generator[Event, None, list[DecidedInstance]]:
-    """Have the accepted instances answered; what was asked for that is appended to `asked`, whose places are the requests' ids.
-
-    `of` is their task, and whether it is about a passage.
-    """
-    (task, of_passage), result = of, []
-    first = context.pool.requests.next_hand_ordinal(current.id, Stage.ANSWER)
-    taken = 0
+    """Have the accepted instances of a task answered; what was asked for that is appended to `asked`."""
+    result = []
     for each in instances:
         if each.verdict is Verdict.REJECTED or each.output:
             result.append(each)
             continue
+        question = Question.about(task, each.input, of_passage=of_passage)
+        planned = partial(answer_request, context, question=question, copy=1, of_passage=of_passage)
         drawn = []
         for _ in range(context.method.best_of):
-            place = (current, Stage.ANSWER, first - taken)
-            taken += 1
-            question = Question.about(task, each.input, of_passage=of_passage)
-            planned = answer_request(context, place, question, copy=1, of_passage=of_passage)
-            asked.append((yield from _ask(context, Stage.ANSWER, place[2], planned)))
-            drawn.append(Drawn(len(asked) - 1, context.answer(asked[-1].completion), asked[-1].completion.nats))
+            came = yield from _ask(context, Stage.ANSWER, planned, asked)
+            drawn.append(Drawn(came.request_id, context.answer(came.completion), came.completion.nats))
         found = choose(context.method, task, each.input, drawn, of_passage=of_passage)
         texts = (each.input, found.output, found.verdict, found.reason)
         scores = (found.agreement, found.nats)
@@ -265,7 +249,12 @@ def _require_written(task: Task, current: RoundRecord, finished: bool) -> None:
         raise UsageError(f"round {current.number} has still to write the instances of task {task.id}", "play on until it has")
 
 
-def _ask(context: StageContext, stage: Stage, ordinal: int, planned: PlannedRequest) -> Generator[Event, None, HandRequest]:
+def _ask(
+    context: StageContext, stage: Stage, plan: Callable[[int], PlannedRequest], asked: list[HandRequest]
+) -> Generator[Event, None, StoredCompletion]:
+    """Ask what `plan` makes of an ordinal beside the round's own; append it to `asked`, where its place is the request's id."""
+    ordinal = context.pool.requests.next_hand_ordinal(context.current.id, stage) - sum(each.stage is stage for each in asked)
+    planned = plan(ordinal)
     found = (yield from send(context, stage, [(ordinal, planned)])).get(0)
     if context.cancel.cancelled and (found is None or found.finish_reason is FinishReason.CANCELLED):
         raise StageCancelled
@@ -273,7 +262,8 @@ def _ask(context: StageContext, stage: Stage, ordinal: int, planned: PlannedRequ
         raise ModelError("the engine did not answer the request", "try again")
     if found.finish_reason is FinishReason.REFUSED:
         raise context.engine_of(stage).info.no_room(found.detail)
-    return HandRequest(stage, planned, found)
+    asked.append(HandRequest(stage, planned, found))
+    return StoredCompletion(len(asked) - 1, ordinal, planned.task_id, found)
 
 
 def _beside(present: Sequence[Instance], decided: Sequence[DecidedInstance]) -> list[DecidedInstance]:

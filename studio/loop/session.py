@@ -11,19 +11,16 @@ from studio.loop.events import Event, RoundStarted, RunStopped, StageFinished, S
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.settings import Method
 from studio.loop.stages.answer import answer_instances
-from studio.loop.stages.asking import StageCancelled, StageContext
-from studio.loop.stages.documents import passages_left
+from studio.loop.stages.asking import SessionContext, StageCancelled, StageContext
+from studio.loop.stages.candidates import filter_candidates
 from studio.loop.stages.instances import classify, commit, write_instances
-from studio.loop.stages.instructions import filter_candidates, sample, write_instructions
+from studio.loop.stages.instructions import passages_left, sample, write_instructions
 from studio.loop.steering import Steering
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.pool import Pool
-from studio.pool.rounds import RoundRecord
 from studio.records import Stage
 
-StageRunner = Callable[[StageContext, RoundRecord], Iterator[Event]]
-
-RUNNERS: Mapping[Stage, StageRunner] = MappingProxyType(
+RUNNERS: Mapping[Stage, Callable[[StageContext], Iterator[Event]]] = MappingProxyType(
     {
         Stage.SAMPLE: sample,
         Stage.INSTRUCTIONS: write_instructions,
@@ -56,7 +53,7 @@ class Session:
     def __init__(self, pool: Pool, engine: Engine, method: Method, seed: str, run_id: int, answering: Engine | None = None) -> None:
         index = NoveltyIndex(TOKENIZERS[method.tokenizer])
         index.extend(pool.tasks.instructions())
-        self._context = StageContext(pool, engine, method, seed, index, answering)
+        self._context = SessionContext(pool, engine, method, seed, index, answering)
         self._run_id = run_id
         self._steering = Steering(self._context, run_id)
 
@@ -104,7 +101,7 @@ class Session:
                 raise StageCancelled
             stage = current.stage
             yield StageStarted(current.number, stage)
-            yield from RUNNERS[stage](self._context.for_round(current), current)
+            yield from RUNNERS[stage](self._context.for_round(current))
             yield StageFinished(current.number, stage, self._context.method.after(stage))
             standing = pool.rounds.unfinished()
             if standing is None or standing.id != current.id:

@@ -16,10 +16,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from studio.config import Parameters
-from studio.engine.api import Asking, EngineInfo
+from studio.engine.api import Asking, EngineInfo, SamplingParams
 from studio.errors import ModelError, UsageError, nearest_name
 from studio.loop.prompts import PLACEHOLDERS, Prompts, builtin_prompt
-from studio.loop.sampling import Decoding, Sampling, Share
 from studio.records import Cutting, Source, Stage
 
 LEAST_REQUESTS, MOST_REQUESTS = 5, 64
@@ -27,6 +26,45 @@ _TASKS_OF_A_REQUEST = 4
 """About as many new tasks as a completion of seven brings."""
 TEMPLATE_SHARE, TEMPLATE_PER_LIST = 4, 32
 """Requests that the model writes itself, for each that runs at once (they are short, and some fall), and for each list of tasks."""
+
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+Penalty = Annotated[float, Field(ge=-2.0, le=2.0)]
+
+
+class Decoding(Parameters):
+    """How one stage draws tokens."""
+
+    temperature: float = Field(0.0, ge=0.0, le=5.0, description="0 is greedy decoding")
+    top_p: float = Field(1.0, gt=0.0, le=1.0, description="nucleus: the smallest set of tokens with this much probability")
+    top_k: int = Field(0, ge=0, description="most likely tokens kept; 0 keeps all")
+    min_p: Share = Field(0.0, description="least probability kept, relative to the likeliest token")
+    frequency_penalty: Penalty = Field(0.0, description="for each time a token stands in the completion already")
+    presence_penalty: Penalty = Field(0.0, description="once for a token that stands in the completion already")
+    repeat_penalty: float = Field(1.0, gt=0.0, le=3.0, description="llama.cpp's multiplicative penalty; 1 is none")
+    max_tokens: int = Field(256, ge=1, le=65_536, description="completion tokens at most")
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="strings that end the completion; {list_end} and {instances_end} follow from the other parameters"
+    )
+
+    def params(self) -> SamplingParams:
+        """The same values as the engine takes them."""
+        return SamplingParams(**self.model_dump())
+
+
+class Sampling(Parameters):
+    """The decoding of each kind of request."""
+
+    instructions: Decoding
+    classification: Decoding
+    input_first: Decoding
+    output_first: Decoding
+    list_chat: Decoding = Field(default_factory=Decoding)
+    template: Decoding = Field(default_factory=Decoding)
+    answer: Decoding = Field(default_factory=Decoding)
+    passage: Decoding = Field(default_factory=Decoding)
 
 
 class Method(Parameters):

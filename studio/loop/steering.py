@@ -10,7 +10,7 @@ from studio.loop import asking_anew
 from studio.loop.events import Event
 from studio.loop.filters import BY_HAND, EDITED, OTHER_RULES, rule_reason
 from studio.loop.settings import Method
-from studio.loop.stages.asking import StageContext
+from studio.loop.stages.asking import SessionContext
 from studio.loop.whatif import AT_A_TIME, Change, Flip, InstanceFlip, changed_values, what_if
 from studio.pool.candidates import DecisionRecord
 from studio.pool.changes import Effect
@@ -31,7 +31,7 @@ class Steering:
     happened then. Besides the pool an action touches the novelty index alone, which is kept as a session opened anew would fill it.
     """
 
-    def __init__(self, context: StageContext, run_id: int) -> None:
+    def __init__(self, context: SessionContext, run_id: int) -> None:
         self._context = context
         self._pool = context.pool
         self._run_id = run_id
@@ -250,7 +250,7 @@ Known = tuple[Collection[int], Collection[int]]
 """The ids of candidates and of instances that are known to flip."""
 
 
-def apply(context: StageContext, change: Change, expected: Known | None) -> Effect:
+def apply(context: SessionContext, change: Change, expected: Known | None) -> Effect:
     """Decide what flips under `change` as it decides it; see `Steering.apply_what_if`."""
     outcome = what_if(context.pool, change)
     flips, instances = outcome.flips, outcome.instances
@@ -283,7 +283,7 @@ def in_words(change: Change) -> str:
     return ", ".join(parts + [f"{name} {'on' if on else 'off'}" for name, on in sorted(change.filters.items())]) or "the run's rules"
 
 
-def _decisions(context: StageContext, flips: Sequence[Flip]) -> Decisions:
+def _decisions(context: SessionContext, flips: Sequence[Flip]) -> Decisions:
     """A person's decision for each flip, those that join first.
 
     They are scored against the pool as it stands without those that leave, one after another in their order; those that leave against what

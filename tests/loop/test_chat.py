@@ -16,7 +16,7 @@ from studio.loop.parsing import Answer
 from studio.loop.session import Goal
 from studio.loop.settings import profile
 from studio.loop.stages.answer import Drawn, choose, user_text
-from studio.loop.stages.likelihood import NOT_MEASURED
+from studio.loop.stages.candidates import NOT_MEASURED
 from studio.pool.pool import Pool
 from studio.records import Origin, Stage, Task, TaskState, Verdict
 from support.pools import ask, assert_sound

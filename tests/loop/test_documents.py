@@ -15,8 +15,8 @@ from studio.loop.events import CandidateDecided, Noted, RunStopped, StopReason
 from studio.loop.filters import COPIED, LESS_FITTING, NEEDS_PASSAGE, OFF_PASSAGE, TRUNCATED
 from studio.loop.runs import Configuration
 from studio.loop.session import Goal
-from studio.loop.stages.documents import USED_UP, copies, shared_words
-from studio.loop.stages.likelihood import NOT_MEASURED
+from studio.loop.stages.candidates import NOT_MEASURED, copies, shared_words
+from studio.loop.stages.instructions import USED_UP
 from studio.loop.whatif import Change, what_if
 from studio.pool.pool import Pool
 from studio.records import OF_PASSAGES, Source, Stage

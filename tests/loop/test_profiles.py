@@ -7,8 +7,7 @@ import pytest
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import UsageError
 from studio.loop.filters import FILTERS, INSTANCE_RULES
-from studio.loop.sampling import Decoding
-from studio.loop.settings import PROFILES, Method, profile
+from studio.loop.settings import PROFILES, Decoding, Method, profile
 
 
 def stops(name: str, decoding: Decoding, **changed: int) -> tuple[str, ...]:

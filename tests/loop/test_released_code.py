@@ -15,10 +15,10 @@ from loop.nasty import any_text
 from studio.engine.scripted import ScriptedEngine
 from studio.loop.filters import INSTANCE_REASONS, INSTRUCTION_REASONS, decide_instances, first_failure
 from studio.loop.parsing import parse_input_first, parse_instructions, parse_output_first, parse_triples
-from studio.loop.sampling import in_context_tasks
 from studio.loop.session import Goal, Session
 from studio.loop.settings import profile
 from studio.loop.stages.instances import classification_request
+from studio.loop.stages.instructions import in_context_tasks
 from studio.pool.rounds import RoundRecord
 from studio.records import Instance, Origin, SeedTask, Stage, Task, TaskState, Verdict
 from support.pools import ask
@@ -117,7 +117,7 @@ def test_output_first(text: str, truncated: bool) -> None:
 @pytest.mark.parametrize("instruction", ["Name it.", " Sort  these\n two: ", "Decide:"])
 def test_the_classification_question(session: Session, instruction: str) -> None:
     task = Task(1, Origin.GENERATED, TaskState.DRAFT, "", instruction, None, ())
-    planned = classification_request(session._context, RoundRecord(1, 1, 1, Stage.CLASSIFY), 0, task)
+    planned = classification_request(session._context.for_round(RoundRecord(1, 1, 1, Stage.CLASSIFY)), 0, task)
     assert (planned.prefix + planned.suffix).endswith("Task:" + released_code.classification_question(instruction))
 
 

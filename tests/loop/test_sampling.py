@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.errors import UsageError
-from studio.loop.sampling import engine_seed, generator, in_context_tasks
 from studio.loop.session import Goal
+from studio.loop.stages.asking import engine_seed, generator
+from studio.loop.stages.instructions import in_context_tasks
 from studio.pool.pool import Queries
 from studio.records import Instance, Origin, SeedTask, Stage
 from support.sessions import configuration, play

@@ -16,8 +16,8 @@ from studio.errors import ModelError, UsageError
 from studio.loop.events import CandidateDecided, Event, Noted, RequestFinished, RoundFinished, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal
 from studio.loop.settings import profile
+from studio.loop.stages.candidates import OTHER_FORM
 from studio.loop.stages.instances import NO_INSTANCES
-from studio.loop.stages.instructions import OTHER_FORM
 from studio.pool.pool import Pool
 from studio.records import Instance, SeedTask
 from support.pools import ask, assert_sound

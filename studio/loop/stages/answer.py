@@ -11,7 +11,6 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from studio.engine.api import RepeatRule
 from studio.loop.checks import answer_fault
 from studio.loop.events import Event, InstanceDecided
 from studio.loop.filters import DISAGREEMENT, EMPTY_OUTPUT, TRUNCATED, UNGROUNDED, UNLIKELY_ANSWER, VALID, disagrees, is_unlikely
@@ -19,52 +18,50 @@ from studio.loop.novelty import rouge_l
 from studio.loop.parsing import MODEL_THINKS, THINKING, Answer, first_mark
 from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
-from studio.loop.stages.documents import shared_words
-from studio.loop.stages.likelihood import LATEST, limit_of
+from studio.loop.stages.candidates import LATEST, limit_of, shared_words
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.instances import AnsweredInstance, DrawnAnswer
 from studio.pool.requests import PlannedRequest, StoredRequest
-from studio.pool.rounds import RoundRecord
 from studio.records import OF_PASSAGES, Instance, Stage, Task, Verdict
 
 _OTHER_TEMPERATURE = 0.7
 """At least this for the second answer and those after it: greedy decoding would write the first one again."""
 
 
-def answer_instances(context: StageContext, current: RoundRecord) -> Iterator[Event]:
+def answer_instances(context: StageContext) -> Iterator[Event]:
     """Ask for the outputs of the round's instances, and decide each instance with the answer chosen for it.
 
     Where all answers break a rule, one more is asked for in other words.
     """
     pool, method = context.pool, context.method
-    drafts = pool.tasks.drafts(current.id)
+    drafts = pool.tasks.drafts(context.current.id)
     tasks = {draft.task.id: draft.task for draft in drafts}
     of_passages = frozenset(draft.task.id for draft in drafts if draft.source in OF_PASSAGES)
-    instances = pool.instances.to_answer(current.id)
+    instances = pool.instances.to_answer(context.current.id)
     questions = {each.id: Question.about(tasks[each.task_id], each.input, of_passage=each.task_id in of_passages) for each in instances}
     chosen: dict[int, Chosen] = {}
     for again in (False, True) if method.answer_again else (False,):
         open_still = [each for each in instances if each.id not in chosen or chosen[each.id].verdict is Verdict.REJECTED]
-        _plan(context, current, [questions[each.id] for each in open_still], of_passages, again=again)
-        yield from complete(context, current, Stage.ANSWER)
-        drawn = yield from _drawn(context, current)
+        _plan(context, [questions[each.id] for each in open_still], of_passages, again=again)
+        yield from complete(context, Stage.ANSWER)
+        drawn = yield from _drawn(context)
         for each in open_still:
             question = questions[each.id]
             answers = drawn[question] + (drawn[question.again(context)] if again else [])
             chosen[each.id] = choose(method, tasks[each.task_id], each.input, answers, of_passage=each.task_id in of_passages)
-    limit = _limit(context, current, list(chosen.values()))
+    limit = _limit(context, list(chosen.values()))
     chosen = {number: each.within(limit) for number, each in chosen.items()}
     for instance in instances:
         found = chosen[instance.id]
         yield InstanceDecided(instance.task_id, Instance(instance.input, found.output), found.verdict, found.reason)
-    pool.instances.answer(current.id, [found.of(number) for number, found in chosen.items()], Stage.COMMIT, max_nats=limit)
+    pool.instances.answer(context.current.id, [found.of(number) for number, found in chosen.items()], Stage.COMMIT, max_nats=limit)
 
 
-def _drawn(context: StageContext, current: RoundRecord) -> Generator[Event, None, defaultdict[Question, list[Drawn]]]:
+def _drawn(context: StageContext) -> Generator[Event, None, defaultdict[Question, list[Drawn]]]:
     """The answers that are there, by what was asked, in the order they were asked for."""
     drawn: defaultdict[Question, list[Drawn]] = defaultdict(list)
-    asked = {each.id: Question.of(each) for each in context.pool.requests.planned(current.id, Stage.ANSWER)}
-    for stored in context.pool.requests.completions(current.id, Stage.ANSWER):
+    asked = {each.id: Question.of(each) for each in context.asked(Stage.ANSWER)}
+    for stored in context.completions(Stage.ANSWER):
         answer = context.answer(stored.completion)
         if answer.thought:
             yield from context.note(MODEL_THINKS)
@@ -72,12 +69,12 @@ def _drawn(context: StageContext, current: RoundRecord) -> Generator[Event, None
     return drawn
 
 
-def _limit(context: StageContext, current: RoundRecord, chosen: Sequence[Chosen]) -> float | None:
+def _limit(context: StageContext, chosen: Sequence[Chosen]) -> float | None:
     """The nats a token beyond which an answer is unlikely, among this round's and the latest that broke no rule; None for no limit."""
     if context.method.likely_answers >= 1:
         return None
     own = [each.nats for each in chosen if each.nats is not None and each.verdict is Verdict.ACCEPTED]
-    return limit_of(own + context.pool.instances.latest_nats(current.run_id, LATEST), context.method.likely_answers)
+    return limit_of(own + context.pool.instances.latest_nats(context.current.run_id, LATEST), context.method.likely_answers)
 
 
 class Question(NamedTuple):
@@ -108,34 +105,31 @@ def user_text(instruction: str, given: str) -> str:
     return f"{instruction.strip()}\n\n{given.strip()}" if given.strip() else instruction.strip()
 
 
-def answer_request(
-    context: StageContext, place: tuple[RoundRecord, Stage, int], question: Question, copy: int, *, of_passage: bool = False
-) -> PlannedRequest:
+def answer_request(context: StageContext, ordinal: int, question: Question, copy: int, *, of_passage: bool = False) -> PlannedRequest:
     """The request that has a question answered, for the `copy`-th time, from 0; `of_passage` says that it is about a passage."""
     decoding = context.method.sampling.answer
     if copy:
         decoding = decoding.model_copy(update={"temperature": max(decoding.temperature, _OTHER_TEMPERATURE)})
-    rule: RepeatRule = "text" if context.method.early_stop else ""
     chat = context.chat(system=context.templates["passage_system" if of_passage else "answer_system"].prefix)
     # What is drawn at some temperature is one of many things that the model might say: its likelihood tells nothing.
-    planned = context.planned(place, ("", question.text), decoding, chat, stop_on_repeat=rule, measure=not copy)
+    planned = context.planned(Stage.ANSWER, ordinal, ("", question.text), decoding, chat, repeats="text", measure=not copy)
     return replace(planned, task_id=question.task_id)
 
 
-def _plan(context: StageContext, current: RoundRecord, questions: Sequence[Question], of_passages: Collection[int], *, again: bool) -> None:
+def _plan(context: StageContext, questions: Sequence[Question], of_passages: Collection[int], *, again: bool) -> None:
     """Store a request for each answer of each question, or for one more in other words, that an earlier attempt has not planned."""
     pool = context.pool
-    stored = pool.requests.planned(current.id, Stage.ANSWER)
+    stored = context.asked(Stage.ANSWER)
     known = Counter(map(Question.of, stored))
     wanted = [each.again(context) for each in questions] if again else questions
     copies = 1 if again else context.method.best_of
     missing = [(each, copy) for each in wanted for copy in range(known[each], copies)]
     requests = [
-        answer_request(context, (current, Stage.ANSWER, ordinal), *each, of_passage=each[0].task_id in of_passages)
+        answer_request(context, ordinal, *each, of_passage=each[0].task_id in of_passages)
         for ordinal, each in enumerate(missing, len(stored))
     ]
     if requests:
-        pool.requests.replan(current.id, Stage.ANSWER, [], requests)
+        pool.requests.replan(context.current.id, Stage.ANSWER, [], requests)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from studio.engine.api import (
     Engine,
     Finished,
     FinishReason,
+    RepeatRule,
     Request,
     Restarted,
     Retried,
@@ -27,13 +29,26 @@ from studio.loop.novelty import NoveltyIndex
 from studio.loop.parsing import Answer, answer_of
 from studio.loop.prompts import Template, one_line
 from studio.loop.runs import overridden
-from studio.loop.sampling import Decoding, engine_seed
-from studio.loop.settings import Method
+from studio.loop.settings import Decoding, Method
 from studio.pool.pool import Pool
-from studio.pool.requests import PlannedRequest, StoredRequest
+from studio.pool.requests import PlannedRequest, StoredCompletion, StoredRequest
 from studio.pool.rounds import RoundRecord
 from studio.pool.tasks import DraftTask
 from studio.records import Stage
+
+
+def generator(seed: str, round_number: int, stage: Stage, ordinal: int, action: int = 0) -> random.Random:
+    """The generator of one draw, keyed by where in the run it happens: no draw depends on how many came before it.
+
+    `action` is the id of a person's action that draws anew.
+    """
+    by_hand = f"/{action}" if action else ""
+    return random.Random(f"{seed}/{round_number}/{stage}/{ordinal}{by_hand}")
+
+
+def engine_seed(seed: str, round_number: int, stage: Stage, ordinal: int, action: int = 0) -> int:
+    """The 32-bit seed of one request."""
+    return generator(seed, round_number, stage, ordinal, action).getrandbits(32)
 
 
 class StageCancelled(Exception):
@@ -41,7 +56,7 @@ class StageCancelled(Exception):
 
 
 @dataclass
-class StageContext:
+class SessionContext:
     """The pool, the engines and the rules of one session."""
 
     pool: Pool
@@ -55,6 +70,12 @@ class StageContext:
     said: set[str] = field(default_factory=set)
     """What was noted in this session."""
 
+    def for_round(self, current: RoundRecord, *, own: bool = True) -> StageContext:
+        """What the stages of a round go by; with `own` the parameters that hold for it alone, if there are any, are in the method."""
+        overrides = self.pool.rounds.overrides(current.id) if own else {}
+        method = overridden(self.method, overrides) if overrides else self.method
+        return StageContext(**vars(self) | {"method": method, "current": current})
+
     def engine_of(self, stage: Stage) -> Engine:
         """The engine that the requests of a stage go to."""
         return self.answering if stage is Stage.ANSWER and self.answering is not None else self.engine
@@ -62,6 +83,28 @@ class StageContext:
     def resolved(self, method: Method) -> Method:
         """`method` with what follows from the engines; see `Method.resolved`."""
         return method.resolved(self.engine.info, answering=None if self.answering is None else self.answering.info)
+
+    @contextmanager
+    def index_without(self, task_ids: Sequence[int]) -> Iterator[list[int]]:
+        """Within the block the index lacks these tasks; afterwards they are back, and those noted in the list are out of it again."""
+        held = [task for task in self.pool.tasks.compared(task_ids) if task.compared]
+        added: list[int] = []
+        try:
+            for task in held:
+                self.index.remove(task.id)
+            yield added
+        finally:
+            for task_id in added:
+                self.index.remove(task_id)
+            for task in held:
+                self.index.put(task.id, task.instruction, is_seed=task.is_seed)
+
+
+@dataclass
+class StageContext(SessionContext):
+    """The same for one round: a stage reads and writes what is of `current`, and asks as its method says."""
+
+    current: RoundRecord = field(kw_only=True)
 
     @cached_property
     def templates(self) -> dict[str, Template]:
@@ -94,10 +137,17 @@ class StageContext:
         """A chat in which the model thinks or not, as the method has it."""
         return Chat(system, begins, writes_request, thinking=self.method.thinking != "off")
 
-    def for_round(self, current: RoundRecord) -> StageContext:
-        """The same with the parameters that hold for this round alone, if there are any."""
-        overrides = self.pool.rounds.overrides(current.id)
-        return replace(self, method=overridden(self.method, overrides)) if overrides else self
+    def asked(self, stage: Stage) -> list[StoredRequest]:
+        """The requests that a stage of this round has planned."""
+        return self.pool.requests.planned(self.current.id, stage)
+
+    def completions(self, stage: Stage) -> list[StoredCompletion]:
+        """What has come back for them."""
+        return self.pool.requests.completions(self.current.id, stage)
+
+    def answer(self, completion: Completion) -> Answer:
+        """What a completion is parsed from."""
+        return answer_of(completion, whole=self.method.leaves_thoughts)
 
     def note(self, text: str) -> Iterator[Noted]:
         """Say `text` unless this session has said it."""
@@ -105,38 +155,38 @@ class StageContext:
             self.said.add(text)
             yield Noted(text)
 
-    @contextmanager
-    def index_without(self, task_ids: Sequence[int]) -> Iterator[list[int]]:
-        """Within the block the index lacks these tasks; afterwards they are back, and those noted in the list are out of it again."""
-        held = [task for task in self.pool.tasks.compared(task_ids) if task.compared]
-        added: list[int] = []
-        try:
-            for task in held:
-                self.index.remove(task.id)
-            yield added
-        finally:
-            for task_id in added:
-                self.index.remove(task_id)
-            for task in held:
-                self.index.put(task.id, task.instruction, is_seed=task.is_seed)
+    def generator(self, stage: Stage, ordinal: int, action: int = 0) -> random.Random:
+        """The generator of one draw in this round."""
+        return generator(self.seed, self.current.number, stage, ordinal, action)
 
-    def answer(self, completion: Completion) -> Answer:
-        """What a completion is parsed from."""
-        return answer_of(completion, whole=self.method.leaves_thoughts)
+    def engine_seed(self, stage: Stage, ordinal: int, action: int = 0) -> int:
+        """The 32-bit seed of one request of this round."""
+        return engine_seed(self.seed, self.current.number, stage, ordinal, action)
 
     def planned(
-        self, place: tuple[RoundRecord, Stage, int], prompt: tuple[str, str], decoding: Decoding, chat: Chat | None = None, **engine: Any
+        self,
+        stage: Stage,
+        ordinal: int,
+        prompt: tuple[str, str],
+        decoding: Decoding,
+        chat: Chat | None = None,
+        *,
+        repeats: RepeatRule = "",
+        **engine: Any,
     ) -> PlannedRequest:
-        """A request of the stage at `place` (round, stage, ordinal) with its own seed; `prompt` is its prefix and its suffix.
+        """A request of a stage with its own seed; `prompt` is its prefix and its suffix.
 
-        `engine` are parameters that no decoding has.
+        `repeats` is the rule by which it may be stopped early, `engine` are parameters that no decoding has.
         """
-        current, stage, ordinal = place
-        params = decoding.params()
         thinks = not self.method.leaves_thoughts and not (chat is not None and chat.writes_request)
-        room = self.method.thinking_tokens if thinks else 0
-        params = replace(params, stop=tuple(map(self.method.filled, params.stop)), thinking_tokens=room, **engine)
-        return PlannedRequest(*prompt, params, engine_seed(self.seed, current.number, stage, ordinal), chat=chat)
+        params = replace(
+            decoding.params(),
+            stop=tuple(map(self.method.filled, decoding.stop)),
+            thinking_tokens=self.method.thinking_tokens if thinks else 0,
+            stop_on_repeat=repeats if self.method.early_stop else "",
+            **engine,
+        )
+        return PlannedRequest(*prompt, params, self.engine_seed(stage, ordinal), chat=chat)
 
     def filled(self, template: str, filling: str) -> tuple[str, str]:
         """The prefix and the suffix of a prompt: `template` filled with `filling`."""
@@ -145,30 +195,23 @@ class StageContext:
 
 
 def plan_for_drafts(
-    context: StageContext,
-    current: RoundRecord,
-    stage: Stage,
-    planned: Callable[[int, DraftTask], PlannedRequest],
-    asked: Collection[int] | None = None,
+    context: StageContext, stage: Stage, planned: Callable[[int, DraftTask], PlannedRequest], asked: Collection[int]
 ) -> None:
-    """Store a request of `stage` for each draft of the round, or for those in `asked`; `planned` makes it from its ordinal and the draft.
+    """Store a request of `stage` for each draft of the round that is `asked` about; `planned` makes it from its ordinal and the draft.
 
     Where an earlier attempt at the stage has stored them already, a person may have added drafts since, or changed their text or the
     parameters: requests are added and, where they were not answered yet, brought up to date.
     """
-    pool = context.pool
-    drafts = [draft for draft in pool.tasks.drafts(current.id) if asked is None or draft.task.id in asked]
-    stored = pool.requests.planned(current.id, stage)
-    if not stored:
-        if drafts:
-            pool.requests.plan(current.id, stage, [planned(ordinal, draft) for ordinal, draft in enumerate(drafts)], None)
-        return
-    answered = {each.request_id for each in pool.requests.completions(current.id, stage)}
+    pool, current = context.pool, context.current
+    stored = context.asked(stage)
+    answered = {each.request_id for each in context.completions(stage)}
     known = {request.task_id: request for request in stored}
     changed: list[tuple[int, PlannedRequest]] = []
     more: list[PlannedRequest] = []
-    for draft in drafts:
+    for draft in pool.tasks.drafts(current.id):
         request = known.get(draft.task.id)
+        if draft.task.id not in asked:
+            continue
         if request is None:
             more.append(planned(len(stored) + len(more), draft))
         elif request.id not in answered:
@@ -182,14 +225,14 @@ def plan_for_drafts(
 _NO_ANSWER = (FinishReason.CANCELLED, FinishReason.REFUSED)
 
 
-def complete(context: StageContext, current: RoundRecord, stage: Stage, next_stage: Stage | None = None) -> Iterator[Event]:
+def complete(context: StageContext, stage: Stage, next_stage: Stage | None = None) -> Iterator[Event]:
     """Complete the requests planned for `stage`, all in one batch, and store the completions.
 
     Those of a model on this machine are stored in one transaction; a server's each as it finishes, because it was paid for. Those answered
     already are not asked again: an earlier session got that far; nor those about tasks that a person has retired since.
     Raises StageCancelled when the user cancelled first, and ModelError when the engine failed or refused every request.
     """
-    planned = _open_requests(context, current, stage)
+    planned = _open_requests(context, stage)
     if not planned and next_stage is None:
         return
     stored: set[int] = set()
@@ -197,7 +240,7 @@ def complete(context: StageContext, current: RoundRecord, stage: Stage, next_sta
 
     def store(index: int, completion: Completion) -> None:
         if engine.info.is_server and completion.finish_reason not in _NO_ANSWER:
-            context.pool.requests.answer(current.id, [(planned[index].id, completion)], None)
+            context.pool.requests.answer(context.current.id, [(planned[index].id, completion)], None)
             stored.add(index)
 
     come = yield from send(context, stage, [(each.ordinal, each) for each in planned], store)
@@ -208,8 +251,8 @@ def complete(context: StageContext, current: RoundRecord, stage: Stage, next_sta
     if missing:
         raise ModelError(f"the engine answered {len(planned) - missing} of {len(planned)} requests", "run the same command to go on")
     if answers and not stored and all(each.finish_reason is FinishReason.REFUSED for _, each in answers):
-        _require_answers(context, current, stage, answers[0][1])
-    context.pool.requests.answer(current.id, answers, next_stage)
+        _require_answers(context, stage, answers[0][1])
+    context.pool.requests.answer(context.current.id, answers, next_stage)
 
 
 def send(
@@ -244,18 +287,13 @@ def send(
     return come
 
 
-def _require_answers(context: StageContext, current: RoundRecord, stage: Stage, refused: Completion) -> None:
+def _require_answers(context: StageContext, stage: Stage, refused: Completion) -> None:
     """Raise ModelError unless an earlier session got some answer for the stage: it is not stored, so that it can be asked once more."""
-    if all(each.completion.finish_reason is FinishReason.REFUSED for each in context.pool.requests.completions(current.id, stage)):
+    if all(each.completion.finish_reason is FinishReason.REFUSED for each in context.completions(stage)):
         raise context.engine_of(stage).info.no_room(refused.detail)
 
 
-def _open_requests(context: StageContext, current: RoundRecord, stage: Stage) -> list[StoredRequest]:
-    pool = context.pool
-    answered = {each.request_id for each in pool.requests.completions(current.id, stage)}
-    drafts = {draft.task.id for draft in pool.tasks.drafts(current.id)}
-    return [
-        each
-        for each in pool.requests.planned(current.id, stage)
-        if each.id not in answered and (each.task_id is None or each.task_id in drafts)
-    ]
+def _open_requests(context: StageContext, stage: Stage) -> list[StoredRequest]:
+    answered = {each.request_id for each in context.completions(stage)}
+    drafts = {draft.task.id for draft in context.pool.tasks.drafts(context.current.id)}
+    return [each for each in context.asked(stage) if each.id not in answered and (each.task_id is None or each.task_id in drafts)]

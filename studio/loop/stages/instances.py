@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
-from studio.engine.api import Completion, RepeatRule
+from studio.engine.api import Completion
 from studio.loop.checks import points_at_absent
 from studio.loop.events import Event, InstanceDecided, RoundFinished, TaskClassified
 from studio.loop.filters import INPUT_MISSING, UNANSWERED, UNPARSED, VALID, decide_instances
 from studio.loop.parsing import CHOICES, MODEL_THINKS, THINKING, Answer, parse_classification, parse_input_first, parse_output_first
-from studio.loop.sampling import generator
 from studio.loop.stages.asking import StageContext, complete, plan_for_drafts
 from studio.pool.candidates import CandidateRecord
 from studio.pool.instances import DecidedInstance
 from studio.pool.requests import PlannedRequest, StoredCompletion
-from studio.pool.rounds import RoundRecord
 from studio.pool.tasks import DraftTask
 from studio.records import OF_PASSAGES, Instance, Source, Stage, Task, Verdict
 
@@ -30,28 +27,26 @@ NO_INSTANCES = (
 _FEW = 3
 
 
-def classify(context: StageContext, current: RoundRecord) -> Iterator[Event]:
+def classify(context: StageContext) -> Iterator[Event]:
     """Classify the round's drafts. Alpaca's variant has no such stage: nothing is asked and no task counts as classification."""
     pool = context.pool
-    drafts = pool.tasks.drafts(current.id)
+    drafts = pool.tasks.drafts(context.current.id)
     unanswered = {draft.task.id for draft in drafts if draft.task.is_classification is None}
     # What a whole passage answers is no label.
     known = {draft.task.id for draft in drafts if context.method.variant == "alpaca" or draft.source is Source.BACKTRANSLATION}
     answers = [(task_id, False) for task_id in sorted(unanswered & known)]
     if context.method.variant != "alpaca":
         asked = {draft.task.id for draft in drafts} - known
-        plan_for_drafts(
-            context, current, Stage.CLASSIFY, lambda ordinal, draft: classification_request(context, current, ordinal, draft.task), asked
-        )
-        yield from complete(context, current, Stage.CLASSIFY)
+        plan_for_drafts(context, Stage.CLASSIFY, lambda ordinal, draft: classification_request(context, ordinal, draft.task), asked)
+        yield from complete(context, Stage.CLASSIFY)
         answers += [
             (stored.task_id, answered(context, stored.completion))
-            for stored in pool.requests.completions(current.id, Stage.CLASSIFY)
+            for stored in context.completions(Stage.CLASSIFY)
             if stored.task_id in unanswered - known
         ]
     for task_id, is_classification in answers:
         yield TaskClassified(task_id, is_classification)
-    context.pool.tasks.classify(current.id, answers, Stage.INSTANCES)
+    pool.tasks.classify(context.current.id, answers, Stage.INSTANCES)
 
 
 def answered(context: StageContext, completion: Completion) -> bool:
@@ -59,35 +54,34 @@ def answered(context: StageContext, completion: Completion) -> bool:
     return parse_classification(context.answer(completion).text, tolerant=context.method.tolerant)
 
 
-def classification_request(context: StageContext, current: RoundRecord, ordinal: int, task: Task) -> PlannedRequest:
+def classification_request(context: StageContext, ordinal: int, task: Task) -> PlannedRequest:
     """The request that asks whether `task` is a classification task."""
     choices = CHOICES if context.method.classify_from_logits else ()
     prompt = context.filled("classification", task.instruction.strip())
-    place, decoding = (current, Stage.CLASSIFY, ordinal), context.method.sampling.classification
-    return replace(context.planned(place, prompt, decoding, context.few_shot, choices=choices), task_id=task.id)
+    decoding = context.method.sampling.classification
+    planned = context.planned(Stage.CLASSIFY, ordinal, prompt, decoding, context.few_shot, choices=choices)
+    return replace(planned, task_id=task.id)
 
 
-def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Event]:
+def write_instances(context: StageContext) -> Iterator[Event]:
     """Write and decide the instances of the round's drafts. A task left with none stays in the pool but not in the data.
 
     Those of passages have their input or output already.
     """
     pool = context.pool
-    drafts = pool.tasks.drafts(current.id)
+    drafts = pool.tasks.drafts(context.current.id)
     if any(draft.task.is_classification is None for draft in drafts):
         # A person accepted some of them after their round was classified.
-        yield from classify(context, current)
-        drafts = pool.tasks.drafts(current.id)
+        yield from classify(context)
+        drafts = pool.tasks.drafts(context.current.id)
     asked = {draft.task.id for draft in drafts if _asks(context, draft)}
-    plan_for_drafts(
-        context,
-        current,
-        Stage.INSTANCES,
-        lambda ordinal, draft: instances_request(context, current, ordinal, draft.task, given_instance(draft)),
-        asked,
-    )
-    yield from complete(context, current, Stage.INSTANCES)
-    completions = pool.requests.completions(current.id, Stage.INSTANCES)
+
+    def planned(ordinal: int, draft: DraftTask) -> PlannedRequest:
+        return instances_request(context, ordinal, draft.task, given_instance(draft))
+
+    plan_for_drafts(context, Stage.INSTANCES, planned, asked)
+    yield from complete(context, Stage.INSTANCES)
+    completions = context.completions(Stage.INSTANCES)
     if any(context.answer(each.completion).thought for each in completions):
         yield from context.note(MODEL_THINKS)
     by_id = {draft.task.id: draft for draft in drafts}
@@ -95,16 +89,16 @@ def write_instances(context: StageContext, current: RoundRecord) -> Iterator[Eve
         each
         for stored in completions
         if stored.task_id is not None and (draft := by_id.get(stored.task_id)) is not None
-        for each in decided_instances(context, (current, stored.ordinal), stored, draft.task, given_instance(draft))
+        for each in decided_instances(context, stored, draft.task, given_instance(draft))
     ]
     for ordinal, draft in enumerate(drafts):
         if draft.task.id not in asked:
-            decided += _unasked(context, current, ordinal, draft)
+            decided += _unasked(context, ordinal, draft)
     if len({each.task_id for each in decided if each.reason == UNPARSED}) * 2 > max(len(drafts), _FEW):
         yield from context.note(NO_INSTANCES)
     for each in decided:
         yield InstanceDecided(each.task_id, Instance(each.input, each.output), each.verdict, each.reason)
-    pool.instances.record(current.id, decided, Stage.ANSWER if context.method.answers_apart else Stage.COMMIT)
+    pool.instances.record(context.current.id, decided, Stage.ANSWER if context.method.answers_apart else Stage.COMMIT)
 
 
 def _asks(context: StageContext, draft: DraftTask) -> bool:
@@ -114,10 +108,12 @@ def _asks(context: StageContext, draft: DraftTask) -> bool:
     return context.method.variant != "alpaca" and asks_for_instances(context, draft.task, draft.source)
 
 
-def _unasked(context: StageContext, current: RoundRecord, ordinal: int, draft: DraftTask) -> list[DecidedInstance]:
+def _unasked(context: StageContext, ordinal: int, draft: DraftTask) -> list[DecidedInstance]:
     if (given := given_instance(draft)) is not None:
-        return [of_passage(draft.task.id, draft.request_id, given)]
-    return _of_triple(context, current, ordinal, draft) if context.method.variant == "alpaca" else [without_input(draft.task.id)]
+        return [whole_instance(draft.task.id, draft.request_id, given)]
+    if context.method.variant != "alpaca":
+        return [whole_instance(draft.task.id, None, Instance("", ""))]
+    return _decided(context, ordinal, draft.task, draft.request_id, [Instance(draft.input or "", draft.output or "")], Answer(""))
 
 
 def given_instance(draft: DraftTask | CandidateRecord) -> Instance | None:
@@ -125,8 +121,8 @@ def given_instance(draft: DraftTask | CandidateRecord) -> Instance | None:
     return Instance(draft.input or "", draft.output or "") if draft.source in OF_PASSAGES else None
 
 
-def of_passage(task_id: int, request_id: int | None, given: Instance) -> DecidedInstance:
-    """The instance of a task for a passage: the passage is its output, or its input, still to be answered."""
+def whole_instance(task_id: int, request_id: int | None, given: Instance) -> DecidedInstance:
+    """The instance that a task came with, or none of its own: without an output it is still to be answered."""
     return DecidedInstance(task_id, request_id, given.input, given.output, Verdict.ACCEPTED, VALID if given.output else UNANSWERED)
 
 
@@ -136,114 +132,64 @@ def asks_for_instances(context: StageContext, task: Task, source: Source | None)
     return not whole or bool(task.is_classification) or points_at_absent(task.instruction)
 
 
-def without_input(task_id: int) -> DecidedInstance:
-    """The instance of a task that needs no input, still to be answered."""
-    return DecidedInstance(task_id, None, "", "", Verdict.ACCEPTED, UNANSWERED)
-
-
-def instances_request(
-    context: StageContext, current: RoundRecord, ordinal: int, task: Task, given: Instance | None = None
-) -> PlannedRequest:
-    """The request that asks for instances of `task`, or for the output of the one that is `given`."""
+def instances_request(context: StageContext, ordinal: int, task: Task, given: Instance | None = None) -> PlannedRequest:
+    """The request that asks for instances of `task`, or for the output of the one that is `given`: the examples, then that input."""
     sampling = context.method.sampling
+    first = given is not None or not task.is_classification
+    template, decoding = ("input_first", sampling.input_first) if first else ("output_first", sampling.output_first)
+    prefix, suffix = context.filled(template, task.instruction.strip())
     if given is not None:
-        return _output_request(context, (current, Stage.INSTANCES, ordinal), task, given)
-    template, decoding = ("output_first", sampling.output_first) if task.is_classification else ("input_first", sampling.input_first)
-    rule: RepeatRule = "text" if context.method.early_stop else ""
-    prompt, place = context.filled(template, task.instruction.strip()), (current, Stage.INSTANCES, ordinal)
-    return replace(context.planned(place, prompt, decoding, context.few_shot, stop_on_repeat=rule), task_id=task.id)
+        suffix = f"{suffix.rstrip()}\nExample 1\nInput: {given.input}\nOutput:"
+        decoding = decoding.model_copy(update={"stop": (*decoding.stop, "\nExample 2", "\nInput:")})
+    planned = context.planned(Stage.INSTANCES, ordinal, (prefix, suffix), decoding, context.few_shot, repeats="text")
+    return replace(planned, task_id=task.id)
 
 
-def _output_request(context: StageContext, place: tuple[RoundRecord, Stage, int], task: Task, given: Instance) -> PlannedRequest:
-    """The request for the output of one instance: the examples of the template, then the task with that input."""
-    prefix, suffix = context.filled("input_first", task.instruction.strip())
-    decoding = context.method.sampling.input_first
-    decoding = decoding.model_copy(update={"stop": (*decoding.stop, "\nExample 2", "\nInput:")})
-    rule: RepeatRule = "text" if context.method.early_stop else ""
-    prompt = (prefix, f"{suffix.rstrip()}\nExample 1\nInput: {given.input}\nOutput:")
-    return replace(context.planned(place, prompt, decoding, context.few_shot, stop_on_repeat=rule), task_id=task.id)
-
-
-def decided_instances(
-    context: StageContext, place: tuple[RoundRecord, int], stored: StoredCompletion, task: Task, given: Instance | None = None
-) -> list[DecidedInstance]:
-    """Parse a completion about a task, asked for at `place` (round, ordinal), and decide the instances in it.
-
-    Where the input was `given` the completion is its output. Where tasks are answered apart they are inputs alone, still to be answered.
-    """
+def decided_instances(context: StageContext, stored: StoredCompletion, task: Task, given: Instance | None = None) -> list[DecidedInstance]:
+    """Parse a completion about a task, and decide the instances in it. Where the input was `given` the completion is its output."""
     method, answer = context.method, context.answer(stored.completion)
     if given is not None:
         output = parse_input_first(f"Output:{answer.text}", line_markers=True, tolerant=method.tolerant)
         parsed = [replace(given, output=each.output) for each in output[:1]]
-        return _decide_instances(context, place, task.id, stored.request_id, parsed, answer)
-    if task.is_classification:
+    elif task.is_classification:
         parsed = parse_output_first(answer.text, tolerant=method.tolerant)
     else:
         parsed = parse_input_first(answer.text, line_markers=method.line_markers, tolerant=method.tolerant)
-    if not context.method.answers_apart:
-        return _decide_instances(context, place, task.id, stored.request_id, parsed, answer)
-    if parsed:
+    if method.answers_apart and parsed:
         # The output of the last example may be cut, its input is whole once an output has begun.
         answer = replace(answer, truncated=answer.truncated and not parsed[-1].output)
-    return _decide_inputs(context, place, task, stored.request_id, parsed, answer)
+    return _decided(context, stored.ordinal, task, stored.request_id, parsed, answer)
 
 
 _INPUT_RULES = ("ends_with_colon", "duplicate")
 
 
-def _decide_inputs(
-    context: StageContext,
-    place: tuple[RoundRecord, int],
-    task: Task,
-    request_id: int | None,
-    parsed: Sequence[Instance],
-    answer: Answer,
+def _decided(
+    context: StageContext, ordinal: int, task: Task, request_id: int | None, parsed: Sequence[Instance], answer: Answer
 ) -> list[DecidedInstance]:
-    """Decide instances by their inputs alone: they are still to be answered."""
-    inputs = replace(context, method=context.method.model_copy(update={"instance_rules": _INPUT_RULES}))
-    decided = _decide_instances(inputs, place, task.id, request_id, [Instance(each.input, "") for each in parsed], answer)
-    return [replace(each, **_to_answer(task, each)) if each.verdict is Verdict.ACCEPTED else each for each in decided]
-
-
-def _to_answer(task: Task, instance: DecidedInstance) -> dict[str, Any]:
-    """What an instance with its input alone is: still to be answered, unless its instruction points at what is not there."""
-    if not instance.input and points_at_absent(task.instruction):
-        return {"verdict": Verdict.REJECTED, "reason": INPUT_MISSING}
-    return {"reason": UNANSWERED}
-
-
-def _of_triple(context: StageContext, current: RoundRecord, ordinal: int, draft: DraftTask) -> list[DecidedInstance]:
-    place, parsed = (current, ordinal), [Instance(draft.input or "", draft.output or "")]
-    if context.method.answers_apart:
-        return _decide_inputs(context, place, draft.task, draft.request_id, parsed, Answer(""))
-    return _decide_instances(context, place, draft.task.id, draft.request_id, parsed, Answer(""))
-
-
-def _decide_instances(
-    context: StageContext,
-    place: tuple[RoundRecord, int],
-    task_id: int,
-    request_id: int | None,
-    parsed: Sequence[Instance],
-    answer: Answer,
-) -> list[DecidedInstance]:
-    current, ordinal = place
+    """Decide instances; where tasks are answered apart, by their inputs alone, which are still to be answered."""
+    method, apart = context.method, context.method.answers_apart
     decisions = decide_instances(
-        parsed,
-        context.method,
+        [Instance(each.input, "") for each in parsed] if apart else parsed,
+        method.model_copy(update={"instance_rules": _INPUT_RULES}) if apart else method,
         truncated=answer.truncated,
-        rng=generator(context.seed, current.number, Stage.INSTANCES, ordinal),
+        rng=context.generator(Stage.INSTANCES, ordinal),
         raw_text=answer.text,
         unparsed=THINKING if answer.missing else UNPARSED,
     )
-    return [
-        DecidedInstance(task_id, request_id, instance.input, instance.output, verdict, reason) for instance, verdict, reason in decisions
-    ]
+    decided = []
+    for instance, verdict, reason in decisions:
+        if apart and verdict is Verdict.ACCEPTED:
+            # An instruction may point at what is not there.
+            missing = not instance.input and points_at_absent(task.instruction)
+            verdict, reason = (Verdict.REJECTED, INPUT_MISSING) if missing else (verdict, UNANSWERED)
+        decided.append(DecidedInstance(task.id, request_id, instance.input, instance.output, verdict, reason))
+    return decided
 
 
-def commit(context: StageContext, current: RoundRecord) -> Iterator[Event]:
+def commit(context: StageContext) -> Iterator[Event]:
     """Commit the round and sum it up."""
-    context.pool.rounds.commit(current.id)
-    brought = context.pool.rounds.result(current.id)
+    context.pool.rounds.commit(context.current.id)
+    brought = context.pool.rounds.result(context.current.id)
     generated = context.pool.figures.generated()
-    yield RoundFinished(current.number, brought.accepted, brought.rejected, brought.instances, generated)
+    yield RoundFinished(context.current.number, brought.accepted, brought.rejected, brought.instances, generated)

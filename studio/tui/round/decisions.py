@@ -13,7 +13,7 @@ from textual.content import Content
 from studio.engine.api import FinishReason
 from studio.loop.parsing import Answer, without_thoughts
 from studio.loop.settings import DEFAULT_PROFILE, Method, profile
-from studio.loop.stages.instructions import parse_candidates, parse_request
+from studio.loop.stages.candidates import parse_candidates, parse_request
 from studio.loop.tokens import unicode_tokens
 from studio.pool.candidates import JudgedCandidate
 from studio.records import Decider, Source, Stage, Verdict
