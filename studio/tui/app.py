@@ -36,8 +36,10 @@ from studio.tui.insight.screen import InsightScreen
 from studio.tui.keys import bind
 from studio.tui.picker import RunChosen, StartScreen, remember
 from studio.tui.pool.screen import PoolScreen
-from studio.tui.round.screen import RunOpened, StudioScreen
+from studio.tui.round.drawing import RunOpened
+from studio.tui.round.screen import StudioScreen
 from studio.tui.runner import Runner, RunnerState
+from studio.tui.steering import SteeredScreen
 from studio.tui.study.entry import start_comparison, start_review
 from studio.tui.study.screen import StudyScreen
 from studio.tui.terminal import TellingApp, wear_theme
@@ -225,10 +227,8 @@ class StudioApp(TellingApp):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every command has the form `Group: verb`, and only those that apply are there."""
-        if isinstance(screen, StudioScreen | InsightScreen):
+        if isinstance(screen, SteeredScreen):
             yield from screen.commands()
-        if isinstance(screen, PoolScreen):
-            yield from screen.steering_commands()
         for mode, title, words in PLACES:
             if self.check_action("show_mode", (mode,)) and mode != self.current_mode:
                 yield SystemCommand(title, words, partial(self.action_show_mode, mode))

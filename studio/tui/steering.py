@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from textual.app import App, SystemCommand
+from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
@@ -92,8 +92,6 @@ class PoolAccess:
 
 
 Value = TypeVar("Value")
-Offer = tuple[str, str, str, Callable[[], None]]
-"""An action's name, what the palette calls it, what it says of it, and what it calls."""
 
 _REFUSALS = {
     RunnerState.LOADING: ("The model is being loaded", "wait until it is there"),
@@ -228,11 +226,9 @@ def _for(owner: DOMNode, then: Callable[[T], None], failed: Told | None) -> tupl
 class SteeredScreen(Screen[None]):
     """What every screen that steers has: undo and redo, and a palette that offers what applies. Without a `steerer` it only shows."""
 
+    OFFERED: ClassVar[Mapping[str, str]] = {}
+    """What the palette calls actions that have a key."""
     steerer: Steerer | None = None
-
-    @abstractmethod
-    def steers(self, action: str) -> bool | None:
-        """Whether a steering action applies now; None when `action` is none."""
 
     def changed(self) -> None:
         """Something was decided: read again what is shown."""
@@ -243,10 +239,16 @@ class SteeredScreen(Screen[None]):
     def action_redo(self) -> None:
         self._steer(lambda steering: told("did again", steering.redo()))
 
-    def _offered(self, offers: Iterable[Offer]) -> Iterator[SystemCommand]:
-        for action, title, words, callback in offers:
+    def commands(self) -> Iterator[SystemCommand]:
+        """What the palette offers here, as it applies now."""
+        tooltips = {each.action: each.tooltip for each in self.BINDINGS if isinstance(each, Binding)}
+        for action, title in self.OFFERED.items():
             if self.check_action(action, ()):
-                yield SystemCommand(title, words, callback)
+                yield SystemCommand(title, self.words_of(action) or tooltips[action].rstrip("."), getattr(self, f"action_{action}"))
+
+    def words_of(self, action: str) -> str:  # noqa: ARG002  (for subclasses)
+        """What the palette says of an action, where it is other than what is said of its key."""
+        return ""
 
     def _steer(self, act: Callable[[Steering], str], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:
         """Let `act` be done and tell what it did; the log keeps it. `stored` and `failed` are for an editor that waits for it."""

@@ -17,6 +17,7 @@ from studio.tui.insight.screen import InsightScreen
 from studio.tui.insight.what_if import StoryDialog, WhatIfPane
 from studio.tui.picker import StartScreen
 from studio.tui.round.decisions import DecisionTable
+from studio.tui.round.rail import StatusLine
 from studio.tui.round.screen import StudioScreen
 from studio.tui.runner import RunnerState
 from studio.tui.terminal import theme_file
@@ -94,8 +95,7 @@ async def test_a_run_goes_on_to_the_goal_that_is_set_and_says_how_far_it_is(tmp_
         await driven.pilot.press("backspace", "2", "enter")
         assert isinstance(driven.app.screen, StudioScreen)
         seen = set()
-        words = driven.screen._far
-        driven.screen._far = lambda: seen.add(words()) or words()  # type: ignore[func-returns-value, method-assign]
+        driven.screen.watch(driven.screen.query_one(StatusLine), "status", lambda status: seen.add(status.far))
         await driven.press("R")
         assert driven.screen.live.number == 2
         assert "round 1 of 2" in seen and driven.screen.progress is None

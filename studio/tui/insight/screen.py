@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -211,6 +211,8 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
         bind("up", "scroll(-1)", "Up", "Scroll up", show=False),
     ]
 
+    OFFERED: ClassVar[Mapping[str, str]] = {"apply": "What if: apply", "undo": "Pool: undo", "redo": "Pool: redo"}
+
     def __init__(self, path: Path, *, steerer: Steerer | None = None, follow_s: float = FOLLOW_S) -> None:
         super().__init__()
         self.steerer = steerer
@@ -254,8 +256,12 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
         """Applying belongs to what-if, and to a pool that is played."""
-        steers = self.steers(action)
-        return True if steers is None else steers
+        if action not in ("apply", "undo", "redo"):
+            return True
+        if self.steerer is None or not self.is_mounted or self.query_one(TabbedContent).active != "what-if":
+            return False
+        preview = self.query_one(WhatIfPane).preview
+        return action != "apply" or (preview is not None and any(preview.known))
 
     @on(WhatIfPane.Decided)
     @on(TabbedContent.TabActivated)
@@ -264,30 +270,14 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
         if (pane := self._figures_pane()) is not None:
             pane.look()
 
-    def steers(self, action: str) -> bool | None:
-        if action not in ("apply", "undo", "redo"):
-            return None
-        if self.steerer is None or not self.is_mounted or self.query_one(TabbedContent).active != "what-if":
-            return False
-        preview = self.query_one(WhatIfPane).preview
-        return action != "apply" or (preview is not None and any(preview.known))
-
     def action_apply(self) -> None:
         preview = self.query_one(WhatIfPane).preview
         if preview is not None:
             self._steer(lambda steering: f"{steering.apply_what_if(preview.change, preview.known)} · u takes it back")
 
-    def steering_commands(self) -> Iterator[SystemCommand]:
-        offers = (
-            ("apply", "What if: apply", "Decide the candidates that would flip so, as one action", self.action_apply),
-            ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
-            ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
-        )
-        return self._offered(offers)
-
     def commands(self) -> Iterator[SystemCommand]:
         """The palette's entries for the pages, and for what can be steered."""
-        yield from self.steering_commands()
+        yield from super().commands()
         for page in PAGES:
             if page != self.query_one(TabbedContent).active:
                 yield SystemCommand(f"Insight: {page.replace('-', ' ')}", "Turn to this page", partial(self.turn_to, page))

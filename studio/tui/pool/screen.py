@@ -232,13 +232,11 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
     def _story_shown(self) -> None:
         self.refresh_bindings()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what applies to the task or candidate that is shown."""
-        match action:
-            case "back":
-                return self.is_mounted and (not self.query_one(TaskTable).has_focus or self._narrowed())
-            case _:
-                return self.steers(action) is not False
+        if action == "back":
+            return self.is_mounted and (not self.query_one(TaskTable).has_focus or self._narrowed())
+        return super().check_action(action, parameters)
 
     def _show_chosen(self) -> None:
         """Tell beside the list of the row under the cursor, unless that is told there already."""

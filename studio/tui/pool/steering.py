@@ -7,11 +7,10 @@ moment later, and may still be another's.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
 
@@ -75,7 +74,7 @@ class PoolSteering(SteeredScreen):
         bind("drop", "retire", "Retire", "Keep the task, but never sample or export it"),
         bind("drop", "restore", "Restore", "Let the task take part again"),
         bind("mark", "mark", "Mark", "Mark the task for review, or no longer", show=False),
-        bind("note", "annotate", "Tags", "Tags and a note on the task"),
+        bind("note", "annotate", "Tags", "Tags of your own and a note on the task, to filter and export by"),
         bind("overrule", "overrule", "Overrule", "Accept what was rejected, or the reverse"),
         bind("edit", "edit", "Edit", "Change the text; its score follows", show=False),
         bind("instances", "instances", "Instances", "Edit, drop, restore or ask for more of them", show=False),
@@ -83,6 +82,19 @@ class PoolSteering(SteeredScreen):
         bind("redo", "redo", "Redo", "Do again what was taken back last", show=False),
         bind("import", "import", "Import", "Bring in the tasks of a file", show=False),
     ]
+
+    OFFERED: ClassVar[Mapping[str, str]] = {
+        "retire": "Task: retire",
+        "restore": "Task: restore",
+        "mark": "Task: mark for review",
+        "annotate": "Task: tags and note",
+        "overrule": "Candidate: overrule the verdict",
+        "edit": "Candidate: edit the text",
+        "instances": "Task: instances",
+        "undo": "Pool: undo",
+        "redo": "Pool: redo",
+        "import": "Pool: import",
+    }
 
     @property
     @abstractmethod
@@ -93,10 +105,10 @@ class PoolSteering(SteeredScreen):
     def story_of_chosen(self) -> Story | None:
         """The story of what is chosen, None while it is still to come."""
 
-    def steers(self, action: str) -> bool | None:
-        """Whether a steering action applies to what is chosen, for all that is known of it yet; None when `action` is none."""
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
+        """Only what applies to what is chosen, for all that is known of it yet."""
         if action not in _STEERED:
-            return None
+            return True
         if self.steerer is None or not self.is_mounted:
             return False
         reference, story = self.chosen, self.story_of_chosen()
@@ -176,21 +188,6 @@ class PoolSteering(SteeredScreen):
 
         if self.steerer is not None and self.steerer.ready(self):
             lay_over(self, ImportDialog(self.steerer), then)
-
-    def steering_commands(self) -> Iterator[SystemCommand]:
-        offers = (
-            ("retire", "Task: retire", "Keep it, but never sample or export it", self.action_retire),
-            ("restore", "Task: restore", "Let it take part again", self.action_restore),
-            ("mark", "Task: mark for review", "Or take the mark away", self.action_mark),
-            ("annotate", "Task: tags and note", "Words of your own, to filter and export by", self.action_annotate),
-            ("overrule", "Candidate: overrule the verdict", "Accept what was rejected, or the reverse", self.action_overrule),
-            ("edit", "Candidate: edit the text", "Its score follows as you type", self.action_edit),
-            ("instances", "Task: instances", "Edit, drop, restore or ask for more", self.action_instances),
-            ("undo", "Pool: undo", "Take back the newest of your actions", self.action_undo),
-            ("redo", "Pool: redo", "Do again what was taken back last", self.action_redo),
-            ("import", "Pool: import", "Bring in the tasks of a file", self.action_import),
-        )
-        return self._offered(offers)
 
     def _steer_chosen(self, act: Callable[[Steering, Target], str]) -> None:
         if (reference := self.chosen) is not None:

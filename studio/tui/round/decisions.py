@@ -47,19 +47,8 @@ class Row:
         return self.candidate is not None and self.candidate.decided_by is Decider.HUMAN
 
 
-def decided_rows(live: LiveRound, tokenizer: str) -> list[Row]:
-    """The round's candidates as the pool has them."""
-    view = live.view
-    if view is None:
-        return []
-    return [
-        Row(each.request_ordinal, each.text, count_words(each.text, tokenizer), each, position, each.source)
-        for position, each in enumerate(view.candidates)
-    ]
-
-
-class PendingRows:
-    """The candidates of completions that are not decided yet; only texts that changed are parsed again."""
+class Rows:
+    """The rows of the table; of completions that are not decided yet only texts that changed are parsed again."""
 
     def __init__(self) -> None:
         self._parsed: dict[int, list[Row]] = {}
@@ -67,9 +56,18 @@ class PendingRows:
     def clear(self) -> None:
         self._parsed.clear()
 
-    def rows(self, live: LiveRound, method: Method | None) -> list[Row]:
-        """All of them, prompt by prompt. The last item of a text that still grows is left out: it is not known to be complete."""
+    def of(self, live: LiveRound, method: Method | None) -> list[Row]:
+        """The round's candidates as the pool has them or, until they are decided, as the texts fall apart, prompt by prompt.
+
+        The last item of a text that still grows is left out: it is not known to be complete.
+        """
         tokenizer = method.tokenizer if method is not None else "unicode"
+        view = live.view
+        if view is not None and (view.candidates or view.next_stage not in (Stage.INSTRUCTIONS, Stage.FILTER)):
+            return [
+                Row(each.request_ordinal, each.text, count_words(each.text, tokenizer), each, position, each.source)
+                for position, each in enumerate(view.candidates)
+            ]
         for stage, ordinal in sorted(live.changed_texts):
             if stage is Stage.INSTRUCTIONS:
                 self._parsed[ordinal] = _pending(live, ordinal, method, tokenizer, self._parsed.get(ordinal, ()))

@@ -2,43 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from textual.message import Message
+from textual.timer import Timer
 from textual.widget import Widget
 
 from studio.engine.api import EngineInfo
-from studio.errors import PoolError
+from studio.errors import PoolError, StudioError, UsageError
+from studio.loop.events import (
+    EngineRestarted,
+    InstanceDecided,
+    Noted,
+    RequestFinished,
+    RequestRetried,
+    RoundFinished,
+    StageFinished,
+    StopReason,
+)
+from studio.loop.filters import stall_hint
+from studio.loop.runs import overridden
 from studio.loop.settings import Method
 from studio.pool.pool import Queries
-from studio.records import Source, Stage
-from studio.text import display_line
-from studio.tui.base import start_latest
+from studio.records import Stage, Verdict
+from studio.text import display_line, spoken
+from studio.tui.base import ErrorDialog, leaving, start_latest
 from studio.tui.dialogs.parameters import Progress
-from studio.tui.round.decisions import DecisionTable, PendingRows, Row, decided_rows
-from studio.tui.round.live import LiveRound, TaskText
+from studio.tui.help_log import ActivityLog, log_line
+from studio.tui.keys import key_of
+from studio.tui.round.decisions import DecisionTable, Row, Rows
+from studio.tui.round.live import MODEL_STAGES, LiveRound
 from studio.tui.round.prompt import ContextTasks, Shown, Stream
-from studio.tui.round.rail import Rail, Status, StatusLine
-from studio.tui.round.steering import SteeringScreen
+from studio.tui.round.rail import Rail, Status, StatusLine, loading_words
 from studio.tui.round.why import Evidence, Why, question_about
-from studio.tui.runner import Opened, RoundRead, Runner, StateChanged
-from studio.tui.steering import PoolAccess, Steerer
+from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, RoundRead, Runner, RunnerState, StateChanged, Work, WorkEnded
+from studio.tui.steering import PoolAccess, SteeredScreen, Steerer, say_error
 from studio.tui.widgets.frame import HeaderFacts, StudioHeader
 
+
+@dataclass
+class RunOpened(Message):
+    """The pool is there: the picker may offer it next time."""
+
+    pool: Path
+
+
 PANES = ("context", "stream", "decisions", "why")
-MODEL_STAGES = (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES, Stage.ANSWER)
 _PROMPT_STAGES = (Stage.SAMPLE, Stage.INSTRUCTIONS)
-_WRITTEN = {Stage.INSTRUCTIONS: "Completion", Stage.CLASSIFY: "Class", Stage.INSTANCES: "Instances", Stage.ANSWER: "Answer"}
-"""What the model writes in each stage."""
-UNASKED = "This task needs no input: nothing was asked of the model here.\nIts output is written in the stage answer."
+TICK_S = 0.1
+"""Between two looks at what the runner told, while it plays: more of them are no easier to read, and the model needs the cores."""
+_TOASTS = 2
+"""Notes that are shown one above the other: more would cover a small terminal."""
 
 
-class DrawingScreen(SteeringScreen):
-    """Knows what is shown: which prompt, which text, which page of a narrow window. Decides nothing about the run."""
+class DrawingScreen(SteeredScreen):
+    """Knows what is shown: which prompt, which text, which page of a narrow window. All it knows comes from the runner's notices and the
+    pool's read side; it decides nothing about the run.
+    """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, activity: ActivityLog) -> None:
         super().__init__()
-        self.runner, self.steerer = runner, Steerer(runner)
+        self.runner = runner
+        self.steerer: Steerer = Steerer(runner)
         self.live = LiveRound()
+        self.undo_words: str | None = None
+        self.redo_words: str | None = None
+        self.comparable = False
+        self._activity = activity
+        self._ticker: Timer | None = None
+        self._written: list[InstanceDecided] = []
+        """Instances that were asked for outside the stages, since the runner's state changed."""
         self.method: Method | None = None
         self._own_method: Method | None = None
         self._info: EngineInfo | None = None
@@ -47,7 +83,7 @@ class DrawingScreen(SteeringScreen):
         self.progress: Progress | None = None
         self._note = ""
         self._access = PoolAccess(runner.asked.pool)
-        self._pending = PendingRows()
+        self._table_rows = Rows()
         self._prompt = 0
         self._text_stage = Stage.INSTRUCTIONS
         self._text_ordinal = 0
@@ -113,11 +149,8 @@ class DrawingScreen(SteeringScreen):
 
     def _show_live(self, kinds: set[type]) -> None:
         self.query_one(Rail).show()
-        progress = self.live.stages[self.live.running] if self.live.running is not None else None
-        stage = self.live.running or self.live.next_stage
-        rate = round(progress.rate) if progress is not None else 0
-        note = self._note or self._reading()
-        self.query_one(StatusLine).status = Status(self.runner.state, stage, note, rate, self._far(), self.method)
+        far = "" if self.progress is None else self.progress.words(self.live.generated, self.runner.now())
+        self.query_one(StatusLine).status = Status.of(self.live, self.runner.state, self._note, far, self.method)
         self.query_one(StudioHeader).facts = self._facts()
         if kinds & {RoundRead, Opened, StateChanged}:
             self._show_prompt()
@@ -129,22 +162,8 @@ class DrawingScreen(SteeringScreen):
             self._show_text()
         self.live.changed_texts.clear()
 
-    def _far(self) -> str:
-        """How far the run is, if it goes on by itself."""
-        return "" if self.progress is None else self.progress.words(self.live.generated, self.runner.now())
-
-    def _reading(self) -> str:
-        """What the model does before it has written anything: a template that it has not seen yet takes it seconds."""
-        running = self.live.running
-        if running is Stage.FILTER and self.live.stages[running].total:
-            return "how likely is each candidate as a request? The model measures it"
-        if running not in MODEL_STAGES or self.live.stages[running].tokens or self.live.stages[running].done:
-            return ""
-        return "the model reads its prompts"
-
     def _show_prompt(self) -> None:
-        prompts = self.live.view.prompts if self.live.view is not None else ()
-        self.query_one(ContextTasks).show(prompts, self._prompt)
+        self.query_one(ContextTasks).show(self.live.prompts, self._prompt)
 
     def _turn_to_growing(self) -> None:
         """When the text that is shown is complete, go on with the first that is still being written."""
@@ -163,35 +182,12 @@ class DrawingScreen(SteeringScreen):
         self._turn_to_growing()
         stage = self._text_stage
         text = self.live.texts.get((stage, self._text_ordinal))
-        self.query_one(Stream).show(self._shown(), text, self.live.stages[stage].rate, running=self.live.running is stage)
-
-    def _shown(self) -> Shown:
-        """Which text is shown, and what of it the prompt has said already."""
-        stage, ordinal = self._text_stage, self._text_ordinal
-        total = max(self.live.stages[stage].total, sum(each is stage for each, _ in self.live.texts))
-        if ordinal < 0:
-            return Shown(_WRITTEN[stage], empty=UNASKED)
-        words = f"{_WRITTEN[stage]} {ordinal + 1} of {total}" if total else _WRITTEN[stage]
-        if stage is Stage.ANSWER:
-            return Shown(words + _draw_words(self.live.text_about(stage, ordinal)))
-        prompt = self.live.prompt(ordinal) if stage is Stage.INSTRUCTIONS else None
-        if prompt is None or (self.method is not None and self.method.variant == "alpaca"):
-            return Shown(words, beginnings=stage)
-        if prompt.source is Source.TEMPLATE:
-            return Shown(words, before=prompt.text)
-        if prompt.passage is not None:
-            return Shown(words, before=prompt.begun)
-        begun = prompt.chat is None or bool(prompt.chat.begins)
-        return Shown(words, before=f"{len(prompt.parents) + 1}." if begun else "", beginnings=stage)
+        shown = Shown.of(self.live, stage, self._text_ordinal, self.method)
+        self.query_one(Stream).show(shown, text, self.live.stages[stage].rate, running=self.live.running is stage)
 
     def _rows(self) -> list[Row]:
         """The candidates as they are known now."""
-        tokenizer = self.method.tokenizer if self.method is not None else "unicode"
-        rows = decided_rows(self.live, tokenizer)
-        undecided = self.live.view is None or self.live.view.next_stage in (Stage.INSTRUCTIONS, Stage.FILTER)
-        if not rows and undecided:
-            rows = self._pending.rows(self.live, self.method)
-        return rows
+        return self._table_rows.of(self.live, self.method)
 
     def _show_decisions(self) -> None:
         table = self.query_one(DecisionTable)
@@ -217,8 +213,7 @@ class DrawingScreen(SteeringScreen):
         ordinal: int | None = row.request_ordinal
         if self._text_stage is not Stage.INSTRUCTIONS:
             task = row.candidate.task_id if row.candidate is not None else None
-            texts = self.live.view.task_texts if self.live.view is not None else ()
-            about = [each for each in texts if each.stage is self._text_stage and each.task_id == task]
+            about = [each for each in self.live.task_texts if each.stage is self._text_stage and each.task_id == task]
             unasked = self._text_stage is Stage.INSTANCES and Stage.ANSWER in self.live.order and row.accepted
             ordinal = next((each.ordinal for each in about if each.chosen), about[0].ordinal if about else None)
             if ordinal is None and unasked:
@@ -259,42 +254,142 @@ class DrawingScreen(SteeringScreen):
             target=self.runner.goal.target or 0,
         )
 
-    def action_prompt(self, by: int) -> None:
-        """Show another prompt, or another text of a later stage; in the pane of the prompts always a prompt."""
-        prompts = self.live.view.prompts if self.live.view is not None else ()
-        if not prompts:
-            return
-        here = self.focused is not None and self.focused.id == PANES[0]
-        if here or self._text_stage is Stage.INSTRUCTIONS:
-            self._prompt = min(max(self._prompt + by, 0), len(prompts) - 1)
-            self._show_prompt()
-        if self._text_stage is Stage.INSTRUCTIONS:
-            self._text_ordinal = self._prompt
-        elif here:
-            return
-        else:
-            count = sum(stage is self._text_stage for stage, _ in self.live.texts)
-            self._text_ordinal = min(max(self._text_ordinal + by, 0), max(count - 1, 0))
-        self._chosen = True
-        self._show_text()
-
-    def action_pane(self, by: int) -> None:
-        """Go to the next pane, turning the page where it is on the other one."""
-        at = PANES.index(self.focused.id) if self.focused is not None and self.focused.id in PANES else 0
-        name = PANES[(at + by) % len(PANES)]
-        self._turn_page("prompt" if name in PANES[:2] else "verdict")
-        # At once: `focus()` waits for a turn of its own, and keys that come together would all start from the same pane.
-        self._led_to = None
-        self.set_focus(self.query_one(f"#{name}", Widget))
-
     def on_unmount(self) -> None:
         self._access.close()
 
+    def collect(self) -> None:
+        """Take in all that happened since the last time and draw it once."""
+        if leaving(self):
+            return
+        notices = self.runner.drain()
+        for at, notice in notices:
+            self._take(at, notice)
+        if self.live.running is not None:
+            self.live.tick(self.runner.now())
+        if notices or self.live.running is not None:
+            self._show_live({type(notice) for _, notice in notices})
+        self._tick_while_busy()
 
-def _draw_words(answer: TaskText | None) -> str:
-    """Whose answer it is, and of several whether it was taken."""
-    if answer is None:
-        return ""
-    number, count = answer.draw
-    taken = f", {number}/{count} {'✓ taken' if answer.chosen else 'not taken'}" if count > 1 else ""
-    return f" · task #{answer.task_id}{taken}"
+    def _take(self, at: float, notice: Notice) -> None:
+        if (line := log_line(notice)) is not None:
+            self._activity.add(line[0], error=line[1])
+        match notice:
+            case Loading():
+                self._note = loading_words(notice)
+            case Opened():
+                self._opened(notice)
+            case RoundRead():
+                self._take_round(notice)
+            case StateChanged(state):
+                self._written.clear()
+                if state is not RunnerState.RUNNING and state is not RunnerState.STOPPING:
+                    self.live.interrupted()
+            case WorkEnded(work, stopped):
+                self.live.interrupted()
+                self.progress = None
+                if work is Work.MORE and stopped is None:
+                    self._say_written()
+                self._say(stopped)
+            case InstanceDecided() if self.live.running is None:
+                self._written.append(notice)
+            case Failed(error):
+                self._fail(error)
+            case Answered(then, value):
+                then(value)
+            case Noted(text):
+                self._tell_notes([text])
+            case EngineRestarted(_, attempt, cause):
+                words = f"The model's process ended ({display_line(cause, 120)}) and was started again, attempt {attempt}."
+                self.notify(words, severity="warning", timeout=8, markup=False)
+                self.live.apply(at, notice)
+            case _:
+                if isinstance(notice, RoundFinished) and self.progress is not None:
+                    self.progress.rounds += 1
+                if isinstance(notice, RequestRetried) and notice.wait >= 1:
+                    self._note = f"the server is asked again {notice.when}: {display_line(notice.cause, 100)}"
+                elif isinstance(notice, RequestFinished | StageFinished):
+                    self._note = ""
+                number, running = self.live.number, self.live.running
+                self.live.apply(at, notice)
+                if self.live.number != number:
+                    self._table_rows.clear()
+                    self._prompt = 0
+                if self.live.running is not running and self.live.running is not None:
+                    self._follow(self.live.running)
+
+    def _take_round(self, read: RoundRead) -> None:
+        view = read.view
+        self.undo_words, self.redo_words = read.undo, read.redo
+        if view is None or view.number != self.live.number:
+            self._table_rows.clear()
+            self._prompt = 0
+        self.live.read(view, read.generated)
+        if self._own_method is not None:
+            overrides = view.overrides if view is not None and view.next_stage is not None else {}
+            self.method = overridden(self._own_method, overrides) if overrides else self._own_method
+        standing = (view.id, view.next_stage) if view is not None else None
+        if standing != self._standing:
+            self._standing = standing
+            self._follow(view.next_stage if view is not None else Stage.SAMPLE)
+
+    def _opened(self, run: Opened) -> None:
+        self._info, self._own_method, self.method, self._note = run.info, run.method, run.method, ""
+        self._answering = "" if run.answering is None else run.answering.model.name
+        self.live.own_order = run.method.stages
+        self.comparable = run.comparable
+        self._tell_notes(run.notices)
+        self.post_message(RunOpened(self.runner.asked.pool))
+
+    def _tell_notes(self, notes: Sequence[str]) -> None:
+        """Say what a person should know of the documents and of how the model runs, without covering the screen; the log keeps all."""
+        for note in notes:
+            self._activity.add(f"note: {note}")
+        rest = len(notes) - _TOASTS
+        for note in notes[: _TOASTS if rest > 1 else len(notes)]:
+            self.notify(display_line(note, 300), severity="warning", timeout=15, markup=False)
+        if rest > 1:
+            self.notify(f"{rest:,} more notes: see the log ({key_of('log')}).", severity="warning", timeout=15, markup=False)
+
+    def _say_written(self) -> None:
+        """What became of the instances that were asked for."""
+        if not self._written:
+            self.notify("The model wrote no instance.", severity="warning", markup=False)
+            return
+        accepted = sum(each.verdict is Verdict.ACCEPTED for each in self._written)
+        rejected = ", ".join(spoken(each.reason) for each in self._written if each.verdict is not Verdict.ACCEPTED)
+        more = "no new instance" if not accepted else "1 more instance" if accepted == 1 else f"{accepted} more instances"
+        words = f"Task {self._written[0].task_id} has {more}."
+        self.notify(f"{words} Rejected: {rejected}." if rejected else words, markup=False)
+
+    def _say(self, stopped: StopReason | None) -> None:
+        match stopped:
+            case StopReason.TARGET:
+                self.notify("The target is reached.", title="Done", markup=False)
+            case StopReason.DOCUMENTS:
+                self.notify("Every passage of the documents has been used.", title="Done", markup=False)
+            case StopReason.STALLED:
+                rejected = Counter(each.reason for each in self.live.view.candidates) if self.live.view else Counter[str]()
+                words = f"The last rounds brought no new task: {stall_hint(rejected)}"
+                self.notify(words, title="Stalled", severity="warning", timeout=15, markup=False)
+            case StopReason.CANCELLED:
+                cut = next((stage for stage, each in self.live.stages.items() if each.state == "cancelled"), None)
+                kept = "nothing is decided yet" if cut is Stage.FILTER else "the text that had come is kept as cancelled"
+                self._note = "stopped between two stages" if cut is None else f"stopped; {kept}"
+                return
+        self._note = ""
+
+    def _fail(self, error: StudioError) -> None:
+        self.live.interrupted()
+        if isinstance(error, UsageError) and self.runner.state is RunnerState.IDLE:
+            say_error(self.app, error)
+            return
+        self._note = ("ctrl+r tries again · " if self._info is None else "") + display_line(error.message, 100)
+        self.app.push_screen(ErrorDialog(error))
+
+    def _tick_while_busy(self) -> None:
+        if self.runner.state not in (RunnerState.RUNNING, RunnerState.STOPPING):
+            if self._ticker is not None:
+                self._ticker.stop()
+                self._ticker = None
+        elif self._ticker is None:
+            self._ticker = self.set_interval(TICK_S, self.collect)

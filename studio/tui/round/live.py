@@ -31,6 +31,8 @@ from studio.pool.documents import PassageRecord
 from studio.pool.pool import Queries
 from studio.records import STAGES, Novelty, Source, Stage, Task, Verdict
 
+MODEL_STAGES = (Stage.INSTRUCTIONS, Stage.CLASSIFY, Stage.INSTANCES, Stage.ANSWER)
+"""Those in which a model writes."""
 RAW_STAGES = tuple(stage for stage in Stage if stage is not Stage.ANSWER)
 """The stages of a round whose model is not asked in chat."""
 
@@ -245,15 +247,23 @@ class LiveRound:
             return Stage.SAMPLE
         return self.view.next_stage
 
+    @property
+    def prompts(self) -> Sequence[Prompt]:
+        """The instruction requests, as far as the pool had them when it was read."""
+        return self.view.prompts if self.view is not None else ()
+
+    @property
+    def task_texts(self) -> Sequence[TaskText]:
+        """What the pool knew of the texts of later stages when it was read."""
+        return self.view.task_texts if self.view is not None else ()
+
     def prompt(self, ordinal: int) -> Prompt | None:
-        """The instruction request at `ordinal`, as far as the pool had it when it was read."""
-        prompts = self.view.prompts if self.view is not None else ()
-        return prompts[ordinal] if 0 <= ordinal < len(prompts) else None
+        """The instruction request at `ordinal`."""
+        return self.prompts[ordinal] if 0 <= ordinal < len(self.prompts) else None
 
     def text_about(self, stage: Stage, ordinal: int) -> TaskText | None:
-        """What the pool knew of a text of a later stage when it was read."""
-        texts = self.view.task_texts if self.view is not None else ()
-        return next((each for each in texts if each.stage is stage and each.ordinal == ordinal), None)
+        """A text of a later stage."""
+        return next((each for each in self.task_texts if each.stage is stage and each.ordinal == ordinal), None)
 
     def novelty_of(self, position: int) -> Novelty | None:
         """What the novelty index said of the candidate at `position` of the round, while this session still knows."""

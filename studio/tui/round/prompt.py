@@ -21,17 +21,19 @@ from textual.widgets import Static
 from studio.engine.api import Chat, FinishReason
 from studio.insight.quality import source_words
 from studio.loop.parsing import told_apart
+from studio.loop.settings import Method
 from studio.records import Source, Stage, Task
 from studio.text import display, display_line
 from studio.tui.base import Dialog, copy_from
 from studio.tui.keys import bind
-from studio.tui.round.live import LiveText, Prompt
+from studio.tui.round.live import LiveRound, LiveText, Prompt, TaskText
 from studio.tui.widgets.frame import LONG, MUTED, POINTER, KeyBar, Pane, cut, fit
 
 
 class ReadDialog(Dialog[None]):
     """A window with one text that scrolls, to be read and copied; `copied` is what of it goes to the clipboard."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [bind("copy", "copy", "Copy", "Send the text to the clipboard.")]
     DEFAULT_CSS = """
     ReadDialog > Vertical { width: 92%; max-width: 110; height: auto; max-height: 80%; }
     ReadDialog Pane, ReadDialog Pane:focus { border-top: none; height: auto; max-height: 100%; padding: 0; background: $panel; }
@@ -90,7 +92,6 @@ class PromptDialog(ReadDialog):
     The prompt as the model gets it. In chat these are the system turn, the user's turn, and how the model's own turn begins; the model's
     template puts its marks between them. `ctrl+c` sends the text to the clipboard, `escape` closes the window.
     """
-    BINDINGS: ClassVar[list[BindingType]] = [bind("copy", "copy", "Copy", "Send the prompt's text to the clipboard.")]
 
     def __init__(self, prompt: Prompt) -> None:
         words = source_words(prompt.source)
@@ -102,9 +103,6 @@ class TaskDialog(ReadDialog):
     """Instruction, class and instances; the instruction is copied."""
 
     HELP = "A task as the prompt has it, and its instances. `ctrl+c` sends the instruction to the clipboard, `escape` closes the window."
-    BINDINGS: ClassVar[list[BindingType]] = [
-        bind("copy", "copy", "Copy", "Send the instruction to the clipboard."),
-    ]
 
     def __init__(self, task: Task) -> None:
         super().__init__(f"Task #{task.id} · {task.origin}", Content.assemble(*_parts(task)), task.instruction)
@@ -125,8 +123,6 @@ def _parts(task: Task) -> Iterator[str | tuple[str, str]]:
 
 
 UNDRAWN = "The tasks that the next prompt shows the model appear here.\nPress s: the first stage draws them."
-
-
 _ORIGIN_STYLES = {"seed": "$secondary", "generated": "$success", "imported": "$accent"}
 
 
@@ -217,20 +213,14 @@ class ContextTasks(Pane):
         offset = event.get_content_offset(self)
         if offset is None:
             return
-        if not self._tasks:
-            if event.chain == 2:
-                self.action_open()
-            return
-        self.cursor = offset.y + round(self.scroll_y)
+        if self._tasks:
+            self.cursor = offset.y + round(self.scroll_y)
         if event.chain == 2:
             self.action_open()
 
-    def on_focus(self) -> None:
-        """The cursor shows where the focus is, brightly."""
-        self._draw()
-
-    def on_blur(self) -> None:
-        """And faintly elsewhere: `w` swaps the task under it from any pane."""
+    def watch_has_focus(self, focused: bool) -> None:
+        """The cursor shows brightly where the focus is, faintly elsewhere: `w` swaps the task under it from any pane."""
+        super().watch_has_focus(focused)
         self._draw()
 
     def on_resize(self) -> None:
@@ -281,22 +271,15 @@ def _standing(chat: Chat) -> str:
 
 
 EMPTY = "What the model writes streams in here."
-
-
 READING = "The model reads its prompts; what it writes streams in here."
-
-
+UNASKED = "This task needs no input: nothing was asked of the model here.\nIts output is written in the stage answer."
+_WRITTEN = {Stage.INSTRUCTIONS: "Completion", Stage.CLASSIFY: "Class", Stage.INSTANCES: "Instances", Stage.ANSWER: "Answer"}
+"""What the model writes in each stage."""
 SHOWN = 8_000
 """Characters of a completion that are drawn: the last ones. The pool has all of them."""
-
-
 # The same shape that parts the items, see `studio.loop.parsing`; here it only decides what is coloured.
 _NUMBERS = re.compile(r"(?<=\n)\d++[^\S\n]?+\. ")
-
-
 _MARKERS = re.compile(r"^(?:Example \d+|Input|Output|Class label)[^\S\n]?:?", re.MULTILINE)
-
-
 _FINISH = {
     FinishReason.STOP: "stopped",
     FinishReason.LENGTH: "cut at its token limit",
@@ -305,8 +288,6 @@ _FINISH = {
     FinishReason.CANCELLED: "cancelled",
     FinishReason.UNKNOWN: "ended, the server did not say why",
 }
-
-
 _BEGINNINGS = {Stage.INSTRUCTIONS: _NUMBERS, Stage.CLASSIFY: _MARKERS, Stage.INSTANCES: _MARKERS}
 """What parts a completion; an answer is one text."""
 
@@ -324,6 +305,34 @@ class Shown:
     beginnings: Stage | None = None
     empty: str = ""
     """What is said while there is no text, in place of the usual."""
+
+    @staticmethod
+    def of(live: LiveRound, stage: Stage, ordinal: int, method: Method | None) -> Shown:
+        """The text of `stage` at `ordinal`; an ordinal below 0 is that of a task of which nothing was asked."""
+        total = max(live.stages[stage].total, sum(each is stage for each, _ in live.texts))
+        if ordinal < 0:
+            return Shown(_WRITTEN[stage], empty=UNASKED)
+        words = f"{_WRITTEN[stage]} {ordinal + 1} of {total}" if total else _WRITTEN[stage]
+        if stage is Stage.ANSWER:
+            return Shown(words + _draw_words(live.text_about(stage, ordinal)))
+        prompt = live.prompt(ordinal) if stage is Stage.INSTRUCTIONS else None
+        if prompt is None or (method is not None and method.variant == "alpaca"):
+            return Shown(words, beginnings=stage)
+        if prompt.source is Source.TEMPLATE:
+            return Shown(words, before=prompt.text)
+        if prompt.passage is not None:
+            return Shown(words, before=prompt.begun)
+        begun = prompt.chat is None or bool(prompt.chat.begins)
+        return Shown(words, before=f"{len(prompt.parents) + 1}." if begun else "", beginnings=stage)
+
+
+def _draw_words(answer: TaskText | None) -> str:
+    """Whose answer it is, and of several whether it was taken."""
+    if answer is None:
+        return ""
+    number, count = answer.draw
+    taken = f", {number}/{count} {'✓ taken' if answer.chosen else 'not taken'}" if count > 1 else ""
+    return f" · task #{answer.task_id}{taken}"
 
 
 def coloured(shown: Shown, text: str, start: int = 0) -> Content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from textual.content import Content
 from textual.reactive import reactive
@@ -10,8 +11,9 @@ from textual.widget import Widget
 
 from studio.loop.settings import Method
 from studio.records import Stage, Verdict
-from studio.tui.round.live import LiveRound, StageProgress
-from studio.tui.runner import RunnerState
+from studio.text import display_line
+from studio.tui.round.live import MODEL_STAGES, LiveRound, StageProgress
+from studio.tui.runner import Loading, RunnerState
 from studio.tui.widgets.frame import clip, pad
 
 GLYPHS = {"waiting": "○", "running": "▶", "done": "✓", "cancelled": "■"}
@@ -161,6 +163,27 @@ class Status:
     """How far the run is, of one that goes on by itself."""
     method: Method | None = None
     """The parameters of the round."""
+
+    @staticmethod
+    def of(live: LiveRound, state: RunnerState, note: str, far: str, method: Method | None) -> Status:
+        rate = live.stages[live.running].rate if live.running is not None else 0
+        return Status(state, live.running or live.next_stage, note or _reading(live), round(rate), far, method)
+
+
+def _reading(live: LiveRound) -> str:
+    """What the model does before it has written anything: a template that it has not seen yet takes it seconds."""
+    if live.running is None:
+        return ""
+    progress = live.stages[live.running]
+    if live.running is Stage.FILTER and progress.total:
+        return "how likely is each candidate as a request? The model measures it"
+    return "the model reads its prompts" if live.running in MODEL_STAGES and not progress.tokens and not progress.done else ""
+
+
+def loading_words(loading: Loading) -> str:
+    """Which models are being loaded, files by their last names."""
+    names = [each if "://" in each else Path(each).name for each in (loading.model or "the bundled model", loading.answering) if each]
+    return f"loading {' and '.join(display_line(name, 60) for name in names)}"
 
 
 class StatusLine(Widget):

@@ -1,66 +1,46 @@
-"""The main screen: a round walks through its stages, and every decision explains itself."""
+"""The main screen: a round walks through its stages, and every decision explains itself. Here are its keys, and what a person may decide
+otherwise by them: each is one action, recorded beside the rule's verdict and undone by `u`.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from textual import on
-from textual.app import ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
-from textual.timer import Timer
+from textual.events import Key
+from textual.widget import Widget
 
-from studio.errors import StudioError, UsageError
-from studio.loop.events import (
-    EngineRestarted,
-    InstanceDecided,
-    Noted,
-    RequestFinished,
-    RequestRetried,
-    RoundFinished,
-    StageFinished,
-    StopReason,
-)
-from studio.loop.filters import stall_hint
-from studio.loop.runs import overridden
 from studio.loop.session import Goal
-from studio.records import Stage, Verdict
-from studio.text import display_line, spoken
-from studio.tui.base import ErrorDialog, copy_from, lay_over, leaving
-from studio.tui.dialogs.parameters import GoalDialog, Progress
-from studio.tui.help_log import ActivityLog, log_line
-from studio.tui.keys import bind, key_of
+from studio.pool.candidates import JudgedCandidate
+from studio.records import STAGES, Stage, Verdict
+from studio.tui.base import Store, copy_from, lay_over
+from studio.tui.dialogs.edit import EditDialog
+from studio.tui.dialogs.instances import InstancesDialog
+from studio.tui.dialogs.parameters import GoalDialog, ParametersDialog, Progress, TextsDialog, fields_of
+from studio.tui.keys import VERBS, bind, keys_of
 from studio.tui.round.decisions import DecisionTable
-from studio.tui.round.drawing import DrawingScreen
+from studio.tui.round.drawing import PANES, DrawingScreen
 from studio.tui.round.prompt import ContextTasks, Stream
 from studio.tui.round.rail import Rail, StatusLine
-from studio.tui.round.steering import SteeringScreen
 from studio.tui.round.why import Why
-from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, RoundRead, Runner, RunnerState, StateChanged, Work, WorkEnded
+from studio.tui.runner import RunnerState, Work
+from studio.tui.steering import overrule
 from studio.tui.widgets.fields import FindLine
 from studio.tui.widgets.frame import KeyBar, StudioHeader, TooSmall
 
-
-@dataclass
-class RunOpened(Message):
-    """The pool is there: the picker may offer it next time."""
-
-    pool: Path
-
-
-TICK_S = 0.1
-"""Between two looks at what the runner told, while it plays: more of them are no easier to read, and the model needs the cores."""
-_TOASTS = 2
-"""Notes that are shown one above the other: more would cover a small terminal."""
+_STEER = ("overrule", "edit", "draw", "swap", "rewrite", "parameters", "brief", "instances", "undo", "redo")
+"""The verbs that wait until no stage is played."""
+_STEERED = frozenset(key for verb in _STEER for key in keys_of(VERBS[verb].keys))
+_WRITTEN = STAGES[STAGES.index(Stage.FILTER) :]
+"""The stages to come when a round's completions are there and it is not committed."""
 
 
 class StudioScreen(DrawingScreen):
-    """Steps a session and shows what it does. All it knows comes from the runner's notices and the pool's read side."""
+    """Steps a session and shows what it does. Between stages a person may steer: whether an action applies is told by `steers`."""
 
     TITLE = "Studio"
     AUTO_FOCUS = ""
@@ -96,7 +76,16 @@ class StudioScreen(DrawingScreen):
         bind("copy", "copy", "Copy", "Send the candidate, task or text under the cursor to the clipboard.", show=False),
         bind("back", "stop", "Stop", "Stop now; the stage under way can be done again."),
         bind("retry", "retry", "Try again", "Open the pool and load the model again."),
-        *SteeringScreen.STEERING,
+        bind("overrule", "overrule", "Overrule", "Accept what was rejected, or the reverse."),
+        bind("edit", "edit", "Edit", "Change the candidate's text; its score follows."),
+        bind("draw", "draw", "Draw anew", "Draw other in-context tasks for this prompt."),
+        bind("swap", "swap", "Swap", "Put another task in the place of the one under the cursor."),
+        bind("rewrite", "regenerate", "Write anew", "Ask the prompts once more, with new seeds.", show=False),
+        bind("parameters", "parameters", "Parameters", "Set parameters for this round alone.", show=False),
+        bind("brief", "brief", "Brief", "Set brief and system turns for this round alone.", show=False),
+        bind("instances", "instances", "Instances", "Edit, drop or add instances of the task.", show=False),
+        bind("undo", "undo", "Undo", "Take back the newest of your actions."),
+        bind("redo", "redo", "Redo", "Do again what was taken back last.", show=False),
         bind("prompt", "whole_prompt", "Prompt", "Read the prompt that is shown as the model gets it.", show=False),
         bind("previous", "prompt(-1)", "Prompt before", "The prompt before.", show=False),
         bind("next", "prompt(1)", "Next prompt", "The next prompt.", show=False),
@@ -104,13 +93,26 @@ class StudioScreen(DrawingScreen):
         bind("part-before", "pane(-1)", "Pane before", "Go to the pane before.", show=False),
     ]
 
-    def __init__(self, runner: Runner, activity: ActivityLog) -> None:
-        super().__init__(runner)
-        self._activity = activity
-        self._ticker: Timer | None = None
-        self._written: list[InstanceDecided] = []
-        """Instances that were asked for outside the stages, since the runner's state changed."""
-        self.comparable = False
+    OFFERED: ClassVar[Mapping[str, str]] = {
+        "step": "Run: step",
+        "finish_round": "Run: finish the round",
+        "run_on": "Run: run on",
+        "goal": "Run: target and rounds",
+        "find": "Candidate: find",
+        "whole_prompt": "Prompt: read it",
+        "stop": "Run: stop",
+        "retry": "Run: try again",
+        "overrule": "Candidate: overrule the verdict",
+        "edit": "Candidate: edit the text",
+        "instances": "Candidate: instances of the task",
+        "draw": "Prompt: draw other in-context tasks",
+        "swap": "Prompt: swap an in-context task",
+        "parameters": "Round: set parameters",
+        "brief": "Round: brief and system turns",
+        "regenerate": "Round: write anew",
+        "undo": "Round: undo",
+        "redo": "Round: redo",
+    }
 
     def compose(self) -> ComposeResult:
         yield StudioHeader(self._facts())
@@ -135,164 +137,40 @@ class StudioScreen(DrawingScreen):
         self._led_to = self.query_one(Stream)
         self._led_to.focus()
 
-    # What the runner tells
-
-    def collect(self) -> None:
-        """Take in all that happened since the last time and draw it once."""
-        if leaving(self):
-            return
-        notices = self.runner.drain()
-        for at, notice in notices:
-            self._take(at, notice)
-        if self.live.running is not None:
-            self.live.tick(self.runner.now())
-        if notices or self.live.running is not None:
-            self._show_live({type(notice) for _, notice in notices})
-        self._tick_while_busy()
-
-    def _take(self, at: float, notice: Notice) -> None:
-        if (line := log_line(notice)) is not None:
-            self._activity.add(line[0], error=line[1])
-        match notice:
-            case Loading():
-                self._note = _loading_words(notice)
-            case Opened():
-                self._opened(notice)
-            case RoundRead():
-                self._take_round(notice)
-            case StateChanged(state):
-                self._written.clear()
-                if state is not RunnerState.RUNNING and state is not RunnerState.STOPPING:
-                    self.live.interrupted()
-            case WorkEnded(work, stopped):
-                self.live.interrupted()
-                self.progress = None
-                if work is Work.MORE and stopped is None:
-                    self._say_written()
-                self._say(stopped)
-            case InstanceDecided() if self.live.running is None:
-                self._written.append(notice)
-            case Failed(error):
-                self._fail(error)
-            case Answered(then, value):
-                then(value)
-            case Noted(text):
-                self._tell_notes([text])
-            case EngineRestarted(_, attempt, cause):
-                words = f"The model's process ended ({display_line(cause, 120)}) and was started again, attempt {attempt}."
-                self.notify(words, severity="warning", timeout=8, markup=False)
-                self.live.apply(at, notice)
-            case _:
-                if isinstance(notice, RoundFinished) and self.progress is not None:
-                    self.progress.rounds += 1
-                if isinstance(notice, RequestRetried) and notice.wait >= 1:
-                    self._note = f"the server is asked again {notice.when}: {display_line(notice.cause, 100)}"
-                elif isinstance(notice, RequestFinished | StageFinished):
-                    self._note = ""
-                number, running = self.live.number, self.live.running
-                self.live.apply(at, notice)
-                if self.live.number != number:
-                    self._pending.clear()
-                    self._prompt = 0
-                if self.live.running is not running and self.live.running is not None:
-                    self._follow(self.live.running)
-
-    def _take_round(self, read: RoundRead) -> None:
-        view = read.view
-        self.undo_words, self.redo_words = read.undo, read.redo
-        if view is None or view.number != self.live.number:
-            self._pending.clear()
-            self._prompt = 0
-        self.live.read(view, read.generated)
-        if self._own_method is not None:
-            overrides = view.overrides if view is not None and view.next_stage is not None else {}
-            self.method = overridden(self._own_method, overrides) if overrides else self._own_method
-        standing = (view.id, view.next_stage) if view is not None else None
-        if standing != self._standing:
-            self._standing = standing
-            self._follow(view.next_stage if view is not None else Stage.SAMPLE)
-
-    def _opened(self, run: Opened) -> None:
-        self._info, self._own_method, self.method, self._note = run.info, run.method, run.method, ""
-        self._answering = "" if run.answering is None else run.answering.model.name
-        self.live.own_order = run.method.stages
-        self.comparable = run.comparable
-        self._tell_notes(run.notices)
-        self.post_message(RunOpened(self.runner.asked.pool))
-
-    def _tell_notes(self, notes: Sequence[str]) -> None:
-        """Say what a person should know of the documents and of how the model runs, without covering the screen; the log keeps all."""
-        for note in notes:
-            self._activity.add(f"note: {note}")
-        rest = len(notes) - _TOASTS
-        for note in notes[: _TOASTS if rest > 1 else len(notes)]:
-            self.notify(display_line(note, 300), severity="warning", timeout=15, markup=False)
-        if rest > 1:
-            self.notify(f"{rest:,} more notes: see the log ({key_of('log')}).", severity="warning", timeout=15, markup=False)
-
-    def _say_written(self) -> None:
-        """What became of the instances that were asked for."""
-        if not self._written:
-            self.notify("The model wrote no instance.", severity="warning", markup=False)
-            return
-        accepted = sum(each.verdict is Verdict.ACCEPTED for each in self._written)
-        rejected = ", ".join(spoken(each.reason) for each in self._written if each.verdict is not Verdict.ACCEPTED)
-        more = "no new instance" if not accepted else "1 more instance" if accepted == 1 else f"{accepted} more instances"
-        words = f"Task {self._written[0].task_id} has {more}."
-        self.notify(f"{words} Rejected: {rejected}." if rejected else words, markup=False)
-
-    def _say(self, stopped: StopReason | None) -> None:
-        match stopped:
-            case StopReason.TARGET:
-                self.notify("The target is reached.", title="Done", markup=False)
-            case StopReason.DOCUMENTS:
-                self.notify("Every passage of the documents has been used.", title="Done", markup=False)
-            case StopReason.STALLED:
-                rejected = Counter(each.reason for each in self.live.view.candidates) if self.live.view else Counter[str]()
-                words = f"The last rounds brought no new task: {stall_hint(rejected)}"
-                self.notify(words, title="Stalled", severity="warning", timeout=15, markup=False)
-            case StopReason.CANCELLED:
-                cut = next((stage for stage, each in self.live.stages.items() if each.state == "cancelled"), None)
-                kept = "nothing is decided yet" if cut is Stage.FILTER else "the text that had come is kept as cancelled"
-                self._note = "stopped between two stages" if cut is None else f"stopped; {kept}"
-                return
-            case _:
-                pass
-        self._note = ""
-
-    def _fail(self, error: StudioError) -> None:
-        self.live.interrupted()
-        if isinstance(error, UsageError) and self.runner.state is RunnerState.IDLE:
-            words = error.words("; ")
-            self.notify(display_line(words, 300), severity="warning", markup=False)
-            return
-        self._note = ("ctrl+r tries again · " if self._info is None else "") + display_line(error.message, 100)
-        self.app.push_screen(ErrorDialog(error))
-
-    def _tick_while_busy(self) -> None:
-        if self.runner.state not in (RunnerState.RUNNING, RunnerState.STOPPING):
-            if self._ticker is not None:
-                self._ticker.stop()
-                self._ticker = None
-        elif self._ticker is None:
-            self._ticker = self.set_interval(TICK_S, self.collect)
-
-    # Keys
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  (Textual's signature)
-        """Only what applies now is offered."""
+        """Only what applies now is offered; what steers, between stages only."""
         state = self.runner.state
+        idle = state is RunnerState.IDLE
+        following = self.live.view.next_stage if self.live.view is not None else None
         match action:
             case "step" | "finish_round" | "run_on":
-                return state is RunnerState.IDLE
+                return idle
             case "stop":
                 return state is RunnerState.RUNNING or (None if state is RunnerState.STOPPING else False)
             case "retry":
                 return state is RunnerState.FAILED
             case "whole_prompt":
                 return self.live.prompt(0) is not None
+            case "overrule" | "edit":
+                return idle and self._judged is not None
+            case "instances":
+                accepted = self._judged is not None and self._judged.verdict is Verdict.ACCEPTED
+                return idle and accepted and following not in (Stage.CLASSIFY, Stage.INSTANCES)
+            case "draw" | "swap":
+                return idle and following is Stage.INSTRUCTIONS
+            case "regenerate":
+                return idle and following in _WRITTEN
+            case "parameters" | "brief":
+                return idle and self.method is not None
+            case "undo":
+                return idle and self.undo_words is not None
+            case "redo":
+                return idle and self.redo_words is not None
             case _:
-                return self.steers(action) is not False
+                return True
+
+    def words_of(self, action: str) -> str:
+        return {"undo": f"Take back: {self.undo_words}", "redo": f"Do again: {self.redo_words}"}.get(action, "")
 
     def action_step(self) -> None:
         self._play(Work.STEP)
@@ -351,23 +229,83 @@ class StudioScreen(DrawingScreen):
         self._note = ""
         self.runner.play(work)
 
-    def commands(self) -> Iterable[SystemCommand]:
-        """What the palette offers here, as it applies now."""
-        offers = (
-            ("step", "Run: step", "Do the next stage and stop", self.action_step),
-            ("finish_round", "Run: finish the round", "Play to the end of the round", self.action_finish_round),
-            ("run_on", "Run: run on", "Run until the target, the stop rule or Esc", self.action_run_on),
-            ("goal", "Run: target and rounds", "How far to run on", self.action_goal),
-            ("find", "Candidate: find", "By its words, in this round", self.action_find),
-            ("whole_prompt", "Prompt: read it", "As the model gets it: its turns, or a raw text", self.action_whole_prompt),
-            ("stop", "Run: stop", "Give up the stage under way", self.action_stop),
-            ("retry", "Run: try again", "Open the pool and load the model again", self.action_retry),
-        )
-        yield from self._offered(offers)
-        yield from self.steering_commands()
+    def action_prompt(self, by: int) -> None:
+        """Show another prompt, or another text of a later stage; in the pane of the prompts always a prompt."""
+        prompts = self.live.prompts
+        if not prompts:
+            return
+        here = self.focused is not None and self.focused.id == PANES[0]
+        if here or self._text_stage is Stage.INSTRUCTIONS:
+            self._prompt = min(max(self._prompt + by, 0), len(prompts) - 1)
+            self._show_prompt()
+        if self._text_stage is Stage.INSTRUCTIONS:
+            self._text_ordinal = self._prompt
+        elif here:
+            return
+        else:
+            count = sum(stage is self._text_stage for stage, _ in self.live.texts)
+            self._text_ordinal = min(max(self._text_ordinal + by, 0), max(count - 1, 0))
+        self._chosen = True
+        self._show_text()
 
+    def action_pane(self, by: int) -> None:
+        """Go to the next pane, turning the page where it is on the other one."""
+        at = PANES.index(self.focused.id) if self.focused is not None and self.focused.id in PANES else 0
+        name = PANES[(at + by) % len(PANES)]
+        self._turn_page("prompt" if name in PANES[:2] else "verdict")
+        # At once: `focus()` waits for a turn of its own, and keys that come together would all start from the same pane.
+        self._led_to = None
+        self.set_focus(self.query_one(f"#{name}", Widget))
 
-def _loading_words(loading: Loading) -> str:
-    """Which models are being loaded, files by their last names."""
-    names = [each if "://" in each else Path(each).name for each in (loading.model or "the bundled model", loading.answering) if each]
-    return f"loading {' and '.join(display_line(name, 60) for name in names)}"
+    @property
+    def decisions_shown(self) -> bool:
+        """Whether the decision table is on the screen: nothing is decided on a line that is out of sight."""
+        return not (self.has_class("-narrow") and self.has_class("-prompt"))
+
+    @property
+    def _judged(self) -> JudgedCandidate | None:
+        """The candidate under the cursor, if it is in sight and decided."""
+        row = self.query_one(DecisionTable).row if self.is_mounted and self.decisions_shown else None
+        return None if row is None else row.candidate
+
+    def action_overrule(self) -> None:
+        if (judged := self._judged) is not None:
+            self._steer(lambda steering: overrule(steering, judged.id))
+
+    def action_edit(self) -> None:
+        if (judged := self._judged) is not None and self.steerer.ready(self):
+            store: Store[str] = self._storing(lambda steering, text: steering.edit_candidate(judged.id, text))
+            lay_over(self, EditDialog(judged.text, judged.id, self.steerer, store))
+
+    def action_draw(self) -> None:
+        prompt = self.query_one(ContextTasks).ordinal
+        self._steer(lambda steering: steering.resample(prompt))
+
+    def action_swap(self) -> None:
+        context = self.query_one(ContextTasks)
+        prompt, position = context.ordinal, context.cursor
+        self._steer(lambda steering: steering.swap(prompt, position))
+
+    def action_regenerate(self) -> None:
+        self._steer(lambda steering: steering.regenerate())
+
+    def action_parameters(self) -> None:
+        if self.method is not None and self.steerer.ready(self):
+            lay_over(self, ParametersDialog(self.method, self.set_for_round()))
+
+    def action_brief(self) -> None:
+        if self.method is not None and self.steerer.ready(self):
+            lay_over(self, TextsDialog(self.method, fields_of(self.method), "For this round alone", self.set_for_round()))
+
+    def set_for_round(self) -> Store[dict[str, Any]]:
+        return self._storing(lambda steering, changes: steering.set_round_parameters(changes))
+
+    def action_instances(self) -> None:
+        if (judged := self._judged) is not None and judged.task_id is not None and self.steerer.ready(self):
+            lay_over(self, InstancesDialog(judged.task_id, judged.text, self.steerer))
+
+    def on_key(self, event: Key) -> None:
+        """The footer has no key that decides while a stage is played: say why it does nothing, should one be pressed."""
+        if event.key in _STEERED and self.steerer.refusal() is not None:
+            event.stop()
+            self.steerer.ready(self)

@@ -110,7 +110,7 @@ async def test_without_steering_its_keys_are_not_there(session: Session) -> None
         await pilot.press("delete", "m", "t", "u", "U", "e")
         assert "Retire" not in seen(pilot.app)
         assert state(session, task) is TaskState.ACTIVE
-        assert list(screen.steering_commands()) == []
+        assert list(screen.commands()) == []
 
 
 async def test_while_a_stage_is_played_nothing_is_done_and_it_says_so(session: Session) -> None:
@@ -149,7 +149,7 @@ async def test_instances_are_opened_for_tasks_that_have_or_may_get_some(session:
     screen, task = screen_of(session), generated(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, task)
-        assert "Task: instances" in [each.title for each in screen.steering_commands()]
+        assert "Task: instances" in [each.title for each in screen.commands()]
         await pilot.press("i")
         await until(pilot, lambda: isinstance(pilot.app.screen, InstancesDialog) and f"Instances of task #{task}" in seen(pilot.app))
 
@@ -224,7 +224,7 @@ async def test_the_palette_has_what_applies(session: Session) -> None:
     screen, task = screen_of(session), generated(session)
     async with Host(screen).run_test(size=SIZE) as pilot:
         await at_task(pilot, screen, 1)
-        assert [each.title for each in screen.steering_commands()] == [
+        assert [each.title for each in screen.commands()] == [
             "Task: retire",
             "Task: mark for review",
             "Task: tags and note",
@@ -234,7 +234,7 @@ async def test_the_palette_has_what_applies(session: Session) -> None:
             "Pool: import",
         ]
         await at_task(pilot, screen, task)
-        assert "Candidate: overrule the verdict" in [each.title for each in screen.steering_commands()]
+        assert "Candidate: overrule the verdict" in [each.title for each in screen.commands()]
 
 
 async def test_a_list_takes_page_keys_before_it_is_laid_out() -> None:

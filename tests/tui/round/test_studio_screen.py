@@ -317,7 +317,7 @@ async def test_they_do_as_well_when_all_was_written_before_anything_was_drawn(tm
         with monkeypatch.context() as patch:
             # Nobody looks until the stage is over, as on a busy machine.
             patch.setattr(runner, "_signal", lambda: None)
-            patch.setattr("studio.tui.round.screen.TICK_S", 3600.0)
+            patch.setattr("studio.tui.round.drawing.TICK_S", 3600.0)
             assert runner.play(Work.STEP)
             await driven.until(lambda: runner.state is RunnerState.IDLE)
             driven.screen.collect()

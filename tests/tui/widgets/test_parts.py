@@ -25,7 +25,7 @@ from studio.loop.settings import profile
 from studio.pool.pool import Pool
 from studio.records import Stage
 from studio.text import bar
-from studio.tui.round.decisions import PendingRows
+from studio.tui.round.decisions import Rows
 from studio.tui.round.live import LiveRound
 from studio.tui.round.rail import stage_summary
 from studio.tui.widgets.frame import HeaderFacts, clip, fit, header_facts, progress_words, second_line
@@ -125,17 +125,17 @@ def test_what_was_stopped_is_shown_as_cancelled() -> None:
 
 
 def test_candidates_come_out_of_a_growing_text_one_by_one() -> None:
-    live, pending, method = LiveRound(), PendingRows(), profile("studio")
+    live, rows, method = LiveRound(), Rows(), profile("studio")
     live.apply(0.0, RoundStarted(1, Stage.INSTRUCTIONS))
     live.apply(0.0, StageStarted(1, Stage.INSTRUCTIONS))
     seen = []
     for piece in (" Name a river.", "\n10. Name", " a lake.\n1", "1. Name a sea."):
         live.apply(0.1, TextStreamed(Stage.INSTRUCTIONS, 0, piece))
-        seen.append([row.text for row in pending.rows(live, method)])
+        seen.append([row.text for row in rows.of(live, method)])
     assert seen == [[], ["Name a river."], ["Name a river."], ["Name a river.", "Name a lake."]]
     live.apply(0.2, RequestFinished(Stage.INSTRUCTIONS, 0, Completion(live.texts[Stage.INSTRUCTIONS, 0].text, FinishReason.STOP, 1, 9)))
-    assert [row.text for row in pending.rows(live, method)] == ["Name a river.", "Name a lake.", "Name a sea."]
-    assert all(row.candidate is None and row.words == 3 for row in pending.rows(live, method))
+    assert [row.text for row in rows.of(live, method)] == ["Name a river.", "Name a lake.", "Name a sea."]
+    assert all(row.candidate is None and row.words == 3 for row in rows.of(live, method))
 
 
 def test_the_header_says_less_in_less_room() -> None:
