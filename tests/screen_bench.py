@@ -25,7 +25,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from studio.bench.start import make_pool
+from studio.bench.pools import make_pool
 from studio.bench.worker import Machine
 from studio.cli import main
 from studio.cli.machine import JSON, run_bench

@@ -117,11 +117,11 @@ def _versions(packages: Sequence[str]) -> dict[str, str]:
 
 _LOG_LINES = 3
 _JOBS = {
-    "novelty": "studio.bench.novelty:measure_size",
+    "novelty": "studio.bench.pools:measure_size",
     "sequential": "studio.bench.alternatives:complete_in_turn",
     "raw": "studio.bench.alternatives:complete_bare",
     "port": "studio.bench.alternatives:play_rounds_plainly",
-    "open": "studio.bench.start:open_and_index",
+    "open": "studio.bench.pools:open_and_index",
 }
 """Job name -> module and the function in it that does the job: `function(**values) -> dict`."""
 

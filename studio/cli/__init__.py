@@ -17,7 +17,7 @@ from studio.text import display_line
 COMMANDS = {
     "run": ("run", "Generate tasks with a local model."),
     "export": ("export", "Write the pool as a dataset for finetuning."),
-    "import": ("import_tasks", "Bring tasks into a pool."),
+    "import": ("task_files", "Bring tasks into a pool."),
     "show": ("show", "Show a task or candidate and how it came about."),
     "stats": ("show", "Show figures of a pool beside the paper's."),
     "review": ("studies", "Rate a sample of the pool, as the paper did."),

@@ -247,9 +247,9 @@ def novelty(sizes: tuple[int, ...], batch: int, as_json: bool) -> None:
 
     Over more than 52,445 tasks rouge_score's time is scaled from that many (marked ~). Mismatches are counted bit for bit.
     """
-    from studio.bench import novelty as bench
+    from studio.bench.pools import measure_novelty, print_novelty
 
-    run_bench(lambda machine, say: bench.measure(sizes, batch, machine, say), bench.print_novelty, as_json)
+    run_bench(lambda machine, say: measure_novelty(sizes, batch, machine, say), print_novelty, as_json)
 
 
 @bench_command.command()
@@ -302,9 +302,9 @@ def generate(context: click.Context, /, quick: bool, parts: tuple[str, ...], as_
 @JSON
 def start(tasks: int, as_json: bool) -> None:
     """Time `studio --help`, and opening a pool of many tasks until a session could begin."""
-    from studio.bench import start as bench
+    from studio.bench.pools import measure_start, print_start
 
-    run_bench(lambda machine, say: bench.measure(tasks, machine, say), bench.print_start, as_json)
+    run_bench(lambda machine, say: measure_start(tasks, machine, say), print_start, as_json)
 
 
 def run_bench(

@@ -19,7 +19,8 @@ from studio.engine.gguf import Gguf
 from studio.engine.model_file import read_model, shard_of
 from studio.engine.not_gguf import NotLoaded, kind_of_folder, refuse_downloads, unknown_name
 from studio.engine.places import FoundFile, files_of_folder, files_of_programs, gguf_files, ollama_name_of
-from studio.engine.pull.origin import is_part, read_origin
+from studio.engine.pull.download import read_origin
+from studio.engine.pull.offer import is_part
 from studio.engine.traits import Templates, Traits, traits_of
 from studio.errors import ModelError, nearest_name
 from studio.hub import HubName, is_hub_name, parse_hub_name

@@ -18,7 +18,7 @@ from studio.engine.gguf import Gguf, read_gguf
 from studio.engine.model_file import read_model, shard_of
 from studio.engine.options import usable_cores
 from studio.engine.process.client import Ask, llama_jobs
-from studio.engine.pull.origin import write_origin_of_copy
+from studio.engine.pull.download import write_origin_of_copy
 from studio.errors import ModelError, UsageError
 from studio.text import display_line
 

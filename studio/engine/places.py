@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from studio.engine.model_file import shard_of
-from studio.engine.pull.origin import read_origin
+from studio.engine.pull.download import read_origin
 
 _DEEPEST = 8
 """Folders below the one that is searched; the caches of other programs are up to five deep."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.bench import novelty
+from studio.bench import pools
 from studio.loop.novelty import NoveltyIndex
 from studio.records import Neighbour, Novelty
 from support.command import assert_fails, studio
@@ -32,14 +32,14 @@ def test_every_figure_of_each_size() -> None:
 
 
 def test_a_large_pool_is_scaled_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(novelty, "_WHOLE_POOL", 40)
-    figures = novelty.measure_size(size=200, batch=4, repeats=1)
+    monkeypatch.setattr(pools, "_WHOLE_POOL", 40)
+    figures = pools.measure_size(size=200, batch=4, repeats=1)
     assert figures["rouge_score_sample"] == 40 and figures["mismatches"] == 0
     assert figures["speedup"] == pytest.approx(figures["rouge_score_ms"] / figures["ms_per_candidate"])
 
 
 def test_a_wrong_score_or_neighbour_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = novelty._novelties
+    right = pools._novelties
 
     def wrong(index: NoveltyIndex, texts: list[str]) -> list[Novelty]:
         first, *others = right(index, texts)
@@ -47,8 +47,8 @@ def test_a_wrong_score_or_neighbour_is_counted(monkeypatch: pytest.MonkeyPatch) 
         off = Neighbour(best.task_id, best.score - 2.0**-53)
         return [Novelty((off, *rest), first.mean, first.seed_score), *others]
 
-    monkeypatch.setattr(novelty, "_novelties", wrong)
-    assert novelty.measure_size(size=60, batch=3, repeats=1)["mismatches"] == 2
+    monkeypatch.setattr(pools, "_novelties", wrong)
+    assert pools.measure_size(size=60, batch=3, repeats=1)["mismatches"] == 2
 
 
 def test_a_table_for_people() -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 import screen_bench
 from screen_bench import Pair, measure_first_frame, press_pair, print_round, print_start, time_to
-from studio.bench.start import make_pool
+from studio.bench.pools import make_pool
 from studio.errors import StudioError
 from support import pseudo_terminal
 from support.command import clean_environment

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from studio.bench.start import make_pool, print_start
+from studio.bench.pools import make_pool, print_start
 from studio.pool.pool import Queries
 from support.command import studio
 from support.pools import assert_sound

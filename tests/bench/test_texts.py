@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import islice
 
-from studio.bench.novelty import instructions, known_words
+from studio.bench.pools import instructions, known_words
 
 
 def test_the_same_seed_gives_the_same_texts() -> None:

@@ -20,7 +20,7 @@ import yaml  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
 from studio.cli import main
-from studio.cli.import_tasks import import_command
+from studio.cli.task_files import import_command
 from studio.errors import ExitCode
 from studio.publish.pushing import CARD, MANIFEST, REPORT
 from studio.records import Instance

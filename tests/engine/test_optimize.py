@@ -20,7 +20,7 @@ from studio.engine.gguf import read_gguf
 from studio.engine.llama.optimize_worker import FILE_TYPE_NUMBERS, open_for_measuring, quantise, speeds
 from studio.engine.optimize import BITS, Figures, Optimized, default_target, optimize
 from studio.engine.process import client
-from studio.engine.pull.origin import Origin, OriginFile, read_origin, write_origin
+from studio.engine.pull.download import Origin, OriginFile, read_origin, write_origin
 from studio.errors import ModelError, UsageError
 from support.engines import bundled_identity
 from support.tiny_models import tiny_model

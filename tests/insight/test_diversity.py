@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rouge_score import rouge_scorer
 
-from studio.bench.novelty import instructions
+from studio.bench.pools import instructions
 from studio.insight.diversity import WordDiversity, WordMeasures, diversity, self_rouge_l
 from studio.loop.tokens import ascii_tokens
 from studio.pool.pool import Queries

@@ -15,9 +15,8 @@ from studio.engine.api import CancelToken
 from studio.engine.catalog import file_sha256, known_files, models_folders, remember_sha256, size_text
 from studio.engine.model_file import read_model, shard_of
 from studio.engine.options import memory_of_machine
-from studio.engine.pull.download import HubFile, Progress, load
+from studio.engine.pull.download import ENDING, HubFile, Origin, OriginFile, Progress, load, origin_path, read_origin, write_origin
 from studio.engine.pull.offer import Choice, Offer
-from studio.engine.pull.origin import ENDING, Origin, OriginFile, origin_path, read_origin, write_origin
 from studio.errors import ModelError
 from studio.hub import endpoint
 

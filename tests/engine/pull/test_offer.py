@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.pull.download import HubFile
-from studio.engine.pull.offer import Offer, read_offer, sort_files
-from studio.engine.pull.origin import bits_of, is_part, quantisation_of
+from studio.engine.pull.offer import Offer, bits_of, is_part, quantisation_of, read_offer, sort_files
 from studio.errors import ModelError
 from studio.hub import parse_hub_name
 from support.hub_server import Fault, HubServer, Repo, hub_server

@@ -14,8 +14,8 @@ import pytest
 
 from studio.engine.api import CancelToken
 from studio.engine.catalog import find_model, identify, list_models
+from studio.engine.pull.download import origin_path, read_origin
 from studio.engine.pull.offer import Choice, read_offer
-from studio.engine.pull.origin import origin_path, read_origin
 from studio.engine.pull.pulling import STAGING, Plan, plan, pull
 from studio.errors import Interrupted, ModelError
 from studio.hub import parse_hub_name

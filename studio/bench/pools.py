@@ -1,17 +1,22 @@
-"""Novelty against pools of several sizes, beside `rouge_score`; each size in a process of its own, so that memory can be measured.
+"""What depends on the size of a pool: novelty against it, beside `rouge_score`, and how long the studio takes to be there.
 
-The instructions are made up, with word frequencies and lengths as in real ones, near copies included.
-"""
+Sizes are measured in processes of their own, for their memory. The instructions are made up, with word frequencies and lengths as in
+real ones, near copies included."""
 
 from __future__ import annotations
 
 import gc
+import os
 import random
 import re
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -23,9 +28,12 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from studio.bench.worker import Machine, in_worker
 from studio.engine.scripted import words
+from studio.errors import StudioError
 from studio.loop.novelty import NoveltyIndex, rouge_l
-from studio.loop.tokens import ascii_tokens
-from studio.records import Neighbour, Novelty
+from studio.loop.settings import DEFAULT_PROFILE, profile
+from studio.loop.tokens import TOKENIZERS, ascii_tokens
+from studio.pool.pool import Pool
+from studio.records import Instance, Neighbour, Novelty, Origin, SeedTask
 from studio.seeds.reading import bundled_seeds, read_tasks
 
 _VOCABULARY = 40_000
@@ -94,7 +102,7 @@ _PAIRS = 2_000
 _MIB = 1 << 20
 
 
-def measure(sizes: Sequence[int], batch: int, machine: Machine, say: Callable[[str], None]) -> dict[str, Any]:
+def measure_novelty(sizes: Sequence[int], batch: int, machine: Machine, say: Callable[[str], None]) -> dict[str, Any]:
     """Return the figures of each size in turn."""
     figures = []
     for size in sizes:
@@ -208,4 +216,92 @@ def print_novelty(console: Console, figures: dict[str, Any]) -> None:
             f"{each['index_bytes'] / _MIB:.1f}",
             f"{each['load_s']:.2f}",
         )
+    console.print(table)
+
+
+_HELP_RUNS = 9
+_HELP = (sys.executable, "-m", "studio", "--help")
+
+
+def open_and_index(path: str) -> dict[str, Any]:
+    """Return the seconds until the pool is open and until the index is filled, and the memory that both took, in bytes."""
+    before = psutil.Process().memory_info().rss
+    began = time.perf_counter()
+    with Pool.open(Path(path)) as pool:
+        open_s = time.perf_counter() - began
+        index = NoveltyIndex(TOKENIZERS[profile(DEFAULT_PROFILE).tokenizer])
+        index.extend(pool.tasks.instructions())
+        index_s = time.perf_counter() - began - open_s
+        memory = psutil.Process().memory_info().rss
+        return {"tasks": len(index), "open_s": open_s, "index_s": index_s, "memory_bytes": memory - before, "peak_rss_bytes": _peak(memory)}
+
+
+def _peak(now: int) -> int:
+    """The most memory this process has had, in bytes; `now` where the system does not keep count."""
+    try:
+        import resource
+    except ImportError:
+        return now
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def measure_start(tasks: int, machine: Machine, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure `studio --help`, and opening a pool of `tasks` tasks beside the bundled seeds. Raises PoolError."""
+    say("studio --help ...")
+    with machine.watch():
+        help_figures = _help()
+    with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
+        path = Path(folder) / "pool.db"
+        say(f"making a pool of {tasks:,} tasks ...")
+        with machine.watch():
+            fill_s = make_pool(path, tasks)
+        size = path.stat().st_size
+        say("opening it ...")
+        with machine.watch():
+            opened = in_worker("open", path=str(path))
+    return {
+        **help_figures,
+        "pool": {"asked_tasks": tasks, "make_s": fill_s, "file_bytes": size, **opened, "ready_s": opened["open_s"] + opened["index_s"]},
+    }
+
+
+def make_pool(path: Path, tasks: int) -> float:
+    """Make a pool of made-up tasks, with an instance each, and return the seconds it took."""
+    began = time.perf_counter()
+    with Pool.create(path, read_tasks(bundled_seeds())) as pool:
+        made = enumerate(instructions(tasks))
+        pool.tasks.add((SeedTask(f"t{n}", "", text, (Instance("", "An answer."),), False) for n, text in made), Origin.IMPORTED)
+    return time.perf_counter() - began
+
+
+def _help() -> dict[str, Any]:
+    wall: list[float] = []
+    cpu: list[float] = []
+    for run in range(_HELP_RUNS + 1):
+        began, spent = time.perf_counter(), _children_cpu()
+        done = subprocess.run(_HELP, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise StudioError("`studio --help` failed", done.stderr.strip()[-200:])
+        if run:  # The first one reads the files from the disk.
+            wall.append(time.perf_counter() - began)
+            cpu.append(_children_cpu() - spent)
+    return {"help_cpu_s": median(cpu), "help_wall_s": median(wall), "help_runs": _HELP_RUNS}
+
+
+def _children_cpu() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def print_start(console: Console, figures: dict[str, Any]) -> None:
+    """One line a figure."""
+    pool = figures["pool"]
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("studio --help", f"{figures['help_cpu_s']:.3f} s of CPU, {figures['help_wall_s']:.3f} s")
+    table.add_row(f"pool of {pool['tasks']:,} tasks, {pool['file_bytes'] / _MIB:.0f} MiB", f"made in {pool['make_s']:.1f} s")
+    table.add_row("opened", f"{pool['open_s']:.3f} s")
+    table.add_row("ready: novelty index filled", f"{pool['ready_s']:.2f} s, {pool['memory_bytes'] / _MIB:.0f} MiB")
     console.print(table)
