@@ -1,60 +1,37 @@
-"""A whole training as its user sees it: checks, data, the process that trains, the pool's record, the adapter; and how it is shown."""
+"""A whole training as its user sees it: what is checked first, its data, the process that trains, its record; and how it is shown."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from studio import __version__
-from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
-from studio.engine.catalog import file_sha256, find_model, identify
+from studio.engine.catalog import find_model, identify
 from studio.engine.chat_template import has_chat_template
 from studio.engine.llama.setup import gigabytes
 from studio.engine.model_file import read_model
 from studio.engine.remote.address import is_address
-from studio.errors import Interrupted, ModelError, UsageError
-from studio.pool.exchange.outputs import complete_file
+from studio.errors import ModelError, UsageError
 from studio.pool.pool import Pool, Queries
-from studio.pool.trainings import LossPoint
 from studio.text import display_line
 from studio.tuning.data import VARIED
-from studio.tuning.job import (
-    ADAPTER,
-    RECORD,
-    Ended,
-    Event,
-    Finished,
-    Loading,
-    Opened,
-    Prepared,
-    Resumed,
-    Saved,
-    Step,
-    TrainingSettings,
-    Validated,
-    Waiting,
-)
+from studio.tuning.job import Ended, Event, Finished, Loading, Opened, Prepared, Resumed, Step, TrainingSettings, Validated, Waiting
 from studio.tuning.lora import check_architecture
 from studio.tuning.prompt_format import AUTO, CHAT
-from studio.tuning.trainer import CHECKPOINT
-from studio.tuning.training import Asked, OpenTraining, Recorder, open_training, place_in_pool, trial
+from studio.tuning.training import Asked, Recorder, open_training, trial
 from studio.tuning.weights import check_folder
 from studio.tuning.worker import training_events
 
-_WAIT_S = 1.0
 _LINE_EVERY_S = 15.0
 PACKAGES = ("torch", "transformers", "peft", "gguf", "safetensors")
 
@@ -103,19 +80,23 @@ def check(
 def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
     """Begin the training or go on with it; ends with `Finished`, or with `Ended("interrupted")` after `cancel`.
 
-    The pool is held for moments only, see `training.Recorder`. Raises StudioError subclasses; everything up to the last checkpoint is kept
+    The pool is held for moments only, see `training`. Raises StudioError subclasses; everything up to the last checkpoint is kept
     then.
     """
     with Pool.open(asked.pool) as pool:
         training = open_training(pool, asked)
     yield Opened(training.name, training.job.folder, training.number is not None, training.notes)
-    session = _Session(asked, training)
-    for event in training_events(training.job, cancel):
-        session.take(event)
-        yield event
-        if isinstance(event, Ended) and event.reason == "interrupted":
-            return
-    yield from session.finish(cancel)
+    events = training_events(training.job, cancel)
+    event = next(events)
+    yield event
+    if isinstance(event, Prepared):
+        recorder = Recorder(asked, training, event)
+        for event in events:
+            recorder.take(event)
+            yield event
+        assert isinstance(event, Ended)
+        if event.reason != "interrupted":
+            yield from recorder.finish(event, cancel)
 
 
 def plan(asked: Asked) -> tuple[Prepared, tuple[str, ...]]:
@@ -126,91 +107,6 @@ def plan(asked: Asked) -> tuple[Prepared, tuple[str, ...]]:
             prepared = next(events)
     assert isinstance(prepared, Prepared)
     return prepared, notes
-
-
-class _Session:
-    """What one session of a training has seen so far."""
-
-    def __init__(self, asked: Asked, training: OpenTraining) -> None:
-        self._asked = asked
-        self._training = training
-        self._folder = Path(training.job.folder)
-        self._recorder: Recorder | None = None
-        self._prepared: Prepared | None = None
-        self._losses: dict[tuple[str, int], LossPoint] = {}
-        self._ended: Ended | None = None
-
-    def take(self, event: Event) -> None:
-        """Keep what an event tells, in the pool where it is free."""
-        match event:
-            case Prepared():
-                self._prepared = event
-                self._recorder = Recorder(self._asked.pool, self._begin(event.steps))
-                self._describe("started")
-            case Resumed(_, losses):
-                self._add(losses)
-            case Step(point) | Validated(point):
-                self._add([point])
-            case Saved() if self._recorder is not None:
-                self._recorder.flush()
-            case Ended():
-                self._ended = event
-
-    def finish(self, cancel: CancelToken) -> Iterator[Event]:
-        """Check the adapter as `studio run` will, and record it, waiting for the pool if it must."""
-        assert self._recorder is not None and self._ended is not None and self._prepared is not None
-        adapter = self._folder / ADAPTER
-        check_adapter(adapter, self._asked.base)
-        sha256 = file_sha256(adapter)
-        self._describe("finished", adapter_sha256=sha256, ended=self._ended.reason, step=self._ended.step, memory_taken=self._ended.memory)
-        said = False
-        while busy := self._recorder.finish(self._ended.reason, place_in_pool(self._asked.pool, adapter), sha256):
-            if cancel.cancelled:
-                raise Interrupted(f"the adapter {adapter} is made, but not on record: {busy}", "the same command records it")
-            if not said:
-                yield Waiting(busy)
-            said = True
-            time.sleep(_WAIT_S)
-        (self._folder / CHECKPOINT).unlink(missing_ok=True)
-        losses = self._points()
-        seconds = max((each.seconds for each in losses), default=0.0)
-        ended, size = self._ended, adapter.stat().st_size
-        place, took = (self._training.name, str(self._folder), str(adapter)), (ended.memory, self._prepared.memory)
-        yield Finished(*place, sha256, size, ended.reason, ended.step, seconds, losses, *took)
-
-    def _begin(self, steps: int) -> int:
-        if self._training.number is not None:
-            return self._training.number
-        with Pool.open(self._asked.pool) as pool:
-            return pool.trainings.begin(self._training.plan(self._asked, steps), self._training.items)
-
-    def _add(self, points: Sequence[LossPoint]) -> None:
-        assert self._recorder is not None
-        self._recorder.add(*points)
-        self._losses |= {(each.side.value, each.step): each for each in points}
-
-    def _points(self) -> tuple[LossPoint, ...]:
-        return tuple(sorted(self._losses.values(), key=lambda each: (each.step, each.side)))
-
-    def _describe(self, state: str, **more: Any) -> None:
-        """Write `training.json`: all that the folder's files came from."""
-        assert self._prepared is not None
-        model = self._asked.identity
-        about = {
-            "name": self._training.name,
-            "state": state,
-            "studio_version": __version__,
-            "base": {"name": model.name, "sha256": model.sha256, "architecture": model.architecture, "licence": model.licence},
-            "prompt_format": self._asked.settings.format,
-            "settings": dict(self._asked.recorded),
-            "fingerprint": self._training.job.fingerprint,
-            **asdict(self._prepared),
-            **more,
-            "losses": [asdict(each) for each in self._points()],
-        }
-        path = self._folder / RECORD
-        with complete_file(path) as file:
-            file.write(json.dumps(about, ensure_ascii=False, indent=1).encode("utf-8", "replace"))
 
 
 class TrainingProgress:

@@ -9,27 +9,50 @@ record being up to date.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from studio import __version__
+from studio.engine.adapter import check_adapter
+from studio.engine.api import CancelToken
+from studio.engine.catalog import file_sha256
 from studio.engine.chat_template import TurnTexts
 from studio.engine.gguf import Gguf
-from studio.errors import PoolError, PoolInUse, UsageError
-from studio.pool.exchange.outputs import complete_files, writing
+from studio.errors import Interrupted, PoolError, PoolInUse, UsageError
+from studio.pool.exchange.outputs import complete_file, complete_files, writing
 from studio.pool.pool import Pool, Queries
 from studio.pool.trainings import LossPoint, Side, TrainingItem, TrainingPlan, TrainingRecord, TrainingState
 from studio.records import ModelIdentity
 from studio.text import display_line
 from studio.tuning.data import TrainingData, collect
-from studio.tuning.job import Job, TrainingSettings, data_file
+from studio.tuning.job import (
+    ADAPTER,
+    RECORD,
+    Ended,
+    Event,
+    Finished,
+    Job,
+    Prepared,
+    Resumed,
+    Saved,
+    Step,
+    TrainingSettings,
+    Validated,
+    Waiting,
+    data_file,
+)
 from studio.tuning.memory import adapter_parameters
 from studio.tuning.prompt_format import CHAT
+from studio.tuning.trainer import CHECKPOINT
 
 _NAME = re.compile(r"[\w][\w.+-]{0,79}")
+_WAIT_S = 1.0
 _BYTES = 4 * (2 * 4 + 2)
 """On the disk for a number of the adapter, 32 bits wide: two checkpoints with four of each, the adapter in both formats."""
 
@@ -66,11 +89,6 @@ class OpenTraining:
     items: Sequence[TrainingItem]
     number: int | None
     notes: tuple[str, ...] = ()
-
-    def plan(self, asked: Asked, steps: int) -> TrainingPlan:
-        """Return what the pool records of it."""
-        folder = place_in_pool(asked.pool, Path(self.job.folder))
-        return TrainingPlan(self.name, asked.identity, asked.recorded, self.job.fingerprint, folder, steps)
 
 
 def open_training(pool: Pool, asked: Asked) -> OpenTraining:
@@ -201,31 +219,96 @@ def _check_room(folder: Path, asked: Asked) -> None:
 
 
 class Recorder:
-    """The losses of training `number` of the pool at `path`, on their way there."""
+    """What a session of a training has seen, on its way to the pool and to the folder's `training.json`."""
 
-    def __init__(self, path: Path, number: int) -> None:
-        self._path = path
-        self._number = number
+    def __init__(self, asked: Asked, training: OpenTraining, prepared: Prepared) -> None:
+        self._asked = asked
+        self._training = training
+        self._prepared = prepared
+        self._folder = Path(training.job.folder)
+        self._losses: dict[tuple[str, int], LossPoint] = {}
         self._pending: list[LossPoint] = []
+        self._number = self._begin() if training.number is None else training.number
+        self._describe("started")
 
-    def add(self, *points: LossPoint) -> None:
-        """Take losses in."""
-        self._pending.extend(points)
+    def _begin(self) -> int:
+        asked, folder = self._asked, place_in_pool(self._asked.pool, self._folder)
+        fingerprint, steps = self._training.job.fingerprint, self._prepared.steps
+        with Pool.open(asked.pool) as pool:
+            plan = TrainingPlan(self._training.name, asked.identity, asked.recorded, fingerprint, folder, steps)
+            return pool.trainings.begin(plan, self._training.items)
 
-    def flush(self) -> None:
-        """Store what waits, unless another process writes the pool. Raises PoolError for any other reason why it cannot be written."""
-        if self._pending:
-            self._write(lambda pool: pool.trainings.add_losses(self._number, self._pending))
+    def take(self, event: Event) -> None:
+        """Keep what an event tells, in the pool where it is free. Raises PoolError for any other reason why it cannot be written."""
+        match event:
+            case Resumed(_, losses):
+                self._add(*losses)
+            case Step(point) | Validated(point):
+                self._add(point)
+            case Saved() if self._pending:
+                self._stored(lambda pool: pool.trainings.add_losses(self._number, self._pending))
 
-    def finish(self, ended: str, adapter: str, adapter_sha256: str) -> str:
-        """Store all that waits and the outcome; returns who writes the pool when that keeps it from being stored, else empty text."""
-        return self._write(lambda pool: pool.trainings.finish(self._number, self._pending, ended, adapter, adapter_sha256))
+    def finish(self, ended: Ended, cancel: CancelToken) -> Iterator[Event]:
+        """Check the adapter as `studio run` will, and record it, waiting for the pool if it must."""
+        adapter = self._folder / ADAPTER
+        check_adapter(adapter, self._asked.base)
+        sha256, place = file_sha256(adapter), place_in_pool(self._asked.pool, adapter)
+        self._describe("finished", adapter_sha256=sha256, ended=ended.reason, step=ended.step, memory_taken=ended.memory)
+        said = False
+        while busy := self._stored(lambda pool: pool.trainings.finish(self._number, self._pending, ended.reason, place, sha256)):
+            if cancel.cancelled:
+                raise Interrupted(f"the adapter {adapter} is made, but not on record: {busy}", "the same command records it")
+            if not said:
+                yield Waiting(busy)
+            said = True
+            time.sleep(_WAIT_S)
+        (self._folder / CHECKPOINT).unlink(missing_ok=True)
+        losses = self._points()
+        yield Finished(
+            name=self._training.name,
+            folder=str(self._folder),
+            adapter=str(adapter),
+            adapter_sha256=sha256,
+            adapter_bytes=adapter.stat().st_size,
+            ended=ended.reason,
+            step=ended.step,
+            seconds=max((each.seconds for each in losses), default=0.0),
+            losses=losses,
+            memory=ended.memory,
+            planned=self._prepared.memory,
+        )
 
-    def _write(self, change: Callable[[Pool], None]) -> str:
+    def _add(self, *points: LossPoint) -> None:
+        self._pending += points
+        self._losses |= {(each.side.value, each.step): each for each in points}
+
+    def _points(self) -> tuple[LossPoint, ...]:
+        return tuple(sorted(self._losses.values(), key=lambda each: (each.step, each.side)))
+
+    def _stored(self, change: Callable[[Pool], None]) -> str:
+        """Change the pool by what waits; return who writes it when that keeps this from being stored, else empty text."""
         try:
-            with Pool.open(self._path) as pool:
+            with Pool.open(self._asked.pool) as pool:
                 change(pool)
         except PoolInUse as error:
             return error.message
         self._pending.clear()
         return ""
+
+    def _describe(self, state: str, **more: Any) -> None:
+        """Write `training.json`: all that the folder's files came from."""
+        model = self._asked.identity
+        about = {
+            "name": self._training.name,
+            "state": state,
+            "studio_version": __version__,
+            "base": {"name": model.name, "sha256": model.sha256, "architecture": model.architecture, "licence": model.licence},
+            "prompt_format": self._asked.settings.format,
+            "settings": dict(self._asked.recorded),
+            "fingerprint": self._training.job.fingerprint,
+            **asdict(self._prepared),
+            **more,
+            "losses": [asdict(each) for each in self._points()],
+        }
+        with complete_file(self._folder / RECORD) as file:
+            file.write(json.dumps(about, ensure_ascii=False, indent=1).encode("utf-8", "replace"))
