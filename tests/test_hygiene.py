@@ -73,7 +73,7 @@ def test_the_loop_and_the_pool_know_nothing_of_llama_cpp_or_textual() -> None:
 
 
 def test_diversity_needs_no_parser_until_one_is_loaded() -> None:
-    code = "import studio.cli.show, studio.insight.phrases, studio.insight.diversity, studio.insight.sunburst"
+    code = "import studio.cli.show, studio.insight.phrases, studio.insight.diversity"
     loaded = imported_after(code)
     assert "numpy" in loaded
     assert not loaded & {"spacy", "thinc", "textual", "llama_cpp"}

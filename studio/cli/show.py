@@ -158,7 +158,7 @@ def diversity_command(
         raise UsageError("--words needs no parser, so --pipeline has no say", "leave out one of the two")
     figures = _measured(pool, origin, pipeline, words, sample, seed)
     if page is not None:
-        from studio.insight.sunburst import sunburst
+        from studio.insight.phrases import sunburst
 
         assert figures.phrases is not None
         write_text(sunburst(figures.phrases, pool.name), page)

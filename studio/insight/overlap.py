@@ -18,9 +18,9 @@ from rich.console import Group
 from rich.text import Text
 
 from studio.errors import UsageError
-from studio.insight.similarity import SIZE, KnownRuns, highest_overlaps
 from studio.insight.statistics import histogram
 from studio.insight.tables import Progress, counted_bins, silent, told
+from studio.insight.texts import SIZE, KnownRuns, highest_overlaps
 from studio.loop.novelty import NoveltyIndex
 from studio.loop.tokens import TOKENIZERS
 from studio.pool.pool import Queries

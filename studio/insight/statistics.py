@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from studio.insight.lengths import Distribution, Lengths, opening_word
 from studio.insight.studies.raters import Share, share_of, wilson
 from studio.insight.tables import Progress, silent, told
+from studio.insight.texts import Distribution, Lengths, opening_word
 from studio.pool.documents import DocumentRecord
 from studio.pool.figures import PoolCounts, SourceCounts
 from studio.pool.imports import ImportedFile

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from studio.insight import paper
-from studio.insight.lengths import Bin, Distribution
 from studio.insight.statistics import RoundRow, Saturation, SourceRow, Statistics
 from studio.insight.tables import bar, bin_edges, grouped, plain_table
+from studio.insight.texts import Bin, Distribution
 from studio.loop.filters import REASONS
 from studio.pool.figures import SOURCE_QUESTIONS
 from studio.records import SOURCE_WORDS, Source

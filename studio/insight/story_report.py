@@ -13,8 +13,7 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
-from studio.insight.quality import BEFORE_EDIT, EXPLAINED, Measure
-from studio.insight.story import Event, Story
+from studio.insight.story import BEFORE_EDIT, EXPLAINED, Event, Measure, Story
 from studio.loop.filters import REASONS
 from studio.loop.parsing import told_apart
 from studio.pool.candidates import DecisionRecord

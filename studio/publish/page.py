@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from studio import __version__
 from studio.insight import paper
 from studio.insight.diversity import phrase_rows, word_rows
-from studio.insight.lengths import Distribution
+from studio.insight.phrases import sunburst_chart, sunburst_style, sunburst_words
 from studio.insight.statistics import BINS, Statistics
 from studio.insight.statistics_report import (
     SOURCE_HEADINGS,
@@ -32,8 +32,8 @@ from studio.insight.studies.comparison import MEANING, GradingReport
 from studio.insight.studies.judge import JudgeFigures
 from studio.insight.studies.raters import Agreement
 from studio.insight.studies.review import ReviewReport, sample_words
-from studio.insight.sunburst import sunburst_chart, sunburst_style, sunburst_words
 from studio.insight.tables import bin_edges
+from studio.insight.texts import Distribution
 from studio.loop.filters import REASONS
 from studio.pool.evaluations import GRADES
 from studio.pool.trainings import Side, TrainingRecord, TrainingState

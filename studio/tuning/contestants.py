@@ -21,7 +21,7 @@ from studio.engine.remote.address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
 from studio.errors import PoolError, UsageError, nearest_name
 from studio.insight.overlap import CorpusTask
-from studio.insight.similarity import SIZE, KnownRuns, highest_overlaps
+from studio.insight.texts import SIZE, KnownRuns, highest_overlaps
 from studio.loop.tokens import unicode_tokens
 from studio.paths import user_path
 from studio.pool.evaluations import EvaluationItem

@@ -14,7 +14,7 @@ from rouge_score import rouge_scorer
 
 from studio.cli.task_files import seeds_command
 from studio.insight.overlap import CorpusTask, seed_figures
-from studio.insight.similarity import KnownRuns, Overlap, highest_overlaps
+from studio.insight.texts import KnownRuns, Overlap, highest_overlaps
 from studio.loop.tokens import ascii_tokens
 from studio.records import Instance, Turn
 from studio.seeds.reading import bundled_seeds, inspect_file

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.scripted import ScriptedEngine
-from studio.insight.quality import EXPLAINED, Measure, of_candidate, of_instance
-from studio.insight.story import story_of
+from studio.insight.story import EXPLAINED, Measure, of_candidate, of_instance, story_of
 from studio.insight.story_report import story_sections
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries

@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 from rouge_score import rouge_scorer
 
-from studio.insight.lengths import opening_word
 from studio.insight.statistics import WINDOW, histogram, saturation, statistics
 from studio.insight.statistics_report import report, saturation_line
+from studio.insight.texts import opening_word
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.rounds import RoundYield

@@ -14,8 +14,7 @@ from rich.console import Console
 
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import PoolError, UsageError
-from studio.insight.quality import BEFORE_EDIT
-from studio.insight.story import Story, parse_reference, story_of
+from studio.insight.story import BEFORE_EDIT, Story, parse_reference, story_of
 from studio.insight.story_report import story_report
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries

@@ -8,8 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from studio.insight.phrases import Phrase, PhraseFigures, phrase_figures
-from studio.insight.sunburst import sunburst
+from studio.insight.phrases import Phrase, PhraseFigures, phrase_figures, sunburst
 from support.html_page import Page
 from support.nasty_text import NASTY_TEXTS
 

@@ -16,7 +16,7 @@ from itertools import islice
 
 from studio.insight.lint.api import EXCERPT, Finding, Lint, LintOptions, Measured, Part, Tasks, texts_of
 from studio.insight.overlap import open_corpus
-from studio.insight.similarity import SIZE, KnownRuns, highest_overlaps
+from studio.insight.texts import SIZE, KnownRuns, highest_overlaps
 from studio.loop.tokens import unicode_tokens
 from studio.pool.stream import LintTask
 

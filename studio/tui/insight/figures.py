@@ -11,10 +11,10 @@ from textual.content import Content
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
-from studio.insight.lengths import Distribution
 from studio.insight.statistics import BINS, RoundRow, SourceRow, Statistics
 from studio.insight.statistics_report import scorecard_rows
 from studio.insight.studies.raters import Share
+from studio.insight.texts import Distribution
 from studio.pool.figures import SOURCE_QUESTIONS
 from studio.text import spoken
 from studio.tui.widgets.frame import fit

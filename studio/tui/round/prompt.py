@@ -19,7 +19,7 @@ from textual.reactive import reactive
 from textual.widgets import Static
 
 from studio.engine.api import Chat, FinishReason
-from studio.insight.quality import source_words
+from studio.insight.story import source_words
 from studio.loop.parsing import told_apart
 from studio.loop.settings import Method
 from studio.records import Source, Stage, Task

@@ -13,7 +13,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
-from studio.insight.quality import BEFORE_EDIT, EXPLAINED, Measure, of_candidate, of_instance, source_words
+from studio.insight.story import BEFORE_EDIT, EXPLAINED, Measure, of_candidate, of_instance, source_words
 from studio.loop.filters import REASONS
 from studio.loop.novelty import Alignment, Span, align
 from studio.loop.settings import Method

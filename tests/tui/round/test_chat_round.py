@@ -11,7 +11,7 @@ from textual.widgets import Select, Static
 
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
-from studio.insight.quality import BEFORE_EDIT
+from studio.insight.story import BEFORE_EDIT
 from studio.loop.events import EngineRestarted, RequestFinished, RequestsSent, RoundStarted, StageStarted, TextStreamed
 from studio.pool.browse import Kind
 from studio.records import Source, Stage

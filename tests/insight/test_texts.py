@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from studio.insight.lengths import Distribution, Lengths, opening_word
 from studio.insight.tables import bar
+from studio.insight.texts import Distribution, Lengths, opening_word
 
 
 def of_lengths(lengths: list[int]) -> Distribution:
