@@ -16,7 +16,10 @@ from studio.seeds.shapes import SHAPES, parsed_task
 Step = str | int | None
 """A key, a place in a list, or None for all places."""
 
-_STEP = re.compile(r"""\[\s*(?:(?P<place>-?\d+)|(?P<all>\*))\s*\]|(?P<quoted>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<key>[^.\[\]"']+)""")
+_STEP = re.compile(
+    r"""(?:\[\s*(?:(?P<place>-?\d+)|(?P<all>\*))\s*\]|(?P<quoted>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<key>[^.\[\]"']+))(?:\.(?!\Z)|(?=\[)|\Z)"""
+)
+"""A step with what joins it to the next: a dot, nothing before a bracket or at the end."""
 _PLAIN = re.compile(r"""[^.\[\]"'{},=\s](?:[^.\[\]"'{},=]*[^.\[\]"'{},=\s])?""")
 _DEEP, _MANY = 4, 60
 """How deep, and how many paths of a record are listed."""
@@ -52,23 +55,14 @@ def parse_path(text: str) -> KeyPath:
     """Read a path. Raises UsageError for what is none."""
     steps: list[Step] = []
     at, stripped = 0, text.strip()
-    while at < len(stripped):
-        found = _STEP.match(stripped, at)
-        if found is None or (found["key"] is not None and not found["key"].strip()):
-            break
+    while (found := _STEP.match(stripped, at)) and (found["key"] is None or found["key"].strip()):
         if found["place"]:
             steps.append(int(found["place"]))
         else:
             quoted = found["quoted"]
             steps.append(None if found["all"] else found["key"].strip() if quoted is None else _unquoted(quoted))
         at = found.end()
-        if at < len(stripped) and stripped[at] == ".":
-            at += 1
-            if at == len(stripped):
-                break
-        elif at < len(stripped) and stripped[at] != "[":
-            break
-    if not steps or at < len(stripped) or stripped.endswith("."):
+    if not steps or at < len(stripped):
         raise UsageError(
             f"{text!r} is no path to a field", 'keys with dots between them, places in lists in brackets: answers.text[0], "a.b"[-1]'
         )
@@ -111,10 +105,9 @@ def paths_in(value: object, prefix: str = "", depth: int = _DEEP) -> Iterator[st
     if isinstance(value, Mapping) and value and depth:
         for key, each in list(value.items())[:_MANY]:
             yield from paths_in(each, f"{prefix}.{written_key(key)}" if prefix else written_key(key), depth - 1)
-    elif isinstance(value, list) and value and depth and prefix and not isinstance(value[0], Mapping):
-        yield from paths_in(value[0], f"{prefix}[0]", depth - 1)
     elif isinstance(value, list) and value and depth and prefix:
-        yield prefix
+        if isinstance(value[0], Mapping):
+            yield prefix
         yield from paths_in(value[0], f"{prefix}[0]", depth - 1)
     elif prefix:
         yield prefix
