@@ -153,7 +153,9 @@ def choose(
     of CUDA, in 4 bits where nothing else fits, and float32 elsewhere. The layout of `before` is kept where it still fits, so that a
     training that is gone on with ends as one that was not interrupted. Raises ModelError when nothing fits.
     """
-    beside = _beside_gpu(base, rank) if machine.device == "cuda" else 0
+    # What a training on a GPU takes of the host's memory.
+    on_host = _CUDA_LIBRARIES + _READING + _ADAPTER_ON_HOST * adapter_parameters(base, rank)
+    beside = on_host if machine.device == "cuda" else 0
     if beside > machine.host:
         raise _too_little(beside, machine.host, "this machine")
     tried: list[tuple[Layout, int]] = []
@@ -166,11 +168,6 @@ def choose(
     fewer_bits = machine.device == "cuda" and not machine.four_bits and precision == "auto"
     more = "; install bitsandbytes to keep the weights in 4 bits" if fewer_bits else ""
     raise _too_little(min(needed for _, needed in tried), machine.memory, where, more)
-
-
-def _beside_gpu(base: Gguf, rank: int) -> int:
-    """Return the bytes that a training on a GPU takes of the host's memory."""
-    return _CUDA_LIBRARIES + _READING + _ADAPTER_ON_HOST * adapter_parameters(base, rank)
 
 
 def _layouts(load_of: Callable[[int], Load], precision: str, machine: Machine, before: Layout | None) -> Iterator[Layout]:

@@ -46,16 +46,13 @@ def tokenise(record: Mapping[str, Any], vocabulary: Vocabulary) -> Tokens:
         prompt: list[int] = []
         for place, part in enumerate(before):
             prompt += vocabulary.tokenise(part, begin=place == 0, control=place % 2 == 0)
-        return _joined(prompt, vocabulary.tokenise(completion), _end_of_answer(behind, vocabulary))
+        # An answer ends as the template ends it, which the model has learned; the vocabulary's own end may be another.
+        end = next(filter(vocabulary.ends, vocabulary.tokenise(behind, control=True)), vocabulary.end_of_turn)
+        return _joined(prompt, vocabulary.tokenise(completion), end)
     prompt = vocabulary.tokenise(str(record["prompt"]), begin=True)
     whole = vocabulary.tokenise(f"{record['prompt']}{completion}", begin=True)
     answer = whole[len(prompt) :] if whole[: len(prompt)] == prompt else vocabulary.tokenise(completion)
     return _joined(prompt, answer, vocabulary.end_of_text)
-
-
-def _end_of_answer(behind: str, vocabulary: Vocabulary) -> int:
-    """Return the token by which the chat template ends an answer, as the model has learned; the vocabulary's own may be another."""
-    return next(filter(vocabulary.ends, vocabulary.tokenise(behind, control=True)), vocabulary.end_of_turn)
 
 
 def _joined(prompt: list[int], answer: list[int], end: int) -> Tokens:

@@ -189,7 +189,7 @@ def evaluation_result(pool: Queries, evaluation_id: int, contestants: Sequence[i
     figures = tuple(_figures(each, items, sheets[each.id].scores, seed) for each in chosen)
     main = figures[0] if figures else None
     pairs = [] if main is None else [compare(items, (main, sheets[main.id]), (other, sheets[other.id]), seed) for other in figures[1:]]
-    unscorable = sum(not any(_scorable(output) for output in item.outputs) for item in items)
+    unscorable = sum(not any(each.isascii() and each.isalnum() for each in "".join(item.outputs)) for item in items)
     return EvaluationResult(record, seed, RESAMPLES, unscorable, figures, tuple(pair for pair in pairs if pair is not None))
 
 
@@ -233,10 +233,6 @@ def _share(exact: Sequence[bool]) -> Estimate:
     """A bootstrap interval of answers that are all wrong would be of width 0, however few they are."""
     yes, count = sum(exact), len(exact)
     return Estimate(yes / count, *wilson(yes, count))
-
-
-def _scorable(output: str) -> bool:
-    return any(character.isascii() and character.isalnum() for character in output)
 
 
 _LETTERS = dict(enumerate(ascii_uppercase))

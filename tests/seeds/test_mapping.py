@@ -273,13 +273,8 @@ def test_seeds_are_mapped_too(tmp_path: Path) -> None:
 def test_nothing_of_a_record_goes_in_silence(records: list[dict[str, object]]) -> None:
     found = mapping("instruction=a,output=b[0]")
     for record in records:
-        parsed = found.parsed(_raw(record))
+        parsed = found.parsed(RawRecord(1, None, record, raw=record))
         if parsed.task is not None:
             assert ("c" in parsed.untaken) == holds(record.get("c"))
         else:
             assert parsed.faults
-
-
-def _raw(record: dict[str, object]) -> RawRecord:
-
-    return RawRecord(1, None, record, raw=record)

@@ -103,24 +103,10 @@ def test_numbers_and_truth_values_are_text_as_they_are_written() -> None:
 
 
 WORDS = st.sampled_from(
-    [
-        *(
-            "instruction",
-            "input",
-            "output",
-            "response",
-            "context",
-            "prompt",
-            "completion",
-            "chosen",
-            "rejected",
-            "messages",
-            "instances",
-            "id",
-            "note",
-        ),
-        *("system", "history", "origin", "decided_by", "turns"),
-    ]
+    (
+        *("instruction", "input", "output", "response", "context", "prompt", "completion", "chosen", "rejected", "messages", "instances"),
+        *("id", "note", "system", "history", "origin", "decided_by", "turns"),
+    )
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(("", " ", "text", "more")),
