@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
-from studio.errors import PoolError
-from studio.paths import shown
 from studio.pool.browse import text_condition
 from studio.pool.database import Entity
 from studio.pool.files import now
@@ -14,10 +12,9 @@ from studio.pool.requests import RequestRecord, Requests, next_id
 from studio.pool.rounds import advance
 from studio.records import Decider, Neighbour, Novelty, Origin, Source, Stage, TaskState, Verdict
 
-_CANDIDATE = (
-    "SELECT candidates.id, request_id, candidates.ordinal, nats, gain, text, input, output, tasks.id AS task_id, source"
-    " FROM candidates JOIN requests ON requests.id = request_id LEFT JOIN tasks ON tasks.candidate_id = candidates.id"
-)
+_CANDIDATE = """
+SELECT candidates.id, request_id, candidates.ordinal, nats, gain, text, input, output, tasks.id AS task_id, source
+    FROM candidates JOIN requests ON requests.id = request_id LEFT JOIN tasks ON tasks.candidate_id = candidates.id"""
 _TEXTS = ("request_id", "ordinal", "text", "input", "output", "nats", "gain")
 _JUDGED = """
 SELECT candidates.id, requests.ordinal AS request_ordinal, candidates.ordinal, coalesce(edited, text) AS text, edited IS NOT NULL AS edited,
@@ -171,7 +168,7 @@ class Candidates(Entity):
         """Return a candidate. Raises PoolError when there is none of that id."""
         found = self._database.record(CandidateRecord, f"{_CANDIDATE} WHERE candidates.id = ?", (candidate_id,))
         if found is None:
-            raise PoolError(f"pool {shown(self._database.path)} has no candidate {candidate_id}", "`studio show POOL` lists what there is")
+            raise self._absent(f"candidate {candidate_id}", "`studio show POOL` lists what there is")
         return found
 
     def of_task(self, task_id: int) -> CandidateRecord | None:
@@ -205,20 +202,18 @@ class Candidates(Entity):
         if search is not None and search.strip():
             condition, value = text_condition("candidates", "text", search)
             condition, values = f" AND {condition}", [value]
-        sql = (
-            "SELECT candidates.id, coalesce(edited, text) AS text, reason, score FROM verdicts"
-            f" JOIN candidates ON candidates.id = candidate_id WHERE verdict = 'rejected'{condition} ORDER BY candidate_id DESC LIMIT ?"
-        )
+        sql = f"""
+            SELECT candidates.id, coalesce(edited, text) AS text, reason, score FROM verdicts
+            JOIN candidates ON candidates.id = candidate_id WHERE verdict = 'rejected'{condition} ORDER BY candidate_id DESC LIMIT ?"""
         return self._database.records(RejectedCandidate, sql, (*values, limit))
 
     def rejected_by_reason(self, limit: int) -> list[int]:
         """Return at most `limit` rejected candidates for each reason, by reason: scattered over the pool, and the same each time."""
         # Knuth's multiplicative hash of the id: as good as drawn at random, and of the candidate alone.
-        sql = (
-            "SELECT candidate_id FROM (SELECT candidate_id, reason, row_number() OVER"
-            " (PARTITION BY reason ORDER BY (candidate_id * 2654435761) % 4294967296) AS place FROM verdicts WHERE verdict = 'rejected')"
-            " WHERE place <= ? ORDER BY reason, candidate_id"
-        )
+        sql = """
+            SELECT candidate_id FROM (SELECT candidate_id, reason, row_number() OVER
+            (PARTITION BY reason ORDER BY (candidate_id * 2654435761) % 4294967296) AS place FROM verdicts WHERE verdict = 'rejected')
+            WHERE place <= ? ORDER BY reason, candidate_id"""
         return [candidate_id for (candidate_id,) in self._database.rows(sql, (limit,))]
 
     def rule_decisions(self) -> Generator[RuleDecision, None, None]:
@@ -236,10 +231,9 @@ class Candidates(Entity):
 
     def latest_nats(self, run_id: int, limit: int) -> list[float]:
         """Return how likely the newest `limit` requests of a run are that the model wrote in its template, in nats a token."""
-        sql = (
-            "SELECT nats FROM candidates JOIN requests ON requests.id = request_id JOIN standing_rounds ON standing_rounds.id = round_id"
-            " WHERE run_id = ? AND source = 'template' AND nats IS NOT NULL ORDER BY candidates.id DESC LIMIT ?"
-        )
+        sql = """
+            SELECT nats FROM candidates JOIN requests ON requests.id = request_id JOIN standing_rounds ON standing_rounds.id = round_id
+            WHERE run_id = ? AND source = 'template' AND nats IS NOT NULL ORDER BY candidates.id DESC LIMIT ?"""
         return [nats for (nats,) in self._database.rows(sql, (run_id, limit))]
 
     def record(self, round_id: int, decided: Sequence[DecidedCandidate], next_stage: Stage, *, max_nats: float | None = None) -> None:

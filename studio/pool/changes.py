@@ -227,10 +227,9 @@ def _decide_again(database: Database, decision_id: int, action_id: int) -> None:
 def insert_attempt(database: Database, round_id: int, requests: Sequence[PlannedRequest], overrides: str | None) -> int:
     """Store another attempt at a round, with `requests` for its instructions, as superseded; return its id. Within a transaction."""
     kept: dict[str, Any] = {"stage": Stage.INSTRUCTIONS.value, "overrides": overrides, "tasks": {}}
-    sql = (
-        "INSERT INTO rounds (run_id, number, stage, started_at, finished_at, kept)"
-        " SELECT run_id, number, 'superseded', ?, ?, ? FROM rounds WHERE id = ? RETURNING id"
-    )
+    sql = """
+        INSERT INTO rounds (run_id, number, stage, started_at, finished_at, kept)
+        SELECT run_id, number, 'superseded', ?, ?, ? FROM rounds WHERE id = ? RETURNING id"""
     (attempt,) = database.execute(sql, (now(), now(), json.dumps(kept, ensure_ascii=False), round_id)).fetchone()
     insert_requests(database, attempt, Stage.INSTRUCTIONS, requests)
     return int(attempt)

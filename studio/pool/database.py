@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import fields
 from enum import Enum
 from functools import cache, cached_property
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
@@ -83,11 +81,8 @@ Row = sqlite3.Row
 Parameters = Sequence[Any] | Mapping[str, Any]
 T = TypeVar("T")
 _STREAMED = 10_000
-_VARIABLES = 900
-"""Values in one statement; any SQLite takes so many."""
-
 CHUNK = 500
-"""How many ids one query asks for; SQLite takes 999 parameters at least."""
+"""How many ids one query asks for, or rows one statement inserts; SQLite takes 999 parameters at least."""
 
 _NO_SHARED_MEMORY = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 
@@ -132,7 +127,9 @@ class Database:
     @cached_property
     def _tables(self) -> Any:
         # Only what writes waits for the import. Plugins of other tools have no business in a pool.
-        return _sqlite_utils().Database(self.connection, execute_plugins=False)
+        from sqlite_utils import Database as Tables
+
+        return Tables(self.connection, execute_plugins=False)
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Return all rows of a query. Raises PoolError when the pool cannot be read, as all that reads does."""
@@ -185,19 +182,14 @@ class Database:
         """Return the first column of a query: 8 bytes each, so a million is no burden."""
         return array("q", (row[0] for row in self.stream(sql, parameters)))
 
-    def insert(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert `rows`, values by column, all with the columns of the first; only within `transaction`, which alone commits."""
+    def insert(self, table: str, rows: Iterable[Mapping[str, Any]], *, replace: bool = False) -> None:
+        """Insert `rows`, values by column, all with the columns of the first; only within `transaction`, which alone commits.
+
+        With `replace` they take the place of rows with the same key.
+        """
         self._require_transaction()
-        remaining = iter(rows)
-        if (first := next(remaining, None)) is None:
-            return
-        remaining = chain([first], remaining)
-        columns = tuple(first)
         # Many rows a statement: at the end of each one the index for full text is written, which takes longer than the row.
-        while piece := list(islice(remaining, max(_VARIABLES // len(columns), 1))):
-            places = ", ".join([f"({', '.join('?' * len(columns))})"] * len(piece))
-            values = [_storable(row[column]) for row in piece for column in columns]
-            self.connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES {places}", values)
+        self._tables.table(table).insert_all(map(_stored, rows), batch_size=CHUNK, replace=replace)
 
     def insert_row(self, table: str, values: Mapping[str, Any]) -> int:
         """Insert one row and return its id; only within `transaction`."""
@@ -292,19 +284,6 @@ def _stored(parameters: Parameters) -> Parameters:
     return [*map(_storable, parameters)]
 
 
-def _sqlite_utils() -> Any:
-    """Return sqlite-utils, imported without pandas: it would import that where it finds it, for two seconds, to know its types."""
-    hide = "pandas" not in sys.modules
-    if hide:
-        sys.modules["pandas"] = None  # type: ignore[assignment]
-    try:
-        import sqlite_utils
-    finally:
-        if hide:
-            del sys.modules["pandas"]
-    return sqlite_utils
-
-
 def connect_writable(path: Path) -> Database:
     """Open an existing pool file for reading and writing; nothing of it is changed yet. Raises PoolError."""
     connection = _connect(path, "mode=rw")
@@ -380,3 +359,7 @@ class Entity:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def _absent(self, what: str, hint: str = "") -> PoolError:
+        """Return what to raise for a thing that the pool does not have."""
+        return PoolError(f"pool {shown(self._database.path)} has no {what}", hint)

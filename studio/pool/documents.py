@@ -9,8 +9,7 @@ from itertools import islice
 
 from studio.documents.passages import Passages
 from studio.documents.reading import DocumentFile, NoDocument, Reading
-from studio.errors import PoolError, UsageError
-from studio.paths import shown
+from studio.errors import UsageError
 from studio.pool.database import CHUNK, Database, Entity, record_of
 from studio.pool.files import now
 from studio.records import Cutting, Document, Passage, Source
@@ -20,10 +19,9 @@ _TOLD = 20
 """Sentences about single documents; of a folder of thousands nobody would read them all."""
 _CUT_SO = "passage_size = ? AND passage_overlap = ? AND passage_least = ?"
 # A passage is used once an attempt that stands was answered: what was planned and given up is free again.
-_USED = (
-    "SELECT 1 FROM requests JOIN standing_rounds ON standing_rounds.id = round_id"
-    " JOIN completions ON completions.request_id = requests.id WHERE passage_id = passages.id"
-)
+_USED = """
+SELECT 1 FROM requests JOIN standing_rounds ON standing_rounds.id = round_id
+    JOIN completions ON completions.request_id = requests.id WHERE passage_id = passages.id"""
 _DOCUMENTS = f"""
 SELECT documents.id, name, sha256, licence, media_type, characters, added_at, passage_size AS size, passage_overlap AS overlap,
     passage_least AS least, (SELECT count(*) FROM passages WHERE document_id = documents.id) AS passages,
@@ -84,26 +82,24 @@ class Documents(Entity):
 
     def unused(self, cutting: Cutting, source: Source) -> array[int]:
         """Return the ids of the passages cut so for which `source` has not been asked yet, in their order."""
-        sql = (
-            f"SELECT passages.id FROM passages JOIN documents ON documents.id = document_id WHERE {_CUT_SO}"
-            f" AND NOT EXISTS ({_USED} AND source = ?) ORDER BY passages.id"
-        )
+        sql = f"""
+            SELECT passages.id FROM passages JOIN documents ON documents.id = document_id WHERE {_CUT_SO}
+            AND NOT EXISTS ({_USED} AND source = ?) ORDER BY passages.id"""
         return self._database.ids(sql, (*astuple(cutting), source))
 
     def passages(self, ids: Iterable[int]) -> dict[int, PassageRecord]:
         """Return passages by their ids. Raises PoolError when there is none of an id."""
         wanted = list(dict.fromkeys(ids))
-        sql = (
-            "SELECT passages.id, start, stop, text, name, sha256, licence, media_type FROM passages"
-            " JOIN documents ON documents.id = document_id WHERE passages.id IN ({})"
-        )
+        sql = """
+            SELECT passages.id, start, stop, text, name, sha256, licence, media_type FROM passages
+            JOIN documents ON documents.id = document_id WHERE passages.id IN ({})"""
         found = {
             row["id"]: record_of(PassageRecord, row, document=record_of(Document, row), passage=record_of(Passage, row))
             for row in self._database.among(sql, wanted)
         }
         missing = next((number for number in wanted if number not in found), None)
         if missing is not None:
-            raise PoolError(f"pool {shown(self._database.path)} has no passage {missing}")
+            raise self._absent(f"passage {missing}")
         return found
 
     def bring(self, files: Sequence[DocumentFile], licence: str, cutting: Cutting) -> list[str]:

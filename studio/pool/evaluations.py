@@ -185,13 +185,8 @@ class Evaluations(Entity):
     def enter(self, evaluation_id: int, contestant: Contestant) -> int:
         """Return the id of this contestant in an evaluation, entered when it has not come before."""
         with self._database.transaction():
-            key = {
-                "evaluation_id": evaluation_id,
-                "model_id": model_id(self._database, contestant.model),
-                "adapter_sha256": contestant.adapter_sha256,
-                "format": contestant.format,
-                "template": contestant.template,
-            }
+            key = {name: getattr(contestant, name) for name in ("adapter_sha256", "format", "template")}
+            key |= {"evaluation_id": evaluation_id, "model_id": model_id(self._database, contestant.model)}
             more = {"adapter": contestant.adapter, "engine": contestant.engine, "created_at": now()}
             return self._database.lookup("contestants", key, more)
 
@@ -327,13 +322,9 @@ class Comparisons(Sheets[Grading]):
             if comparison_id is None:
                 raise PoolError("this comparison has been drawn already", "go on with it, or choose another seed")
             whose, texts = {"comparison_id": comparison_id}, ("position", "item", "swapped", "instruction", "input")
+            answers = ("first_answer", "second_answer")
             rows = (
-                {
-                    **whose,
-                    **{name: getattr(each, name) for name in texts},
-                    "first_answer": each.answers[0],
-                    "second_answer": each.answers[1],
-                }
+                {**whose, **{name: getattr(each, name) for name in texts}, **dict(zip(answers, each.answers, strict=True))}
                 for each in items
             )
             database.insert("comparison_items", rows)

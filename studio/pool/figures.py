@@ -60,11 +60,10 @@ class PoolCounts:
 
 SOURCE_QUESTIONS = (*QUESTIONS, "all_fields_valid")
 """What raters answer, and yes to all of it."""
-_OF_SOURCE = (
-    "SELECT count(*) AS candidates, coalesce(sum(verdict = 'accepted'), 0) AS accepted FROM standing_rounds"
-    " CROSS JOIN requests ON requests.round_id = standing_rounds.id AND requests.stage = 'instructions'"
-    " JOIN candidates ON candidates.request_id = requests.id JOIN verdicts ON verdicts.candidate_id = candidates.id WHERE source = ?"
-)
+_OF_SOURCE = """
+SELECT count(*) AS candidates, coalesce(sum(verdict = 'accepted'), 0) AS accepted FROM standing_rounds
+    CROSS JOIN requests ON requests.round_id = standing_rounds.id AND requests.stage = 'instructions'
+    JOIN candidates ON candidates.request_id = requests.id JOIN verdicts ON verdicts.candidate_id = candidates.id WHERE source = ?"""
 _TASKS_OF_SOURCE = """
 SELECT count(*) AS tasks, coalesce(sum(
     (SELECT count(*) FROM instances WHERE instances.task_id = tasks.id AND instances.verdict = 'accepted')
@@ -177,19 +176,17 @@ class Figures(Entity):
         Requests that ran together overlap, so the sum of their times is too much; the clock of a round counts the pauses that people made
         in it. So each round counts with the lesser of both. Clocks are read in whole seconds, which may hide almost one.
         """
-        sql = (
-            "SELECT coalesce(sum(min(spent, coalesce(strftime('%s', finished_at) - strftime('%s', started_at) + 1, spent))), 0.0)"
-            " FROM rounds JOIN (SELECT round_id, sum(seconds) AS spent FROM requests JOIN completions ON request_id = requests.id"
-            " GROUP BY round_id) ON round_id = rounds.id"
-        )
+        sql = """
+            SELECT coalesce(sum(min(spent, coalesce(strftime('%s', finished_at) - strftime('%s', started_at) + 1, spent))), 0.0)
+            FROM rounds JOIN (SELECT round_id, sum(seconds) AS spent FROM requests JOIN completions ON request_id = requests.id
+            GROUP BY round_id) ON round_id = rounds.id"""
         return float(self._database.value(sql))
 
     def instance_reasons(self) -> dict[str, int]:
         """Return how many instances of generated tasks were rejected, by reason."""
-        sql = (
-            "SELECT reason, count(*) FROM instances JOIN tasks ON tasks.id = task_id"
-            " WHERE verdict = 'rejected' AND origin = 'generated' GROUP BY reason ORDER BY reason"
-        )
+        sql = """
+            SELECT reason, count(*) FROM instances JOIN tasks ON tasks.id = task_id
+            WHERE verdict = 'rejected' AND origin = 'generated' GROUP BY reason ORDER BY reason"""
         return dict(self._database.stream(sql))
 
     def instructions_by_round(self) -> Iterator[tuple[int | None, str, bool]]:
@@ -197,10 +194,9 @@ class Figures(Entity):
 
         Seeds and imports have no round; a generated task has the one that it was accepted in.
         """
-        sql = (
-            "SELECT CASE origin WHEN 'generated' THEN number END, instruction, is_classification FROM tasks"
-            " LEFT JOIN rounds ON rounds.id = round_id WHERE +state = 'active' ORDER BY tasks.id"
-        )
+        sql = """
+            SELECT CASE origin WHEN 'generated' THEN number END, instruction, is_classification FROM tasks
+            LEFT JOIN rounds ON rounds.id = round_id WHERE +state = 'active' ORDER BY tasks.id"""
         for number, instruction, flag in self._database.stream(sql):
             yield number, instruction, bool(flag)
 

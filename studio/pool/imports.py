@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from typing import Any
 
@@ -56,6 +56,9 @@ class Imports(Entity):
 GIVEN = "valid"
 """The reason code of instances that came with their task: nobody judged them, they count as valid."""
 
+_HELD = tuple(each.name for each in fields(SeedTask) if each.name not in ("instances", "pairs"))
+"""The columns of `tasks` that a task brings along."""
+
 _CHUNK = 1000
 _LONG = 20
 """Instances of a task beyond which it waits for no more."""
@@ -96,10 +99,9 @@ class TaskImport:
             " WITHOUT ROWID"
         )
         database.execute("CREATE TEMP TABLE import_instances (digest BLOB PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID")
-        sql = (
-            "SELECT instruction, id, origin = ? AND state = 'active' AND NOT held_out AS open FROM tasks"
-            " WHERE compared AND id > ? ORDER BY id LIMIT ?"
-        )
+        sql = """
+            SELECT instruction, id, origin = ? AND state = 'active' AND NOT held_out AS open FROM tasks
+            WHERE compared AND id > ? ORDER BY id LIMIT ?"""
         last = 0
         while rows := database.rows(sql, (origin, last, _CHUNK)):
             database.connection.executemany(
@@ -236,17 +238,9 @@ def insert_tasks(database: Database, tasks: Iterable[SeedTask], origin: Origin) 
 
 
 def _insert_numbered(database: Database, numbered: Sequence[tuple[int, SeedTask]], origin: Origin) -> None:
+    came = {"origin": origin, "state": TaskState.ACTIVE}
     tasks = (
-        {
-            "id": number,
-            "origin": origin,
-            "state": TaskState.ACTIVE,
-            "is_classification": task.is_classification,
-            "key": task.key,
-            "name": task.name,
-            "instruction": task.instruction,
-            "provenance": task.provenance or None,
-        }
+        {"id": number, **came, **{name: getattr(task, name) for name in _HELD}, "provenance": task.provenance or None}
         for number, task in numbered
     )
     database.insert("tasks", tasks)

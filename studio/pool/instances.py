@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from studio.errors import PoolError
-from studio.paths import shown
 from studio.pool.changes import RowChange, from_json
 from studio.pool.database import Database, Entity, Row, record_of
 from studio.pool.rounds import advance
@@ -17,10 +15,9 @@ from studio.records import Decider, Instance, Stage, Turn, Verdict
 from studio.text import storable
 
 _DECIDED = ("task_id", "request_id", "input", "output", "verdict", "reason", "answer_id", "agreement", "nats")
-_INSTANCE = (
-    "SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement, nats, thoughts,"
-    " coalesce(system, '') AS system, turns, lost_to FROM instances"
-)
+_INSTANCE = """
+SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement, nats, thoughts,
+    coalesce(system, '') AS system, turns, lost_to FROM instances"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +70,9 @@ def turns_of(stored: str | None) -> tuple[Turn, ...]:
     return () if stored is None else tuple(Turn(**each) for each in json.loads(stored))
 
 
-def instance_of(given: str, output: str, thoughts: str, system: str, turns: str | None) -> Instance:
-    """Return an instance from its columns."""
-    return Instance(given, output, thoughts, system, turns_of(turns))
+def instance_of(row: Row) -> Instance:
+    """Return an instance from a row with its columns."""
+    return record_of(Instance, row, turns=turns_of(row["turns"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +166,7 @@ class Instances(Entity):
         """Return an instance. Raises PoolError when there is none of that id."""
         row = self._database.row(f"{_INSTANCE} WHERE id = ?", (instance_id,))
         if row is None:
-            raise PoolError(f"pool {shown(self._database.path)} has no instance {instance_id}")
+            raise self._absent(f"instance {instance_id}")
         return self._record(row)
 
     def of_task(self, task_id: int) -> list[InstanceRecord]:
@@ -207,12 +204,11 @@ class Instances(Entity):
 
     def scored_answers(self) -> Iterator[ScoredAnswer]:
         """Yield the instances that were answered apart, by task and position; not those of retired tasks."""
-        sql = (
-            "SELECT instances.id, task_id, verdict, reason, decided_by, agreement, nats, output,"
-            " max_answer_nats AS max_nats FROM tasks"
-            " CROSS JOIN instances ON instances.task_id = tasks.id LEFT JOIN rounds ON rounds.id = tasks.round_id"
-            " WHERE +state <> 'retired' AND answer_id IS NOT NULL ORDER BY tasks.id, position"
-        )
+        sql = """
+            SELECT instances.id, task_id, verdict, reason, decided_by, agreement, nats, output,
+            max_answer_nats AS max_nats FROM tasks
+            CROSS JOIN instances ON instances.task_id = tasks.id LEFT JOIN rounds ON rounds.id = tasks.round_id
+            WHERE +state <> 'retired' AND answer_id IS NOT NULL ORDER BY tasks.id, position"""
         return self._database.each(ScoredAnswer, sql)
 
     def most_nats(self) -> float | None:
@@ -226,10 +222,9 @@ class Instances(Entity):
 
     def latest_nats(self, run_id: int, limit: int) -> list[float]:
         """Return how likely the newest `limit` answers of a run are, in nats a token, of those that broke no rule."""
-        sql = (
-            "SELECT nats FROM instances JOIN requests ON requests.id = answer_id JOIN standing_rounds ON standing_rounds.id = round_id"
-            " WHERE run_id = ? AND nats IS NOT NULL AND reason IN ('valid', 'unlikely_answer') ORDER BY instances.id DESC LIMIT ?"
-        )
+        sql = """
+            SELECT nats FROM instances JOIN requests ON requests.id = answer_id JOIN standing_rounds ON standing_rounds.id = round_id
+            WHERE run_id = ? AND nats IS NOT NULL AND reason IN ('valid', 'unlikely_answer') ORDER BY instances.id DESC LIMIT ?"""
         return [nats for (nats,) in self._database.rows(sql, (run_id, limit))]
 
     def chosen_answers(self, round_id: int) -> frozenset[int]:
@@ -245,10 +240,9 @@ class Instances(Entity):
         drawn: list[tuple[int, DrawnAnswer]] = []
         with self._database.transaction():
             for each in answered:
-                sql = (
-                    "UPDATE instances SET output = ?, verdict = ?, reason = ?, answer_id = ?, agreement = ?, nats = ?, thoughts = ?"
-                    " WHERE id = ? AND decided_by = 'rule'"
-                )
+                sql = """
+                    UPDATE instances SET output = ?, verdict = ?, reason = ?, answer_id = ?, agreement = ?, nats = ?, thoughts = ?
+                    WHERE id = ? AND decided_by = 'rule'"""
                 values = (each.output, each.verdict, each.reason, each.answer_id, each.agreement, each.nats, each.thoughts or None)
                 if self._database.execute(sql, (*values, each.id)).rowcount:
                     drawn += ((each.id, answer) for answer in each.drawn)
@@ -263,10 +257,9 @@ class Instances(Entity):
 
     def _original(self, row: Row) -> OriginalInstance:
         first: dict[str, Any] = {}
-        sql = (
-            "SELECT changes FROM action_targets JOIN actions ON actions.id = action_id"
-            " WHERE target = 'instances' AND target_id = ? ORDER BY action_id"
-        )
+        sql = """
+            SELECT changes FROM action_targets JOIN actions ON actions.id = action_id
+            WHERE target = 'instances' AND target_id = ? ORDER BY action_id"""
         for (changes,) in self._database.rows(sql, (row["id"],)):
             for change in from_json(changes):
                 match change:

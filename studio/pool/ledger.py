@@ -259,11 +259,10 @@ class Ledger(Entity):
             text = database.value("SELECT text FROM candidates WHERE id = ?", (candidate_id,))
         text, task_id = text or "", database.value("SELECT id FROM tasks WHERE candidate_id = ?", (candidate_id,))
         if task_id is None:
-            sql = (
-                "INSERT INTO tasks (origin, state, instruction, round_id, candidate_id, compared)"
-                " SELECT ?, 'retired', ?, round_id, candidates.id, 0 FROM candidates JOIN requests ON requests.id = request_id"
-                " WHERE candidates.id = ? RETURNING id"
-            )
+            sql = """
+                INSERT INTO tasks (origin, state, instruction, round_id, candidate_id, compared)
+                SELECT ?, 'retired', ?, round_id, candidates.id, 0 FROM candidates JOIN requests ON requests.id = request_id
+                WHERE candidates.id = ? RETURNING id"""
             (task_id,) = database.execute(sql, (Origin.GENERATED, text, candidate_id)).fetchone()
         return task_id, text
 
@@ -293,10 +292,9 @@ def acting(database: Database, note: Note, scope: str = "") -> Iterator[Journal]
     """Make what the block does through the journal one action, in one transaction. What was undone in its scope is void from then on."""
     with database.transaction():
         database.execute("UPDATE actions SET state = 'void' WHERE scope = ? AND state = 'undone'", (scope,))
-        sql = (
-            "INSERT INTO actions (scope, kind, words, round_id, stage, changes, state)"
-            " VALUES (?, ?, ?, (SELECT id FROM open_round), (SELECT stage FROM open_round), '[]', 'done') RETURNING id"
-        )
+        sql = """
+            INSERT INTO actions (scope, kind, words, round_id, stage, changes, state)
+            VALUES (?, ?, ?, (SELECT id FROM open_round), (SELECT stage FROM open_round), '[]', 'done') RETURNING id"""
         (action_id,) = database.execute(sql, (scope, note.kind, note.words)).fetchone()
         journal = Journal(database, action_id, note.words)
         yield journal

@@ -10,10 +10,9 @@ from studio.pool.browse import beginning
 from studio.pool.database import Entity, record_of
 from studio.records import Origin, TaskState
 
-_CHILDREN = (
-    "FROM request_parents JOIN candidates ON candidates.request_id = request_parents.request_id"
-    " JOIN tasks ON tasks.candidate_id = candidates.id WHERE request_parents.task_id = {}"
-)
+_CHILDREN = """
+FROM request_parents JOIN candidates ON candidates.request_id = request_parents.request_id
+    JOIN tasks ON tasks.candidate_id = candidates.id WHERE request_parents.task_id = {}"""
 _PARENTS = "FROM candidates JOIN request_parents ON request_parents.request_id = candidates.request_id WHERE candidates.id = {}"
 _KIN = (
     f"SELECT family.id, {beginning('instruction')} AS text, origin, state, number AS round{{}}"
@@ -23,10 +22,9 @@ _COUNTED = """
     , (SELECT count(*) {}) AS parents, (SELECT count(*) {}) AS children""".format(
     _PARENTS.format("family.candidate_id"), _CHILDREN.format("family.id")
 )
-_OF_TASKS = (
-    "SELECT tasks.id, request_parents.task_id FROM tasks JOIN candidates ON candidates.id = tasks.candidate_id"
-    " JOIN request_parents ON request_parents.request_id = candidates.request_id"
-)
+_OF_TASKS = """
+SELECT tasks.id, request_parents.task_id FROM tasks JOIN candidates ON candidates.id = tasks.candidate_id
+    JOIN request_parents ON request_parents.request_id = candidates.request_id"""
 _DECIDED = """
 SELECT candidates.request_id, coalesce(tasks.id, 0), coalesce(tasks.state = 'active', 0), verdict = 'accepted', seed_score, score
 FROM candidates JOIN verdicts ON verdicts.candidate_id = candidates.id LEFT JOIN tasks ON tasks.candidate_id = candidates.id

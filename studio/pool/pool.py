@@ -187,21 +187,19 @@ _ELSEWHERE = "name a pool in a folder that exists and that you may write"
 
 def check_place(path: Path) -> None:
     """Raise PoolError when no new pool can be made at `path`."""
+    folder = path.parent
     try:
-        _check_place(path, path.parent)
+        if path.is_symlink() and not path.exists():
+            gone = f"{shown(path)} is a link to {shown(path.readlink())}, which is not there"
+            raise PoolError(gone, "delete the link, or name another file")
+        if os.path.lexists(path):
+            raise PoolError(f"{shown(path)} already exists", "open it, or name a new file")
+        if not folder.is_dir():
+            raise PoolError(f"folder {shown(folder)} does not exist", _ELSEWHERE)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PoolError(f"folder {shown(folder)} cannot be written", _ELSEWHERE)
     except OSError as error:
         raise PoolError(f"cannot make {shown(path)}: {error.strerror or error}", _ELSEWHERE) from error
-
-
-def _check_place(path: Path, folder: Path) -> None:
-    if path.is_symlink() and not path.exists():
-        raise PoolError(f"{shown(path)} is a link to {shown(path.readlink())}, which is not there", "delete the link, or name another file")
-    if os.path.lexists(path):
-        raise PoolError(f"{shown(path)} already exists", "open it, or name a new file")
-    if not folder.is_dir():
-        raise PoolError(f"folder {shown(folder)} does not exist", _ELSEWHERE)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PoolError(f"folder {shown(folder)} cannot be written", _ELSEWHERE)
 
 
 def build(path: Path, seeds: Iterable[SeedTask], held: HoldOut | None = None, files: Sequence[ImportedFile] = ()) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from studio.pool.database import Database
+from studio.pool.database import Database, record_of
 from studio.pool.instances import turns_of
 from studio.records import Decider, Verdict
 
@@ -95,7 +95,7 @@ ABOUT_ANSWER = frozenset(
 answer would learn not to think."""
 
 _INSTANCES = """
-SELECT task_id, id, position, coalesce(system, ''), input, output, turns, verdict, reason, decided_by, lost_to FROM instances
+SELECT task_id, id, position, coalesce(system, '') AS system, input, output, turns, verdict, reason, decided_by, lost_to FROM instances
 WHERE task_id BETWEEN ? AND ? ORDER BY task_id, position"""
 # The text before the first change that still holds is what the model wrote: an action that was undone has put it back.
 _EDITED = """
@@ -124,7 +124,8 @@ Answered = tuple[str, str, str]
 """A system turn, an input and an output, each without the white space around it."""
 
 
-class _Instance(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Instance:
     id: int
     position: int
     system: str
@@ -186,8 +187,8 @@ def pairs_of(database: Database, first: int, last: int) -> dict[int, list[Pair]]
     """
     known: defaultdict[int, _Known] = defaultdict(_Known)
     where = (first, last)
-    for task_id, *values in database.rows(_INSTANCES, where):
-        known[task_id].instances.append(_Instance(*values))
+    for row in database.rows(_INSTANCES, where):
+        known[row["task_id"]].instances.append(record_of(_Instance, row))
     for task_id, instance_id, given, output in database.rows(_EDITED, where):
         known[task_id].replaced.setdefault(instance_id, (given, output))
     for task_id, instance_id, agreement, fault, text in database.rows(_DRAWN, where):

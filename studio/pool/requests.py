@@ -10,25 +10,23 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from studio.engine.api import Chat, Completion, SamplingParams
-from studio.errors import PoolError
-from studio.paths import shown
 from studio.pool.database import Database, Entity, Row, record_of
 from studio.pool.rounds import MODEL_COLUMNS, advance, model_of
 from studio.records import ModelIdentity, Source, Stage
 from studio.text import storable
 
 COMPLETION_COLUMNS = ", ".join(f"completions.{each.name}" for each in fields(Completion))
-_REQUEST = (
-    "SELECT requests.id, number AS round, requests.stage, source, ordinal, task_id, passage_id, prompts.text AS prefix, suffix, params,"
-    f" chat, requests.seed, rounds.run_id, rounds.stage AS round_stage, finished_at AS round_ended, max_nats, max_answer_nats,"
-    f" completions.request_id AS answered, {COMPLETION_COLUMNS}, {MODEL_COLUMNS}"
-    " FROM requests JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id JOIN rounds ON rounds.id = round_id"
-    " LEFT JOIN chats ON chats.id = chat_id"
-    " JOIN runs ON runs.id = rounds.run_id"
-    " LEFT JOIN run_models ON run_models.run_id = runs.id AND run_models.stage = requests.stage"
-    " JOIN models ON models.id = coalesce(run_models.model_id, runs.model_id)"
-    " LEFT JOIN completions ON completions.request_id = requests.id"
-)
+_HELD = ("task_id", "source", "passage_id", "seed", "suffix")
+_REQUEST = f"""
+SELECT requests.id, number AS round, requests.stage, source, ordinal, task_id, passage_id, prompts.text AS prefix, suffix, params,
+    chat, requests.seed, rounds.run_id, rounds.stage AS round_stage, finished_at AS round_ended, max_nats, max_answer_nats,
+    completions.request_id AS answered, {COMPLETION_COLUMNS}, {MODEL_COLUMNS}
+    FROM requests JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id JOIN rounds ON rounds.id = round_id
+    LEFT JOIN chats ON chats.id = chat_id
+    JOIN runs ON runs.id = rounds.run_id
+    LEFT JOIN run_models ON run_models.run_id = runs.id AND run_models.stage = requests.stage
+    JOIN models ON models.id = coalesce(run_models.model_id, runs.model_id)
+    LEFT JOIN completions ON completions.request_id = requests.id"""
 # Those that a stage planned; what a person asked for besides has ordinals below 0.
 _PLANNED = "WHERE round_id = ? AND stage = ? AND ordinal >= 0 ORDER BY ordinal"
 
@@ -109,7 +107,7 @@ class Requests(Entity):
         """Return a request with its prompt, parents, completion and model. Raises PoolError when there is none of that id."""
         row = self._database.row(f"{_REQUEST} WHERE requests.id = ?", (request_id,))
         if row is None:
-            raise PoolError(f"pool {shown(self._database.path)} has no request {request_id}")
+            raise self._absent(f"request {request_id}")
         return self._record(row)
 
     def about(self, task_id: int) -> list[RequestRecord]:
@@ -119,17 +117,15 @@ class Requests(Entity):
     def planned(self, round_id: int, stage: Stage) -> list[StoredRequest]:
         """Return the requests that a stage planned, in their order; not those that a person asked for besides."""
         parents: defaultdict[int, list[int]] = defaultdict(list)
-        sql = (
-            "SELECT request_id, request_parents.task_id FROM requests JOIN request_parents ON request_id = requests.id"
-            f" {_PLANNED}, position"
-        )
+        sql = f"""
+            SELECT request_id, request_parents.task_id FROM requests JOIN request_parents ON request_id = requests.id
+            {_PLANNED}, position"""
         for request_id, parent in self._database.rows(sql, (round_id, stage)):
             parents[request_id].append(parent)
-        sql = (
-            "SELECT requests.id, ordinal, task_id, prompts.text AS prefix, suffix, params, chat, source, passage_id, seed FROM requests"
-            " JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id"
-            f" LEFT JOIN chats ON chats.id = chat_id {_PLANNED}"
-        )
+        sql = f"""
+            SELECT requests.id, ordinal, task_id, prompts.text AS prefix, suffix, params, chat, source, passage_id, seed FROM requests
+            JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id
+            LEFT JOIN chats ON chats.id = chat_id {_PLANNED}"""
         return [
             record_of(StoredRequest, row, params=sampling_of(row["params"]), chat=chat_of(row["chat"]), parents=tuple(parents[row["id"]]))
             for row in self._database.rows(sql, (round_id, stage))
@@ -137,10 +133,9 @@ class Requests(Entity):
 
     def completions(self, round_id: int, stage: Stage) -> list[StoredCompletion]:
         """Return what came back for a stage, in the order of its requests."""
-        sql = (
-            f"SELECT request_id, ordinal, task_id, {COMPLETION_COLUMNS} FROM requests JOIN completions ON request_id = requests.id"
-            f" {_PLANNED}"
-        )
+        sql = f"""
+            SELECT request_id, ordinal, task_id, {COMPLETION_COLUMNS} FROM requests JOIN completions ON request_id = requests.id
+            {_PLANNED}"""
         rows = self._database.rows(sql, (round_id, stage))
         return [record_of(StoredCompletion, row, completion=record_of(Completion, row)) for row in rows]
 
@@ -166,10 +161,9 @@ class Requests(Entity):
         with self._database.transaction():
             for request_id, planned in changed:
                 values = request_values(self._database, planned)
-                sql = (
-                    "UPDATE requests SET prefix_id = :prefix_id, suffix = :suffix, sampling_id = :sampling_id, chat_id = :chat_id"
-                    " WHERE id = :id"
-                )
+                sql = """
+                    UPDATE requests SET prefix_id = :prefix_id, suffix = :suffix, sampling_id = :sampling_id, chat_id = :chat_id
+                    WHERE id = :id"""
                 self._database.execute(sql, {**values, "id": request_id})
             taken = len(self._database.rows(f"SELECT id FROM requests {_PLANNED}", (round_id, stage)))
             insert_requests(self._database, round_id, stage, more, taken)
@@ -194,28 +188,10 @@ class Requests(Entity):
         )
 
 
-def prompt_id(database: Database, text: str) -> int:
-    """Return the id of the prompt prefix `text`, stored when it is new; within a transaction."""
-    text = storable(text)
-    return database.lookup("prompts", {"sha256": hashlib.sha256(text.encode()).hexdigest()}, {"text": text})
-
-
-def sampling_id(database: Database, params: SamplingParams) -> int:
-    """Return the id of these sampling parameters, stored when they are new; within a transaction."""
-    return database.lookup("sampling", {"params": json.dumps(asdict(params), sort_keys=True, ensure_ascii=False)})
-
-
 def sampling_of(text: str) -> SamplingParams:
     """Return the sampling parameters from their JSON."""
     values = json.loads(text)
     return SamplingParams(**{**values, "stop": tuple(values["stop"]), "choices": tuple(values["choices"])})
-
-
-def chat_id(database: Database, chat: Chat | None) -> int | None:
-    """Return the id of what stands around a prompt, stored when it is new; None for a raw prompt. Within a transaction."""
-    if chat is None:
-        return None
-    return database.lookup("chats", {"chat": json.dumps(asdict(chat), sort_keys=True, ensure_ascii=False)})
 
 
 def chat_of(text: str | None) -> Chat | None:
@@ -225,13 +201,22 @@ def chat_of(text: str | None) -> Chat | None:
 
 def request_values(database: Database, planned: PlannedRequest) -> dict[str, Any]:
     """Return the columns of a request that make its prompt and how it is answered; within a transaction."""
+    shared = _shared_values(database, planned.prefix, planned.params, planned.chat)
+    return {**shared, "suffix": planned.suffix, "seed": planned.seed}
+
+
+def _shared_values(database: Database, prefix: str, params: SamplingParams, chat: Chat | None) -> dict[str, int | None]:
+    """Return the columns of a request that point at what others have too, stored when it is new; within a transaction."""
+    text = storable(prefix)
     return {
-        "prefix_id": prompt_id(database, planned.prefix),
-        "suffix": planned.suffix,
-        "sampling_id": sampling_id(database, planned.params),
-        "chat_id": chat_id(database, planned.chat),
-        "seed": planned.seed,
+        "prefix_id": database.lookup("prompts", {"sha256": hashlib.sha256(text.encode()).hexdigest()}, {"text": text}),
+        "sampling_id": database.lookup("sampling", {"params": _json(params)}),
+        "chat_id": None if chat is None else database.lookup("chats", {"chat": _json(chat)}),
     }
+
+
+def _json(record: SamplingParams | Chat) -> str:
+    return json.dumps(asdict(record), sort_keys=True, ensure_ascii=False)
 
 
 def insert_requests(database: Database, round_id: int, stage: Stage, requests: Sequence[PlannedRequest], taken: int = 0) -> None:
@@ -240,24 +225,17 @@ def insert_requests(database: Database, round_id: int, stage: Stage, requests: S
     Their ordinals count from `taken`: as many requests the stage has already.
     """
     first = next_id(database, "requests")
-    prefixes = {text: prompt_id(database, text) for text in dict.fromkeys(request.prefix for request in requests)}
-    samplings = {params: sampling_id(database, params) for params in dict.fromkeys(request.params for request in requests)}
-    chats = {chat: chat_id(database, chat) for chat in dict.fromkeys(request.chat for request in requests)}
     numbered = list(enumerate(requests, first))
+    alike = dict.fromkeys((each.prefix, each.params, each.chat) for each in requests)
+    shared = {key: _shared_values(database, *key) for key in alike}
     rows = (
         {
             "id": number,
             "round_id": round_id,
             "stage": stage,
             "ordinal": taken + number - first,
-            "task_id": each.task_id,
-            "prefix_id": prefixes[each.prefix],
-            "sampling_id": samplings[each.params],
-            "chat_id": chats[each.chat],
-            "source": each.source,
-            "passage_id": each.passage_id,
-            "seed": each.seed,
-            "suffix": each.suffix,
+            **shared[each.prefix, each.params, each.chat],
+            **{name: getattr(each, name) for name in _HELD},
         }
         for number, each in numbered
     )

@@ -72,10 +72,9 @@ class Sheets(Entity, Generic[R]):
 
     def said(self, study_id: int, rater: str) -> dict[int, R]:
         """Return what one rater said, by position; of the others' answers nothing."""
-        sql = (
-            f"SELECT position, {', '.join(LISTS[self.rating_table].values)} FROM {self.rating_table} JOIN raters ON raters.id = rater_id"
-            f" WHERE {self.study}_id = ? AND name = ? ORDER BY position"
-        )
+        sql = f"""
+            SELECT position, {", ".join(LISTS[self.rating_table].values)} FROM {self.rating_table} JOIN raters ON raters.id = rater_id
+            WHERE {self.study}_id = ? AND name = ? ORDER BY position"""
         return {position: self._rating(values) for position, *values in self._database.rows(sql, (study_id, rater))}
 
     def sheets(self, study_id: int) -> dict[str, dict[int, R]]:
@@ -280,10 +279,9 @@ class Judges(Entity):
 
     def all(self) -> list[JudgeRecord]:
         """Return all judges, in the order they came."""
-        sql = (
-            f"SELECT judges.id, judges.name, prompt_version, {MODEL_COLUMNS} FROM judges"
-            " JOIN models ON models.id = model_id ORDER BY judges.id"
-        )
+        sql = f"""
+            SELECT judges.id, judges.name, prompt_version, {MODEL_COLUMNS} FROM judges
+            JOIN models ON models.id = model_id ORDER BY judges.id"""
         return [record_of(JudgeRecord, row, model=model_of(row)) for row in self._database.rows(sql)]
 
     def opinions(self, judge_id: int) -> Iterator[Opinion]:
@@ -293,11 +291,10 @@ class Judges(Entity):
 
     def human_answers(self) -> Iterator[HumanAnswers]:
         """Yield what every rater said of every instance, skipped ones left out, rater by rater and the oldest review first."""
-        sql = (
-            f"SELECT name, instance_id, instruction, input, output, {', '.join(QUESTIONS)} FROM ratings"
-            " JOIN review_items USING (review_id, position) JOIN raters ON raters.id = rater_id"
-            " WHERE NOT skipped ORDER BY raters.id, review_id, position"
-        )
+        sql = f"""
+            SELECT name, instance_id, instruction, input, output, {", ".join(QUESTIONS)} FROM ratings
+            JOIN review_items USING (review_id, position) JOIN raters ON raters.id = rater_id
+            WHERE NOT skipped ORDER BY raters.id, review_id, position"""
         for rater, instance_id, instruction, given, answer, *answers in self._database.stream(sql):
             first, second, third = (None if each is None else bool(each) for each in answers)
             yield HumanAnswers(rater, instance_id, digest_of(instruction, given, answer), (first, second, third))

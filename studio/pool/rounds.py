@@ -71,16 +71,6 @@ class RoundRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class LastRound:
-    """The newest round of a pool; `stage` is the next stage to do, None when the round is finished."""
-
-    id: int
-    run_id: int
-    number: int
-    stage: Stage | None
-
-
-@dataclass(frozen=True, slots=True)
 class RoundLimits:
     """What a round rejected as unlikely: instructions and answers of more nats a token. None where likelihood decided nothing."""
 
@@ -132,9 +122,8 @@ class Runs(Entity):
     ) -> int:
         """Store a new run and return its id. `settings` is canonical JSON; `stage_models` are those of stages with one of their own."""
         with self._database.transaction():
-            values = (settings, seed, studio_version, model_id(self._database, model), now())
-            sql = "INSERT INTO runs (settings, seed, studio_version, model_id, started_at) VALUES (?, ?, ?, ?, ?) RETURNING id"
-            run_id = int(self._database.execute(sql, values).fetchone()[0])
+            values = {"settings": settings, "seed": seed, "studio_version": studio_version, "started_at": now()}
+            run_id = self._database.insert_row("runs", {**values, "model_id": model_id(self._database, model)})
             others = (
                 {"run_id": run_id, "stage": stage, "model_id": model_id(self._database, other)} for stage, other in stage_models.items()
             )
@@ -157,19 +146,14 @@ class Rounds(Entity):
         """Return the round that is not finished; there is one at most."""
         return self._database.record(RoundRecord, "SELECT id, run_id, number, stage FROM open_round")
 
-    def last(self) -> LastRound | None:
-        """Return the newest round, or None in a pool that never ran."""
-        sql = "SELECT id, run_id, number, nullif(stage, 'done') AS stage FROM standing_rounds ORDER BY number DESC LIMIT 1"
-        return self._database.record(LastRound, sql)
-
-    def newest(self, run_id: int) -> tuple[RoundRecord, bool] | None:
-        """Return the newest round of a run and whether it is finished; its stage counts only where it is not."""
-        sql = "SELECT id, number, stage FROM standing_rounds WHERE run_id = ? ORDER BY number DESC LIMIT 1"
+    def newest(self, run_id: int | None = None) -> tuple[RoundRecord, bool] | None:
+        """Return the newest round, of a run or of the whole pool, and whether it is finished; its stage counts only where it is not."""
+        sql = "SELECT id, run_id, number, stage FROM standing_rounds WHERE run_id = coalesce(?, run_id) ORDER BY number DESC LIMIT 1"
         row = self._database.row(sql, (run_id,))
         if row is None:
             return None
         done = row["stage"] == "done"
-        return RoundRecord(row["id"], run_id, row["number"], Stage.COMMIT if done else Stage(row["stage"])), done
+        return record_of(RoundRecord, {**dict(row), "stage": Stage.COMMIT if done else row["stage"]}), done
 
     def overrides(self, round_id: int) -> Mapping[str, Any]:
         """Return the parameters, by dotted key, that hold for this round alone."""
@@ -187,26 +171,23 @@ class Rounds(Entity):
 
     def of_request(self, request_id: int) -> RoundLimits:
         """Return the limits of the round that a request was made in. Raises PoolError when there is no such request."""
-        sql = (
-            "SELECT rounds.id AS round_id, run_id, max_nats, max_answer_nats FROM requests JOIN rounds ON rounds.id = round_id"
-            " WHERE requests.id = ?"
-        )
+        sql = """
+            SELECT rounds.id AS round_id, run_id, max_nats, max_answer_nats FROM requests JOIN rounds ON rounds.id = round_id
+            WHERE requests.id = ?"""
         found = self._database.record(RoundLimits, sql, (request_id,))
         if found is None:
-            raise PoolError(f"pool {shown(self._database.path)} has no request {request_id}")
+            raise self._absent(f"request {request_id}")
         return found
 
     def result(self, round_id: int) -> RoundResult:
         """Return what a round brought, by the decisions that hold now."""
-        sql = (
-            "SELECT verdict, reason, count(*) FROM requests JOIN candidates ON candidates.request_id = requests.id"
-            " JOIN verdicts ON verdicts.candidate_id = candidates.id WHERE round_id = ? GROUP BY reason, verdict ORDER BY reason, verdict"
-        )
+        sql = """
+            SELECT verdict, reason, count(*) FROM requests JOIN candidates ON candidates.request_id = requests.id
+            JOIN verdicts ON verdicts.candidate_id = candidates.id WHERE round_id = ? GROUP BY reason, verdict ORDER BY reason, verdict"""
         decided = self._database.rows(sql, (round_id,))
-        sql = (
-            "SELECT count(*) FROM tasks JOIN instances ON instances.task_id = tasks.id"
-            " WHERE tasks.round_id = ? AND instances.verdict = 'accepted'"
-        )
+        sql = """
+            SELECT count(*) FROM tasks JOIN instances ON instances.task_id = tasks.id
+            WHERE tasks.round_id = ? AND instances.verdict = 'accepted'"""
         return RoundResult(
             accepted=sum(number for verdict, _, number in decided if verdict == "accepted"),
             rejected={reason: number for verdict, reason, number in decided if verdict == "rejected"},
@@ -215,20 +196,18 @@ class Rounds(Entity):
 
     def newest_yields(self, run_id: int, last: int) -> list[int]:
         """Return how many tasks each of the `last` finished rounds of a run brought, the newest first."""
-        sql = (
-            "SELECT (SELECT count(*) FROM tasks WHERE tasks.round_id = rounds.id) FROM rounds"
-            " WHERE run_id = ? AND stage = 'done' ORDER BY number DESC LIMIT ?"
-        )
+        sql = """
+            SELECT (SELECT count(*) FROM tasks WHERE tasks.round_id = rounds.id) FROM rounds
+            WHERE run_id = ? AND stage = 'done' ORDER BY number DESC LIMIT ?"""
         return [number for (number,) in self._database.rows(sql, (run_id, last))]
 
     def yields(self) -> list[RoundYield]:
         """Return for each finished round how many candidates it had and how many were accepted."""
-        sql = (
-            "SELECT rounds.number, count(verdicts.id) AS candidates, coalesce(sum(verdict = 'accepted'), 0) AS accepted, run_id"
-            " FROM standing_rounds AS rounds LEFT JOIN requests ON requests.round_id = rounds.id AND requests.stage = 'instructions'"
-            " LEFT JOIN candidates ON candidates.request_id = requests.id LEFT JOIN verdicts ON verdicts.candidate_id = candidates.id"
-            " WHERE rounds.stage = 'done' GROUP BY rounds.number ORDER BY rounds.number"
-        )
+        sql = """
+            SELECT rounds.number, count(verdicts.id) AS candidates, coalesce(sum(verdict = 'accepted'), 0) AS accepted, run_id
+            FROM standing_rounds AS rounds LEFT JOIN requests ON requests.round_id = rounds.id AND requests.stage = 'instructions'
+            LEFT JOIN candidates ON candidates.request_id = requests.id LEFT JOIN verdicts ON verdicts.candidate_id = candidates.id
+            WHERE rounds.stage = 'done' GROUP BY rounds.number ORDER BY rounds.number"""
         return self._database.records(RoundYield, sql)
 
     def begin(self, run_id: int) -> RoundRecord:
@@ -246,10 +225,9 @@ class Rounds(Entity):
                         "go on with that run's settings until the round is done",
                     )
                 return unfinished
-            sql = (
-                "INSERT INTO rounds (run_id, number, stage, started_at)"
-                " VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM rounds), ?, ?) RETURNING id, run_id, number, stage"
-            )
+            sql = """
+                INSERT INTO rounds (run_id, number, stage, started_at)
+                VALUES (?, (SELECT coalesce(max(number), 0) + 1 FROM rounds), ?, ?) RETURNING id, run_id, number, stage"""
             return record_of(RoundRecord, self._database.execute(sql, (run_id, Stage.SAMPLE, now())).fetchone())
 
     def commit(self, round_id: int) -> None:

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 from studio.pool.browse import ALL, Keep, instance_conditions, keep_conditions
 from studio.pool.database import CHUNK, Entity, Row, record_of
 from studio.pool.figures import Figures
-from studio.pool.instances import instance_of
+from studio.pool.instances import instance_of, turns_of
 from studio.pool.preferences import Pair, pairs_of
 from studio.records import Decider, Instance, Neighbour, Origin, Source, Turn
 
 # One query a part and chunk, each over the ids from the chunk's first to its last task. The plus keeps SQLite from the index on states,
 # with which it would sort all that remains for each chunk; and from that on verdicts.
 _TASKS = """
-SELECT tasks.id, origin, key, tasks.name, instruction, is_classification, number AS round,
+SELECT tasks.*, number AS round,
     CASE WHEN requests.id IS NULL THEN '' ELSE number || '/' || requests.stage || '/' || requests.ordinal END AS request,
-    coalesce(models.sha256, '') AS model, score, seed_score, nearest_task_id AS nearest, decided_by, source, candidates.nats, provenance,
+    coalesce(models.sha256, '') AS model, score, seed_score, nearest_task_id AS nearest, decided_by, source, candidates.nats,
     documents.name AS document_name, documents.sha256 AS document_sha256, documents.licence AS document_licence, start, stop, gain
 FROM tasks
     LEFT JOIN candidates ON candidates.id = tasks.candidate_id
@@ -142,9 +142,9 @@ class ExportTask:
     decided_by: Decider | None = None
     source: Source | None = None
     nats: float | None = None
-    provenance: str = ""
     document: DocumentPlace | None = None
     """The passage that it was written for, if there is one."""
+    provenance: str = ""
     scores: tuple[Scores, ...] = field(default=(), compare=False)
     """Those of `instances`, in their order."""
     instance_ids: tuple[int, ...] = field(default=(), compare=False)
@@ -198,7 +198,7 @@ class Stream(Entity):
             last = 0
             while rows := self._database.rows(sql, (last, include_seeds, *values, CHUNK)):
                 first, last = rows[0]["id"], rows[-1]["id"]
-                instances = self._by_task(instances_sql, first, last, *wanted)
+                instances = self._instances(instances_sql, first, last, *wanted)
                 parents = self._by_task(_PARENTS, first, last)
                 neighbours = self._by_task(_NEIGHBOURS, first, last)
                 answered = self._by_task(_ANSWERED, first, last)
@@ -209,12 +209,12 @@ class Stream(Entity):
                     yield record_of(
                         ExportTask,
                         row,
-                        instances=tuple(instance_of(*columns) for _, *columns, _, _ in instances[task_id]),
-                        scores=tuple(Scores(agreement, nats) for *_, agreement, nats in instances[task_id]),
+                        instances=tuple(map(instance_of, instances[task_id])),
+                        scores=tuple(Scores(each["agreement"], each["nats"]) for each in instances[task_id]),
                         parents=tuple(parent for (parent,) in parents[task_id]),
                         neighbours=tuple(Neighbour(*values) for values in neighbours[task_id]),
                         answer_model=next((sha256 for (sha256,) in answered[task_id]), ""),
-                        instance_ids=tuple(found for found, *_ in instances[task_id]),
+                        instance_ids=tuple(each["id"] for each in instances[task_id]),
                         provenance=row["provenance"] or "",
                         document=_place(row),
                         made=origins.get(task_id),
@@ -240,10 +240,10 @@ class Stream(Entity):
             last = 0
             while rows := self._database.rows(_LINTED, (last, CHUNK)):
                 first, last = rows[0]["id"], rows[-1]["id"]
-                instances = self._by_task(_INSTANCES.format(""), first, last) if with_instances else defaultdict(list)
+                instances = self._instances(_INSTANCES.format(""), first, last) if with_instances else defaultdict(list)
                 for row in rows:
-                    found = tuple(_linted(*columns) for *columns, _, _ in instances[row["id"]])
-                    yield record_of(LintTask, row, instances=found)
+                    found = (record_of(LintInstance, each, turns=turns_of(each["turns"])) for each in instances[row["id"]])
+                    yield record_of(LintTask, row, instances=tuple(found))
 
     def _origins(self, first: int, last: int) -> dict[int, ExportOrigin]:
         asked, written, near = (self._by_task(sql, first, last) for sql in (_ASKED, _WRITTEN, _NEAR))
@@ -257,6 +257,12 @@ class Stream(Entity):
             for task_id in {*asked, *written, *near}
         }
 
+    def _instances(self, sql: str, *values: float) -> defaultdict[int, list[Row]]:
+        grouped: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in self._database.rows(sql, values):
+            grouped[row["task_id"]].append(row)
+        return grouped
+
     def _by_task(self, sql: str, first: int, last: int, *values: float) -> defaultdict[int, list[tuple[Any, ...]]]:
         grouped: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
         for task_id, *found in self._database.rows(sql, (first, last, *values)):
@@ -268,11 +274,6 @@ def _place(row: Row) -> DocumentPlace | None:
     if row["start"] is None:
         return None
     return DocumentPlace(row["document_name"], row["document_sha256"], row["start"], row["stop"], row["document_licence"], row["gain"])
-
-
-def _linted(instance_id: int, *columns: Any) -> LintInstance:
-    found = instance_of(*columns)
-    return LintInstance(instance_id, found.input, found.output, found.system, found.turns)
 
 
 def _also(conditions: Sequence[tuple[str, Any]]) -> str:

@@ -6,10 +6,8 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from studio.errors import PoolError
-from studio.paths import shown
 from studio.pool.browse import match_expression
 from studio.pool.database import Entity, record_of
 from studio.pool.imports import TaskImport, insert_tasks, next_task_id
@@ -17,6 +15,7 @@ from studio.pool.instances import instance_of
 from studio.pool.rounds import advance
 from studio.records import Instance, Origin, SeedTask, Source, Stage, Task, TaskState
 
+_TASK = ", ".join(f"tasks.{each.name}" for each in fields(Task) if each.name not in ("instances", "round"))
 _INSTRUCTIONS_AT_A_TIME = 1000
 
 
@@ -59,20 +58,16 @@ class Tasks(Entity):
     def many(self, ids: Sequence[int]) -> list[Task]:
         """Return tasks with their accepted instances, in the order of `ids`. Raises PoolError when an id is unknown."""
         instances: defaultdict[int, list[Instance]] = defaultdict(list)
-        sql = (
-            "SELECT task_id, input, output, coalesce(thoughts, ''), coalesce(system, ''), turns FROM instances"
-            " WHERE task_id IN ({}) AND +verdict = 'accepted' ORDER BY task_id, position"
-        )
-        for task_id, *columns in self._database.among(sql, ids):
-            instances[task_id].append(instance_of(*columns))
-        sql = (
-            "SELECT tasks.id, origin, state, name, instruction, is_classification, number AS round, held_out, marked FROM tasks"
-            " LEFT JOIN rounds ON rounds.id = round_id WHERE tasks.id IN ({})"
-        )
+        sql = """
+            SELECT task_id, input, output, coalesce(thoughts, '') AS thoughts, coalesce(system, '') AS system, turns FROM instances
+            WHERE task_id IN ({}) AND +verdict = 'accepted' ORDER BY task_id, position"""
+        for row in self._database.among(sql, ids):
+            instances[row["task_id"]].append(instance_of(row))
+        sql = f"SELECT {_TASK}, number AS round FROM tasks LEFT JOIN rounds ON rounds.id = round_id WHERE tasks.id IN ({{}})"
         found = {row["id"]: record_of(Task, row, instances=tuple(instances[row["id"]])) for row in self._database.among(sql, ids)}
         missing = next((task_id for task_id in ids if task_id not in found), None)
         if missing is not None:
-            raise PoolError(f"pool {shown(self._database.path)} has no task {missing}", "`studio show POOL` lists what there is")
+            raise self._absent(f"task {missing}", "`studio show POOL` lists what there is")
         return [found[task_id] for task_id in ids]
 
     def ids(
@@ -140,12 +135,11 @@ class Tasks(Entity):
 
     def drafts(self, round_id: int) -> list[DraftTask]:
         """Return the draft tasks of a round in the order of their ids, without instances."""
-        sql = (
-            "SELECT tasks.id, origin, state, name, instruction, is_classification, number AS round, input, output, request_id, source"
-            " FROM tasks JOIN rounds ON rounds.id = tasks.round_id JOIN candidates ON candidates.id = candidate_id"
-            " JOIN requests ON requests.id = request_id"
-            " WHERE tasks.round_id = ? AND state = 'draft' ORDER BY tasks.id"
-        )
+        sql = f"""
+            SELECT {_TASK}, number AS round, input, output, request_id, source
+            FROM tasks JOIN rounds ON rounds.id = tasks.round_id JOIN candidates ON candidates.id = candidate_id
+            JOIN requests ON requests.id = request_id
+            WHERE tasks.round_id = ? AND state = 'draft' ORDER BY tasks.id"""
         return [record_of(DraftTask, row, task=record_of(Task, row)) for row in self._database.rows(sql, (round_id,))]
 
     def annotation(self, task_id: int) -> Annotation:

@@ -115,12 +115,9 @@ class Trainings(Entity):
         database = self._database
         with database.transaction():
             values = {
-                "name": plan.name,
+                **{name: getattr(plan, name) for name in ("name", "fingerprint", "folder", "steps")},
                 "model_id": model_id(database, plan.model),
                 "settings": json.dumps(plan.settings, sort_keys=True, ensure_ascii=False),
-                "fingerprint": plan.fingerprint,
-                "folder": plan.folder,
-                "steps": plan.steps,
                 "state": TrainingState.STARTED,
                 "studio_version": __version__,
                 "started_at": now(),
@@ -148,9 +145,7 @@ class Trainings(Entity):
                 raise PoolError(f"the pool has no training with id {training_id}")
 
     def _add(self, training_id: int, losses: Sequence[LossPoint]) -> None:
-        sql = "INSERT OR REPLACE INTO training_losses (training_id, side, step, loss, tokens, seconds) VALUES (?, ?, ?, ?, ?, ?)"
-        for each in losses:
-            self._database.execute(sql, (training_id, each.side, each.step, each.loss, each.tokens, each.seconds))
+        self._database.insert("training_losses", ({"training_id": training_id, **asdict(each)} for each in losses), replace=True)
 
 
 def _training(row: Row) -> TrainingRecord:

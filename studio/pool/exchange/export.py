@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -187,9 +188,9 @@ def export_to_stream(source: TaskStream, stream: BinaryIO, options: ExportOption
     if options.split is not None:
         raise UsageError("--split writes two files, not stdout", "name a file: -o FILE --split SHARE")
     sink, fitting = _Stdout(stream, Path("-"), chosen.name), options.fitting()
-    tasks, kinds = _write(source, chosen, options, None, {"": sink}, fitting, progress)
+    found = _write(source, options, None, {"": sink}, fitting, progress)
     stream.flush()
-    return ExportSummary(tasks, {sink.path: sink.count}, kinds, fitting.lost, fitting.stripped)
+    return found
 
 
 def export_to_files(
@@ -207,42 +208,41 @@ def export_to_files(
     fitting = options.fitting()
     split = None
     if options.split is not None:
-        found = _tasks(source, chosen, options)
-        split = plan_split((task.instruction for task in found if any(chosen.records(task))), options.split, options.seed)
+        written = (task.instruction for task, records in _written(source, options) if any(records))
+        split = plan_split(written, options.split, options.seed)
     with _folder(target, chosen), complete_files(list(names.values())) as files, ExitStack() as stack:
         sinks = {name: stack.enter_context(_Sink(file, path, chosen.name)) for (name, path), file in zip(names.items(), files, strict=True)}
-        tasks, kinds = _write(source, chosen, options, split, sinks, fitting, progress)
-    return ExportSummary(tasks, {sink.path: sink.count for sink in sinks.values()}, kinds, fitting.lost, fitting.stripped)
+        return _write(source, options, split, sinks, fitting, progress)
 
 
-def _tasks(source: TaskStream, chosen: Format, options: ExportOptions) -> Iterator[ExportTask]:
-    return source.export_tasks(options.include_seeds, options.keep, made=chosen.made, paired=chosen.paired)
+def _written(
+    source: TaskStream, options: ExportOptions, fitting: Fitting | None = None
+) -> Generator[tuple[ExportTask, Iterable[tuple[str, Record]]], None, None]:
+    """Yield each task with its records, each of these with the file it belongs to, as `fitting` wants them."""
+    chosen = find_format(options.format)
+    for task in source.export_tasks(options.include_seeds, options.keep, made=chosen.made, paired=chosen.paired):
+        yield task, chosen.records(task if fitting is None else fitting.fit(task))
 
 
 def _write(
-    source: TaskStream,
-    chosen: Format,
-    options: ExportOptions,
-    split: Split | None,
-    sinks: Mapping[str, _Sink],
-    fitting: Fitting,
-    progress: Progress,
-) -> tuple[int, Counter[str]]:
-    """Write all records, and return how many tasks gave some and how many records there are of each kind; PoolError for none."""
+    source: TaskStream, options: ExportOptions, split: Split | None, sinks: Mapping[str, _Sink], fitting: Fitting, progress: Progress
+) -> ExportSummary:
+    """Write all records, and return what was written; PoolError for nothing."""
     seen = tasks = 0
+    kind = find_format(options.format).kind
     kinds: Counter[str] = Counter()
-    for seen, task in enumerate(_tasks(source, chosen, options), 1):
+    for seen, (task, records) in enumerate(_written(source, options, fitting), 1):
         before = sum(sink.count for sink in sinks.values())
-        for name, record in chosen.records(fitting.fit(task)):
+        for name, record in records:
             side = name if split is None else "train" if split.is_training(task.instruction) else "validation"
             sinks[side].write(record)
-            if chosen.kind is not None:
-                kinds[chosen.kind(record)] += 1
+            if kind is not None:
+                kinds[kind(record)] += 1
         tasks += sum(sink.count for sink in sinks.values()) > before
         progress(seen)
     if not tasks:
         raise _no_pairs(seen) if seen else _nothing(options)
-    return tasks, kinds
+    return ExportSummary(tasks, {sink.path: sink.count for sink in sinks.values()}, kinds, fitting.lost, fitting.stripped)
 
 
 def files_of(target: Path, options: ExportOptions, pool: Path) -> dict[str, Path]:
@@ -342,14 +342,6 @@ def sample_records(source: Queries, options: ExportOptions, count: int) -> list[
     Fewer when there are fewer; a format of several files shows those of all. Raises UsageError for an unknown format, PoolError as reading
     does.
     """
-    chosen = find_format(options.format)
-    fitting = options.fitting()
-    found: list[str] = []
-    with closing(source.stream.export_tasks(options.include_seeds, options.keep, made=chosen.made, paired=chosen.paired)) as tasks:
-        for task in tasks:
-            for file, record in chosen.records(fitting.fit(task)):
-                shown: dict[str, Any] = dict(record)
-                found.append((f"{file}: " if file else "") + json.dumps(shown, ensure_ascii=False, indent=2))
-                if len(found) == count:
-                    return found
-    return found
+    with closing(_written(source.stream, options, options.fitting())) as tasks:
+        records = islice((each for _, found in tasks for each in found), count)
+        return [(f"{file}: " if file else "") + json.dumps(record, ensure_ascii=False, indent=2) for file, record in records]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 from studio.errors import UsageError, nearest_name
@@ -298,34 +298,23 @@ SELF_INSTRUCT: Format = Format(
 )
 
 
+_KNOWN = tuple(each.name for each in fields(ExportTask) if each.compare)
+"""What the pool knows of a task, in the order in which it is told: the other fields stand in its instances, or in other formats alone."""
+
+
 def _raw_records(task: ExportTask) -> Iterator[tuple[str, Record]]:
     """Everything the pool knows of a task, one line a task. No times and no durations: equal runs give equal bytes."""
-    yield (
-        "",
-        {
-            "id": task.id,
-            "origin": str(task.origin),
-            "key": task.key,
-            "name": task.name,
-            "instruction": task.instruction,
-            "is_classification": task.is_classification,
-            "instances": [_raw_instance(instance, scores) for instance, scores in zip(task.instances, task.scores, strict=True)],
-            "round": task.round,
-            "parents": list(task.parents),
-            "score": task.score,
-            "seed_score": task.seed_score,
-            "nearest": task.nearest,
-            "neighbours": [{"id": neighbour.task_id, "score": neighbour.score} for neighbour in task.neighbours],
-            "request": task.request,
-            "model": task.model,
-            **({"answer_model": task.answer_model} if task.answer_model else {}),
-            "decided_by": str(task.decided_by) if task.decided_by else None,
-            "source": str(task.source) if task.source else None,
-            "nats": task.nats,
-            **({"document": task.document._asdict()} if task.document else {}),
-            **({"provenance": json.loads(task.provenance)} if task.provenance else {}),
-        },
-    )
+    known: dict[str, object] = {name: getattr(task, name) for name in _KNOWN} | {
+        "instances": [_raw_instance(instance, scores) for instance, scores in zip(task.instances, task.scores, strict=True)],
+        "neighbours": [{"id": neighbour.task_id, "score": neighbour.score} for neighbour in task.neighbours],
+        "document": task.document and task.document._asdict(),
+        "provenance": task.provenance and json.loads(task.provenance),
+    }
+    yield "", {name: value for name, value in known.items() if name not in _OPTIONAL or getattr(task, name)}
+
+
+_OPTIONAL = frozenset({"answer_model", "document", "provenance"})
+"""What a line is without where there is nothing to tell."""
 
 
 def _raw_instance(instance: Instance, scores: Scores) -> Record:

@@ -98,9 +98,10 @@ class RoundView:
 
 def read_round(reader: Queries) -> RoundView | None:
     """Return the newest round of the pool, or None when it never ran. Raises PoolError as reading does."""
-    last = reader.rounds.last()
-    if last is None:
+    newest = reader.rounds.newest()
+    if newest is None:
         return None
+    last, finished = newest
     overrides = reader.rounds.overrides(last.id)
     method = known_method(next(run for run in reader.runs.all() if run.id == last.run_id))
     if method is not None and overrides:
@@ -126,12 +127,12 @@ def read_round(reader: Queries) -> RoundView | None:
     return RoundView(
         id=last.id,
         number=last.number,
-        next_stage=last.stage,
+        next_stage=None if finished else last.stage,
         prompts=tuple(prompts),
         candidates=candidates,
         task_texts=(*_about_tasks(reader, last.id), *_answers(reader, last.id, method)),
         instances=reader.rounds.result(last.id).instances,
-        drafts=sum(each.verdict is Verdict.ACCEPTED for each in candidates) if last.stage is not None else 0,
+        drafts=sum(each.verdict is Verdict.ACCEPTED for each in candidates) if not finished else 0,
         overrides=overrides,
         stages=RAW_STAGES if method is None else method.stages,
     )
