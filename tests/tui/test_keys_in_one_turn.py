@@ -20,8 +20,8 @@ from studio.tui.dialogs.export import ExportDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.pool.detail import LineageTree, TaskDetail
+from studio.tui.pool.listing import TaskTable
 from studio.tui.pool.screen import PoolScreen
-from studio.tui.pool.table import TaskTable
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.screen import StudioScreen
 from studio.tui.steering import Steerer

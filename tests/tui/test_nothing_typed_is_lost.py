@@ -18,8 +18,8 @@ from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
 from studio.tui.dialogs.parameters import ParametersDialog
 from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.pool.detail import TaskDetail
+from studio.tui.pool.listing import TaskTable
 from studio.tui.pool.screen import PoolScreen
-from studio.tui.pool.table import TaskTable
 from studio.tui.runner import RunnerState, Work
 from studio.tui.steering import Steerer
 from studio.tui.study.answers import ReviewScreen

@@ -1,23 +1,87 @@
-"""The first page of the insight screen: three plots, and the pool's figures beside the paper's."""
+"""What a page of the insight screen computes of a pool that changes; and the first of them: three plots, and figures beside the paper's."""
 
 from __future__ import annotations
 
+import time
+from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
 
 from textual.app import ComposeResult
 from textual.color import Color
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Static
 from textual_plotext import PlotextPlot
 
-from studio.insight.statistics import BINS, RoundRow, SourceRow, Statistics
-from studio.insight.statistics_report import scorecard_rows
+from studio.errors import StudioError
+from studio.insight.statistics import BINS, RoundRow, SourceRow, Statistics, statistics
+from studio.insight.statistics_report import cost_line, saturation_line, scorecard_rows
 from studio.insight.studies.raters import Share
 from studio.insight.texts import Distribution
 from studio.pool.figures import SOURCE_QUESTIONS
+from studio.pool.pool import Queries
 from studio.text import spoken
-from studio.tui.widgets.frame import fit
+from studio.tui.base import ReadFailed, start_latest
+from studio.tui.steering import PoolAccess
+from studio.tui.widgets.frame import HeaderFacts, fit, header_facts
+
+T = TypeVar("T")
+
+
+class PoolPane(VerticalScroll, Generic[T]):
+    """Shows what `figures` makes of the pool. Nothing is read before `look`; a pane that goes gives its question up."""
+
+    DEFAULT_CSS = "PoolPane { scrollbar-size-vertical: 1; }"
+
+    def __init__(self, path: Path, *, id: str) -> None:
+        super().__init__(id=id)
+        self._access = PoolAccess(path)
+        self._version = -1
+        self._looked = self._took_s = 0.0
+        self.waiting = False
+
+    def on_unmount(self) -> None:
+        self._access.close()
+
+    def look(self, *, now: bool = False) -> None:
+        """Bring the figures up to date. If not `now`, not while that is under way, nor soon after it was costly: for some seconds then."""
+        if now or (not self.waiting and time.monotonic() - self._looked >= 5 * self._took_s):
+            self.waiting = True
+            start_latest(self, "look", self._look)
+
+    @abstractmethod
+    def figures(self, pool: Queries) -> T:
+        """Compute what is shown; on a thread that is not the screen's. Raises StudioError with what is to be said instead."""
+
+    @abstractmethod
+    def draw(self, figures: T) -> None:
+        """Show them."""
+
+    def fail(self, error: StudioError) -> None:
+        self.post_message(ReadFailed(error))
+
+    async def _look(self) -> None:
+        before, started = self._version, time.monotonic()
+
+        def question(pool: Queries) -> tuple[int, T | None]:
+            version = pool.version()
+            return version, None if version == before else self.figures(pool)
+
+        try:
+            self._version, found = await self._access.ask(question)
+        except StudioError as error:
+            self.fail(error)
+            return
+        finally:
+            self.waiting = False
+            self._looked = time.monotonic()
+            self._took_s = self._looked - started
+        if found is not None:
+            self.draw(found)
 
 
 class FigurePlot(PlotextPlot):
@@ -141,7 +205,7 @@ def _ticks(places: Sequence[int]) -> tuple[list[float], list[str]]:
     return [float(place) for place in chosen], [str(place) for place in chosen]
 
 
-_ROW = 28
+_ROW = 30
 _BAR = 14
 _COLUMN = 13
 _BLOCKS = 5
@@ -187,19 +251,39 @@ class Scorecard(Vertical):
         lengths.update(_lengths((figures.instruction_words, figures.input_words, figures.output_words)))
 
 
+class Overview(PoolPane[tuple[Statistics, HeaderFacts]]):
+    """The plots and the scorecard beside or, in a narrow window, below them."""
+
+    @dataclass
+    class Read(Message):
+        """The figures of the pool as it is now."""
+
+        figures: Statistics
+        facts: HeaderFacts
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="columns"):
+            with VerticalScroll(id="plots", can_focus=False):
+                yield YieldPlot(id="yields")
+                yield AcceptancePlot(id="acceptance")
+                yield SeedScorePlot(id="seed-scores")
+            yield Scorecard()
+
+    def figures(self, pool: Queries) -> tuple[Statistics, HeaderFacts]:
+        return statistics(pool), header_facts(pool, self._access.path)
+
+    def draw(self, figures: tuple[Statistics, HeaderFacts]) -> None:
+        found, facts = figures
+        if found.candidates:
+            for plot in self.query(FigurePlot):
+                plot.show(found)
+            self.query_one(Scorecard).show(found)
+        self.post_message(self.Read(found, facts))
+
+
 def _paper(figures: Statistics) -> Content:
-    names = (
-        "instructions",
-        "classification tasks",
-        "instances",
-        "instances a task",
-        "instances, empty input",
-        "words, instruction",
-        "words, input if any",
-        "words, output",
-    )
     parts: list[str | tuple[str, str]] = [(f"{'':{_ROW}}{'pool':>10}{'paper':>10}", "$text-muted")]
-    for name, (_, here, there) in zip(names, scorecard_rows(figures), strict=True):
+    for name, here, there in scorecard_rows(figures):
         parts += [f"\n{name:{_ROW}}", (f"{here:>10}", "bold"), (f"{there:>10}", "$text-muted")]
     return Content.assemble(*parts)
 
@@ -247,20 +331,9 @@ def _lengths(columns: Sequence[Distribution]) -> Content:
 
 
 def _outlook(figures: Statistics) -> Content:
-    found = figures.saturation
-    if found.expected is None or found.low is None or found.high is None:
-        lines = [f"no estimate yet: {found.refused}"]
-    else:
-        lines = [
-            f"{found.ahead:,} more candidates: about {found.expected:,.0f} new tasks",
-            f"95 % interval {found.low:,.0f} to {found.high:,.0f}, at the {found.rate:.1%} accepted of the latest {found.candidates:,}",
-        ]
+    lines = [saturation_line(figures.saturation)]
     if figures.generated:
-        lines.append(
-            f"a task: {figures.written_tokens_per_task:,.0f} tokens written, {figures.read_tokens_per_task:,.0f} read,"
-            f" at most {figures.seconds_per_task:,.2f} s"
-        )
-        lines.append(f"{figures.opening_words:,} different opening words")
+        lines += [cost_line(figures), f"{figures.opening_words:,} different opening words"]
     return Content("\n".join(lines))
 
 

@@ -2,95 +2,57 @@
 
 from __future__ import annotations
 
-import time
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
-from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static, TabbedContent, TabPane
 
 from studio.errors import StudioError, UsageError
 from studio.insight.diversity import diversity, diversity_report
 from studio.insight.phrases import Parser, load_parser
-from studio.insight.statistics import Statistics, statistics
 from studio.insight.studies.comparison import grading_report, grading_tables
 from studio.insight.studies.judge import judge_report, judge_tables
 from studio.insight.studies.review import review_report, review_tables
 from studio.pool.pool import Queries
 from studio.records import Origin
 from studio.text import display_line
-from studio.tui.base import start_latest
-from studio.tui.insight.figures import AcceptancePlot, FigurePlot, Scorecard, SeedScorePlot, YieldPlot
+from studio.tui.base import ReadFailed
+from studio.tui.insight.figures import Overview, PoolPane
 from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.keys import bind, key_of
-from studio.tui.steering import PoolAccess, SteeredScreen, Steerer
-from studio.tui.widgets.frame import HeaderFacts, KeyBar, StudioHeader, header_facts
+from studio.tui.steering import SteeredScreen, Steerer
+from studio.tui.widgets.frame import HeaderFacts, KeyBar, SaidLine, StudioHeader
 from studio.tuning.results import evaluation_result, result_tables
 
 
-class FiguresPane(VerticalScroll):
-    """Shows what `figures` makes of the pool. Nothing is read before `look`; a pane that goes gives its question up."""
+class FiguresPane(PoolPane[RenderableType]):
+    """Shows figures that are one text with tables."""
 
     DEFAULT_CSS = """
-    FiguresPane { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
+    FiguresPane { height: 1fr; padding: 0 1; }
     FiguresPane Static { height: auto; width: 100%; }
     """
 
     def __init__(self, path: Path, *, id: str) -> None:
-        super().__init__(id=id)
-        self._access = PoolAccess(path)
-        self._version = -1
-        self._looked = self._took_s = 0.0
-        self.waiting = False
-        self._shown = Static("", markup=False)
+        super().__init__(path, id=id)
+        self._shown = Static("computing …", markup=False)
 
     def compose(self) -> ComposeResult:
         yield self._shown
 
-    def on_unmount(self) -> None:
-        self._access.close()
+    def draw(self, figures: RenderableType) -> None:
+        self._shown.update(figures)
 
-    def look(self) -> None:
-        """Bring the figures up to date, unless that is under way or was so costly that it has to wait a little."""
-        if not self.waiting and time.monotonic() - self._looked >= 5 * self._took_s:
-            self.waiting = True
-            if self._version == -1:
-                self._shown.update(Content("computing …"))
-            start_latest(self, self.id or "", self._look)
-
-    @abstractmethod
-    def figures(self, pool: Queries) -> RenderableType:
-        """Compute what is shown; on a thread that is not the screen's. Raises StudioError with what is to be said instead."""
-
-    async def _look(self) -> None:
-        before = self._version
-
-        def question(pool: Queries) -> tuple[int, RenderableType | None]:
-            version = pool.version()
-            return version, None if version == before else self.figures(pool)
-
-        started = time.monotonic()
-        try:
-            version, shown = await self._access.ask(question)
-        except StudioError as error:
-            self._shown.update(Content(display_line(error.words())))
-            return
-        finally:
-            self.waiting = False
-            self._looked = time.monotonic()
-            self._took_s = self._looked - started
-        self._version = version
-        if shown is not None:
-            self._shown.update(shown)
+    def fail(self, error: StudioError) -> None:
+        self._shown.update(Content(display_line(error.words())))
 
 
 MOST = 20_000
@@ -188,11 +150,8 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
 """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  (Textual's own type)
     DEFAULT_CSS = """
-    InsightScreen #said { height: auto; max-height: 3; padding: 0 1; color: $text-muted; background: $surface; }
-    InsightScreen #said.-error { color: $text-error; }
     InsightScreen TabbedContent, InsightScreen ContentSwitcher { height: 1fr; }
     InsightScreen TabPane { padding: 0; height: 1fr; }
-    InsightScreen #figures-scroll { scrollbar-size-vertical: 1; }
     InsightScreen #columns { height: auto; }
     InsightScreen.-wide #plots { width: 1fr; height: auto; }
     InsightScreen.-wide FigurePlot { height: 11; }
@@ -217,21 +176,14 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
         super().__init__()
         self.steerer = steerer
         self._path = path
-        self._access = PoolAccess(path)
         self._follow_s = follow_s
-        self._version = -1
-        self._looked = self._took_s = 0.0
 
     def compose(self) -> ComposeResult:
         yield StudioHeader(HeaderFacts(pool=self._path.name), mode="insight")
-        yield Static("reading the pool …", id="said", markup=False)
+        yield SaidLine("reading the pool …", id="said", markup=False)
         with TabbedContent():
-            with TabPane("Figures", id="figures"), VerticalScroll(id="figures-scroll"), Horizontal(id="columns"):
-                with VerticalScroll(id="plots", can_focus=False):
-                    yield YieldPlot(id="yields")
-                    yield AcceptancePlot(id="acceptance")
-                    yield SeedScorePlot(id="seed-scores")
-                yield Scorecard()
+            with TabPane("Figures", id="figures"):
+                yield Overview(self._path, id="overview")
             with TabPane("What if", id="what-if"):
                 yield WhatIfPane(self._path)
             with TabPane("Diversity", id="diversity"):
@@ -244,12 +196,9 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
 
     def on_mount(self) -> None:
         self.add_class("-empty")
-        self.query_one("#figures-scroll").focus()
+        self.query_one(Overview).focus()
         self.set_interval(self._follow_s, self._follow)
-        self.look()
-
-    def on_unmount(self) -> None:
-        self._access.close()
+        self.query_one(Overview).look()
 
     def on_screen_resume(self) -> None:
         self._follow()
@@ -267,7 +216,7 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
     @on(TabbedContent.TabActivated)
     def _offer_others(self) -> None:
         self.refresh_bindings()
-        if (pane := self._figures_pane()) is not None:
+        if (pane := self._pane()) is not None:
             pane.look()
 
     def action_apply(self) -> None:
@@ -284,11 +233,7 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
 
     def changed(self) -> None:
         self.query_one(WhatIfPane).decide()
-        self.look()
-
-    def look(self) -> None:
-        """Read the figures, unless nothing has been committed since they were read."""
-        start_latest(self, "figures", self._look)
+        self.query_one(Overview).look(now=True)
 
     def action_turn(self, by: int) -> None:
         active = self.query_one(TabbedContent).active
@@ -298,66 +243,37 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
         self.query_one(TabbedContent).active = page
         if page == "what-if":
             self.query_one(WhatIfPane).enter()
-        else:
-            self._scrolled().focus()
+        elif (pane := self._pane()) is not None:
+            pane.focus()
 
     def action_scroll(self, lines: int) -> None:
-        self._scrolled().scroll_relative(y=lines, animate=False)
+        if (pane := self._pane()) is not None:
+            pane.scroll_relative(y=lines, animate=False)
 
-    def _figures_pane(self) -> FiguresPane | None:
-        """The pane of the active tab that computes its own figures, if it is one."""
+    def _pane(self) -> PoolPane[Any] | None:
+        """The pane of the active tab, if it is one that computes figures."""
         active = next((tabs.active for tabs in self.query(TabbedContent)), "")
         parts = self.query_one(f"#{active}").children if active else ()
-        return next((part for part in parts if isinstance(part, FiguresPane)), None)
-
-    def _scrolled(self) -> VerticalScroll:
-        return self._figures_pane() or self.query_one("#figures-scroll", VerticalScroll)
+        return next((part for part in parts if isinstance(part, PoolPane)), None)
 
     def _follow(self) -> None:
-        # Figures that take a second to compute are computed anew every few seconds only.
-        if self._looked and self.is_current and time.monotonic() - self._looked >= 5 * self._took_s:
-            self.look()
-        if self.is_current and (pane := self._figures_pane()) is not None:
-            pane.look()
+        if self.is_current:
+            self.query_one(Overview).look()
+            if (pane := self._pane()) is not None:
+                pane.look()
 
-    async def _look(self) -> None:
-        before = self._version
+    @on(ReadFailed)
+    def _failed(self, event: ReadFailed) -> None:
+        self.query_one(SaidLine).fail(event.error)
 
-        def question(pool: Queries) -> tuple[int, Statistics | None, HeaderFacts | None]:
-            version = pool.version()
-            return (version, None, None) if version == before else (version, statistics(pool), header_facts(pool, self._path))
-
-        started = time.monotonic()
-        try:
-            version, figures, facts = await self._access.ask(question)
-        except StudioError as error:
-            self._say(display_line(error.words()), error=True)
-            return
-        finally:
-            self._looked = time.monotonic()
-        if figures is None or facts is None:
-            return
-        self._version = version
-        self._took_s = self._looked - started
-        self.query_one(StudioHeader).facts = facts
-        self._show(figures)
-        if before != -1 and self.query_one(TabbedContent).active == "what-if":
-            self.query_one(WhatIfPane).decide()
-
-    def _show(self, figures: Statistics) -> None:
+    @on(Overview.Read)
+    def _read(self, event: Overview.Read) -> None:
+        figures, self.query_one(StudioHeader).facts = event.figures, event.facts
         self.set_class(not figures.candidates, "-empty")
-        if not figures.candidates:
-            self._say(f"{figures.seeds:,} seeds and no candidate yet. Press 1 and play a round; its figures will stand here.")
-            return
         usable = f"{figures.tasks_with_instances:,} of {figures.generated:,} tasks with instances"
         cached = figures.cached_tokens / figures.prompt_tokens if figures.prompt_tokens else 0.0
-        tokens = f"{figures.completion_tokens:,} tokens written, {cached:.0%} of prompts cached"
-        self._say(f"{usable} · {tokens}")
-        for plot in self.query(FigurePlot):
-            plot.show(figures)
-        self.query_one(Scorecard).show(figures)
-
-    def _say(self, text: str, *, error: bool = False) -> None:
-        said = self.query_one("#said", Static)
-        said.set_class(error, "-error")
-        said.update(Content(text))
+        words = f"{usable} · {figures.completion_tokens:,} tokens written, {cached:.0%} of prompts cached"
+        none = f"{figures.seeds:,} seeds and no candidate yet. Press 1 and play a round; its figures will stand here."
+        self.query_one(SaidLine).say(words if figures.candidates else none)
+        if self.query_one(TabbedContent).active == "what-if":
+            self.query_one(WhatIfPane).decide()

@@ -13,8 +13,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
-from textual.widgets import Static
 
 from studio.errors import StudioError
 from studio.insight.story import Story, story_of
@@ -24,11 +22,10 @@ from studio.text import display_line, spoken
 from studio.tui.base import ReadFailed, copy_from, start_latest
 from studio.tui.keys import bind
 from studio.tui.pool.detail import LineageTree, TaskDetail, as_text, reference_of
-from studio.tui.pool.filters import FilterBar, LintSearch, words_of
+from studio.tui.pool.listing import FilterBar, LintSearch, TaskTable, words_of
 from studio.tui.pool.steering import PoolSteering
-from studio.tui.pool.table import TaskTable
 from studio.tui.steering import PoolAccess, Steerer
-from studio.tui.widgets.frame import HeaderFacts, KeyBar, StudioHeader, header_facts
+from studio.tui.widgets.frame import HeaderFacts, KeyBar, SaidLine, StudioHeader, header_facts
 from studio.tui.widgets.table import IdTable
 
 TYPING_S = 0.12
@@ -64,8 +61,6 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
 """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  (Textual's own type)
     DEFAULT_CSS = """
-    PoolScreen #said { height: auto; max-height: 3; padding: 0 1; color: $text-muted; background: $surface; }
-    PoolScreen #said.-error { color: $text-error; }
     PoolScreen #list { width: 3fr; }
     PoolScreen TaskDetail { width: 2fr; border-left: solid $border-blurred; }
     PoolScreen.-narrow TaskDetail { display: none; border-left: none; }
@@ -108,7 +103,7 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
     def compose(self) -> ComposeResult:
         yield StudioHeader(HeaderFacts(pool=self._path.name), mode="pool")
         yield FilterBar(id="filters")
-        yield Static(id="said", markup=False)
+        yield SaidLine(id="said", markup=False)
         with Horizontal():
             with Vertical(id="list"):
                 yield TaskTable(self._rows, id="tasks")
@@ -170,7 +165,7 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
 
     def _tell(self, number: int, done: int, steps: int) -> None:
         if number == self._question and self.is_attached:
-            self.query_one("#said", Static).update(Content(f"looking for faults … {done / max(steps, 1):.0%}"))
+            self.query_one(SaidLine).say(f"looking for faults … {done / max(steps, 1):.0%}")
 
     def _follow(self) -> None:
         # A list that takes a second to read is read anew every few seconds only.
@@ -306,14 +301,10 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
         what = ("task" if wanted.kind is Kind.TASKS else "rejected candidate") + ("" if found == 1 else "s")
         order = spoken(wanted.sort)
         words = "".join(f" · {display_line(word, 60)}" for word in words_of(wanted))
-        said = self.query_one("#said", Static)
-        said.remove_class("-error")
-        said.update(Content(f"{found:,} {what}{words} · by {order} {'↓' if wanted.descending else '↑'}"))
+        self.query_one(SaidLine).say(f"{found:,} {what}{words} · by {order} {'↓' if wanted.descending else '↑'}")
 
     def _fail(self, error: StudioError) -> None:
-        said = self.query_one("#said", Static)
-        said.add_class("-error")
-        said.update(Content(display_line(error.words())))
+        self.query_one(SaidLine).fail(error)
 
 
 def _empty(wanted: Selection) -> str:

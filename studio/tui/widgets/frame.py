@@ -19,7 +19,9 @@ from textual.geometry import Size
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Static
 
+from studio.errors import StudioError
 from studio.pool.pool import Queries
 from studio.records import Source
 from studio.text import display, display_line
@@ -221,6 +223,23 @@ def header_facts(pool: Queries, path: Path) -> HeaderFacts:
     model, answering = run.model, run.answering
     answers = "" if answering is None else answering.name
     return HeaderFacts(path.name, model.name, model.quantisation, answers=answers, profile=profile, accepted=accepted, drafts=drafts)
+
+
+class SaidLine(Static):
+    """Under the header: what is shown, in a line or more, or why it cannot be."""
+
+    DEFAULT_CSS = """
+    SaidLine { height: auto; max-height: 3; padding: 0 1; color: $text-muted; background: $surface; }
+    SaidLine.-error { color: $text-error; }
+    """
+
+    def say(self, words: str) -> None:
+        self.remove_class("-error")
+        self.update(Content(words))
+
+    def fail(self, error: StudioError) -> None:
+        self.add_class("-error")
+        self.update(Content(display_line(error.words())))
 
 
 COLUMNS, LINES = 60, 20

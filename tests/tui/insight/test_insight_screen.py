@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +10,14 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Checkbox, Static
 
-from studio.insight.statistics import saturation, statistics
+from studio.insight.statistics import Statistics, saturation, statistics
 from studio.insight.studies.review import open_review
 from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.reviews import Rating, ReviewPlan
 from studio.pool.rounds import RoundYield
 from studio.records import Instance, SeedTask, Stage
-from studio.tui.insight.figures import Scorecard
+from studio.tui.insight.figures import Overview, Scorecard
 from studio.tui.insight.screen import InsightScreen
 from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.widgets.fields import LimitBar
@@ -144,7 +145,7 @@ async def test_what_comes_and_what_it_costs(played: Path, rounds: int) -> None:
         screen.query_one(Scorecard).show(figures)
         block = str(screen.query_one("#outlook", Static).visual)
     found = figures.saturation
-    assert f"a task: {figures.written_tokens_per_task:,.0f} tokens written" in block
+    assert f"a task costs {figures.written_tokens_per_task:,.0f} tokens written" in block
     assert f"{figures.opening_words} different opening words" in block
     assert (found.refused in block) if found.expected is None else (f"about {found.expected:,.0f} new tasks" in block)
     assert (found.expected is None) == (rounds == 3)
@@ -166,7 +167,33 @@ async def test_it_follows_a_session(tmp_path: Path) -> None:
         await opened(pilot, screen)
         with Pool.open(path) as pool:
             walk_round(pool)
-        screen.look()
+        screen.query_one(Overview).look(now=True)
+        await until(pilot, lambda: "of 2 tasks" in said(screen))
+
+
+async def test_figures_that_take_longer_than_the_next_look_are_not_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, let_go, begun = make_pool(tmp_path / "pool.db"), threading.Event(), threading.Event()
+
+    def slow(pool: Queries) -> Statistics:
+        begun.set()
+        assert let_go.wait(600)
+        return statistics(pool)
+
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=SIZE) as pilot:
+        await opened(pilot, screen)
+        monkeypatch.setattr("studio.tui.insight.figures.statistics", slow)
+        with Pool.open(path) as pool:
+            walk_round(pool)
+        overview = screen.query_one(Overview)
+        overview._took_s = 0
+        screen._follow()
+        await until(pilot, begun.is_set)
+        asked = overview._access._asked
+        screen._follow()
+        await pilot.pause()
+        assert overview._access._asked == asked
+        let_go.set()
         await until(pilot, lambda: "of 2 tasks" in said(screen))
 
 

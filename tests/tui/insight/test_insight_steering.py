@@ -14,6 +14,7 @@ from studio.engine.scripted import ScriptedEngine
 from studio.loop.session import Session
 from studio.pool.pool import Pool
 from studio.records import Verdict
+from studio.tui.insight.figures import Overview
 from studio.tui.insight.screen import InsightScreen
 from studio.tui.insight.what_if import StoryDialog, WhatIfPane
 from studio.tui.runner import RunnerState
@@ -186,7 +187,7 @@ async def test_what_another_has_decided_since_is_worked_out_again(session: Sessi
         assert pane.outcome is not None
         gone = pane.outcome.flips[0].candidate_id
         session.steering.override(gone, Verdict.REJECTED)
-        screen.look()
+        screen.query_one(Overview).look(now=True)
         await until(pilot, lambda: pane.preview is not None and gone not in pane.preview.flips)
         await pilot.press("ctrl+s")
         assert pool.figures.counts().accepted == pane.outcome.accepted_after

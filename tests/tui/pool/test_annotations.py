@@ -16,9 +16,8 @@ from studio.pool.reviews import ReviewPlan
 from studio.pool.tasks import Annotation
 from studio.tui.dialogs.edit import AnnotationDialog
 from studio.tui.pool.detail import TaskDetail
-from studio.tui.pool.filters import FilterBar, words_of
+from studio.tui.pool.listing import FilterBar, TaskTable, words_of
 from studio.tui.pool.screen import PoolScreen
-from studio.tui.pool.table import TaskTable
 from studio.tui.steering import Steerer
 from support.reviews import reviewed, sheet
 from support.screens import NASTY_LINES, AtOnce, Host, assert_harmless, seen, until

@@ -8,8 +8,8 @@ from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask, Turn
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.pool.detail import TaskDetail
+from studio.tui.pool.listing import TaskTable
 from studio.tui.pool.screen import PoolScreen
-from studio.tui.pool.table import TaskTable
 from studio.tui.widgets.fields import SafeTextArea
 from support.sessions import MIXED, mixed_pool
 from support.studio_app import screen_text, studio

@@ -12,9 +12,8 @@ from studio.insight.lint import run as lint_run
 from studio.pool.browse import Kind, Selection
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
-from studio.tui.pool.filters import FilterBar, LintSearch, split_words
+from studio.tui.pool.listing import FilterBar, LintSearch, TaskTable, split_words
 from studio.tui.pool.screen import PoolScreen
-from studio.tui.pool.table import TaskTable
 from support.pools import make_pool
 from support.screens import Host, until
 
@@ -66,7 +65,7 @@ def test_the_pool_is_linted_anew_when_it_has_changed(path: Path, monkeypatch: py
         with Pool.open(path) as writer:
             writer.tasks.add([REFUSAL], Origin.IMPORTED)
         assert list(search.browse(pool, wanted, lambda _done, _steps: True)) == [11, 12, 13]
-        monkeypatch.setattr("studio.tui.pool.filters.run_lints", None)
+        monkeypatch.setattr("studio.tui.pool.listing.run_lints", None)
         assert list(search.browse(pool, wanted, lambda _done, _steps: True)) == [11, 12, 13]
 
 

@@ -15,9 +15,8 @@ from studio.pool.browse import Browse, Keep, Kind, Selection, Sort
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask, Source
 from studio.tui.pool.detail import LineageTree, TaskDetail
-from studio.tui.pool.filters import FilterBar
+from studio.tui.pool.listing import FilterBar, TaskTable
 from studio.tui.pool.screen import PoolScreen
-from studio.tui.pool.table import TaskTable
 from support.bulk_pool import bulk_pool
 from support.pools import make_pool
 from support.screens import NASTY_LINES, Host, assert_harmless, seen, until

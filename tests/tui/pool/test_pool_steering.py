@@ -17,8 +17,8 @@ from studio.records import Origin, TaskState, Verdict
 from studio.tui.dialogs.edit import EditDialog
 from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.pool.detail import TaskDetail
+from studio.tui.pool.listing import TaskTable
 from studio.tui.pool.screen import PoolScreen
-from studio.tui.pool.table import TaskTable
 from studio.tui.runner import RunnerState
 from studio.tui.steering import Steerer
 from studio.tui.terminal import TellingApp

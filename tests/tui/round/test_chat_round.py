@@ -15,7 +15,7 @@ from studio.insight.story import BEFORE_EDIT
 from studio.loop.events import EngineRestarted, RequestFinished, RequestsSent, RoundStarted, StageStarted, TextStreamed
 from studio.pool.browse import Kind
 from studio.records import Source, Stage
-from studio.tui.pool.table import TaskTable
+from studio.tui.pool.listing import TaskTable
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.live import LiveRound
 from studio.tui.round.prompt import ContextTasks, PromptDialog, Stream

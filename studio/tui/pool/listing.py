@@ -1,17 +1,17 @@
-"""What to look for in the pool: words, and the choices and ranges that narrow it further, all of them at work as one types.
-
-Among the words `lint:CODE` finds what a lint reports.
+"""The pool's list: what to look for, words with choices and ranges that narrow it further, all of them at work as one types; and the table
+of what is found, tasks or rejected candidates. Among the words `lint:CODE` finds what a lint reports.
 """
 
 from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.events import Key
 from textual.message import Message
@@ -21,16 +21,19 @@ from studio.errors import PoolError, UsageError
 from studio.insight.lint.api import Lint, LintOptions
 from studio.insight.lint.run import find_lint, run_lints
 from studio.loop.filters import INSTRUCTION_REASONS, OTHER_RULES
-from studio.pool.browse import Keep, Kind, Selection, Sort
+from studio.pool.browse import BrowseRow, Keep, Kind, Selection, Sort
 from studio.pool.pool import Queries
-from studio.records import Origin, TaskState
+from studio.records import Origin, Source, TaskState
 from studio.text import spoken
+from studio.tui.keys import bind
+from studio.tui.steering import PoolAccess
 from studio.tui.widgets.fields import Choice, SafeInput
+from studio.tui.widgets.frame import SOURCES
+from studio.tui.widgets.table import Cell, Column, IdTable
+
+T = TypeVar("T")
 
 PREFIX = "lint:"
-
-Tell = Callable[[int, int], bool]
-"""Told how many steps are done, of how many; says whether anybody still waits for the answer."""
 
 
 def split_words(text: str) -> tuple[list[str], str]:
@@ -51,10 +54,11 @@ class LintSearch:
         self._version = -1
         self._found: dict[str, frozenset[int]] = {}
 
-    def browse(self, pool: Queries, wanted: Selection, tell: Tell) -> array[int]:
+    def browse(self, pool: Queries, wanted: Selection, tell: Callable[[int, int], bool]) -> array[int]:
         """Return the ids that `wanted` selects; where its text names lints, of those the tasks that all of them report.
 
-        Raises UsageError for a code that is none, PoolError as reading does and when nobody waits any more.
+        `tell` is told how many steps are done, of how many, and says whether anybody still waits for the answer. Raises UsageError for a
+        code that is none, PoolError as reading does and when nobody waits any more.
         """
         codes, words = split_words(wanted.text)
         if not codes:
@@ -65,19 +69,17 @@ class LintSearch:
         version = pool.version()
         if version != self._version:
             self._version, self._found = version, {}
-        flagged = [self._tasks(pool, lint, tell) for lint in lints]
-        found = pool.browse.ids(replace(wanted, text=words))
-        return array("q", (task_id for task_id in found if all(task_id in each for each in flagged)))
 
-    def _tasks(self, pool: Queries, lint: Lint, tell: Tell) -> frozenset[int]:
         def progress(_what: str, done: int, steps: int) -> None:
             if not tell(done, steps):
                 raise PoolError("given up")
 
-        if lint.code not in self._found:
-            [found] = run_lints(pool.stream, [lint], LintOptions(), progress).found
-            self._found[lint.code] = frozenset(found.task_ids)
-        return self._found[lint.code]
+        for lint in lints:
+            if lint.code not in self._found:
+                [report] = run_lints(pool.stream, [lint], LintOptions(), progress).found
+                self._found[lint.code] = frozenset(report.task_ids)
+        found = pool.browse.ids(replace(wanted, text=words))
+        return array("q", (task_id for task_id in found if all(task_id in self._found[lint.code] for lint in lints)))
 
 
 def _usable(code: str) -> Lint:
@@ -104,8 +106,6 @@ _CHOICES: dict[str, tuple[tuple[str, str], ...]] = {
         *(("by nats", Sort.NATS), ("by agreement", Sort.AGREEMENT), ("by answer's nats", Sort.ANSWER_NATS)),
     ),
 }
-_FOR_TASKS = ("origin", "class", "state")
-_FOR_REJECTED = ("reason",)
 
 
 class FilterBar(Vertical):
@@ -146,7 +146,8 @@ class FilterBar(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Horizontal(Label("find"), SafeInput(placeholder="words of the instruction, or lint:CODE", id="words"))
-        yield Horizontal(*map(_choice, ("kind", *_FOR_TASKS, *_FOR_REJECTED)), classes="fold")
+        of_tasks = (_choice(name, "of-tasks") for name in ("origin", "class", "state"))
+        yield Horizontal(_choice("kind"), *of_tasks, _choice("reason", "of-rejected"), classes="fold")
         ranges = (*_field("rounds", "rounds", "any, or 3-7"), *_field("score", "scores", "any, or .5-.7"))
         yield Horizontal(_choice("sort"), *ranges, classes="fold")
         yield Horizontal(*_field("tag", "tag"), *_field("quality from", "quality", "any, or .67"), classes="fold of-tasks")
@@ -174,8 +175,9 @@ class FilterBar(Vertical):
         """Look for everything of this kind again."""
         for field in self.query(Input):
             field.value = ""
-        for name in (*_FOR_TASKS, *_FOR_REJECTED):
-            self.query_one(f"#{name}", Select).value = ANY
+        for choice in self.query(Select):
+            if choice.id not in ("kind", "sort"):
+                choice.value = ANY
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
@@ -197,17 +199,14 @@ class FilterBar(Vertical):
 
     def _show_choices(self) -> None:
         rejected = self._value("kind") == Kind.REJECTED
-        for names, off in ((_FOR_TASKS, rejected), (_FOR_REJECTED, not rejected)):
-            for name in names:
-                self.query_one(f"#{name}").set_class(off, "-off")
-        for line in self.query(".of-tasks"):
-            line.set_class(rejected, "-off")
+        self.query(".of-tasks").set_class(rejected, "-off")
+        self.query(".of-rejected").set_class(not rejected, "-off")
 
     def _value(self, name: str) -> Any:
         return self.query_one(f"#{name}", Select).value
 
     def _take(self, *, typed: bool) -> None:
-        rounds, scores = self._range("rounds"), self._range("scores")
+        rounds, scores = self._parsed("rounds", parse_range), self._parsed("scores", parse_range)
         state, tag = self._value("state"), self.query_one("#tag", SafeInput).text.strip()
         selection = Selection(
             kind=Kind(self._value("kind")),
@@ -235,24 +234,19 @@ class FilterBar(Vertical):
             self.post_message(self.Changed(selection, typed=typed))
 
     def _number(self, name: str, most: float = _FAR) -> float | None:
-        field = self.query_one(f"#{name}", SafeInput)
-        text = field.text.strip()
-        number = float(text) if _NUMBER.fullmatch(text) else None
-        if number is not None and number > most:
-            number = None
-        field.set_class(bool(text) and number is None, "-invalid")
-        return number
+        return self._parsed(name, lambda text: float(text) if _NUMBER.fullmatch(text) and float(text) <= most else None)
 
-    def _range(self, name: str) -> tuple[float, float] | None:
+    def _parsed(self, name: str, parse: Callable[[str], T | None]) -> T | None:
+        """What `parse` makes of a field; it is marked where that is nothing."""
         field = self.query_one(f"#{name}", SafeInput)
         text = field.text.strip()
-        found = parse_range(text)
+        found = parse(text)
         field.set_class(bool(text) and found is None, "-invalid")
         return found
 
 
-def _choice(name: str) -> Select[str]:
-    return Choice(_CHOICES[name], allow_blank=False, id=name)
+def _choice(name: str, classes: str = "") -> Select[str]:
+    return Choice(_CHOICES[name], allow_blank=False, id=name, classes=classes)
 
 
 def _field(words: str, name: str, placeholder: str = "any") -> tuple[Label, SafeInput]:
@@ -297,3 +291,109 @@ def words_of(selection: Selection) -> Iterator[str]:
 
 def _ends(low: float, high: float) -> str:
     return f"{low:g} and up" if high >= _FAR else f"{low:g}" if low == high else f"{low:g}–{high:g}"
+
+
+_TASKS = (
+    Column("id", 8, right=True, sort=Sort.ID),
+    Column("origin", 11),
+    Column("class", 5),
+    Column("round", 5, right=True),
+    Column("score", 5, right=True, sort=Sort.SCORE),
+    Column("inst", 4, right=True),
+    Column("instruction", 0, sort=Sort.TEXT),
+)
+_REJECTED = (
+    Column("id", 8, right=True, sort=Sort.ID),
+    Column("round", 5, right=True),
+    Column("score", 5, right=True, sort=Sort.SCORE),
+    Column("reason", 22),
+    Column("src", 4),
+    Column("candidate", 0, sort=Sort.TEXT),
+)
+_COLUMNS = {Kind.TASKS: _TASKS, Kind.REJECTED: _REJECTED}
+_SORTED_BY = {
+    Sort.NATS: Column("nats", 5, right=True, sort=Sort.NATS),
+    Sort.AGREEMENT: Column("agree", 5, right=True, sort=Sort.AGREEMENT),
+    Sort.ANSWER_NATS: Column("a nats", 6, right=True, sort=Sort.ANSWER_NATS),
+}
+"""Columns that stand there only while the list is sorted by them."""
+_NARROW = 100
+"""Below this width the columns that filters tell too are left out."""
+_LEFT_OUT = ("inst", "class", "round")
+
+
+class TaskTable(IdTable):
+    """Shows either kind; `kind` changes with `show_kind`."""
+
+    # The table's own key, named in the footer: it is the first one that a list asks for.
+    BINDINGS: ClassVar[list[BindingType]] = [bind("open", "select", "Read", "Show all about the task under the cursor")]
+
+    def __init__(self, access: PoolAccess, *, id: str | None = None) -> None:
+        super().__init__(_TASKS, self._rows_of, id=id)
+        self.kind = Kind.TASKS
+        self._access = access
+        self._narrow = False
+        self._sorted_by: Column | None = None
+
+    def show_kind(self, kind: Kind, sort: Sort = Sort.ID) -> None:
+        """Show rows of this kind, and what they are sorted by, from now on; their ids are still to come."""
+        shown = _SORTED_BY.get(sort)
+        if shown is not self._sorted_by:
+            self._sorted_by = shown
+            self._fit_columns()
+        if kind is not self.kind:
+            self.kind = kind
+            # The same number is another row there: the cursor must not stay with it.
+            self.show(array("q"))
+            self._fit_columns()
+
+    def on_resize(self) -> None:
+        narrow = self.size.width < _NARROW
+        if narrow is not self._narrow:
+            self._narrow = narrow
+            self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        *others, text = (each for each in _COLUMNS[self.kind] if not (self._narrow and each.title in _LEFT_OUT))
+        self.show_columns((*others, *([self._sorted_by] if self._sorted_by else []), text))
+
+    async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
+        kind = self.kind
+        rows = await self._access.ask(lambda pool: pool.browse.rows(kind, ids))
+        titles = [column.title for column in self.columns]
+        return {row.id: [_cell(row, title) for title in titles] for row in rows}
+
+
+def _cell(row: BrowseRow, title: str) -> Cell:
+    match title:
+        case "id":
+            return str(row.id), "muted"
+        case "origin":
+            return _origin(row)
+        case "class":
+            return {None: ("?", "muted"), True: ("yes", ""), False: ("no", "muted")}[row.is_classification]
+        case "round":
+            return ("" if row.round is None else str(row.round)), "muted"
+        case "score":
+            return ("" if row.score is None else f"{row.score:.2f}"), ""
+        case "nats" | "agree" | "a nats":
+            score = {"nats": row.nats, "agree": row.agreement, "a nats": row.answer_nats}[title]
+            return ("" if score is None else f"{score:.2f}"), ""
+        case "inst":
+            return str(row.instances), "" if row.instances else "bad"
+        case "src":
+            return "" if row.source is None else SOURCES[row.source][1], "muted"
+        case "reason":
+            return spoken(row.reason), "bad"
+        case _:
+            return row.text, "muted" if row.state is TaskState.RETIRED else ""
+
+
+def _origin(row: BrowseRow) -> Cell:
+    if row.state is TaskState.RETIRED:
+        return "retired", "bad"
+    if row.state is TaskState.DRAFT:
+        return "draft", "note"
+    # Generated ones are those of lists; those whose request the model wrote itself, or for a passage, have their own words.
+    origin = str(row.origin) if row.source is None or row.source is Source.IN_CONTEXT else SOURCES[row.source][0]
+    return (f"* {origin}" if row.marked else origin), "note" if row.marked else "muted"
