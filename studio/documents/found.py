@@ -44,7 +44,7 @@ def find_documents(paths: Sequence[Path]) -> Found:
     notes: list[str] = []
     for path in paths:
         if _is_folder(path):
-            for each in _Walk(path, notes).files():
+            for each in _walked(path, notes):
                 _take(each, files, notes)
         else:
             try:
@@ -73,54 +73,50 @@ def _take(found: DocumentFile, files: dict[str, DocumentFile], notes: list[str])
         notes.append(f"{found.name} is the same as {same.name} and is read once")
 
 
-class _Walk:
-    """One folder, walked whole. Links are followed, each folder is entered once: a link that leads back up is told."""
-
-    def __init__(self, folder: Path, notes: list[str]) -> None:
-        self._folder = folder
-        self._notes = notes
-        self._entered: set[tuple[int, int]] = set()
-        self._unknown: Counter[str] = Counter()
-        self._hidden = 0
-
-    def files(self) -> Iterator[DocumentFile]:
-        """Yield the documents; afterwards tell what was left out."""
-        for path in self._paths(self._folder):
+def _walked(folder: Path, notes: list[str]) -> Iterator[DocumentFile]:
+    """Yield the documents of a folder, walked whole; afterwards tell what was left out."""
+    unknown: Counter[str] = Counter()
+    hidden = 0
+    for path in _paths(folder, notes):
+        suffix = path.suffix.lower()
+        if path.name.startswith("."):
+            hidden += 1
+        elif suffix not in SUFFIXES:
+            unknown[suffix] += 1
+        else:
             try:
-                yield examined(path, (Path(self._folder.name) / path.relative_to(self._folder)).as_posix())
+                yield examined(path, (Path(folder.name) / path.relative_to(folder)).as_posix())
             except NoDocument as error:
-                self._notes.append(f"{path} {error}")
-        if self._unknown:
-            kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in self._unknown.most_common(8))
-            number = self._unknown.total()
-            words = "1 file of another kind is" if number == 1 else f"{number:,} files of other kinds are"
-            self._notes.append(f"{self._folder}: {words} left out ({kinds})")
-        if self._hidden:
-            self._notes.append(f"{self._folder}: {self._hidden:,} hidden files and folders are left out")
+                notes.append(f"{path} {error}")
+    if number := unknown.total():
+        kinds = ", ".join(f"{suffix} {count:,}" for suffix, count in unknown.most_common(8))
+        words = "1 file of another kind is" if number == 1 else f"{number:,} files of other kinds are"
+        notes.append(f"{folder}: {words} left out ({kinds})")
+    if hidden:
+        notes.append(f"{folder}: {hidden:,} hidden files and folders are left out")
 
-    def _paths(self, folder: Path) -> Iterator[Path]:
-        pending = [folder]
-        while pending:
-            path = pending.pop()
-            try:
-                if not path.is_dir():
-                    suffix = path.suffix.lower()
-                    if suffix in SUFFIXES:
-                        yield path
-                    else:
-                        self._unknown[suffix] += 1
-                    continue
-                found = path.stat()
-                if (found.st_dev, found.st_ino) in self._entered:
-                    self._notes.append(f"{path} is a folder that was walked already")
-                    continue
-                self._entered.add((found.st_dev, found.st_ino))
-                names = sorted((each.name for each in path.iterdir()), reverse=True)
-            except OSError as error:
-                self._notes.append(f"{path} cannot be read: {error.strerror or error}")
+
+def _paths(folder: Path, notes: list[str]) -> Iterator[Path]:
+    """Yield the files below a folder, and what is hidden there, which is not looked into.
+
+    Links are followed, each folder is entered once: a link that leads back up is told.
+    """
+    entered: set[tuple[int, int]] = set()
+    pending = [folder]
+    while pending:
+        path = pending.pop()
+        try:
+            if (path is not folder and path.name.startswith(".")) or not path.is_dir():
+                yield path
                 continue
-            self._hidden += sum(name.startswith(".") for name in names)
-            pending += [path / name for name in names if not name.startswith(".")]
+            found = path.stat()
+            if (found.st_dev, found.st_ino) in entered:
+                notes.append(f"{path} is a folder that was walked already")
+                continue
+            entered.add((found.st_dev, found.st_ino))
+            pending += sorted(path.iterdir(), reverse=True)
+        except OSError as error:
+            notes.append(f"{path} cannot be read: {error.strerror or error}")
 
 
 def examined(path: Path, name: str) -> DocumentFile:
@@ -130,26 +126,33 @@ def examined(path: Path, name: str) -> DocumentFile:
         if not stat.S_ISREG(path.stat().st_mode):
             raise NoDocument("is no plain file", "name files and folders")
         with path.open("rb") as file:
-            head = file.read(_AT_A_TIME)
-            kind = _kind(path, head)
-            digest = hashlib.sha256(head)
-            decoding = _Decoding(head) if kind in (PLAIN, MARKDOWN) else None
-            size, piece = 0, head
+            piece = file.read(_AT_A_TIME)
+            kind, wide, size = _kind(path, piece), utf16_of(piece), 0
+            encoding = (wide or "utf-8-sig") if kind in (PLAIN, MARKDOWN) else ""
+            decode = codecs.getincrementaldecoder(encoding)().decode if encoding else None
+            digest = hashlib.sha256()
             while piece:
                 size += len(piece)
-                if decoding is not None:
-                    decoding.feed(piece)
-                piece = file.read(_AT_A_TIME)
                 digest.update(piece)
+                if decode is not None and wide is None and b"\0" in piece:
+                    raise NoDocument("is no text: it has zero bytes", "name text, Markdown, HTML or PDF files")
+                following = file.read(_AT_A_TIME)
+                if decode is not None:
+                    decode(piece, not following)
+                piece = following
     except FileNotFoundError as error:
         raise NoDocument("is not there", "check the path") from error
     except OSError as error:
         raise NoDocument(f"cannot be read: {error.strerror or error}", "check the path, and that this user may read it") from error
+    except UnicodeDecodeError as error:
+        way = "save it as UTF-8; a file of an older Windows program: iconv -f WINDOWS-1252 -t UTF-8"
+        wrong = error.object[error.start : error.start + 1]
+        raise NoDocument(f"is not {wide or 'UTF-8'}{f': byte 0x{wrong[0]:02X}' if wrong else ''}", way) from error
     if kind == HTML and size > MOST_HTML:
         raise NoDocument(f"is HTML of {size / 1e6:.0f} MB, more than is parsed at once", "save its text, or part it")
     if kind == PDF:
         require_readable(path)
-    return DocumentFile(path, name, kind, digest.hexdigest(), "" if decoding is None else decoding.end())
+    return DocumentFile(path, name, kind, digest.hexdigest(), encoding)
 
 
 def _kind(path: Path, head: bytes) -> str:
@@ -163,31 +166,3 @@ def _kind(path: Path, head: bytes) -> str:
     if named == PDF:
         raise NoDocument("is called PDF and is none", "download it anew")
     return named
-
-
-class _Decoding:
-    """Whether a text can be decoded, told piece by piece."""
-
-    def __init__(self, head: bytes) -> None:
-        self._wide = utf16_of(head)
-        self._encoding = self._wide or "utf-8-sig"
-        self._decoder = codecs.getincrementaldecoder(self._encoding)()
-
-    def feed(self, piece: bytes) -> None:
-        """Look at the next piece. Raises NoDocument where it is no text in that encoding."""
-        if self._wide is None and b"\0" in piece:
-            raise NoDocument("is no text: it has zero bytes", "name text, Markdown, HTML or PDF files")
-        self._decode(piece)
-
-    def end(self) -> str:
-        """Return the encoding. Raises NoDocument where the text ends within a character."""
-        self._decode(b"", final=True)
-        return self._encoding
-
-    def _decode(self, piece: bytes, *, final: bool = False) -> None:
-        try:
-            self._decoder.decode(piece, final)
-        except UnicodeDecodeError as error:
-            way = "save it as UTF-8; a file of an older Windows program: iconv -f WINDOWS-1252 -t UTF-8"
-            wrong = error.object[error.start : error.start + 1]
-            raise NoDocument(f"is not {self._wide or 'UTF-8'}{f': byte 0x{wrong[0]:02X}' if wrong else ''}", way) from error

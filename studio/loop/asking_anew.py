@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -28,7 +28,7 @@ from studio.loop.stages.instances import (
 )
 from studio.loop.stages.instructions import draw_parents, may_stand, plan_instructions, request_like, to_draw_from
 from studio.pool.changes import Effect
-from studio.pool.instances import DecidedInstance
+from studio.pool.instances import ChosenAnswer, DecidedInstance
 from studio.pool.ledger import HandRequest, MoreInstances, Note
 from studio.pool.requests import PlannedRequest, StoredCompletion, StoredRequest
 from studio.pool.rounds import RoundRecord
@@ -236,9 +236,7 @@ def _answered(
             came = yield from _ask(context, Stage.ANSWER, planned, asked)
             drawn.append(Drawn(came.request_id, context.answer(came.completion), came.completion.nats))
         found = choose(context.method, task, each.input, drawn, of_passage=of_passage)
-        texts = (each.input, found.output, found.verdict, found.reason)
-        scores = (found.agreement, found.nats)
-        result.append(DecidedInstance(task.id, each.request_id, *texts, found.request_id, *scores, found.thoughts, found.among))
+        result.append(replace(each, **{chosen.name: getattr(found, chosen.name) for chosen in fields(ChosenAnswer)}))
     return result
 
 

@@ -9,7 +9,7 @@ import random
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from studio.errors import UsageError, nearest_name
@@ -39,10 +39,6 @@ Filter = Callable[[str, Method], str]
 """Returns the reason code where the instruction has to go, or an empty string."""
 
 
-def _empty(text: str, _: Method) -> str:
-    return "" if text else "empty"
-
-
 def _length(text: str, method: Method) -> str:
     """Where the tokeniser knows other scripts, so does the count of words."""
     count = len(unicode_tokens(text) if method.tokenizer == "unicode" else text.split())
@@ -61,16 +57,6 @@ def _blocked_words(text: str, method: Method) -> str:
     return "blocked_word" if method.blocked_words and _any_of(method.blocked_words).search(text) else ""
 
 
-def _write_a_program(text: str, _: Method) -> str:
-    """Ignores case; on capitalised text, which is what the released code looks at, that decides as an exact comparison does."""
-    return "write_a_program" if text[: len(_PROGRAM)].lower() == _PROGRAM.lower() else ""
-
-
-def _write_a_program_exact(text: str, _: Method) -> str:
-    """Alpaca's variant, which does not capitalise and looks for the exact phrase."""
-    return "write_a_program" if text.startswith(_PROGRAM) else ""
-
-
 def _ascii_punctuation(text: str, _: Method) -> str:
     return "starts_with_punctuation" if text and text[0] in string.punctuation else ""
 
@@ -82,19 +68,17 @@ def _unicode_punctuation(text: str, method: Method) -> str:
     return _ascii_punctuation(text, method)
 
 
-def _non_ascii(text: str, _: Method) -> str:
-    return "" if text[:1].isascii() else "starts_with_non_ascii"
-
-
 FILTERS: dict[str, Filter] = {
-    "empty": _empty,
+    "empty": lambda text, _: "" if text else "empty",
     "length": _length,
     "blocked_words": _blocked_words,
-    "write_a_program": _write_a_program,
-    "write_a_program_exact": _write_a_program_exact,
+    # On capitalised text, which is what the released code looks at, ignoring case decides as an exact comparison does.
+    "write_a_program": lambda text, _: "write_a_program" if text[: len(_PROGRAM)].lower() == _PROGRAM.lower() else "",
+    # Alpaca's variant, which does not capitalise.
+    "write_a_program_exact": lambda text, _: "write_a_program" if text.startswith(_PROGRAM) else "",
     "ascii_punctuation": _ascii_punctuation,
     "unicode_punctuation": _unicode_punctuation,
-    "non_ascii": _non_ascii,
+    "non_ascii": lambda text, _: "" if text[:1].isascii() else "starts_with_non_ascii",
     "no_request": lambda text, _: "no_request" if no_request(text) else "",
     "letter": lambda text, _: "letter" if is_letter(text) else "",
     "unended": lambda text, _: "unended" if is_unended(text) else "",
@@ -134,22 +118,10 @@ DecidedPair = tuple[Instance, Verdict, str]
 """An instance, what was decided of it, and the reason code."""
 
 
-def _same_as_input(instance: Instance) -> bool:
-    return instance.input == instance.output
-
-
-def _empty_output(instance: Instance) -> bool:
-    return not instance.output
-
-
-def _ends_with_colon(instance: Instance) -> bool:
-    return instance.input.endswith(":") or instance.output.endswith(":")
-
-
 _SINGLE: dict[str, Callable[[Instance], bool]] = {
-    "same_as_input": _same_as_input,
-    EMPTY_OUTPUT: _empty_output,
-    "ends_with_colon": _ends_with_colon,
+    "same_as_input": lambda each: each.input == each.output,
+    EMPTY_OUTPUT: lambda each: not each.output,
+    "ends_with_colon": lambda each: each.input.endswith(":") or each.output.endswith(":"),
 }
 """Rules about one instance; True where it has to go."""
 
@@ -179,13 +151,17 @@ def decide_instances(
             raise UsageError(f"there is no instance rule {name!r}", nearest_name(name, INSTANCE_RULES))
     if not parsed:
         return [(Instance("", raw_text.strip()), Verdict.REJECTED, unparsed)]
-    reasons = [THINKING if not method.leaves_thoughts and _has_thoughts(each) else _own_fault(each, rules) for each in parsed]
+    reasons = [_own_fault(each, method) for each in parsed]
     if truncated:
         reasons[-1] = TRUNCATED
-    if CONTRADICTORY in rules and _contradict([instance for instance, reason in zip(parsed, reasons, strict=True) if not reason]):
+    if CONTRADICTORY in rules and _contradict(instance for instance, reason in zip(parsed, reasons, strict=True) if not reason):
         reasons = [reason or CONTRADICTORY for reason in reasons]
     if DUPLICATE in rules:
-        _mark_duplicates(parsed, reasons)
+        seen: set[Instance] = set()
+        for place, instance in enumerate(parsed):
+            if not reasons[place]:
+                reasons[place] = DUPLICATE if instance in seen else ""
+                seen.add(instance)
     left = [place for place, reason in enumerate(reasons) if not reason]
     kept = set(left if len(left) <= max_instances else rng.sample(left, max_instances))
     for place in left:
@@ -194,27 +170,17 @@ def decide_instances(
     return list(zip(parsed, verdicts, reasons, strict=True))
 
 
-def _has_thoughts(instance: Instance) -> bool:
-    return bool(first_mark(instance.input) or first_mark(instance.output))
-
-
-def _own_fault(instance: Instance, rules: Sequence[str]) -> str:
+def _own_fault(instance: Instance, method: Method) -> str:
     """Return the first rule about single instances that this one breaks, or an empty string."""
-    return next((name for name in rules if name in _SINGLE and _SINGLE[name](instance)), "")
+    if not method.leaves_thoughts and (first_mark(instance.input) or first_mark(instance.output)):
+        return THINKING
+    return next((name for name in method.instance_rules if name in _SINGLE and _SINGLE[name](instance)), "")
 
 
-def _contradict(instances: Sequence[Instance]) -> bool:
+def _contradict(instances: Iterable[Instance]) -> bool:
     """Return whether one non-empty input has two different outputs."""
     outputs: dict[str, str] = {}
     return any(outputs.setdefault(instance.input, instance.output) != instance.output for instance in instances if instance.input)
-
-
-def _mark_duplicates(parsed: Sequence[Instance], reasons: list[str]) -> None:
-    seen: set[Instance] = set()
-    for place, instance in enumerate(parsed):
-        if not reasons[place]:
-            reasons[place] = DUPLICATE if instance in seen else ""
-            seen.add(instance)
 
 
 def is_unlikely(nats: float | None, limit: float | None) -> bool:

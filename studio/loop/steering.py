@@ -11,7 +11,7 @@ from studio.loop.events import Event
 from studio.loop.filters import BY_HAND, EDITED, OTHER_RULES, rule_reason
 from studio.loop.settings import Method
 from studio.loop.stages.asking import SessionContext
-from studio.loop.whatif import AT_A_TIME, Change, Flip, InstanceFlip, changed_values, what_if
+from studio.loop.whatif import AT_A_TIME, Change, Flip, InstanceFlip, what_if
 from studio.pool.candidates import DecisionRecord
 from studio.pool.changes import Effect
 from studio.pool.evaluations import Comparisons
@@ -21,6 +21,9 @@ from studio.pool.reviews import Reviews
 from studio.pool.tasks import Annotation
 from studio.records import Neighbour, Novelty, Stage, TaskState, Verdict
 from studio.text import counted
+
+Known = tuple[Collection[int], Collection[int]]
+"""The ids of candidates and of instances that are known to flip."""
 
 
 class Steering:
@@ -191,16 +194,6 @@ class Steering:
         effect = self._pool.ledger.redo()
         return None if effect is None else self._done(effect) + self._of_another_text(effect)
 
-    @property
-    def next_undo(self) -> str | None:
-        """What `undo` would take back, in words."""
-        return self.reader.ledger.next_undo()
-
-    @property
-    def next_redo(self) -> str | None:
-        """What `redo` would do again, in words."""
-        return self.reader.ledger.next_redo()
-
     def score(self, text: str, candidate_id: int | None = None) -> Novelty:
         """Compare a text with the index as a candidate would be, recording nothing; `candidate_id` leaves out that candidate's own task."""
         task_id = self.reader.candidates.get(candidate_id).task_id if candidate_id is not None else None
@@ -243,13 +236,6 @@ def _novelty_of(held: DecisionRecord) -> Novelty:
     return Novelty(nearest, held.mean_score, held.seed_score)
 
 
-Decisions = list[tuple[int, HandDecision]]
-
-
-Known = tuple[Collection[int], Collection[int]]
-"""The ids of candidates and of instances that are known to flip."""
-
-
 def apply(context: SessionContext, change: Change, expected: Known | None) -> Effect:
     """Decide what flips under `change` as it decides it; see `Steering.apply_what_if`."""
     outcome = what_if(context.pool, change)
@@ -262,7 +248,16 @@ def apply(context: SessionContext, change: Change, expected: Known | None) -> Ef
     told = [_told(name, each) for name, each in (("candidate", flips), ("instance", instances)) if each]
     what, so = " and ".join(what for what, _ in told), "; ".join(so for _, so in told)
     note = Note("what if", f"decided {what} again under {in_words(change)}: {so}")
-    return context.pool.ledger.decide_all(note, _decisions(context, flips), changed_values(instances))
+    decided = []
+    for flip in instances:
+        verdict, reason = _turned(flip)
+        decided.append((flip.instance_id, {"verdict": verdict.value, "reason": reason}))
+    return context.pool.ledger.decide_all(note, _decisions(context, flips), decided)
+
+
+def _turned(flip: Flip | InstanceFlip) -> tuple[Verdict, str]:
+    """What is decided of a flip, and why: what passes other rules was accepted by a person's doing."""
+    return (Verdict.ACCEPTED, OTHER_RULES) if flip.accepted else (Verdict.REJECTED, flip.after)
 
 
 def _told(name: str, flips: Sequence[Flip | InstanceFlip]) -> tuple[str, str]:
@@ -283,40 +278,34 @@ def in_words(change: Change) -> str:
     return ", ".join(parts + [f"{name} {'on' if on else 'off'}" for name, on in sorted(change.filters.items())]) or "the run's rules"
 
 
-def _decisions(context: SessionContext, flips: Sequence[Flip]) -> Decisions:
+def _decisions(context: SessionContext, flips: Sequence[Flip]) -> list[tuple[int, HandDecision]]:
     """A person's decision for each flip, those that join first.
 
     They are scored against the pool as it stands without those that leave, one after another in their order; those that leave against what
     there is then. The index is left as it was.
     """
-    leaving = [flip for flip in flips if not flip.accepted]
     # Tasks of candidates that a person accepted once and then did not have ids already; the others get the next ones.
     known = [flip for flip in flips if flip.accepted and flip.task_id is not None]
     new = [flip for flip in flips if flip.accepted and flip.task_id is None]
+    leaving = [flip for flip in flips if not flip.accepted]
     next_id = context.pool.tasks.next_id()
     index = context.index
+    decisions: list[tuple[int, HandDecision]] = []
     with context.index_without([flip.task_id for flip in flips if flip.task_id is not None]) as added:
-        decisions: Decisions = []
         for flip in known:
             assert flip.task_id is not None
-            decisions.append(_joining(flip, index.batch([flip.text]).novelty(0)))
+            decisions.append((flip.candidate_id, HandDecision(Verdict.ACCEPTED, OTHER_RULES, index.batch([flip.text]).novelty(0))))
             index.put(flip.task_id, flip.text, is_seed=False)
             added.append(flip.task_id)
-        for start in range(0, len(new), AT_A_TIME):
-            piece = new[start : start + AT_A_TIME]
-            batch = index.batch([flip.text for flip in piece])
-            for place, flip in enumerate(piece):
-                decisions.append(_joining(flip, batch.novelty(place)))
-                batch.accept(place, next_id)
-                added.append(next_id)
-                next_id += 1
-        for start in range(0, len(leaving), AT_A_TIME):
-            piece = leaving[start : start + AT_A_TIME]
-            batch = index.batch([flip.text for flip in piece])
-            for place, flip in enumerate(piece):
-                decisions.append((flip.candidate_id, HandDecision(Verdict.REJECTED, flip.after, batch.novelty(place))))
-        return decisions
-
-
-def _joining(flip: Flip, novelty: Novelty) -> tuple[int, HandDecision]:
-    return flip.candidate_id, HandDecision(Verdict.ACCEPTED, OTHER_RULES, novelty)
+        for kind in (new, leaving):
+            for start in range(0, len(kind), AT_A_TIME):
+                piece = kind[start : start + AT_A_TIME]
+                batch = index.batch([flip.text for flip in piece])
+                for place, flip in enumerate(piece):
+                    verdict, reason = _turned(flip)
+                    decisions.append((flip.candidate_id, HandDecision(verdict, reason, batch.novelty(place))))
+                    if flip.accepted:
+                        batch.accept(place, next_id)
+                        added.append(next_id)
+                        next_id += 1
+    return decisions

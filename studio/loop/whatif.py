@@ -18,16 +18,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
+from itertools import groupby, islice
 
 from studio.loop.filters import (
     DISAGREEMENT,
     FILTERS,
-    OTHER_RULES,
     PASSAGE_REASONS,
     UNLIKELY,
     UNLIKELY_ANSWER,
@@ -70,58 +69,6 @@ class InstanceFlip:
         return self.after == VALID
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Other limits of answers. `min_agreement` None leaves what was decided of agreement, `max_nats` None each round its own limit."""
-
-    min_agreement: float | None = None
-    max_nats: float | None = None
-
-    def reason(self, each: ScoredAnswer) -> str:
-        """The reason code of an answer that breaks no other rule. Agreement comes first, as when it was decided."""
-        apart = each.reason == DISAGREEMENT if self.min_agreement is None else disagrees(each.agreement, self.min_agreement)
-        return DISAGREEMENT if apart else UNLIKELY_ANSWER if self._unlikely(each) else VALID
-
-    def _unlikely(self, each: ScoredAnswer) -> bool:
-        limit = self.max_nats
-        if limit is None:
-            if each.reason != DISAGREEMENT:
-                # As it was decided: the limit is not asked of what a person had answered besides.
-                return each.reason == UNLIKELY_ANSWER
-            limit = each.max_nats
-        return is_unlikely(each.nats, limit)
-
-
-def answers_again(reader: Queries, limits: Limits) -> tuple[InstanceFlip, ...]:
-    """Decide the instances of tasks that are not retired again.
-
-    What a person decided stands. Raises PoolError as reading does.
-    """
-    if limits == Limits():
-        return ()
-    flips = []
-    for each in reader.instances.scored_answers():
-        if each.decided_by is Decider.RULE and each.reason in BY_SCORE:
-            after = limits.reason(each)
-            if (after == VALID) is not (each.reason == VALID):
-                flips.append(InstanceFlip(each.id, each.task_id, each.output, each.reason, after, each.agreement, each.nats))
-    return tuple(flips)
-
-
-def changed_values(flips: Sequence[InstanceFlip]) -> list[tuple[int, dict[str, str]]]:
-    """Return for each flip the instance's id and the columns that decide it so, as a person does."""
-    return [
-        (
-            flip.instance_id,
-            {
-                "verdict": (Verdict.ACCEPTED if flip.accepted else Verdict.REJECTED).value,
-                "reason": OTHER_RULES if flip.accepted else flip.after,
-            },
-        )
-        for flip in flips
-    ]
-
-
 PARSER_REASONS = ("truncated", "thinking", "preamble", "unmarked", "malformed_item", *PASSAGE_REASONS)
 """Reasons that come before any filter; no other rule could have accepted these candidates."""
 
@@ -137,8 +84,9 @@ Progress = Callable[[int], None]
 class Change:
     """Another rule. `threshold` None leaves each run its own; `filters` switches filters on and off by name, those not named stay.
 
-    `max_nats` None leaves each round the limit that it had; of candidates that nobody measured, which no limit rejects, there may be more
-    under other filters. Without `min_agreement` and `max_answer_nats` every instance stays as it was decided.
+    `max_nats` and `max_answer_nats` None leave each round its own limits, `min_agreement` None what was decided of agreement; without the
+    latter two every instance stays as it was decided. Of candidates that nobody measured, which no limit rejects, there may be more under
+    other filters.
     """
 
     threshold: float | None = None
@@ -157,6 +105,22 @@ class Change:
     def unlikely(self, each: RuleDecision) -> bool:
         """Whether a candidate is less likely than this lets one be, or its own round did."""
         return is_unlikely(each.nats, each.max_nats if self.max_nats is None else self.max_nats)
+
+    @property
+    def is_of_answers(self) -> bool:
+        """Whether it changes a limit of answers."""
+        return self.min_agreement is not None or self.max_answer_nats is not None
+
+    def answer_reason(self, each: ScoredAnswer) -> str:
+        """The reason code of an answer that breaks no other rule. Agreement comes first, as when it was decided."""
+        apart = each.reason == DISAGREEMENT if self.min_agreement is None else disagrees(each.agreement, self.min_agreement)
+        if apart:
+            return DISAGREEMENT
+        if self.max_answer_nats is None and each.reason != DISAGREEMENT:
+            # As it was decided: the limit is not asked of what a person had answered besides.
+            return each.reason
+        limit = each.max_nats if self.max_answer_nats is None else self.max_answer_nats
+        return UNLIKELY_ANSWER if is_unlikely(each.nats, limit) else VALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,13 +340,21 @@ def what_if(reader: Queries, change: Change, progress: Progress = lambda _: None
             replay.decide(piece)
             done += len(piece)
             progress(done)
-    instances = answers_again(reader, Limits(change.min_agreement, change.max_answer_nats))
+    instances = tuple(_answers_again(reader, change)) if change.is_of_answers else ()
     return Outcome(tuple(replay.flips), replay.before, replay.after, replay.pinned_accepted, done, instances)
+
+
+def _answers_again(reader: Queries, change: Change) -> Iterator[InstanceFlip]:
+    """Decide the instances of tasks that are not retired again. What a person decided stands."""
+    for each in reader.instances.scored_answers():
+        if each.decided_by is Decider.RULE and each.reason in BY_SCORE:
+            after = change.answer_reason(each)
+            if (after == VALID) is not (each.reason == VALID):
+                yield InstanceFlip(each.id, each.task_id, each.output, each.reason, after, each.agreement, each.nats)
 
 
 def _pieces(decisions: Iterable[RuleDecision]) -> Iterator[list[RuleDecision]]:
     """Cut the decisions into pieces of one round each, at most `AT_A_TIME` long."""
-    for _, group in groupby(decisions, key=lambda each: each.round_id):
-        whole = list(group)
-        for start in range(0, len(whole), AT_A_TIME):
-            yield whole[start : start + AT_A_TIME]
+    for _, of_round in groupby(decisions, key=lambda each: each.round_id):
+        while piece := list(islice(of_round, AT_A_TIME)):
+            yield piece

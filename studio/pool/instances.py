@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,15 +76,14 @@ def instance_of(row: Row) -> Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class AnsweredInstance:
-    """An instance of the pool with the output that was chosen for it, by whichever request, and the rule's decision.
+class ChosenAnswer:
+    """The output that was chosen for an instance, by whichever request, None for none that came, with the rule's decision.
 
     `agreement` is the answer's mean ROUGE-L F1 (0 to 1) with the others that were drawn, None for a single one; `nats` how likely the
     first that was drawn is, in nats a token, None where nobody measured it; `thoughts` what the model thought before the answer, where
     that is to be kept; `drawn` the answers that it was chosen among.
     """
 
-    id: int
     answer_id: int | None
     output: str
     verdict: Verdict
@@ -102,7 +101,7 @@ def insert_drawn(database: Database, drawn: Iterable[tuple[int, DrawnAnswer]]) -
 
 @dataclass(frozen=True, slots=True)
 class ScoredAnswer:
-    """An instance that was answered apart, with what holds of it; scores are as in `AnsweredInstance`.
+    """An instance that was answered apart, with what holds of it; scores are as in `ChosenAnswer`.
 
     Answers with more nats a token than `max_nats` were unlikely in its round, None where that decided nothing.
     """
@@ -232,20 +231,20 @@ class Instances(Entity):
         sql = "SELECT answer_id FROM tasks JOIN instances ON instances.task_id = tasks.id WHERE round_id = ? AND answer_id IS NOT NULL"
         return frozenset(found for (found,) in self._database.rows(sql, (round_id,)))
 
-    def answer(self, round_id: int, answered: Sequence[AnsweredInstance], next_stage: Stage, *, max_nats: float | None = None) -> None:
-        """Give instances their outputs with what was decided of them.
+    def answer(self, round_id: int, answers: Mapping[int, ChosenAnswer], next_stage: Stage, *, max_nats: float | None = None) -> None:
+        """Give instances, by their ids, their outputs with what was decided of them.
 
         `max_nats` are the nats a token beyond which answers were rejected as unlikely, None where that decided nothing.
         """
         drawn: list[tuple[int, DrawnAnswer]] = []
         with self._database.transaction():
-            for each in answered:
+            for number, each in answers.items():
                 sql = """
                     UPDATE instances SET output = ?, verdict = ?, reason = ?, answer_id = ?, agreement = ?, nats = ?, thoughts = ?
                     WHERE id = ? AND decided_by = 'rule'"""
                 values = (each.output, each.verdict, each.reason, each.answer_id, each.agreement, each.nats, each.thoughts or None)
-                if self._database.execute(sql, (*values, each.id)).rowcount:
-                    drawn += ((each.id, answer) for answer in each.drawn)
+                if self._database.execute(sql, (*values, number)).rowcount:
+                    drawn += ((number, answer) for answer in each.drawn)
             insert_drawn(self._database, drawn)
             if max_nats is not None:
                 self._database.execute("UPDATE rounds SET max_answer_nats = ? WHERE id = ?", (max_nats, round_id))

@@ -204,7 +204,7 @@ def test_the_answer_that_agrees_most_is_taken() -> None:
     found = choose(
         method, a_task("Name a river."), "", drawn("The Nile is a river in Africa.", "Ask me later.", "The Nile is a long river in Africa.")
     )
-    assert found.drawn is not None and found.drawn.request_id == 1 and found.verdict is Verdict.ACCEPTED
+    assert (found.answer_id, found.verdict) == (1, Verdict.ACCEPTED)
     assert found.agreement is not None and 0.3 < found.agreement < 0.6
     assert choose(method, a_task("Name a river."), "", drawn("The Nile.")).agreement is None
 
@@ -266,4 +266,4 @@ def test_an_answer_without_any_doubt_keeps_its_own_likelihood() -> None:
         "",
         [Drawn(1, Answer("Sure, a list:"), 2.5), Drawn(2, Answer("The Nile is a long river in Africa."), 0.0)],
     )
-    assert (found.request_id, found.nats) == (2, 0.0)
+    assert (found.answer_id, found.nats) == (2, 0.0)

@@ -78,7 +78,7 @@ def test_more_instances_given_up_leave_nothing_behind(pool: Pool, session: Sessi
             if isinstance(event, TextStreamed):
                 session.cancel.cancel()
     session.go_on()
-    assert (exported(pool.path), session.steering.next_undo) == (before, None)
+    assert (exported(pool.path), pool.ledger.next_undo()) == (before, None)
     list(session.steering.more_instances(task))
     assert pool.requests.about(task)[-1].ordinal == -1
 
@@ -242,14 +242,14 @@ def test_restoring_the_task_of_a_rejected_candidate_accepts_it(pool: Pool, sessi
 
 
 def test_undo_says_what_it_takes_back_and_a_new_action_ends_redo(pool: Pool, session: Session) -> None:
-    assert (session.steering.next_undo, session.steering.undo(), session.steering.redo()) == (None, None, None)
+    assert (pool.ledger.next_undo(), session.steering.undo(), session.steering.redo()) == (None, None, None)
     session.steering.retire(3)
     session.steering.mark(4, True)
-    assert session.steering.next_undo == "marked task 4 for review"
+    assert pool.ledger.next_undo() == "marked task 4 for review"
     assert session.steering.undo() == "marked task 4 for review"
-    assert (session.steering.next_undo, session.steering.next_redo) == ("retired task 3", "marked task 4 for review")
+    assert (pool.ledger.next_undo(), pool.ledger.next_redo()) == ("retired task 3", "marked task 4 for review")
     session.steering.mark(5, True)
-    assert session.steering.next_redo is None
+    assert pool.ledger.next_redo() is None
     assert actions(pool) == [
         ("marked task 5 for review", ActionState.DONE),
         ("marked task 4 for review", ActionState.VOID),

@@ -47,7 +47,7 @@ def test_in_context_tasks_can_be_drawn_anew_and_swapped_until_they_are_sent(pool
     with pytest.raises(UsageError):
         session.steering.resample(0)
     # The prompts were answered: what was done to them is past.
-    assert session.steering.next_undo is None
+    assert pool.ledger.next_undo() is None
     assert session.steering.undo() is None
     assert {state for _, state in actions(pool)} <= {ActionState.DONE, ActionState.SETTLED}
 

@@ -80,7 +80,7 @@ def test_all_that_can_be_undone_comes_back_as_it_was(tmp_path: Path, seed: int) 
         while session.steering.undo() is not None:
             count += 1
             assert_index_follows(session, pool)
-        assert session.steering.next_undo is None
+        assert session.steering.reader.ledger.next_undo() is None
         for _ in range(count):
             assert session.steering.redo() is not None
         assert session.steering.redo() is None

@@ -67,7 +67,7 @@ def test_it_can_be_taken_back_after_reopening(pool: Pool, played: Session) -> No
     with Pool.open(pool.path) as again:
         session = session_in(again, asked=ASKED)
         assert_index_follows(session, again)
-        assert session.steering.next_undo == words
+        assert session.steering.reader.ledger.next_undo() == words
         session.steering.undo()
         assert standing(pool.path) == before
     assert ask(pool.path, "SELECT action_id, step FROM action_steps") == [(1, "do"), (1, "undo")]
@@ -215,7 +215,7 @@ def test_nothing_happens_when_other_candidates_flip_than_were_seen(pool: Pool, p
             played.steering.apply_what_if(Change(0.45), (expected, []))
     assert standing(pool.path) == before
     assert_index_follows(played, pool)
-    assert played.steering.next_undo is None
+    assert played.steering.reader.ledger.next_undo() is None
 
 
 def test_a_pool_that_cannot_be_written_leaves_all_as_it_was(pool: Pool, played: Session) -> None:

@@ -16,7 +16,7 @@ from studio.loop.parsing import answer_of
 from studio.loop.runs import Configuration, stored_method
 from studio.loop.session import Goal
 from studio.loop.settings import Method
-from studio.loop.stages.answer import Drawn, choose, user_text
+from studio.loop.stages.answer import Drawn, choose, user_text, within
 from studio.loop.tokens import TOKENIZERS
 from studio.loop.whatif import PARSER_REASONS, Change, what_if
 from studio.pool.pool import Pool, Queries
@@ -175,7 +175,8 @@ def chosen_again(pool: Queries, least: float | None, most: float | None) -> dict
                 Drawn(one.id, answer_of(one.completion), one.completion.nats) for one in requests if text in one.suffix and one.completion
             ]
             if drawn:
-                found[each.id] = choose(method, task, each.input, drawn).within(limits[task.round] if most is None else most).reason
+                limit = limits[task.round] if most is None else most
+                found[each.id] = within(choose(method, task, each.input, drawn), limit).reason
     return found
 
 

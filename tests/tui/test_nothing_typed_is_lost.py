@@ -119,12 +119,12 @@ async def test_tags_and_a_note_are_kept_and_what_was_not_touched_stays(runner: A
         assert isinstance(screen, PoolScreen) and screen.chosen is not None
         reader, task = runner.session.steering.reader, int(screen.chosen[1:])
         assert reader.tasks.annotation(task).note == "first\nthen\t\u200fthat"
-        undo = runner.session.steering.next_undo
+        undo = runner.session.steering.reader.ledger.next_undo()
         await pilot.press("N")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog) and bool(pilot.app.screen.query("#tags")))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: pilot.app.screen is screen)
-        assert runner.session.steering.next_undo == undo and len(actions(reader)) == 1
+        assert runner.session.steering.reader.ledger.next_undo() == undo and len(actions(reader)) == 1
         await pilot.press("N")
         await until(pilot, lambda: isinstance(pilot.app.screen, AnnotationDialog) and bool(pilot.app.screen.query("#tags")))
         await pilot.press(*"good", "enter")

@@ -20,7 +20,7 @@ from studio.loop.settings import Method
 from studio.loop.stages.asking import StageContext, complete
 from studio.loop.stages.candidates import LATEST, limit_of, shared_words
 from studio.loop.tokens import TOKENIZERS
-from studio.pool.instances import AnsweredInstance, DrawnAnswer
+from studio.pool.instances import ChosenAnswer, DrawnAnswer
 from studio.pool.requests import PlannedRequest, StoredRequest
 from studio.records import OF_PASSAGES, Instance, Stage, Task, Verdict
 
@@ -39,7 +39,7 @@ def answer_instances(context: StageContext) -> Iterator[Event]:
     of_passages = frozenset(draft.task.id for draft in drafts if draft.source in OF_PASSAGES)
     instances = pool.instances.to_answer(context.current.id)
     questions = {each.id: Question.about(tasks[each.task_id], each.input, of_passage=each.task_id in of_passages) for each in instances}
-    chosen: dict[int, Chosen] = {}
+    chosen: dict[int, ChosenAnswer] = {}
     for again in (False, True) if method.answer_again else (False,):
         open_still = [each for each in instances if each.id not in chosen or chosen[each.id].verdict is Verdict.REJECTED]
         _plan(context, [questions[each.id] for each in open_still], of_passages, again=again)
@@ -50,11 +50,11 @@ def answer_instances(context: StageContext) -> Iterator[Event]:
             answers = drawn[question] + (drawn[question.again(context)] if again else [])
             chosen[each.id] = choose(method, tasks[each.task_id], each.input, answers, of_passage=each.task_id in of_passages)
     limit = _limit(context, list(chosen.values()))
-    chosen = {number: each.within(limit) for number, each in chosen.items()}
+    chosen = {number: within(each, limit) for number, each in chosen.items()}
     for instance in instances:
         found = chosen[instance.id]
         yield InstanceDecided(instance.task_id, Instance(instance.input, found.output), found.verdict, found.reason)
-    pool.instances.answer(context.current.id, [found.of(number) for number, found in chosen.items()], Stage.COMMIT, max_nats=limit)
+    pool.instances.answer(context.current.id, chosen, Stage.COMMIT, max_nats=limit)
 
 
 def _drawn(context: StageContext) -> Generator[Event, None, defaultdict[Question, list[Drawn]]]:
@@ -69,7 +69,7 @@ def _drawn(context: StageContext) -> Generator[Event, None, defaultdict[Question
     return drawn
 
 
-def _limit(context: StageContext, chosen: Sequence[Chosen]) -> float | None:
+def _limit(context: StageContext, chosen: Sequence[ChosenAnswer]) -> float | None:
     """The nats a token beyond which an answer is unlikely, among this round's and the latest that broke no rule; None for no limit."""
     if context.method.likely_answers >= 1:
         return None
@@ -149,50 +149,21 @@ class Drawn:
         return DrawnAnswer(self.request_id, agreement, fault, self.text if self.answer.thought else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The answer that was chosen for an instance, None where none came, with what was decided of it."""
-
-    drawn: Drawn | None
-    verdict: Verdict
-    reason: str
-    agreement: float | None = None
-    """Its mean ROUGE-L F1 (0 to 1) with the others drawn; None where there are no others."""
-    nats: float | None = None
-    """How sure the model is of it, or of the first that was drawn where this one was not measured."""
-    thoughts: str = ""
-    """What the model thought before it, where the method keeps that."""
-    among: tuple[DrawnAnswer, ...] = ()
-    """All that were drawn, where these are several."""
-
-    @property
-    def output(self) -> str:
-        return "" if self.drawn is None else self.drawn.text
-
-    @property
-    def request_id(self) -> int | None:
-        return None if self.drawn is None else self.drawn.request_id
-
-    def within(self, limit: float | None) -> Chosen:
-        """The same, rejected where it was accepted and is less likely than `limit`, in nats a token."""
-        if self.verdict is Verdict.ACCEPTED and is_unlikely(self.nats, limit):
-            return replace(self, verdict=Verdict.REJECTED, reason=UNLIKELY_ANSWER)
-        return self
-
-    def of(self, instance_id: int) -> AnsweredInstance:
-        """The instance of this id with this answer."""
-        decided = (self.verdict, self.reason, self.agreement, self.nats)
-        return AnsweredInstance(instance_id, self.request_id, self.output, *decided, self.thoughts, self.among)
+def within(found: ChosenAnswer, limit: float | None) -> ChosenAnswer:
+    """The same, rejected where it was accepted and is less likely than `limit`, in nats a token."""
+    if found.verdict is Verdict.ACCEPTED and is_unlikely(found.nats, limit):
+        return replace(found, verdict=Verdict.REJECTED, reason=UNLIKELY_ANSWER)
+    return found
 
 
-def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn], *, of_passage: bool = False) -> Chosen:
+def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn], *, of_passage: bool = False) -> ChosenAnswer:
     """Choose among the answers drawn for a task and an input, and decide the instance that it makes.
 
     Of those that break no rule the one is taken whose mean ROUGE-L F1 with all others is highest, of equal ones the first. Where all break
     one, the first is rejected with its reason. `of_passage` says that the input is the passage that the task is about.
     """
     if not drawn:
-        return Chosen(None, Verdict.REJECTED, EMPTY_OUTPUT)
+        return ChosenAnswer(None, "", Verdict.REJECTED, EMPTY_OUTPUT)
     tokens = [TOKENIZERS[method.tokenizer](each.text) for each in drawn]
     faults = [_fault(method, task, Instance(given, each.text), each.answer, of_passage=of_passage) for each in drawn]
     means = [
@@ -203,12 +174,20 @@ def choose(method: Method, task: Task, given: str, drawn: Sequence[Drawn], *, of
     best = max(whole, key=lambda place: (means[place], -place))
     agreement = means[best] if method.best_of > 1 and len(drawn) > 1 else None
     reason = faults[best] or (DISAGREEMENT if disagrees(agreement, method.min_agreement) else "")
-    thoughts = drawn[best].answer.thoughts if method.thinking == "keep" else ""
     decided = (Verdict.REJECTED if reason else Verdict.ACCEPTED, reason or VALID)
-    measured = drawn[0].nats if drawn[best].nats is None else drawn[best].nats
+    taken = drawn[best]
+    # How sure the model is of it, or of the first that was drawn where this one was not measured.
+    nats = drawn[0].nats if taken.nats is None else taken.nats
     found = zip(drawn, means, faults, strict=True)
-    among = tuple(each.found(mean, fault) for each, mean, fault in found) if len(drawn) > 1 else ()
-    return Chosen(drawn[best], *decided, agreement, measured, thoughts, among)
+    return ChosenAnswer(
+        taken.request_id,
+        taken.text,
+        *decided,
+        agreement,
+        nats,
+        thoughts=taken.answer.thoughts if method.thinking == "keep" else "",
+        drawn=tuple(each.found(mean, fault) for each, mean, fault in found) if len(drawn) > 1 else (),
+    )
 
 
 def _fault(method: Method, task: Task, instance: Instance, answer: Answer, *, of_passage: bool) -> str:
