@@ -5,6 +5,7 @@ Nothing is asked before a command names a repository. `HF_ENDPOINT` names anothe
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -104,6 +105,11 @@ def _of_address(text: str) -> str | None:
     host, _, path = (rest if has_scheme else text).partition("/")
     known = (*_HOSTS, urlsplit(endpoint()).netloc) if has_scheme else _HOSTS
     return unquote(re.split(r"[?#]", path, maxsplit=1)[0]) if host.lower() in known and path else None
+
+
+def git_hash(size: int) -> hashlib._Hash:
+    """Return what a content of so many bytes is to be fed to, to know it as git does (SHA-1 of a header and the content)."""
+    return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
 
 
 def endpoint() -> str:

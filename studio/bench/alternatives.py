@@ -346,12 +346,5 @@ def play_rounds_plainly(path: str, threads: int, gpu_layers: int, rounds: int, s
         for number in range(rounds):
             port.play_round(number)
         seconds = time.perf_counter() - began
-    return {
-        "accepted": port.accepted,
-        "candidates": port.candidates,
-        "instances": port.instances,
-        "prompt_tokens": port.prompt_tokens,
-        "completion_tokens": port.completion_tokens,
-        "seconds": seconds,
-        "stage_seconds": dict(port.seconds),
-    }
+    counts = {name: getattr(port, name) for name in ("accepted", "candidates", "instances", "prompt_tokens", "completion_tokens")}
+    return {**counts, "seconds": seconds, "stage_seconds": dict(port.seconds)}

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -15,11 +15,10 @@ from statistics import median
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from studio.bench.peers import Complete, SetUp, compare_peers, find_peers, print_peers
+from studio.bench.peers import Complete, SetUp, compare_peers, comparison_table, find_peers, print_peers
 from studio.bench.worker import Machine, in_worker
-from studio.engine.api import CancelToken, EngineInfo, Finished, Request
+from studio.engine.api import CancelToken, Finished, Request
 from studio.engine.catalog import find_model, identify
 from studio.engine.llama.prefixes import SWITCH
 from studio.engine.opening import open_engine
@@ -76,17 +75,14 @@ def compare_rounds(
 
 def play_rounds(model: str, options: EngineOptions, rounds: int) -> dict[str, Any]:
     """Play rounds in a fresh pool with the default profile, of as many requests as the port's, so that equal work is compared."""
-    engine = open_engine(model, options)
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="studio-bench-") as folder,
-            Pool.create(Path(folder) / "pool.db", read_tasks(bundled_seeds())) as pool,
-        ):
-            wanted = intent(None, Configuration(RunOptions(seed=SEED), {"requests_per_round": LEAST_REQUESTS}), force=False)
-            run = begin(pool, wanted, engine.info, force=False)
-            return _play(Session(pool, engine, run.method, run.seed, run.id), rounds)
-    finally:
-        engine.close()
+    with (
+        closing(open_engine(model, options)) as engine,
+        tempfile.TemporaryDirectory(prefix="studio-bench-") as folder,
+        Pool.create(Path(folder) / "pool.db", read_tasks(bundled_seeds())) as pool,
+    ):
+        wanted = intent(None, Configuration(RunOptions(seed=SEED), {"requests_per_round": LEAST_REQUESTS}), force=False)
+        run = begin(pool, wanted, engine.info, force=False)
+        return _play(Session(pool, engine, run.method, run.seed, run.id), rounds)
 
 
 def _play(session: Session, rounds: int) -> dict[str, Any]:
@@ -100,17 +96,9 @@ def _play(session: Session, rounds: int) -> dict[str, Any]:
                 stage_began = time.perf_counter()
             case StageFinished(_, stage, _):
                 stages[str(stage)] += time.perf_counter() - stage_began
-    return {
-        "accepted": summary.accepted,
-        "candidates": summary.candidates,
-        "rejected": dict(summary.rejected),
-        "instances": summary.instances,
-        "prompt_tokens": summary.prompt_tokens,
-        "cached_tokens": summary.cached_tokens,
-        "completion_tokens": summary.completion_tokens,
-        "seconds": time.perf_counter() - began,
-        "stage_seconds": dict(stages),
-    }
+    told = ("accepted", "candidates", "rejected", "instances", "prompt_tokens", "cached_tokens", "completion_tokens")
+    figures = {name: getattr(summary, name) for name in told}
+    return {**figures, "seconds": time.perf_counter() - began, "stage_seconds": dict(stages)}
 
 
 ASKING_STAGES = (Stage.INSTRUCTIONS, Stage.FILTER, Stage.CLASSIFY, Stage.INSTANCES, Stage.ANSWER)
@@ -135,20 +123,29 @@ class GenerateBench:
     """Which other programs to measure beside the engine, each with its place, or empty for where it is found; see `find_peers`."""
 
 
+@contextmanager
+def _cold_prefixes() -> Iterator[None]:
+    before = os.environ.get(SWITCH)
+    os.environ[SWITCH] = "off"  # The engine's process inherits it.
+    try:
+        yield
+    finally:
+        del os.environ[SWITCH]
+        if before is not None:
+            os.environ[SWITCH] = before
+
+
+@_cold_prefixes()
 def measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]:
     """Run the alternatives in turn, each with a cold cache, and return every figure; those not asked for are None.
 
     Loading the model is not part of any time; evaluating the shared prefixes is part of all: the engine's store on disk is switched off.
     Raises ModelError.
     """
-    with _cold_prefixes():
-        return _measure(bench, machine, say)
-
-
-def _measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]:
     peers = None if bench.peers is None else find_peers(bench.peers)
     identity = identify(find_model(bench.model))
-    info = _engine_info(bench)
+    with closing(open_engine(bench.model, bench.options)) as engine:
+        info = engine.info
     plain = {"path": identity.path, "threads": info.threads, "gpu_layers": bench.options.gpu_layers}
     requests = instance_requests(bench.requests, bench.tokens)
     messages = [request_message(request) for request in requests]
@@ -173,12 +170,7 @@ def _measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]
     set_up = SetUp(identity.path, info.threads, bench.options.gpu_layers, info.parallel, info.context_tokens)
     compared = peers and compare_peers(peers, lambda: running_engine(bench), requests, set_up, bench.repeats, machine, say)
     return {
-        "model": {
-            "name": identity.name,
-            "sha256": identity.sha256,
-            "quantisation": identity.quantisation,
-            "file": Path(identity.path).name,
-        },
+        "model": {name: getattr(identity, name) for name in ("name", "sha256", "quantisation")} | {"file": Path(identity.path).name},
         "engine": {name: value for name, value in asdict(info).items() if name != "model"},
         "requests": bench.requests,
         "tokens": bench.tokens,
@@ -200,33 +192,10 @@ def run_engine(bench: GenerateBench, requests: Sequence[Request]) -> dict[str, A
 @contextmanager
 def running_engine(bench: GenerateBench) -> Iterator[Complete]:
     """Give the engine as users run it, in its own process and its events read here."""
-    engine = open_engine(bench.model, bench.options)
-    try:
+    with closing(open_engine(bench.model, bench.options)) as engine:
         yield lambda requests: sum(
             event.completion.completion_tokens for event in engine.stream(requests, CancelToken()) if isinstance(event, Finished)
         )
-    finally:
-        engine.close()
-
-
-@contextmanager
-def _cold_prefixes() -> Iterator[None]:
-    before = os.environ.get(SWITCH)
-    os.environ[SWITCH] = "off"  # The engine's process inherits it.
-    try:
-        yield
-    finally:
-        del os.environ[SWITCH]
-        if before is not None:
-            os.environ[SWITCH] = before
-
-
-def _engine_info(bench: GenerateBench) -> EngineInfo:
-    engine = open_engine(bench.model, bench.options)
-    try:
-        return engine.info
-    finally:
-        engine.close()
 
 
 def _figures(speeds: dict[str, list[float]]) -> dict[str, Any]:
@@ -249,9 +218,7 @@ def print_generate(console: Console, figures: dict[str, Any]) -> None:
     setup = f"{engine['parallel']} sequences, {engine['threads']} threads, contexts of the engine: {engine['contexts']}"
     title = f"{work}, {setup}: {model}"
     console.print(title, markup=False, highlight=False, soft_wrap=True)
-    table = Table()
-    for name in ("", "tokens/s", "all runs"):
-        table.add_column(name, justify="left" if not name else "right")
+    table = comparison_table("tokens/s", "all runs")
     words = {"sequential": "one after another (Llama)", "engine": "the studio's engine", "raw": "bare llama_decode loop"}
     for name, label in words.items():
         if (value := figures[f"{name}_tok_s"]) is not None:
@@ -269,11 +236,9 @@ def print_generate(console: Console, figures: dict[str, Any]) -> None:
 
 def _print_rounds(console: Console, rounds: dict[str, Any]) -> None:
     console.print(f"{rounds['rounds']} whole rounds from the seed tasks", highlight=False, soft_wrap=True)
-    table = Table()
     # Those in which a model is asked; a port has fewer of them, and so has a model that is not asked in chat.
     asking = [stage for stage in ASKING_STAGES if any(rounds[key]["stage_seconds"].get(stage) for key in ("studio", "port"))]
-    for name in ("", "accepted", "seconds", "accepted a minute", "tokens/s", *(f"{stage} s" for stage in asking)):
-        table.add_column(name, justify="left" if not name else "right")
+    table = comparison_table("accepted", "seconds", "accepted a minute", "tokens/s", *(f"{stage} s" for stage in asking))
     for key, label in (("studio", "the studio"), ("port", "a straight port")):
         each = rounds[key]
         stages = [f"{each['stage_seconds'].get(stage, 0.0):.1f}" for stage in asking]

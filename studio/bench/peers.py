@@ -293,11 +293,10 @@ def _figures(speeds: Mapping[str, Mapping[str, Sequence[float]]], name: str) -> 
 
 def print_peers(console: Console, peers: Mapping[str, Mapping[str, Any]]) -> None:
     """One row for each program, the engine first."""
-    table = Table()
-    for name in ("", *(f"{state}, {what}" for state in STATES for what in ("tokens/s", "engine / it"))):
-        table.add_column(name, justify="left" if not name else "right")
+    table = comparison_table(*(f"{state}, {what}" for state in STATES for what in ("tokens/s", "engine / it")))
+    columns = [column for state in STATES for column in ((f"{state}_tok_s", 1), (f"engine_ratio_{state}", 2))]
     for name, each in peers.items():
-        shown = [f"{each[key]:.{digits}f}" if each[key] else "-" for state in STATES for key, digits in _columns(state)]
+        shown = [f"{each[key]:.{digits}f}" if each[key] else "-" for key, digits in columns]
         table.add_row("the studio's engine" if name == ENGINE else name, *shown)
     console.print(table)
     for each in peers.values():
@@ -305,5 +304,9 @@ def print_peers(console: Console, peers: Mapping[str, Mapping[str, Any]]) -> Non
             console.print(display_line(each["error"], 300), markup=False, highlight=False, soft_wrap=True)
 
 
-def _columns(state: str) -> tuple[tuple[str, int], ...]:
-    return (f"{state}_tok_s", 1), (f"engine_ratio_{state}", 2)
+def comparison_table(*figures: str) -> Table:
+    """A table with names on the left, and with these figures of each."""
+    table = Table("")
+    for figure in figures:
+        table.add_column(figure, justify="right")
+    return table

@@ -77,7 +77,7 @@ class Machine:
             "cpu_share_before": self.cpu_before,
             "load_average_before": self.load_before,
             "others_cpu_share": self.others,
-            "versions": {"studio": __version__, "python": platform.python_version()} | _versions(_PACKAGES),
+            "versions": {"studio": __version__, "python": platform.python_version()} | versions(_PACKAGES),
         }
 
 
@@ -105,7 +105,8 @@ def _own_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def _versions(packages: Sequence[str]) -> dict[str, str]:
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Return which version of each package is installed, in words where none is."""
     found = {}
     for package in packages:
         try:

@@ -11,7 +11,7 @@ import click
 from studio.cli.pull import MODEL
 from studio.cli.shared import engine_flags, print_json, taken_options
 from studio.errors import ModelError, UsageError
-from studio.text import display_line
+from studio.text import counted, display_line
 
 if TYPE_CHECKING:
     from studio.bench.worker import Machine
@@ -80,17 +80,12 @@ def _examine(model: str, adapter: str, flags: dict[str, Any]) -> tuple[dict[str,
 def _versions() -> dict[str, str]:
     import platform
     import sqlite3
-    from importlib.metadata import PackageNotFoundError, version
 
     from studio import __version__
+    from studio.bench.worker import versions
 
-    found = {"studio": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
-    for package in ("llama-cpp-python", "textual", "rapidfuzz", "sqlite-utils"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    own = {"studio": __version__, "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    return own | versions(("llama-cpp-python", "textual", "rapidfuzz", "sqlite-utils"))
 
 
 def _prefix_cache() -> dict[str, Any]:
@@ -153,7 +148,7 @@ def _print(report: dict[str, Any]) -> None:
     else:
         lines["model"] = "cannot be loaded"
     paths, cache = report["paths"], report["prefix_cache"]
-    held = f"{cache['files']} files, {cache['bytes'] / 1e6:,.0f} MB of at most {cache['budget'] / 1e6:,.0f}"
+    held = f"{counted(cache['files'], 'file')}, {cache['bytes'] / 1e6:,.0f} MB of at most {cache['budget'] / 1e6:,.0f}"
     lines["prefix cache"] = f"{cache['folder']} ({held if cache['on'] else 'off, ' + held})"
     lines |= {"models folders": ", ".join(paths["models"]), "hash cache": paths["hashes"], "logs": paths["logs"]}
     for name, value in lines.items():

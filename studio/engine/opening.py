@@ -15,7 +15,7 @@ from studio.engine.llama.facts import model_facts
 from studio.engine.model_file import read_model
 from studio.engine.not_gguf import refuse_downloads
 from studio.engine.options import KV_TYPE, MAX_PARALLEL, EngineOptions, memory_of_machine
-from studio.engine.remote.address import is_address
+from studio.engine.remote.address import is_address, parse_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine
 from studio.errors import ModelError
 
@@ -36,9 +36,9 @@ def open_engine(model: str = "", options: EngineOptions | None = None) -> Engine
     if model == SCRIPTED_MODEL:
         return ScriptedEngine()
     if is_address(model):
-        from studio.engine.remote.engine import open_remote
+        from studio.engine.remote.engine import RemoteEngine
 
-        return open_remote(model, options)
+        return RemoteEngine(parse_address(model), options)
     options.require_parallel(MAX_PARALLEL, "llama.cpp")
     path = find_model(model)
     if options.adapter:

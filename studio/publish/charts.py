@@ -43,7 +43,6 @@ class Chart:
     title: str
     height: float
     shapes: Sequence[Shape]
-    width: int = WIDTH
 
 
 def label(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Shape:
@@ -79,8 +78,7 @@ class Bar:
 
 def bars(title: str, rows: Sequence[Bar]) -> Chart:
     """Return horizontal bars, one a line, with intervals where rows have them; of a heading the name only."""
-    label_width = _LABEL
-    room = WIDTH - label_width - _COUNT
+    room = WIDTH - _LABEL - _COUNT
     parts = []
     for place, row in enumerate(rows):
         top = place * _LINE
@@ -88,19 +86,20 @@ def bars(title: str, rows: Sequence[Bar]) -> Chart:
             parts.append(label(0, top + 17, row.name, HEADING))
             continue
         parts += [
-            label(label_width - 8, top + 15, display_line(row.name, _LABEL_CHARACTERS), anchor="end"),
-            box(label_width, top + 4, row.share * room, _LINE - 8, row.kind),
-            label(label_width + max(row.share, row.high or 0) * room + 6, top + 15, row.figures, "quiet"),
+            label(_LABEL - 8, top + 15, display_line(row.name, _LABEL_CHARACTERS), anchor="end"),
+            box(_LABEL, top + 4, row.share * room, _LINE - 8, row.kind),
+            label(_LABEL + max(row.share, row.high or 0) * room + 6, top + 15, row.figures, "quiet"),
         ]
         if row.low is not None and row.high is not None:
-            left, right, middle = label_width + row.low * room, label_width + row.high * room, top + _LINE / 2
+            left, right, middle = _LABEL + row.low * room, _LABEL + row.high * room, top + _LINE / 2
             parts += [line(left, middle, right, middle, "interval")]
             parts += [line(end, middle - 4, end, middle + 4, "interval") for end in (left, right)]
     return Chart(title, len(rows) * _LINE + 2, parts)
 
 
-def columns(title: str, names: Sequence[str], counts: Sequence[int], height: int = 150) -> Chart:
+def columns(title: str, names: Sequence[str], counts: Sequence[int]) -> Chart:
     """Return upright bars of counts, each with its count above and its name below; the highest fills the height."""
+    height = 150
     most = max(counts, default=0) or 1
     step = WIDTH / max(len(counts), 1)
     wide = min(step * 0.8, _WIDEST)
@@ -125,12 +124,12 @@ class Stack:
 
 def stacks(title: str, names: Sequence[str], rows: Sequence[Stack]) -> Chart:
     """Return stacked bars of full width, one a line, each part with its share; parts have the classes part0, part1 and so on."""
-    label_width, room, tall = _STACK_LABEL, WIDTH - _STACK_LABEL - 60, 30
+    room, tall = WIDTH - _STACK_LABEL - 60, 30
     parts = []
     for place, row in enumerate(rows):
-        total, top, left = sum(row.counts), place * tall, float(label_width)
-        name = display_line(row.name, _LABEL_CHARACTERS * label_width // _LABEL)
-        parts += [label(label_width - 8, top + 19, name, anchor="end"), label(WIDTH - 54, top + 19, f"n = {total:,}", "quiet")]
+        total, top, left = sum(row.counts), place * tall, float(_STACK_LABEL)
+        name = display_line(row.name, _LABEL_CHARACTERS * _STACK_LABEL // _LABEL)
+        parts += [label(_STACK_LABEL - 8, top + 19, name, anchor="end"), label(WIDTH - 54, top + 19, f"n = {total:,}", "quiet")]
         for number, count in enumerate(row.counts):
             wide = count / total * room if total else 0.0
             parts.append(box(left, top + 3, wide, tall - 6, f"part{number}"))
@@ -151,13 +150,14 @@ class Series:
     kind: str
 
 
-def curves(title: str, series: Sequence[Series], across: str, *, height: int = 220, figures: str = "{:.2f}") -> Chart:
+def curves(title: str, series: Sequence[Series], across: str, *, figures: str = "{:.2f}") -> Chart:
     """Return curves over one axis from the least to the greatest abscissa, the ordinate from 0; a legend names each.
 
     `figures` is the format of the numbers at the ordinate.
     """
     xs = [x for each in series for x, _ in each.points]
     ys = [y for each in series for _, y in each.points]
+    height = 220
     low, high, top = min(xs, default=0.0), max(xs, default=1.0), max(ys, default=1.0) or 1.0
     left, bottom = 52.0, height + 14.0
 

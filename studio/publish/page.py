@@ -15,7 +15,7 @@ from studio import __version__
 from studio.insight import paper
 from studio.insight.diversity import phrase_rows, word_rows
 from studio.insight.phrases import sunburst_chart, sunburst_style, sunburst_words
-from studio.insight.statistics import BINS, Statistics
+from studio.insight.statistics import Statistics
 from studio.insight.statistics_report import (
     SOURCE_HEADINGS,
     file_rows,
@@ -37,7 +37,7 @@ from studio.insight.texts import Distribution
 from studio.loop.filters import REASONS
 from studio.pool.evaluations import GRADES
 from studio.pool.trainings import Side, TrainingRecord, TrainingState
-from studio.publish.charts import HEADING, Bar, Chart, Series, Stack, bars, columns, curves, stacks
+from studio.publish.charts import HEADING, WIDTH, Bar, Chart, Series, Stack, bars, columns, curves, stacks
 from studio.publish.publication import Publication, TrainingFacts, licence, public, readable, templates
 from studio.text import display, display_line, spoken
 from studio.tuning.results import EvaluationResult, PairFigures, difference_words, estimate_words, exact_words
@@ -81,6 +81,7 @@ def template(name: str) -> Template:
         "paper": paper,
         "grades": GRADES,
         "meaning": MEANING,
+        "chart_width": WIDTH,
         "version": __version__,
         "source_headings": SOURCE_HEADINGS,
     }
@@ -131,11 +132,6 @@ def saturation(figures: Statistics) -> str:
     """How much is still new, as a sentence."""
     words = saturation_line(figures.saturation)
     return f"{words[:1].upper()}{words[1:]}."
-
-
-def score_chart(counts: Sequence[int], title: str) -> Chart:
-    """Tasks by a ROUGE-L of 0 to 1."""
-    return columns(title, bin_edges(BINS), counts)
 
 
 def review_chart(review: ReviewReport) -> Chart:
@@ -215,11 +211,6 @@ def grade_stacks(report: GradingReport) -> list[Stack]:
     return rows + [Stack(f"{name} (Wang et al.)", counts) for name, counts in paper.GRADES.items()]
 
 
-def grade_chart(rows: Sequence[Stack]) -> Chart:
-    """Grades as shares."""
-    return stacks("Grades of answers", GRADES, rows)
-
-
 def stack_rows(rows: Sequence[Stack]) -> list[Row]:
     """Grades as counts."""
     return [(each.name, *(f"{count:,}" for count in each.counts)) for each in rows]
@@ -247,9 +238,9 @@ def _plain(line: Line) -> str:
 
 
 _ASKED_FOR: tuple[Any, ...] = (
-    length_chart, decision_chart, reason_rows, rounds_chart, saturation, score_chart, scorecard_rows, word_rows, phrase_rows,
-    sunburst_chart, sunburst_style, sunburst_words, review_chart, rater_agreement, sample_words, judge_rows, judge_agreement,
-    training_state, training_settings, training_curve, public, licence, contestant_rows, pair_rows, grade_stacks, grade_chart, stack_rows,
-    grade_agreement, told, source_rows, file_rows, quality_headings, quality_rows, source_meanings,
+    bin_edges, columns, stacks, length_chart, decision_chart, reason_rows, rounds_chart, saturation, scorecard_rows, word_rows,
+    phrase_rows, sunburst_chart, sunburst_style, sunburst_words, review_chart, rater_agreement, sample_words, judge_rows,
+    judge_agreement, training_state, training_settings, training_curve, public, licence, contestant_rows, pair_rows, grade_stacks,
+    stack_rows, grade_agreement, told, source_rows, file_rows, quality_headings, quality_rows, source_meanings,
 )  # fmt: skip
 """What the templates ask for by name."""

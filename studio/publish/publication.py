@@ -85,6 +85,8 @@ def _answers(values: dict[str, Any], *, chat: bool) -> str:
     return words + (f"; the likeliest {likely:.0%} of the answers" if isinstance(likely, int | float) and likely < 1 else "")
 
 
+_SEED = "0"
+"""Decides which examples are shown."""
 ACCEPTED = 12
 PER_REASON = 3
 ANSWERED = 8
@@ -100,26 +102,25 @@ class AnsweredExample:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """A random but repeatable choice: equal pools and seeds give equal examples."""
+    """A random but repeatable choice: equal pools give equal examples."""
 
-    seed: str
     accepted: tuple[Story, ...]
     rejected: tuple[Story, ...]
 
 
-def examples(pool: Queries, seed: str) -> Examples:
+def examples(pool: Queries) -> Examples:
     """Choose `ACCEPTED` active generated tasks with instances, and `PER_REASON` rejected candidates for each reason. Raises PoolError."""
-    rng = random.Random(f"{seed}/examples")
+    rng = random.Random(f"{_SEED}/examples")
     frame = pool.tasks.ids(origin=Origin.GENERATED, with_instances=True)
     chosen = sorted(rng.sample(frame, min(ACCEPTED, len(frame))))
     rejected = pool.candidates.rejected_by_reason(PER_REASON)
-    return Examples(seed, tuple(story_of(pool, f"t{found}") for found in chosen), tuple(story_of(pool, f"c{found}") for found in rejected))
+    return Examples(tuple(story_of(pool, f"t{found}") for found in chosen), tuple(story_of(pool, f"c{found}") for found in rejected))
 
 
-def answered(pool: Queries, evaluation_id: int, contestants: tuple[ContestantRecord, ...], seed: str) -> tuple[AnsweredExample, ...]:
+def answered(pool: Queries, evaluation_id: int, contestants: tuple[ContestantRecord, ...]) -> tuple[AnsweredExample, ...]:
     """Choose `ANSWERED` items of an evaluation with the answers of `contestants`. Raises PoolError."""
     items = pool.evaluations.items(evaluation_id)
-    chosen = sorted(random.Random(f"{seed}/answers").sample(range(len(items)), min(ANSWERED, len(items))))
+    chosen = sorted(random.Random(f"{_SEED}/answers").sample(range(len(items)), min(ANSWERED, len(items))))
     sheets = [pool.evaluations.answers(each.id) for each in contestants]
     found = []
     for place in chosen:
@@ -139,12 +140,12 @@ class EvaluationFacts:
     examples: tuple[AnsweredExample, ...]
 
 
-def evaluation_facts(pool: Queries, evaluation: EvaluationRecord, seed: str) -> EvaluationFacts:
-    """Gather what the pool knows of an evaluation; `seed` decides which answers are shown. Raises PoolError."""
+def evaluation_facts(pool: Queries, evaluation: EvaluationRecord) -> EvaluationFacts:
+    """Gather what the pool knows of an evaluation. Raises PoolError."""
     contestants = tuple(pool.evaluations.contestants(evaluation.id))
     ids = {each.id for each in contestants}
     comparisons = [grading_report(pool, each) for each in pool.comparisons.all() if each.plan.first in ids]
-    shown = answered(pool, evaluation.id, contestants, seed)
+    shown = answered(pool, evaluation.id, contestants)
     return EvaluationFacts(evaluation, contestants, evaluation_result(pool, evaluation.id), tuple(comparisons), shown)
 
 
@@ -214,10 +215,6 @@ def public(path: str) -> str:
     return path
 
 
-SEED = "0"
-"""Decides which examples are shown."""
-
-
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
     """A training, how many instances it learned from and was measured by, and its losses by step."""
@@ -254,9 +251,9 @@ def publication(pool: Queries, title: str, parser: Parser | None, progress: Prog
             reviews=tuple(review_report(pool, each) for each in pool.reviews.all()),
             judges=judge_report(pool),
             trainings=tuple(_training(pool, each) for each in pool.trainings.all()),
-            evaluations=tuple(evaluation_facts(pool, each, SEED) for each in pool.evaluations.all()),
+            evaluations=tuple(evaluation_facts(pool, each) for each in pool.evaluations.all()),
             hold_out=pool.evaluations.hold_out(),
-            examples=examples(pool, SEED),
+            examples=examples(pool),
             provenance=provenance(pool),
         )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from studio import __version__
 from studio.errors import PoolError
-from studio.hub import hub_api, page_of, told
+from studio.hub import git_hash, hub_api, page_of, told
 from studio.pool.browse import ALL, Keep
 from studio.pool.exchange.formats import TaskStream
 from studio.pool.exchange.outputs import writing
@@ -117,7 +117,7 @@ def _file(folder: Path, path: str, records: int | None) -> PackedFile:
 
 def git_names(path: Path) -> Names:
     """Return what git and its large files call the content of a file."""
-    sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    sha256, blob = hashlib.sha256(), git_hash(path.stat().st_size)
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             sha256.update(piece)

@@ -20,7 +20,7 @@ def test_facts() -> None:
     assert facts["cpu"] == cpu_name() != ""
     assert facts["cpus"] >= facts["cores"] >= 1 and facts["memory_bytes"] > 1 << 20
     assert set(facts["versions"]) >= {"studio", "python", "llama-cpp-python", "rouge-score"}
-    assert module._versions(["no-such-package-here"]) == {"no-such-package-here": "not installed"}
+    assert module.versions(["no-such-package-here"]) == {"no-such-package-here": "not installed"}
 
 
 @pytest.mark.parametrize(

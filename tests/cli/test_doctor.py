@@ -58,7 +58,7 @@ def test_doctor_tells_of_the_prefix_cache(tmp_path: Path, monkeypatch: pytest.Mo
     on = CliRunner().invoke(doctor_command, ["--model", "missing.gguf"])
     monkeypatch.setenv("STUDIO_PREFIX_CACHE", "off")
     off = CliRunner().invoke(doctor_command, ["--model", "missing.gguf", "--json"])
-    assert f"{folder} (1 files, 3 MB of at most 2,147)" in on.stdout
+    assert f"{folder} (1 file, 3 MB of at most 2,147)" in on.stdout
     cache = json.loads(off.stdout.splitlines()[0])["prefix_cache"]
     assert cache == {"folder": str(folder), "on": False, "files": 1, "bytes": 3_000_000, "budget": 2 << 30}
 

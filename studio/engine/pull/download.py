@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, NoReturn
 
 from studio.engine.api import CancelToken
 from studio.errors import Interrupted, ModelError, StudioError
-from studio.hub import TIMEOUT, endpoint, fault_of, hub_headers, wait_before_retry
+from studio.hub import TIMEOUT, endpoint, fault_of, git_hash, hub_headers, wait_before_retry
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -33,7 +33,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class HubFile(NamedTuple):
-    """A file of a repository: `sha256` for those of Git LFS, else `blob`, by which Git knows it (SHA-1 of a header and the content)."""
+    """A file of a repository: `sha256` for those of Git LFS, else `blob`, by which Git knows it."""
 
     path: str
     size: int
@@ -47,7 +47,7 @@ class HubFile(NamedTuple):
 
     def hasher(self) -> hashlib._Hash:
         """Return what its content is to be fed to, so that the digest is its key."""
-        return hashlib.sha256() if self.sha256 else hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
+        return hashlib.sha256() if self.sha256 else git_hash(self.size)
 
 
 class WrongContent(ModelError):

@@ -1,1 +1,1 @@
-"""Models behind a server of OpenAI's completions protocol; `engine.open_remote` is the way in."""
+"""Models behind a server of OpenAI's completions protocol; `engine.RemoteEngine` is the way in."""

@@ -62,17 +62,12 @@ class Address:
 
         Nearly all servers have the protocol under `/v1`, and some have another one of their own beside it.
         """
-        root, path = self._parted
+        scheme, _, rest = self.url.partition("://")
+        place, _, path = rest.partition("/")
         segments = [segment for segment in path.split("/") if segment]
         versions = [place for place, segment in enumerate(segments) if _VERSION.fullmatch(segment)]
         paths = [segments, segments[: versions[0] + 1], ["v1"]] if versions else [[*segments, "v1"], segments, ["v1"]]
-        return tuple(dict.fromkeys("/".join((root, *each)) for each in paths))
-
-    @property
-    def _parted(self) -> tuple[str, str]:
-        scheme, _, rest = self.url.partition("://")
-        place, _, path = rest.partition("/")
-        return f"{scheme}://{place}", path
+        return tuple(dict.fromkeys("/".join((f"{scheme}://{place}", *each)) for each in paths))
 
 
 def reached(url: str) -> str:

@@ -11,14 +11,13 @@ import random
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
 
 import anyio
 from anyio.from_thread import start_blocking_portal
 
 from studio.engine.api import SERVER, CancelToken, EngineEvent, EngineInfo, Finished, OpenRequests, Request
 from studio.engine.options import EngineOptions
-from studio.engine.remote.address import Address, api_key, parse_address
+from studio.engine.remote.address import Address, api_key
 from studio.engine.remote.client import Client
 from studio.engine.remote.errors import Patience
 from studio.engine.remote.sender import Sender
@@ -33,19 +32,8 @@ _JOIN_S = 5.0
 _EVENTS_HELD = 64
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """The batch is over; of `error`, if there was one."""
-
-    error: Exception | None
-
-
-def open_remote(model: str, options: EngineOptions) -> RemoteEngine:
-    """Return an engine for the server at the address `model`, with the key from the environment.
-
-    Raises UsageError for an address that cannot be used, ModelError when the server cannot be reached or does not have the model.
-    """
-    return RemoteEngine(parse_address(model), options)
+Item = EngineEvent | Exception | None
+"""What the coroutines hand over: an event, or, as the last of a batch, what ended it; None where it came to its end."""
 
 
 class RemoteEngine:
@@ -56,7 +44,7 @@ class RemoteEngine:
     """
 
     def __init__(self, address: Address, options: EngineOptions, patience: Patience | None = None) -> None:
-        """Find the server and its model, and how it is asked, which takes a token each way.
+        """Find the server and its model, and how it is asked, which takes a token each way. The key is that of the environment.
 
         Raises ModelError when the server cannot be reached, does not have the model that is meant, or will not complete.
         """
@@ -102,15 +90,14 @@ class RemoteEngine:
         try:
             while not cancel.cancelled:
                 for item in self._taken(handover, _POLL_S):
-                    if not isinstance(item, _End):
-                        yield still_open.note(item)
-                    elif item.error is not None:
-                        raise item.error
-                    else:
+                    if item is None:
                         return
+                    if isinstance(item, Exception):
+                        raise item
+                    yield still_open.note(item)
             running.cancel()
             while items := self._taken(handover, 0.0):
-                yield from (still_open.note(item) for item in items if not isinstance(item, _End))
+                yield from (still_open.note(item) for item in items if isinstance(item, EngineEvent))
             yield from still_open.cancelled()
         finally:
             running.cancel()
@@ -132,7 +119,7 @@ class RemoteEngine:
         ending.start()
         ending.join(_JOIN_S)
 
-    def _taken(self, handover: Handover, seconds: float) -> list[EngineEvent | _End]:
+    def _taken(self, handover: Handover, seconds: float) -> list[Item]:
         try:
             items = self._portal.call(handover.take, seconds)
             if not items and seconds and self._running is not None and self._running.done():
@@ -144,7 +131,7 @@ class RemoteEngine:
             raise
 
     async def _run(self, requests: Sequence[Request], handover: Handover) -> None:
-        """Complete `requests`, started in their order; the last item handed over is `_End`.
+        """Complete `requests`, started in their order; the last item handed over is that of its end.
 
         Once one has failed for good no other is started, but those in flight may end: they are paid for.
         """
@@ -165,7 +152,7 @@ class RemoteEngine:
         async with anyio.create_task_group() as working:
             for _ in range(min(self._parallel, len(requests))):
                 working.start_soon(work)
-        await handover.put(_End(failed[0] if failed else None))
+        await handover.put(failed[0] if failed else None)
 
 
 class Handover:
@@ -176,18 +163,18 @@ class Handover:
     """
 
     def __init__(self, size: int) -> None:
-        self._put, self._take = anyio.create_memory_object_stream[tuple[EngineEvent | _End, anyio.Event | None]](size)
+        self._put, self._take = anyio.create_memory_object_stream[tuple[Item, anyio.Event | None]](size)
         self._size = size
         self._taken: list[anyio.Event] = []
 
-    async def put(self, item: EngineEvent | _End) -> None:
+    async def put(self, item: Item) -> None:
         """Add an item, once there is room."""
         dealt_with = anyio.Event() if isinstance(item, Finished) else None
         await self._put.send((item, dealt_with))
         if dealt_with is not None:
             await dealt_with.wait()
 
-    async def take(self, seconds: float) -> list[EngineEvent | _End]:
+    async def take(self, seconds: float) -> list[Item]:
         """Return what is there, none if nothing came for `seconds`; what was taken before has been dealt with."""
         for dealt_with in self._taken:
             dealt_with.set()

@@ -18,7 +18,7 @@ from studio.errors import ModelError
 from studio.text import display_line
 
 _MESSAGE_WIDTH = 300
-_CONTEXT = re.compile(
+ABOUT_CONTEXT = re.compile(
     r"context[_ ](length|size|window)|maximum (context|model) length|max_model_len|longer than the (model|maximum)"
     r"|prompt is too long|too many tokens|tokens? (plus|\+) .?max_(new_)?tokens|exceeds? the (model|maximum|context)",
     re.IGNORECASE,
@@ -124,7 +124,7 @@ def answered(status: int, headers: Mapping[str, str], body: Any) -> Answered:
         named |= {part for place in places for part in place}
         told = "; ".join(": ".join([*place[-1:], str(fault.get("msg", ""))]) for place, fault in zip(places, faults, strict=True)) or told
     said = str(told or inner or "")
-    kinds = [word for word in (kind, code) if isinstance(word, str) and _CONTEXT.search(word)]
+    kinds = [word for word in (kind, code) if isinstance(word, str) and ABOUT_CONTEXT.search(word)]
     if status < 400 and isinstance(code, int) and 400 <= code < 600:
         status = code
     return Answered(status, f"{said} ({kinds[0]})" if kinds else said, frozenset(named), headers)
@@ -166,11 +166,6 @@ def clean(text: str, key: str) -> str:
     return display_line(text.replace(key, "(key)") if len(key) > len("none") else text, _MESSAGE_WIDTH)
 
 
-def is_about_context(said: str) -> bool:
-    """Whether a server's words are about a request that its context does not hold."""
-    return _CONTEXT.search(said) is not None
-
-
 def no_endpoint(said: str) -> Failure:
     """The server is there, and does not know what is asked for, or not for this model."""
     return Failure(Consequence.FAIL, said, missing=True)
@@ -205,15 +200,14 @@ def _of_answer(answer: Answered, address: Address, key: str) -> Failure:
         return Failure(Consequence.RETRY, cause, "the server limits its clients: lower --parallel", retry_after(answer.headers))
     if status in (401, 403):
         return Failure(Consequence.FAIL, cause, _key_hint(address, key))
-    if status == 413 or _CONTEXT.search(said):
+    if status == 413 or ABOUT_CONTEXT.search(said):
         return Failure(Consequence.REFUSE, cause)
     if _WANTS_TLS.search(said):
         return Failure(Consequence.FAIL, "the server speaks HTTPS", f"name it with {address.url.replace('http://', 'https://', 1)}")
-    if status in (404, 405, 501) or (status < 300 and _NO_PATH.search(said)):
-        if _NO_MODEL.search(said):
-            return Failure(Consequence.FAIL, cause, "check the model's name after # in the address")
-        return no_endpoint(cause)
-    if _NO_TEMPLATE.search(said):
+    unknown = status in (404, 405, 501) or (status < 300 and _NO_PATH.search(said))
+    if unknown and _NO_MODEL.search(said):
+        return Failure(Consequence.FAIL, cause, "check the model's name after # in the address")
+    if unknown or _NO_TEMPLATE.search(said):
         return no_endpoint(cause)
     if status in (408, 425) or status >= 500 or status < 300:
         stuck = _STUCK.search(said) is not None
@@ -242,11 +236,7 @@ def _of_connection(error: Exception, address: Address, key: str) -> Failure:
         return Failure(Consequence.FAIL, f"no TLS is spoken there: {said}", f"if the server has no certificate, name it with {plain}")
     if any(isinstance(cause, socket.gaierror) for cause in causes) or re.search(r"name or service|getaddrinfo|nodename", said, re.I):
         return Failure(Consequence.RETRY, f"no host is called {display_line(address.host, 80)}", "check its spelling, and the network")
-    if (
-        any(isinstance(cause, ConnectionRefusedError) for cause in causes)
-        or "connection attempts failed" in said
-        or "refused" in said.lower()
-    ):
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes) or re.search(r"connection attempts failed|refused", said, re.I):
         return Failure(Consequence.RETRY, "connection refused", "does the server run, and on this port?")
     return Failure(Consequence.RETRY, said)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from studio.engine.api import Request, SamplingParams
-from studio.engine.remote.errors import Answered, is_about_context
+from studio.engine.remote.errors import ABOUT_CONTEXT, Answered
 
 MAX_STOPS = 4
 """OpenAI's limit; what is more is watched for on this side alone."""
@@ -133,7 +133,7 @@ def fields_refused(answer: Answered, body: Mapping[str, Any]) -> set[str]:
     optional = {name for name in (*_WITHOUT, *_NEUTRAL) if name in body}
     named = optional & answer.named or {name for name in optional if re.search(rf"(?<!\w){name}(?!\w)", answer.said)}
     # A limit that is too large, or not to be had beside the prompt, is no name that the server does not know.
-    if "max_tokens" in named and (not messages or not _UNKNOWN.search(answer.said) or is_about_context(answer.said)):
+    if "max_tokens" in named and (not messages or not _UNKNOWN.search(answer.said) or ABOUT_CONTEXT.search(answer.said)):
         named.remove("max_tokens")
     if _BAD_VALUE.search(answer.said):
         named = {name for name in named if name in _WITHOUT or body[name] in _NEUTRAL[name]}

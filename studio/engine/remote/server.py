@@ -11,15 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from studio.engine.remote.address import Address
 from studio.engine.remote.client import Client
-from studio.engine.remote.errors import (
-    Answered,
-    Consequence,
-    Failure,
-    Patience,
-    Waiting,
-    given_up,
-    no_endpoint,
-)
+from studio.engine.remote.errors import Answered, Consequence, Failure, Patience, Waiting, given_up, no_endpoint
 from studio.engine.remote.reading import whole_number
 from studio.errors import ModelError, nearest_name
 from studio.records import ModelIdentity
