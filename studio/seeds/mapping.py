@@ -137,7 +137,7 @@ _MOST_LISTED = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FieldSource:
     """Where a field comes from: one path, whose value is taken as it is, or texts and paths that are joined."""
 
     text: str
@@ -173,9 +173,9 @@ def _as_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _source(text: str) -> Source:
+def _source(text: str) -> FieldSource:
     if "{" not in text and "}" not in text:
-        return Source(text.strip(), (parse_path(text),))
+        return FieldSource(text.strip(), (parse_path(text),))
     parts: list[str | KeyPath] = []
     at = 0
     for found in _PLACE.finditer(text):
@@ -190,13 +190,13 @@ def _source(text: str) -> Source:
     parts.append(text[at:])
     if not any(isinstance(part, KeyPath) for part in parts):
         raise UsageError(f"{text!r} names no field", "write {field} for a field")
-    return Source(text.strip(), tuple(part for part in parts if part != ""))
+    return FieldSource(text.strip(), tuple(part for part in parts if part != ""))
 
 
 class FieldMap:
     """Which field of a task comes from where. Nothing else is taken of a record."""
 
-    def __init__(self, sources: Mapping[str, Source]) -> None:
+    def __init__(self, sources: Mapping[str, FieldSource]) -> None:
         """Raises UsageError when a task cannot be made of that."""
         self.sources = dict(sources)
         if "messages" in sources and (both := [name for name in _EXCHANGE if name in sources]):
@@ -280,7 +280,7 @@ class FieldMap:
 
 def parse_map(assignments: Sequence[str]) -> FieldMap | None:
     """Read what `--map` was given, each text with commas between its fields; None for nothing. Raises UsageError."""
-    sources: dict[str, Source] = {}
+    sources: dict[str, FieldSource] = {}
     for text in (each for given in assignments for each in _SPLIT.findall(given)):
         name, equals, path = text.partition("=")
         name = _ALIASES.get(name.strip().lower(), name.strip().lower())

@@ -46,7 +46,7 @@ def parse_text(source: Input) -> Iterator[RawRecord]:
 
 
 @dataclass(slots=True)
-class _Source:
+class _CsvLines:
     """The decoded lines of a file for `csv.reader`, the faults of their bytes, and how many lines were taken.
 
     At the beginning of a row a byte order mark is no text: files joined one behind the other have them in the middle.
@@ -75,7 +75,7 @@ def parse_csv(source: Input, columns: Collection[str] = ()) -> Iterator[RawRecor
     `columns` are names, in small letters, that a user looks for in the header, in the place of those that are known. Raises UsageError when
     it cannot be read to its end.
     """
-    read = _Source(source, [], _has_backslash_quotes(source.head_text))
+    read = _CsvLines(source, [], _has_backslash_quotes(source.head_text))
     if read.backslashes:
         source.notes.append('quotes within fields are written \\"')
     lines = iter(read)

@@ -37,7 +37,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class Reached:
     """How far a training is. `job` stands for settings, data and model; `stale` counts validations since the best one."""
 
     job: str
@@ -50,8 +50,8 @@ class Progress:
     ended: str = ""
     losses: tuple[LossPoint, ...] = ()
 
-    def after(self, *points: LossPoint, **changes: Any) -> Progress:
-        """Return the progress with more losses and other fields."""
+    def after(self, *points: LossPoint, **changes: Any) -> Reached:
+        """Return this with more losses and other fields."""
         return replace(self, losses=(*self.losses, *points), **changes)
 
 
@@ -59,7 +59,7 @@ State = Mapping[str, Mapping[str, Any]]
 """Tensors by name: those of `adapter`, of `moments`, the optimiser's (`NAME/exp_avg`, ...), and of `best`, the best adapter so far."""
 
 
-def save_checkpoint(folder: Path, progress: Progress, state: State) -> None:
+def save_checkpoint(folder: Path, progress: Reached, state: State) -> None:
     """Replace the checkpoint in `folder`. Raises PoolError when the disk refuses; the former one is whole then."""
     from safetensors.torch import save as to_bytes
 
@@ -69,7 +69,7 @@ def save_checkpoint(folder: Path, progress: Progress, state: State) -> None:
         file.write(to_bytes(tensors, header))
 
 
-def load_checkpoint(folder: Path, job: str) -> tuple[Progress, State] | None:
+def load_checkpoint(folder: Path, job: str) -> tuple[Reached, State] | None:
     """Return the checkpoint in `folder`, None when there is none.
 
     Raises ModelError when it is damaged, or of other settings, data or another model.
@@ -82,7 +82,7 @@ def load_checkpoint(folder: Path, job: str) -> tuple[Progress, State] | None:
     parts: dict[str, dict[str, Any]] = {"adapter": {}, "moments": {}, "best": {}}
     try:
         with safe_open(path, framework="pt") as file:
-            progress = read_record(Progress, json.loads(file.metadata()["progress"]))
+            progress = read_record(Reached, json.loads(file.metadata()["progress"]))
             for key in file.keys():  # noqa: SIM118  (not a mapping)
                 part, _, name = key.partition("/")
                 parts[part][name] = file.get_tensor(key)
@@ -95,7 +95,7 @@ def load_checkpoint(folder: Path, job: str) -> tuple[Progress, State] | None:
     return progress, parts
 
 
-class Interrupted(Exception):
+class _Cancelled(Exception):
     """The user wants the training to stop."""
 
 
@@ -108,7 +108,7 @@ class Trainer:
         self._folder = Path(plan.job.folder)
         self._cancelled = cancelled
         self._save_every_s = save_every_s
-        self._progress = Progress(plan.job.key)
+        self._progress = Reached(plan.job.key)
         self._best: dict[str, Any] = {}
         self._per_epoch = steps_of_epoch(len(plan.train), self._settings.batch)
         evaluations = evaluation_steps(self._per_epoch, self._settings.epochs, self._settings.evaluations)
@@ -127,7 +127,7 @@ class Trainer:
             yield Resumed(self._progress.step, self._progress.losses)
         try:
             yield from self._train()
-        except Interrupted:
+        except _Cancelled:
             # What the step under way has computed is dropped.
             self._optimiser.zero_grad()
             yield self._save()
@@ -139,7 +139,7 @@ class Trainer:
         step = self._progress.best_step if self._best else self._progress.step
         yield Ended(self._progress.ended, step, _most_memory(self._plan.prepared.device))
 
-    def _open(self, found: tuple[Progress, State] | None) -> None:
+    def _open(self, found: tuple[Reached, State] | None) -> None:
         import torch
 
         job, layout, device = self._plan.job, self._plan.layout, self._plan.prepared.device
@@ -193,7 +193,7 @@ class Trainer:
         total = 0.0
         for piece in pieces(batch, self._plan.layout.room):
             if self._cancelled():
-                raise Interrupted
+                raise _Cancelled
             loss = self._model.loss(piece)
             (loss / labels).backward()
             total += float(loss.detach())
@@ -220,7 +220,7 @@ class Trainer:
         with torch.no_grad():
             for piece in pieces(self._plan.validation, self._plan.layout.room):
                 if self._cancelled():
-                    raise Interrupted
+                    raise _Cancelled
                 total += float(self._model.loss(piece))
         loss = total / sum(each.labels for each in self._plan.validation)
         before = self._progress
