@@ -226,6 +226,7 @@ PLAIN, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "applic
 _AT_A_TIME = 1 << 16
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b\u2060\ufeff]")
 _BREAKS = re.compile("[\x0c\u2029]")
+_CHARSET = re.compile(rb"charset=[\s\"']*+([^\s\"';>/]{1,40}+)", re.IGNORECASE)
 _FRONT_MATTER = re.compile(r"(?:---[ \t]*\n.*?\n(?:---|\.\.\.)|\+\+\+[ \t]*\n.*?\n\+\+\+)[ \t]*(?:\n|\Z)", re.DOTALL)
 """What static site generators put before a Markdown text: YAML or TOML."""
 
@@ -302,14 +303,9 @@ def declared_encoding(content: bytes) -> str:
         return "utf-8-sig"
     if (wide := utf16_of(content[:1024])) is not None:
         return wide
-    head = content[:4096].lower()
-    at = head.find(b"charset=")
-    if at >= 0:
-        name = (
-            head[at + 8 : at + 48].strip(b" \"'").partition(b'"')[0].partition(b"'")[0].partition(b";")[0].partition(b">")[0].strip(b" /")
-        )
+    if declared := _CHARSET.search(content[:4096]):
         with suppress(LookupError, UnicodeDecodeError, ValueError):
-            known = codecs.lookup(name.decode("ascii"))
+            known = codecs.lookup(declared[1].decode("ascii"))
             # Web pages that say Latin-1 mean Windows-1252.
             return "cp1252" if known.name in ("iso8859-1", "ascii") else known.name if known._is_text_encoding else "utf-8"
     return "utf-8"

@@ -1,4 +1,7 @@
-"""A person asks otherwise than the loop: other in-context tasks or parameters, a round's prompts once more, more instances."""
+"""A person asks otherwise than the loop: other in-context tasks or parameters, a round's prompts once more, more instances.
+
+What each does stands with the methods of `Steering` that call them.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,6 @@ TEMPERATURE = 0.7
 
 
 def resample(session: SessionContext, ordinal: int) -> Effect:
-    """Draw the in-context tasks of one prompt anew."""
     context = _sampled_round(session)
     request = _request_with_tasks(context, ordinal)
     (parents,) = draw_parents(context, [ordinal], context.pool.ledger.next_action_id())
@@ -58,7 +60,6 @@ def resample(session: SessionContext, ordinal: int) -> Effect:
 
 
 def swap(session: SessionContext, ordinal: int, position: int, task_id: int | None) -> Effect:
-    """Put another task at one position of a prompt."""
     context = _sampled_round(session)
     request = _request_with_tasks(context, ordinal)
     if not 0 <= position < len(request.parents):
@@ -77,7 +78,6 @@ def swap(session: SessionContext, ordinal: int, position: int, task_id: int | No
 
 
 def set_round_parameters(session: SessionContext, run_id: int, overrides: Mapping[str, Any]) -> Effect:
-    """Set parameters for one round; see `Steering.set_round_parameters`."""
     require_known(overrides, {key for key, _ in keys_of(Method)} - FIXED, "this round")
     pool = session.pool
     current = pool.rounds.unfinished() or pool.rounds.begin(run_id)
@@ -102,7 +102,6 @@ def set_round_parameters(session: SessionContext, run_id: int, overrides: Mappin
 
 
 def regenerate(session: SessionContext) -> Effect:
-    """Ask the round's prompts once more, with new seeds."""
     pool = session.pool
     current = pool.rounds.unfinished()
     if current is None or STAGES.index(current.stage) <= STAGES.index(Stage.INSTRUCTIONS):

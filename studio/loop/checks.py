@@ -57,6 +57,7 @@ _COLON_END = re.compile(r"[:：]\s*\Z")
 _ANSWER_END = re.compile(r"[.!…。！．)\]\"'”’»`*|]\s*\Z")
 _ITEM = re.compile(r"\s*(?:\d+[.)]|[-*•|])\s")
 _FENCE = "```"
+_ASKING = ("?", "？")
 _REFUSAL = re.compile(
     r"\b(?:i'm sorry|i am sorry|i apologi[sz]e|sorry for|as an ai|as a (?:text|language|helpful|digital)|i'm (?:just )?an ai|"
     r"i (?:can't|cannot)|i'm (?:unable|not able|not equipped|designed)|i don't have|i am unable)\b",
@@ -97,15 +98,11 @@ def points_at_absent(text: str) -> bool:
 def _is_english(text: str) -> bool:
     """Whether a text has words, or two together, that English alone has, and more words of English than of other languages."""
     own = _ENGLISH_ALONE.search(text) or all(word.search(text) for word in _ENGLISH_TOGETHER)
-    return bool(own) and _count(_ENGLISH, text) > _count(_FOREIGN, text)
+    return bool(own) and len(_ENGLISH.findall(text)) > len(_FOREIGN.findall(text))
 
 
 def _is_foreign(text: str) -> bool:
     return _FOREIGN.search(text) is not None and not _is_english(text)
-
-
-def _count(words: re.Pattern[str], text: str) -> int:
-    return sum(1 for _ in words.finditer(text))
 
 
 def _straight(text: str) -> str:
@@ -123,7 +120,7 @@ def _is_piece(_: str, instance: Instance) -> bool:
 def _breaks_off(_: str, instance: Instance) -> bool:
     """Its last sentence has no mark of an end; a colon ends no answer. A list, a form and a name under a letter need none."""
     output = instance.output
-    if not _is_english(output) or _ANSWER_END.search(output) is not None or _asks_back(_, instance):
+    if not _is_english(output) or _ANSWER_END.search(output) is not None or output.endswith(_ASKING):
         return False
     lines = [line for line in output.splitlines() if line.strip()]
     if len(lines) < 2 or _COLON_END.search(output):
@@ -131,24 +128,6 @@ def _breaks_off(_: str, instance: Instance) -> bool:
     named = len(unicode_tokens(lines[-1])) < _FEW_WORDS
     form = sum(1 for line in lines if _END.search(line) is None) * 2 > len(lines)
     return not (named or form or _ITEM.match(lines[-1]))
-
-
-def _asks_back(_: str, instance: Instance) -> bool:
-    return instance.output.endswith(("?", "？"))
-
-
-def _refuses(_: str, instance: Instance) -> bool:
-    """It refuses, pities, or speaks of itself as a program."""
-    return _REFUSAL.search(_straight(instance.output)) is not None
-
-
-def _placeholder(_: str, instance: Instance) -> bool:
-    """It has a place to fill in, or an address of the web, which models of text make up."""
-    return _PLACEHOLDER.search(instance.output) is not None
-
-
-def _says_little(_: str, instance: Instance) -> bool:
-    return len(unicode_tokens(instance.output)) < _FEW_WORDS
 
 
 def _loops(_: str, instance: Instance) -> bool:
@@ -173,22 +152,25 @@ def runs(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
     return [tuple(words[place : place + length]) for place in range(len(words) - length + 1)]
 
 
-_RULES: Mapping[str, tuple[Callable[[str, Instance], bool], str]] = {
+ANSWER_RULES: Mapping[str, tuple[Callable[[str, Instance], bool], str]] = {
     "answer_list": (_is_piece, "Its output is the first item of a list alone, or code that does not end."),
-    "asks_back": (_asks_back, "Its output ends with a question."),
+    "asks_back": (lambda _, each: each.output.endswith(_ASKING), "Its output ends with a question."),
     "breaks_off": (_breaks_off, "Its output has no end."),
-    "refuses": (_refuses, "Its output refuses, pities, or speaks of itself as a program."),
-    "placeholder": (_placeholder, "Its output has a place to fill in, or an address of the web."),
-    "says_little": (_says_little, "Its output has hardly any words."),
+    "refuses": (
+        lambda _, each: _REFUSAL.search(_straight(each.output)) is not None,
+        "Its output refuses, pities, or speaks of itself as a program.",
+    ),
+    # Models of text make addresses up.
+    "placeholder": (
+        lambda _, each: _PLACEHOLDER.search(each.output) is not None,
+        "Its output has a place to fill in, or an address of the web.",
+    ),
+    "says_little": (lambda _, each: len(unicode_tokens(each.output)) < _FEW_WORDS, "Its output has hardly any words."),
     "loops": (_loops, "Its output says the same again and again."),
     "repeats_instruction": (_repeats_instruction, "Its output says little but what the instruction or the input says."),
 }
-
-ANSWER_RULES = {name: rule for name, (rule, _) in _RULES.items()}
-"""All rules for answers by the name that settings use, which is their reason code: whether an answer to an instruction has to go."""
-
-ANSWER_REASONS = {name: meaning for name, (_, meaning) in _RULES.items()}
-"""What each of them means."""
+"""All rules for answers by the name that settings use, which is their reason code: whether an answer to an instruction has to go, and what
+that means."""
 
 OF_SENTENCES = frozenset({"breaks_off", "says_little", "repeats_instruction"})
 """Rules that do not hold for the label of a classification task, which the instruction names as a rule."""
@@ -196,4 +178,4 @@ OF_SENTENCES = frozenset({"breaks_off", "says_little", "repeats_instruction"})
 
 def answer_fault(instruction: str, instance: Instance, rules: Sequence[str], *, is_label: bool = False) -> str:
     """Return the first of `rules` that an answer breaks, or an empty string; `is_label` says that it answers a classification task."""
-    return next((name for name in rules if not (is_label and name in OF_SENTENCES) and ANSWER_RULES[name](instruction, instance)), "")
+    return next((name for name in rules if not (is_label and name in OF_SENTENCES) and ANSWER_RULES[name][0](instruction, instance)), "")

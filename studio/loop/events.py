@@ -13,8 +13,6 @@ from studio.records import Instance, Novelty, Source, Stage, Verdict
 
 
 class StopReason(StrEnum):
-    """Why a run ended."""
-
     TARGET = "target"
     ROUNDS = "rounds"
     STALLED = "stalled"
@@ -88,7 +86,6 @@ class RequestRetried(Event):
 
     @property
     def when(self) -> str:
-        """How long it waits, in words."""
         if self.wait < 1:
             return "at once"
         return f"in {self.wait:.0f} s" if self.wait < 120 else f"in {self.wait / 60:.0f} min"
@@ -172,7 +169,6 @@ class Summary:
     stopped: StopReason = StopReason.ROUNDS
 
     def add(self, event: Event) -> None:
-        """Count what `event` tells."""
         match event:
             case RequestFinished(_, _, completion):
                 self.prompt_tokens += completion.prompt_tokens

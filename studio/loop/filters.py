@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from studio.errors import UsageError, nearest_name
-from studio.loop.checks import ANSWER_REASONS, is_letter, is_unended, no_request, points_at_absent
+from studio.loop.checks import ANSWER_RULES, is_letter, is_unended, no_request, points_at_absent
 from studio.loop.parsing import THINKING, first_mark
 from studio.loop.settings import Method
 from studio.loop.tokens import unicode_tokens
@@ -178,7 +178,6 @@ def _own_fault(instance: Instance, method: Method) -> str:
 
 
 def _contradict(instances: Iterable[Instance]) -> bool:
-    """Return whether one non-empty input has two different outputs."""
     outputs: dict[str, str] = {}
     return any(outputs.setdefault(instance.input, instance.output) != instance.output for instance in instances if instance.input)
 
@@ -251,7 +250,7 @@ INSTANCE_REASONS: dict[str, str] = {
     DISPREFERRED: "It was imported as the worse answer of a pair.",
     UNGROUNDED: "It says what the passage does not: fewer of its longer words stand there than `passage_words` asks for.",
     UNLIKELY_ANSWER: "The model is less sure of it than of most that it answers.",
-    **ANSWER_REASONS,
+    **{name: meaning for name, (_, meaning) in ANSWER_RULES.items()},
     OTHER_RULES: "A person had it decided again under other rules, which it passed.",
     "undone": "A person asked for it and then took that back.",
     **_BY_HAND,

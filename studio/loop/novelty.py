@@ -108,7 +108,7 @@ class NoveltyIndex:
 
     def add(self, task_id: int, instruction: str, *, is_seed: bool) -> None:
         """Append one instruction; batches that are still in use see it from now on."""
-        self._append(task_id, self._tokenizer(instruction), is_seed)
+        self._insert(len(self), task_id, self._tokenizer(instruction), is_seed)
 
     def extend(self, instructions: Iterable[tuple[int, str, bool]]) -> None:
         """Append (task id, instruction, is it a seed) triples in their order: as `add` does, but several times faster for many."""
@@ -127,12 +127,7 @@ class NoveltyIndex:
         Takes ascending ids throughout, as the pool gives them. Batches made before count for nothing afterwards; so too after `remove`.
         """
         self.remove(task_id)
-        place = bisect_left(self._task_ids, task_id)
-        tokens = self._tokenizer(instruction)
-        self._encoded.insert(place, self._vocabulary.add(tokens))
-        self._lengths.insert(place, len(tokens))
-        self._task_ids.insert(place, task_id)
-        self._seeds.insert(place, is_seed)
+        self._insert(bisect_left(self._task_ids, task_id), task_id, self._tokenizer(instruction), is_seed)
 
     def remove(self, task_id: int) -> None:
         """Forget a task; nothing happens when the index does not hold it."""
@@ -145,11 +140,11 @@ class NoveltyIndex:
         """Compare all `texts` with the whole index at once, which costs much less than one by one."""
         return NoveltyBatch(self, [self._tokenizer(text) for text in texts])
 
-    def _append(self, task_id: int, tokens: Sequence[str], is_seed: bool) -> None:
-        self._encoded.append(self._vocabulary.add(tokens))
-        self._lengths.append(len(tokens))
-        self._task_ids.append(task_id)
-        self._seeds.append(is_seed)
+    def _insert(self, place: int, task_id: int, tokens: Sequence[str], is_seed: bool) -> None:
+        self._encoded.insert(place, self._vocabulary.add(tokens))
+        self._lengths.insert(place, len(tokens))
+        self._task_ids.insert(place, task_id)
+        self._seeds.insert(place, is_seed)
 
     def _scan(self, token_lists: Sequence[Sequence[str]], standings: Sequence[_Standing]) -> None:
         """Bring `standings`, which have all seen the same number of instructions, up to the end of the index."""
@@ -200,7 +195,7 @@ class NoveltyBatch:
 
     def accept(self, place: int, task_id: int) -> None:
         """Add the text at `place` to the index as a task that is no seed."""
-        self._index._append(task_id, self._token_lists[place], is_seed=False)
+        self._index._insert(len(self._index), task_id, self._token_lists[place], is_seed=False)
 
 
 def _merge(best: list[tuple[float, int]], row: NDArray[np.float64], start: int) -> list[tuple[float, int]]:

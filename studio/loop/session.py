@@ -55,12 +55,8 @@ class Session:
         index.extend(pool.tasks.instructions())
         self._context = SessionContext(pool, engine, method, seed, index, answering)
         self._run_id = run_id
-        self._steering = Steering(self._context, run_id)
-
-    @property
-    def steering(self) -> Steering:
+        self.steering = Steering(self._context, run_id)
         """A person's hand on the run: called between stages, on the thread that plays them."""
-        return self._steering
 
     def go_on(self) -> None:
         """Forget a cancellation, so that the session can be played again; the stage given up is the next one."""

@@ -208,11 +208,6 @@ class Method(Parameters):
         """How documents are cut into passages."""
         return Cutting(self.passage_size, min(self.passage_overlap, self.passage_size // 2), min(self.passage_least, self.passage_size))
 
-    def _whole_passages(self, least: int) -> int:
-        """Requests for as many passages, in all ways, as take `least` of them."""
-        each = self.passage_tries * len(self.document_sources)
-        return -(-least // each) * each
-
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of a round, in their order."""
@@ -245,7 +240,9 @@ class Method(Parameters):
         enough = MOST_REQUESTS if target is None else -(-target // _TASKS_OF_A_REQUEST)
         most = max(LEAST_REQUESTS, min(engine.parallel, MOST_REQUESTS, enough))
         template = 0 if alone else most * TEMPLATE_SHARE if self.template_requests < 0 else self.template_requests
-        documents = self.document_requests if self.document_requests >= 0 else self._whole_passages(most * TEMPLATE_SHARE)
+        # As many passages in all ways as take so many requests.
+        each = self.passage_tries * len(self.document_sources)
+        documents = self.document_requests if self.document_requests >= 0 else -(-most * TEMPLATE_SHARE // each) * each
         lists = self.requests_per_round or (max(1, template // TEMPLATE_PER_LIST) if template else 0 if documents else most)
         numbers = {"template_requests": template, "requests_per_round": lists, "document_requests": documents}
         settled = {"answers": "chat" if apart else "instances", **numbers}

@@ -112,7 +112,6 @@ class Steering:
         return self._done(self._pool.ledger.change_instance(note, instance_id, values))
 
     def drop_instance(self, instance_id: int) -> str:
-        """Reject an instance."""
         return self._decide_instance(instance_id, Verdict.REJECTED, "drop instance", "dropped")
 
     def restore_instance(self, instance_id: int) -> str:

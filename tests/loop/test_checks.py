@@ -39,7 +39,7 @@ IN_OTHER_LANGUAGES = (
 @pytest.mark.parametrize("text", IN_OTHER_LANGUAGES)
 def test_rules_that_know_english_alone_pass_other_languages(text: str) -> None:
     assert not (no_request(text) or is_letter(text) or is_unended(text))
-    assert not ANSWER_RULES["breaks_off"]("", Instance("", text))
+    assert not ANSWER_RULES["breaks_off"][0]("", Instance("", text))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_english_statements_are_no_requests(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["Write a letter to the mayor of São Paulo and", "Explain how a lock works in", "Tell me the"])
 def test_english_that_breaks_off(text: str) -> None:
-    assert is_unended(text) and ANSWER_RULES["breaks_off"]("", Instance("", text))
+    assert is_unended(text) and ANSWER_RULES["breaks_off"][0]("", Instance("", text))
 
 
 @pytest.mark.parametrize("rule", ANSWER_RULES)
@@ -98,13 +98,13 @@ CODE = "```python\ndef largest(numbers):\n    return max(numbers)\n"
     ],
 )
 def test_what_is_wrong_with_an_answer(rule: str, text: str, faulty: bool) -> None:
-    assert ANSWER_RULES[rule]("Say in a few words what a lock is for.", Instance("", text)) is faulty
+    assert ANSWER_RULES[rule][0]("Say in a few words what a lock is for.", Instance("", text)) is faulty
 
 
 def test_a_corrected_input_is_no_repetition_and_a_copied_one_is() -> None:
     given = "The treasurer reports a balance and suggest a bake sale, and the group agree to decide by email on the next day."
     corrected = given.replace("reports", "reported").replace("suggest", "suggested").replace("agree", "agreed")
-    rule = ANSWER_RULES["repeats_instruction"]
+    rule, _ = ANSWER_RULES["repeats_instruction"]
     assert not rule("Put it into the past tense.", Instance(given, corrected))
     assert rule("Put it into the past tense.", Instance(given, given))
 

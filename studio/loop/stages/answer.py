@@ -145,7 +145,6 @@ class Drawn:
         return self.answer.text.strip()
 
     def found(self, agreement: float, fault: str) -> DrawnAnswer:
-        """The answer with what was found of it."""
         return DrawnAnswer(self.request_id, agreement, fault, self.text if self.answer.thought else None)
 
 

@@ -142,7 +142,6 @@ class StageContext(SessionContext):
         return self.pool.requests.planned(self.current.id, stage)
 
     def completions(self, stage: Stage) -> list[StoredCompletion]:
-        """What has come back for them."""
         return self.pool.requests.completions(self.current.id, stage)
 
     def answer(self, completion: Completion) -> Answer:
@@ -156,11 +155,9 @@ class StageContext(SessionContext):
             yield Noted(text)
 
     def generator(self, stage: Stage, ordinal: int, action: int = 0) -> random.Random:
-        """The generator of one draw in this round."""
         return generator(self.seed, self.current.number, stage, ordinal, action)
 
     def engine_seed(self, stage: Stage, ordinal: int, action: int = 0) -> int:
-        """The 32-bit seed of one request of this round."""
         return engine_seed(self.seed, self.current.number, stage, ordinal, action)
 
     def planned(

@@ -18,16 +18,7 @@ from typing import NamedTuple
 from studio.engine.api import SamplingParams
 from studio.loop.checks import points_at_absent, runs
 from studio.loop.events import CandidateDecided, Event
-from studio.loop.filters import (
-    COPIED,
-    LESS_FITTING,
-    NEEDS_PASSAGE,
-    OFF_PASSAGE,
-    TRUNCATED,
-    first_failure,
-    is_unlikely,
-    rule_reason,
-)
+from studio.loop.filters import COPIED, LESS_FITTING, NEEDS_PASSAGE, OFF_PASSAGE, TRUNCATED, first_failure, is_unlikely, rule_reason
 from studio.loop.lists import split_list
 from studio.loop.parsing import MODEL_THINKS, THINKING, Answer, ParsedCandidate, first_mark, parse_instructions, parse_triples
 from studio.loop.settings import Method
@@ -286,20 +277,15 @@ def fitted(context: StageContext, candidates: Sequence[Candidate]) -> list[Candi
     """
     least = context.method.passage_gain
     found = [_discarded(each, OFF_PASSAGE) if each.gain is not None and each.gain < least else each for each in candidates]
-    best: dict[int, float] = {}
-    for each in found:
-        if (passage := _answered_by(each)) is not None:
-            best[passage] = max(best.get(passage, float("-inf")), each.gain or 0.0)
-    taken: set[int] = set()
+    best: dict[int, int] = {}
     for place, each in enumerate(found):
         passage = _answered_by(each)
-        if passage is None:
-            continue
-        if passage in taken or (each.gain or 0.0) < best[passage]:
-            found[place] = _discarded(each, LESS_FITTING)
-        else:
-            taken.add(passage)
-    return found
+        if passage is not None and (passage not in best or (each.gain or 0.0) > (found[best[passage]].gain or 0.0)):
+            best[passage] = place
+    return [
+        each if (passage := _answered_by(each)) is None or best[passage] == place else _discarded(each, LESS_FITTING)
+        for place, each in enumerate(found)
+    ]
 
 
 def _answered_by(each: Candidate) -> int | None:

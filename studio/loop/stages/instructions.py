@@ -114,7 +114,6 @@ def may_stand(context: StageContext, task: Task) -> bool:
 
 
 def instruction_request(context: StageContext, ordinal: int, parents: tuple[int, ...]) -> PlannedRequest:
-    """The instruction request with these in-context tasks."""
     method, sampling = context.method, context.method.sampling
     tasks = context.pool.tasks.many(parents)
     texts = [task.instruction for task in tasks]
@@ -220,7 +219,6 @@ def opening_of(context: StageContext, ordinal: int, source: Source) -> str:
 
 
 def write_instructions(context: StageContext) -> Iterator[Event]:
-    """Complete the round's instruction requests."""
     method = context.method
     if method.variant == "alpaca" and method.triples_grammar and not context.engine.info.grammars:
         yield from context.note(NO_GRAMMAR)
