@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -299,9 +300,14 @@ def test_no_lint_reports_an_empty_task(code: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["“", "'", '"', " ", "\n", "[your ", "a@a.", "1 ", "the following ", "I am ", "password is ", "this text "]
 )
-def test_a_long_text_of_one_piece_is_looked_through(piece: str) -> None:
-    """Patterns that take the square of a text's length would not come back from this."""
-    text = piece * 20_000
-    for code in CHECKS:
-        for row in ((text, "", "no"), ("Summarise the following text", text, text), ("Name it", "", f"I'm sorry{text}")):
-            reported(code, row)
+def test_the_time_grows_with_a_text_of_one_piece_and_not_with_its_square(piece: str) -> None:
+    def seconds(times: int) -> float:
+        text = piece * times
+        begun = time.process_time()
+        for code in CHECKS:
+            for row in ((text, "", "no"), ("Summarise the following text", text, text), ("Name it", "", f"I'm sorry{text}")):
+                reported(code, row)
+        return time.process_time() - begun
+
+    # Ten times as long: ten times the work, with room for what else a machine does, where the square would be a hundred times.
+    assert seconds(20_000) < 30 * seconds(2_000) + 0.1
