@@ -40,7 +40,7 @@ from studio.loop.filters import stall_hint
 from studio.loop.runs import Run, RunOptions
 from studio.loop.session import Goal, Session
 from studio.pool.pool import Pool
-from studio.text import counted, display_line
+from studio.text import counted, display_line, say
 
 REASONS_SHOWN = 4
 _LONG_TO_HASH = 1_000_000_000
@@ -107,31 +107,28 @@ class Progress:
             case EngineRestarted(_, attempt, cause):
                 self._done = self._finished_before
                 self._streaming.clear()
-                self._note(f"the engine stopped ({display_line(cause, 200)}) and was started again, attempt {attempt}")
+                say(self._console, f"the engine stopped ({display_line(cause, 200)}) and was started again, attempt {attempt}")
             case RequestRetried(_, ordinal, attempt, cause, wait):
                 del self._streaming[ordinal]
                 # Many requests fail of one cause together: said once a stage, and again when the waits have become longer by half.
                 if cause not in self._retried or wait > max(1.5 * self._retried[cause], 5.0):
                     self._retried[cause] = wait
                     again = f"is sent again {event.when}, attempt {attempt}"
-                    self._note(f"a request failed ({display_line(cause, 200)}) and {again}")
+                    say(self._console, f"a request failed ({display_line(cause, 200)}) and {again}")
             case Noted(text):
-                self._note(f"note: {display_line(text)}")
+                say(self._console, f"note: {display_line(text)}")
             case RoundFinished():
                 self._generated = event.generated
                 self._drafts = 0
                 self._falling.clear()
                 if self._bars.disable:
-                    self._note(f"{self._counts()} · {self._rates(summary)} · {self._reasons(summary)}")
+                    say(self._console, f"{self._counts()} · {self._rates(summary)} · {self._reasons(summary)}")
             case _:
                 return
         if not self._bars.disable:
             work = f"{self._stage} {self._done}/{self._sent}" if self._sent else self._stage
             below = f"{self._rates(summary)}\n{self._reasons(summary)}"
             self._bars.update(self._bar, completed=self._generated, description=f"{self._counts()} · {work}", below=below)
-
-    def _note(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _counts(self) -> str:
         of_target = f"{self._generated} of {self._target}" if self._target else f"{self._generated}"
@@ -169,11 +166,11 @@ def run_headless(asked: RunRequest, console: Console) -> Summary:
     with Opening(asked) as opening:
         _require_open_target(asked.pool, opening.pool, asked.configuration.options)
         for note in opening.notes:
-            console.print(f"note: {display_line(note)}", markup=False, highlight=False, soft_wrap=True)
+            say(console, f"note: {display_line(note)}")
         for model in dict.fromkeys([opening.model, opening.answer_model or opening.model]):
-            console.print(f"loading {display_line(model) or 'the bundled model'} ...", markup=False, highlight=False, soft_wrap=True)
+            say(console, f"loading {display_line(model) or 'the bundled model'} ...")
             if (unread := bytes_to_hash(model)) >= _LONG_TO_HASH:
-                console.print(f"reading all {unread / 1e9:.1f} GB of it, once, for its sha256 ...", highlight=False)
+                say(console, f"reading all {unread / 1e9:.1f} GB of it, once, for its sha256 ...")
         started = opening.start()
         session = started.session()
         _announce(console, started)
@@ -210,22 +207,19 @@ def _require_open_target(path: Path, pool: Pool | None, options: RunOptions) -> 
 
 def _announce(console: Console, started: OpenRun) -> None:
     pool, run, engine = started.pool, started.run, started.engine.info
-
-    def say(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
     say(
+        console,
         f"{'going on with' if run.resumed else 'starting'} run {run.id} in {display_line(str(pool.path))}: "
         f"{display_line(engine.model.name)}, profile {run.method.profile}, seed {display_line(run.seed)}, {_setup_words(engine)}, "
-        f"asked in {run.method.asking}"
+        f"asked in {run.method.asking}",
     )
     if started.answering is not None:
         answering = started.answering.info
-        say(f"tasks are answered by {display_line(answering.model.name)}, {_setup_words(answering)}, asked in chat")
+        say(console, f"tasks are answered by {display_line(answering.model.name)}, {_setup_words(answering)}, asked in chat")
     if held := pool.evaluations.hold_out():
-        say(f"{counted(held.held, 'seed')} {'is' if held.held == 1 else 'are'} held out for evaluation")
+        say(console, f"{counted(held.held, 'seed')} {'is' if held.held == 1 else 'are'} held out for evaluation")
     for notice in started.notices:
-        say(f"note: {display_line(notice)}")
+        say(console, f"note: {display_line(notice)}")
 
 
 def _setup_words(engine: EngineInfo) -> str:
@@ -256,7 +250,7 @@ def cancelled_by_signals(cancel: CancelToken, console: Console) -> Iterator[None
         cancel.cancel()
         # A signal in the middle of a line being written finds the stream in use: how the run ended is told at its end.
         with suppress(RuntimeError):
-            console.print("stopping: what is under way is given up, what was stored before is kept", markup=False, highlight=False)
+            say(console, "stopping: what is under way is given up, what was stored before is kept")
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -31,9 +31,6 @@ from studio.seeds.inputs import name_of
 from studio.seeds.mapping import FieldMap
 from studio.seeds.reading import SeedFile, bundled_seeds, draw_hold_out, join_tasks, read_seeds
 
-EngineOpener = Opener
-"""Loads the model of that name; `open_engine` unless a test or a demo brings its own."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
@@ -94,7 +91,7 @@ class Opening:
     after that.
     """
 
-    def __init__(self, asked: RunRequest, opener: EngineOpener = open_engine) -> None:
+    def __init__(self, asked: RunRequest, opener: Opener = open_engine) -> None:
         """Open the pool if it is there and resolve what was asked for against it. Raises PoolError and UsageError."""
         self._asked = asked
         self._opener = opener

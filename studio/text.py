@@ -10,6 +10,10 @@ import codecs
 import json
 import re
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -63,6 +67,11 @@ def display_line(text: str, width: int = sys.maxsize) -> str:
 def display_json(document: str) -> str:
     """Return a JSON document that means the same, every character that could act on a terminal escaped."""
     return document.translate(_JSON_TABLE)
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line as it is: nothing of it is markup, and a terminal wraps it."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def storable(text: str) -> str:

@@ -37,7 +37,7 @@ from studio.engine.remote.client import Client
 from studio.engine.remote.errors import Consequence, Patience
 from studio.engine.remote.request import request_body
 from studio.errors import StudioError, UsageError
-from studio.text import display_line
+from studio.text import display_line, say
 
 Complete = Callable[[Sequence[Request]], int]
 """Completes requests and returns how many tokens were drawn."""
@@ -301,7 +301,7 @@ def print_peers(console: Console, peers: Mapping[str, Mapping[str, Any]]) -> Non
     console.print(table)
     for each in peers.values():
         if each["error"]:
-            console.print(display_line(each["error"], 300), markup=False, highlight=False, soft_wrap=True)
+            say(console, display_line(each["error"], 300))
 
 
 def comparison_table(*figures: str) -> Table:

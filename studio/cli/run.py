@@ -12,7 +12,7 @@ from studio.cli.pull import MODEL
 from studio.cli.shared import INPUT, POOL, engine_flags, is_terminal, print_json
 from studio.cli.task_files import gather, map_option
 from studio.errors import UsageError
-from studio.text import counted
+from studio.text import counted, say
 
 
 @click.command(epilog="Exit codes: 0 done, 2 usage, 3 model, 4 pool, 5 stalled, 130 interrupted.")
@@ -135,11 +135,9 @@ def _brief(given: str) -> str:
 
 def _say(console: Any, done: dict[str, Any], pool: Path) -> None:
     used_up = "every passage of the documents has been used: " if done["stopped"] == "documents" else ""
-    console.print(
+    say(
+        console,
         f"{used_up}{counted(done['accepted'], 'task')} accepted of {counted(done['candidates'], 'candidate')} "
         f"in {counted(done['rounds'], 'round')}, {counted(done['instances'], 'instance')}, {done['seconds']:.0f} s; "
         f"next: studio stats {pool}, studio export {pool} -o data.jsonl",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def _statistics(reader: Queries, progress: Progress) -> Figures:
     from studio.insight.statistics_report import report
 
     figures = statistics(reader, progress)
-    return figures.as_dict(), lambda: report(figures)
+    return asdict(figures), lambda: report(figures)
 
 
 def _lineage(reader: Queries, progress: Progress) -> Figures:

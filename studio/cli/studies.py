@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -11,7 +12,7 @@ import click
 from studio.cli.pull import model_option
 from studio.cli.shared import POOL, TARGET, is_terminal, print_figures, print_json, progress_bar, write_lines
 from studio.errors import PoolError, UsageError
-from studio.text import counted, display_line
+from studio.text import counted, display_line, say
 
 if TYPE_CHECKING:
     from studio.pool.evaluations import ComparisonPlan, ComparisonRecord
@@ -76,7 +77,7 @@ def review_command(pool: Path, rater: str | None, report: bool, as_json: bool, t
                 export_study(rating_lines(reader, review), target, "rating", f"review {review.id}")
                 return
             figures = review_report(reader, review)
-        print_figures(figures.as_dict(), lambda: review_tables(figures), as_json)
+        print_figures(asdict(figures), lambda: review_tables(figures), as_json)
         return
     if not is_terminal():
         raise UsageError(
@@ -166,7 +167,7 @@ def compare_command(
                 _export_comparison(reader, comparison, unblind, target)
                 return
             figures = grading_report(reader, comparison, unblind=unblind)
-        print_figures(figures.as_dict(), lambda: grading_tables(figures), as_json)
+        print_figures(asdict(figures), lambda: grading_tables(figures), as_json)
         return
     if not is_terminal():
         raise UsageError("grading needs a terminal", f"for the figures: studio compare {pool} --report, for all grades: --export FILE")
@@ -293,7 +294,7 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
     console = Console(stderr=True)
     with Pool.open(pool) as opened:
         items = sample(opened, _judge_plan(opened, *wanted))
-        console.print(f"loading {display_line(model) or 'the bundled model'} ...", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"loading {display_line(model) or 'the bundled model'} ...")
         engine = open_engine(model)
         try:
             judge = opened.judges.enter(name, engine.info.model, prompt_version())
@@ -328,5 +329,5 @@ def _report(pool: Path, as_json: bool) -> None:
         figures = judge_report(reader)
     if not figures:
         raise PoolError("no model has judged this pool yet", "studio judge POOL")
-    plain = {"pool": str(pool), "judges": [each.as_dict() for each in figures]}
+    plain = {"pool": str(pool), "judges": [asdict(each) for each in figures]}
     print_figures(plain, lambda: judge_tables(figures), as_json)

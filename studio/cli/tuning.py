@@ -11,7 +11,7 @@ import click
 from studio.cli.pull import MODEL, model_option
 from studio.cli.shared import INPUT, OUTPUT, POOL, engine_flags, print_json, print_tables, progress_bar, taken_options
 from studio.errors import Interrupted, PoolError
-from studio.text import display_line
+from studio.text import display_line, say
 
 _LISTED = 20
 """Tasks that overlap are told by name, at most."""
@@ -169,20 +169,20 @@ def _evaluate(asked: EvaluationRequest, console: Console, as_json: bool) -> None
     from studio.headless import cancelled_by_signals
     from studio.tuning.evaluating import evaluate, pool_of
 
-    def say(words: str) -> None:
-        console.print(display_line(words, 300), markup=False, highlight=False, soft_wrap=True)
+    def tell(words: str) -> None:
+        say(console, display_line(words, 300))
 
     cancel = CancelToken()
     with cancelled_by_signals(cancel, console), progress_bar() as show:
-        result, checked = evaluate(asked, cancel, lambda what, done, count: show(display_line(what, 60), done, count), say)
+        result, checked = evaluate(asked, cancel, lambda what, done, count: show(display_line(what, 60), done, count), tell)
     kept = pool_of(asked)
     if as_json:
         print_json({"pool": str(kept), **result.as_dict(), "overlap": checked.as_dict()})
         return
     _print(result)
     if checked.excluded:
-        say(f"{len(checked.excluded)} of {checked.checked} items overlap the training data and were left out")
-    say(f"all answers are kept in {kept}")
+        tell(f"{len(checked.excluded)} of {checked.checked} items overlap the training data and were left out")
+    tell(f"all answers are kept in {kept}")
 
 
 def _report(source: Path, seed: str, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from studio.insight.studies.raters import Share, share_of, wilson
@@ -134,10 +134,6 @@ class Statistics:
     written_tokens_per_task: float
     read_tokens_per_task: float
     seconds_per_task: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as plain values, for JSON."""
-        return asdict(self)
 
 
 def statistics(pool: Queries, progress: Progress = silent) -> Statistics:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studio.loop.novelty import NoveltyIndex
-from studio.loop.tokens import BREAK, TOKENIZERS, Tokenizer, WordTable, joined_tokens, unicode_tokens
+from studio.loop.tokens import TOKENIZERS, Tokenizer, TokenNumbers, WordTable, joined_tokens, unicode_tokens
 
 _COURTESIES = frozenset({"please", "kindly", "now", "then", "first", "next", "just"})
 _REQUESTS = frozenset({"can", "could", "will", "would"})
@@ -195,21 +195,13 @@ def _among(hashes: Hashes, known: Hashes) -> NDArray[np.bool_]:
     return found
 
 
-class _Numbers(dict[str, int]):
-    """The number of each token, from 1; asking for a token without one gives it the next. The break is 0."""
-
-    def __missing__(self, token: str) -> int:
-        number = self[token] = len(self)
-        return number
-
-
 class _Hasher:
     """Hashes of runs, many tasks at a time. `tasks` is how many the chunk given last had."""
 
     def __init__(self, tokenizer: Tokenizer, size: int) -> None:
         self._tokenizer = tokenizer
         self._size = size
-        self._table = WordTable(_Numbers({BREAK: 0}).__getitem__)
+        self._table = WordTable(TokenNumbers().__getitem__)
         self.tasks = 0
 
     def chunks(self, tasks: Iterable[Sequence[str]]) -> Iterator[tuple[Hashes, NDArray[np.int64]]]:

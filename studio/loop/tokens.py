@@ -180,10 +180,10 @@ _AFTER_SURROGATES = 0xE000
 _CODE_POINTS = f"utf-32-{sys.byteorder[0]}e"
 
 
-class _Numbers(dict[str, int]):
+class TokenNumbers(dict[str, int]):
     """The number of each token; asking for a token without one gives it the next."""
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int = 1) -> None:
         super().__init__({BREAK: _NO_TOKEN})
         self.next = first
 
@@ -204,7 +204,7 @@ class Vocabulary:
     """
 
     def __init__(self, first: int = 1) -> None:
-        self._numbers = _Numbers(first)
+        self._numbers = TokenNumbers(first)
         self._table = WordTable(self._numbers.__getitem__)
 
     def __len__(self) -> int:

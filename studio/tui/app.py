@@ -21,9 +21,9 @@ from textual.theme import ThemeProvider
 from studio import guide
 from studio.engine.adapter import parted
 from studio.engine.catalog import DEFAULT_MODEL
-from studio.engine.opening import open_engine
+from studio.engine.opening import Opener, open_engine
 from studio.errors import unexpected
-from studio.launch import EngineOpener, RunRequest
+from studio.launch import RunRequest
 from studio.loop.asking_anew import FIXED
 from studio.loop.runs import Configuration
 from studio.text import display_line
@@ -90,7 +90,7 @@ class StudioApp(TellingApp):
         bind("quit-now", "quit", "Quit", "Quit, also while one types and over a window.", show=False, priority=True),
     ]
 
-    def __init__(self, asked: RunRequest | None, configuration: Configuration, opener: EngineOpener = open_engine) -> None:
+    def __init__(self, asked: RunRequest | None, configuration: Configuration, opener: Opener = open_engine) -> None:
         super().__init__()
         self._asked = asked
         self._configuration = configuration

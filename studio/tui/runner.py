@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Any, TypeVar, cast
 
 from studio.engine.api import EngineInfo
-from studio.engine.opening import open_engine
+from studio.engine.opening import Opener, open_engine
 from studio.errors import ModelError, StudioError, unexpected
 from studio.insight.studies.comparison import comparable
-from studio.launch import EngineOpener, Opening, OpenRun, RunRequest
+from studio.launch import Opening, OpenRun, RunRequest
 from studio.loop.events import Event, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal, Session
 from studio.loop.settings import Method
@@ -138,7 +138,7 @@ class Runner:
         asked: RunRequest,
         signal: Callable[[], None] = lambda: None,
         *,
-        opener: EngineOpener = open_engine,
+        opener: Opener = open_engine,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.asked = asked

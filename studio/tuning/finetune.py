@@ -23,7 +23,7 @@ from studio.engine.model_file import read_model
 from studio.engine.remote.address import is_address
 from studio.errors import ModelError, UsageError
 from studio.pool.pool import Pool, Queries
-from studio.text import display_line
+from studio.text import display_line, say
 from studio.tuning.data import VARIED
 from studio.tuning.job import Ended, Event, Finished, Loading, Opened, Prepared, Resumed, Step, TrainingSettings, Validated, Waiting
 from studio.tuning.lora import check_architecture
@@ -151,7 +151,7 @@ class TrainingProgress:
         """Print lines above the bar."""
         self._said = time.monotonic()
         for line in lines:
-            self._bars.console.print(display_line(line), markup=False, highlight=False, soft_wrap=True)
+            say(self._bars.console, display_line(line))
 
     def _step(self, step: Step) -> None:
         validation = f", validation {self._validation}" if self._validation else ""

@@ -23,7 +23,7 @@ from studio.insight.studies.comparison import (
     stacked_bar,
 )
 from studio.insight.studies.raters import cohen
-from studio.pool.evaluations import GRADES, Grade
+from studio.pool.evaluations import GRADES, UNGRADED, Grade
 from studio.pool.pool import Pool, Queries
 from support.comparisons import TEXTS, compared, graded, grades
 from support.pools import make_pool
@@ -74,7 +74,7 @@ def test_a_comparison_is_opened_again_and_not_drawn_twice(tmp_path: Path) -> Non
 def test_the_left_answer_is_graded_first_whosever_it_is(tmp_path: Path) -> None:
     comparison = compared(tmp_path / "pool.db")
     with Queries.open(tmp_path / "pool.db") as reader:
-        walk = GradingWalk(comparison, "anna", reader.comparisons.items(1), {})
+        walk = GradingWalk(comparison.id, "anna", reader.comparisons.items(1), {}, UNGRADED)
     assert {item.swapped for item in walk.items} == {False, True}
     for item in walk.items:
         assert walk.item == item and walk.question == item.sides[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from io import StringIO
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def test_every_place_tells_of_both_sources(chat: Path) -> None:
 
 def test_json_has_them(chat: Path) -> None:
     with Queries.open(chat) as pool:
-        told = json.loads(json.dumps(statistics(pool).as_dict()))
+        told = json.loads(json.dumps(asdict(statistics(pool))))
     assert [each["source"] for each in told["sources"]] == ["in_context", "template"]
     assert all(set(each) >= {"candidates", "accepted", "acceptance_rate", "tasks", "instances", "quality"} for each in told["sources"])
 

@@ -12,9 +12,10 @@ import pytest
 from textual.pilot import Pilot
 
 from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Request
+from studio.engine.opening import Opener
 from studio.engine.options import EngineOptions
 from studio.engine.scripted import ScriptedEngine
-from studio.launch import EngineOpener, RunRequest
+from studio.launch import RunRequest
 from studio.loop.runs import Configuration
 from studio.tui.app import StudioApp
 from studio.tui.round.screen import StudioScreen
@@ -116,7 +117,7 @@ class Driven:
 @asynccontextmanager
 async def studio(
     path: Path,
-    opener: EngineOpener = scripted,
+    opener: Opener = scripted,
     asked: Configuration | None = None,
     size: tuple[int, int] = (120, 40),
     *,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from studio.engine.opening import Opener
 from studio.engine.scripted import ScriptedEngine
-from studio.launch import EngineOpener
 from studio.loop.session import Goal
 from studio.records import Stage
 from support.pools import assert_sound
@@ -16,7 +16,7 @@ from support.studio_app import HeldEngine, chatting, scripted, studio
 
 
 @pytest.mark.parametrize("opener", [scripted, chatting])
-async def test_the_export_of_a_screen_run_equals_the_headless_one(tmp_path: Path, opener: EngineOpener) -> None:
+async def test_the_export_of_a_screen_run_equals_the_headless_one(tmp_path: Path, opener: Opener) -> None:
     asked = configuration(best_of=2)
     asked = type(asked)(asked.options.model_copy(update={"target": 60}), asked.overrides)
     async with studio(tmp_path / "screen.db", opener, asked) as driven:

@@ -88,16 +88,18 @@ class LintReport:
         return {"tasks": self.tasks, "lints": {each.lint.code: each.as_dict() for each in self.found}}
 
 
-def run_lints(pool: LintedPool, lints: Sequence[Lint], options: LintOptions, progress: Progress = silent) -> LintReport:
-    """Look for the faults of `lints` in the active tasks of a pool.
+def run_lints(
+    pool: LintedPool, lints: Sequence[Lint], options: LintOptions, progress: Progress = silent, only: Sequence[int] | None = None
+) -> LintReport:
+    """Look for the faults of `lints` in the active tasks of a pool; in those of the ids `only`, ascending, where there are any.
 
     `progress` is told of a step for each task and pass. Raises UsageError when a file of `options.against` cannot be read, PoolError as
     reading does, and what `progress` raises.
     """
-    tasks = pool.active_tasks()
+    tasks = pool.active_tasks() if only is None else len(only)
     checks = [(lint.code, lint.check) for lint in lints if lint.check is not None]
     passes = bool(checks) + sum(lint.passes for lint in lints if lint.search is not None)
-    work = _Work(pool, tasks * passes, progress)
+    work = _Work(pool, tasks * passes, progress, only)
     found = {lint.code: Found(lint) for lint in lints}
     for task in work() if checks else ():
         for code, check in checks:
@@ -113,8 +115,9 @@ def run_lints(pool: LintedPool, lints: Sequence[Lint], options: LintOptions, pro
 class _Work:
     """The pool as the lints see it, and how far the work has come."""
 
-    def __init__(self, pool: LintedPool, steps: int, progress: Progress) -> None:
+    def __init__(self, pool: LintedPool, steps: int, progress: Progress, only: Sequence[int] | None) -> None:
         self._pool = pool
+        self._only = only
         self._steps = steps
         self._progress = progress
         self._done = 0
@@ -122,14 +125,20 @@ class _Work:
     def __call__(self, *, with_instances: bool = True) -> Iterator[LintTask]:
         with closing(self._pool.lint_tasks(with_instances=with_instances)) as tasks:
             for task in tasks:
-                self.advance()
-                yield task
+                if self._only is None or _has(self._only, task.id):
+                    self.advance()
+                    yield task
 
     def advance(self) -> None:
         self._done += 1
         if self._done % _STEP == 0:
             # Tasks that joined meanwhile make it more than was thought.
             self._progress("looking", min(self._done, self._steps), self._steps)
+
+
+def _has(ids: Sequence[int], wanted: int) -> bool:
+    place = bisect_left(ids, wanted)
+    return place < len(ids) and ids[place] == wanted
 
 
 def report_lines(report: LintReport) -> Iterator[str]:
@@ -182,24 +191,7 @@ def without_findings(pool: Queries, lints: Sequence[Lint], options: LintOptions,
     `Queries.one_state`.
     """
     ids = array("q", (task.id for task in pool.stream.export_tasks(export.include_seeds, export.keep)))
-    return LeavingOut(pool, run_lints(_Only(pool, ids), lints, options, progress))
-
-
-class _Only:
-    """The tasks of some ids, in ascending order, as a source of lints."""
-
-    def __init__(self, pool: Queries, ids: array[int]) -> None:
-        self._pool = pool
-        self._ids = ids
-
-    def active_tasks(self) -> int:
-        return len(self._ids)
-
-    def lint_tasks(self, *, with_instances: bool = True) -> Generator[LintTask, None, None]:
-        for task in self._pool.stream.lint_tasks(with_instances=with_instances):
-            place = bisect_left(self._ids, task.id)
-            if place < len(self._ids) and self._ids[place] == task.id:
-                yield task
+    return LeavingOut(pool, run_lints(pool.stream, lints, options, progress, ids))
 
 
 class LeavingOut:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -114,10 +114,6 @@ def plan_for(pool: Queries, pair: Pair, seed: str, size: int | None) -> Comparis
 class GradingWalk(Walk[ComparisonItem, Grading]):
     """A rater's way through a comparison: a grade for each answer, the left one first."""
 
-    def __init__(self, comparison: ComparisonRecord, rater: str, items: Sequence[ComparisonItem], gradings: Mapping[int, Grading]) -> None:
-        self.comparison = comparison
-        super().__init__(comparison.id, rater, items, gradings, UNGRADED)
-
     @property
     def order(self) -> tuple[int, ...]:
         """Whose answer stands on the left, and whose on the right."""
@@ -131,7 +127,8 @@ def begin_grading(pool: Queries, comparisons: Comparisons, plan: ComparisonPlan,
 
 def resume_grading(pool: Queries, comparison: ComparisonRecord, rater: str) -> GradingWalk:
     """Go on with a comparison. Of the other raters' grades nothing is read."""
-    return GradingWalk(comparison, rater, pool.comparisons.items(comparison.id), pool.comparisons.said(comparison.id, rater))
+    said = pool.comparisons.said(comparison.id, rater)
+    return GradingWalk(comparison.id, rater, pool.comparisons.items(comparison.id), said, UNGRADED)
 
 
 def open_comparison(pool: Queries, comparisons: Comparisons, plan: ComparisonPlan) -> ComparisonRecord:
@@ -224,10 +221,6 @@ class GradingReport:
     contestants: tuple[ContestantGrades, ...]
     preferences: tuple[Preference, ...]
     agreement: tuple[GradeAgreement, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as plain values, for JSON."""
-        return asdict(self)
 
 
 def grading_report(pool: Queries, comparison: ComparisonRecord, *, unblind: bool = False) -> GradingReport:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from rich.console import Group
 from rich.table import Table
@@ -174,10 +173,6 @@ class JudgeFigures:
         raters = {each.rater for each in self.comparisons}
         together = self.comparisons if len(raters) == 1 else (each for each in self.comparisons if each.rater is None)
         return tuple(each for each in together if each.figures.count)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as plain values, for JSON."""
-        return asdict(self)
 
 
 def judge_report(pool: Queries) -> tuple[JudgeFigures, ...]:

@@ -10,7 +10,7 @@ import random
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -143,12 +143,8 @@ def newest_plan(pool: Queries) -> ReviewPlan:
     return reviews[0].plan if reviews else ReviewPlan()
 
 
-class Reviewing(Walk[ReviewItem, Rating]):
-    """A rater's way through a sample: three questions a task."""
-
-    def __init__(self, review: ReviewRecord, rater: str, items: Sequence[ReviewItem], ratings: Mapping[int, Rating]) -> None:
-        self.review = review
-        super().__init__(review.id, rater, items, ratings, BLANK)
+Reviewing = Walk[ReviewItem, Rating]
+"""A rater's way through a sample: three questions a task."""
 
 
 def begin_reviewing(pool: Queries, reviews: Reviews, plan: ReviewPlan, rater: str) -> Reviewing:
@@ -158,7 +154,7 @@ def begin_reviewing(pool: Queries, reviews: Reviews, plan: ReviewPlan, rater: st
 
 def resume_reviewing(pool: Queries, review: ReviewRecord, rater: str) -> Reviewing:
     """Go on with a review. Of the other raters' answers nothing is read."""
-    return Reviewing(review, rater, pool.reviews.items(review.id), pool.reviews.said(review.id, rater))
+    return Reviewing(review.id, rater, pool.reviews.items(review.id), pool.reviews.said(review.id, rater), BLANK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +195,6 @@ class ReviewReport:
     table: tuple[Row, ...]
     agreement: tuple[PairAgreement, ...]
     strata: tuple[StratumRow, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as plain values, for JSON."""
-        return asdict(self)
 
 
 def review_report(pool: Queries, review: ReviewRecord) -> ReviewReport:
