@@ -176,7 +176,7 @@ class Input:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.notes: list[str] = []
+        self.notes: dict[str, None] = {}
         with readable(path):
             self._file, self._start = self._stored = _open(path)
         weakref.finalize(self, self._file.close)
@@ -191,13 +191,12 @@ class Input:
         wide = utf16_of(self.head) if self.kind == TEXT else None
         self.encoding = wide or "utf-8-sig"
         if wide:
-            self.notes.append(f"read as {wide}")
+            self.note(f"read as {wide}")
         self.head_text = self.head.decode(self.encoding, errors="replace").lstrip("\ufeff") if self.kind == TEXT else ""
 
     def note(self, words: str) -> None:
         """Note what a user should be told of it, once."""
-        if words not in self.notes:
-            self.notes.append(words)
+        self.notes[words] = None
 
     @property
     def done(self) -> int:

@@ -58,7 +58,7 @@ def parse_json(source: Input, is_record: Callable[[JsonObject], bool] = is_recor
         if record.values is None or (record.index is not None and not record.values.keys() & set(_AROUND)):
             yield record
         else:
-            yield from _expanded(record, source.notes, is_record)
+            yield from _expanded(record, source, is_record)
 
 
 def is_json(head: str) -> bool:
@@ -265,7 +265,7 @@ def _records(line: int, index: int | None, value: object) -> Iterator[RawRecord]
     yield faulty(line, f"{kind_of(value)} where an object is needed{hint}", value, index)
 
 
-def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObject], bool]) -> Iterator[RawRecord]:
+def _expanded(record: RawRecord, source: Input, is_record: Callable[[JsonObject], bool]) -> Iterator[RawRecord]:
     """Yield the records that an object holds: itself, unless it is a table, or something around a list of records."""
     value = record.values or {}
     if is_record(value):
@@ -274,8 +274,7 @@ def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObje
     key = next((key for key in _AROUND if isinstance(value.get(key), dict)), "")
     inner = value.get(key)
     if isinstance(inner, dict) and is_record(inner):
-        if (words := f"each record stands under {key}, what stands beside it is not taken") not in notes:
-            notes.append(words)
+        source.note(f"each record stands under {key}, what stands beside it is not taken")
         yield RawRecord(record.line, record.index, inner, raw=inner)
         return
     table, lists = _table_in(value, record.line), list[str]()
@@ -283,8 +282,8 @@ def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObje
         deeper = [] if any(map(_holds_objects, value.values())) else list(_deeper(value))
         if len(deeper) == 1:
             [(path, around)] = deeper
-            notes.append(f"the records stand in {path}; nothing else of the document is taken")
-            yield from _expanded(RawRecord(record.line, None, around, raw=around), notes, is_record)
+            source.note(f"the records stand in {path}; nothing else of the document is taken")
+            yield from _expanded(RawRecord(record.line, None, around, raw=around), source, is_record)
             return
     if table is None:
         lists = [key for key, each in value.items() if isinstance(each, list) and each and _holds_objects(each)]
@@ -298,14 +297,14 @@ def _expanded(record: RawRecord, notes: list[str], is_record: Callable[[JsonObje
             return
         table = cast("list[object]", value[lists[0]])
         others = ", ".join(key for key in value if key != lists[0])
-        if others or not any(note.startswith("the records stand in") for note in notes):
-            notes.append(f"the records stand under {lists[0]}" + (f"; not taken beside them: {others}" if others else ""))
+        if others or not any(note.startswith("the records stand in") for note in source.notes):
+            source.note(f"the records stand under {lists[0]}" + (f"; not taken beside them: {others}" if others else ""))
     lines = _element_lines(record, lists[0]) if lists and record.text else repeat(record.line)
     for place, (line, each) in enumerate(zip(lines, table, strict=False)):
         if isinstance(each, RawRecord):
             yield each
         elif isinstance(each, dict):
-            yield from _expanded(RawRecord(line, place, each, raw=each), notes, is_record)
+            yield from _expanded(RawRecord(line, place, each, raw=each), source, is_record)
         else:
             yield from _records(line, place, each)
 

@@ -212,12 +212,6 @@ class FieldMap:
     def __str__(self) -> str:
         return ",".join(f"{name}={source.text}" for name, source in self.sources.items())
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, FieldMap) and str(self) == str(other)
-
-    def __hash__(self) -> int:
-        return hash(str(self))
-
     def fits(self, values: JsonObject) -> bool:
         """Return whether an object is a record, and not something around records or a table of columns.
 

@@ -77,7 +77,7 @@ def parse_csv(source: Input, columns: Collection[str] = ()) -> Iterator[RawRecor
     """
     read = _CsvLines(source, [], _has_backslash_quotes(source.head_text))
     if read.backslashes:
-        source.notes.append('quotes within fields are written \\"')
+        source.note('quotes within fields are written \\"')
     lines = iter(read)
     first = next((line for line in lines if line.strip()), "")
     separator = _SEPARATOR.fullmatch(first.strip("\r\n"))
@@ -92,7 +92,7 @@ def parse_csv(source: Input, columns: Collection[str] = ()) -> Iterator[RawRecor
         return
     quote = _quote_mark(source.head_text, header)
     if quote != '"':
-        source.notes.append(f"fields are quoted with {quote}")
+        source.note(f"fields are quoted with {quote}")
     reader = csv.reader(lines, delimiter=header.delimiter, quotechar=quote, strict=True)
     row: list[str] | None = []
     while row is not None:
@@ -202,7 +202,7 @@ def repeated_name(names: Sequence[str]) -> str:
 def table_record(names: Sequence[str], row: list[str], line: int, source: Input) -> Iterator[RawRecord]:
     """Yield what a row is under a header of `names`: an object of its texts, or nothing for the header once more."""
     if len(row) == len(names) and all(value.strip().lower() == name.lower() for value, name in zip(row, names, strict=True)):
-        source.notes.append(f"line {line} is the header once more and was passed over")
+        source.note(f"line {line} is the header once more and was passed over")
         return
     fields = len(row)
     while fields < len(names) and not names[fields]:

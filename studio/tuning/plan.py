@@ -9,9 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from studio.engine.gguf import Gguf
 from studio.engine.llama.vocab import Vocabulary, open_vocabulary
 from studio.engine.model_file import read_whole
+from studio.engine.options import memory_of_machine
 from studio.errors import ModelError, PoolError
 from studio.pool.trainings import Side
 from studio.tuning.job import RECORD, Job, Prepared, read_record
@@ -178,8 +181,4 @@ def _available(device: str) -> int:
         import torch
 
         return int(torch.cuda.mem_get_info()[0])
-    import psutil
-
-    from studio.engine.options import memory_of_machine
-
     return min(int(psutil.virtual_memory().available), memory_of_machine())

@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from studio.errors import ModelError
 from studio.pool.exchange.outputs import complete_file
 from studio.pool.trainings import LossPoint, Side
@@ -291,8 +293,6 @@ def _memory(device: str) -> int:
         import torch
 
         return int(torch.cuda.max_memory_allocated())
-    import psutil
-
     return int(psutil.Process().memory_info().rss)
 
 
