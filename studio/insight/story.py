@@ -94,22 +94,22 @@ def of_candidate(pool: Queries, candidate: CandidateRecord) -> tuple[Measure, ..
     """Return what was measured of a candidate."""
     if candidate.nats is None:
         return ()
-    return (Measure("request", candidate.nats, pool.rounds.of_request(candidate.request_id).max_nats),)
+    return (Measure("request", candidate.nats, pool.requests.get(candidate.request_id).max_nats),)
 
 
 def of_instance(pool: Queries, instance: InstanceRecord) -> tuple[Measure, ...]:
     """Return what was measured of an instance whose output was asked for apart."""
     if instance.answer_id is None or (instance.agreement is None and instance.nats is None):
         return ()
-    limits = pool.rounds.of_request(instance.answer_id)
+    request = pool.requests.get(instance.answer_id)
     found = []
     if instance.agreement is not None:
-        run = next(each for each in pool.runs.all() if each.id == limits.run_id)
+        run = next(each for each in pool.runs.all() if each.id == request.run_id)
         method = known_method(run)
-        least = 0.0 if method is None else overridden(method, pool.rounds.overrides(limits.round_id)).min_agreement
+        least = 0.0 if method is None else overridden(method, pool.rounds.overrides(request.round_id)).min_agreement
         found.append(Measure("agreement", instance.agreement, least or None))
     if instance.nats is not None:
-        found.append(Measure("answer", instance.nats, limits.max_answer_nats))
+        found.append(Measure("answer", instance.nats, request.max_answer_nats))
     return tuple(found)
 
 

@@ -291,7 +291,6 @@ class Comparisons(Sheets[Grading]):
     """The blind comparisons of a pool."""
 
     study = "comparison"
-    item_table = "comparison_items"
     rating_table = "grades"
     blank = UNGRADED
     answer = Grade

@@ -17,12 +17,14 @@ from studio.text import storable
 
 COMPLETION_COLUMNS = ", ".join(f"completions.{each.name}" for each in fields(Completion))
 _HELD = ("task_id", "source", "passage_id", "seed", "suffix")
+_COLUMNS = "requests.id, ordinal, task_id, prompts.text AS prefix, suffix, params, chat, source, passage_id, requests.seed"
+_PROMPTS = """
+FROM requests JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id LEFT JOIN chats ON chats.id = chat_id """
 _REQUEST = f"""
-SELECT requests.id, number AS round, requests.stage, source, ordinal, task_id, passage_id, prompts.text AS prefix, suffix, params,
-    chat, requests.seed, rounds.run_id, rounds.stage AS round_stage, finished_at AS round_ended, max_nats, max_answer_nats,
-    completions.request_id AS answered, {COMPLETION_COLUMNS}, {MODEL_COLUMNS}
-    FROM requests JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id JOIN rounds ON rounds.id = round_id
-    LEFT JOIN chats ON chats.id = chat_id
+SELECT {_COLUMNS}, round_id, number AS round, requests.stage, rounds.run_id, rounds.stage AS round_stage, finished_at AS round_ended,
+    max_nats, max_answer_nats, completions.request_id AS answered, {COMPLETION_COLUMNS}, {MODEL_COLUMNS}
+{_PROMPTS}
+    JOIN rounds ON rounds.id = round_id
     JOIN runs ON runs.id = rounds.run_id
     LEFT JOIN run_models ON run_models.run_id = runs.id AND run_models.stage = requests.stage
     JOIN models ON models.id = coalesce(run_models.model_id, runs.model_id)
@@ -69,35 +71,25 @@ class StoredCompletion:
     completion: Completion
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord(StoredRequest):
     """A request with all that surrounds it; `completion` is None while it has not come back.
 
-    `round_stage` is the next stage of its round, 'done' after the last and 'superseded' where the round was written anew; `round_ended` is
-    when it ended, an ISO 8601 time in UTC, None while it has not. `max_nats` and `max_answer_nats` are the nats a token beyond which its
-    round rejected instructions and answers as unlikely, None where likelihood decided nothing.
+    `round` is the number of its round; `round_stage` the next stage of that, 'done' after the last and 'superseded' where the round was
+    written anew; `round_ended` is when it ended, an ISO 8601 time in UTC, None while it has not. `max_nats` and `max_answer_nats` are the
+    nats a token beyond which its round rejected instructions and answers as unlikely, None where likelihood decided nothing.
     """
 
-    id: int
+    round_id: int
     round: int
     stage: Stage
-    ordinal: int
-    task_id: int | None
-    prefix: str
-    suffix: str
-    params: SamplingParams
-    seed: int
-    parents: tuple[int, ...]
     completion: Completion | None
     run_id: int
     model: ModelIdentity
     round_stage: str
     round_ended: str | None
-    chat: Chat | None = None
-    source: Source | None = None
-    max_nats: float | None = None
-    max_answer_nats: float | None = None
-    passage_id: int | None = None
+    max_nats: float | None
+    max_answer_nats: float | None
 
 
 class Requests(Entity):
@@ -122,10 +114,7 @@ class Requests(Entity):
             {_PLANNED}, position"""
         for request_id, parent in self._database.rows(sql, (round_id, stage)):
             parents[request_id].append(parent)
-        sql = f"""
-            SELECT requests.id, ordinal, task_id, prompts.text AS prefix, suffix, params, chat, source, passage_id, seed FROM requests
-            JOIN prompts ON prompts.id = prefix_id JOIN sampling ON sampling.id = sampling_id
-            LEFT JOIN chats ON chats.id = chat_id {_PLANNED}"""
+        sql = f"SELECT {_COLUMNS} {_PROMPTS} {_PLANNED}"
         return [
             record_of(StoredRequest, row, params=sampling_of(row["params"]), chat=chat_of(row["chat"]), parents=tuple(parents[row["id"]]))
             for row in self._database.rows(sql, (round_id, stage))

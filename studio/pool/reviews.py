@@ -61,10 +61,9 @@ class Sheets(Entity, Generic[R]):
     """
 
     study: ClassVar[str]
-    """What a study is called: the column that points at one is its name with `_id`."""
-    item_table: ClassVar[str]
+    """What a study is called: the column that points at one is its name with `_id`, its items stand in its name with `_items`."""
     rating_table: ClassVar[str]
-    """A study's items, and what raters say of them now."""
+    """What raters say of its items now."""
     blank: R
     """What a rater says who says nothing."""
     answer: ClassVar[type[Any]]
@@ -86,7 +85,7 @@ class Sheets(Entity, Generic[R]):
         """Let `rating` be what `rater` says of an item from now on. Raises PoolError when the study has no such item."""
         database, words = self._database, f"{self.study} {study_id}, item {position}"
         with acting(database, Note(self.rating_table, words), self._scope(study_id, rater)) as journal:
-            if not database.row(f"SELECT 1 FROM {self.item_table} WHERE {self.study}_id = ? AND position = ?", (study_id, position)):
+            if not database.row(f"SELECT 1 FROM {self.study}_items WHERE {self.study}_id = ? AND position = ?", (study_id, position)):
                 raise PoolError(f"{self.study} {study_id} has no item {position}")
             # A row with nothing in it would look as if the rater had something to say.
             entries = [] if rating == self.blank else [[*rating.answers, rating.skipped, rating.note]]
@@ -183,7 +182,6 @@ class Reviews(Sheets[Rating]):
     """The reviews of a pool: samples of its tasks, and what raters say of them."""
 
     study = "review"
-    item_table = "review_items"
     rating_table = "ratings"
     blank = BLANK
     answer = bool

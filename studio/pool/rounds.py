@@ -71,16 +71,6 @@ class RoundRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class RoundLimits:
-    """What a round rejected as unlikely: instructions and answers of more nats a token. None where likelihood decided nothing."""
-
-    round_id: int
-    run_id: int
-    max_nats: float | None
-    max_answer_nats: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class RoundResult:
     """What one round brought: candidates accepted, candidates rejected by reason, and accepted instances."""
 
@@ -168,16 +158,6 @@ class Rounds(Entity):
         sql = "SELECT {0} FROM standing_rounds WHERE {0} IS NOT NULL ORDER BY number DESC LIMIT 1"
         instructions, answers = (self._database.value(sql.format(name)) for name in ("max_nats", "max_answer_nats"))
         return instructions, answers
-
-    def of_request(self, request_id: int) -> RoundLimits:
-        """Return the limits of the round that a request was made in. Raises PoolError when there is no such request."""
-        sql = """
-            SELECT rounds.id AS round_id, run_id, max_nats, max_answer_nats FROM requests JOIN rounds ON rounds.id = round_id
-            WHERE requests.id = ?"""
-        found = self._database.record(RoundLimits, sql, (request_id,))
-        if found is None:
-            raise self._absent(f"request {request_id}")
-        return found
 
     def result(self, round_id: int) -> RoundResult:
         """Return what a round brought, by the decisions that hold now."""

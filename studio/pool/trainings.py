@@ -145,7 +145,7 @@ class Trainings(Entity):
                 raise PoolError(f"the pool has no training with id {training_id}")
 
     def _add(self, training_id: int, losses: Sequence[LossPoint]) -> None:
-        self._database.insert("training_losses", ({"training_id": training_id, **asdict(each)} for each in losses), replace=True)
+        self._database.insert("training_losses", ({"training_id": training_id, **asdict(each)} for each in losses), "INSERT OR REPLACE")
 
 
 def _training(row: Row) -> TrainingRecord:

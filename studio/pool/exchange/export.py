@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -142,16 +142,20 @@ class ExportSummary:
 
 
 class _Sink:
-    """An open file and how many records went into it, as lines of JSON or, where it is called so, as Parquet of the columns of a format."""
+    """An open file and how many records went into it, as lines of JSON or, where it is called so, as Parquet of the columns of a format.
 
-    def __init__(self, file: BinaryIO, path: Path, format_name: str) -> None:
+    A stream is not `named`: its own errors pass, for there is no path to tell with them.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path, format_name: str, *, named: bool = True) -> None:
+        self._named = named
         self._file = file
         self._columns = ParquetFile(file, format_name) if path.suffix.lower() == PARQUET else None
         self.path = path
         self.count = 0
 
     def write(self, record: Record) -> None:
-        with writing(self.path):
+        with writing(self.path) if self._named else nullcontext():
             if self._columns:
                 self._columns.write(record)
             else:
@@ -169,14 +173,6 @@ class _Sink:
             self._columns.give_up()
 
 
-class _Stdout(_Sink):
-    """The same for a stream that has no name of its own to tell when it cannot be written."""
-
-    def write(self, record: Record) -> None:
-        self._file.write(encode_line(record))
-        self.count += 1
-
-
 def export_to_stream(source: TaskStream, stream: BinaryIO, options: ExportOptions, progress: Progress = lambda _: None) -> ExportSummary:
     """Write the tasks of `source` to `stream`.
 
@@ -187,7 +183,7 @@ def export_to_stream(source: TaskStream, stream: BinaryIO, options: ExportOption
         raise UsageError(f"the format {chosen.name} fills a folder, not stdout", f"name a folder: -o FOLDER --format {chosen.name}")
     if options.split is not None:
         raise UsageError("--split writes two files, not stdout", "name a file: -o FILE --split SHARE")
-    sink, fitting = _Stdout(stream, Path("-"), chosen.name), options.fitting()
+    sink, fitting = _Sink(stream, Path("-"), chosen.name, named=False), options.fitting()
     found = _write(source, options, None, {"": sink}, fitting, progress)
     stream.flush()
     return found
