@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import click
 
-from studio.engine.options import KV_BYTES, KV_CELLS, MAX_PARALLEL_SERVER, PARALLEL_HELP, SPLIT_MODES, FlashAttention
+from studio.engine.options import FLAGS, EngineOptions, Flag, flag_of
 from studio.errors import ExitCode, PoolError, StudioError, UsageError
 from studio.paths import user_path
 from studio.text import display_json, display_line
@@ -24,8 +24,6 @@ from studio.text import display_json, display_line
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from rich.console import RenderableType
-
-    from studio.engine.options import EngineOptions
 
 
 _ERRORS = "studio"
@@ -273,52 +271,20 @@ def progress_bar(*, of_bytes: bool = False) -> Iterator[Callable[[str, int, int]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_FLAGS = {
-    "gpu_layers": click.option(
-        "--gpu-layers", type=click.IntRange(min=-1), metavar="N", help="Layers to offload to the GPU; -1 is all. [-1]"
-    ),
-    "context": click.option("--context", type=click.IntRange(min=0), metavar="TOKENS", help="Context over all sequences; 0 chooses. [0]"),
-    "threads": click.option(
-        "--threads",
-        type=click.IntRange(min=0),
-        metavar="N",
-        help="CPU threads; 0 is the physical cores, of two kinds the fast ones. [0]",
-    ),
-    "parallel": click.option("--parallel", type=click.IntRange(0, MAX_PARALLEL_SERVER), metavar="N", help=f"S{PARALLEL_HELP[1:]}. [0]"),
-    "flash_attention": click.option(
-        "--flash-attention",
-        type=click.Choice([each.value for each in FlashAttention]),
-        help="Compute attention piece by piece; auto does where a GPU can. On a CPU results then depend on the number of threads. [auto]",
-    ),
-    "kv_type": click.option(
-        "--kv-type",
-        type=click.Choice([*KV_BYTES]),
-        help="What keys and values are kept in; q8_0 takes about half the memory, q4_0 a quarter, with flash attention. [f16]",
-    ),
-    "kv_cells": click.option(
-        "--kv-cells",
-        type=click.Choice(KV_CELLS),
-        help="Keep keys and values of all sequences together, where a template is kept once, or each sequence's apart. [unified]",
-    ),
-    "tensor_split": click.option("--tensor-split", metavar="N,N,...", help="Shares of several GPUs, such as 3,1. [by their free memory]"),
-    "split_mode": click.option(
-        "--split-mode", type=click.Choice(SPLIT_MODES), help="Share GPUs by layer, by row of each weight, or not at all. [layer]"
-    ),
-    "main_gpu": click.option(
-        "--main-gpu", type=click.IntRange(min=0), metavar="N", help="The GPU that has all with --split-mode none, counted from 0. [0]"
-    ),
-    "cpu_moe": click.option(
-        "--cpu-moe",
-        type=click.IntRange(min=-1),
-        metavar="N",
-        help="Layers whose experts stay on the CPU, from the first on; -1 is all, 0 those that do not fit. [0]",
-    ),
-}
+
+def _engine_option(name: str, flag: Flag) -> Callable[[Any], Any]:
+    kind: click.ParamType[Any] = click.STRING
+    if flag.words:
+        kind = click.Choice([*flag.words])
+    elif flag.kind in ("N", "TOKENS"):
+        kind = click.IntRange(flag.least, flag.most)
+    words = f"{flag.help[0].upper()}{flag.help[1:]}. [{flag.usual}]"
+    return click.option(flag_of(name), type=kind, metavar=None if flag.words else flag.kind, help=words)
 
 
 def engine_flags(command: Command) -> Command:
     """Give a command these flags; those that are not used come as None."""
-    return with_options(command, _FLAGS.values())
+    return with_options(command, [_engine_option(name, flag) for name, flag in FLAGS.items()])
 
 
 def with_options(command: Command, options: Collection[Callable[[Any], Any]]) -> Command:
@@ -328,7 +294,5 @@ def with_options(command: Command, options: Collection[Callable[[Any], Any]]) ->
 
 def taken_options(values: dict[str, Any], **more: Any) -> EngineOptions:
     """Return the options that the flags among `values` ask for, and `more`; they are taken out. Raises UsageError."""
-    from studio.engine.options import EngineOptions
-
-    asked = {name: values.pop(name) for name in _FLAGS}
+    asked = {name: values.pop(name) for name in FLAGS}
     return EngineOptions(**{name: value for name, value in asked.items() if value is not None}, **more)

@@ -7,7 +7,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
@@ -31,22 +31,73 @@ KV_CELLS = ("unified", "separate")
 """How sequences have their keys and values: in the same cells, which each passes over, or each in cells of its own; the usual one first."""
 SPLIT_MODES = ("layer", "row", "none")
 """How several GPUs share a model, see `EngineOptions`; the usual one first."""
-_LLAMA_ONLY = ("flash_attention", "kv_type", "kv_cells", "split_mode", "tensor_split", "main_gpu", "cpu_moe")
-"""Fields that mean something to llama.cpp on this machine alone."""
-_WORDS = {"flash_attention": tuple(FlashAttention), "kv_type": tuple(KV_BYTES), "kv_cells": KV_CELLS, "split_mode": SPLIT_MODES}
-_COUNTS = ("context", "threads", "parallel", "contexts", "main_gpu")
+MAX_CONTEXT = (1 << 31) - 1
+"""llama.cpp counts tokens in 32 bits."""
+PARALLEL_CPU = 16
+PARALLEL_GPU = 64
+_LLAMA_SEQUENCES = 256
+"""What llama.cpp has in a context (LLAMA_MAX_SEQ), those of templates among them."""
+PREFIX_SEQUENCES = 4
+"""Few-shot templates that can be in the context at once."""
+MAX_PARALLEL = _LLAMA_SEQUENCES - PREFIX_SEQUENCES
+MAX_PARALLEL_SERVER = 512
+"""Requests under way at a server: each has a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """What a user may say of an option: a number from `least` to `most`, or one of `words`; of `kind` N is a number, else a text.
+
+    `usual` is what is so unless something is said.
+    """
+
+    help: str
+    usual: str = "0"
+    kind: str = "N"
+    least: int = 0
+    most: int | None = None
+    words: tuple[str, ...] = ()
+
+
+FLAGS: Mapping[str, Flag] = {
+    "gpu_layers": Flag("layers to offload to the GPU; -1 is all", "-1", least=-1),
+    "context": Flag("context tokens over all sequences; 0 chooses", kind="TOKENS"),
+    "threads": Flag("CPU threads; 0 is the physical cores, of two kinds the fast ones"),
+    "parallel": Flag(
+        f"sequences decoded at once, at most {MAX_PARALLEL}, at a server {MAX_PARALLEL_SERVER}; 0 chooses", most=MAX_PARALLEL_SERVER
+    ),
+    "flash_attention": Flag(
+        "attention piece by piece; auto where a GPU can; on a CPU results then depend on the number of threads",
+        "auto",
+        words=tuple(each.value for each in FlashAttention),
+    ),
+    "kv_type": Flag(
+        "what keys and values are kept in; q8_0 takes about half the memory, q4_0 a quarter, with flash attention",
+        "the pool's, or f16",
+        words=tuple(KV_BYTES),
+    ),
+    "kv_cells": Flag(
+        "keys and values of all sequences together, where a template is kept once, or each sequence's apart",
+        "the pool's, or unified",
+        words=KV_CELLS,
+    ),
+    "tensor_split": Flag("shares of several GPUs, such as 3,1", "by their free memory", kind="N,N,..."),
+    "split_mode": Flag("GPUs share by layer, by row of each weight, or not at all", "layer", words=SPLIT_MODES),
+    "main_gpu": Flag("the GPU that has all with split mode none, and what is not split with row, counted from 0"),
+    "cpu_moe": Flag("layers whose experts stay on the CPU, from the first on; -1 is all, 0 those that do not fit", least=-1),
+}
+"""By the name of the option."""
+_EVERYWHERE = ("gpu_layers", "context", "threads", "parallel")
+"""Options that are no error where a server runs the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """The user's choices. `gpu_layers` -1 means all; 0 for the other numbers means: choose.
+    """The user's choices, see `FLAGS`, and what an earlier run had.
 
-    `context` counts tokens of all sequences together; they are divided among `contexts` of llama.cpp that compute side by side. `adapter`
-    is the path of a LoRA adapter, a GGUF file, or empty. `kv_type`, of `KV_BYTES`, is what keys and values are kept in, and `kv_cells`, of
-    `KV_CELLS`, how. Several GPUs share the layers, or with `split_mode` "row" each of their weights, in proportion to the memory that is
-    free there or to the numbers of `tensor_split`, such as "3,1"; with "none" `main_gpu` has all. `cpu_moe` is the number of layers, from
-    the first on, whose experts stay on the CPU, -1 for all; 0 leaves none there that fit. The fields named in `kept` are not the user's
-    choice but what `origin`, in words, was made with: they stand where there is memory for them and are given up elsewhere, with a note.
+    Tokens of the context are divided among `contexts` of llama.cpp that compute side by side; 0 chooses. `adapter` is the path of a LoRA
+    adapter, a GGUF file, or empty. The fields named in `kept` are not the user's choice but what `origin`, in words, was made with: they
+    stand where there is memory for them and are given up elsewhere, with a note.
     """
 
     gpu_layers: int = -1
@@ -66,21 +117,16 @@ class EngineOptions:
     origin: str = ""
 
     def __post_init__(self) -> None:
-        """Raise UsageError for a negative number, but for -1 GPU layers, and for more sequences than any engine has."""
+        """Raise UsageError for what is no option's value, and for options that contradict each other."""
         object.__setattr__(self, "kept", tuple(self.kept))  # a message between processes brings a list
-        for name, least in (("gpu_layers", -1), ("cpu_moe", -1), *((name, 0) for name in _COUNTS)):
-            if getattr(self, name) < least:
-                flag = _flag(name)
-                raise UsageError(f"{flag} {getattr(self, name)}: must be at least {least}", f"leave {flag} out to have it chosen")
-        if self.parallel > MAX_PARALLEL_SERVER:
-            self.require_parallel(MAX_PARALLEL_SERVER, "an engine")
+        for name, flag in FLAGS.items():
+            _check(name, getattr(self, name), flag)
         if self.context > MAX_CONTEXT:
             raise UsageError(f"--context {self.context}: llama.cpp counts at most {MAX_CONTEXT:,} tokens", "give a smaller number")
-        for name, known in _WORDS.items():
-            if getattr(self, name) not in known:
-                raise UsageError(f"{_flag(name)} {getattr(self, name)}: must be one of {', '.join(known)}")
         if self.kv_type != KV_TYPE and self.flash_attention == FlashAttention.OFF:
             raise UsageError(f"--kv-type {self.kv_type} needs flash attention", "leave --flash-attention out, or keep f16")
+        if self.main_gpu and self.split_mode == SPLIT_MODES[0]:
+            raise UsageError(f"--main-gpu {self.main_gpu} has no effect where layers are shared", "add --split-mode none or row")
         _ = self.proportions
 
     @property
@@ -111,14 +157,14 @@ class EngineOptions:
     def refuse_elsewhere(self, model: str) -> None:
         """Raise UsageError where something was chosen that a server, or whatever `model` is, knows nothing of."""
         usual = self.elsewhere()
-        for name in _LLAMA_ONLY:
+        for name in FLAGS:
             if getattr(self, name) != getattr(usual, name):
-                words = f"{_flag(name)} is for llama.cpp on this machine, not for {model}"
+                words = f"{flag_of(name)} is for llama.cpp on this machine, not for {model}"
                 raise UsageError(words, "a server is told such things when it is started")
 
     def elsewhere(self) -> EngineOptions:
         """Return the options without what only llama.cpp on this machine knows, for a server beside it."""
-        usual: dict[str, Any] = {each.name: each.default for each in fields(self) if each.name in _LLAMA_ONLY}
+        usual: dict[str, Any] = {each.name: each.default for each in fields(self) if each.name in FLAGS and each.name not in _EVERYWHERE}
         return replace(self, **usual)
 
     def require_parallel(self, most: int, who: str) -> None:
@@ -136,21 +182,21 @@ class EngineOptions:
         return replace(self, context=context, parallel=parallel, contexts=contexts, kept=(), origin="")
 
 
-def _flag(name: str) -> str:
+def flag_of(name: str) -> str:
+    """Return an option's name as it is written in a command."""
     return f"--{name.replace('_', '-')}"
 
 
-PARALLEL_CPU = 16
-PARALLEL_GPU = 64
-_LLAMA_SEQUENCES = 256
-"""What llama.cpp has in a context (LLAMA_MAX_SEQ), those of templates among them."""
-PREFIX_SEQUENCES = 4
-"""Few-shot templates that can be in the context at once."""
-MAX_PARALLEL = _LLAMA_SEQUENCES - PREFIX_SEQUENCES
-MAX_PARALLEL_SERVER = 512
-"""Requests under way at a server: each has a connection."""
-PARALLEL_HELP = f"sequences decoded at once, at most {MAX_PARALLEL}, at a server {MAX_PARALLEL_SERVER}; 0 chooses"
-MAX_CONTEXT = (1 << 31) - 1
+def _check(name: str, value: int | str, flag: Flag) -> None:
+    given, left_out = f"{flag_of(name)} {value}", f"leave {flag_of(name)} out to have it chosen"
+    if flag.words and value not in flag.words:
+        raise UsageError(f"{given}: must be one of {', '.join(flag.words)}")
+    if isinstance(value, int) and value < flag.least:
+        raise UsageError(f"{given}: must be at least {flag.least}", left_out)
+    if isinstance(value, int) and flag.most is not None and value > flag.most:
+        raise UsageError(f"{given}: must be at most {flag.most:,}", left_out)
+
+
 _LEAST_MEASURED_ROWS = 16
 _MEASURED_BYTES = 16 << 20
 """For the logits of a batch: 85 rows of a vocabulary of 49,152."""

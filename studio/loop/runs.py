@@ -28,7 +28,7 @@ from studio.config import (
 )
 from studio.engine.api import EngineInfo
 from studio.engine.catalog import is_model
-from studio.engine.options import KV_BYTES, KV_CELLS, KV_TYPE, MAX_PARALLEL_SERVER, PARALLEL_HELP, FlashAttention
+from studio.engine.options import FLAGS, KV_TYPE, EngineOptions, FlashAttention
 from studio.errors import PoolError, UsageError
 from studio.loop.checks import ANSWER_RULES
 from studio.loop.filters import FILTERS, INSTANCE_RULES
@@ -49,6 +49,14 @@ class Models(Parameters):
     answer: str = Field("", description="name, path or address of the model that answers the tasks, in chat; none is the one of --model")
 
 
+def _of_engine(name: str, **more: Any) -> Any:
+    """The field for an option of the engine."""
+    flag, bounds = FLAGS[name], {}
+    if not flag.words and name != "tensor_split":
+        bounds = {"ge": flag.least, "le": flag.most}
+    return Field(**{"default": getattr(EngineOptions(), name), "description": f"{flag.help} [{flag.usual}]", **bounds, **more})
+
+
 class RunOptions(Parameters):
     """What a run needs beside the method: none of it decides which candidates are accepted.
 
@@ -65,23 +73,17 @@ class RunOptions(Parameters):
     )
     target: int | None = Field(None, ge=1, description="stop when the pool has this many generated tasks")
     rounds: int | None = Field(None, ge=1, description="stop after this many rounds")
-    gpu_layers: int = Field(-1, ge=-1, description="layers to offload to the GPU; -1 is all")
-    context: int = Field(0, ge=0, description="context tokens over all sequences; 0 chooses")
-    threads: int = Field(0, ge=0, description="CPU threads; 0 is the physical cores, of two kinds the fast ones")
-    parallel: int = Field(0, ge=0, le=MAX_PARALLEL_SERVER, description=PARALLEL_HELP)
-    flash_attention: FlashAttention = Field(FlashAttention.AUTO, description="auto (where a GPU can), on or off")
-    kv_type: Literal["", "f16", "q8_0", "q4_0"] = Field(
-        "", description=f"what keys and values are kept in: {', '.join(KV_BYTES)}; none is the pool's, or {KV_TYPE}"
-    )
-    kv_cells: Literal["", "unified", "separate"] = Field(
-        "", description=f"whether sequences keep keys and values together or apart; none is the pool's, or {KV_CELLS[0]}"
-    )
-    split_mode: Literal["layer", "row", "none"] = Field("layer", description="how GPUs share the model: by layer, by row, or none of it")
-    tensor_split: str = Field(
-        "", pattern=r"^([\d.]+(,[\d.]+)*)?$", description="shares of the GPUs, such as 3,1; none goes by their free memory"
-    )
-    main_gpu: int = Field(0, ge=0, description="the GPU that has all where split_mode is none")
-    cpu_moe: int = Field(0, ge=-1, description="layers whose experts stay on the CPU; -1 is all, 0 those that do not fit")
+    gpu_layers: int = _of_engine("gpu_layers")
+    context: int = _of_engine("context")
+    threads: int = _of_engine("threads")
+    parallel: int = _of_engine("parallel")
+    flash_attention: FlashAttention = _of_engine("flash_attention")
+    kv_type: Literal["", "f16", "q8_0", "q4_0"] = _of_engine("kv_type", default="")
+    kv_cells: Literal["", "unified", "separate"] = _of_engine("kv_cells", default="")
+    split_mode: Literal["layer", "row", "none"] = _of_engine("split_mode")
+    tensor_split: str = _of_engine("tensor_split", pattern=r"^([\d.]+(,[\d.]+)*)?$")
+    main_gpu: int = _of_engine("main_gpu")
+    cpu_moe: int = _of_engine("cpu_moe")
 
 
 @dataclass(frozen=True, slots=True)

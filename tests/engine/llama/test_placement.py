@@ -227,7 +227,6 @@ def test_llama_cpp_takes_the_split_of_a_machine_without_gpus(opened: Opened) -> 
         ({"flash_attention": "on"}, "--flash-attention"),
         ({"tensor_split": "3,1"}, "--tensor-split"),
         ({"split_mode": "row"}, "--split-mode"),
-        ({"main_gpu": 1}, "--main-gpu"),
         ({"cpu_moe": -1}, "--cpu-moe"),
     ],
 )
@@ -239,7 +238,7 @@ def test_a_server_is_not_told_what_is_for_llama_cpp(option: dict[str, Any], flag
 
 
 @pytest.mark.parametrize(
-    "option", [{"kv_type": "q5"}, {"flash_attention": "yes"}, {"split_mode": "all"}, {"cpu_moe": -2}, {"main_gpu": -1}]
+    "option", [{"kv_type": "q5"}, {"flash_attention": "yes"}, {"split_mode": "all"}, {"cpu_moe": -2}, {"main_gpu": -1}, {"main_gpu": 1}]
 )
 def test_options_that_are_none(option: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"--{next(iter(option)).replace('_', '-')}"):
