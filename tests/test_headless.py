@@ -106,8 +106,6 @@ def test_another_set_up_goes_on_as_a_run_of_its_own(tmp_path: Path) -> None:
         assert again.stored is not None and stored_engine(again.stored)["parallel"] == 16
         assert begin(pool, again, here, force=False).id == other.id
         assert not any(_same_setup(stored_engine(again.stored), replace(here, **change)) for change in ATTENTION)
-        older = {name: value for name, value in stored_engine(again.stored).items() if name not in ("kv_type", "flash_attention")}
-        assert _same_setup(older, replace(here, kv_type="f16")) and not _same_setup(older, replace(here, kv_type="q8_0"))
         pool.rounds.begin(other.id)
         assert begin(pool, again, replace(here, parallel=8), force=False).id == other.id, "an unfinished round is finished first"
 

@@ -332,8 +332,6 @@ def _same_setups(stored: RunRecord, engine: EngineInfo, answering: EngineInfo | 
 
 def _same_setup(before: dict[str, Any], engine: EngineInfo) -> bool:
     """Whether llama.cpp runs as it did for the run on record, in all that completions depend on; other engines have no set-up here."""
-    # Runs on record from before these could be chosen had what was usual.
-    before = {"kv_type": KV_TYPE, "streams": 0, "cpu_moe": 0, "split": "", "flash_attention": bool(before.get("layers_offloaded"))} | before
     shaping = ("parallel", "context_tokens", "contexts", "kv_type", "streams", "flash_attention", "cpu_moe", "split")
     return not engine.is_local or all(before.get(name, getattr(engine, name)) == getattr(engine, name) for name in shaping)
 

@@ -15,8 +15,14 @@ from support.steering import ASKED
 
 
 @pytest.fixture
-def pool(tmp_path: Path) -> Iterator[Pool]:
-    with Pool.create(tmp_path / "pool.db", all_seeds()[:40]) as made:
+def path(tmp_path: Path) -> Path:
+    """Where a test may have its pool."""
+    return tmp_path / "pool.db"
+
+
+@pytest.fixture
+def pool(path: Path) -> Iterator[Pool]:
+    with Pool.create(path, all_seeds()[:40]) as made:
         yield made
         assert_sound(made.path)
 

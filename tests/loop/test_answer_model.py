@@ -29,8 +29,7 @@ def play_both(path: Path, profile: str = "paper", *, rounds: int = 1) -> None:
 
 
 @pytest.mark.parametrize("profile", ["paper", "studio", "alpaca"])
-def test_a_base_model_writes_and_another_answers(tmp_path: Path, profile: str) -> None:
-    path = tmp_path / "pool.db"
+def test_a_base_model_writes_and_another_answers(path: Path, profile: str) -> None:
     play_both(path, profile)
     raw, in_chat = {stage for stage, chat in ask(path, WHO_WROTE) if not chat}, {stage for stage, chat in ask(path, WHO_WROTE) if chat}
     assert "instructions" in raw and in_chat == {"answer"}
@@ -76,8 +75,7 @@ def test_any_interruption_gives_the_same_pool(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("answering", "words"), [(None, "not by the model that writes them"), (Named("other"), "tutor .* not by other")])
-def test_another_answer_model_contradicts_the_pool(tmp_path: Path, answering: Named | None, words: str) -> None:
-    path = tmp_path / "pool.db"
+def test_another_answer_model_contradicts_the_pool(path: Path, answering: Named | None, words: str) -> None:
     play_both(path)
     with Pool.open(path) as pool:
         with pytest.raises(UsageError, match=words):
@@ -90,8 +88,7 @@ def test_another_answer_model_contradicts_the_pool(tmp_path: Path, answering: Na
     assert (("answer",) in stages) == (answering is not None)
 
 
-def test_a_second_model_where_there_was_none_contradicts_the_pool(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_second_model_where_there_was_none_contradicts_the_pool(path: Path) -> None:
     with Pool.create(path, all_seeds()) as pool:
         list(session_in(pool, base(), configuration("paper")).run(Goal(rounds=1)))
         with pytest.raises(UsageError, match="answered by the model that writes them, not by tutor"):
@@ -111,9 +108,8 @@ def test_what_cannot_answer_is_refused(tmp_path: Path) -> None:
         assert pool.runs.all() == []
 
 
-def test_a_forced_model_that_cannot_chat_is_asked_as_it_can(tmp_path: Path) -> None:
+def test_a_forced_model_that_cannot_chat_is_asked_as_it_can(path: Path) -> None:
     """What followed from the pool's own model is open again; the unfinished round is left only when all is well."""
-    path = tmp_path / "pool.db"
     with Pool.create(path, all_seeds()) as pool:
         list(session_in(pool, Named("chatty", chats=True), configuration()).run(Goal(rounds=1)))
         with pytest.raises(ModelError):
@@ -123,8 +119,7 @@ def test_a_forced_model_that_cannot_chat_is_asked_as_it_can(tmp_path: Path) -> N
     assert ask(path, "SELECT count(*) FROM requests JOIN rounds ON rounds.id = round_id WHERE run_id = 2 AND chat_id NOTNULL") == [(0,)]
 
 
-def test_what_the_answering_model_thinks_is_no_part_of_its_answers(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_what_the_answering_model_thinks_is_no_part_of_its_answers(path: Path) -> None:
     thinker = Named("thinker", responder=lambda _: "<think>Which river?</think>The Nile.")
     with Pool.create(path, all_seeds()) as pool:
         list(session_in(pool, base(), configuration("paper", thinking="keep"), answering=thinker).run(Goal(rounds=1)))
@@ -132,8 +127,7 @@ def test_what_the_answering_model_thinks_is_no_part_of_its_answers(tmp_path: Pat
     assert rows == [("The Nile.", "Which river?")]
 
 
-def test_more_instances_are_answered_by_the_same_model(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_more_instances_are_answered_by_the_same_model(path: Path) -> None:
     with Pool.create(path, all_seeds()) as pool:
         session = session_in(pool, base(), configuration("paper"), answering=Named("tutor"))
         list(session.run(Goal(rounds=1)))

@@ -60,8 +60,7 @@ def test_a_filter_for_requests_that_is_taken_out_for_a_round_stays_out(tmp_path:
         assert reasons.isdisjoint({"no_request", "letter", "unended"} - set(left))
 
 
-def test_a_round_has_its_lists_and_the_models_own_requests(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_round_has_its_lists_and_the_models_own_requests(path: Path) -> None:
     events = play(path, Goal(rounds=2), chatty(), CHAT)
     stages = [event.stage for event in events if isinstance(event, StageFinished)]
     assert stages[:7] == list(Stage)
@@ -81,8 +80,7 @@ def test_a_round_has_its_lists_and_the_models_own_requests(tmp_path: Path) -> No
     assert_sound(path)
 
 
-def test_every_kept_instance_was_answered(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_every_kept_instance_was_answered(path: Path) -> None:
     events = play(path, Goal(rounds=2), chatty(), CHAT)
     rows = ask(
         path,
@@ -95,8 +93,7 @@ def test_every_kept_instance_was_answered(tmp_path: Path) -> None:
     assert len(told) == len(rows)
 
 
-def test_the_likeliest_share_is_kept(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_the_likeliest_share_is_kept(path: Path) -> None:
     play(path, Goal(rounds=3), chatty(), CHAT)
     limits = dict(ask(path, "SELECT number, max_nats FROM rounds"))
     rows = ask(
@@ -111,8 +108,7 @@ def test_the_likeliest_share_is_kept(tmp_path: Path) -> None:
     assert 0.3 < sum(own) / len(own) < 0.7
 
 
-def test_the_answers_that_the_model_is_surest_of_are_kept(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_the_answers_that_the_model_is_surest_of_are_kept(path: Path) -> None:
     play(path, Goal(rounds=3), chatty(), configuration(likely_answers=0.5))
     limits = dict(ask(path, "SELECT number, max_answer_nats FROM rounds"))
     rows = ask(
@@ -138,8 +134,7 @@ def test_the_papers_profiles_never_chat(tmp_path: Path) -> None:
         assert ask(tmp_path / f"{name}.db", "SELECT count(*) FROM chats") == [(0,)]
 
 
-def test_a_server_that_speaks_chat_alone(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_server_that_speaks_chat_alone(tmp_path: Path, path: Path) -> None:
     events = play(path, Goal(rounds=1), Server(), CHAT)
     assert NOT_MEASURED in [event.text for event in events if isinstance(event, Noted)]
     assert ask(path, "SELECT count(*) FROM requests WHERE chat_id IS NULL OR source = 'template'") == [(0,)]
@@ -166,16 +161,14 @@ def test_any_interruption_gives_the_same_pool(tmp_path: Path) -> None:
     assert exported(path) == exported(tmp_path / "whole.db")
 
 
-def test_a_brief_reaches_both_sources(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_brief_reaches_both_sources(path: Path) -> None:
     play(path, Goal(rounds=1), chatty(), configuration(brief="beekeeping for schools"))
     rows = ask(path, "SELECT source, prompt || coalesce(chat, '') FROM request_prompts WHERE source IS NOT NULL")
     assert {source for source, _ in rows} == {"in_context", "template"}
     assert all("beekeeping for schools" in text for _, text in rows)
 
 
-def test_a_person_asks_for_another_answer(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_person_asks_for_another_answer(path: Path) -> None:
     with Pool.create(path, all_seeds()) as pool:
         session = session_in(pool, chatty(), CHAT)
         list(session.run(Goal(rounds=1)))
@@ -224,8 +217,7 @@ def test_a_cut_answer_is_never_kept() -> None:
     )
 
 
-def test_an_answer_that_breaks_a_rule_is_asked_for_in_other_words(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_an_answer_that_breaks_a_rule_is_asked_for_in_other_words(path: Path) -> None:
 
     def stubborn(request: Request) -> str:
         if request.chat is None or request.chat.writes_request or request.chat.begins:
@@ -239,8 +231,7 @@ def test_an_answer_that_breaks_a_rule_is_asked_for_in_other_words(tmp_path: Path
     assert ask(path, "SELECT count(*) FROM requests WHERE stage = 'answer'") == [(2 * len(kept),)]
 
 
-def test_a_cut_request_is_no_candidate(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_cut_request_is_no_candidate(path: Path) -> None:
     engine = chatty(
         lambda request: (
             Completion("Write me a", FinishReason.LENGTH, 9, 3, nats=1.0) if request.chat and request.chat.writes_request else " No"

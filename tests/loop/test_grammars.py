@@ -84,8 +84,7 @@ def test_white_space_is_that_of_regular_expressions() -> None:
     assert set(re.findall(r"\s", letters)) == {"\n", *re.findall(f"[{SPACE}]", letters)}
 
 
-def test_an_engine_without_grammars_is_told_of_once(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_an_engine_without_grammars_is_told_of_once(path: Path) -> None:
     events = play(path, Goal(rounds=2), ScriptedEngine(), configuration("alpaca", triples_grammar=True))
     assert [event for event in events if event == Noted(NO_GRAMMAR)] == [Noted(NO_GRAMMAR)]
     assert ask(path, "SELECT DISTINCT json_extract(params, '$.grammar') FROM sampling") == [("",)]

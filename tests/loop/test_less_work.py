@@ -9,11 +9,8 @@ import pytest
 
 from studio.engine.api import Completion, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
-from studio.loop.runs import stored_method
 from studio.loop.session import Goal
 from studio.loop.settings import PROFILES, profile
-from studio.pool.rounds import RunRecord
-from studio.records import ModelIdentity
 from support.pools import ask
 from support.sessions import configuration, play
 
@@ -54,14 +51,6 @@ def test_answers_are_the_same_from_logits_and_from_text(tmp_path: Path) -> None:
     for name, expected in (("logits", (0, 1, 1)), ("text", (1, 0, 0))):
         sql = f"SELECT sum(completion_tokens) > 0, count(probability) = count(*), count(probability) > 0 {classified}"
         assert ask(tmp_path / f"{name}.db", sql) == [expected]
-
-
-def test_settings_stored_before_the_switch_was_there_still_load() -> None:
-    settings = {"method": profile("studio").model_dump(mode="json")}
-    del settings["method"]["classify_from_logits"]
-    identity = ModelIdentity("m", "ab")
-    method = stored_method(RunRecord(1, json.dumps(settings), "0", "0.1.0", identity, ""))
-    assert method == profile("studio").model_copy(update={"classify_from_logits": False})
 
 
 def test_of_a_list_that_repeats_itself_the_whole_items_stay(tmp_path: Path) -> None:

@@ -79,13 +79,12 @@ def test_as_many_as_there_are(seeds: int, generated: int, total: int, from_gener
 
 @pytest.mark.parametrize(("known", "drawn"), [(12, {True}), (3, {True, None})])
 def test_tasks_of_which_it_is_unknown_stand_in_where_too_few_are_known_to_be_classification(
-    tmp_path: Path, known: int, drawn: set[bool | None]
+    path: Path, known: int, drawn: set[bool | None]
 ) -> None:
     flags = [True] * known + [None] * 9 + [False] * 9
     seeds = [
         SeedTask("", "", f"Say what kind of animal number {place} is.", (Instance("", "x"),), flag) for place, flag in enumerate(flags)
     ]
-    path = tmp_path / "pool.db"
     play(path, Goal(rounds=1), asked=configuration(classification_only=True), seeds=seeds)
     with Queries.open(path) as pool:
         parents = {task for request in pool.requests.planned(1, Stage.INSTRUCTIONS) for task in request.parents}

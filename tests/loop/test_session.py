@@ -35,8 +35,7 @@ def instructions_only(listing: str) -> Callable[[Request], str]:
     return lambda request: listing if request.suffix.endswith(".") else " No" if request.suffix.endswith("?") else "Output: done"
 
 
-def test_a_run_reaches_its_target(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_run_reaches_its_target(path: Path) -> None:
     events = play(path, Goal(target=60))
     assert stop_reason(events) is StopReason.TARGET
     assert ask(path, "SELECT count(*) FROM tasks WHERE origin = 'generated' AND state = 'active'")[0][0] >= 60
@@ -44,8 +43,7 @@ def test_a_run_reaches_its_target(tmp_path: Path) -> None:
     assert_sound(path)
 
 
-def test_rounds_are_counted_for_this_session(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_rounds_are_counted_for_this_session(path: Path) -> None:
     first, second = play(path, Goal(rounds=2)), play(path, Goal(rounds=1))
     assert [event.number for event in first + second if isinstance(event, RoundFinished)] == [1, 2, 3]
     assert stop_reason(second) is StopReason.ROUNDS
@@ -70,8 +68,7 @@ def test_one_long_session_equals_many_short_ones(tmp_path: Path) -> None:
     assert exported(tmp_path / "long") == exported(tmp_path / "short")
 
 
-def test_prompts_hold_six_seeds_and_two_generated_tasks(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_prompts_hold_six_seeds_and_two_generated_tasks(path: Path) -> None:
     play(path, Goal(rounds=2))
     parents = (
         "SELECT sum(tasks.origin = 'seed'), sum(tasks.origin = 'generated') FROM requests JOIN rounds ON rounds.id = requests.round_id"
@@ -83,9 +80,8 @@ def test_prompts_hold_six_seeds_and_two_generated_tasks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("profile", ["studio", "paper", "code", "alpaca"])
-def test_accepted_tasks_keep_to_the_threshold(tmp_path: Path, profile: str) -> None:
+def test_accepted_tasks_keep_to_the_threshold(path: Path, profile: str) -> None:
     """Every pair of accepted tasks, and every accepted task with every seed, scored by `rouge_score` itself."""
-    path = tmp_path / "pool.db"
     play(path, Goal(target=30), asked=configuration(profile))
     scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
     # The unicode tokeniser agrees with `rouge_score` on ASCII text only.
@@ -96,8 +92,7 @@ def test_accepted_tasks_keep_to_the_threshold(tmp_path: Path, profile: str) -> N
     assert highest <= 0.7 if profile in ("code", "alpaca") else highest < 0.7
 
 
-def test_stored_scores_are_those_of_rouge_score(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_stored_scores_are_those_of_rouge_score(path: Path) -> None:
     play(path, Goal(rounds=2), asked=configuration("code"))
     scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
     sql = (
@@ -109,12 +104,11 @@ def test_stored_scores_are_those_of_rouge_score(tmp_path: Path) -> None:
     assert all(scorer.score(text, nearest)["rougeL"].fmeasure == score for text, score, nearest in rows)
 
 
-def test_every_candidate_is_kept_with_a_reason(tmp_path: Path) -> None:
+def test_every_candidate_is_kept_with_a_reason(path: Path) -> None:
     listing = (
         " Name three rivers.\n10. Too short.\n11. Name three rivers!\n12. Draw a map of the town."
         "\n13. !Shout it out loud.\n14. List two old lakes."
     )
-    path = tmp_path / "pool.db"
     play(path, Goal(rounds=1), ScriptedEngine(instructions_only(listing)), configuration(requests_per_round=1, min_words=3))
     assert ask(
         path, "SELECT text, verdict, reason FROM candidates JOIN verdicts ON candidate_id = candidates.id ORDER BY candidates.id"
@@ -141,8 +135,7 @@ def test_a_truncated_list_loses_its_last_item_or_all(tmp_path: Path) -> None:
         assert ask(path, "SELECT count(*) FROM verdicts WHERE reason = 'truncated'") == [(2 - accepted,)]
 
 
-def test_alpaca_takes_whole_tasks_from_one_completion(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_alpaca_takes_whole_tasks_from_one_completion(path: Path) -> None:
     events = play(path, Goal(rounds=2), asked=configuration("alpaca"))
     assert {event.stage for event in events if isinstance(event, RequestFinished)} == {"instructions"}
     assert ask(path, "SELECT DISTINCT origin FROM request_parents JOIN tasks ON tasks.id = task_id") == [("seed",)]
@@ -155,8 +148,7 @@ def prompts_of(path: Path) -> list[int]:
     return [count for (count,) in ask(path, sql)]
 
 
-def test_a_run_keeps_the_requests_a_round_that_its_engine_could_take(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_run_keeps_the_requests_a_round_that_its_engine_could_take(tmp_path: Path, path: Path) -> None:
     play(path, Goal(rounds=1), ScriptedEngine(parallel=7))
     assert json.loads(ask(path, "SELECT settings FROM runs")[0][0])["method"]["requests_per_round"] == 7
     for asked in (configuration(), configuration(requests_per_round=0)):
@@ -169,8 +161,7 @@ def test_a_run_keeps_the_requests_a_round_that_its_engine_could_take(tmp_path: P
     assert prompts_of(chosen) == [2]
 
 
-def test_another_run_in_the_pool_works_the_requests_out_anew_if_asked(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_another_run_in_the_pool_works_the_requests_out_anew_if_asked(path: Path) -> None:
     play(path, Goal(rounds=1), ScriptedEngine(parallel=7))
     with Pool.open(path) as pool:
         again = session_in(pool, ScriptedEngine(parallel=9), configuration(requests_per_round=0), force=True)
@@ -181,9 +172,8 @@ def test_another_run_in_the_pool_works_the_requests_out_anew_if_asked(tmp_path: 
 
 
 @pytest.mark.parametrize(("profile", "tasks", "notes"), [("studio", 3, []), ("paper", 1, [OTHER_FORM])])
-def test_a_list_in_another_form_is_told_apart_or_named(tmp_path: Path, profile: str, tasks: int, notes: list[str]) -> None:
+def test_a_list_in_another_form_is_told_apart_or_named(path: Path, profile: str, tasks: int, notes: list[str]) -> None:
     text = " Name three rivers of Asia.\n10) Describe the taste of fresh bread.\n11) List some words for snow."
-    path = tmp_path / "pool.db"
     events = play(path, Goal(rounds=1), ScriptedEngine(instructions_only(text)), configuration(profile, requests_per_round=1))
     assert [event.text for event in events if isinstance(event, Noted)] == notes
     assert ask(path, "SELECT count(*) FROM tasks WHERE origin = 'generated'") == [(tasks,)]
@@ -199,15 +189,13 @@ def test_a_model_that_writes_no_marks_is_named(tmp_path: Path) -> None:
     assert [event.text for event in events if isinstance(event, Noted)] == [NO_INSTANCES]
 
 
-def test_alpaca_counts_on_from_the_tasks_in_its_prompt(tmp_path: Path) -> None:
+def test_alpaca_counts_on_from_the_tasks_in_its_prompt(path: Path) -> None:
     """A pool of two seeds has prompts of two: the model is asked for the third."""
-    path = tmp_path / "pool.db"
     play(path, Goal(rounds=1), asked=configuration("alpaca"), seeds=all_seeds()[:2])
     assert ask(path, "SELECT count(*) > 5 FROM tasks WHERE origin = 'generated'") == [(1,)]
 
 
-def test_nothing_new_ends_the_run(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_nothing_new_ends_the_run(path: Path) -> None:
     engine = ScriptedEngine(instructions_only(" Name three rivers of Asia."))
     events = play(path, Goal(target=10), engine, configuration(stall_rounds=3))
     assert stop_reason(events) is StopReason.STALLED
@@ -217,15 +205,13 @@ def test_nothing_new_ends_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("writing", ["", "\n\n\n", "###", "9. 9. 9.", "\x00\x1b]52;c;\x07", "[/bold] [@click=app.quit]x"])
-def test_a_model_that_babbles_stalls_and_breaks_nothing(tmp_path: Path, writing: str) -> None:
-    path = tmp_path / "pool.db"
+def test_a_model_that_babbles_stalls_and_breaks_nothing(path: Path, writing: str) -> None:
     events = play(path, Goal(target=5), ScriptedEngine(lambda _: writing), configuration(stall_rounds=2))
     assert stop_reason(events) is StopReason.STALLED
     assert_sound(path)
 
 
-def test_cancelling_keeps_what_is_committed(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_cancelling_keeps_what_is_committed(tmp_path: Path, path: Path) -> None:
     with Pool.create(path, all_seeds()) as pool:
         session = session_in(pool)
         events = []
@@ -246,8 +232,7 @@ def test_a_context_that_fits_no_prompt_is_an_error(tmp_path: Path) -> None:
         play(tmp_path / "pool.db", Goal(rounds=1), engine)
 
 
-def test_other_settings_are_refused_unless_forced(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_other_settings_are_refused_unless_forced(path: Path) -> None:
     play(path, Goal(rounds=1))
     with Pool.open(path) as pool:
         with pytest.raises(UsageError, match=r"threshold: 0\.7 in the pool, 0\.5 asked for"):
@@ -258,8 +243,7 @@ def test_other_settings_are_refused_unless_forced(tmp_path: Path) -> None:
     assert ask(path, "SELECT count(*) FROM runs") == [(2,)]
 
 
-def test_a_forced_run_retires_the_drafts_of_an_unfinished_round(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_forced_run_retires_the_drafts_of_an_unfinished_round(path: Path) -> None:
     with Pool.create(path, all_seeds()) as pool:
         session = session_in(pool)
         for event in session.run(Goal(rounds=1)):

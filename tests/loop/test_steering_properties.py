@@ -22,8 +22,7 @@ SLOW = [pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2)]
 
 @pytest.mark.parametrize("stage", profile("studio").stages)
 @pytest.mark.parametrize("seed", [0, *SLOW])
-def test_undo_returns_to_the_same_bytes_and_redo_comes_forward_again(tmp_path: Path, stage: Stage, seed: int) -> None:
-    path = tmp_path / "pool.db"
+def test_undo_returns_to_the_same_bytes_and_redo_comes_forward_again(path: Path, stage: Stage, seed: int) -> None:
     with Pool.create(path, SEEDS) as pool:
         session = session_in(pool)
         list(session.run(Goal(rounds=1)))
@@ -68,9 +67,8 @@ def test_a_session_that_stays_open_and_one_opened_anew_for_each_act_agree(tmp_pa
 
 
 @pytest.mark.parametrize("seed", [0, *SLOW])
-def test_all_that_can_be_undone_comes_back_as_it_was(tmp_path: Path, seed: int) -> None:
+def test_all_that_can_be_undone_comes_back_as_it_was(path: Path, seed: int) -> None:
     """After a run with steering in between: undo everything that is left to undo, then redo it."""
-    path = tmp_path / "pool.db"
     with Pool.create(path, SEEDS) as pool:
         session = session_in(pool, asked=configuration(requests_per_round=3))
         for act, own_seed in script(f"back/{seed}", 45, acts=MIXED):

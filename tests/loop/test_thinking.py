@@ -40,8 +40,7 @@ def records(path: Path, name: str) -> list[str]:
     return stream.getvalue().decode().splitlines()
 
 
-def test_thoughts_are_written_and_stay_out_of_the_data(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_thoughts_are_written_and_stay_out_of_the_data(tmp_path: Path, path: Path) -> None:
     events = play(path, Goal(rounds=2), thinker(), configuration())
     rows = generated(path)
     assert rows and all(text.startswith("<think>\n") and thoughts is None for _, thoughts, text in rows)
@@ -54,8 +53,7 @@ def test_thoughts_are_written_and_stay_out_of_the_data(tmp_path: Path) -> None:
     assert_sound(path)
 
 
-def test_a_model_can_be_asked_not_to_think(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_model_can_be_asked_not_to_think(path: Path) -> None:
     events = play(path, Goal(rounds=1), thinker(), configuration(thinking="off", likely_share=0.5))
     assert generated(path) and Noted(MODEL_THINKS) not in events
     assert ask(path, "SELECT count(*) FROM completions WHERE text LIKE '%<think>%'") == [(0,)]
@@ -63,8 +61,7 @@ def test_a_model_can_be_asked_not_to_think(tmp_path: Path) -> None:
     assert chats and not any(chat["thinking"] for chat in chats)
 
 
-def test_thoughts_that_come_all_the_same_are_stripped(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_thoughts_that_come_all_the_same_are_stripped(path: Path) -> None:
 
     def deaf(request: Request) -> str:
         if request.chat is None:
@@ -78,8 +75,7 @@ def test_thoughts_that_come_all_the_same_are_stripped(tmp_path: Path) -> None:
     assert "Hm." not in exported(path)
 
 
-def test_thoughts_can_be_kept_beside_the_answers(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_thoughts_can_be_kept_beside_the_answers(path: Path) -> None:
     play(path, Goal(rounds=2), thinker(), configuration(thinking="keep", best_of=2))
     rows = generated(path)
     assert rows and all(text == f"<think>\n{thoughts}\n</think>\n\n{output}" for output, thoughts, text in rows)
@@ -93,8 +89,7 @@ def test_thoughts_can_be_kept_beside_the_answers(tmp_path: Path) -> None:
     assert messages[1]["reasoning_content"].startswith("They want something")
 
 
-def test_worse_answers_come_without_their_thoughts(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_worse_answers_come_without_their_thoughts(path: Path) -> None:
     play(path, Goal(rounds=2), thinker(), configuration(thinking="keep", best_of=3))
     lines = records(path, "preference-text")
     assert lines and not any("They want something" in line or "think>" in line for line in lines)
@@ -113,8 +108,7 @@ def test_kept_thoughts_come_back(tmp_path: Path, name: str) -> None:
     )
 
 
-def test_thoughts_do_not_go_with_an_output_that_a_person_changed(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_thoughts_do_not_go_with_an_output_that_a_person_changed(path: Path) -> None:
     with Pool.create(path, all_seeds()) as pool:
         session = session_in(pool, thinker(), configuration(thinking="keep"))
         list(session.run(Goal(rounds=1)))
@@ -128,8 +122,7 @@ def test_thoughts_do_not_go_with_an_output_that_a_person_changed(tmp_path: Path)
     assert sum("reasoning_content" in line for line in records(path, "chat")) == len(generated(path))
 
 
-def test_a_person_asks_for_another_answer_with_its_thoughts(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_a_person_asks_for_another_answer_with_its_thoughts(path: Path) -> None:
     with Pool.create(path, all_seeds()) as pool:
         session = session_in(pool, thinker(), configuration(thinking="keep"))
         list(session.run(Goal(rounds=1)))
@@ -138,8 +131,7 @@ def test_a_person_asks_for_another_answer_with_its_thoughts(tmp_path: Path) -> N
         assert (pool.instances.of_task(task_id)[-1].thoughts or "").startswith("They want something")
 
 
-def test_requests_have_room_for_thoughts(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_requests_have_room_for_thoughts(tmp_path: Path, path: Path) -> None:
     play(path, Goal(rounds=1), thinker(), configuration(thinking_tokens=77))
     rows = ask(
         path,
@@ -153,8 +145,7 @@ def test_requests_have_room_for_thoughts(tmp_path: Path) -> None:
     assert ask(short, "SELECT DISTINCT reason FROM instances WHERE answer_id IS NOT NULL") == [("thinking",)]
 
 
-def test_what_raw_completions_keep_is_all_of_the_text(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_what_raw_completions_keep_is_all_of_the_text(path: Path) -> None:
     play(path, Goal(rounds=1), asked=configuration("code", thinking="keep"))
     assert ask(path, "SELECT DISTINCT json_extract(params, '$.thinking_tokens') FROM sampling") == [(0,)]
     assert profile("code").model_copy(update={"thinking": "keep"}).leaves_thoughts

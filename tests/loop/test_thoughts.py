@@ -99,8 +99,7 @@ def thinking(request: Request) -> Completion | str:
 
 
 @pytest.mark.parametrize("profile", ["studio", "paper", "code"])
-def test_no_thought_reaches_a_task(tmp_path: Path, profile: str) -> None:
-    path = tmp_path / "pool.db"
+def test_no_thought_reaches_a_task(path: Path, profile: str) -> None:
     events = play(path, Goal(rounds=2), ScriptedEngine(thinking), configuration(profile, requests_per_round=1))
     assert [event for event in events if isinstance(event, Noted)] == [Noted(MODEL_THINKS)]
     decided = dict(ask(path, "SELECT text, reason FROM candidates JOIN verdicts ON candidate_id = candidates.id WHERE request_id = 1"))
@@ -111,15 +110,13 @@ def test_no_thought_reaches_a_task(tmp_path: Path, profile: str) -> None:
     assert "<think>" in ask(path, "SELECT text FROM completions LIMIT 1")[0][0]
 
 
-def test_thoughts_can_be_kept(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_thoughts_can_be_kept(path: Path) -> None:
     asked = configuration("code", requests_per_round=1, thinking="keep")
     assert not [event for event in play(path, Goal(rounds=1), ScriptedEngine(thinking), asked) if isinstance(event, Noted)]
     assert ask(path, "SELECT reason FROM verdicts ORDER BY candidate_id") == [("too_short",), ("novel",), ("novel",)]
 
 
-def test_nothing_but_thoughts_is_no_candidate_and_no_instance(tmp_path: Path) -> None:
-    path = tmp_path / "pool.db"
+def test_nothing_but_thoughts_is_no_candidate_and_no_instance(path: Path) -> None:
     asked = configuration(requests_per_round=1, stall_rounds=1, sampling__instructions__stop=["unfinished"])
     play(path, Goal(rounds=1), ScriptedEngine(thinking), asked)
     assert ask(path, "SELECT text, reason FROM candidates JOIN verdicts ON candidate_id = candidates.id") == [("", "thinking")]
