@@ -1,30 +1,39 @@
-"""The novelty index against `rouge_score` itself, one pair at a time."""
+"""Exact ROUGE-L, where the common tokens stand, and candidates against a pool that grows."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rouge_score import scoring
 from rouge_score.rouge_scorer import RougeScorer
 
 from studio.loop import novelty as module
-from studio.loop.novelty import NoveltyIndex
+from studio.loop.novelty import MOST_TOKENS, NoveltyIndex, align, f1, f1_array, lcs_length, lcs_pairs, rouge_l, token_spans
 from studio.loop.tokens import TOKENIZERS, Tokenizer, Vocabulary, ascii_tokens, unicode_tokens
 from studio.records import Neighbour, Novelty
+from support.nasty_text import NASTY_TEXTS
 
 SCORER = RougeScorer(["rougeL"], use_stemmer=False)
 
 Pool = list[tuple[int, str, bool]]
 
 
+def released(target: str, prediction: str) -> float:
+    return float(SCORER.score(target, prediction)["rougeL"].fmeasure)
+
+
 def naive(text: str, pool: Pool) -> Novelty:
     """The released code's way: each pair scored on its own."""
     if not pool:
         return Novelty()
-    scored = [(float(SCORER.score(text, other)["rougeL"].fmeasure), task_id, is_seed) for task_id, other, is_seed in pool]
+    scored = [(released(text, other), task_id, is_seed) for task_id, other, is_seed in pool]
     best = sorted(scored, key=lambda entry: -entry[0])[:10]
     return Novelty(
         tuple(Neighbour(task_id, score) for score, task_id, _ in best),
@@ -157,3 +166,120 @@ def test_long_texts(length: int) -> None:
     found = index.batch([text, "w1"])
     assert found.novelty(0).score == 1.0
     assert found.novelty(1).neighbours[0] == Neighbour(2, 1.0)
+
+
+LONGEST = 60
+
+
+def all_lengths() -> list[tuple[int, int, int]]:
+    return [(lcs, m, n) for m in range(1, LONGEST + 1) for n in range(1, LONGEST + 1) for lcs in range(min(m, n) + 1)]
+
+
+def test_every_length_in_both_orders() -> None:
+    for lcs, m, n in all_lengths():
+        expected = scoring.fmeasure(lcs / n, lcs / m)
+        assert f1(lcs, m, n) == expected
+        assert f1(lcs, n, m) == expected
+
+
+def test_numpy_has_the_bits_of_python() -> None:
+    lengths = np.array(all_lengths())
+    expected = np.array([f1(*row) for row in lengths.tolist()])
+    for kind in (np.int64, np.uint16, np.uint8):
+        scores = f1_array(*(column.astype(kind) for column in lengths.T))
+        assert scores.tobytes() == expected.tobytes()
+
+
+def test_the_boundary() -> None:
+    # 2 L / (m + n) = 7 / 10 in mathematics.
+    exact = [(lcs, m, n) for lcs, m, n in all_lengths() if 20 * lcs == 7 * (m + n)]
+    scores = [f1(*lengths) for lengths in exact]
+    assert len(exact) == 86
+    assert sum(score > 0.7 for score in scores) == 50
+    assert set(scores) == {0.6999999999999998, 0.7, 0.7000000000000001, 0.7000000000000002}
+    for lcs, m, n in exact:
+        target = " ".join(f"w{place}" for place in range(m))
+        prediction = " ".join(f"w{place}" if place < lcs else f"x{place}" for place in range(n))
+        assert released(target, prediction) == released(prediction, target) == rouge_l(ascii_tokens(target), ascii_tokens(prediction))
+
+
+def test_thousands_of_random_pairs() -> None:
+    rng = random.Random(5)
+    for _ in range(3000):
+        vocabulary = [f"w{number}" for number in range(rng.choice([2, 5, 20]))]
+        a, b = (" ".join(rng.choices(vocabulary, k=rng.randrange(25))) for _ in range(2))
+        score = rouge_l(ascii_tokens(a), ascii_tokens(b))
+        assert score == released(a, b) == released(b, a)
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_two_texts(a: str, b: str) -> None:
+    assert rouge_l(ascii_tokens(a), ascii_tokens(b)) == released(a, b)
+
+
+def test_nothing_against_anything() -> None:
+    assert rouge_l([], []) == rouge_l([], ["a"]) == rouge_l(["a"], []) == 0.0
+    assert f1(0, 0, 0) == 0.0
+    assert f1_array(np.zeros(1, np.uint8), np.zeros(1, np.int64), np.zeros(1, np.int64)).tolist() == [0.0]
+
+
+def test_lcs_length() -> None:
+    assert lcs_length(list("abcde"), list("xbydz")) == 2
+    assert lcs_length(["a"] * 300, ["a"] * 299 + ["b"]) == 299
+
+
+WORDS = st.lists(st.sampled_from(["name", "three", "rivers", "of", "asia", "x1"]), max_size=12)
+
+
+@given(WORDS, WORDS)
+def test_pairs_are_a_longest_common_subsequence(a: list[str], b: list[str]) -> None:
+    pairs = lcs_pairs(a, b)
+    assert len(pairs) == lcs_length(a, b)
+    assert all(a[i] == b[j] for i, j in pairs)
+    assert all(i < k and j < m for (i, j), (k, m) in pairwise(pairs))
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@given(first=st.text(max_size=60), second=st.text(max_size=60))
+def test_the_numbers_are_those_of_the_score(name: str, first: str, second: str) -> None:
+    tokenizer = TOKENIZERS[name]
+    found = align(first, second, tokenizer)
+    assert found.score == rouge_l(tokenizer(first), tokenizer(second))
+    for text, spans in ((first, found.first), (second, found.second)):
+        assert all(0 <= start < stop <= len(text) for start, stop in spans)
+        assert list(spans) == sorted(spans)
+        assert all(left[1] <= right[0] for left, right in pairwise(spans))
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@pytest.mark.parametrize("text", NASTY_TEXTS)
+def test_every_token_of_a_nasty_text_has_a_place(name: str, text: str) -> None:
+    tokens = TOKENIZERS[name](text)
+    spans = token_spans(text, tokens, TOKENIZERS[name])
+    assert len(spans) == len(tokens)
+    assert all(text[start:stop] for start, stop in spans)
+
+
+def test_words_are_marked_without_their_punctuation() -> None:
+    first, second = "Name (three) well-known rivers!", "name three known Rivers."
+    found = align(first, second, TOKENIZERS["unicode"])
+    assert [first[start:stop] for start, stop in found.first] == ["Name", "three", "known", "rivers"]
+    assert [second[start:stop] for start, stop in found.second] == ["name", "three", "known", "Rivers"]
+    assert (found.lcs, found.m, found.n) == (4, 5, 4)
+
+
+def test_unspaced_scripts_are_marked_by_character() -> None:
+    found = align("写一首诗", "写两首诗", TOKENIZERS["unicode"])
+    assert found.first == ((0, 1), (2, 3), (3, 4))
+
+
+def test_folded_letters_are_found() -> None:
+    text = "ﬁnd the Straße"
+    tokens = TOKENIZERS["unicode"](text)
+    assert [text[start:stop] for start, stop in token_spans(text, tokens, TOKENIZERS["unicode"])] == ["ﬁnd", "the", "Straße"]
+
+
+def test_very_long_texts_have_numbers_and_no_marks() -> None:
+    text = "word " * (MOST_TOKENS + 1)
+    found = align(text, "a word", TOKENIZERS["ascii"])
+    assert (found.lcs, found.m, found.n, found.first) == (1, MOST_TOKENS + 1, 2, ())

@@ -1,4 +1,4 @@
-"""How completions fall apart into candidates."""
+"""Completions fall apart: candidates, instances, a yes or no."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loop.nasty import any_text
 from studio.loop.filters import REASONS
-from studio.loop.parsing import ParsedCandidate, collapse, parse_instructions, parse_triples
+from studio.loop.parsing import ParsedCandidate, collapse, parse_classification, parse_instructions, parse_triples
 
 
 def texts(text: str, **options: bool) -> list[str]:
@@ -78,3 +78,31 @@ def test_long_texts_stay_affordable(filler: str) -> None:
     assert parse_instructions(text, truncated=False, keep_complete=True, capitalize=True)
     assert parse_instructions(text, truncated=False, keep_complete=True, capitalize=True)
     assert parse_triples(text, first_number=4, truncated=False)
+
+
+@pytest.mark.parametrize("text", ["Yes", " yes", "YES\n", "\tYes "])
+def test_yes(text: str) -> None:
+    assert parse_classification(text)
+
+
+@pytest.mark.parametrize("text", ["", "No", "Yes.", "yEs", "Yes, it is", "Y", "True", "Yes\nNo"])
+def test_everything_else_is_no(text: str) -> None:
+    assert not parse_classification(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Yes.", " Yes, it is", "**Yes**", "yes!", "“Yes”", "Answer: Yes.", "A: yes", "Yes\nNo", "是", "是的。", "Ja.", "हाँ"]
+)
+def test_yes_in_other_forms(text: str) -> None:
+    assert parse_classification(text, tolerant=True)
+
+
+@pytest.mark.parametrize("text", ["", "No", "**No**", "Not yes", "Yesterday", "Yes/No", "不是", "否", "\n"])
+def test_no_in_other_forms(text: str) -> None:
+    assert not parse_classification(text, tolerant=True)
+
+
+@given(any_text)
+def test_no_text_raises(text: str) -> None:
+    parse_classification(text, tolerant=True)
+    assert parse_classification(text) == (text.strip() in ("Yes", "yes", "YES"))

@@ -46,7 +46,6 @@ def test_studio_is_free_of_the_faults() -> None:
     assert not studio.capitalize
     assert studio.tokenizer == "unicode"
     assert studio.keep_complete
-    assert all(stop.startswith("\n") for stop in studio.sampling.instructions.stop)
     assert "non_ascii" not in studio.filters
 
 
@@ -128,7 +127,3 @@ def test_threshold() -> None:
 def test_the_rules_that_settings_name_are_there() -> None:
     assert profile("code").instance_rules == INSTANCE_RULES
     assert all(set(profile(name).filters) <= set(FILTERS) for name in PROFILES)
-
-
-def test_what_classification_only_draws_is_said() -> None:
-    assert "unknown" in (Method.model_fields["classification_only"].description or "")
