@@ -28,7 +28,8 @@ from rich.table import Table
 from studio.bench.pools import make_pool
 from studio.bench.worker import Machine
 from studio.cli import main
-from studio.cli.machine import JSON, run_bench
+from studio.cli.machine import run_bench
+from studio.cli.shared import JSON
 from studio.errors import StudioError
 from studio.pool.pool import Queries
 from support.pseudo_terminal import Terminal, in_terminal

@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from studio import __version__
-from studio.cli.shared import OutputError, ReaderLeft, finish_output, give_up_output, is_terminal, prepare_streams
+from studio.cli.shared import OutputError, ReaderLeft, give_up_output, is_terminal, prepare_streams
 from studio.errors import ExitCode, StudioError, nearest_name, unexpected
 from studio.text import display_line
 
@@ -96,7 +96,7 @@ def main(command: click.Command = cli, name: str = "studio") -> None:
     """Entry point of the `studio` command: run it and turn every error a user can meet into one line and an exit code."""
     prepare_streams()
     code = _exit_code(lambda: command.main(prog_name=name, standalone_mode=False))
-    finished = _exit_code(finish_output)
+    finished = _exit_code(sys.stdout.flush)
     sys.exit(code or finished)
 
 
@@ -113,24 +113,16 @@ def _exit_code(work: Callable[[], int | None]) -> int:
         print(error.format_message(), file=sys.stderr)
         return int(ExitCode.USAGE)
     except click.ClickException as error:
-        return _report(error.format_message(), _help_hint(error), ExitCode.USAGE)
-    except ReaderLeft as error:
-        give_up_output()
-        return int(error.exit_code)
-    except OutputError as error:
-        give_up_output()
-        return _report(error.message, error.hint, error.exit_code)
+        context = getattr(error, "ctx", None)
+        return _report(error.format_message(), f"see `{context.command_path} --help`" if context is not None else "", ExitCode.USAGE)
     except StudioError as error:
-        return _report(error.message, error.hint, error.exit_code)
+        if isinstance(error, ReaderLeft | OutputError):
+            give_up_output()
+        return int(error.exit_code) if isinstance(error, ReaderLeft) else _report(error.message, error.hint, error.exit_code)
     except OSError as error:
         # What the system refuses is no fault of the studio's own: the place is enough, how it came there is not asked for.
         told = unexpected(error)
         return _report(told.message, "check the working directory, its permissions and the free space", told.exit_code)
-
-
-def _help_hint(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"see `{context.command_path} --help`" if context is not None else ""
 
 
 def _report(message: str, hint: str, code: ExitCode) -> int:

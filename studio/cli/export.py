@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studio.cli.selecting import Selection, Written, chosen, clear_line, selecting, write_selection
-from studio.cli.shared import OUTPUT, POOL, TARGET, in_columns, print_json, progress_bar, write_text
+from studio.cli.shared import JSON_AT_END, OUTPUT, POOL, TARGET, in_columns, print_json, progress_bar, write_text
 from studio.errors import PoolError, UsageError
 from studio.text import counted, display_line
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--license", "licence", metavar="ID", help="With --card: the dataset's licence on the hub, such as apache-2.0. [unknown]")
 @click.option("--language", "languages", multiple=True, metavar="CODE", help="With --card: its language, such as en; may be repeated.")
 @click.option("--force", is_flag=True, help="Replace a card that is there.")
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@JSON_AT_END
 def export_command(pool: Path, output: str, card: Path | None, as_json: bool, **said: Any) -> None:
     """Write the data of POOL, one JSON object a line, or as Parquet where FILE ends in .parquet.
 
@@ -121,7 +121,7 @@ def _write_card(reader: Queries, card: Path, described: CardOptions, written: Wr
 @click.option("--title", metavar="TEXT", help="What the dataset is called. [the pool's name]")
 @click.option("--pipeline", metavar="NAME", help="spaCy pipeline for root verbs and objects. [the small English one, if installed]")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@JSON_AT_END
 def report_command(pool: Path, output: Path, title: str | None, pipeline: str | None, force: bool, as_json: bool) -> None:
     """Write what one would publish beside the dataset of POOL: one HTML file that loads nothing and runs no script.
 
@@ -177,7 +177,7 @@ class _Wish:
 @click.option("--public", is_flag=True, help="For everybody to see. Without it only your account does.")
 @click.option("--push/--dry-run", "pushing", help="Do it, or only show what it would be, which is what is done without either.")
 @click.option("--force", is_flag=True, help="Replace files of a repository that are not the studio's, where they are called the same.")
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@JSON_AT_END
 def publish_command(pool: Path, repo: str, parquet: bool, public: bool, pushing: bool, force: bool, as_json: bool, **said: Any) -> None:
     """Publish data, card and report of POOL as the dataset OWNER/NAME of the Hugging Face hub, private unless --public.
 

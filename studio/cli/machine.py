@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studio.cli.pull import MODEL
-from studio.cli.shared import engine_flags, print_json, taken_options
+from studio.cli.shared import JSON, engine_flags, print_json, taken_options
 from studio.errors import ModelError, UsageError
 from studio.text import counted, display_line
 
@@ -29,7 +29,7 @@ _TOLD = (
 @click.option("--model", type=MODEL, default="", help="Model to load: a name or a path; the bundled one by default.")
 @click.option("--adapter", default="", metavar="FILE", help="LoRA adapter to load with it.")
 @engine_flags
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def doctor_command(model: str, adapter: str, as_json: bool, **flags: Any) -> None:
     """Check the installation: versions, the model, the GPU, paths.
 
@@ -187,9 +187,6 @@ def _device(device: dict[str, Any]) -> str:
     if not device["memory_total"]:
         return f"{words})"
     return f"{words}, {gigabytes(device['memory_free'])} free of {gigabytes(device['memory_total'])})"
-
-
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studio.cli.pull import MODEL, pull_command, say_use_of
-from studio.cli.shared import INPUT, OUTPUT, in_columns, print_json
+from studio.cli.shared import INPUT, JSON, OUTPUT, in_columns, print_json
 from studio.errors import ModelError
-from studio.text import display_line
+from studio.text import counted, display_line
 
 if TYPE_CHECKING:
     from studio.engine.catalog import CatalogEntry
@@ -34,7 +34,7 @@ MEASURED = ("size", "prompt_tok_s", "decode_tok_s", "perplexity")
 @click.option("-o", "--output", type=OUTPUT, metavar="FILE", help="The copy. [your models folder, named after both]")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.option("--threads", type=click.IntRange(min=0), default=0, metavar="N", help="CPU threads; 0 is the physical cores. [0]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def optimize(model: str, to: str, output: Path | None, force: bool, threads: int, as_json: bool) -> None:
     """Copy MODEL (a name or path; the bundled one by default) in a quantisation that CPUs are fast with, and compare the two.
 
@@ -82,7 +82,6 @@ def _say(text: str) -> None:
 
 
 def _comparison_table(compared: Optimized) -> None:
-
     before, after = compared.original, compared.copy
     rows = [
         ("", "original", "copy", "change"),
@@ -155,17 +154,9 @@ def _as_dict(entry: CatalogEntry, hashed: bool) -> dict[str, object]:
     if entry.identity is None:
         return {**base, "fault": entry.fault, "hint": entry.hint}
     known = entry.identity
-    return {
-        **base,
-        "parameters": known.parameters,
-        "quantisation": known.quantisation,
-        "context_length": known.context_length,
-        "licence": known.licence,
-        "architecture": known.architecture,
-        "file_size": known.file_size,
-        "sha256": _sha256(entry, hashed) or None,
-        **(_traits_as_dict(entry.traits) if entry.traits is not None else {}),
-    }
+    told = ("parameters", "quantisation", "context_length", "licence", "architecture", "file_size")
+    traits = _traits_as_dict(entry.traits) if entry.traits is not None else {}
+    return {**base, **{name: getattr(known, name) for name in told}, "sha256": _sha256(entry, hashed) or None, **traits}
 
 
 def _traits_as_dict(traits: Traits) -> dict[str, object]:
@@ -248,8 +239,7 @@ def _place(entry: CatalogEntry, hashed: bool) -> str:
 
 def _tell_of_others(others: list[CatalogEntry]) -> None:
     """Tell of the files that are no models, a few by name."""
-
     for entry in others[:_OTHERS_TOLD]:
         click.echo(f"cannot be used: {display_line(entry.fault)}", err=True)
     if len(others) > _OTHERS_TOLD:
-        click.echo(f"and {len(others) - _OTHERS_TOLD} more files cannot be used; --json has them all", err=True)
+        click.echo(f"and {counted(len(others) - _OTHERS_TOLD, 'more file')} cannot be used; --json has them all", err=True)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.shared import OUTPUT, in_columns, print_json, progress_bar
+from studio.cli.shared import JSON, OUTPUT, in_columns, print_json, progress_bar
 from studio.errors import Interrupted, ModelError, UsageError
-from studio.text import display_line
+from studio.text import counted, display_line
 
 if TYPE_CHECKING:
     from studio.engine.pull.offer import Choice, Offer
@@ -45,7 +45,7 @@ _OTHERS_TOLD = 6
 @click.option("--dry-run", is_flag=True, help="Show what there is and what would be taken; load nothing.")
 @click.option("--into", type=OUTPUT, metavar="FOLDER", help="Where it goes. [the models folder of your data folder]")
 @click.option("--force", is_flag=True, help="Replace another model of that name, and load what another program has already.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def pull_command(name: str, yes: bool, dry_run: bool, into: Path | None, force: bool, as_json: bool) -> None:
     """Bring a model in the format GGUF from the Hugging Face hub, after showing its licence, its quantisations and their sizes.
 
@@ -184,16 +184,15 @@ def _show(planned: Plan, *, err: bool) -> None:
         click.echo(line, err=err)
     rows = [("", "", "quantisation", "size", "file")]
     for number, choice in enumerate(offer.choices, 1):
-        shards = f" and {len(choice.files) - 1} more shards" if len(choice.files) > 1 else ""
         mark = "*" if choice == planned.choice else ""
         label = display_line(choice.quantisation or "?", 20)
-        rows.append((mark, str(number), label, size_text(choice.size), display_line(choice.names[0], 80) + shards))
+        rows.append((mark, str(number), label, size_text(choice.size), display_line(choice.names[0], 80) + choice.more))
     for line in in_columns(rows, right=(1, 3)):
         click.echo(line, err=err)
     for file, kind in offer.others[:_OTHERS_TOLD]:
         click.echo(f"left out: {display_line(file.path, 80)}, {kind.what}", err=err)
     if len(offer.others) > _OTHERS_TOLD:
-        click.echo(f"left out: {len(offer.others) - _OTHERS_TOLD} more files that are no models", err=err)
+        click.echo(f"left out: {counted(len(offer.others) - _OTHERS_TOLD, 'more file')} of other kinds", err=err)
     room = planned.room()
     last = [
         ("takes", f"{display_line(planned.choice.label, 60)}, {planned.why}"),
@@ -228,10 +227,7 @@ def _as_dict(planned: Plan, state: str) -> dict[str, Any]:
         "state": state,
         "repo": offer.name.repo,
         "revision": offer.revision,
-        "licence": offer.licence or None,
-        "parameters": offer.parameters or None,
-        "architecture": offer.architecture or None,
-        "context_length": offer.context_length or None,
+        **{name: getattr(offer, name) or None for name in ("licence", "parameters", "architecture", "context_length")},
         "base_models": list(offer.base_models),
         "gated": offer.gated,
         "choices": [_choice_as_dict(choice) for choice in offer.choices],

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from studio.cli.pull import MODEL
-from studio.cli.shared import INPUT, POOL, engine_flags, is_terminal, print_json
+from studio.cli.shared import INPUT, JSON_AT_END, POOL, engine_flags, is_terminal, print_json
 from studio.cli.task_files import gather, map_option
 from studio.errors import UsageError
-from studio.text import counted, say
+from studio.text import counted
 
 
 @click.command(epilog="Exit codes: 0 done, 2 usage, 3 model, 4 pool, 5 stalled, 130 interrupted.")
@@ -71,7 +71,7 @@ from studio.text import counted, say
 @click.option("--config", "config_file", type=INPUT, metavar="FILE", help="TOML file with any of the parameters.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any parameter, such as threshold=0.6; may be repeated.")
 @click.option("--force", is_flag=True, help="Start a new run in a pool that was made with other settings or another model.")
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@JSON_AT_END
 def run_command(pool: Path, headless: bool, config_file: Path | None, force: bool, as_json: bool, **flags: Any) -> None:
     """Generate tasks into POOL, a file that is created when it is not there and resumed when it is.
 
@@ -112,12 +112,11 @@ def run_command(pool: Path, headless: bool, config_file: Path | None, force: boo
 
     from studio.headless import run_headless, verdict_of
 
-    console = Console(stderr=True)
-    summary = run_headless(asked, console)
+    summary = run_headless(asked, Console(stderr=True))
     if as_json:
         print_json(summary.as_dict())
     else:
-        _say(console, summary.as_dict(), asked.pool)
+        _say(summary.as_dict(), asked.pool)
     if (verdict := verdict_of(summary, asked)) is not None:
         raise verdict
 
@@ -133,11 +132,11 @@ def _brief(given: str) -> str:
     return read_text(Path(given[1:]), "the brief,").strip()
 
 
-def _say(console: Any, done: dict[str, Any], pool: Path) -> None:
+def _say(done: dict[str, Any], pool: Path) -> None:
     used_up = "every passage of the documents has been used: " if done["stopped"] == "documents" else ""
-    say(
-        console,
+    click.echo(
         f"{used_up}{counted(done['accepted'], 'task')} accepted of {counted(done['candidates'], 'candidate')} "
         f"in {counted(done['rounds'], 'round')}, {counted(done['instances'], 'instance')}, {done['seconds']:.0f} s; "
         f"next: studio stats {pool}, studio export {pool} -o data.jsonl",
+        err=True,
     )

@@ -199,6 +199,7 @@ def write_selection(
     Raises UsageError and PoolError as `export_to_files` does, and PoolError where nothing is left.
     """
     from studio.pool.exchange.export import left_out_by_scores, option_of
+    from studio.pool.preferences import told
 
     left = [LeftOut(option_of(name), *counts) for name, *counts in left_out_by_scores(reader.stream, selection.options)]
     without = _without(reader, selection) if selection.lints else None
@@ -217,18 +218,10 @@ def write_selection(
         click.echo(
             f"{clear_line()}{each.by} left out {counted(each.tasks, 'task')}, {counted(each.instances, 'instance')} {what}", err=True
         )
-    for note in (*summary.notes(selection.options.format), *_evidence(summary)):
+    evidence = [f"pairs by evidence: {told(summary.kinds)}"] if summary.kinds else []
+    for note in (*summary.notes(selection.options.format), *evidence):
         click.echo(f"{clear_line()}{note}", err=True)
     return Written(selection, source, summary, tuple(left))
-
-
-def _evidence(summary: ExportSummary) -> list[str]:
-    """How pairs of a better and a worse answer are known."""
-    if not summary.kinds:
-        return []
-    from studio.pool.preferences import told
-
-    return [f"pairs by evidence: {told(summary.kinds)}"]
 
 
 def _without(reader: Queries, selection: Selection) -> LeavingOut:

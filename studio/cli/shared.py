@@ -71,11 +71,6 @@ def prepare_streams() -> None:
         sys.stderr = text_stream(_Narration(2, "wb", closefd=False), *_chosen(sys.stderr))
 
 
-def finish_output() -> None:
-    """Write what is still held back for stdout. Raises OutputError, ReaderLeft."""
-    sys.stdout.flush()
-
-
 def give_up_output() -> None:
     """Let what Python still holds back for stdout vanish, after the error that stood for it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -280,6 +275,10 @@ def _engine_option(name: str, flag: Flag) -> Callable[[Any], Any]:
         kind = click.IntRange(flag.least, flag.most)
     words = f"{flag.help[0].upper()}{flag.help[1:]}. [{flag.usual}]"
     return click.option(flag_of(name), type=kind, metavar=None if flag.words else flag.kind, help=words)
+
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+JSON_AT_END = click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
 
 
 def engine_flags(command: Command) -> Command:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.shared import INPUT, OUTPUT, POOL, print_figures, print_json, progress_bar, write_text
+from studio.cli.shared import INPUT, JSON, OUTPUT, POOL, print_figures, print_json, progress_bar, write_text
 from studio.cli.task_files import gather
 from studio.errors import UsageError
 from studio.text import display_line
@@ -38,7 +38,7 @@ _LINES = 20
     "--limit", type=click.IntRange(min=1), help="Lines of a list (20 without it), or tasks in either direction of a tree (200 without it)."
 )
 @click.option("--prompts", is_flag=True, help="Show the full prompts, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def show_command(
     pool: Path, reference: str | None, search: str | None, rejected: bool, tree: bool, limit: int | None, prompts: bool, as_json: bool
 ) -> None:
@@ -98,7 +98,7 @@ def _list(reader: Queries, search: str | None, rejected: bool, limit: int, as_js
 @click.command()
 @click.argument("pool", type=POOL)
 @click.option("--lineage", is_flag=True, help="Show instead what became of each seed, and acceptance by generation.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def stats_command(pool: Path, lineage: bool, as_json: bool) -> None:
     """Show figures of POOL beside the paper's.
 
@@ -143,7 +143,7 @@ def _lineage(reader: Queries, progress: Progress) -> Figures:
 @click.option("--pipeline", metavar="NAME", help="spaCy pipeline: an installed package or a folder. [the small English one]")
 @click.option("--sample", type=click.IntRange(min=2), metavar="N", help="Instructions of the self-ROUGE-L. [1000]")
 @click.option("--seed", default="0", show_default=True, metavar="TEXT", help="Which instructions are sampled.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def diversity_command(
     pool: Path, origin: str, words: bool, page: Path | None, pipeline: str | None, sample: int | None, seed: str, as_json: bool
 ) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from studio.cli.pull import model_option
-from studio.cli.shared import POOL, TARGET, is_terminal, print_figures, print_json, progress_bar, write_lines
+from studio.cli.shared import JSON_AT_END, POOL, TARGET, is_terminal, print_figures, print_json, progress_bar, write_lines
 from studio.errors import PoolError, UsageError
-from studio.text import counted, display_line, say
+from studio.text import counted, display_line
 
 if TYPE_CHECKING:
     from studio.pool.evaluations import ComparisonPlan, ComparisonRecord
@@ -86,7 +86,7 @@ def review_command(pool: Path, rater: str | None, report: bool, as_json: bool, t
     _rate(pool, rater, plan)
 
 
-def _plan(sample: int | None, seed: str | None, stratify: str | None) -> ReviewPlan | None:
+def _plan(sample: int | None, seed: str | None, stratify: str | None = None) -> ReviewPlan | None:
     """What was asked for, None where nothing was."""
     from studio.pool.reviews import ReviewPlan, Strata
 
@@ -229,7 +229,7 @@ def _list(reader: Queries, pool: Path, as_json: bool) -> None:
         print_json({"pool": str(pool), "evaluations": evaluations})
         return
     for found in evaluations:
-        click.echo(f"evaluation {found['id']}: {display_line(found['name'], 60)}, {found['items']} items, {found['created_at']}")
+        click.echo(f"evaluation {found['id']}: {display_line(found['name'], 60)}, {counted(found['items'], 'item')}, {found['created_at']}")
         for each in found["contestants"]:
             click.echo(f"  {each['number']}  {display_line(each['label'], 90)}, {each['answered']} answered")
 
@@ -264,7 +264,7 @@ def _grade(pool: Path, rater: str | None, choice: Choice) -> None:
 @click.option("--seed", metavar="TEXT", help="Decides which ones. [0]")
 @click.option("--rater-name", "name", default="judge", show_default=True, metavar="NAME", help="Under which the opinions are stored.")
 @click.option("--report", is_flag=True, help="Print the figures instead, and how far the judge agrees with people.")
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@JSON_AT_END
 def judge_command(pool: Path, model: str, sample: int | None, seed: str | None, name: str, report: bool, as_json: bool) -> None:
     """Let a model answer the three questions of `studio review` about a sample of POOL.
 
@@ -289,12 +289,13 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
     from studio.engine.opening import open_engine
     from studio.headless import cancelled_by_signals
     from studio.insight.studies.judge import judge_items, prompt_version, sample
+    from studio.insight.studies.review import newest_plan
     from studio.pool.pool import Pool
 
     console = Console(stderr=True)
     with Pool.open(pool) as opened:
-        items = sample(opened, _judge_plan(opened, *wanted))
-        say(console, f"loading {display_line(model) or 'the bundled model'} ...")
+        items = sample(opened, _plan(*wanted) or newest_plan(opened))
+        click.echo(f"loading {display_line(model) or 'the bundled model'} ...", err=True)
         engine = open_engine(model)
         try:
             judge = opened.judges.enter(name, engine.info.model, prompt_version())
@@ -310,15 +311,6 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
             f"{counted(told, 'new opinion')} on {counted(len(items), 'task')}; next: studio judge {display_line(str(pool))} --report",
             err=True,
         )
-
-
-def _judge_plan(reader: Queries, size: int | None, seed: str | None) -> ReviewPlan:
-    from studio.pool.reviews import ReviewPlan
-
-    if size is None and seed is None and (reviews := reader.reviews.all()):
-        return reviews[0].plan
-    default = ReviewPlan()
-    return ReviewPlan(size or default.size, default.seed if seed is None else seed)
 
 
 def _report(pool: Path, as_json: bool) -> None:

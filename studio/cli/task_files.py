@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studio.cli.shared import INPUT, POOL, Command, print_json, print_tables, progress_bar
+from studio.cli.shared import INPUT, JSON, POOL, Command, print_json, print_tables, progress_bar
 from studio.errors import ExitCode, PoolError, UsageError
 from studio.paths import shown
 from studio.text import counted, display_line
@@ -124,7 +124,6 @@ def path() -> None:
 
 
 def _print_figures(contents: SeedFile, found: SeedFigures) -> None:
-
     name = display_line(str(contents.path))
     highest = f"{found.highest.score:.2f} ({found.highest.other_place} and {found.highest.place})" if found.highest else "none"
     unknown = f" ({found.unknown} unknown)" if found.unknown else ""
@@ -176,7 +175,7 @@ _POOL_ORIGINS = ("seed", "generated", "imported")
     show_default=True,
     help="unicode: words of every script; ascii: exactly as the rouge_score package.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def overlap_command(ours: Path, theirs: Path, top: int, origin: str | None, tokenizer: str, as_json: bool) -> None:
     """Compare the tasks of FILE with those of OTHER: pools, or files in any format that `studio import` reads.
 
@@ -334,7 +333,6 @@ def _import(pool: Pool, files: Gathered, options: ImportOptions, as_json: bool) 
 
 
 def _summary(report: FileReport, origin: str) -> str:
-
     joined = f", {counted(report.joined, 'instance')} joined to tasks of the same instruction" if report.joined else ""
     tasks = counted(report.imported, "task")
     return f"{tasks} imported as {origin} ({report.format}){joined}, {report.duplicates:,} skipped as duplicates"

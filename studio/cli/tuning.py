@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studio.cli.pull import MODEL, model_option
-from studio.cli.shared import INPUT, OUTPUT, POOL, engine_flags, print_json, print_tables, progress_bar, taken_options
+from studio.cli.shared import INPUT, JSON_AT_END, OUTPUT, POOL, engine_flags, print_json, print_tables, progress_bar, taken_options
 from studio.errors import Interrupted, PoolError
-from studio.text import display_line, say
+from studio.text import display_line
 
 _LISTED = 20
 """Tasks that overlap are told by name, at most."""
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 @click.option("--seed", metavar="TEXT", help="Decides split, formats, order and first weights. [0]")
 @click.option("--threads", type=click.IntRange(min=0), default=0, metavar="N", help="CPU threads; 0 leaves it to PyTorch. [0]")
 @click.option("--dry-run", is_flag=True, help="Say how it would run here and what memory that needs, and stop.")
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@JSON_AT_END
 def finetune_command(pool: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Train a LoRA adapter of a model on the data of POOL: instruction and input in, output out.
 
@@ -125,7 +125,7 @@ def finetune_command(pool: Path, dry_run: bool, as_json: bool, **options: Any) -
 @click.option("--without-overlap", is_flag=True, help="Leave out tasks that overlap the training data, instead of refusing.")
 @click.option("--report", is_flag=True, help="Print the figures of all that is stored in POOL; no model is asked.")
 @engine_flags
-@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@JSON_AT_END
 def evaluate_command(source: Path, report: bool, as_json: bool, **asked: Any) -> None:
     """Evaluate a model zero-shot and greedily on tasks that it has not seen, and compare it with others.
 
@@ -170,7 +170,7 @@ def _evaluate(asked: EvaluationRequest, console: Console, as_json: bool) -> None
     from studio.tuning.evaluating import evaluate, pool_of
 
     def tell(words: str) -> None:
-        say(console, display_line(words, 300))
+        click.echo(display_line(words, 300), err=True)
 
     cancel = CancelToken()
     with cancelled_by_signals(cancel, console), progress_bar() as show:

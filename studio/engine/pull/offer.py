@@ -13,7 +13,7 @@ from studio.engine.not_gguf import Kind, piece_of
 from studio.engine.pull.download import HubFile
 from studio.errors import ModelError
 from studio.hub import TIMEOUT, HubName, endpoint, hub_api, hub_headers, told
-from studio.text import display_line
+from studio.text import counted, display_line
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
@@ -113,6 +113,11 @@ class Choice:
     def names(self) -> list[str]:
         """The names its files get here, without folders."""
         return [PurePosixPath(file.path).name for file in self.files]
+
+    @property
+    def more(self) -> str:
+        """What is said behind the name of its first file: how many shards there are beside it."""
+        return f" and {counted(len(self.files) - 1, 'more shard')}" if len(self.files) > 1 else ""
 
     @property
     def label(self) -> str:

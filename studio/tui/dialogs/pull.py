@@ -183,12 +183,11 @@ class PullDialog(Dialog[Pulled | None]):
         return choices if self._default in choices else [self._default, *choices]
 
     def _facts(self, choice: Choice) -> Content:
-        shards = f" and {len(choice.files) - 1} more shards" if len(choice.files) > 1 else ""
         memory = f"memory: about {size_text(choice.memory)} for a short context, {size_text(self._machine)} here"
         disk = f"disk: {size_text(choice.size)}, {size_text(self._free)} free"
         why = f" · {self._why}" if choice == self._default else ""
         room = "$text-error" if choice.size > self._free else ""
-        return Content.assemble((f"{display_line(choice.names[0], 100)}{shards}", "bold"), f"{why}\n", (disk, room), f"\n{memory}")
+        return Content.assemble((f"{display_line(choice.names[0], 100)}{choice.more}", "bold"), f"{why}\n", (disk, room), f"\n{memory}")
 
     def _say(self, text: str) -> None:
         self.query_one("#said", Static).update(Content(display_line(text, 300)))

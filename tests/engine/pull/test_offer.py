@@ -74,6 +74,7 @@ def test_shards_are_one_and_parts_are_told_apart() -> None:
         ("Q3_K_M", 1, 202),
     ]
     assert choices[2].names == ["a-Q8_0-00001-of-00002.gguf", "a-Q8_0-00002-of-00002.gguf"]
+    assert (choices[2].more, choices[0].more) == (" and 1 more shard", "")
     assert {file.path: kind.what.partition(",")[0] for file, kind in others} == {
         "mmproj-F16.gguf": "the image or audio part of a model",
         **dict.fromkeys(("a-imatrix.gguf", "imatrix_unsloth.gguf", "a.imatrix"), "an importance matrix"),
