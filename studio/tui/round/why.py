@@ -5,23 +5,21 @@ What the pool knows of it is asked on the reader's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
-from studio.insight.story import BEFORE_EDIT, EXPLAINED, Measure, of_candidate, of_instance, source_words
+from studio.insight.story import BEFORE_EDIT, EXPLAINED, Measure, Story, source_words, story_of
 from studio.loop.filters import REASONS
 from studio.loop.novelty import Alignment, Span, align
 from studio.loop.settings import Method
 from studio.loop.tokens import TOKENIZERS
-from studio.pool.candidates import DecisionRecord
 from studio.pool.instances import InstanceRecord
 from studio.pool.pool import Queries
-from studio.pool.requests import RequestRecord
 from studio.records import Decider, Neighbour, Stage, Task, Verdict
 from studio.text import bar, display, spoken
 from studio.tui.round.decisions import Row
@@ -31,18 +29,11 @@ from studio.tui.widgets.frame import LONG, MUTED, Pane, clip
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the pool knows of a candidate beyond its row. `near` holds the nearest task and the neighbours, by id."""
+    """A candidate's story; the tasks most similar to it, which the pool keeps of accepted ones alone; and these and the nearest by id."""
 
+    story: Story
     neighbours: Sequence[Neighbour]
     near: dict[int, Task]
-    parents: Sequence[Task]
-    decisions: Sequence[DecisionRecord]
-    task: Task | None
-    instances: Sequence[InstanceRecord]
-    requests: Sequence[RequestRecord]
-    measures: Sequence[Measure] = ()
-    of_instances: Mapping[int, Sequence[Measure]] = field(default_factory=dict)
-    """What was measured of the candidate, and of instances by their ids."""
 
 
 def question_about(row: Row, live: LiveRound) -> Callable[[Queries], Evidence] | None:
@@ -51,24 +42,12 @@ def question_about(row: Row, live: LiveRound) -> Callable[[Queries], Evidence] |
     if found is None:
         return None
     novelty = live.novelty_of(row.position)
-    view = live.view
-    parents = next((each.parents for each in view.prompts if each.ordinal == row.request_ordinal), ()) if view else ()
 
     def ask(reader: Queries) -> Evidence:
-        neighbours = reader.candidates.neighbours(found.id) or (novelty.neighbours if novelty is not None else ())
+        story = story_of(reader, f"c{found.id}")
+        neighbours = story.neighbours or (novelty.neighbours if novelty is not None else ())
         ids = dict.fromkeys([each.task_id for each in neighbours] + ([found.nearest] if found.nearest is not None else []))
-        instances = reader.instances.of_task(found.task_id) if found.task_id is not None else []
-        return Evidence(
-            neighbours=neighbours,
-            near={task.id: task for task in reader.tasks.many(list(ids))},
-            parents=parents,
-            decisions=reader.candidates.decisions(found.id),
-            task=reader.tasks.get(found.task_id) if found.task_id is not None else None,
-            instances=instances,
-            requests=reader.requests.about(found.task_id) if found.task_id is not None else (),
-            measures=of_candidate(reader, reader.candidates.get(found.id)),
-            of_instances={each.id: of_instance(reader, each) for each in instances},
-        )
+        return Evidence(story, neighbours, {task.id: task for task in reader.tasks.many(list(ids))})
 
     return ask
 
@@ -81,12 +60,6 @@ _BAR = 8
 _LCS = "$accent bold underline"
 _TWO_COLUMNS = 56
 """Cells from which on two texts have room beside each other."""
-
-
-def _nearest(row: Row, evidence: Evidence | None) -> Task | None:
-    if row.candidate is None or evidence is None or row.candidate.nearest is None:
-        return None
-    return evidence.near.get(row.candidate.nearest)
 
 
 def _compared(row: Row, nearest: Task | None, method: Method | None) -> Alignment | None:
@@ -103,7 +76,7 @@ def _verdict(row: Row, evidence: Evidence | None) -> Content:
     style = "$accent bold" if row.overruled else "$success bold" if row.accepted else "$error bold"
     if not row.overruled:
         return Content.assemble((word, style), f"  {spoken(found.reason)}", (f". {REASONS.get(found.reason, '')}", MUTED))
-    rule = next((each for each in evidence.decisions if each.decided_by.value == "rule"), None) if evidence else None
+    rule = next((each for each in evidence.story.decisions if each.decided_by is Decider.RULE), None) if evidence else None
     said = f" The rule said: {rule.verdict}, {spoken(rule.reason)}." if rule is not None else ""
     return Content.assemble((f"{word} by you.", style), (said, MUTED))
 
@@ -124,27 +97,27 @@ def _text(label: str, text: str, spans: Sequence[Span]) -> Content:
 
 
 def _rest(row: Row, evidence: Evidence, comparison: Alignment | None, method: Method | None, width: int) -> Iterator[Content]:
-    if evidence.measures or any(evidence.of_instances.values()):
+    if evidence.story.measures or any(evidence.story.of_instances.values()):
         yield Content()
         yield Content.styled(EXPLAINED, MUTED)
     if comparison is not None and row.candidate is not None and method is not None:
         yield from _arithmetic(row.candidate.score, comparison, method)
-    yield from _task_part(evidence, width)
+    yield from _task_part(evidence.story, width)
     if evidence.neighbours:
-        yield Content()
-        yield Content.styled("most similar tasks then", MUTED)
-        for each in evidence.neighbours:
-            task = evidence.near.get(each.task_id)
-            drawn = bar(each.score, _BAR, method.threshold if method else 1.0)
-            head = f" {each.score:.3f}  #{each.task_id:<5} "
-            words = clip(task.instruction, max(width - _BAR - len(head), 8)) if task is not None else ""
-            yield Content.assemble((drawn + head, MUTED), words)
-    if evidence.parents:
-        yield Content()
-        yield Content.styled("in-context tasks it came from", MUTED)
-        for task in evidence.parents:
-            head = f"#{task.id:<5} "
-            yield Content.assemble((head, MUTED), clip(task.instruction, max(width - len(head), 8)))
+        threshold = method.threshold if method else 1.0
+        near = ((f"{bar(each.score, _BAR, threshold)} {each.score:.3f}  ", evidence.near[each.task_id]) for each in evidence.neighbours)
+        yield from _listed("most similar tasks then", near, width)
+    if evidence.story.parents:
+        yield from _listed("in-context tasks it came from", (("", task) for task in evidence.story.parents), width)
+
+
+def _listed(title: str, tasks: Iterable[tuple[str, Task]], width: int) -> Iterator[Content]:
+    """Tasks, a line each, behind what is said of each of them."""
+    yield Content()
+    yield Content.styled(title, MUTED)
+    for words, task in tasks:
+        head = f"{words}#{task.id:<5} "
+        yield Content.assemble((head, MUTED), clip(task.instruction, max(width - len(head), 8)))
 
 
 def _quality(row: Row, evidence: Evidence | None, method: Method | None, width: int) -> Iterator[Content]:
@@ -158,7 +131,7 @@ def _quality(row: Row, evidence: Evidence | None, method: Method | None, width: 
         drawn = (bar(score, _BAR, method.threshold), "$success" if new else "$error")
         words = f"new, the limit is {method.threshold:g}" if new else f"not new, the limit is {method.threshold:g}"
         yield Content.assemble(("ROUGE-L    ", MUTED), drawn, f" {score:.2f}: {words}")
-    measures = evidence.measures if evidence is not None else ()
+    measures = evidence.story.measures if evidence is not None else ()
     yield from map(_measured, measures)
     if measures and row.candidate is not None and row.candidate.edited:
         yield Content.styled(BEFORE_EDIT, MUTED)
@@ -196,24 +169,24 @@ def _arithmetic(score: float, found: Alignment, method: Method) -> Iterator[Cont
         yield Content.styled(f"(the two texts have changed since: today they score {found.score:.3f})", "$warning")
 
 
-def _task_part(evidence: Evidence, width: int) -> Iterator[Content]:
-    task = evidence.task
+def _task_part(story: Story, width: int) -> Iterator[Content]:
+    task = story.task
     if task is None:
         return
     yield Content()
     kind = {None: "not yet classified", True: "a classification task", False: "not a classification task"}[task.is_classification]
-    asked = next((each for each in evidence.requests if each.stage is Stage.CLASSIFY and each.completion is not None), None)
+    asked = next((each for each in story.task_requests if each.stage is Stage.CLASSIFY and each.completion is not None), None)
     sure = ""
     if asked is not None and asked.completion is not None and asked.completion.probability is not None and asked.params.choices:
         sure = f" (P({clip(asked.params.choices[0], 8).strip()})={asked.completion.probability:.2f})"
     yield Content.assemble((f"task #{task.id} ", "bold"), f"{task.state}, {kind}", (sure, MUTED))
-    if not evidence.instances:
+    if not story.instances:
         return
-    accepted = sum(each.verdict is Verdict.ACCEPTED for each in evidence.instances)
-    yield Content.styled(f"instances · {accepted} of {len(evidence.instances)} accepted", MUTED)
-    for each in evidence.instances:
+    accepted = sum(each.verdict is Verdict.ACCEPTED for each in story.instances)
+    yield Content.styled(f"instances · {accepted} of {len(story.instances)} accepted", MUTED)
+    for each in story.instances:
         yield from _instance(each, width)
-        yield from (_measured(found, "      ") for found in evidence.of_instances.get(each.id, ()))
+        yield from (_measured(found, "      ") for found in story.of_instances.get(each.id, ()))
 
 
 def _instance(instance: InstanceRecord, width: int) -> Iterator[Content]:
@@ -282,7 +255,8 @@ class Why(Pane):
         if row is None:
             texts = (Content.styled(EMPTY, MUTED), nothing, nothing, nothing)
         else:
-            nearest = _nearest(row, evidence)
+            nearest_id = None if row.candidate is None else row.candidate.nearest
+            nearest = None if evidence is None or nearest_id is None else evidence.near.get(nearest_id)
             found = _compared(row, nearest, method)
             other = nothing
             if nearest is not None and found is not None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from textual import on
@@ -44,21 +43,12 @@ from studio.tui.terminal import TellingApp, wear_theme
 from studio.tui.widgets.fields import Choice, SafeInput
 from studio.tui.widgets.frame import KeyBar, hint_if_small
 
-F = TypeVar("F")
 P = TypeVar("P")
 W = TypeVar("W")
 
 
-@dataclass(frozen=True, slots=True)
-class Asked(Generic[P]):
-    """Who rates, and the plan of what."""
-
-    rater: str
-    plan: P
-
-
-class StudyDialog(Editor[Asked[P]]):
-    """`store` begins what its fields ask for. A subclass has the fields below the rater's and reads them."""
+class StudyDialog(Editor[tuple[str, P]], Generic[P]):
+    """`store` begins what its fields ask for: who rates, and a plan of what. A subclass has the fields below the rater's and reads them."""
 
     heading: ClassVar[str]
     """What stands above the fields."""
@@ -77,10 +67,6 @@ class StudyDialog(Editor[Asked[P]]):
     StudyDialog #fault { height: auto; color: $text-error; }
     """
 
-    def __init__(self, rater: str, store: Store[Asked[P]]) -> None:
-        super().__init__(store)
-        self._rater = rater
-
     @abstractmethod
     def fields(self) -> Iterable[tuple[str, Widget]]:
         """Return the fields with what stands before each."""
@@ -92,7 +78,7 @@ class StudyDialog(Editor[Asked[P]]):
     def compose(self) -> ComposeResult:
         with Vertical() as window:
             window.border_title = Content(self.heading)
-            for words, field in [("rater", SafeInput(self._rater, id="rater")), *self.fields()]:
+            for words, field in [("rater", SafeInput(check_rater(None), id="rater")), *self.fields()]:
                 yield Horizontal(Label(words, markup=False), field)
             yield Static(id="fault", markup=False)
             yield Button("Begin", id="begin", compact=True, variant="primary")
@@ -102,8 +88,8 @@ class StudyDialog(Editor[Asked[P]]):
     def _begin(self) -> None:
         self.action_accept()
 
-    def changed(self) -> Asked[P]:
-        return Asked(check_rater(self.text_of("rater")), self.plan())
+    def changed(self) -> tuple[str, P]:
+        return check_rater(self.text_of("rater")), self.plan()
 
     @property
     def unsaved(self) -> str:
@@ -143,8 +129,8 @@ A random sample of the generated tasks, one instance of each, drawn once: the sa
 where each left off. Another seed draws another sample. Raters do not see each other's answers.
 """
 
-    def __init__(self, plan: ReviewPlan, rater: str, store: Store[Asked[ReviewPlan]]) -> None:
-        super().__init__(rater, store)
+    def __init__(self, plan: ReviewPlan, store: Store[tuple[str, ReviewPlan]]) -> None:
+        super().__init__(store)
         self._offered = plan
 
     def fields(self) -> Iterable[tuple[str, Widget]]:
@@ -177,8 +163,8 @@ draws other items and sides. Raters do not see each other's grades.
     CompareDialog Label { width: 12; }
     """
 
-    def __init__(self, there: Sequence[Comparable], plan: ComparisonPlan, rater: str, store: Store[Asked[ComparisonPlan]]) -> None:
-        super().__init__(rater, store)
+    def __init__(self, there: Sequence[Comparable], plan: ComparisonPlan, store: Store[tuple[str, ComparisonPlan]]) -> None:
+        super().__init__(store)
         self._there = {each.evaluation.id: each for each in there}
         self._offered = plan
         self._shown = next(each for each in there if plan.first in {one.id for one in each.contestants})
@@ -225,15 +211,11 @@ def _line(text: str) -> Content:
 def start_review(app: App[Any], steerer: Steerer) -> None:
     """Open the dialog of a review, and then the review that it asks for."""
     desk = desk_of_steerer(app, steerer, lambda steering: steering.reviews)
-    _start(
-        app,
-        steerer,
-        desk,
-        read=newest_plan,
-        dialog=lambda plan, store: ReviewDialog(plan, check_rater(None), store),
-        begin=begin_reviewing,
-        screen=lambda reviewing: ReviewScreen(reviewing, desk),
-    )
+
+    def dialog(plan: ReviewPlan) -> ReviewDialog:
+        return ReviewDialog(plan, _beginning(app, desk, begin_reviewing, ReviewScreen))
+
+    steerer.open(app.screen, lambda _, reader: newest_plan(reader), dialog)
 
 
 def start_comparison(app: App[Any], steerer: Steerer, pool: str) -> None:
@@ -243,52 +225,40 @@ def start_comparison(app: App[Any], steerer: Steerer, pool: str) -> None:
     """
     desk = desk_of_steerer(app, steerer, lambda steering: steering.comparisons)
 
-    def read(reader: Queries) -> tuple[list[Comparable], ComparisonPlan | None]:
+    def read(_: object, reader: Queries) -> tuple[list[Comparable], ComparisonPlan | None]:
         there = comparable(reader)
         return there, newest_or_first(reader, there)
 
-    def dialog(found: tuple[list[Comparable], ComparisonPlan | None], store: Store[Asked[ComparisonPlan]]) -> CompareDialog | None:
+    def dialog(found: tuple[list[Comparable], ComparisonPlan | None]) -> CompareDialog | None:
         there, plan = found
         if plan is None:
             command = f"studio evaluate {pool} --adapter FILE --against MODEL"
             app.notify(display_line(f"Nothing to compare yet. Let two models answer first: {command}", 200), timeout=15, markup=False)
             return None
-        return CompareDialog(there, plan, check_rater(None), store)
+        return CompareDialog(there, plan, _beginning(app, desk, begin_grading, CompareScreen))
 
-    _start(
-        app,
-        steerer,
-        desk,
-        read=read,
-        dialog=dialog,
-        begin=begin_grading,
-        screen=lambda grading: CompareScreen(grading, desk),
-    )
+    steerer.open(app.screen, read, dialog)
 
 
-def _start(
-    app: App[Any],
-    steerer: Steerer,
-    desk: Desk[Any],
-    *,
-    read: Callable[[Queries], F],
-    dialog: Callable[[F, Store[Asked[P]]], StudyDialog[P] | None],
-    begin: Callable[[Queries, Any, P, str], W],
-    screen: Callable[[W], StudyScreen[Any, Any]],
-) -> None:
+def _beginning(
+    app: App[Any], desk: Desk, begin: Callable[[Queries, Any, P, str], W], screen: Callable[[W, Desk], StudyScreen[Any, Any]]
+) -> Store[tuple[str, P]]:
+    """How a dialog over the screen that is shown now begins its study: drawn at the desk, and laid over in its place."""
     below = app.screen
 
-    def store(asked: Asked[P], stored: Callable[[], None], failed: Told) -> None:
+    def store(asked: tuple[str, P], stored: Callable[[], None], failed: Told) -> None:
+        rater, plan = asked
+
         def then(walk: W | StudioError) -> None:
             if isinstance(walk, StudioError):
                 failed(walk)
             else:
                 stored()
-                lay_over(below, screen(walk))
+                lay_over(below, screen(walk, desk))
 
-        desk(lambda reader, sheets: begin(reader, sheets, asked.plan, asked.rater), then)
+        desk(lambda reader, sheets: begin(reader, sheets, plan, rater), then)
 
-    steerer.open(below, lambda _, reader: read(reader), lambda found: dialog(found, store))
+    return store
 
 
 class StudyApp(TellingApp):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from textual.binding import BindingType
 from textual.dom import DOMNode
@@ -23,26 +23,19 @@ from studio.tui.keys import bind
 from studio.tui.runner import Told
 from studio.tui.steering import Steerer, say_error
 
-T = TypeVar("T")
-W = TypeVar("W")
-S = TypeVar("S", covariant=True)
+Desk = Callable[[Callable[[Queries, Any], Any], Callable[[Any], None]], None]
+"""Lets something be done with the pool's read side and a study's write side, then tells its value, or the error that kept it from storing.
+
+A UsageError is told at once where the pool is busy with a stage: nothing was done then, and nothing will be.
+"""
 
 
-class Desk(Protocol[S]):
-    """Runs `act` with the pool's read side and a study's write side, then tells `then` its value, or the error that kept it from storing.
-
-    A UsageError is told at once where the pool is busy with a stage: nothing was done then, and nothing will be.
-    """
-
-    def __call__(self, act: Callable[[Queries, S], T], then: Callable[[T | StudioError], None]) -> None: ...
-
-
-def desk_of(reader: Queries, writer: W) -> Desk[W]:
+def desk_of(reader: Queries, writer: Any) -> Desk:
     """A desk that stores before it returns; for whoever holds the writer's lock."""
 
-    def call(act: Callable[[Queries, W], T], then: Callable[[T | StudioError], None]) -> None:
+    def call(act: Callable[[Queries, Any], Any], then: Callable[[Any], None]) -> None:
         try:
-            value: T | StudioError = act(reader, writer)
+            value = act(reader, writer)
         except StudioError as error:
             value = error
         then(value)
@@ -50,17 +43,13 @@ def desk_of(reader: Queries, writer: W) -> Desk[W]:
     return call
 
 
-def desk_of_steerer(owner: DOMNode, steerer: Steerer, writer: Callable[[Steering], W]) -> Desk[W]:
+def desk_of_steerer(owner: DOMNode, steerer: Steerer, writer: Callable[[Steering], Any]) -> Desk:
     """A desk that stores between stages, with the write side that `writer` takes of the session; `owner` is there as long as it is used."""
-
-    def call(act: Callable[[Queries, W], Any], then: Callable[[Any], None]) -> None:
-        steerer.ask(owner, lambda session, reader: act(reader, writer(session.steering)), then, then)
-
-    return call
+    return lambda act, then: steerer.ask(owner, lambda session, reader: act(reader, writer(session.steering)), then, then)
 
 
+T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
-
 R = TypeVar("R", bound=Said[Any])
 
 STUDY_KEYS: list[BindingType] = [
@@ -84,13 +73,13 @@ LOOKING = ("right",)
 class StudyScreen(Page[None], Generic[I, R]):
     """Made with a rater's place in a study and the desk that stores what he says; a subclass draws the item and has the answers' keys."""
 
-    def __init__(self, walk: Walk[I, R], desk: Desk[Any]) -> None:
+    def __init__(self, walk: Walk[I, R], desk: Desk) -> None:
         super().__init__()
         self.walk = walk
         self._desk = desk
         self._drawn = -1
         self._turning = False
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[Callable[[], object]] = []
         """What keys ask for that were pressed behind an undo or redo: what they mean depends on where that leads."""
 
     @abstractmethod
@@ -132,12 +121,10 @@ class StudyScreen(Page[None], Generic[I, R]):
         lay_over(self, NoteDialog(self.walk.rating.note, f"Note on task {position + 1} of the sample", store))
 
     def action_undo(self) -> None:
-        study, rater = self.walk.study, self.walk.rater
-        self._in_order(lambda: self._turn(lambda _, sheets: sheets.undo(study, rater), "There is nothing to take back."))
+        self._in_order(lambda: self._turn(Sheets.undo, "There is nothing to take back."))
 
     def action_redo(self) -> None:
-        study, rater = self.walk.study, self.walk.rater
-        self._in_order(lambda: self._turn(lambda _, sheets: sheets.redo(study, rater), "There is nothing to do again."))
+        self._in_order(lambda: self._turn(Sheets.redo, "There is nothing to do again."))
 
     def action_move(self, by: int) -> None:
         self._in_order(lambda: self._look(lambda: self.walk.go(self.walk.position + by)))
@@ -153,12 +140,9 @@ class StudyScreen(Page[None], Generic[I, R]):
         self._in_order(lambda: self._look(go))
 
     def action_back(self) -> None:
-        def leave() -> None:
-            self.dismiss()
+        self._in_order(self.dismiss)
 
-        self._in_order(leave)
-
-    def _in_order(self, act: Callable[[], None]) -> None:
+    def _in_order(self, act: Callable[[], object]) -> None:
         """Do what a key asks for now, or when the answer has come that the key before waits for."""
         if self._turning:
             self._waiting.append(act)
@@ -190,7 +174,9 @@ class StudyScreen(Page[None], Generic[I, R]):
         self._ask(lambda _, sheets: sheets.put(study, rater, done.position, done.rating), then)
         self.show()
 
-    def _turn(self, act: Callable[[Any, Sheets[R]], Turn[R] | None], nothing: str) -> None:
+    def _turn(self, turn: Callable[[Sheets[R], int, str], Turn[R] | None], nothing: str) -> None:
+        study, rater = self.walk.study, self.walk.rater
+
         def then(answer: Turn[R] | StudioError | None) -> None:
             self._turning = False
             if isinstance(answer, StudioError):
@@ -204,7 +190,7 @@ class StudyScreen(Page[None], Generic[I, R]):
                 self._waiting.pop(0)()
 
         self._turning = True
-        self._ask(act, then)
+        self._ask(lambda _, sheets: turn(sheets, study, rater), then)
 
     def _ask(self, act: Callable[[Any, Sheets[R]], T], then: Callable[[T | StudioError], None]) -> None:
         """Let it be done at the desk. An answer that comes when the screen has gone is for nobody, unless something was not stored."""
