@@ -28,7 +28,7 @@ from studio.config import (
 )
 from studio.engine.api import EngineInfo
 from studio.engine.catalog import is_model
-from studio.engine.options import FLAGS, KV_TYPE, EngineOptions, FlashAttention
+from studio.engine.options import FLAGS, EngineOptions, FlashAttention
 from studio.errors import PoolError, UsageError
 from studio.loop.checks import ANSWER_RULES
 from studio.loop.filters import FILTERS, INSTANCE_RULES
@@ -212,7 +212,7 @@ def stored_method(run: RunRecord) -> Method:
     """The parameters a run was made with. Raises PoolError when this version cannot read them."""
     try:
         return Method.model_validate_json(json.dumps(json.loads(run.settings)["method"]))
-    except (ValidationError, KeyError, ValueError) as error:
+    except (ValidationError, KeyError, TypeError, ValueError) as error:
         raise PoolError("the pool's settings cannot be read by this version", "use --force to start a new run in it") from error
 
 
@@ -234,7 +234,8 @@ def stored_engine(run: RunRecord, name: str = ENGINE) -> dict[str, Any]:
 
     `model` is what opened it: a file's absolute path, an address, or a name.
     """
-    engine = json.loads(run.settings).get(name, {})
+    settings = json.loads(run.settings)
+    engine = settings.get(name) if isinstance(settings, dict) else None
     return engine if isinstance(engine, dict) else {}
 
 

@@ -146,9 +146,12 @@ class Rounds(Entity):
         return record_of(RoundRecord, {**dict(row), "stage": Stage.COMMIT if done else row["stage"]}), done
 
     def overrides(self, round_id: int) -> Mapping[str, Any]:
-        """Return the parameters, by dotted key, that hold for this round alone."""
+        """Return the parameters, by dotted key, that hold for this round alone. Raises PoolError where that is not what is on record."""
         text = self._database.value("SELECT overrides FROM rounds WHERE id = ?", (round_id,))
-        return {} if text is None else json.loads(text)
+        found = {} if text is None else json.loads(text)
+        if not isinstance(found, dict):
+            raise PoolError("a round's own parameters cannot be read", "start a new run in the pool: --force with another --seed")
+        return found
 
     def newest_limits(self) -> tuple[float | None, float | None]:
         """Return the nats a token beyond which the newest round that had such a limit found instructions, and answers, unlikely.

@@ -12,7 +12,7 @@ from rouge_score import rouge_scorer
 
 from studio.engine.api import Completion, FinishReason, Request
 from studio.engine.scripted import ScriptedEngine
-from studio.errors import ModelError, UsageError
+from studio.errors import ModelError, PoolError, UsageError
 from studio.loop.events import CandidateDecided, Event, Noted, RequestFinished, RoundFinished, RunStopped, StageFinished, StopReason
 from studio.loop.session import Goal
 from studio.loop.settings import profile
@@ -241,6 +241,25 @@ def test_other_settings_are_refused_unless_forced(path: Path) -> None:
             session_in(pool, asked=configuration(seed="8"))
         list(session_in(pool, asked=configuration(threshold=0.5), force=True).run(Goal(rounds=1)))
     assert ask(path, "SELECT count(*) FROM runs") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("UPDATE runs SET settings = '[]'", "settings cannot be read"),
+        ("UPDATE runs SET settings = 'null'", "settings cannot be read"),
+        ("UPDATE runs SET settings = '{}'", "settings cannot be read"),
+        ("UPDATE rounds SET overrides = '3'", "own parameters cannot be read"),
+    ],
+)
+def test_settings_that_are_none_are_refused_in_words(path: Path, damage: str, words: str) -> None:
+    with Pool.create(path, all_seeds()) as pool:
+        next(event for event in session_in(pool).run(Goal(rounds=1)) if isinstance(event, StageFinished))
+        with pool._database.transaction():
+            pool._database.execute(damage)
+        with pytest.raises(PoolError, match=words):
+            list(session_in(pool).run(Goal(rounds=1)))
+        list(session_in(pool, asked=configuration(seed="8"), force=True).run(Goal(rounds=1)))
 
 
 def test_a_forced_run_retires_the_drafts_of_an_unfinished_round(path: Path) -> None:
