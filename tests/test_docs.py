@@ -38,8 +38,9 @@ def commands() -> Iterator[list[str]]:
 
 
 def queries() -> list[str]:
-    """Every worked query of the guide."""
-    return re.findall(r"^```sql\n(.*?)^```", PAGES["pool.md"], re.DOTALL | re.MULTILINE)
+    """The query of the README, and every worked one of the guide."""
+    inline = re.findall(r'^sqlite3 pool\.db "(.*)"$', README, re.MULTILINE)
+    return inline + re.findall(r"^```sql\n(.*?)^```", PAGES["pool.md"], re.DOTALL | re.MULTILINE)
 
 
 def test_the_readme_is_one_that_a_person_reads() -> None:
@@ -83,12 +84,12 @@ def _tables(tables: dict[str, object], prefix: str = "") -> list[tuple[str, list
     return found
 
 
-def test_every_query_of_the_guide_has_an_answer(tmp_path: Path) -> None:
+def test_every_query_has_an_answer(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     play(path, Goal(rounds=2))
     chat = chat_pool(tmp_path / "chat.db")
     answers = [ask(chat if IN_CHAT.search(query) else path, query) for query in queries()]
-    assert len(answers) == 12 and all(answers)
+    assert len(answers) == 13 and all(answers)
     parents, written = (next(answer for query, answer in zip(queries(), answers, strict=True) if word in query) for word in WORDS)
     assert len(parents) == 8
     (instruction,) = ask(path, "SELECT instruction FROM tasks WHERE id = 176")[0]
