@@ -205,8 +205,7 @@ def engine_options(options: RunOptions, wanted: Intent, engine: str = ENGINE, *,
         # The same tokens hold more sequences or fewer where these share their cells or no longer do.
         "context": 0 if other_cells or others else _count(before, "context_tokens", MAX_CONTEXT),
         "parallel": _count(before, "parallel", most),
-        # A run on record from before there were several had one.
-        "contexts": _count({"contexts": 1, **before}, "contexts", most) if before else 0,
+        "contexts": _count(before, "contexts", most),
     }
     asked: dict[str, Any] = {"context": options.context, "parallel": options.parallel, "contexts": 0}
     kept = tuple(name for name, number in stored.items() if number and not asked[name])

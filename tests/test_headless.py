@@ -110,16 +110,6 @@ def test_another_set_up_goes_on_as_a_run_of_its_own(tmp_path: Path) -> None:
         assert begin(pool, again, replace(here, parallel=8), force=False).id == other.id, "an unfinished round is finished first"
 
 
-def test_a_run_from_before_there_were_several_contexts_keeps_its_one(tmp_path: Path) -> None:
-    wanted = stored(tmp_path)
-    assert wanted.stored is not None
-    settings = json.loads(wanted.stored.settings)
-    del settings["engine"]["contexts"]
-    wanted = replace(wanted, stored=replace(wanted.stored, settings=json.dumps(settings)))
-    assert engine_options(RunOptions(), wanted).contexts == 1
-    assert engine_options(RunOptions(), replace(wanted, stored=None)).contexts == 0
-
-
 def test_progress_away_from_a_terminal_is_a_line_a_round(tmp_path: Path) -> None:
     out = StringIO()
     summary = Summary("pool.db", 1)
