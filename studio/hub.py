@@ -218,7 +218,7 @@ def _of_answer(fault: HfHubHTTPError, what: str, kind: Kind) -> tuple[str, str]:
     said = display_line(fault.server_message or "", _SERVER_WORDS)
     login = "log in with `hf auth login`, or set HF_TOKEN"
     if isinstance(fault, errors.GatedRepoError) or code == "GatedRepo":
-        ask = f"ask for it at {page_of(repo, kind)}" if (repo := fault_repo(fault)) else "ask for it on its page"
+        ask = f"ask for it at {page_of(repo, kind)}" if (repo := getattr(fault, "repo_id", "")) else "ask for it on its page"
         has = "the account of your token has not been given access" if get_token() else "access is given to accounts only"
         return f"{what}: its owner gives it to those who ask ({has})", ask + ("" if get_token() else f", then {login}")
     if isinstance(fault, errors.DisabledRepoError):
@@ -241,11 +241,6 @@ def _of_answer(fault: HfHubHTTPError, what: str, kind: Kind) -> tuple[str, str]:
     if status >= 500:
         return f"{what}: the hub has trouble (status {status})", later
     return f"{what}: the hub answers with status {status}{f': {said}' if said else ''}", f"is {endpoint()} a hub?"
-
-
-def fault_repo(fault: HfHubHTTPError) -> str:
-    """The repository that a refused request was about, as far as the client knows."""
-    return str(getattr(fault, "repo_id", "") or "")
 
 
 def _of_connection(fault: Exception, what: str) -> tuple[str, str]:

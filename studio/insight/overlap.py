@@ -47,12 +47,8 @@ class CorpusTask:
 
         System turns are none of it: many tasks that have nothing else in common share one.
         """
-        return (self.instruction, *(text for each in self.instances for text in _said(each) if text))
-
-
-def _said(instance: Instance) -> Iterator[str]:
-    yield from (instance.input, instance.output)
-    yield from (turn.text for turn in instance.turns)
+        said = (text for each in self.instances for text in (each.input, each.output, *(turn.text for turn in each.turns)))
+        return (self.instruction, *filter(None, said))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Measure:
     @property
     def name(self) -> str:
         """What is measured, in a word or two."""
-        return {"request": "likelihood", "answer": "sureness", "agreement": "agreement"}[self.kind]
+        return _MEANINGS[self.kind][0]
 
     @property
     def passes(self) -> bool:
@@ -56,10 +56,10 @@ class Measure:
         """The figure, its limit, and what that says."""
         unit = "" if self.kind == "agreement" else " nats a token"
         if self.limit is None:
-            return f"{self.value:.2f}{unit}, {_MEANINGS[self.kind][2]}"
+            return f"{self.value:.2f}{unit}, no limit"
         least = self.kind == "agreement"
         relation = ("≥" if self.passes else "<") if least else ("≤" if self.passes else ">")
-        return f"{self.value:.2f} {relation} {self.limit:.2f}{unit}: {_MEANINGS[self.kind][not self.passes]}"
+        return f"{self.value:.2f} {relation} {self.limit:.2f}{unit}: {_MEANINGS[self.kind][1 if self.passes else 2]}"
 
     def bar(self, width: int) -> str:
         """The figure as a bar with its limit as a cross; one without a limit has none."""
@@ -74,11 +74,11 @@ class Measure:
 
 
 _MEANINGS: dict[Kind, tuple[str, str, str]] = {
-    "request": ("likely as a request", "too unlikely as a request", "no limit"),
-    "answer": ("the model is sure of its answer", "the model is not sure of its answer", "no limit"),
-    "agreement": ("the answers drawn agree", "the answers drawn disagree", "no limit"),
+    "request": ("likelihood", "likely as a request", "too unlikely as a request"),
+    "answer": ("sureness", "the model is sure of its answer", "the model is not sure of its answer"),
+    "agreement": ("agreement", "the answers drawn agree", "the answers drawn disagree"),
 }
-"""What is said of a figure within its limit, beyond it, and without one."""
+"""What a figure is called, and what is said of one within its limit and beyond it."""
 
 EXPLAINED = "Nats a token tell how surprising the model finds a text: fewer are likelier. The cross is the limit."
 

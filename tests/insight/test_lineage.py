@@ -7,11 +7,9 @@ from collections import defaultdict
 from contextlib import closing
 from fractions import Fraction
 from functools import cache
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from studio.insight.family import family_of, family_report
 from studio.insight.lineage import Lineage, lineage, lineage_report, summed
@@ -20,6 +18,7 @@ from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
 from support.pools import ask, make_pool, walk_round
 from support.sessions import all_seeds, configuration, play
+from support.tables import printed
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +131,7 @@ def test_seeds_without_a_descendant_and_imports(tmp_path: Path) -> None:
     assert [root.id for root in figures.barren] == [9, 10]
     assert [root.credit for root in figures.roots[:8]] == [0.25] * 8
     assert [(each.depth, each.candidates, each.accepted) for each in figures.depths] == [(1, 3, 2)]
-    text = shown(lineage_report(figures))
+    text = printed(lineage_report(figures))
     assert "2 of 10 seeds and imports have no descendant" in text
     assert "seed 9, never in a prompt" in text
 
@@ -161,7 +160,7 @@ def test_an_empty_pool(tmp_path: Path) -> None:
         figures = lineage(reader)
     assert (figures.generated, figures.deepest, figures.mean_depth, figures.depths) == (0, 0, 0.0, ())
     assert [root.descendants for root in figures.roots] == [0, 0]
-    assert "no generated task yet" in shown(lineage_report(figures))
+    assert "no generated task yet" in printed(lineage_report(figures))
 
 
 def test_many_generations_are_summed_up(found: Lineage) -> None:
@@ -171,12 +170,6 @@ def test_many_generations_are_summed_up(found: Lineage) -> None:
         assert sum(getattr(each, part) for _, each in lines) == sum(getattr(each, part) for each in found.depths)
     weighted = sum(each.mean_score * each.accepted for each in found.depths)
     assert sum(each.mean_score * each.accepted for _, each in lines) == pytest.approx(weighted)
-
-
-def shown(group: object) -> str:
-    out = StringIO()
-    Console(file=out, width=150, markup=False, emoji=False, highlight=False).print(group)
-    return out.getvalue()
 
 
 def newest(path: Path) -> int:
@@ -195,7 +188,7 @@ def test_the_tree_upwards_is_the_whole_lineage_up_to_the_seeds(played: Path) -> 
         assert sorted(branch.next) == sorted(followed.parents(each))
         assert branch.left_out == 0
     assert family.children == ()
-    text = shown(family_report(family))
+    text = printed(family_report(family))
     for each in family.ancestors:
         assert text.count(f" {each} (seed)") + text.count(f" {each} (generated") == 1
     edges = len(family.parents) + sum(len(branch.next) for branch in family.ancestors.values())
@@ -218,7 +211,7 @@ def test_the_tree_downwards(played: Path) -> None:
     assert few.children_left_out + len(few.children) == len(family.children)
     for each, branch in few.descendants.items():
         assert branch.left_out + len(branch.next) == len(family.descendants[each].next)
-    assert f"… {few.children_left_out} more" in shown(family_report(few))
+    assert f"… {few.children_left_out} more" in printed(family_report(few))
 
 
 def test_a_bounded_tree_says_what_it_leaves_out(played: Path) -> None:
@@ -226,11 +219,11 @@ def test_a_bounded_tree_says_what_it_leaves_out(played: Path) -> None:
         family = family_of(reader, str(newest(played)), 10)
     assert len(family.ancestors) == 10
     assert any(branch.left_out for branch in family.ancestors.values())
-    assert " more" in shown(family_report(family))
+    assert " more" in printed(family_report(family))
     with Queries.open(played) as reader:
         family = family_of(reader, str(newest(played)), 3)
     assert (len(family.parents), family.parents_left_out) == (3, 5)
-    assert "… 5 more" in shown(family_report(family))
+    assert "… 5 more" in printed(family_report(family))
 
 
 def test_a_rejected_candidate_has_parents_and_no_descendants(tmp_path: Path) -> None:
@@ -243,4 +236,4 @@ def test_a_rejected_candidate_has_parents_and_no_descendants(tmp_path: Path) -> 
     assert family.parents == tuple(range(8, 0, -1))
     assert (family.children, family.name) == ((), "candidate c3")
     assert seed.children == (11, 12)
-    assert "descends from no other task" in shown(family_report(seed))
+    assert "descends from no other task" in printed(family_report(seed))

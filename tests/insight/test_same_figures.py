@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from studio.insight.lineage import lineage
 from studio.insight.statistics_report import report
@@ -22,6 +20,7 @@ from studio.publish.page import page
 from studio.publish.publication import publication
 from support.pools import ask
 from support.steering import steered_pool
+from support.tables import printed
 
 ALL = """
 SELECT candidates.id, verdict, reason, decided_by, rounds.stage = 'superseded', rounds.stage = 'done', coalesce(tasks.state, ''), action_id
@@ -47,12 +46,6 @@ def standing(path: Path) -> dict[int, tuple[Any, ...]]:
     return {found: (verdict, reason, who, done) for found, (verdict, reason, who, aside, done, *_) in rows.items() if not aside}
 
 
-def told(renderable: object) -> str:
-    out = StringIO()
-    Console(file=out, width=200).print(renderable)
-    return out.getvalue()
-
-
 def test_the_pools_of_this_test_have_all_that_can_make_figures_differ(steered: Path) -> None:
     rows = ask(steered, ALL)
     assert any(aside for *_, aside, _, _, _ in rows), "no round was written anew"
@@ -75,7 +68,7 @@ def test_every_place_counts_the_verdicts_that_stand(steered: Path, reader: Queri
     published = publication(reader, "pool", None)
     figures = published.statistics
     assert (figures.accepted, figures.rejected, figures.candidates) == (accepted, reasons, len(held))
-    assert f"candidates ({len(held):,})" in told(report(figures))
+    assert f"candidates ({len(held):,})" in printed(report(figures))
     assert published.provenance.by_hand == by_hand
     assert sum(each.counts.accepted for each in published.provenance.runs) == accepted
     assert sum((Counter(each.counts.rejected) for each in published.provenance.runs), Counter()) == reasons

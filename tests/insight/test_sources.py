@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from studio.engine.scripted import ScriptedEngine
 from studio.insight.statistics import SourceRow, statistics
@@ -23,6 +21,7 @@ from studio.publish.page import page
 from studio.publish.publication import publication
 from support.pools import ask, make_pool, walk_round
 from support.sessions import all_seeds, chat_pool, configuration, mixed_pool, play, session_in
+from support.tables import printed
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +44,9 @@ def page_of(path: Path) -> str:
         return page(publication(pool, "pool", None))
 
 
-def printed(path: Path) -> str:
-    out = StringIO()
+def stats_of(path: Path) -> str:
     with Queries.open(path) as pool:
-        Console(file=out, width=200).print(report(statistics(pool)))
-    return out.getvalue()
+        return printed(report(statistics(pool)))
 
 
 def test_each_source_against_plain_sql(chat: Path) -> None:
@@ -105,7 +102,7 @@ def test_quality_of_each_source_by_hand(tmp_path: Path) -> None:
         },
     }
     words = found["template"].quality["all_fields_valid"].words
-    assert words.startswith("50%") and all(words in told for told in (printed(path), page_of(path), card_of(path)))
+    assert words.startswith("50%") and all(words in told for told in (stats_of(path), page_of(path), card_of(path)))
 
 
 def test_an_answer_to_a_text_that_was_changed_since_does_not_count(tmp_path: Path) -> None:
@@ -122,7 +119,7 @@ def test_an_answer_to_a_text_that_was_changed_since_does_not_count(tmp_path: Pat
 def test_every_place_tells_of_both_sources(chat: Path) -> None:
     for name, each in sources_of(chat).items():
         figures = (f"{each.candidates:,}", f"{each.accepted:,}", f"{each.acceptance_rate:.1%}", f"{each.tasks:,}", f"{each.instances:,}")
-        line = next(line for line in printed(chat).splitlines() if line.startswith(name))
+        line = next(line for line in stats_of(chat).splitlines() if line.startswith(name))
         assert line.split()[1:6] == list(figures)
         cells = "".join(f'<td class="figure">{cell}</td>' for cell in figures)
         assert f'<td class="words">{name}</td>{cells}' in page_of(chat)
@@ -151,7 +148,7 @@ def test_pools_of_one_source_are_told_as_ever(tmp_path: Path, kind: str) -> None
         case _:
             play(path, Goal(rounds=1), ScriptedEngine(chats=True), configuration(template_requests=0), all_seeds()[:40])
     assert sources_of(path) == {}
-    for told in (printed(path), page_of(path), card_of(path)):
+    for told in (stats_of(path), page_of(path), card_of(path)):
         assert "here instructions come from" not in told and "kept instances" not in told
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import random
 import sqlite3
 from contextlib import closing
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from rouge_score import rouge_scorer
 
 from studio.insight.statistics import WINDOW, histogram, saturation, statistics
@@ -22,6 +20,7 @@ from studio.records import Stage
 from support.pools import ask, make_pool, walk_round
 from support.sessions import all_seeds, configuration, play, session_in
 from support.steering import play_until
+from support.tables import printed
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +69,7 @@ def test_drafts_of_an_open_round_are_told_from_its_accepted_candidates(tmp_path:
     with Queries.open(path) as reader:
         figures = statistics(reader)
     assert figures.drafts > 0 and figures.accepted == figures.generated + figures.drafts
-    told = StringIO()
-    Console(file=told, width=200).print(report(figures))
-    assert f"{figures.drafts} of these are drafts of the open round" in told.getvalue()
+    assert f"{figures.drafts} of these are drafts of the open round" in printed(report(figures))
 
 
 def test_an_empty_pool_has_zeros(tmp_path: Path) -> None:
@@ -155,11 +152,9 @@ def test_progress_is_told_and_may_give_up(tmp_path: Path) -> None:
 
 
 def test_the_report_shows_every_part(played: Path) -> None:
-    out = StringIO()
     with Queries.open(played) as reader:
         figures = statistics(reader)
-    Console(file=out, width=120).print(report(figures))
-    text = out.getvalue()
+    text = printed(report(figures), 120)
     assert "new opening words" in text and "to any task" in text and "95 % up to" in text
     assert f"another 1,000 candidates: about {figures.saturation.expected:,.0f} new tasks" in text
     assert f"a task costs {figures.written_tokens_per_task:,.0f} tokens written" in text

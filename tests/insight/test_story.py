@@ -26,6 +26,7 @@ from support.nasty_text import NASTY_TEXTS
 from support.pools import ask, make_pool, walk_round
 from support.sessions import CHAT, all_seeds, chat_pool, configuration, mixed_pool, play, session_in
 from support.steering import ASKED, play_until
+from support.tables import printed
 
 
 @pytest.fixture
@@ -43,9 +44,7 @@ def tell(path: Path, reference: str) -> Story:
 
 
 def shown(story: Story, *, prompts: bool = False, width: int = 200) -> str:
-    out = StringIO()
-    Console(file=out, width=width, markup=False, emoji=False, highlight=False).print(story_report(story, prompts=prompts))
-    return out.getvalue()
+    return printed(story_report(story, prompts=prompts), width)
 
 
 def test_a_generated_task(path: Path) -> None:
@@ -251,10 +250,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def as_told(path: Path, reference: str, *, prompts: bool = False) -> str:
-    out = StringIO()
-    with Queries.open(path) as pool:
-        Console(file=out, width=400).print(story_report(story_of(pool, reference), prompts=prompts))
-    return out.getvalue()
+    return shown(tell(path, reference), prompts=prompts, width=400)
 
 
 @pytest.mark.parametrize(("source", "words"), [("in_context", "from the list shown"), ("template", "the model's own user's turn")])

@@ -6,13 +6,11 @@ import gzip
 import hashlib
 import json
 import tempfile
-from io import StringIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from studio.errors import UsageError
 from studio.insight.statistics import statistics
@@ -24,6 +22,7 @@ from studio.pool.exchange.importing import ImportOptions, import_files
 from studio.pool.imports import Added, ImportedFile
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask, Task
+from support.tables import printed
 
 LINES = "".join(json.dumps({"instruction": f"Say {n}", "output": str(n)}) + "\n" for n in range(3))
 
@@ -75,9 +74,7 @@ def test_of_many_files_a_terminal_gets_the_first(tmp_path: Path) -> None:
     Pool.create(tmp_path / "pool.db", [], files=files).close()
     with Queries.open(tmp_path / "pool.db") as reader:
         figures = statistics(reader)
-    drawn = StringIO()
-    Console(file=drawn, width=120).print(report(figures))
-    shown = drawn.getvalue()
+    shown = printed(report(figures), 120)
     assert "part29" in shown and "part30" not in shown and "and 10 more files" in shown
     assert len(file_rows(figures)) == 40
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from studio.insight.studies.raters import wilson
 from studio.pool.pool import Pool
@@ -15,6 +14,7 @@ from studio.tuning.results import evaluation_result, result_tables
 from studio.tuning.scores import estimate, permutation_p
 from support.evaluations import BASE, TUNED, answered, item
 from support.pools import make_pool
+from support.tables import printed
 
 ITEMS = [
     item(0, outputs=("the river Elbe",)),
@@ -92,10 +92,7 @@ def test_only_what_both_answered_is_compared_and_who_said_nothing_is_left_out(po
 def test_tables_hold_the_figures_and_no_markup(pool: Pool) -> None:
     hostile = replace(TUNED, adapter="[red]\x1b[31m evil")
     evaluation, _ = answered(pool, ITEMS, {BASE: BASE_SAID, hostile: TUNED_SAID})
-    console = Console(width=100, record=True, file=None, markup=False, highlight=False, emoji=False)
-    with console.capture() as captured:
-        console.print(result_tables(evaluation_result(pool, evaluation)))
-    text = captured.get()
+    text = printed(result_tables(evaluation_result(pool, evaluation)), 100)
     assert "\x1b[31m" not in text
     assert "[red]" in text
     for words in ("56.0 (", "66.7 (", "of 3", "A and B: ROUGE-L", "at equal length", "1 items have references"):

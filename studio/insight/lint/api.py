@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from studio.insight.tables import Progress
 from studio.pool.stream import LintTask
 
+_STEP = 200
 EXCERPT = 80
 """Characters of the words that a finding shows."""
 
@@ -57,16 +61,45 @@ class LintOptions:
     against: tuple[Path, ...] = ()
 
 
-class Tasks(Protocol):
-    """The pool, for lints that need all of it: it can be read as often as they like, and is told how the work goes on."""
+class LintedPool(Protocol):
+    """What linting asks of a pool; `studio.pool.stream.Stream` is one."""
+
+    def active_tasks(self) -> int: ...
+    def lint_tasks(self, *, with_instances: bool = True) -> Generator[LintTask, None, None]: ...
+
+
+class Tasks:
+    """The pool, for lints that need all of it: it can be read as often as they like, and is told how the work goes on.
+
+    `steps` is how much there is to do; with `only` the tasks of these ids, ascending, are all there are.
+    """
+
+    def __init__(self, pool: LintedPool, steps: int, progress: Progress, only: Sequence[int] | None) -> None:
+        self._pool = pool
+        self._only = only
+        self._steps = steps
+        self._progress = progress
+        self._done = 0
 
     def __call__(self, *, with_instances: bool = True) -> Iterator[LintTask]:
         """Yield all tasks in the order of their ids; one pass of the work."""
-        ...
+        with closing(self._pool.lint_tasks(with_instances=with_instances)) as tasks:
+            for task in tasks:
+                if self._only is None or _has(self._only, task.id):
+                    self.advance()
+                    yield task
 
     def advance(self) -> None:
         """Say that one more task is done, in a pass that reads nothing."""
-        ...
+        self._done += 1
+        if self._done % _STEP == 0:
+            # Tasks that joined meanwhile make it more than was thought.
+            self._progress("looking", min(self._done, self._steps), self._steps)
+
+
+def _has(ids: Sequence[int], wanted: int) -> bool:
+    place = bisect_left(ids, wanted)
+    return place < len(ids) and ids[place] == wanted
 
 
 Check = Callable[[LintTask], Iterator[Finding]]

@@ -7,14 +7,12 @@ name it in `LINTS`.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from studio.errors import UsageError, nearest_name
-from studio.insight.lint.api import Finding, Lint, LintOptions
+from studio.insight.lint.api import Finding, Lint, LintedPool, LintOptions, Tasks
 from studio.insight.lint.instances import MISSING_INPUT, PLACEHOLDER, REFUSAL, REPEATS, TEMPLATE, TRUNCATED
 from studio.insight.lint.language import LANGUAGE
 from studio.insight.lint.pairs import CONTAMINATION, CONTRADICTION, NEAR_DUPLICATE
@@ -23,21 +21,13 @@ from studio.insight.tables import Progress, silent
 from studio.pool.browse import ALL, Keep
 from studio.pool.exchange.export import ExportOptions
 from studio.pool.pool import Queries
-from studio.pool.stream import ExportTask, LintTask
+from studio.pool.stream import ExportTask
 from studio.text import display_line
 
 EXAMPLES = 3
 """Findings of a lint that are kept whole; of the others the ids are kept, 16 bytes a finding."""
 
-_STEP = 200
 _WIDTH = 100
-
-
-class LintedPool(Protocol):
-    """What linting asks of a pool; `studio.pool.stream.Stream` is one."""
-
-    def active_tasks(self) -> int: ...
-    def lint_tasks(self, *, with_instances: bool = True) -> Generator[LintTask, None, None]: ...
 
 
 @dataclass(slots=True)
@@ -99,7 +89,7 @@ def run_lints(
     tasks = pool.active_tasks() if only is None else len(only)
     checks = [(lint.code, lint.check) for lint in lints if lint.check is not None]
     passes = bool(checks) + sum(lint.passes for lint in lints if lint.search is not None)
-    work = _Work(pool, tasks * passes, progress, only)
+    work = Tasks(pool, tasks * passes, progress, only)
     found = {lint.code: Found(lint) for lint in lints}
     for task in work() if checks else ():
         for code, check in checks:
@@ -110,35 +100,6 @@ def run_lints(
             for finding in lint.search(work, options):
                 found[lint.code].add(finding)
     return LintReport(tasks, tuple(found[lint.code] for lint in lints))
-
-
-class _Work:
-    """The pool as the lints see it, and how far the work has come."""
-
-    def __init__(self, pool: LintedPool, steps: int, progress: Progress, only: Sequence[int] | None) -> None:
-        self._pool = pool
-        self._only = only
-        self._steps = steps
-        self._progress = progress
-        self._done = 0
-
-    def __call__(self, *, with_instances: bool = True) -> Iterator[LintTask]:
-        with closing(self._pool.lint_tasks(with_instances=with_instances)) as tasks:
-            for task in tasks:
-                if self._only is None or _has(self._only, task.id):
-                    self.advance()
-                    yield task
-
-    def advance(self) -> None:
-        self._done += 1
-        if self._done % _STEP == 0:
-            # Tasks that joined meanwhile make it more than was thought.
-            self._progress("looking", min(self._done, self._steps), self._steps)
-
-
-def _has(ids: Sequence[int], wanted: int) -> bool:
-    place = bisect_left(ids, wanted)
-    return place < len(ids) and ids[place] == wanted
 
 
 def report_lines(report: LintReport) -> Iterator[str]:
