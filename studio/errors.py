@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from pathlib import Path
 
@@ -86,6 +86,17 @@ def unexpected(error: BaseException) -> StudioError:
     place = f" at {Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}" if own else ""
     words = f"something unexpected happened: {type(error).__name__}: {error}{place}"
     return StudioError(words, "what was committed before is kept; please report this if it comes again")
+
+
+def causes_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it came of, the innermost last."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        if isinstance(seen, BaseExceptionGroup):
+            for inner in seen.exceptions:
+                yield from causes_of(inner)
+        seen = seen.__cause__ or seen.__context__
 
 
 def nearest_name(wrong: str, known: Iterable[str]) -> str:

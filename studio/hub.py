@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from studio import __version__
-from studio.errors import StudioError, UsageError
+from studio.errors import StudioError, UsageError, causes_of
 from studio.text import display_line
 
 if TYPE_CHECKING:
@@ -179,10 +179,10 @@ def fault_of(fault: Exception, what: str, error: type[StudioError] = UsageError,
     import httpx2
     from huggingface_hub import errors
 
-    answer = next((each for each in _causes(fault) if isinstance(each, errors.HfHubHTTPError)), None)
+    answer = next((each for each in causes_of(fault) if isinstance(each, errors.HfHubHTTPError)), None)
     if answer is not None:
         return error(*_of_answer(answer, what, kind))
-    for each in _causes(fault):
+    for each in causes_of(fault):
         if isinstance(each, errors.OfflineModeIsEnabled):
             return error(f"{what}: HF_HUB_OFFLINE is set, so that the hub is not asked", "unset it, or name a file that is here")
         if isinstance(each, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
@@ -191,7 +191,7 @@ def fault_of(fault: Exception, what: str, error: type[StudioError] = UsageError,
             return error(*_of_connection(each, what))
         if isinstance(each, httpx2.HTTPError | errors.FileMetadataError):
             return error(f"{what}: {_words(each)}", f"is {endpoint()} a hub?")
-    if any(isinstance(each, UnicodeEncodeError) for each in _causes(fault)):
+    if any(isinstance(each, UnicodeEncodeError) for each in causes_of(fault)):
         # Only what goes into a header is encoded so, and of that the token alone is the user's.
         return error(f"{what}: the token has characters that no token has", "set HF_TOKEN anew, or log in with `hf auth login`")
     if isinstance(fault, KeyError | TypeError | ValueError | AttributeError):
@@ -207,7 +207,7 @@ def wait_before_retry(fault: Exception) -> float | None:
     if isinstance(fault, errors.HfHubHTTPError):
         return _asked_to_wait(fault) or 0.0 if fault.response.status_code in _TRANSIENT else None
     if isinstance(fault, httpx2.TransportError) and not isinstance(fault, httpx2.UnsupportedProtocol | httpx2.ProxyError):
-        return None if any(isinstance(each, ssl.SSLCertVerificationError) for each in _causes(fault)) else 0.0
+        return None if any(isinstance(each, ssl.SSLCertVerificationError) for each in causes_of(fault)) else 0.0
     return None
 
 
@@ -247,7 +247,7 @@ def _of_connection(fault: Exception, what: str) -> tuple[str, str]:
     import httpx2
 
     host = urlsplit(endpoint()).netloc
-    causes = list(_causes(fault))
+    causes = list(causes_of(fault))
     if isinstance(fault, httpx2.ProxyError):
         return f"{what}: the proxy on the way to {host} refuses: {_words(fault)}", "check HTTPS_PROXY and HTTP_PROXY, or set NO_PROXY"
     if any(isinstance(each, ssl.SSLError) for each in causes):
@@ -272,10 +272,3 @@ def _asked_to_wait(fault: HfHubHTTPError) -> float | None:
 
 def _words(fault: BaseException) -> str:
     return display_line(str(fault), _SERVER_WORDS) or type(fault).__name__
-
-
-def _causes(fault: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = fault
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__

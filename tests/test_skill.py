@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
+import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from studio.cli import COMMANDS, main
+from studio.cli import COMMANDS
 from studio.errors import ExitCode
 from studio.guide import SKILL, page, skill
 from studio.insight.studies.review import open_review
 from studio.pool.pool import Pool
 from studio.pool.reviews import ReviewPlan
-from support.command import assert_fails, studio
+from support.command import assert_fails, studio, studio_here
 from support.hub_server import Repo, hub_server
 from support.reviews import sheet
 from support.tiny_models import tiny_model
@@ -62,15 +61,11 @@ def rate(pool: Path) -> None:
             opened.reviews.put(review.id, "anna", position, rating)
 
 
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
+Run = Callable[[list[str]], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], Done]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command in this process, in an empty folder and with the scripted model."""
     for name, value in {"STUDIO_MODEL": "scripted", "STUDIO_MODELS": "", "XDG_DATA_HOME": str(tmp_path / "data")}.items():
         monkeypatch.setenv(name, value)
@@ -78,19 +73,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     # To load a parser takes longer than all else.
     monkeypatch.setattr("studio.cli.export.usual_parser", lambda _: None)
 
-    def called(words: list[str]) -> Done:
-        monkeypatch.setattr(sys, "argv", ["studio", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Done(int(ended.value.code or 0), printed.out, printed.err)
-
-    return called
+    return lambda words: studio_here(monkeypatch, capsys, *words)
 
 
-def test_every_command_runs_and_prints_what_is_shown(
-    run: Callable[[list[str]], Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_command_runs_and_prints_what_is_shown(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.jsonl").write_text('{"question": "Name a hill.", "answer": "None."}\n')
     tiny = tiny_model(tmp_path / "Llama-3.2-1B-Instruct-Q8_0.gguf").read_bytes()
     with hub_server(Repo(HUB_MODEL, {"Llama-3.2-1B-Instruct-Q8_0.gguf": tiny}, card={"license": "llama3.2"})) as hub:

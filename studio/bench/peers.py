@@ -272,7 +272,7 @@ def compare_peers(
             except StudioError as error:
                 if name == ENGINE:
                     raise
-                errors[name] = f"{error} {error.hint}".strip()
+                errors[name] = error.words(" ")
                 say(errors[name])
     return {name: _figures(speeds, name) | {"completion_tokens": drawn.get(name), "error": errors.get(name)} for name in contestants}
 

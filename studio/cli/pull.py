@@ -172,7 +172,7 @@ def _asked_for(planned: Plan) -> Choice:
         try:
             return offer.named(answer)
         except ModelError as error:
-            click.echo(f"{display_line(error.message)}: {display_line(error.hint)}", err=True)
+            click.echo(display_line(error.words()), err=True)
 
 
 def _show(planned: Plan, *, err: bool) -> None:

@@ -358,7 +358,7 @@ def _show(files: Gathered, options: ImportOptions, as_json: bool) -> None:
         if found.error is None:
             click.echo("nothing was written: this was a dry run")
         else:
-            click.echo(display_line(f"this would fail: {found.error.message}: {found.error.hint}", 600))
+            click.echo(display_line(f"this would fail: {found.error.words()}", 600))
     if found.error is not None:
         raise click.exceptions.Exit(ExitCode.USAGE)
 

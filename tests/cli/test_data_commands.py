@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from studio.cli import main
 from studio.errors import ExitCode
 from studio.pool.pool import Queries
 from studio.records import Instance
+from support.command import studio_here
 from support.generated_pool import build_pool
 
 TASKS = (("Tell a joke.", False, (Instance("", "Ha."),)), ("Name a river.", False, (Instance("", "Rhine."),)))
@@ -26,28 +27,12 @@ def pool(tmp_path: Path) -> Path:
     return build_pool(tmp_path / "pool.db", TASKS, with_import=False)
 
 
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Studio = Callable[..., Done]
+Studio = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def studio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Studio:
-    """Run the `studio` command in this process."""
-
-    def run(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["studio", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return Done(int(ended.value.code or 0), output.out, output.err)
-
-    return run
+    return partial(studio_here, monkeypatch, capsys)
 
 
 def test_export_to_stdout_keeps_the_narration_on_stderr(studio: Studio, pool: Path) -> None:

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,12 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
-from studio.cli import main
 from studio.cli.task_files import import_command
 from studio.errors import ExitCode
 from studio.publish.pushing import CARD, MANIFEST, REPORT
 from studio.records import Instance
 from support import hub_uploads
-from support.command import clean_environment
+from support.command import clean_environment, studio_here
 from support.generated_pool import build_pool
 from support.hub_server import TOKEN, Fault, HubServer, Repo, hub_server
 from support.publications import HOSTILE, published_pool
@@ -37,21 +35,7 @@ WITHOUT_PARSER = "import studio.cli, studio.cli.export as command; command.usual
 """The command in a process of its own. Parsing is the page's matter, and takes longer than all else."""
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def said(self) -> dict[str, Any]:
-        """The object that the command printed."""
-        found = json.loads(self.stdout)
-        assert isinstance(found, dict)
-        return found
-
-
-Publish = Callable[..., Done]
+Publish = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +59,11 @@ def publish(hub: HubServer, pool: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     """Run the command in this process: `name` and options, with a licence."""
     assert hub.url
 
-    def run(*words: object, name: str = NAME, licence: str = "mit", source: Path = pool) -> Done:
+    def run(*words: object, name: str = NAME, licence: str = "mit", source: Path = pool) -> subprocess.CompletedProcess[str]:
         stated = ["--license", licence] if licence else []
-        monkeypatch.setattr(sys, "argv", ["studio", "publish", *map(str, (source, name, *stated, *words))])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        assert TOKEN not in output.out + output.err and "Traceback" not in output.err and "\x1b" not in output.out + output.err
-        return Done(int(ended.value.code or 0), output.out, output.err)
+        done = studio_here(monkeypatch, capsys, "publish", source, name, *stated, *words)
+        assert TOKEN not in done.stdout + done.stderr and "Traceback" not in done.stderr and "\x1b" not in done.stdout + done.stderr
+        return done
 
     return run
 
@@ -93,9 +74,9 @@ def there(hub: HubServer, name: str = NAME) -> Repo:
 
 def test_a_dry_run_shows_all_of_it_and_asks_nobody(hub: HubServer, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     done = publish("--json", "--split", "0.8")
-    assert done.code == 0 and hub.asked == []
+    assert done.returncode == 0 and hub.asked == []
     assert "nothing has left this machine" in done.stderr and "--push" in done.stderr and "hf auth login" not in done.stderr
-    said = done.said
+    said = json.loads(done.stdout)
     assert (said["repo"], said["private"], said["licence"], said["dry_run"], said["pushed"]) == (NAME, True, "mit", True, False)
     assert [each["path"] for each in said["files"]] == [TRAIN, "data/validation.jsonl", CARD, REPORT, MANIFEST]
     assert sum(each["records"] or 0 for each in said["files"]) == said["records"] == 8
@@ -107,8 +88,8 @@ def test_a_dry_run_shows_all_of_it_and_asks_nobody(hub: HubServer, publish: Publ
 
 def test_it_goes_up_in_one_commit_and_a_second_time_not_at_all(hub: HubServer, publish: Publish) -> None:
     done = publish("--push", "--json", "--language", "en")
-    assert done.code == 0, done.stderr
-    said, repo = done.said, there(hub)
+    assert done.returncode == 0, done.stderr
+    said, repo = json.loads(done.stdout), there(hub)
     assert (said["address"], said["account"], said["pushed"]) == (f"{hub.url}/datasets/{NAME}", "acme", True)
     assert said["address"] in done.stderr and said["commit"] == repo.sha
     assert repo.private and len(hub.commits) == 1
@@ -119,13 +100,13 @@ def test_it_goes_up_in_one_commit_and_a_second_time_not_at_all(hub: HubServer, p
     assert (header["license"], header["pretty_name"]) == ("mit", "set")
     assert header["configs"][0]["data_files"] == [{"split": "train", "path": [TRAIN]}]
     again = publish("--push", "--language", "en")
-    assert again.code == 0 and "nothing was pushed" in again.stderr and len(hub.commits) == 1
+    assert again.returncode == 0 and "nothing was pushed" in again.stderr and len(hub.commits) == 1
 
 
 def test_another_shape_takes_the_place_of_the_last(hub: HubServer, publish: Publish) -> None:
     publish("--push", "--split", "0.8")
     done = publish("--push", "--parquet")
-    assert done.code == 0, done.stderr
+    assert done.returncode == 0, done.stderr
     assert sorted(there(hub).files) == [".gitattributes", MANIFEST, CARD, "data/train.parquet", REPORT]
     assert "removed there" in done.stderr and "data/validation.jsonl" in done.stderr
 
@@ -135,10 +116,10 @@ def test_what_others_put_there_stays(hub: HubServer, publish: Publish, files: di
     repo = hub.add(Repo(NAME, dict(files), kind="dataset", private=True))
     refused = publish("--push")
     named = next(path for path in files if path != MANIFEST)
-    assert refused.code == ExitCode.POOL and named in refused.stderr and "--force" in refused.stderr
+    assert refused.returncode == ExitCode.POOL and named in refused.stderr and "--force" in refused.stderr
     assert repo.files == files and hub.commits == []
     forced = publish("--push", "--force")
-    assert forced.code == 0, forced.stderr
+    assert forced.returncode == 0, forced.stderr
     assert set(files) <= set(repo.files) and repo.files.get("mine.csv") == files.get("mine.csv")
 
 
@@ -146,19 +127,19 @@ def test_a_card_that_was_edited_there_is_not_lost(hub: HubServer, publish: Publi
     publish("--push")
     there(hub).files[CARD] = b"# With words of a person"
     refused = publish("--push")
-    assert refused.code == ExitCode.POOL and "changed since" in refused.stderr and CARD in refused.stderr
+    assert refused.returncode == ExitCode.POOL and "changed since" in refused.stderr and CARD in refused.stderr
     assert there(hub).files[CARD] == b"# With words of a person"
 
 
 def test_nothing_becomes_public_unasked(hub: HubServer, publish: Publish) -> None:
     hub.add(Repo(NAME, kind="dataset", private=False))
     refused = publish("--push")
-    assert refused.code == ExitCode.POOL and "is public" in refused.stderr and hub.commits == []
-    assert publish("--push", "--force").code == ExitCode.POOL
-    assert publish("--push", "--public").code == 0 and not there(hub).private
+    assert refused.returncode == ExitCode.POOL and "is public" in refused.stderr and hub.commits == []
+    assert publish("--push", "--force").returncode == ExitCode.POOL
+    assert publish("--push", "--public").returncode == 0 and not there(hub).private
     hub.add(Repo(f"{NAME}-2", kind="dataset", private=True))
     kept = publish("--push", "--public", name=f"{NAME}-2")
-    assert kept.code == 0 and there(hub, f"{NAME}-2").private and "stays so" in kept.stderr
+    assert kept.returncode == 0 and there(hub, f"{NAME}-2").private and "stays so" in kept.stderr
     assert f"{NAME}-2 (private)" in kept.stdout, "it is said to be public"
 
 
@@ -174,9 +155,9 @@ def test_a_break_leaves_the_repository_as_it_was_and_the_next_try_works(
     hub.faults.append(Fault(path, status=status))
     hub.stored.clear()
     broken = publish("--push", "--parquet")
-    assert broken.code == ExitCode.POOL and broken.stderr.count("error: ") == 1 and words in broken.stderr
+    assert broken.returncode == ExitCode.POOL and broken.stderr.count("error: ") == 1 and words in broken.stderr
     assert (there(hub).files, there(hub).sha, len(hub.commits)) == (before, sha, 1)
-    assert publish("--push", "--parquet").code == 0 and len(hub.commits) == 2
+    assert publish("--push", "--parquet").returncode == 0 and len(hub.commits) == 2
 
 
 @pytest.mark.parametrize(
@@ -194,21 +175,21 @@ def test_an_account_that_may_not(
     hub.role = role
     monkeypatch.setenv("HF_TOKEN", token)
     done = publish("--push", name=name)
-    assert done.code == ExitCode.POOL and words in done.stderr and (not token or token not in done.stderr)
+    assert done.returncode == ExitCode.POOL and words in done.stderr and (not token or token not in done.stderr)
     assert ("dataset", name) not in hub.repos
 
 
 def test_what_the_hub_says_of_the_card_is_told(publish: Publish) -> None:
     refused = publish("--push", licence="no-such-licence")
-    assert refused.code == ExitCode.POOL and "must be one of" in refused.stderr and "--license" in refused.stderr
+    assert refused.returncode == ExitCode.POOL and "must be one of" in refused.stderr and "--license" in refused.stderr
     done = publish("--push", licence="other")
-    assert done.code == 0 and "a remark" in done.stderr
+    assert done.returncode == 0 and "a remark" in done.stderr
 
 
 def test_files_that_the_repository_ignores_are_missed(hub: HubServer, publish: Publish) -> None:
     hub.add(Repo(NAME, {".gitignore": b"data"}, kind="dataset", private=True))
     done = publish("--push", "--force")
-    assert done.code == ExitCode.POOL and f"{TRAIN} is not there" in done.stderr and ".gitignore" in done.stderr
+    assert done.returncode == ExitCode.POOL and f"{TRAIN} is not there" in done.stderr and ".gitignore" in done.stderr
 
 
 @pytest.mark.parametrize("offline", [True, False])
@@ -217,9 +198,9 @@ def test_without_a_network(publish: Publish, monkeypatch: pytest.MonkeyPatch, of
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     else:
         monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    assert publish().code == 0
+    assert publish().returncode == 0
     done = publish("--push")
-    assert done.code == ExitCode.POOL and ("HF_HUB_OFFLINE" if offline else "no connection to 127.0.0.1:9") in done.stderr
+    assert done.returncode == ExitCode.POOL and ("HF_HUB_OFFLINE" if offline else "no connection to 127.0.0.1:9") in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -240,14 +221,14 @@ def test_without_a_network(publish: Publish, monkeypatch: pytest.MonkeyPatch, of
 )
 def test_what_cannot_be_published_is_said_first(hub: HubServer, publish: Publish, name: str, licence: str, more: Any, words: str) -> None:
     done = publish(*more, name=name, licence=licence)
-    assert done.code == ExitCode.USAGE and words in done.stderr and done.stdout == "" and hub.asked == []
+    assert done.returncode == ExitCode.USAGE and words in done.stderr and done.stdout == "" and hub.asked == []
 
 
 def test_an_empty_dataset_is_none(hub: HubServer, publish: Publish, tmp_path: Path) -> None:
     empty = build_pool(tmp_path / "empty.db", (), with_import=False)
     for more in ((), ("--format", "preference")):
         done = publish("--push", *more, source=empty)
-        assert done.code == ExitCode.POOL and "nothing to" in done.stderr and hub.asked == []
+        assert done.returncode == ExitCode.POOL and "nothing to" in done.stderr and hub.asked == []
 
 
 def test_it_tells_no_path_and_no_rater_and_takes_texts_for_texts(
@@ -261,7 +242,7 @@ def test_it_tells_no_path_and_no_rater_and_takes_texts_for_texts(
     assert CliRunner().invoke(import_command, [str(source), str(secret / "mine.jsonl")]).exit_code == 0
     title = '"]\nlicense: x\n--- <script>alert(1)</script> ../../etc'
     done = publish("--push", "--format", "raw", "--title", title, source=source)
-    assert done.code == 0, done.stderr
+    assert done.returncode == 0, done.stderr
     files = there(hub).files
     told = b"\n".join(hub_uploads.content(there(hub), path) for path in files)
     for word in ("anna", str(tmp_path), "secret-name", TOKEN, "studio-publish-"):
@@ -274,7 +255,7 @@ def test_it_tells_no_path_and_no_rater_and_takes_texts_for_texts(
 
 
 def test_an_interrupt_ends_it_at_once_and_changes_nothing(hub: HubServer, publish: Publish, pool: Path, tmp_path: Path) -> None:
-    assert publish("--push", "--split", "0.5").code == 0
+    assert publish("--push", "--split", "0.5").returncode == 0
     sha = there(hub).sha
     hub.stored.clear()
     hub.faults.append(Fault("/upload/", status=500, hang=threading.Event()))
@@ -292,14 +273,14 @@ def test_an_interrupt_ends_it_at_once_and_changes_nothing(hub: HubServer, publis
 def test_a_password_in_the_hubs_address_is_refused_and_not_told(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://me:geheim@127.0.0.1:9")
     done = publish("--push")
-    assert done.code == ExitCode.USAGE and "HF_ENDPOINT must not hold" in done.stderr and "geheim" not in done.stderr
+    assert done.returncode == ExitCode.USAGE and "HF_ENDPOINT must not hold" in done.stderr and "geheim" not in done.stderr
 
 
 def test_what_goes_wrong_with_the_hubs_own_storage_is_told(hub: HubServer, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     """This hub has none of the kind that the library takes where nobody says otherwise."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
     done = publish("--push")
-    assert done.code == ExitCode.POOL and "storage cannot be reached" in done.stderr and "HF_HUB_DISABLE_XET=1" in done.stderr
+    assert done.returncode == ExitCode.POOL and "storage cannot be reached" in done.stderr and "HF_HUB_DISABLE_XET=1" in done.stderr
     assert hub.commits == []
 
 
@@ -307,5 +288,5 @@ def test_only_what_is_not_there_is_sent(hub: HubServer, publish: Publish) -> Non
     first = publish("--push")
     assert all(f"sending {path}" in first.stderr for path in (TRAIN, CARD, REPORT))
     second = publish("--push", "--language", "en")
-    assert second.code == 0 and f"sending {CARD}" in second.stderr
+    assert second.returncode == 0 and f"sending {CARD}" in second.stderr
     assert f"sending {TRAIN}" not in second.stderr and f"sending {REPORT}" not in second.stderr and len(hub.commits) == 2

@@ -11,6 +11,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from support import warm
 
 STUDIO = [sys.executable, "-m", "studio"]
@@ -37,6 +39,20 @@ def studio(*arguments: str | Path, cwd: Path | None = None, **environment: str) 
     """Run the command to its end and return what it printed. Its process is forked from one that has the libraries already."""
     words = list(map(str, arguments))
     return warm.run_and_read("studio", words, folder=cwd or Path.cwd(), environment=clean_environment(**environment))
+
+
+def studio_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, where parts of it can be replaced, and return what it printed."""
+    from studio.cli import main
+
+    words = ["studio", *map(str, arguments)]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    return subprocess.CompletedProcess(words, int(ended.value.code or 0), printed.out, printed.err)
 
 
 def new_studio(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ import email.utils
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -14,7 +14,7 @@ from typing import Any
 
 from studio.engine.api import Asking
 from studio.engine.remote.address import KEY_VARIABLE, OPENAI_KEY_VARIABLE, Address
-from studio.errors import ModelError
+from studio.errors import ModelError, causes_of
 from studio.text import display_line
 
 _MESSAGE_WIDTH = 300
@@ -226,7 +226,7 @@ def _of_answer(answer: Answered, address: Address, key: str) -> Failure:
 def _of_connection(error: Exception, address: Address, key: str) -> Failure:
     """Connections that were not made or broke: a wrong scheme and certificates cannot get better, everything else may."""
     said = clean(_root(error), key) or "the connection broke"
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes) or "CERTIFICATE_VERIFY_FAILED" in said:
         reason = re.sub(r"\s*\(_ssl\.c:\d+\)", "", said.partition("CERTIFICATE_VERIFY_FAILED] ")[2] or said)
         hint = "name the file of its own authority in the variable SSL_CERT_FILE, or the host by the name in its certificate"
@@ -248,19 +248,9 @@ def _key_hint(address: Address, key: str) -> str:
     return f"the server wants a key: set it in the environment variable {variable}"
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        if isinstance(seen, BaseExceptionGroup):
-            for inner in seen.exceptions:
-                yield from _causes(inner)
-        seen = seen.__cause__ or seen.__context__
-
-
 def _root(error: BaseException) -> str:
     """The words of the innermost cause that has any: the client's own say little."""
-    return next((words for cause in reversed(list(_causes(error))) if (words := str(cause))), type(error).__name__)
+    return next((words for cause in reversed(list(causes_of(error))) if (words := str(cause))), type(error).__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +263,7 @@ class Patience:
     Failed requests are sent again after waits that double from `shortest` to `longest`, each shortened by up to `jitter` of itself, so
     that those that failed together do not come back together. A request is given up after `total` in vain, after the server itself asked
     for more than `asked`, when its answer broke off `torn` times with text, which costs money each time, or when the server was `stuck` as
-    often. `sleep` and `draw` (of a number
-    in [0, 1)) are replaced in tests.
+    often. `sleep` and `draw` (of a number in [0, 1)) are replaced in tests.
     """
 
     sleep: Callable[[float], Awaitable[None]]
