@@ -19,7 +19,7 @@ from textual_plotext import PlotextPlot
 
 from studio.errors import StudioError
 from studio.insight.statistics import BINS, RoundRow, SourceRow, Statistics, statistics
-from studio.insight.statistics_report import cost_line, saturation_line, scorecard_rows
+from studio.insight.statistics_report import scorecard_rows
 from studio.insight.studies.raters import Share
 from studio.insight.texts import Distribution
 from studio.pool.figures import SOURCE_QUESTIONS
@@ -331,9 +331,21 @@ def _lengths(columns: Sequence[Distribution]) -> Content:
 
 
 def _outlook(figures: Statistics) -> Content:
-    lines = [saturation_line(figures.saturation)]
+    """What `studio stats` says of it, in fewer words: a column is narrow."""
+    found = figures.saturation
+    if found.expected is None or found.low is None or found.high is None:
+        lines = [f"no estimate yet: {found.refused}"]
+    else:
+        lines = [
+            f"{found.ahead:,} more candidates: about {found.expected:,.0f} new tasks",
+            f"95 % interval {found.low:,.0f} to {found.high:,.0f}, at the {found.rate:.1%} accepted of the latest {found.candidates:,}",
+        ]
     if figures.generated:
-        lines += [cost_line(figures), f"{figures.opening_words:,} different opening words"]
+        lines.append(
+            f"a task: {figures.written_tokens_per_task:,.0f} tokens written, {figures.read_tokens_per_task:,.0f} read,"
+            f" at most {figures.seconds_per_task:,.2f} s"
+        )
+        lines.append(f"{figures.opening_words:,} different opening words")
     return Content("\n".join(lines))
 
 

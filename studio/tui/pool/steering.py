@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from textual.binding import BindingType
 from textual.screen import Screen
 
 from studio.errors import UsageError
-from studio.insight.story import Story, parse_reference
+from studio.insight.story import Story, story_of
 from studio.loop.steering import Steering
 from studio.pool.browse import Kind
+from studio.pool.candidates import CandidateRecord
 from studio.pool.pool import Queries
 from studio.pool.tasks import Annotation
-from studio.records import TaskState
+from studio.records import Task, TaskState
 from studio.tui.base import Store, lay_over
 from studio.tui.dialogs.edit import AnnotationDialog, EditDialog
 from studio.tui.dialogs.importing import ImportDialog
@@ -33,38 +33,6 @@ F = TypeVar("F")
 _STEERED = ("retire", "restore", "mark", "annotate", "overrule", "edit", "instances", "undo", "redo", "import")
 _ANY_TIME = ("undo", "redo", "import")
 """Actions for which nothing has to be chosen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What an action is for: the task and the candidate of a reference, as far as there are any."""
-
-    reference: str
-    task_id: int | None
-    candidate_id: int | None
-
-    @staticmethod
-    def of(pool: Queries, reference: str) -> Target:
-        """Look both up. Raises PoolError where the pool has none of that id."""
-        kind, number = parse_reference(reference)
-        if kind == "candidate":
-            return Target(reference, pool.candidates.get(number).task_id, number)
-        candidate = pool.candidates.of_task(pool.tasks.get(number).id)
-        return Target(reference, number, None if candidate is None else candidate.id)
-
-    @property
-    def task(self) -> int:
-        """The task's id. Raises UsageError where there is none."""
-        if self.task_id is None:
-            raise UsageError(f"candidate {self.candidate_id} has become no task")
-        return self.task_id
-
-    @property
-    def candidate(self) -> int:
-        """The candidate's id. Raises UsageError where there is none."""
-        if self.candidate_id is None:
-            raise UsageError(f"task {self.task_id} was no candidate: nothing was decided of it")
-        return self.candidate_id
 
 
 class PoolSteering(SteeredScreen):
@@ -82,7 +50,6 @@ class PoolSteering(SteeredScreen):
         bind("redo", "redo", "Redo", "Do again what was taken back last", show=False),
         bind("import", "import", "Import", "Bring in the tasks of a file", show=False),
     ]
-
     OFFERED: ClassVar[Mapping[str, str]] = {
         "retire": "Task: retire",
         "restore": "Task: restore",
@@ -126,58 +93,47 @@ class PoolSteering(SteeredScreen):
                 return state is not None
 
     def action_retire(self) -> None:
-        """Take the task out of samples and exports, or let it take part again."""
+        """Take the task out of samples and exports, or let it take part again: the pool says which of the two it is."""
         self._steer_chosen(_retire_or_restore)
 
-    def action_restore(self) -> None:
-        """The same: the pool says which of the two it is."""
-        self._steer_chosen(_retire_or_restore)
+    action_restore = action_retire
 
     def action_mark(self) -> None:
         self._steer_chosen(_mark_or_not)
 
     def action_overrule(self) -> None:
-        self._steer_chosen(lambda steering, target: overrule(steering, target.candidate))
+        self._steer_chosen(lambda steering, story: overrule(steering, _candidate_of(story).id))
 
     def action_annotate(self) -> None:
-        def read(pool: Queries, target: Target) -> tuple[int, Annotation]:
-            return target.task, pool.tasks.annotation(target.task)
+        def window(task: Task, story: Story) -> AnnotationDialog:
+            store: Store[Annotation] = self._storing(lambda steering, now: steering.annotate(task.id, now.tags, now.note))
+            return AnnotationDialog(story.annotation, task.id, store)
 
-        def window(found: tuple[int, Annotation]) -> AnnotationDialog:
-            task_id, before = found
-            return AnnotationDialog(before, task_id, self._storing(lambda steering, now: steering.annotate(task_id, now.tags, now.note)))
-
-        self._open_chosen(read, window)
+        self._open_chosen(_task_of, window)
 
     def action_edit(self) -> None:
-        def read(pool: Queries, target: Target) -> tuple[int, str]:
-            edited = pool.candidates.decisions(target.candidate)[-1].edited
-            return target.candidate, pool.candidates.get(target.candidate).text if edited is None else edited
+        def window(candidate: CandidateRecord, story: Story) -> EditDialog | None:
+            edited = story.decisions[-1].edited
+            text = candidate.text if edited is None else edited
+            store: Store[str] = self._storing(lambda steering, now: steering.edit_candidate(candidate.id, now))
+            return None if self.steerer is None else EditDialog(text, candidate.id, self.steerer, store)
 
-        def window(found: tuple[int, str]) -> EditDialog | None:
-            candidate, text = found
-            store: Store[str] = self._storing(lambda steering, now: steering.edit_candidate(candidate, now))
-            return None if self.steerer is None else EditDialog(text, candidate, self.steerer, store)
-
-        self._open_chosen(read, window)
+        self._open_chosen(_candidate_of, window)
 
     def action_instances(self) -> None:
-        def read(pool: Queries, target: Target) -> tuple[int, str]:
-            return target.task, pool.tasks.get(target.task).instruction
-
-        def window(found: tuple[int, str]) -> None:
+        def window(task: Task, _: Story) -> None:
             steerer = self.steerer
             if steerer is None:
                 return
 
             def then(_: None) -> None:
                 if steerer.playing:
-                    self.notify(f"The model writes more instances of task {found[0]}.", markup=False)
+                    self.notify(f"The model writes more instances of task {task.id}.", markup=False)
                 self.changed()
 
-            lay_over(self, InstancesDialog(*found, steerer), then)
+            lay_over(self, InstancesDialog(task.id, task.instruction, steerer), then)
 
-        self._open_chosen(read, window)
+        self._open_chosen(_task_of, window)
 
     def action_import(self) -> None:
         """Choose a file, see how it is read, and bring in its tasks."""
@@ -189,25 +145,47 @@ class PoolSteering(SteeredScreen):
         if self.steerer is not None and self.steerer.ready(self):
             lay_over(self, ImportDialog(self.steerer), then)
 
-    def _steer_chosen(self, act: Callable[[Steering, Target], str]) -> None:
+    def _steer_chosen(self, act: Callable[[Steering, Story], str]) -> None:
         if (reference := self.chosen) is not None:
-            self._steer(lambda steering: act(steering, Target.of(steering.reader, reference)))
+            self._steer(lambda steering: act(steering, story_of(steering.reader, reference)))
 
-    def _open_chosen(self, read: Callable[[Queries, Target], F], window: Callable[[F], Screen[None] | None]) -> None:
-        if (reference := self.chosen) is not None and self.steerer is not None:
-            self.steerer.open(self, lambda _, pool: read(pool, Target.of(pool, reference)), window)
+    def _open_chosen(self, part: Callable[[Story], F], window: Callable[[F, Story], Screen[None] | None]) -> None:
+        """Lay the window over this screen that is made of what is chosen: of that `part` of its story, and of the story."""
+        reference = self.chosen
+        if reference is None or self.steerer is None:
+            return
+
+        def question(_: object, pool: Queries) -> tuple[F, Story]:
+            story = story_of(pool, reference)
+            return part(story), story
+
+        self.steerer.open(self, question, lambda found: window(*found))
 
 
-def _retire_or_restore(steering: Steering, target: Target) -> str:
-    match steering.reader.tasks.get(target.task).state:
+def _task_of(story: Story) -> Task:
+    if story.task is None:
+        raise UsageError(f"candidate {story.candidate.id if story.candidate else ''} has become no task")
+    return story.task
+
+
+def _candidate_of(story: Story) -> CandidateRecord:
+    if story.candidate is None:
+        raise UsageError(f"task {story.task.id if story.task else ''} was no candidate: nothing was decided of it")
+    return story.candidate
+
+
+def _retire_or_restore(steering: Steering, story: Story) -> str:
+    task = _task_of(story)
+    match task.state:
         case TaskState.ACTIVE:
-            return steering.retire(target.task)
+            return steering.retire(task.id)
         case TaskState.RETIRED:
-            return steering.restore(target.task)
+            return steering.restore(task.id)
         case _:
-            raise UsageError(f"task {target.task} is a draft", "its round has to be finished first")
+            raise UsageError(f"task {task.id} is a draft", "its round has to be finished first")
 
 
-def _mark_or_not(steering: Steering, target: Target) -> str:
-    marked = any(row.marked for row in steering.reader.browse.rows(Kind.TASKS, [target.task]))
-    return steering.mark(target.task, not marked)
+def _mark_or_not(steering: Steering, story: Story) -> str:
+    task_id = _task_of(story).id
+    marked = any(row.marked for row in steering.reader.browse.rows(Kind.TASKS, [task_id]))
+    return steering.mark(task_id, not marked)

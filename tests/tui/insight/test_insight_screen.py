@@ -145,7 +145,7 @@ async def test_what_comes_and_what_it_costs(played: Path, rounds: int) -> None:
         screen.query_one(Scorecard).show(figures)
         block = str(screen.query_one("#outlook", Static).visual)
     found = figures.saturation
-    assert f"a task costs {figures.written_tokens_per_task:,.0f} tokens written" in block
+    assert f"a task: {figures.written_tokens_per_task:,.0f} tokens written" in block
     assert f"{figures.opening_words} different opening words" in block
     assert (found.refused in block) if found.expected is None else (f"about {found.expected:,.0f} new tasks" in block)
     assert (found.expected is None) == (rounds == 3)

@@ -95,12 +95,6 @@ async def test_a_step_does_one_stage_and_says_what_comes_next(tmp_path: Path, si
         assert f"{driven.screen.live.generated} accepted" in screen_text(driven.app)
 
 
-async def test_space_steps_as_well(tmp_path: Path) -> None:
-    async with studio(tmp_path / "pool.db") as driven:
-        await driven.press("s")
-        assert driven.screen.live.next_stage is Stage.INSTRUCTIONS
-
-
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_eight_in_context_tasks_and_the_text_are_there(tmp_path: Path, size: tuple[int, int]) -> None:
     async with studio(tmp_path / "pool.db", size=size) as driven:
