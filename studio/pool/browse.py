@@ -259,23 +259,23 @@ def _equalities(wanted: Selection, tasks: bool) -> list[tuple[str, Any]]:
     return [(f"tasks.{name} = ?", value) for name, value in asked.items() if value is not None]
 
 
+_SCORES = {
+    Kind.TASKS: {Sort.NATS: _NATS_OF_TASK, Sort.AGREEMENT: _LEAST_AGREEMENT, Sort.ANSWER_NATS: _MOST_NATS},
+    # They have no answers.
+    Kind.REJECTED: {Sort.NATS: "candidates.nats"},
+}
+"""The scores that a model's own likelihoods give."""
+
+
 def _order(wanted: Selection, table: str, column: str) -> str:
     direction = " DESC" if wanted.descending else ""
+    score = _SCORES[wanted.kind].get(wanted.sort)
     first = {
-        Sort.ID: "",
         # Seeds and imports have no score: they come last in either direction.
         Sort.SCORE: f"verdicts.score IS NULL, verdicts.score{direction}, ",
         Sort.LENGTH: f"length({table}.{column}){direction}, ",
         Sort.TEXT: f"{table}.{column} COLLATE NOCASE{direction}, ",
-        **{sort: f"{score} IS NULL, {score}{direction}, " if score else "" for sort, score in _scores(wanted.kind).items()},
-    }[wanted.sort]
+    }.get(wanted.sort, f"{score} IS NULL, {score}{direction}, " if score else "")
     # By the column that the index of verdicts ends with.
     last = f"{table}.id" if wanted.kind is Kind.TASKS else "verdicts.candidate_id"
     return f"{first}{last}{direction}"
-
-
-def _scores(kind: Kind) -> dict[Sort, str]:
-    """The scores that a model's own likelihoods give, as SQL; rejected candidates have no answers."""
-    if kind is Kind.REJECTED:
-        return {Sort.NATS: "candidates.nats", Sort.AGREEMENT: "", Sort.ANSWER_NATS: ""}
-    return {Sort.NATS: _NATS_OF_TASK, Sort.AGREEMENT: _LEAST_AGREEMENT, Sort.ANSWER_NATS: _MOST_NATS}

@@ -257,10 +257,11 @@ def swap_attempts(database: Database, round_id: int, attempt: int) -> set[int]:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What came of an action: its words, and the ids of the tasks whose text or standing it may have touched."""
+    """What came of an action, done or turned: its words, the ids of the tasks whose text or standing it may have touched, its changes."""
 
     words: str
-    tasks: tuple[int, ...] = ()
+    tasks: tuple[int, ...]
+    changes: tuple[Change, ...]
 
 
 class Journal:
@@ -276,7 +277,7 @@ class Journal:
     @property
     def effect(self) -> Effect:
         """What has come of the action so far."""
-        return Effect(self._words, tuple(sorted(self._tasks)))
+        return Effect(self._words, tuple(sorted(self._tasks)), tuple(self.changes))
 
     def row(self, table: str, row_id: int, values: Mapping[str, Any]) -> None:
         """Set some values of a row. A task's state may be `LIVE`."""

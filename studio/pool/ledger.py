@@ -195,13 +195,11 @@ class Ledger(Entity):
 
         Passed over are actions that the run has built upon, such as another prompt that was answered since.
         """
-        turned = turn(self._database, forward=False)
-        return None if turned is None else turned.effect
+        return turn(self._database, forward=False)
 
     def redo(self) -> Effect | None:
         """Do again what was undone last; None when there is nothing, or when something else was done since."""
-        turned = turn(self._database, forward=True)
-        return None if turned is None else turned.effect
+        return turn(self._database, forward=True)
 
     def next_undo(self) -> str | None:
         """Return in words what would be undone next."""
@@ -273,14 +271,6 @@ class Ledger(Entity):
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
-    """An action that was taken back or done again: its changes, in the order they were made, and its effect."""
-
-    changes: list[Change]
-    effect: Effect
-
-
-@dataclass(frozen=True, slots=True)
 class _Action:
     id: int
     words: str
@@ -305,7 +295,7 @@ def acting(database: Database, note: Note, scope: str = "") -> Iterator[Journal]
         _step(database, action_id, "do")
 
 
-def turn(database: Database, scope: str = "", *, forward: bool) -> Turned | None:
+def turn(database: Database, scope: str = "", *, forward: bool) -> Effect | None:
     """Take back the newest action of a scope that can be taken back, or do again (`forward`) what was undone last; None for none."""
     with database.transaction():
         found, passed = _next_action(database, scope, forward=forward)
@@ -319,7 +309,7 @@ def turn(database: Database, scope: str = "", *, forward: bool) -> Turned | None
             touched |= changes.apply(database, change, found.id, forward=forward)
         database.execute("UPDATE actions SET state = ? WHERE id = ?", ("done" if forward else "undone", found.id))
         _step(database, found.id, "redo" if forward else "undo")
-    return Turned(found.changes, Effect(found.words, tuple(sorted(touched))))
+    return Effect(found.words, tuple(sorted(touched)), tuple(found.changes))
 
 
 def _next_action(database: Database, scope: str, *, forward: bool) -> tuple[_Action | None, list[int]]:

@@ -55,8 +55,8 @@ class Lineage(Entity):
 
     def context_edges(self) -> Iterator[tuple[int, int]]:
         """Yield (request, in-context task) of the whole pool, superseded attempts left out, by request and in constant memory."""
-        superseded = "SELECT requests.id FROM rounds JOIN requests ON requests.round_id = rounds.id WHERE rounds.stage = 'superseded'"
-        sql = f"SELECT request_id, task_id FROM request_parents WHERE request_id NOT IN ({superseded}) ORDER BY request_id, position"
+        standing = "SELECT requests.id FROM standing_rounds JOIN requests ON round_id = standing_rounds.id"
+        sql = f"SELECT request_id, task_id FROM request_parents WHERE request_id IN ({standing}) ORDER BY request_id, position"
         return self._database.stream(sql)
 
     def decided(self) -> Iterator[tuple[int, int, int, int, float, float]]:

@@ -233,7 +233,7 @@ def advance(database: Database, round_id: int, next_stage: Stage | None) -> None
 
     Raises PoolError when there is no such unfinished round.
     """
-    sql = "UPDATE rounds SET stage = coalesce(?, stage) WHERE id = ? AND stage NOT IN ('done', 'superseded')"
+    sql = "UPDATE rounds SET stage = coalesce(?, stage) WHERE id = ? AND id IN (SELECT id FROM open_round)"
     if database.execute(sql, (next_stage, round_id)).rowcount != 1:
         raise PoolError(
             f"pool {shown(database.path)} has no unfinished round with id {round_id}", "this is a fault of the studio: please report it"

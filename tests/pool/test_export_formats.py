@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from studio.errors import UsageError
-from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.formats import FORMATS, find_format
-from studio.pool.pool import Pool, Queries
+from studio.pool.pool import Pool
 from studio.records import Instance, Origin, SeedTask
 from studio.seeds.reading import read_tasks
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS
 from support.pairs import pool_with_pairs
+from support.pools import export
 
 TASKS = (
     ("Translate into French.", False, (Instance("Good day", "Bonjour"), Instance("Cat", "Chat"))),
@@ -45,10 +45,9 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return with_datasets
 
 
-def export(pool: Path, name: str, *, include_seeds: bool = False) -> Path:
+def exported(pool: Path, name: str, *, include_seeds: bool = False) -> Path:
     target = pool.with_name("out" if find_format(name).files else "out.jsonl")
-    with Queries.open(pool) as source:
-        export_to_files(source.stream, target, ExportOptions(name, include_seeds), pool)
+    export(pool, target, name, include_seeds=include_seeds)
     return target
 
 
@@ -58,7 +57,7 @@ def pool(tmp_path: Path) -> Path:
 
 
 def test_alpaca(pool: Path, load: Load) -> None:
-    assert load(export(pool, "alpaca")) == [
+    assert load(exported(pool, "alpaca")) == [
         {"instruction": "Name a colour.", "input": "", "output": "Blue."},
         {"instruction": "Translate into French.", "input": "Good day", "output": "Bonjour"},
         {"instruction": "Translate into French.", "input": "Cat", "output": "Chat"},
@@ -68,7 +67,7 @@ def test_alpaca(pool: Path, load: Load) -> None:
 
 
 def test_chat(pool: Path, load: Load) -> None:
-    rows = load(export(pool, "chat"))
+    rows = load(exported(pool, "chat"))
     assert rows[1] == {
         "messages": [
             {"role": "user", "content": "Translate into French.\n\nGood day"},
@@ -79,7 +78,7 @@ def test_chat(pool: Path, load: Load) -> None:
 
 
 def test_sharegpt(pool: Path, load: Load) -> None:
-    rows = load(export(pool, "sharegpt"))
+    rows = load(exported(pool, "sharegpt"))
     assert rows[2] == {
         "conversations": [
             {"from": "human", "value": "Translate into French.\n\nCat"},
@@ -89,13 +88,13 @@ def test_sharegpt(pool: Path, load: Load) -> None:
 
 
 def test_prompt_completion(pool: Path, load: Load) -> None:
-    rows = load(export(pool, "prompt-completion"))
+    rows = load(exported(pool, "prompt-completion"))
     assert rows[1] == {"prompt": "Translate into French.\n\nGood day\n\nOutput:", "completion": " Bonjour"}
     assert rows[3] == {"prompt": "Tell a joke about hens.\n\nOutput:", "completion": " Why did…"}
 
 
 def test_raw_has_the_whole_provenance(pool: Path, load: Load) -> None:
-    rows = load(export(pool, "raw", include_seeds=True))
+    rows = load(exported(pool, "raw", include_seeds=True))
     assert [row["origin"] for row in rows] == ["seed", "seed", "imported", "generated", "generated", "generated"]
     assert rows[0]["key"] == "seed_task_0"
     assert rows[0]["score"] is None
@@ -127,7 +126,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_self_instruct_gives_the_originals_files(pool: Path) -> None:
-    folder = export(pool, "self-instruct")
+    folder = exported(pool, "self-instruct")
     assert sorted(path.name for path in folder.iterdir()) == [
         "machine_generated_instances.jsonl",
         "machine_generated_instructions.jsonl",
@@ -145,7 +144,7 @@ def test_self_instruct_gives_the_originals_files(pool: Path) -> None:
 
 
 def test_self_instruct_instances(pool: Path) -> None:
-    imported, first, *_ = lines(export(pool, "self-instruct") / "machine_generated_instances.jsonl")
+    imported, first, *_ = lines(exported(pool, "self-instruct") / "machine_generated_instances.jsonl")
     originals = ["instruction", "raw_instances", "instance_metadata", "instruction_metadata", "most_similar", "avg_similarity_score"]
     assert list(first) == [*originals, "is_classification", "instances"]
     assert first["raw_instances"] == "raw 0"
@@ -155,7 +154,7 @@ def test_self_instruct_instances(pool: Path) -> None:
 
 
 def test_self_instruct_seeds_are_a_seed_file(pool: Path) -> None:
-    seeds = read_tasks(export(pool, "self-instruct", include_seeds=True) / "seed_tasks.jsonl")
+    seeds = read_tasks(exported(pool, "self-instruct", include_seeds=True) / "seed_tasks.jsonl")
     assert [task.key for task in seeds] == ["seed_task_0", "seed_task_1"]
     assert [task.is_classification for task in seeds] == [False, True]
 
@@ -165,8 +164,8 @@ def test_what_nobody_has_said_stays_unknown_in_every_file(tmp_path: Path) -> Non
     Pool.create(tmp_path / "pool.db", [unknown]).close()
     with Pool.open(tmp_path / "pool.db") as made:
         made.tasks.add([unknown], Origin.IMPORTED)
-    assert [line["is_classification"] for line in lines(export(tmp_path / "pool.db", "raw", include_seeds=True))] == [None, None]
-    folder = export(tmp_path / "pool.db", "self-instruct", include_seeds=True)
+    assert [line["is_classification"] for line in lines(exported(tmp_path / "pool.db", "raw", include_seeds=True))] == [None, None]
+    folder = exported(tmp_path / "pool.db", "self-instruct", include_seeds=True)
     assert lines(folder / "machine_generated_instances.jsonl")[0]["is_classification"] is None
     assert read_tasks(folder / "seed_tasks.jsonl")[0].is_classification is None
 
@@ -184,7 +183,7 @@ def test_rendered_instances_are_parsed_as_the_models_are(is_classification: bool
 
 def test_preference(tmp_path: Path, load: Load) -> None:
     pool = pool_with_pairs(tmp_path / "pool.db")
-    rows = load(export(pool, "preference"))
+    rows = load(exported(pool, "preference"))
     assert rows[0] == {
         "prompt": [{"role": "user", "content": "Name the colour.\n\nof the sky"}],
         "chosen": [{"role": "assistant", "content": "Blue, on most days."}],
@@ -193,7 +192,7 @@ def test_preference(tmp_path: Path, load: Load) -> None:
     }
     assert [row["evidence"]["because"] for row in rows] == ["edited", "rated", "checked", "checked", "agreement"]
     assert rows[4]["evidence"] == {"because": "agreement", "reason": "", "chosen": 0.6, "rejected": 0.4, "raters": 0}
-    texts = load(export(pool, "preference-text"))
+    texts = load(exported(pool, "preference-text"))
     assert texts == [
         {**{name: row[name][0]["content"] for name in ("prompt", "chosen", "rejected")}, "evidence": row["evidence"]} for row in rows
     ]
@@ -202,7 +201,7 @@ def test_preference(tmp_path: Path, load: Load) -> None:
 @pytest.mark.parametrize("name", [name for name, chosen in FORMATS.items() if not chosen.files and not chosen.paired])
 def test_nasty_text_comes_back_as_it_was(tmp_path: Path, load: Load, name: str) -> None:
     tasks = tuple((f"{place}: {text}", False, (Instance(text, text + "."),)) for place, text in enumerate(NASTY_TEXTS))
-    path = export(build_pool(tmp_path / "pool.db", tasks, with_import=False), name)
+    path = exported(build_pool(tmp_path / "pool.db", tasks, with_import=False), name)
     content = path.read_bytes()
     assert len(content.decode().splitlines()) == len(NASTY_TEXTS), "a reader that uses splitlines() sees other lines"
     assert b"\r" not in content
@@ -215,7 +214,7 @@ def test_nasty_text_comes_back_as_it_was(tmp_path: Path, load: Load, name: str) 
 
 
 def test_text_stays_unescaped(tmp_path: Path) -> None:
-    path = export(build_pool(tmp_path / "pool.db", [("Grüße auf 中文 😀?", False, (Instance("", "é"),))]), "alpaca")
+    path = exported(build_pool(tmp_path / "pool.db", [("Grüße auf 中文 😀?", False, (Instance("", "é"),))]), "alpaca")
     assert "Grüße auf 中文 😀?" in path.read_text(encoding="utf-8")
 
 
@@ -224,8 +223,8 @@ def test_equal_pools_export_equal_bytes(tmp_path: Path) -> None:
     for side in ("a", "b"):
         (tmp_path / side).mkdir()
         pool = pool_with_pairs(tmp_path / side / "pool.db")
-        contents.append([export(pool, name, include_seeds=True).read_bytes() for name in FORMATS if not FORMATS[name].files])
-        folder = export(pool, "self-instruct", include_seeds=True)
+        contents.append([exported(pool, name, include_seeds=True).read_bytes() for name in FORMATS if not FORMATS[name].files])
+        folder = exported(pool, "self-instruct", include_seeds=True)
         contents[-1] += [path.read_bytes() for path in sorted(folder.iterdir())]
     assert contents[0] == contents[1]
 

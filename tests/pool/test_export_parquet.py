@@ -13,16 +13,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from studio.errors import PoolError, UsageError
-from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.formats import FORMATS
 from studio.pool.exchange.importing import ImportOptions, import_files
 from studio.pool.exchange.parquet import ParquetFile, example, schema_of
-from studio.pool.pool import Pool, Queries
+from studio.pool.pool import Pool
 from studio.pool.stream import ExportTask
 from studio.records import Instance, Origin, SeedTask
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS
 from support.pairs import pool_with_pairs
+from support.pools import export
 
 SINGLE = [name for name, each in FORMATS.items() if not each.files]
 TASKS = (
@@ -41,9 +41,8 @@ def pool(tmp_path: Path) -> Path:
     return path
 
 
-def export(pool: Path, target: Path, name: str, **more: Any) -> Path:
-    with Queries.open(pool) as source:
-        export_to_files(source.stream, target, ExportOptions(name, **more), pool)
+def exported(pool: Path, target: Path, name: str, **more: Any) -> Path:
+    export(pool, target, name, **more)
     return target
 
 
@@ -57,25 +56,25 @@ def without_null(value: Any) -> Any:
 def test_rows_are_those_of_the_lines_and_bytes_come_again(pool: Path, tmp_path: Path, name: str) -> None:
     if name.startswith("preference"):
         pool = pool_with_pairs(tmp_path / "pairs.db")
-    lines = export(pool, tmp_path / "x.jsonl", name).read_text("utf-8").splitlines()
-    table = export(pool, tmp_path / "x.parquet", name)
+    lines = exported(pool, tmp_path / "x.jsonl", name).read_text("utf-8").splitlines()
+    table = exported(pool, tmp_path / "x.parquet", name)
     assert [without_null(row) for row in pq.read_table(table).to_pylist()] == [without_null(json.loads(line)) for line in lines]
-    assert export(pool, tmp_path / "y.parquet", name).read_bytes() == table.read_bytes()
+    assert exported(pool, tmp_path / "y.parquet", name).read_bytes() == table.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["alpaca", "chat", "sharegpt", "prompt-completion"])
 def test_what_is_brought_back_is_written_as_it_was(pool: Path, tmp_path: Path, name: str) -> None:
-    first = export(pool, tmp_path / "x.parquet", name)
+    first = exported(pool, tmp_path / "x.parquet", name)
     again = tmp_path / "again.db"
     with Pool.create(again, []) as opened:
         import_files(opened.tasks, [first], ImportOptions())
-    second = export(again, tmp_path / "y.parquet", name)
+    second = exported(again, tmp_path / "y.parquet", name)
     rows = [sorted(map(json.dumps, pq.read_table(each).to_pylist())) for each in (first, second)]
     assert rows[0] == rows[1]
     third = tmp_path / "third.db"
     with Pool.create(third, []) as opened:
         import_files(opened.tasks, [second], ImportOptions())
-    assert export(third, tmp_path / "z.parquet", name).read_bytes() == second.read_bytes()
+    assert exported(third, tmp_path / "z.parquet", name).read_bytes() == second.read_bytes()
 
 
 def test_a_raw_file_says_the_same_of_its_tasks_as_parquet_and_as_lines(tmp_path: Path) -> None:
@@ -85,15 +84,15 @@ def test_a_raw_file_says_the_same_of_its_tasks_as_parquet_and_as_lines(tmp_path:
         again, further = tmp_path / f"{suffix}.db", tmp_path / f"{suffix}-further.db"
         for source, target in ((pool, again), (again, further)):
             with Pool.create(target, []) as opened:
-                import_files(opened.tasks, [export(source, target.with_suffix(f".{suffix}"), "raw")], ImportOptions())
-        said.append(export(further, tmp_path / f"{suffix}-said.jsonl", "raw").read_bytes())
+                import_files(opened.tasks, [exported(source, target.with_suffix(f".{suffix}"), "raw")], ImportOptions())
+        said.append(exported(further, tmp_path / f"{suffix}-said.jsonl", "raw").read_bytes())
     assert said[0] == said[1] and b"provenance" in said[0]
 
 
 def test_columns_do_not_depend_on_the_data_and_splits_have_the_same(pool: Path, tmp_path: Path) -> None:
     plain = build_pool(tmp_path / "plain.db", TASKS)
-    assert pq.read_schema(export(plain, tmp_path / "x.parquet", "chat")) == pq.read_schema(export(pool, tmp_path / "y.parquet", "chat"))
-    export(pool, tmp_path / "s.parquet", "chat", split=0.5)
+    assert pq.read_schema(exported(plain, tmp_path / "x.parquet", "chat")) == pq.read_schema(exported(pool, tmp_path / "y.parquet", "chat"))
+    exported(pool, tmp_path / "s.parquet", "chat", split=0.5)
     sides = [tmp_path / f"s.{side}.parquet" for side in ("train", "validation")]
     assert pq.read_schema(sides[0]) == pq.read_schema(sides[1])
     assert sum(pq.read_metadata(side).num_rows for side in sides) == pq.read_metadata(tmp_path / "y.parquet").num_rows
@@ -104,7 +103,7 @@ def test_the_datasets_library_reads_it(pool: Path, tmp_path: Path, monkeypatch: 
     import datasets
 
     datasets.disable_progress_bars()
-    path = export(pool, tmp_path / "x.parquet", "chat")
+    path = exported(pool, tmp_path / "x.parquet", "chat")
     rows = datasets.load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
     assert [message["role"] for message in rows[0]["messages"]] == ["user", "assistant"]
     assert [row["messages"][1]["reasoning_content"] for row in rows if row["messages"][0]["content"] == "Think first."] == ["Hm."]
@@ -141,10 +140,10 @@ def test_nothing_is_there_when_the_data_is_not_or_the_extra_is_missing(tmp_path:
     empty = tmp_path / "empty.db"
     Pool.create(empty, []).close()
     with pytest.raises(PoolError, match="nothing to export"):
-        export(empty, tmp_path / "x.parquet", "alpaca")
+        exported(empty, tmp_path / "x.parquet", "alpaca")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match="Parquet is written with packages that are not installed"):
-        export(empty, tmp_path / "x.parquet", "alpaca")
+        exported(empty, tmp_path / "x.parquet", "alpaca")
     assert not list(tmp_path.glob("*.par*"))
 
 

@@ -22,7 +22,7 @@ from studio.pool.pool import Pool, Queries
 from support.generated_pool import build_pool
 from support.nasty_text import NASTY_TEXTS
 from support.pairs import EDITED, edit, pool_with_pairs, task_of
-from support.pools import ask, assert_sound
+from support.pools import ask, assert_sound, export
 
 
 @pytest.fixture
@@ -43,10 +43,9 @@ def bring(pool: Path, records: list[dict[str, Any]], **options: Any) -> FileRepo
     return report
 
 
-def export(pool: Path, name: str = "preference-text") -> Path:
+def exported(pool: Path, name: str = "preference-text") -> Path:
     target = pool.with_name(f"{pool.stem}.{name}.jsonl")
-    with Queries.open(pool) as source:
-        export_to_files(source.stream, target, ExportOptions(name), pool)
+    export(pool, target, name)
     return target
 
 
@@ -62,8 +61,8 @@ def test_the_worse_answer_is_kept_and_is_not_data(pool: Path) -> None:
     assert any("1 worse answer of pairs kept" in note for note in report.notes())
     rows = ask(pool, "SELECT output, verdict, reason, lost_to FROM instances WHERE task_id = 3 ORDER BY position")
     assert rows == [("A", "accepted", "valid", None), ("B", "rejected", "dispreferred", 0)]
-    assert json.loads(export(pool, "alpaca").read_text()) == {"instruction": "Q", "input": "", "output": "A"}
-    [line] = export(pool).read_text().splitlines()
+    assert json.loads(exported(pool, "alpaca").read_text()) == {"instruction": "Q", "input": "", "output": "A"}
+    [line] = exported(pool).read_text().splitlines()
     assert json.loads(line) == {
         **pair("A", "B"),
         "evidence": {"because": "imported", "reason": "", "chosen": 1.0, "rejected": 0.0, "raters": 0},
@@ -73,21 +72,21 @@ def test_the_worse_answer_is_kept_and_is_not_data(pool: Path) -> None:
 def test_a_pair_without_a_better_answer_is_a_fault_of_its_own(pool: Path) -> None:
     report = bring(pool, [pair("A", "B"), pair(" ", "Only a worse one.", "other"), pair("", "", "a third")], skip_invalid=True)
     assert (report.imported, report.tally.faulty, report.worse) == (2, 1, 1)
-    assert pairs(export(pool)) == [("Q", "A", "B")]
+    assert pairs(exported(pool)) == [("Q", "A", "B")]
 
 
 def test_only_those_are_paired_that_came_as_a_pair(pool: Path) -> None:
     report = bring(pool, [pair("A", "B"), pair("C", "D"), pair("A", "E"), pair("A", "B")])
     assert (report.imported, report.joined, report.worse, report.duplicates) == (1, 1, 3, 1)
-    assert pairs(export(pool)) == [("Q", "A", "B"), ("Q", "A", "E"), ("Q", "C", "D")]
+    assert pairs(exported(pool)) == [("Q", "A", "B"), ("Q", "A", "E"), ("Q", "C", "D")]
     again = bring(pool, [pair("C", "D"), pair("A", "F")])
     assert (again.imported, again.joined, again.worse, again.duplicates) == (0, 0, 1, 1)
-    assert pairs(export(pool)) == [("Q", "A", "B"), ("Q", "A", "E"), ("Q", "A", "F"), ("Q", "C", "D")]
+    assert pairs(exported(pool)) == [("Q", "A", "B"), ("Q", "A", "E"), ("Q", "A", "F"), ("Q", "C", "D")]
 
 
 def test_a_ranking_is_kept_and_a_contradiction_gives_nothing(pool: Path) -> None:
     bring(pool, [pair("A", "B"), pair("B", "C"), pair("X", "Y", "other"), pair("Y", "X", "other")])
-    assert pairs(export(pool)) == [("Q", "A", "B"), ("Q", "B", "C")]
+    assert pairs(exported(pool)) == [("Q", "A", "B"), ("Q", "B", "C")]
 
 
 def test_a_pair_whose_better_answer_a_person_changed_or_dropped_is_none(pool: Path) -> None:
@@ -96,14 +95,14 @@ def test_a_pair_whose_better_answer_a_person_changed_or_dropped_is_none(pool: Pa
         first, second = (opened.instances.of_task(task_of(opened, name))[0].id for name in ("Q", "other"))
         opened.ledger.change_instance(Note("edit instance", "x"), first, {"output": "Better.", "verdict": "accepted", "reason": "edited"})
         opened.ledger.change_instance(Note("drop instance", "x"), second, {"verdict": "rejected", "reason": "by_hand"})
-    assert pairs(export(pool)) == [("Q", "Better.", "A")]
+    assert pairs(exported(pool)) == [("Q", "Better.", "A")]
 
 
 def test_instructions_alone_leave_the_pairs_out(pool: Path) -> None:
     report = bring(pool, [pair("A", "B")], instructions_only=True)
     assert (report.imported, report.worse, report.left_out) == (1, 0, 1)
     with pytest.raises(PoolError, match="nothing to export"):
-        export(pool)
+        exported(pool)
 
 
 def test_pairs_do_not_join_what_is_no_import(tmp_path: Path) -> None:
@@ -116,13 +115,13 @@ def test_pairs_do_not_join_what_is_no_import(tmp_path: Path) -> None:
 def test_what_comes_back_goes_out_again_as_it_came(tmp_path: Path, name: str) -> None:
     """The texts of the first export are those of the second; from that on, bytes are the same: the evidence is then the import."""
     known = pool_with_pairs(tmp_path / "known.db")
-    files = [export(known, name)]
+    files = [exported(known, name)]
     for number in range(3):
         pool = build_pool(tmp_path / f"{number}.db", (), with_import=False)
         with Pool.open(pool) as opened:
             [report] = import_files(opened.tasks, [files[-1]], ImportOptions())
         assert set(report.tally.untaken) == {"evidence"}
-        files.append(export(pool, name))
+        files.append(exported(pool, name))
     assert pairs(files[1]) == pairs(files[0])
     assert files[1].read_bytes() == files[2].read_bytes() == files[3].read_bytes() != files[0].read_bytes()
 
@@ -142,9 +141,9 @@ def test_all_that_was_said_of_two_answers_comes_out_and_nothing_else(
     bring(pool, [pair(chosen, rejected, prompt) for prompt, chosen, rejected in records])
     if not expected:
         with pytest.raises(PoolError, match="nothing to export"):
-            export(pool)
+            exported(pool)
         return
-    found = pairs(export(pool))
+    found = pairs(exported(pool))
     assert len(found) == len(expected)
     assert {(prompt, chosen.strip(), rejected.strip()) for prompt, chosen, rejected in found} == expected
     assert set(found) <= set(records), "to the letter"
@@ -155,14 +154,12 @@ def test_the_better_answer_has_to_be_among_what_is_asked_for(tmp_path: Path) -> 
     target = tmp_path / "data.jsonl"
 
     def because(**options: Any) -> list[str]:
-        with Queries.open(pool) as source:
-            export_to_files(source.stream, target, ExportOptions("preference", **options), pool)
+        export(pool, target, "preference", **options)
         return [json.loads(line)["evidence"]["because"] for line in target.read_text().splitlines()]
 
     assert because(keep=Keep(min_agreement=0.5, scored=True)) == ["checked", "agreement"]
     assert because(keep=Keep(min_quality=0.8)) == ["rated"]
-    with Queries.open(pool) as source:
-        summary = export_to_files(source.stream, target, ExportOptions("preference", split=0.5), pool)
+    summary = export(pool, target, "preference", split=0.5)
     assert sum(summary.records.values()) == 5 and all(summary.records.values())
     with Pool.open(pool) as opened:
         edit(opened, EDITED, "of the sky", "Ask ada.rent@somewhere.org about it.")

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from studio.errors import UsageError
-from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, sample_records
+from studio.pool.exchange.export import ExportOptions, ExportSummary, sample_records
 from studio.pool.exchange.importing import ImportOptions, import_files
 from studio.pool.exchange.parts import Part, Thinking
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask, Turn
+from support.pools import export
 
 TURNS = (Turn("user", "Why?"), Turn("assistant", "Because.", "Easy."), Turn("user", "And?"), Turn("assistant", "So."))
 TALK = Instance("now", "yes", "Hm.", "Be brief.", TURNS)
@@ -31,10 +32,9 @@ def pool(tmp_path: Path) -> Path:
     return tmp_path / "pool.db"
 
 
-def export(pool: Path, name: str, **options: Any) -> tuple[list[Any], ExportSummary]:
+def exported(pool: Path, name: str, **options: Any) -> tuple[list[Any], ExportSummary]:
     target = pool.with_name("out.jsonl")
-    with Queries.open(pool) as source:
-        summary = export_to_files(source.stream, target, ExportOptions(name, **options), pool)
+    summary = export(pool, target, name, **options)
     return [json.loads(line) for line in target.read_text("utf-8").splitlines()], summary
 
 
@@ -43,7 +43,7 @@ def message(turn: Turn) -> dict[str, str]:
 
 
 def test_chat_has_all(pool: Path) -> None:
-    rows, summary = export(pool, "chat")
+    rows, summary = exported(pool, "chat")
     first = [Turn("system", "Be brief."), Turn("user", "Say it.\n\nnow"), Turn("assistant", "yes", "Hm."), *TURNS]
     assert rows[0] == {"messages": list(map(message, first))}
     assert rows[2]["messages"][-1] == {"role": "tool", "content": "{}"}
@@ -51,14 +51,14 @@ def test_chat_has_all(pool: Path) -> None:
 
 
 def test_sharegpt_has_no_place_for_thoughts(pool: Path) -> None:
-    rows, summary = export(pool, "sharegpt")
+    rows, summary = exported(pool, "sharegpt")
     assert [each["from"] for each in rows[0]["conversations"]] == ["system", "human", "gpt", "human", "gpt", "human", "gpt"]
     assert rows[2]["conversations"][-1] == {"from": "tool", "value": "{}"}
     assert list(summary.notes("sharegpt")) == ["sharegpt has no place for thoughts: left out of 2 instances"]
 
 
 def test_alpaca_has_a_history_of_whole_exchanges(pool: Path) -> None:
-    rows, summary = export(pool, "alpaca")
+    rows, summary = exported(pool, "alpaca")
     history = [["Say it.\n\nnow", "yes"], ["Why?", "Because."]]
     assert rows[0] == {"instruction": "And?", "input": "", "output": "So.", "system": "Be brief.", "history": history}
     assert rows[1] == {"instruction": "Say it.", "input": "", "output": "<think>Or no?</think>\n\nmaybe"}
@@ -67,7 +67,7 @@ def test_alpaca_has_a_history_of_whole_exchanges(pool: Path) -> None:
 
 
 def test_prompt_completion_has_the_first_exchange_alone(pool: Path) -> None:
-    rows, summary = export(pool, "prompt-completion")
+    rows, summary = exported(pool, "prompt-completion")
     assert rows[0] == {"prompt": "Say it.\n\nnow\n\nOutput:", "completion": " yes"}
     assert summary.lost == {Part.THOUGHTS: 2, Part.TURNS: 2, Part.SYSTEM: 1}
 
@@ -80,17 +80,17 @@ def test_a_system_turn_is_added_where_there_is_none(pool: Path, name: str) -> No
         found = rows if name == "alpaca" else [each for row in rows for each in row["instances"]]
         return [each["system"] for each in found]
 
-    rows, _ = export(pool, name, system="Be kind.")
+    rows, _ = exported(pool, name, system="Be kind.")
     assert systems(rows) == ["Be brief.", "Be kind.", "Be kind."]
 
 
 def test_a_system_turn_is_refused_where_it_has_no_place(pool: Path) -> None:
     with pytest.raises(UsageError, match="no place for a system turn"):
-        export(pool, "prompt-completion", system="Be kind.")
+        exported(pool, "prompt-completion", system="Be kind.")
 
 
 def test_thoughts_are_left_out_where_they_stand_as_well(pool: Path) -> None:
-    rows, summary = export(pool, "raw", thinking=Thinking.STRIP)
+    rows, summary = exported(pool, "raw", thinking=Thinking.STRIP)
     assert "thoughts" not in json.dumps(rows) and "reasoning" not in json.dumps(rows)
     assert [each["output"] for row in rows for each in row["instances"]] == ["yes", "maybe", "yes"]
     assert list(summary.notes("raw")) == ["thoughts left out of 3 instances, as asked"]
@@ -104,7 +104,7 @@ def test_rows_of_different_keys_go_through_datasets_and_parquet(pool: Path, tmp_
     """A trainer's loader takes lines that have a key and lines that have not; Parquet comes back as the lines do."""
     import datasets
 
-    lines, _ = export(pool, name)
+    lines, _ = exported(pool, name)
     datasets.disable_progress_bars()
     path = str(pool.with_name("out.jsonl"))
     rows = datasets.load_dataset("json", data_files=path, split="train", cache_dir=str(tmp_path / "cache"))
@@ -113,14 +113,13 @@ def test_rows_of_different_keys_go_through_datasets_and_parquet(pool: Path, tmp_
         again = tmp_path / "again.db"
         with Pool.create(again, []) as made:
             import_files(made.tasks, [pool.with_name("out.jsonl")], ImportOptions())
-        lines, pool = export(again, name)[0], again
-    with Queries.open(pool) as source:
-        export_to_files(source.stream, tmp_path / "x.parquet", ExportOptions(name), pool)
+        lines, pool = exported(again, name)[0], again
+    export(pool, tmp_path / "x.parquet", name)
     back = tmp_path / "back.db"
     with Pool.create(back, []) as made:
         [report] = import_files(made.tasks, [tmp_path / "x.parquet"], ImportOptions())
     assert not report.tally.untaken
-    assert export(back, name)[0] == lines
+    assert exported(back, name)[0] == lines
 
 
 def without_null(value: Any) -> Any:
@@ -151,7 +150,7 @@ def preferring(tmp_path: Path) -> Path:
 
 
 def test_a_pair_within_a_conversation_has_what_was_said_before_it(preferring: Path) -> None:
-    rows, summary = export(preferring, "preference")
+    rows, summary = exported(preferring, "preference")
     answers = [([each["content"] for each in row["chosen"]], [each["content"] for each in row["rejected"]]) for row in rows]
     assert answers == [(["B"], ["C"]), (["B"], ["D"]), (["B"], ["C"])]
     assert [row["prompt"] for row in rows] == [[*SAID, ASKED], [*SAID, TOOL, ASKED], [{"role": "user", "content": "q\n\ni"}]]
@@ -159,12 +158,12 @@ def test_a_pair_within_a_conversation_has_what_was_said_before_it(preferring: Pa
     first = preferring.with_name("out.jsonl").read_bytes()
     with Pool.create(preferring.with_name("again.db"), []) as made:
         import_files(made.tasks, [preferring.with_name("out.jsonl")], ImportOptions())
-    assert export(preferring.with_name("again.db"), "preference")[0] == rows
+    assert exported(preferring.with_name("again.db"), "preference")[0] == rows
     assert preferring.with_name("out.jsonl").read_bytes() == first
 
 
 def test_pairs_as_text_have_system_and_history(preferring: Path) -> None:
-    rows, summary = export(preferring, "preference-text")
+    rows, summary = exported(preferring, "preference-text")
     assert {name: rows[0][name] for name in ("prompt", "chosen", "rejected", "system", "history")} == {
         "prompt": "u2",
         "chosen": "B",

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files
 from studio.pool.exchange.formats import FORMATS, INSTANCES
 from studio.pool.exchange.importing import ImportOptions, import_files
-from studio.pool.pool import Pool, Queries
+from studio.pool.pool import Pool
 from studio.records import Instance, Origin, SeedTask, Turn
 from studio.seeds.inputs import Input
 from studio.seeds.reading import parse
 from support.nasty_text import NASTY_TEXTS
 from support.pairs import pool_with_pairs
+from support.pools import export
 
 MORE = (
     *("\n\nOutput:", "Output: x\n\nOutput: y", "a\n\nb", "Human: x\n\nAssistant: y", "<think>Hm.</think>\n\nYes", "half \ud83d"),
@@ -50,11 +50,6 @@ TASKS = st.lists(
 OF_THE_ORIGINAL = {"raw_instances", "instance_metadata", "instruction_metadata", "most_similar", "avg_similarity_score"}
 SINGLE = tuple(name for name, each in FORMATS.items() if not each.paired and not each.files and name != "raw")
 BRIEFLY = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-
-
-def export(pool: Path, path: Path, name: str) -> ExportSummary:
-    with Queries.open(pool) as source:
-        return export_to_files(source.stream, path, ExportOptions(name), pool)
 
 
 def bring(pool: Path, path: Path, **options: Any) -> Path:

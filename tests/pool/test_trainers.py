@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import studio.guide
-from studio.pool.exchange.export import ExportOptions, export_to_files
 from studio.pool.exchange.importing import ImportOptions, import_files
-from studio.pool.pool import Pool, Queries
+from studio.pool.pool import Pool
 from support.pairs import pool_with_pairs
+from support.pools import export
 from support.trainers import END, model_folder, needs, tokenizer, without_sound
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("trainers")]
@@ -50,8 +50,7 @@ def pool(tmp_path: Path) -> Path:
 def exported(pool: Path, name: str, target: str = "data.jsonl") -> Path:
     path = pool.parent / target
     path.parent.mkdir(exist_ok=True)
-    with Queries.open(pool) as source:
-        export_to_files(source.stream, path, ExportOptions(name), pool)
+    export(pool, path, name)
     return path
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from studio.engine.api import Completion, FinishReason, SamplingParams
 from studio.pool.candidates import DecidedCandidate
+from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files
 from studio.pool.instances import DecidedInstance
 from studio.pool.pool import Pool, Queries
 from studio.pool.requests import PlannedRequest
@@ -32,6 +33,12 @@ PARAMS = SamplingParams(temperature=0.7, top_p=0.5, presence_penalty=2.0, max_to
 PREFIX = "Come up with a series of tasks:\n"
 RAW = "9. Name three rivers.\n10. Say if the review is kind.\n11. Name three rivers!"
 NOBODY = 65534
+
+
+def export(pool: Path, target: Path, name: str = "alpaca", **options: Any) -> ExportSummary:
+    """Export the pool at a path to `target`, in the format of that name."""
+    with Queries.open(pool) as source:
+        return export_to_files(source.stream, target, ExportOptions(name, **options), pool)
 
 
 def seed_tasks(number: int = 10) -> list[SeedTask]:
