@@ -1,5 +1,6 @@
-"""What every screen of the studio stands on: pages and windows that open and close once, work beside the screen of which only the latest
-counts, editors that close when what they hold is stored, and the windows that ask and tell.
+"""What every screen of the studio stands on: pages and windows that open and close once, with rows of fields in them and a place where
+they say how it stands; work beside the screen of which only the latest counts, editors that close when what they hold is stored, and the
+windows that ask and tell.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, Static
+from textual.widget import Widget
+from textual.widgets import Input, Label, Static
 
 from studio.errors import StudioError, UsageError
 from studio.text import display, display_line
@@ -72,20 +74,79 @@ class Page(Screen[Result]):
         return super().dismiss(result) if self.is_active else AwaitComplete()
 
 
+class Row(Horizontal):
+    """Fields beside each other, with a name before them."""
+
+    DEFAULT_CSS = """
+    Row { height: 1; }
+    Row Label { width: 12; color: $text-muted; }
+    """
+
+    def __init__(self, name: str, *fields: Widget, id: str | None = None) -> None:
+        super().__init__(Label(name, markup=False), *fields, id=id)
+
+
+class Said(Static):
+    """How it stands with a form: what is done, or what is wrong with it. It takes no room while it says nothing."""
+
+    DEFAULT_CSS = """
+    Said { height: auto; max-height: 6; }
+    Said.-error { color: $text-error; }
+    Said.-done { color: $text-success; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, id="said")
+        self.display = False
+
+    def say(self, words: str, kind: str = "") -> None:
+        """Say `words` of any origin in the colour of a `kind`: `-error`, `-done`, or that of other texts."""
+        for each in ("-error", "-done"):
+            self.set_class(each == kind, each)
+        self.update(Content(display(words[:_MOST_SAID])))
+        self.display = bool(words)
+
+
+_MOST_SAID = 1_000
+
+
 class Dialog(ModalScreen[Result], Page[Result]):
-    """A screen that lies over another and lets it show through: a window with a title in its border, in the middle."""
+    """A screen that lies over another and lets it show through: a window in the middle, with its `title` in the border."""
 
     DEFAULT_CSS = """
     Dialog { align: center middle; }
     Dialog > Vertical {
         background: $panel; border: round $primary; padding: 0 1; border-title-color: $primary; border-title-style: bold;
+        width: 92%; max-width: 110; height: 80%;
     }
+    Dialog .buttons { height: 1; }
+    Dialog .buttons Button { margin-right: 2; }
+    Dialog Input:focus, Dialog TextArea:focus { background: $background; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("back", "back", "Close", "Close this window."),
         # A modal screen hides the app's own keys.
         bind("help", "app.help", "Help", "Explain this window."),
     ]
+
+    def compose(self) -> ComposeResult:
+        with Vertical() as window:
+            window.border_title = Content(display_line(self.title or "", 100))
+            yield from self.body()
+            yield Said()
+        yield KeyBar()
+
+    @abstractmethod
+    def body(self) -> ComposeResult:
+        """What is in the window."""
+
+    def say(self, words: str, kind: str = "") -> None:
+        """Say in the window how it stands, as `Said` does."""
+        self.query_one(Said).say(words, kind)
+
+    def refuse(self, words: str) -> None:
+        """Say what is wrong; nothing is, where there are no words."""
+        self.say(words, "-error")
 
     def action_back(self) -> None:
         """Close, with nothing."""
@@ -158,6 +219,7 @@ def copy_from(screen: Screen[Any], text: str) -> None:
 class ErrorDialog(Dialog[None]):
     """What went wrong, where, and what to do: it lasts, and can be copied."""
 
+    TITLE = "Something went wrong"
     HELP = "An error, and the next step. `ctrl+c` sends the text to the terminal's clipboard, `escape` closes the window."
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("copy", "copy", "Copy", "Send the text to the clipboard."),
@@ -175,14 +237,11 @@ class ErrorDialog(Dialog[None]):
         super().__init__()
         self._error = error
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content("Something went wrong")
-            with VerticalScroll():
-                yield Static(Content(display(self._error.message)), markup=False, id="message")
-                if self._error.hint:
-                    yield Static(Content(display(self._error.hint)), markup=False, id="hint")
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        with VerticalScroll():
+            yield Static(Content(display(self._error.message)), markup=False, id="message")
+            if self._error.hint:
+                yield Static(Content(display(self._error.hint)), markup=False, id="hint")
 
     def action_copy(self) -> None:
         copy_from(self, f"{self._error.message}\n{self._error.hint}".strip())
@@ -198,15 +257,11 @@ class Editor(Dialog[None], Generic[Value]):
 
     def __init__(self, store: Store[Value]) -> None:
         super().__init__()
-        self._keeping = Keeping(self, store, self.say)
+        self._keeping = Keeping(self, store, self.refuse)
 
     @abstractmethod
     def changed(self) -> Value | None:
         """What is to be stored, None where everything is as it was. Raises UsageError for what does not fit."""
-
-    def say(self, words: str) -> None:
-        """Tell why something cannot be stored; an editor that has a place for it says it there."""
-        self.notify(display_line(words, 300), severity="warning", markup=False)
 
     @property
     def unsaved(self) -> str:
@@ -225,7 +280,7 @@ class Editor(Dialog[None], Generic[Value]):
         try:
             value = self.changed()
         except UsageError as error:
-            self.say(error.message)
+            self.refuse(error.message)
             return
         if value is None:
             self._keeping.leave()
@@ -263,14 +318,11 @@ class Confirm(Dialog[bool]):
     def __init__(self, question: str, words: str) -> None:
         """`words` say what would be lost; both are the studio's own, with names from outside already cleaned."""
         super().__init__()
-        self.question = question
+        self.title = self.question = question
         self._words = words
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content(self.question)
-            yield Static(Content(self._words), markup=False)
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        yield Static(Content(self._words), markup=False)
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)

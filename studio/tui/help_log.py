@@ -12,7 +12,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import Screen
@@ -32,13 +32,14 @@ from studio.tui.widgets.frame import KeyBar
 class HelpDialog(Dialog[None]):
     """The texts of the focused widget and of its screen, and every key with what it does; or a page of the guide, by its topic."""
 
+    TITLE = "Help"
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("help", "back", "Close", "Close the help.", show=False),
         bind("down", "scroll(1)", "Down", "Scroll down.", show=False),
         bind("up", "scroll(-1)", "Up", "Scroll up.", show=False),
     ]
     DEFAULT_CSS = """
-    HelpDialog > Vertical { width: 90%; max-width: 92; height: 90%; }
+    HelpDialog > Vertical { max-width: 92; height: 90%; }
     HelpDialog Markdown { background: $panel; margin: 0; padding: 0; height: auto; }
     HelpDialog MarkdownHeader { margin: 1 0; content-align: left middle; }
     HelpDialog MarkdownBlock:first-child { margin-top: 0; }
@@ -50,14 +51,11 @@ class HelpDialog(Dialog[None]):
         self._texts = [page(about)] if isinstance(about, str) else _help_of(about)
         self._keys = Content() if isinstance(about, str) else _keys_of(about)
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content("Help")
-            with VerticalScroll():
-                # HELP texts are the studio's own; nobody else's text is ever shown as Markdown.
-                yield Markdown("\n\n".join(self._texts))
-                yield Static(self._keys, markup=False)
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        with VerticalScroll():
+            # HELP texts are the studio's own; nobody else's text is ever shown as Markdown.
+            yield Markdown("\n\n".join(self._texts))
+            yield Static(self._keys, markup=False)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()

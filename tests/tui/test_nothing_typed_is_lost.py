@@ -206,7 +206,7 @@ async def test_parameters_and_remarks_stay_where_they_were_typed(path: Path) -> 
         await play_while_held(driven, engine)
         await driven.pilot.press("ctrl+s")
         assert driven.app.screen is dialog
-        await driven.until(lambda: BUSY in str(dialog.query_one("#explained", Static).visual))
+        await driven.until(lambda: BUSY in str(dialog.query_one("#said", Static).visual))
         engine.go_on.set()
         await driven.idle()
         await driven.press("ctrl+s")
@@ -231,7 +231,7 @@ async def test_parameters_and_remarks_stay_where_they_were_typed(path: Path) -> 
         engine.reached.clear()
         await play_while_held(driven, engine)
         await driven.pilot.press("enter")
-        await driven.until(lambda: BUSY in messages(driven.pilot))
+        await driven.until(lambda: BUSY in screen_text(driven.app))
         assert driven.app.screen is note and note.query_one(SafeInput).text == "look"
         engine.go_on.set()
         await driven.idle()

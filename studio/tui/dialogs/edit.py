@@ -12,11 +12,10 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Label, Static
+from textual.widgets import Static
 
 from studio.loop.session import Session
 from studio.loop.settings import Method
@@ -24,11 +23,11 @@ from studio.pool.pool import Queries
 from studio.pool.tasks import Annotation
 from studio.records import Novelty
 from studio.text import bar, display_line
-from studio.tui.base import Editor, Store, leaving
+from studio.tui.base import Editor, Row, Store, leaving
 from studio.tui.keys import bind
 from studio.tui.steering import Steerer
 from studio.tui.widgets.fields import SafeInput, SafeTextArea
-from studio.tui.widgets.frame import KeyBar, clip
+from studio.tui.widgets.frame import clip
 
 _PAUSE_S = 0.15
 """How long after a key the score is asked for: a large pool is not searched for every letter."""
@@ -47,8 +46,8 @@ class EditDialog(Editor[str]):
         bind("editor", "editor", "$EDITOR", "Open the text in your editor.", priority=True),
     ]
     DEFAULT_CSS = """
-    EditDialog > Vertical { width: 90%; max-width: 100; height: auto; max-height: 90%; }
-    EditDialog TextArea, EditDialog TextArea:focus { height: 7; border: none; padding: 0 1; background: $surface; }
+    EditDialog > Vertical { max-width: 100; height: auto; max-height: 90%; }
+    EditDialog TextArea { height: 7; }
     EditDialog #score { height: 2; margin-top: 1; }
     """
 
@@ -59,13 +58,11 @@ class EditDialog(Editor[str]):
         self._steerer = steerer
         self._asked = 0
         self._timer: Timer | None = None
+        self.title = f"Candidate c{candidate_id}"
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content(f"Candidate c{self._candidate_id}")
-            yield SafeTextArea(self._text, soft_wrap=True, show_line_numbers=False, id="text")
-            yield Static(markup=False, id="score")
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        yield SafeTextArea(self._text, id="text")
+        yield Static(markup=False, id="score")
 
     def on_mount(self) -> None:
         area = self.query_one(SafeTextArea)
@@ -100,23 +97,16 @@ class EditDialog(Editor[str]):
         novel = method.is_novel(novelty.score)
         words = (f" new, below {threshold:g}", "$success") if novel else (f" not new, the threshold is {threshold:g}", "$error")
         width = max(self.query_one("#score").content_size.width, 20)
-        self._show(
-            Content.assemble(
-                ("ROUGE-L ", "$foreground-muted"),
-                (bar(novelty.score, _BAR, threshold), "$success" if novel else "$error"),
-                (f" {novelty.score:.3f}", "bold"),
-                words,
-                "\n",
-                (f"nearest #{novelty.nearest} " if novelty.nearest is not None else "", "$foreground-muted"),
-                clip(nearest, width - 16),
-            )
+        shown = Content.assemble(
+            ("ROUGE-L ", "$foreground-muted"),
+            (bar(novelty.score, _BAR, threshold), "$success" if novel else "$error"),
+            (f" {novelty.score:.3f}", "bold"),
+            words,
+            "\n",
+            (f"nearest #{novelty.nearest} " if novelty.nearest is not None else "", "$foreground-muted"),
+            clip(nearest, width - 16),
         )
-
-    def _show(self, words: Content) -> None:
-        self.query_one("#score", Static).update(words)
-
-    def say(self, words: str) -> None:
-        self._show(Content.styled(display_line(words, 300), "$error"))
+        self.query_one("#score", Static).update(shown)
 
     def changed(self) -> str | None:
         text = self.query_one(SafeTextArea).text
@@ -167,20 +157,16 @@ class NoteDialog(Editor[str]):
 
     HELP = "A remark on this task. `enter` or `ctrl+s` stores it, an empty one takes it away, `escape` leaves it as it was."
     DEFAULT_CSS = """
-    NoteDialog > Vertical { width: 90%; max-width: 90; height: auto; }
-    NoteDialog Input { border: none; height: 1; padding: 0; background: $surface; }
+    NoteDialog > Vertical { max-width: 90; height: auto; }
     """
 
     def __init__(self, text: str, title: str, store: Store[str]) -> None:
         super().__init__(store)
         self._text = text
-        self._title = title
+        self.title = title
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content(self._title)
-            yield SafeInput(self._text, placeholder="a remark", select_on_focus=False)
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        yield SafeInput(self._text, placeholder="a remark", select_on_focus=False)
 
     def changed(self) -> str | None:
         text = self.query_one(SafeInput).text
@@ -197,26 +183,19 @@ What you want to remember of this task. Tags are words of your own with commas b
 `studio export --tag` choose by them. `enter` or `ctrl+s` stores both, `escape` leaves them as they were.
 """
     DEFAULT_CSS = """
-    AnnotationDialog > Vertical { width: 90%; max-width: 90; height: auto; }
-    AnnotationDialog Horizontal { height: 1; }
-    AnnotationDialog Label { width: 6; color: $text-muted; }
-    AnnotationDialog Input { width: 1fr; border: none; height: 1; padding: 0; background: $surface; }
-    AnnotationDialog Input:focus { background: $background; }
+    AnnotationDialog > Vertical { max-width: 90; height: auto; }
+    AnnotationDialog Row Label { width: 6; }
     """
 
     def __init__(self, annotation: Annotation, task_id: int, store: Store[Annotation]) -> None:
         super().__init__(store)
         self._annotation = annotation
-        self._task_id = task_id
+        self.title = f"Tags and note of task {task_id}"
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content(f"Tags and note of task {self._task_id}")
-            tags = SafeInput(_written(self._annotation.tags), placeholder="good, check the facts", id="tags", select_on_focus=False)
-            yield Horizontal(Label("tags"), tags)
-            note = SafeInput(self._annotation.note, placeholder="a remark", id="note", select_on_focus=False)
-            yield Horizontal(Label("note"), note)
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        tags = SafeInput(_written(self._annotation.tags), placeholder="good, check the facts", id="tags", select_on_focus=False)
+        yield Row("tags", tags)
+        yield Row("note", SafeInput(self._annotation.note, placeholder="a remark", id="note", select_on_focus=False))
 
     def changed(self) -> Annotation | None:
         before, written, note = self._annotation, *(self.query_one(f"#{name}", SafeInput).text for name in ("tags", "note"))

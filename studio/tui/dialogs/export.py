@@ -12,9 +12,8 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
-from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, Select, Static
 
 from studio.errors import PoolError, StudioError, UsageError
@@ -24,23 +23,25 @@ from studio.paths import user_path
 from studio.pool.browse import ALL, Keep
 from studio.pool.exchange.export import ExportOptions, ExportSummary, export_to_files, files_of, left_out_by_scores, sample_records
 from studio.pool.exchange.formats import FORMATS
+from studio.pool.exchange.parts import Thinking
 from studio.pool.pool import Queries
 from studio.pool.preferences import NO_PAIRS, told
-from studio.text import display, display_line
-from studio.tui.base import Dialog, GivenUp, confirm, leaving, start_latest
+from studio.text import counted, display, display_line
+from studio.tui.base import Dialog, GivenUp, Row, confirm, leaving, start_latest
 from studio.tui.keys import bind
 from studio.tui.steering import PoolAccess
 from studio.tui.widgets.fields import Choice, MarkedBox, SafeInput
-from studio.tui.widgets.frame import KeyBar, Pane
+from studio.tui.widgets.frame import Pane
 
 SAMPLES = 3
-_TEXTS = ("split", "quality", "tag", "lints", "nats", "agreement", "answer_nats")
+_TEXTS = ("split", "quality", "tag", "lints", "nats", "agreement", "answer_nats", "system")
+_BOXES = ("seeds", "scored", "strip")
 _SAMPLE_TEXT = 4_000
 """Characters of a record that the sample shows; a record may be as long as the model cared to write."""
 
 
-class ExportDialog(Dialog[Path | None]):
-    """Made with the pool's path alone; closes with the path that was written last, or None."""
+class ExportDialog(Dialog[None]):
+    """Made with the pool's path alone."""
 
     HELP = """\
 ## Export
@@ -55,24 +56,15 @@ The scores are those of a model that was asked in chat: *nats* keeps tasks whose
 instances whose answer has at most so many, *agreement* those whose answer agrees so much with the others drawn. What has no score is
 kept unless *only what was scored*.
 
-*preference* writes a line for each pair of answers of which one is known to be better, and why.
+*system* is a system turn for the records that have none of their own, *without thoughts* leaves out what a model thought before an answer.
+The format *preference* writes a line for each pair of answers of which one is known to be better, and why.
 """
     DEFAULT_CSS = """
-    ExportDialog #box { width: 90%; max-width: 110; height: 90%; }
-    ExportDialog .row { height: 1; }
-    ExportDialog .row Label { width: 11; color: $text-muted; }
-    ExportDialog .row Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
-    ExportDialog .row #split, ExportDialog .row #quality, ExportDialog .row .score { width: 20; }
-    ExportDialog .row .beside { width: 8; margin-left: 3; }
-    ExportDialog Select { width: 1fr; height: 1; }
-    ExportDialog Checkbox { border: none; padding: 0; background: transparent; margin-left: 3; width: auto; }
-    ExportDialog Checkbox > .toggle--button { background: $surface; }
-    ExportDialog #said { height: auto; min-height: 1; max-height: 6; }
-    ExportDialog #said.-error { color: $text-error; }
-    ExportDialog #said.-done { color: $text-success; }
+    ExportDialog > Vertical { height: 92%; }
+    ExportDialog .short { width: 20; }
+    ExportDialog Row .beside { width: 8; margin-left: 3; }
+    ExportDialog Checkbox { margin-left: 3; }
     ExportDialog Pane { height: 1fr; }
-    ExportDialog #buttons { height: 1; margin-top: 1; }
-    ExportDialog Button { margin-right: 2; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("accept", "export", "Export", "Write the file", priority=True),
@@ -86,32 +78,27 @@ kept unless *only what was scored*.
         self._writing = False
         self._given_up = False
         self._done = 0
-        self._written: Path | None = None
+        self.title = f"Export {display_line(path.name, 60)}"
 
-    def compose(self) -> ComposeResult:
-        with Vertical(id="box") as box:
-            box.border_title = Content(f"Export {display_line(self._path.name, 60)}")
-            options = [(Content(f"{each.name}: {each.summary}"), each.name) for each in FORMATS.values()]
-            yield _row("format", Choice(options, value="alpaca", allow_blank=False, id="format"))
-            seeds = MarkedBox(Content("with the seed tasks"), id="seeds")
-            yield _row("split", SafeInput(placeholder="none, or 0.95", id="split"), seeds)
-            tag = SafeInput(placeholder="any, or keep", id="tag")
-            yield _row("quality", SafeInput(placeholder="any, or 0.67", id="quality"), Label("tag", classes="beside"), tag)
-            yield _row("lints", SafeInput(placeholder="none, or those to leave out: near-duplicate, refusal", id="lints"))
-            answer = SafeInput(placeholder="any, or up to 0.6", id="answer_nats")
-            nats = SafeInput(placeholder="any, or up to 2.2", id="nats", classes="score")
-            yield _row("nats", nats, Label("answer", classes="beside"), answer)
-            scored = MarkedBox(Content("only what was scored"), id="scored")
-            yield _row("agreement", SafeInput(placeholder="any, or from 0.4", id="agreement", classes="score"), scored)
-            yield _row("file", SafeInput(str(self._default("alpaca")), id="target"), id="target-label")
-            yield Static(id="said", markup=False)
-            with Pane(id="sample-pane") as pane:
-                pane.border_title = Content(f"The first {SAMPLES} records")
-                yield Static(id="sample", markup=False)
-            with Horizontal(id="buttons"):
-                yield Button("Export", id="export", compact=True, variant="primary", action="screen.export")
-                yield Button("Close", id="close", compact=True, action="screen.back")
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        options = [(Content(f"{each.name}: {each.summary}"), each.name) for each in FORMATS.values()]
+        yield Row("format", Choice(options, value="alpaca", allow_blank=False, id="format"))
+        yield Row("split", _short("split", "none, or 0.95"), MarkedBox(Content("with the seed tasks"), id="seeds"))
+        tag = SafeInput(placeholder="any, or keep", id="tag")
+        yield Row("quality", _short("quality", "any, or 0.67"), Label("tag", classes="beside"), tag)
+        yield Row("lints", SafeInput(placeholder="none, or those to leave out: near-duplicate, refusal", id="lints"))
+        answer = SafeInput(placeholder="any, or up to 0.6", id="answer_nats")
+        yield Row("nats", _short("nats", "any, or up to 2.2"), Label("answer", classes="beside"), answer)
+        yield Row("agreement", _short("agreement", "any, or from 0.4"), MarkedBox(Content("only what was scored"), id="scored"))
+        system = SafeInput(placeholder="as it is, or a system turn where there is none", id="system")
+        yield Row("system", system, MarkedBox(Content("without thoughts"), id="strip"))
+        yield Row("file", SafeInput(str(self._default("alpaca")), id="target"), id="target-row")
+        with Pane(id="sample-pane") as pane:
+            pane.border_title = Content(f"The first {SAMPLES} records")
+            yield Static(id="sample", markup=False)
+        with Horizontal(classes="buttons"):
+            yield Button("Export", id="export", compact=True, variant="primary", action="screen.export")
+            yield Button("Close", id="close", compact=True, action="screen.back")
 
     def on_mount(self) -> None:
         self.query_one("#format").focus()
@@ -126,11 +113,11 @@ kept unless *only what was scored*.
         """What is asked for; where a field means nothing, that is said and it is None."""
         texts = {name: self.query_one(f"#{name}", SafeInput).text.strip() for name in _TEXTS}
         chosen = str(self.query_one("#format", Select).value)
+        boxes = {name: self.query_one(f"#{name}", Checkbox).value for name in _BOXES}
         try:
-            seeds, scored = (self.query_one(f"#{name}", Checkbox).value for name in ("seeds", "scored"))
-            return read_fields(chosen, texts, seeds=seeds, scored=scored)
+            return read_fields(chosen, texts, **boxes)
         except UsageError as error:
-            self._fail(error)
+            self.refuse(error.words())
             return None
 
     @on(Select.Changed)
@@ -139,7 +126,7 @@ kept unless *only what was scored*.
         target, split = self.query_one("#target", SafeInput), self.query_one("#split", SafeInput)
         if target.text in {str(self._default(name)) for name in FORMATS}:
             target.text = str(self._default(str(event.value)))
-        self.query_one("#target-label", Label).update(Content("folder" if folder else "file"))
+        self.query_one("#target-row Label", Label).update(Content("folder" if folder else "file"))
         split.disabled = folder
         if folder:
             split.text = ""
@@ -153,7 +140,7 @@ kept unless *only what was scored*.
     def action_back(self) -> None:
         """Close. An export under way is given up; what stood at its place before is still there."""
         self._given_up = True
-        self.dismiss(self._written)
+        self.dismiss()
 
     @on(Input.Submitted)
     def action_export(self) -> None:
@@ -162,9 +149,9 @@ kept unless *only what was scored*.
             return
         try:
             target = self._target()
-            there = [path.name for path in files_of(target, asked.options, self._path).values() if path.exists()]
+            there = self._there(asked.options)
         except StudioError as error:
-            self._fail(error)
+            self.refuse(error.words())
             return
 
         def then() -> None:
@@ -181,10 +168,11 @@ kept unless *only what was scored*.
         asked = self._read()
         if asked is None:
             return
-        options = asked.options
-        there = self._exists(options)
+        options, there = asked.options, False
+        with suppress(StudioError):
+            there = bool(self._there(options))
         self.query_one("#export", Button).label = Content("Replace" if there else "Export")
-        self._say("this is there already and would be replaced" if there else "")
+        self.say("this is there already and would be replaced" if there else "")
         lints = ", before the lints have left out what they find" if asked.lints else ""
         self.query_one("#sample-pane").border_title = Content(f"The first {SAMPLES} records{lints}")
         start_latest(self, "sample", self._sample, options)
@@ -193,7 +181,7 @@ kept unless *only what was scored*.
         try:
             records = await self._access.ask(lambda pool: sample_records(pool, options, SAMPLES))
         except StudioError as error:
-            self._fail(error)
+            self.refuse(error.words())
             return
         empty = "Nothing to export yet: no task has an instance. Play a round first, or take the seed tasks along."
         if options.keep != ALL:
@@ -219,17 +207,16 @@ kept unless *only what was scored*.
         try:
             written = await self._access.ask(write)
         except StudioError as error:
-            self._fail(error)
+            self.refuse(error.words())
             return
         finally:
             self._writing = False
         if written is not None:
-            self._written = target
             summary, left_out = written
             places = "\n".join(f"{display_line(str(path))} ({count:,} records)" for path, count in summary.records.items())
             pairs = (f"pairs: {told(summary.kinds)}",) if summary.kinds else ()
             notes = "".join(f"\n{note}" for note in (*pairs, *left_out, *summary.notes(asked.options.format)))
-            self._say(f"written, {summary.tasks:,} {'task' if summary.tasks == 1 else 'tasks'}:\n{places}{notes}", "-done")
+            self.say(f"written, {counted(summary.tasks, 'task')}:\n{places}{notes}", "-done")
             self.app.notify(f"exported {summary.total:,} records", markup=False)
 
     def _default(self, format_name: str) -> Path:
@@ -240,23 +227,13 @@ kept unless *only what was scored*.
         """The file or folder named. Raises UsageError and PoolError for one that cannot be used."""
         return user_path(self.query_one("#target", SafeInput).text.strip(), PoolError).absolute()
 
-    def _exists(self, options: ExportOptions) -> bool:
-        with suppress(StudioError):
-            return any(path.exists() for path in files_of(self._target(), options, self._path).values())
-        return False
+    def _there(self, options: ExportOptions) -> list[str]:
+        """The names of the files that would be replaced. Raises UsageError and PoolError as `_target` does."""
+        return [path.name for path in files_of(self._target(), options, self._path).values() if path.exists()]
 
     def _tell_progress(self) -> None:
         if self._writing and not leaving(self):
-            self._say(f"writing … {self._done:,} tasks")
-
-    def _fail(self, error: StudioError) -> None:
-        self._say(display_line(error.words()), "-error")
-
-    def _say(self, text: str, kind: str = "") -> None:
-        said = self.query_one("#said", Static)
-        for each in ("-error", "-done"):
-            said.set_class(each == kind, each)
-        said.update(Content(text))
+            self.say(f"writing … {self._done:,} tasks")
 
 
 _SCORES = {"max_nats": "nats", "min_agreement": "agreement", "max_answer_nats": "answer"}
@@ -271,31 +248,29 @@ class Asked:
     lints: Sequence[Lint] = ()
 
 
-def _row(name: str, *fields: Widget, id: str | None = None) -> Horizontal:
-    return Horizontal(Label(name, id=id, markup=False), *fields, classes="row")
+def _short(name: str, placeholder: str) -> SafeInput:
+    return SafeInput(placeholder=placeholder, id=name, classes="short")
 
 
-def read_fields(name: str, texts: Mapping[str, str], *, seeds: bool, scored: bool) -> Asked:
-    """Return what the fields ask for: the format's name, the texts as they were typed, empty for what is not asked for, and both boxes.
+def read_fields(name: str, texts: Mapping[str, str], *, seeds: bool, scored: bool, strip: bool) -> Asked:
+    """Return what the fields ask for: the format's name, the texts as they were typed, empty for what is not asked for, and the boxes.
 
     Raises UsageError for the first text that means nothing, with what would.
     """
-    split = _share(texts["split"])
-    if texts["split"] and (split is None or not 0 < split < 1):
-        raise UsageError("the split is a share for training between 0 and 1, such as 0.95")
-    quality = _share(texts["quality"])
-    if texts["quality"] and (quality is None or not 0 <= quality <= 1):
-        raise UsageError("the quality is a share of yes from 0 to 1, such as 0.67")
-    agreement = _share(texts["agreement"])
-    if texts["agreement"] and (agreement is None or not 0 <= agreement <= 1):
-        raise UsageError("the agreement is a ROUGE-L from 0 to 1, such as 0.4")
-    nats, answer_nats = _nats(texts["nats"]), _nats(texts["answer_nats"])
+    split = _number(texts["split"], lambda share: 0 < share < 1, "the split is a share for training between 0 and 1, such as 0.95")
+    quality = _number(texts["quality"], lambda share: 0 <= share <= 1, "the quality is a share of yes from 0 to 1, such as 0.67")
+    agreement = _number(texts["agreement"], lambda share: 0 <= share <= 1, "the agreement is a ROUGE-L from 0 to 1, such as 0.4")
+    nats, answer_nats = (
+        _number(texts[each], lambda nats: 0 <= nats < math.inf, "nats a token are a number from 0 on, such as 2.2")
+        for each in ("nats", "answer_nats")
+    )
     scores = Keep(max_nats=nats, min_agreement=agreement, max_answer_nats=answer_nats, scored=scored)
     keep = replace(scores, min_quality=quality, tags=tuple(_words(texts["tag"])))
     if keep.scored and not keep.by_score:
         raise UsageError("only what was scored: by which score? fill in nats, agreement or answer")
     codes = _words(texts["lints"])
-    options = ExportOptions(name, seeds, split, keep=keep)
+    thinking = Thinking.STRIP if strip else Thinking.KEEP
+    options = ExportOptions(name, seeds, split, keep=keep, system=texts["system"], thinking=thinking)
     return Asked(options, chosen_lints(codes, with_file=False) if codes else ())
 
 
@@ -330,15 +305,11 @@ def _words(text: str) -> list[str]:
     return [word for word in (each.strip() for each in text.split(",")) if word]
 
 
-def _share(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
+def _number(text: str, fits: Callable[[float], bool], words: str) -> float | None:
+    """Return the number that is typed, None for no text. Raises UsageError with `words` for another text, or one that does not fit."""
+    if not text:
         return None
-
-
-def _nats(text: str) -> float | None:
-    found = _share(text)
-    if text and (found is None or not 0 <= found < math.inf):
-        raise UsageError("nats a token are a number from 0 on, such as 2.2")
-    return found
+    with suppress(ValueError):
+        if fits(found := float(text)):
+            return found
+    raise UsageError(words)

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, ProgressBar, Select, Static
@@ -30,11 +30,11 @@ from studio.seeds.inputs import FaultyFile, is_regular
 from studio.seeds.mapping import MAPPED, TARGETS, FieldMap, parse_map, written_key
 from studio.seeds.reading import read_seeds
 from studio.text import counted, display_line
-from studio.tui.base import Dialog, GivenUp, leaving, start_latest
+from studio.tui.base import Dialog, GivenUp, Row, leaving, start_latest
 from studio.tui.keys import bind
 from studio.tui.steering import Steerer
 from studio.tui.widgets.fields import Choice, MarkedBox, SafeInput
-from studio.tui.widgets.frame import KeyBar, Pane
+from studio.tui.widgets.frame import Pane
 
 CHOSEN = ("instruction", "input", "output", "system")
 """Fields of a task that have a list of paths to choose from; others are written."""
@@ -43,7 +43,6 @@ FIRST = 200
 _TYPING_S = 0.2
 _MOST_FAULTS = 5
 _WIDTH = 400
-_LONGEST = 600
 Result = TypeVar("Result")
 
 
@@ -92,26 +91,13 @@ class FileDialog(Dialog[Result]):
     """The form: a file, where its fields stand, and how its first records would be taken."""
 
     DEFAULT_CSS = """
-    FileDialog > Vertical { width: 94%; max-width: 112; height: 94%; }
-    FileDialog .row { height: 1; }
-    FileDialog .row Label { width: 12; color: $text-muted; }
-    FileDialog .row .beside { margin-left: 2; width: 9; }
-    FileDialog .row Input { width: 1fr; border: none; height: 1; padding: 0; background: $surface; }
-    FileDialog .row Input:focus { background: $background; }
-    FileDialog Select { width: 1fr; height: 1; }
-    FileDialog Checkbox { border: none; padding: 0; background: transparent; width: auto; }
-    FileDialog Checkbox > .toggle--button { background: $surface; }
-    FileDialog #said { height: auto; min-height: 1; max-height: 4; }
-    FileDialog #said.-error { color: $text-error; }
-    FileDialog #said.-done { color: $text-success; }
+    FileDialog > Vertical { height: 92%; }
+    FileDialog Row .beside { margin-left: 2; width: 9; }
     FileDialog ProgressBar { display: none; height: 1; width: 1fr; }
     FileDialog ProgressBar Bar { width: 1fr; }
     FileDialog.-busy ProgressBar { display: block; }
     FileDialog Pane { height: 1fr; }
-    FileDialog #buttons { height: 1; }
-    FileDialog Button { margin-right: 2; }
     """
-    TITLE_WORDS: ClassVar[str]
     DOES: ClassVar[str]
     """The word on the button."""
     WAY_OUT: ClassVar[str] = "correct the file, or write in map where its fields stand"
@@ -123,30 +109,22 @@ class FileDialog(Dialog[Result]):
         self._sources: dict[str, str] = {}
         """Where each field comes from as the file is read now."""
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         choice = self._first
-        with Vertical() as window:
-            window.border_title = Content(self.TITLE_WORDS)
-            file = SafeInput(str(choice.path) if choice else "", id="file", placeholder="data.jsonl, .csv, .parquet …")
-            yield Horizontal(Label("file"), file, classes="row")
-            for pair in (CHOSEN[:2], CHOSEN[2:]):
-                with Horizontal(classes="row"):
-                    for place, name in enumerate(pair):
-                        yield Label(name, markup=False, classes="beside" if place else "")
-                        yield Choice[str]([], prompt="nowhere", id=name)
-            mapping = str(choice.mapping or "") if choice else ""
-            field = SafeInput(mapping, id="map", placeholder="by its keys, or messages=data.turns,name=title")
-            yield Horizontal(Label("map"), field, classes="row")
-            yield Horizontal(*self.options(), classes="row")
-            yield Static(id="said", markup=False)
-            yield ProgressBar(id="progress")
-            with Pane(id="preview-pane") as pane:
-                pane.border_title = Content("How it is read")
-                yield Static(id="preview", markup=False)
-            with Horizontal(id="buttons"):
-                yield Button(self.DOES, id="take", compact=True, variant="primary", action="screen.take")
-                yield Button("Close", id="close", compact=True, action="screen.back")
-        yield KeyBar()
+        yield Row("file", SafeInput(str(choice.path) if choice else "", id="file", placeholder="data.jsonl, .csv, .parquet …"))
+        for left, right in (CHOSEN[:2], CHOSEN[2:]):
+            first, second = (Choice[str]([], prompt="nowhere", id=name) for name in (left, right))
+            yield Row(left, first, Label(right, markup=False, classes="beside"), second)
+        mapping = str(choice.mapping or "") if choice else ""
+        yield Row("map", SafeInput(mapping, id="map", placeholder="by its keys, or messages=data.turns,name=title"))
+        yield from self.options()
+        yield ProgressBar(id="progress")
+        with Pane(id="preview-pane") as pane:
+            pane.border_title = Content("How it is read")
+            yield Static(id="preview", markup=False)
+        with Horizontal(classes="buttons"):
+            yield Button(self.DOES, id="take", compact=True, variant="primary", action="screen.take")
+            yield Button("Close", id="close", compact=True, action="screen.back")
 
     def options(self) -> Iterable[Widget]:
         """What else can be chosen."""
@@ -198,7 +176,7 @@ class FileDialog(Dialog[Result]):
             choice = self._read()
         except StudioError as error:
             self._show("")
-            self.say(_words(error))
+            self.say(error.words())
             return
         start_latest(self, "look", self._look_at, choice, replace(self.import_options(), mapping=choice.mapping))
 
@@ -236,17 +214,7 @@ class FileDialog(Dialog[Result]):
 
     def fail(self, error: StudioError) -> None:
         faulty = isinstance(error, FaultyFile) and error.faults > 0
-        self.say(display_line(f"{error.message}: {self.WAY_OUT}", _LONGEST) if faulty else _words(error), "-error")
-
-    def say(self, text: str, kind: str = "") -> None:
-        said = self.query_one("#said", Static)
-        for each in ("-error", "-done"):
-            said.set_class(each == kind, each)
-        said.update(Content(text))
-
-
-def _words(error: StudioError) -> str:
-    return display_line(error.words(), _LONGEST)
+        self.refuse(f"{error.message}: {self.WAY_OUT}" if faulty else error.words())
 
 
 def _faults(found: Examined) -> list[str]:
@@ -258,7 +226,7 @@ def _faults(found: Examined) -> list[str]:
 class SeedsDialog(FileDialog[Sequence[FileChoice] | None]):
     """Closes with the file to take seeds from, with none for those of the studio, and with None where nothing changes."""
 
-    TITLE_WORDS = "Seeds of the new pool"
+    TITLE = "Seeds of the new pool"
     DOES = "Choose"
     HELP = """\
 ## Seeds
@@ -295,7 +263,7 @@ the wrong key, choose another, or write where it stands: `messages=data.turns`. 
 class ImportDialog(FileDialog[bool]):
     """Brings a file into the pool that is open; closes with whether something was brought."""
 
-    TITLE_WORDS = "Import tasks"
+    TITLE = "Import tasks"
     DOES = "Import"
     WAY_OUT = "correct the file, write in map where its fields stand, or skip faulty records"
     HELP = """\
@@ -322,7 +290,7 @@ nothing of it is kept.
         self._bytes_read, self._bytes_in_all = 0, 0
 
     def options(self) -> Iterable[Widget]:
-        return Label(""), MarkedBox(Content("skip faulty records"), id="skip"), MarkedBox(Content("thoughts apart"), id="apart")
+        yield Row("", MarkedBox(Content("skip faulty records"), id="skip"), MarkedBox(Content("thoughts apart"), id="apart"))
 
     def on_mount(self) -> None:
         self.set_interval(0.2, self._tell_progress)
@@ -370,7 +338,7 @@ nothing of it is kept.
         joined = f", {counted(report.joined, 'instance')} joined to tasks of the same instruction" if report.joined else ""
         rejected = f"; {report.tally.faulty:,} faulty: {report.rejected}" if report.rejected else ""
         words = f"{counted(report.imported, 'task')} imported{joined}, {report.duplicates:,} skipped as duplicates{rejected}"
-        self.say(display_line(words), "-done")
+        self.say(words, "-done")
         self.app.notify(f"imported {counted(report.imported, 'task')}", markup=False)
 
     def _failed(self, error: StudioError) -> None:

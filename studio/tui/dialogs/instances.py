@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Label, OptionList, Static
 from textual.widgets.option_list import Option
@@ -21,7 +20,7 @@ from studio.tui.keys import bind, key_of
 from studio.tui.runner import Told
 from studio.tui.steering import Steerer, told
 from studio.tui.widgets.fields import SafeTextArea
-from studio.tui.widgets.frame import KeyBar, clip, cut
+from studio.tui.widgets.frame import clip, cut
 
 _SHOWN = 600
 
@@ -44,24 +43,21 @@ class InstancesDialog(Dialog[None]):
         bind("up", "up", "Up", "The one before.", show=False),
     ]
     DEFAULT_CSS = """
-    InstancesDialog > Vertical { width: 92%; max-width: 110; height: 80%; }
     InstancesDialog #instruction { color: $foreground-muted; height: auto; max-height: 3; margin-bottom: 1; }
     InstancesDialog OptionList, InstancesDialog OptionList:focus { height: 1fr; border: none; background: $panel; padding: 0; }
     """
 
     def __init__(self, task_id: int, instruction: str, steerer: Steerer) -> None:
         super().__init__()
+        self.title = f"Instances of task #{task_id}"
         self._task_id = task_id
         self._instruction = instruction
         self._steerer = steerer
         self._instances: list[InstanceRecord] = []
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content(f"Instances of task #{self._task_id}")
-            yield Static(Content(cut(self._instruction, _SHOWN)), markup=False, id="instruction")
-            yield OptionList(id="list")
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        yield Static(Content(cut(self._instruction, _SHOWN)), markup=False, id="instruction")
+        yield OptionList(id="list")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
@@ -153,26 +149,20 @@ class InstanceEditor(Editor[tuple[str, str]]):
 
     HELP = "Input and output of one instance. `ctrl+s` keeps them, `escape` leaves them as they were; `tab` goes to the other field."
     DEFAULT_CSS = """
-    InstanceEditor > Vertical { width: 92%; max-width: 110; height: 80%; }
     InstanceEditor Label { color: $foreground-muted; }
-    InstanceEditor #fault { height: auto; color: $text-error; }
-    InstanceEditor TextArea, InstanceEditor TextArea:focus { height: 1fr; border: none; padding: 0 1; background: $surface; }
     """
 
     def __init__(self, instance: InstanceRecord, store: Store[tuple[str, str]]) -> None:
         super().__init__(store)
         self._instance = instance
+        self.title = f"Instance {instance.position + 1}"
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content(f"Instance {self._instance.position + 1}")
-            for name, text in (("input", self._instance.input), ("output", self._instance.output)):
-                yield Label(name, markup=False)
-                yield SafeTextArea(text, soft_wrap=True, show_line_numbers=False, tab_behavior="focus", id=name)
-            if around := _around(self._instance):
-                yield Label(f"{around} stay as they are", markup=False)
-            yield Static(id="fault", markup=False)
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        for name, text in (("input", self._instance.input), ("output", self._instance.output)):
+            yield Label(name, markup=False)
+            yield SafeTextArea(text, tab_behavior="focus", id=name)
+        if around := _around(self._instance):
+            yield Label(f"{around} stay as they are", markup=False)
 
     def on_mount(self) -> None:
         """The output is what mostly needs a hand."""
@@ -181,9 +171,6 @@ class InstanceEditor(Editor[tuple[str, str]]):
     def changed(self) -> tuple[str, str] | None:
         texts = (self.query_one("#input", SafeTextArea).text, self.query_one("#output", SafeTextArea).text)
         return None if texts == (self._instance.input, self._instance.output) else texts
-
-    def say(self, words: str) -> None:
-        self.query_one("#fault", Static).update(Content(display_line(words, 300)))
 
 
 def _entry(instance: InstanceRecord) -> Content:

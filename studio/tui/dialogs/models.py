@@ -11,7 +11,6 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
@@ -29,7 +28,6 @@ from studio.tui.base import Dialog, lay_over, start_latest
 from studio.tui.dialogs.pull import PullDialog, Pulled
 from studio.tui.keys import bind
 from studio.tui.widgets.fields import FindLine, SafeInput
-from studio.tui.widgets.frame import KeyBar
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 _COLUMNS = (
@@ -46,6 +44,7 @@ _SUFFIX = ".gguf"
 class ModelDialog(Dialog[str | None]):
     """Closes with the model as `--model` takes it, empty for the bundled one, or with None when nothing is chosen."""
 
+    TITLE = "Which model?"
     HELP = """
     The models on this machine: the bundled one, GGUF files below `models`, `$STUDIO_MODELS` and your data folder, and what LM Studio,
     Ollama, the Hugging Face hub, llama.cpp, GPT4All and Jan have downloaded. *size* counts parameters, *context* the tokens it was trained
@@ -63,12 +62,8 @@ class ModelDialog(Dialog[str | None]):
         bind("back", "back", "Leave as it was", "Close without a choice."),
     ]
     DEFAULT_CSS = """
-    ModelDialog > Vertical { width: 92%; max-width: 110; height: 80%; }
     ModelDialog IdTable { height: 1fr; background: $panel; }
     ModelDialog #facts { height: 4; color: $foreground-muted; margin-top: 1; }
-    ModelDialog Input { border: none; height: 1; padding: 0 1; background: $surface; }
-    ModelDialog Input:focus { background: $background; }
-    ModelDialog #said { height: auto; min-height: 1; max-height: 3; color: $text-error; }
     """
 
     def __init__(self, chosen: str = "", lister: Callable[[], list[CatalogEntry]] | None = None) -> None:
@@ -77,17 +72,12 @@ class ModelDialog(Dialog[str | None]):
         self._lister = lister or list_models
         self._entries: list[CatalogEntry] = []
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content("Which model?")
-            yield IdTable(
-                _COLUMNS, self._rows_of, empty="No model is installed. Press e and name a file, a server, or hf:owner/name.", id="models"
-            )
-            yield Static(id="facts", markup=False)
-            yield SafeInput(placeholder="a file's path, http://host:port/v1#name, or hf:owner/name", id="typed")
-            yield Static(id="said", markup=False)
-            yield FindLine("a part of the name; enter goes on to the next")
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        empty = "No model is installed. Press e and name a file, a server, or hf:owner/name."
+        yield IdTable(_COLUMNS, self._rows_of, empty=empty, id="models")
+        yield Static(id="facts", markup=False)
+        yield SafeInput(placeholder="a file's path, http://host:port/v1#name, or hf:owner/name", id="typed")
+        yield FindLine("a part of the name; enter goes on to the next")
 
     def on_mount(self) -> None:
         """Look for models beside the screen: their files are read, which may take a while the first time."""
@@ -133,17 +123,17 @@ class ModelDialog(Dialog[str | None]):
 
     @on(Input.Changed)
     def _typing(self) -> None:
-        self._say("")
+        self.refuse("")
 
     @on(IdTable.Moved)
     def _moved(self, event: IdTable.Moved) -> None:
-        self._say("")
+        self.refuse("")
         facts = Content("") if event.row_id is None else _facts(self._entries[event.row_id])
         self.query_one("#facts", Static).update(facts)
 
     def _take(self, entry: CatalogEntry) -> None:
         if entry.identity is None:
-            self._say(f"{entry.fault}: {entry.hint}" if entry.hint else entry.fault)
+            self.refuse(f"{entry.fault}: {entry.hint}" if entry.hint else entry.fault)
         elif entry.path.suffix.lower() == _SUFFIX:
             self.dismiss("" if entry.source == BUNDLED else str(entry.path))
         else:
@@ -169,7 +159,7 @@ class ModelDialog(Dialog[str | None]):
 
     async def _check(self, text: str) -> None:
         if not text:
-            self._say("Type the path of a file or a server's address, or press Esc and choose one of the list.")
+            self.refuse("Type the path of a file or a server's address, or press Esc and choose one of the list.")
             return
         try:
             text = await asyncio.to_thread(checked_model, text, self._base)
@@ -177,7 +167,7 @@ class ModelDialog(Dialog[str | None]):
             lay_over(self, PullDialog(missing.name), self._pulled)
             return
         except StudioError as error:
-            self._say(error.words())
+            self.refuse(error.words())
             return
         self.dismiss(text)
 
@@ -202,9 +192,6 @@ class ModelDialog(Dialog[str | None]):
         if current is None or self._entries[current].source == BUNDLED:
             return DEFAULT_MODEL
         return str(self._entries[current].path)
-
-    def _say(self, text: str) -> None:
-        self.query_one("#said", Static).update(Content(display_line(text, 300)))
 
     async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
         return {each: _cells(self._entries[each]) for each in ids}

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.validation import Integer
 from textual.widgets import Label, Static
@@ -19,12 +18,10 @@ from studio.errors import UsageError
 from studio.loop.runs import overridden
 from studio.loop.session import Goal
 from studio.loop.settings import Method
-from studio.text import display_line
-from studio.tui.base import Editor, Store
+from studio.tui.base import Editor, Row, Store
 from studio.tui.dialogs.edit import edit_outside
 from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput, SafeTextArea
-from studio.tui.widgets.frame import KeyBar
 
 OFFERED = (
     "sampling.instructions.temperature",
@@ -40,6 +37,7 @@ OFFERED = (
 class ParametersDialog(Editor[dict[str, Any]]):
     """A field for each; `store` gets those that were changed, if there are any."""
 
+    TITLE = "For this round alone"
     HELP = """
     These values hold for this round alone, and every other setting stays as it is. `enter` or `ctrl+s` sets them,
     `escape` leaves everything as it was. Setting them can be undone.
@@ -49,10 +47,7 @@ class ParametersDialog(Editor[dict[str, Any]]):
     ]
     DEFAULT_CSS = """
     ParametersDialog > Vertical { width: 72; max-width: 96%; height: auto; padding: 1 2; }
-    ParametersDialog .field { height: 1; }
-    ParametersDialog Label { width: 42; color: $foreground-muted; }
-    ParametersDialog Input { width: 1fr; border: none; height: 1; padding: 0 1; background: $surface; }
-    ParametersDialog Input:focus { background: $background; text-style: bold; }
+    ParametersDialog Row Label { width: 42; }
     ParametersDialog #explained { margin-top: 1; height: 2; color: $foreground-muted; }
     """
 
@@ -61,14 +56,10 @@ class ParametersDialog(Editor[dict[str, Any]]):
         self._method = method
         self._infos = dict(keys_of(Method))
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content("For this round alone")
-            for number, key in enumerate(OFFERED):
-                field = SafeInput(_typed(value_at(self._method, key)), id=f"field-{number}")
-                yield Horizontal(Label(key, markup=False), field, classes="field")
-            yield Static(markup=False, id="explained")
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        for number, key in enumerate(OFFERED):
+            yield Row(key, SafeInput(_typed(value_at(self._method, key)), id=f"field-{number}"))
+        yield Static(markup=False, id="explained")
 
     def on_descendant_focus(self) -> None:
         focused = self.focused
@@ -84,9 +75,6 @@ class ParametersDialog(Editor[dict[str, Any]]):
                 changed[key] = value_of(text, self._infos[key])
         overridden(self._method, changed)
         return changed or None
-
-    def say(self, words: str) -> None:
-        self.query_one("#explained", Static).update(Content.styled(display_line(words, 200), "$error"))
 
 
 def value_at(method: Method, key: str) -> Any:
@@ -138,13 +126,12 @@ class TextsDialog(Editor[dict[str, Any]]):
     ]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-high")]  # noqa: RUF012  (Textual's own type)
     DEFAULT_CSS = """
-    TextsDialog > Vertical { width: 90%; max-width: 100; height: auto; max-height: 95%; }
+    TextsDialog > Vertical { max-width: 100; height: auto; max-height: 95%; }
     TextsDialog Label { color: $foreground-muted; }
     TextsDialog Label.-focused { color: $primary; text-style: bold; }
-    TextsDialog TextArea, TextsDialog TextArea:focus { height: 3; border: none; padding: 0 1; background: $surface; }
-    TextsDialog TextArea:focus { background: $background; }
-    TextsDialog.-high TextArea, TextsDialog.-high TextArea:focus { height: 6; }
-    TextsDialog.-one TextArea, TextsDialog.-one TextArea:focus { height: 9; }
+    TextsDialog TextArea { height: 3; }
+    TextsDialog.-high TextArea { height: 6; }
+    TextsDialog.-one TextArea { height: 9; }
     TextsDialog.-one Label { display: none; }
     TextsDialog #explained { height: 2; margin-top: 1; color: $foreground-muted; }
     """
@@ -153,17 +140,14 @@ class TextsDialog(Editor[dict[str, Any]]):
         super().__init__(store)
         self._method = method
         self._fields = fields
-        self._title = title
+        self.title = title
+        self.set_class(len(fields) == 1, "-one")
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content(display_line(self._title, 60))
-            self.set_class(len(self._fields) == 1, "-one")
-            for number, field in enumerate(self._fields):
-                yield Label(field.name, markup=False, id=f"name-{number}")
-                yield SafeTextArea(value_at(self._method, field.key), soft_wrap=True, show_line_numbers=False, id=f"text-{number}")
-            yield Static(markup=False, id="explained")
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        for number, field in enumerate(self._fields):
+            yield Label(field.name, markup=False, id=f"name-{number}")
+            yield SafeTextArea(value_at(self._method, field.key), id=f"text-{number}")
+        yield Static(markup=False, id="explained")
 
     def on_mount(self) -> None:
         self.query_one("#text-0").focus()
@@ -183,9 +167,6 @@ class TextsDialog(Editor[dict[str, Any]]):
         changed = {key: text for key, text in texts.items() if text != value_at(self._method, key)}
         overridden(self._method, changed)
         return changed or None
-
-    def say(self, words: str) -> None:
-        self.query_one("#explained", Static).update(Content.styled(display_line(words, 200), "$error"))
 
     def action_editor(self) -> None:
         if isinstance(area := self.focused, SafeTextArea):
@@ -222,6 +203,7 @@ class Progress:
 class GoalDialog(Editor[Goal]):
     """Two numbers, either of which may be left empty."""
 
+    TITLE = "Run on until"
     HELP = """
     How far `R` runs on: until the pool has *target* generated tasks, or for that many *rounds*, whichever comes first. An empty field sets
     no end; a run that brings nothing new any more ends by itself. `enter` or `ctrl+s` sets both, `escape` leaves them as they were.
@@ -229,12 +211,8 @@ class GoalDialog(Editor[Goal]):
     BINDINGS: ClassVar[list[BindingType]] = [bind("accept", "accept", "Set", "Let the run end there.", priority=True)]
     DEFAULT_CSS = """
     GoalDialog > Vertical { width: 56; max-width: 95%; height: auto; padding: 1 2; }
-    GoalDialog Horizontal { height: 1; }
-    GoalDialog Label { width: 9; color: $foreground-muted; }
-    GoalDialog Input { width: 1fr; border: none; height: 1; padding: 0 1; background: $surface; }
-    GoalDialog Input:focus { background: $background; }
     GoalDialog Input.-invalid { color: $text-error; }
-    GoalDialog #said { margin-top: 1; height: auto; color: $foreground-muted; }
+    GoalDialog #generated { margin-top: 1; color: $foreground-muted; }
     """
 
     def __init__(self, goal: Goal, generated: int, store: Store[Goal]) -> None:
@@ -242,25 +220,15 @@ class GoalDialog(Editor[Goal]):
         self._goal = goal
         self._generated = generated
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content("Run on until")
-            for name, number, words in (
-                ("target", self._goal.target, "tasks in the pool"),
-                ("rounds", self._goal.rounds, "rounds from now"),
-            ):
-                text, hint = "" if number is None else str(number), f"any number of {words}"
-                field = SafeInput(text, placeholder=hint, id=name, validators=[Integer(minimum=1)], valid_empty=True)
-                yield Horizontal(Label(name, markup=False), field)
-            yield Static(f"The pool has {self._generated:,} generated tasks.", markup=False, id="said")
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        for name, number, words in (("target", self._goal.target, "tasks in the pool"), ("rounds", self._goal.rounds, "rounds from now")):
+            text, hint = "" if number is None else str(number), f"any number of {words}"
+            yield Row(name, SafeInput(text, placeholder=hint, id=name, validators=[Integer(minimum=1)], valid_empty=True))
+        yield Static(f"The pool has {self._generated:,} generated tasks.", markup=False, id="generated")
 
     def changed(self) -> Goal | None:
         goal = Goal(self._number("target"), self._number("rounds"))
         return None if goal == self._goal else goal
-
-    def say(self, words: str) -> None:
-        self.query_one("#said", Static).update(Content.styled(display_line(words, 200), "$error"))
 
     def _number(self, name: str) -> int | None:
         field = self.query_one(f"#{name}", SafeInput)

@@ -12,7 +12,6 @@ from typing import ClassVar, NamedTuple
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
@@ -27,7 +26,6 @@ from studio.hub import HubName, endpoint
 from studio.text import display_line
 from studio.tui.base import Dialog
 from studio.tui.keys import bind
-from studio.tui.widgets.frame import KeyBar
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 _COLUMNS = (
@@ -62,16 +60,15 @@ class PullDialog(Dialog[Pulled | None]):
         bind("back", "back", "Stop, back", "Stop loading, what came is kept; else close."),
     ]
     DEFAULT_CSS = """
-    PullDialog > Vertical { width: 92%; max-width: 110; height: 80%; }
     PullDialog #about { height: 3; color: $foreground-muted; margin-bottom: 1; }
     PullDialog IdTable { height: 1fr; background: $panel; }
     PullDialog #facts { height: 3; color: $foreground-muted; margin-top: 1; }
     PullDialog #progress { height: 1; color: $primary; }
-    PullDialog #said { height: auto; min-height: 1; max-height: 3; color: $text-error; }
     """
 
     def __init__(self, name: HubName) -> None:
         super().__init__()
+        self.title = str(name)
         self._hub_name = name
         self._offer: Offer | None = None
         self._default: Choice | None = None
@@ -80,15 +77,11 @@ class PullDialog(Dialog[Pulled | None]):
         self._poll: Timer | None = None
         self._free = self._machine = 0
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content(display_line(str(self._hub_name), 100))
-            yield Static(id="about", markup=False)
-            yield IdTable(_COLUMNS, self._rows_of, empty="", id="choices")
-            yield Static(id="facts", markup=False)
-            yield Static(id="progress", markup=False)
-            yield Static(id="said", markup=False)
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        yield Static(id="about", markup=False)
+        yield IdTable(_COLUMNS, self._rows_of, id="choices")
+        yield Static(id="facts", markup=False)
+        yield Static(id="progress", markup=False)
 
     def on_mount(self) -> None:
         table = self.query_one(IdTable)
@@ -111,7 +104,7 @@ class PullDialog(Dialog[Pulled | None]):
             planned = plan(offer, choice)
             return planned.elsewhere or pull(planned, work.report, work.cancel)
 
-        self._say("")
+        self.refuse("")
         self._start(_Work(load, "looking at what is here …"))
 
     def action_back(self) -> None:
@@ -130,7 +123,7 @@ class PullDialog(Dialog[Pulled | None]):
     @on(IdTable.Moved)
     def _moved(self, event: IdTable.Moved) -> None:
         if self._work is None:
-            self._say("")
+            self.refuse("")
         facts = Content("") if event.row_id is None else self._facts(self._choices[event.row_id])
         self.query_one("#facts", Static).update(facts)
 
@@ -151,7 +144,7 @@ class PullDialog(Dialog[Pulled | None]):
         self.query_one("#progress", Static).update("")
         if work.fault is not None:
             self.query_one(IdTable).show_loading("")
-            self._say(work.fault.words())
+            self.refuse(work.fault.words())
         elif isinstance(work.result, Path):
             self.dismiss(Pulled(work.result, loaded=work.total > 0))
         else:
@@ -188,9 +181,6 @@ class PullDialog(Dialog[Pulled | None]):
         why = f" · {self._why}" if choice == self._default else ""
         room = "$text-error" if choice.size > self._free else ""
         return Content.assemble((f"{display_line(choice.names[0], 100)}{choice.more}", "bold"), f"{why}\n", (disk, room), f"\n{memory}")
-
-    def _say(self, text: str) -> None:
-        self.query_one("#said", Static).update(Content(display_line(text, 300)))
 
     async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
         choices = self._choices

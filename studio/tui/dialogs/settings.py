@@ -20,7 +20,7 @@ from studio.errors import UsageError
 from studio.loop.runs import overridden, require_effect, typed_value
 from studio.loop.settings import PROFILES, Method, profile
 from studio.text import display, display_line
-from studio.tui.base import Keeping, Page, Store, confirm, copy_from, lay_over
+from studio.tui.base import Keeping, Page, Said, Store, confirm, copy_from, lay_over
 from studio.tui.dialogs.parameters import FIELDS, TextsDialog, value_at
 from studio.tui.keys import bind
 from studio.tui.widgets.fields import SafeInput
@@ -124,13 +124,11 @@ what you changed hold, **Esc** goes back without it.
 """
     DEFAULT_CSS = """
     SettingsScreen #title { height: 1; padding: 0 1; background: $surface; text-style: bold; }
-    SettingsScreen Input { border: none; height: 1; padding: 0 1; background: $surface; }
-    SettingsScreen Input:focus { background: $panel; }
     SettingsScreen IdTable { height: 2fr; }
     SettingsScreen Pane { height: 1fr; min-height: 6; }
     SettingsScreen #editing { height: auto; display: none; }
     SettingsScreen.-editing #editing { display: block; }
-    SettingsScreen #fault { height: auto; max-height: 3; padding: 0 1; color: $text-error; }
+    SettingsScreen Said { padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("find", "find", "Find", "Find a parameter by its name or meaning"),
@@ -172,7 +170,7 @@ what you changed hold, **Esc** goes back without it.
                 yield Static(id="meaning", markup=False)
             with Vertical(id="editing"):
                 yield SafeInput(id="value")
-                yield Static(id="fault", markup=False)
+                yield Said()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -333,7 +331,7 @@ what you changed hold, **Esc** goes back without it.
         self.query_one("#meaning", Static).update(Content("") if at is None else _meaning(self._settings[at]))
 
     def _say(self, text: str) -> None:
-        self.query_one("#fault", Static).update(Content(display_line(text, 300)))
+        self.query_one(Said).say(text, "-error")
 
     async def _rows_of(self, ids: Sequence[int]) -> Mapping[int, Sequence[Cell]]:
         return {each: _cells(self._settings[each]) for each in ids}

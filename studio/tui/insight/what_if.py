@@ -32,7 +32,6 @@ from studio.tui.keys import bind
 from studio.tui.pool.detail import LineageTree, TaskDetail, as_text
 from studio.tui.steering import PoolAccess
 from studio.tui.widgets.fields import FindLine, LimitBar, MarkedBox
-from studio.tui.widgets.frame import KeyBar
 from studio.tui.widgets.table import Cell, Column, IdTable
 
 
@@ -48,7 +47,7 @@ class StoryDialog(Dialog[None]):
         bind("copy", "copy", "Copy", "Send the story to the clipboard."),
     ]
     DEFAULT_CSS = """
-    StoryDialog > Vertical { width: 92%; max-width: 110; height: 85%; }
+    StoryDialog > Vertical { height: 85%; }
     StoryDialog TaskDetail Pane, StoryDialog LineageTree { background: $panel; }
     """
 
@@ -56,13 +55,10 @@ class StoryDialog(Dialog[None]):
         super().__init__()
         self._access = access
         self._row = (kind, row_id)
+        self.title = f"Task {row_id}" if kind is Kind.TASKS else f"Candidate c{row_id}"
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            kind, row_id = self._row
-            window.border_title = Content(f"Task {row_id}" if kind is Kind.TASKS else f"Candidate c{row_id}")
-            yield TaskDetail(self._access)
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        yield TaskDetail(self._access)
 
     def on_mount(self) -> None:
         """Read it; arrows scroll at once."""
@@ -145,7 +141,7 @@ class WhatIfPane(Vertical):
     WhatIfPane { height: 1fr; }
     WhatIfPane LimitBar.-off { display: none; }
     WhatIfPane ItemGrid { height: auto; padding: 0 1; grid-gutter: 0 1; }
-    WhatIfPane Checkbox { border: none; padding: 0; background: transparent; width: 1fr; }
+    WhatIfPane Checkbox { width: 1fr; }
     WhatIfPane #outcome { height: auto; padding: 0 1; margin-top: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [bind("find", "find", "Find", "Find a candidate that would flip by its words", show=False)]

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Click
 from textual.geometry import Region
@@ -27,7 +26,7 @@ from studio.text import display, display_line
 from studio.tui.base import Dialog, copy_from
 from studio.tui.keys import bind
 from studio.tui.round.live import LiveRound, LiveText, Prompt, TaskText
-from studio.tui.widgets.frame import LONG, MUTED, POINTER, KeyBar, Pane, cut, fit
+from studio.tui.widgets.frame import LONG, MUTED, POINTER, Pane, cut, fit
 
 
 class ReadDialog(Dialog[None]):
@@ -35,23 +34,20 @@ class ReadDialog(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [bind("copy", "copy", "Copy", "Send the text to the clipboard.")]
     DEFAULT_CSS = """
-    ReadDialog > Vertical { width: 92%; max-width: 110; height: auto; max-height: 80%; }
+    ReadDialog > Vertical { height: auto; max-height: 80%; }
     ReadDialog Pane, ReadDialog Pane:focus { border-top: none; height: auto; max-height: 100%; padding: 0; background: $panel; }
     ReadDialog Static { height: auto; }
     """
 
     def __init__(self, title: str, text: Content, copied: str) -> None:
         super().__init__()
-        self._title = title
+        self.title = title
         self._text = text
         self._copied = copied
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content(self._title)
-            with Pane(id="read-text"):
-                yield Static(self._text, markup=False)
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        with Pane(id="read-text"):
+            yield Static(self._text, markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#read-text").focus()

@@ -11,11 +11,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import Resize
 from textual.widget import Widget
-from textual.widgets import Button, Label, Select, Static
+from textual.widgets import Button, Select
 
 from studio.errors import StudioError, UsageError
 from studio.insight.studies.comparison import (
@@ -32,7 +31,7 @@ from studio.pool.evaluations import ComparisonPlan, ComparisonRecord
 from studio.pool.pool import Pool, Queries
 from studio.pool.reviews import ReviewPlan, ReviewRecord, Strata
 from studio.text import display_line
-from studio.tui.base import Editor, Store, lay_over
+from studio.tui.base import Editor, Row, Store, lay_over
 from studio.tui.help_log import HelpDialog
 from studio.tui.keys import bind
 from studio.tui.runner import Told
@@ -41,7 +40,7 @@ from studio.tui.study.answers import CompareScreen, ReviewScreen
 from studio.tui.study.screen import Desk, StudyScreen, desk_of, desk_of_steerer
 from studio.tui.terminal import TellingApp, wear_theme
 from studio.tui.widgets.fields import Choice, SafeInput
-from studio.tui.widgets.frame import KeyBar, hint_if_small
+from studio.tui.widgets.frame import hint_if_small
 
 P = TypeVar("P")
 W = TypeVar("W")
@@ -50,21 +49,12 @@ W = TypeVar("W")
 class StudyDialog(Editor[tuple[str, P]], Generic[P]):
     """`store` begins what its fields ask for: who rates, and a plan of what. A subclass has the fields below the rater's and reads them."""
 
-    heading: ClassVar[str]
-    """What stands above the fields."""
-
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("accept", "accept", "Begin", "Open the sample", priority=True),
         bind("back", "back", "Close", "Close; nothing is drawn"),
     ]
     DEFAULT_CSS = """
     StudyDialog > Vertical { width: 64; max-width: 95%; height: auto; }
-    StudyDialog Horizontal { height: 1; }
-    StudyDialog Label { width: 9; color: $text-muted; }
-    StudyDialog Input { width: 1fr; border: none; height: 1; padding: 0; background: $surface; }
-    StudyDialog Input:focus { background: $background; }
-    StudyDialog Select { width: 1fr; height: 1; }
-    StudyDialog #fault { height: auto; color: $text-error; }
     """
 
     @abstractmethod
@@ -75,14 +65,10 @@ class StudyDialog(Editor[tuple[str, P]], Generic[P]):
     def plan(self) -> P:
         """Return what the fields ask for. Raises UsageError when they cannot be used."""
 
-    def compose(self) -> ComposeResult:
-        with Vertical() as window:
-            window.border_title = Content(self.heading)
-            for words, field in [("rater", SafeInput(check_rater(None), id="rater")), *self.fields()]:
-                yield Horizontal(Label(words, markup=False), field)
-            yield Static(id="fault", markup=False)
-            yield Button("Begin", id="begin", compact=True, variant="primary")
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        for words, field in [("rater", SafeInput(check_rater(None), id="rater")), *self.fields()]:
+            yield Row(words, field)
+        yield Button("Begin", id="begin", compact=True, variant="primary")
 
     @on(Button.Pressed)
     def _begin(self) -> None:
@@ -95,9 +81,6 @@ class StudyDialog(Editor[tuple[str, P]], Generic[P]):
     def unsaved(self) -> str:
         """Nothing: who leaves has only not begun."""
         return ""
-
-    def say(self, words: str) -> None:
-        self.query_one("#fault", Static).update(Content(display_line(words, 300)))
 
     def text_of(self, field: str) -> str:
         return self.query_one(f"#{field}", SafeInput).text
@@ -121,7 +104,7 @@ _STRATA = {
 class ReviewDialog(StudyDialog[ReviewPlan]):
     """Made with the newest review's plan, or the paper's."""
 
-    heading = "Rate a sample of the pool"
+    TITLE = "Rate a sample of the pool"
     HELP = """\
 ## Review
 
@@ -150,7 +133,7 @@ _SIDES = ("first", "second")
 class CompareDialog(StudyDialog[ComparisonPlan]):
     """Made with the evaluations that can be compared, and the plan of a comparison of one of them to begin from."""
 
-    heading = "Compare two models' answers, blind"
+    TITLE = "Compare two models' answers, blind"
     HELP = """\
 ## Compare
 

@@ -38,8 +38,32 @@ _STAND_INS = 0x100000
 """From here on, in the last plane for private use, characters stand for others in a document."""
 
 
-class SafeInput(Input):
+class _Typed:
+    """Takes what Textual's fields do not: what joins or turns other characters, which they hold for no text, and all lines of a paste."""
+
+    def on_key(self, event: Key) -> None:
+        if event.character is not None and category(event.character) == "Cf":
+            event.prevent_default()
+            event.stop()
+            self.put_in(event.character)
+
+    def on_paste(self, event: Paste) -> None:
+        """Terminals send line breaks as carriage returns."""
+        event.prevent_default()
+        event.stop()
+        self.put_in(event.text.replace("\r\n", "\n").replace("\r", "\n"))
+
+    def put_in(self, text: str) -> None:
+        """Put `text` in the place of what is selected."""
+        raise NotImplementedError
+
+
+class SafeInput(_Typed, Input):
     """One line, line breaks among its marks. `text` is what it holds; its `value` is for Textual, with stand-ins for what acts."""
+
+    DEFAULT_CSS = """
+    SafeInput { width: 1fr; }
+    """
 
     def __init__(self, text: str = "", **more: Any) -> None:
         self._stand_ins = StandIns(but="")
@@ -65,18 +89,8 @@ class SafeInput(Input):
     def replace(self, text: str, start: int, end: int) -> None:
         super().replace(self._stand_ins.put(text), start, end)
 
-    def on_key(self, event: Key) -> None:
-        """Take what joins or turns other characters; Textual's own takes what can be printed."""
-        if _is_format(event):
-            event.prevent_default()
-            event.stop()
-            self.replace(event.character or "", *self.selection)
-
-    def on_paste(self, event: Paste) -> None:
-        """Take all that is pasted; Textual's own takes the first line."""
-        event.prevent_default()
-        event.stop()
-        self.replace(_pasted(event.text).strip("\n"), *self.selection)
+    def put_in(self, text: str) -> None:
+        self.replace(text.strip("\n"), *self.selection)
 
 
 class _Marks(Highlighter):
@@ -92,12 +106,12 @@ class _Marks(Highlighter):
         """Nothing more."""
 
 
-class SafeTextArea(TextArea):
+class SafeTextArea(_Typed, TextArea):
     """Several lines. In the document each character that acts is stood for by a private one; `text` has it as it is."""
 
     def __init__(self, text: str = "", **more: Any) -> None:
         self._stand_ins = StandIns()
-        super().__init__(self._stand_ins.put(text), **more)
+        super().__init__(self._stand_ins.put(text), soft_wrap=True, show_line_numbers=False, compact=True, **more)
         self.cursor_blink = False
 
     @property
@@ -126,20 +140,7 @@ class SafeTextArea(TextArea):
         line = self._stand_ins.take(self.document.get_line(line_index))
         return Text(_marked(line), end="", no_wrap=True)
 
-    def on_key(self, event: Key) -> None:
-        """Take what joins or turns other characters; Textual's own takes what can be printed."""
-        if _is_format(event):
-            event.prevent_default()
-            event.stop()
-            self._put_in(event.character or "")
-
-    def on_paste(self, event: Paste) -> None:
-        """Take what is pasted, with line breaks as a terminal means them."""
-        event.prevent_default()
-        event.stop()
-        self._put_in(_pasted(event.text))
-
-    def _put_in(self, text: str) -> None:
+    def put_in(self, text: str) -> None:
         if not self.read_only:
             self.move_cursor(self.replace(text, *self.selection, maintain_selection_offset=False).end_location)
 
@@ -184,16 +185,6 @@ def _marked(text: str) -> str:
     return text.translate({ord(each): mark_of(each) for each in set(text)})
 
 
-def _is_format(event: Key) -> bool:
-    """Whether a key is one of the characters inside emoji and scripts: joiners and marks of direction."""
-    return event.character is not None and category(event.character) == "Cf"
-
-
-def _pasted(text: str) -> str:
-    """Terminals send the line breaks of a paste as carriage returns."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def turn_page(listing: OptionList, pages: int, lines: int = 1) -> None:
     """Move the cursor of a list by pages of options that have so many lines each."""
     if listing.option_count:
@@ -234,6 +225,9 @@ Value = TypeVar("Value")
 class Choice(Select[Value]):
     """A compact `Select` with our page keys."""
 
+    DEFAULT_CSS = """
+    Choice { width: 1fr; height: 1; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("page-down", "page(1)", "Page down", "A page of choices down", show=False, priority=True),
         bind("page-up", "page(-1)", "Page up", "A page of choices up", show=False, priority=True),
@@ -253,6 +247,9 @@ class Choice(Select[Value]):
 class MarkedBox(Checkbox):
     """Its mark is there or not; Textual's own differs by colour alone."""
 
+    DEFAULT_CSS = """
+    MarkedBox { background: transparent; width: auto; & > .toggle--button { background: $surface; } }
+    """
     BUTTON_INNER = " "
 
     def __init__(self, label: Content, **more: Any) -> None:
@@ -268,7 +265,7 @@ class FindLine(SafeInput):
     """Out of sight until it is opened; its screen looks, and takes the focus back when it is left."""
 
     DEFAULT_CSS = """
-    FindLine, FindLine:focus { dock: bottom; border: none; height: 1; padding: 0 1; margin-bottom: 1; background: $panel; }
+    FindLine, FindLine:focus { dock: bottom; margin-bottom: 1; background: $panel; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [bind("back", "leave", "Done", "Back to what was found.")]
 

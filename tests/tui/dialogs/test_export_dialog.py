@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.screen import Screen
 from textual.widgets import Button, Checkbox, Input, Select, Static
 
 from studio.pool.browse import ALL, Keep
@@ -73,7 +72,7 @@ async def test_the_originals_files_go_into_a_folder(path: Path) -> None:
         await opened(pilot, dialog)
         dialog.query_one("#seeds", Checkbox).value = True
         dialog.query_one("#format", Select).value = "self-instruct"
-        await until(pilot, lambda: text_of(dialog, "target-label") == "folder")
+        await until(pilot, lambda: str(dialog.query_one("#target-row Label", Static).visual) == "folder")
         assert dialog.query_one("#split", Input).disabled
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "written" in text_of(dialog, "said"))
@@ -222,17 +221,20 @@ async def test_an_empty_pool_says_what_to_do(tmp_path: Path) -> None:
         await until(pilot, lambda: "Describe the animal" in text_of(dialog, "sample"))
 
 
-async def test_it_closes_with_what_was_written(path: Path) -> None:
-    closed: list[Path | None] = []
+async def test_a_system_turn_is_added_and_thoughts_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "pool.db"
+    Pool.create(path, [SeedTask("seed", "", "Name a river.", (Instance("", "Elbe.", thoughts="Rhine?"),), False)]).close()
     dialog = ExportDialog(path)
-    host = Host(Screen())
-    async with host.run_test(size=SIZE) as pilot:
-        host.push_screen(dialog, closed.append)
+    async with Host(dialog).run_test(size=SIZE) as pilot:
         await opened(pilot, dialog)
-        await pilot.press("ctrl+s")
-        await until(pilot, lambda: "written" in text_of(dialog, "said"))
-        await pilot.press("escape")
-        await until(pilot, lambda: closed == [path.with_name("pool.alpaca.jsonl")])
+        dialog.query_one("#seeds", Checkbox).value = True
+        dialog.query_one("#format", Select).value = "chat"
+        await until(pilot, lambda: "Rhine?" in text_of(dialog, "sample"))
+        dialog.query_one("#system", Input).value = "Be brief."
+        dialog.query_one("#strip", Checkbox).value = True
+        await until(pilot, lambda: "Be brief." in text_of(dialog, "sample") and "Rhine?" not in text_of(dialog, "sample"))
+        dialog.query_one("#format", Select).value = "prompt-completion"
+        await until(pilot, lambda: "no place for a system turn" in text_of(dialog, "said"))
 
 
 async def test_hostile_text_in_records_and_names(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ async def enter(pilot: Pilot[Any], screen: SettingsScreen, key: str, text: str) 
 
 
 def fault(screen: SettingsScreen) -> str:
-    return str(screen.query_one("#fault", Static).visual)
+    return str(screen.query_one("#said", Static).visual)
 
 
 @pytest.mark.parametrize("name", list(PROFILES))

@@ -147,7 +147,7 @@ async def test_the_dialog_says_what_it_cannot_use(path: Path, field: str, text: 
         else:
             dialog.query_one(f"#{field}", Input).value = text
         await driven.press("ctrl+s")
-        assert driven.app.screen is dialog and str(dialog.query_one("#fault", Static).visual) != ""
+        assert driven.app.screen is dialog and str(dialog.query_one("#said", Static).visual) != ""
         await driven.press("escape")
         await driven.until(lambda: driven.app.screen is driven.screen)
     with Queries.open(path) as reader:
