@@ -78,15 +78,9 @@ def app_folder(kind: Kind) -> Path:
     """
     import platformdirs
 
-    places = {
-        "cache": platformdirs.user_cache_path,
-        "config": platformdirs.user_config_path,
-        "data": platformdirs.user_data_path,
-        "log": platformdirs.user_log_path,
-        "state": platformdirs.user_state_path,
-    }
     # Without a home some versions of platformdirs raise and others name a folder `~`.
     with suppress(RuntimeError, OSError):
-        if (found := places[kind](APP_NAME)).is_absolute():
+        found: Path = getattr(platformdirs, f"user_{kind}_path")(APP_NAME)
+        if found.is_absolute():
             return found
     return Path(os.devnull) / APP_NAME

@@ -136,45 +136,41 @@ class Statistics:
     seconds_per_task: float
 
 
-def statistics(pool: Queries, progress: Progress = silent) -> Statistics:
-    """Compute the figures of `pool` in one pass over its tasks and one over its instances, in memory that does not grow with them.
-
-    All of them are of one state of the pool. Raises PoolError when it cannot be read.
-    """
-    with pool.one_state():
-        return _statistics(pool, progress)
-
-
 _COUNTED = (
     *("seeds", "held_out", "generated", "imported", "candidates", "accepted"),
     *("prompt_tokens", "cached_tokens", "completion_tokens", "model_seconds"),
 )
 
 
-def _statistics(pool: Queries, progress: Progress) -> Statistics:
-    progress("counting", 0, 0)
-    counts = pool.figures.counts()
-    yields = pool.rounds.yields()
-    busy = pool.figures.busy_seconds()
-    generated = counts.generated
-    return Statistics(
-        **{name: getattr(counts, name) for name in _COUNTED},
-        drafts=pool.figures.drafts(),
-        acceptance_rate=_ratio(counts.accepted, counts.candidates),
-        rejected=dict(sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))),
-        rejected_instances=pool.figures.instance_reasons(),
-        files=tuple(pool.imports.all()),
-        documents=tuple(pool.documents.all()),
-        sources=source_figures(pool),
-        saturation=saturation(yields),
-        busy_seconds=busy,
-        written_tokens_per_task=_ratio(counts.completion_tokens, generated),
-        read_tokens_per_task=_ratio(counts.prompt_tokens - counts.cached_tokens, generated),
-        seconds_per_task=_ratio(busy, generated),
-        **_of_instructions(pool, counts, yields, progress),
-        **_of_instances(pool, counts, progress),
-        **_of_scores(pool, counts, progress),
-    )
+def statistics(pool: Queries, progress: Progress = silent) -> Statistics:
+    """Compute the figures of `pool` in one pass over its tasks and one over its instances, in memory that does not grow with them.
+
+    All of them are of one state of the pool. Raises PoolError when it cannot be read.
+    """
+    with pool.one_state():
+        progress("counting", 0, 0)
+        counts = pool.figures.counts()
+        yields = pool.rounds.yields()
+        busy = pool.figures.busy_seconds()
+        generated = counts.generated
+        return Statistics(
+            **{name: getattr(counts, name) for name in _COUNTED},
+            drafts=pool.figures.drafts(),
+            acceptance_rate=_ratio(counts.accepted, counts.candidates),
+            rejected=dict(sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))),
+            rejected_instances=pool.figures.instance_reasons(),
+            files=tuple(pool.imports.all()),
+            documents=tuple(pool.documents.all()),
+            sources=source_figures(pool),
+            saturation=saturation(yields),
+            busy_seconds=busy,
+            written_tokens_per_task=_ratio(counts.completion_tokens, generated),
+            read_tokens_per_task=_ratio(counts.prompt_tokens - counts.cached_tokens, generated),
+            seconds_per_task=_ratio(busy, generated),
+            **_of_instructions(pool, counts, yields, progress),
+            **_of_instances(pool, counts, progress),
+            **_of_scores(pool, counts, progress),
+        )
 
 
 def histogram(scores: Iterable[float]) -> tuple[int, ...]:
@@ -288,8 +284,8 @@ def source_figures(pool: Queries) -> tuple[SourceRow, ...]:
 
 def _row(counts: SourceCounts) -> SourceRow:
     shares = {name: share_of([True] * yes + [False] * (given - yes)) for name, (yes, given) in counts.answers.items()}
-    rate = counts.accepted / counts.candidates if counts.candidates else 0.0
     quality = shares if any(each.count for each in shares.values()) else {}
+    rate = _ratio(counts.accepted, counts.candidates)
     return SourceRow(counts.source.value, counts.candidates, counts.accepted, rate, counts.tasks, counts.instances, quality)
 
 

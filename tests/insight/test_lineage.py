@@ -226,11 +226,8 @@ def test_a_bounded_tree_says_what_it_leaves_out(played: Path) -> None:
     assert "… 5 more" in printed(family_report(family))
 
 
-def test_a_rejected_candidate_has_parents_and_no_descendants(tmp_path: Path) -> None:
-    path = make_pool(tmp_path / "pool.db")
-    with Pool.open(path) as pool:
-        walk_round(pool)
-    with Queries.open(path) as reader:
+def test_a_rejected_candidate_has_parents_and_no_descendants(walked: Path) -> None:
+    with Queries.open(walked) as reader:
         family = family_of(reader, "c3")
         seed = family_of(reader, "1")
     assert family.parents == tuple(range(8, 0, -1))

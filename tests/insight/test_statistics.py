@@ -17,7 +17,7 @@ from studio.loop.session import Goal
 from studio.pool.pool import Pool, Queries
 from studio.pool.rounds import RoundYield
 from studio.records import Stage
-from support.pools import ask, make_pool, walk_round
+from support.pools import ask, make_pool
 from support.sessions import all_seeds, configuration, play, session_in
 from support.steering import play_until
 from support.tables import printed
@@ -30,11 +30,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_small_pool_by_hand(tmp_path: Path) -> None:
-    path = make_pool(tmp_path / "pool.db")
-    with Pool.open(path) as pool:
-        walk_round(pool)
-    with Queries.open(path) as reader:
+def test_a_small_pool_by_hand(walked: Path) -> None:
+    with Queries.open(walked) as reader:
         figures = statistics(reader)
     assert (figures.seeds, figures.generated, figures.imported) == (10, 2, 0)
     assert figures.classification_share == 0.5
@@ -120,26 +117,18 @@ def test_each_round_against_plain_sql(played: Path) -> None:
         ("", None, 4.0),
     ],
 )
-def test_models_worked_no_longer_than_the_clock_or_their_requests(
-    tmp_path: Path, started: str, finished: str | None, seconds: float
-) -> None:
-    path = make_pool(tmp_path / "pool.db")
-    with Pool.open(path) as pool:
-        walk_round(pool)
-    with closing(sqlite3.connect(path)) as connection:
+def test_models_worked_no_longer_than_the_clock_or_their_requests(walked: Path, started: str, finished: str | None, seconds: float) -> None:
+    with closing(sqlite3.connect(walked)) as connection:
         connection.execute("UPDATE rounds SET started_at = ?, finished_at = ?", (started, finished))
         connection.commit()
-    with Queries.open(path) as reader:
+    with Queries.open(walked) as reader:
         figures = statistics(reader)
     assert (figures.busy_seconds, figures.seconds_per_task) == (seconds, seconds / 2)
 
 
-def test_progress_is_told_and_may_give_up(tmp_path: Path) -> None:
-    path = make_pool(tmp_path / "pool.db")
-    with Pool.open(path) as pool:
-        walk_round(pool)
+def test_progress_is_told_and_may_give_up(walked: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    with Queries.open(path) as reader:
+    with Queries.open(walked) as reader:
         statistics(reader, lambda *each: told.append(each))
         assert ("reading instructions", 12, 12) in told
         assert ("reading instances", 2, 2) in told

@@ -23,19 +23,10 @@ from studio.records import HoldOut, Instance, Origin, SeedTask, Stage, Turn, Ver
 from studio.tui.pool.detail import as_text, story_text
 from support.html_page import Page
 from support.nasty_text import NASTY_TEXTS
-from support.pools import ask, make_pool, walk_round
+from support.pools import ask, make_pool
 from support.sessions import CHAT, all_seeds, chat_pool, configuration, mixed_pool, play, session_in
 from support.steering import ASKED, play_until
 from support.tables import printed
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """A pool after one round: tasks 11 and 12 from candidates 1 and 2, candidate 3 rejected."""
-    made = make_pool(tmp_path / "pool.db")
-    with Pool.open(made) as pool:
-        walk_round(pool)
-    return made
 
 
 def tell(path: Path, reference: str) -> Story:
@@ -47,8 +38,8 @@ def shown(story: Story, *, prompts: bool = False, width: int = 200) -> str:
     return printed(story_report(story, prompts=prompts), width)
 
 
-def test_a_generated_task(path: Path) -> None:
-    story = tell(path, "11")
+def test_a_generated_task(walked: Path) -> None:
+    story = tell(walked, "11")
     assert story.candidate is not None and story.candidate.id == 1
     assert [parent.id for parent in story.parents] == [8, 7, 6, 5, 4, 3, 2, 1]
     text = shown(story)
@@ -60,15 +51,15 @@ def test_a_generated_task(path: Path) -> None:
     assert "Examples" not in text and "Examples" in shown(story, prompts=True)
 
 
-def test_a_rejected_candidate(path: Path) -> None:
-    text = shown(tell(path, "c3"))
+def test_a_rejected_candidate(walked: Path) -> None:
+    text = shown(tell(walked, "c3"))
     assert "candidate c3: not in the pool" in text
     assert "rejected by rule: not_novel" in text
     assert "nearest: 11  Name three rivers." in text
 
 
-def test_a_seed(path: Path) -> None:
-    assert "task 1: seed, active" in shown(tell(path, "t1"))
+def test_a_seed(walked: Path) -> None:
+    assert "task 1: seed, active" in shown(tell(walked, "t1"))
 
 
 @pytest.mark.parametrize("reference", ["", "c", "x1", "-1", "1.5", "١", "9" * 30])
@@ -78,9 +69,9 @@ def test_what_is_no_reference(reference: str) -> None:
 
 
 @pytest.mark.parametrize("reference", ["999", "c999"])
-def test_what_is_not_there(path: Path, reference: str) -> None:
+def test_what_is_not_there(walked: Path, reference: str) -> None:
     with pytest.raises(PoolError, match="999"):
-        tell(path, reference)
+        tell(walked, reference)
 
 
 STORIES = ("edited", "overruled", "taken back", "retired", "set aside", "dropped", "seed", "held out", "by rule")
@@ -223,13 +214,13 @@ def test_what_a_model_thought_is_dimmed(tmp_path: Path) -> None:
     assert story_text(story).plain.count("They want something about") == told
 
 
-def test_what_was_said_around_an_exchange_and_where_a_task_came_from_is_told(path: Path) -> None:
+def test_what_was_said_around_an_exchange_and_where_a_task_came_from_is_told(walked: Path) -> None:
     talk = Instance(
         "", "Paris.", "", "Be brief\x1b[2J.", (Turn("user", "And Spain?"), Turn("to\x07ol", "{}"), Turn("assistant", "Madrid.", "Easy."))
     )
-    with Pool.open(path) as pool:
+    with Pool.open(walked) as pool:
         pool.tasks.add([SeedTask("", "", "Name a capital.", (talk,), None, '{"id": 7, "round": 3}')], Origin.IMPORTED)
-    story = tell(path, "13")
+    story = tell(walked, "13")
     text = shown(story)
     for told in (
         "system turn: Be brief␛[2J.",
