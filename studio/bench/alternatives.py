@@ -118,7 +118,6 @@ class RawLoop:
         self._batch = llama_cpp.llama_batch_init(_BATCH, 0, 1)
 
     def tokenise(self, text: str) -> list[int]:
-        """Return a prompt's tokens."""
         data = text.encode("utf-8", "replace")
         tokens = (self._lib.llama_token * (len(data) + 8))()
         return list(tokens[: self._lib.llama_tokenize(self._vocab, data, len(data), tokens, len(tokens), True, False)])
@@ -229,7 +228,6 @@ class Port:
 
     @property
     def accepted(self) -> int:
-        """Tasks accepted so far."""
         return len(self.tasks)
 
     def play_round(self, number: int) -> None:

@@ -183,7 +183,6 @@ def measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]:
 
 
 def run_engine(bench: GenerateBench, requests: Sequence[Request]) -> dict[str, Any]:
-    """Complete `requests` once."""
     with running_engine(bench) as complete:
         began = time.perf_counter()
         return {"tokens": complete(requests), "seconds": time.perf_counter() - began}
@@ -211,7 +210,6 @@ def _ratio(mine: Sequence[float], theirs: Sequence[float]) -> float | None:
 
 
 def print_generate(console: Console, figures: dict[str, Any]) -> None:
-    """The alternatives, and the rounds."""
     engine = figures["engine"]
     model = f"{display_line(figures['model']['name'])}, {display_line(figures['model']['quantisation'])}"
     work = f"{figures['requests']} instance requests of {figures['tokens']} tokens"

@@ -292,7 +292,6 @@ def _figures(speeds: Mapping[str, Mapping[str, Sequence[float]]], name: str) -> 
 
 
 def print_peers(console: Console, peers: Mapping[str, Mapping[str, Any]]) -> None:
-    """One row for each program, the engine first."""
     table = comparison_table(*(f"{state}, {what}" for state in STATES for what in ("tokens/s", "engine / it")))
     columns = [column for state in STATES for column in ((f"{state}_tok_s", 1), (f"engine_ratio_{state}", 2))]
     for name, each in peers.items():

@@ -103,7 +103,6 @@ _MIB = 1 << 20
 
 
 def measure_novelty(sizes: Sequence[int], batch: int, machine: Machine, say: Callable[[str], None]) -> dict[str, Any]:
-    """Return the figures of each size in turn."""
     figures = []
     for size in sizes:
         say(f"{size:,} tasks ...")
@@ -199,7 +198,6 @@ def _compare(
 
 
 def print_novelty(console: Console, figures: dict[str, Any]) -> None:
-    """One line a size."""
     console.print(f"ROUGE-L of a candidate over the whole pool, in batches of {figures['batch']}", highlight=False, soft_wrap=True)
     table = Table(padding=(0, 0))
     for name in ("tasks", "ms", "alone ms", "rouge_score ms", "speedup", "mismatches", "index MiB", "load s"):
@@ -295,7 +293,6 @@ def _children_cpu() -> float:
 
 
 def print_start(console: Console, figures: dict[str, Any]) -> None:
-    """One line a figure."""
     pool = figures["pool"]
     table = Table(show_header=False)
     table.add_column()

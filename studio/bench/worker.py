@@ -67,7 +67,6 @@ class Machine:
         self.others.append(round(min(max(foreign / spent, 0.0), 1.0), 3) if spent > 0 else 0.0)
 
     def facts(self) -> dict[str, Any]:
-        """The machine's figures, as the reports carry them."""
         return {
             "cpu": cpu_name(),
             "cpus": os.cpu_count(),

@@ -261,7 +261,6 @@ def _is_private(wish: _Wish, pushed: Pushed | None) -> bool:
 
 
 def _show(wish: _Wish, parcel: Parcel, written: Written, private: bool) -> None:
-    """Print what the parcel holds."""
     rows = [("file", "bytes", "records", "sha256")]
     rows += [(each.path, f"{each.size:,}", f"{each.records:,}" if each.records else "", each.names.sha256) for each in parcel.files]
     for line in in_columns(rows, right=(1, 2)):

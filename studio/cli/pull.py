@@ -22,7 +22,6 @@ class _Model(click.types.StringParamType):
     """A model as --model names it. One of the hub that is not here is offered where somebody can answer; else whoever opens it says so."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return it as it is to be opened."""
         from studio.hub import is_hub_name
 
         value = super().convert(value, param, ctx)

@@ -97,7 +97,6 @@ class Selection:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """The codes of the lints."""
         return tuple(each.code for each in self.lints)
 
 
@@ -178,7 +177,6 @@ class Written:
         return Exported(self.source, options, self.selection.codes, files, notes, told(self.summary.kinds))
 
     def as_dict(self) -> dict[str, Any]:
-        """Its figures as plain values, for JSON."""
         return {
             "format": self.selection.options.format,
             "tasks": self.summary.tasks,

@@ -158,7 +158,6 @@ class UserPath(click.Path):
         self._error = error
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002  (click's signature)
-        """Return the Path."""
         return user_path(value, self._error)
 
 

@@ -51,12 +51,10 @@ def label(x: float, y: float, words: str, kind: str = "", anchor: str = "start")
 
 
 def box(x: float, y: float, width: float, height: float, kind: str) -> Shape:
-    """Return a rectangle."""
     return Shape("rect", _at(x=x, y=y, width=max(width, 0), height=height) | {"class": kind})
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Shape:
-    """Return a straight line."""
     return Shape("line", _at(x1=x1, y1=y1, x2=x2, y2=y2) | {"class": kind})
 
 

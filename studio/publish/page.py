@@ -94,12 +94,10 @@ def shortened(words: str) -> str:
 
 
 def length_chart(words: Distribution, name: str) -> Chart:
-    """Texts by their length."""
     return columns(f"Words of an {name}", [each.label for each in words.bins], [each.count for each in words.bins])
 
 
 def decision_chart(figures: Statistics) -> Chart:
-    """Candidates by what was decided of them."""
     rows = [("accepted", figures.accepted, "good"), *((reason, count, "bar") for reason, count in figures.rejected.items())]
     total = figures.candidates
     return bars(
@@ -154,7 +152,6 @@ def _agreement(who: str, what: str, figures: Agreement) -> Row:
 
 
 def rater_agreement(review: ReviewReport) -> list[Row]:
-    """How far two raters agree, question by question."""
     names = _numbered(review)
     return [_agreement(" and ".join(names[rater] for rater in each.raters), spoken(each.row), each.figures) for each in review.agreement]
 
@@ -165,12 +162,10 @@ def judge_rows(judge: JudgeFigures) -> list[Row]:
 
 
 def judge_agreement(judge: JudgeFigures) -> list[Row]:
-    """How far a model agrees with people."""
     return [_agreement("people and judge", spoken(each.row), each.figures) for each in judge.beside_people]
 
 
 def training_state(training: TrainingRecord) -> str:
-    """Whether and how a training ended."""
     if training.state is TrainingState.STARTED:
         return "not finished"
     ended = {"epochs": "all epochs were trained", "early_stop": "stopped early by the validation loss"}.get(training.ended, training.ended)
@@ -183,7 +178,6 @@ def training_settings(training: TrainingRecord) -> Mapping[str, str]:
 
 
 def training_curve(found: TrainingFacts) -> Chart:
-    """Both losses over optimiser steps."""
     series = []
     for place, (side, name) in enumerate(((Side.TRAIN, "training loss"), (Side.VALIDATION, "validation loss"))):
         if points := [(float(each.step), each.loss) for each in found.losses if each.side is side]:
@@ -192,7 +186,6 @@ def training_curve(found: TrainingFacts) -> Chart:
 
 
 def contestant_rows(result: EvaluationResult) -> list[Row]:
-    """The figures of everyone who answered."""
     rows: list[Row] = []
     for each in result.contestants:
         counts = (f"{each.mean_words:.1f}", f"{each.cut:,}", f"{each.refusals:,}", f"{each.empty:,}")
@@ -201,7 +194,6 @@ def contestant_rows(result: EvaluationResult) -> list[Row]:
 
 
 def pair_rows(pair: PairFigures) -> list[Row]:
-    """How two contestants differ."""
     return [("ROUGE-L", *difference_words(pair.rouge_l)), ("ROUGE-L at equal length", *difference_words(pair.equal_length))]
 
 
@@ -212,12 +204,10 @@ def grade_stacks(report: GradingReport) -> list[Stack]:
 
 
 def stack_rows(rows: Sequence[Stack]) -> list[Row]:
-    """Grades as counts."""
     return [(each.name, *(f"{count:,}" for count in each.counts)) for each in rows]
 
 
 def grade_agreement(report: GradingReport) -> list[Row]:
-    """How far two raters agree on grades."""
     names = _numbered(report)
     rows = []
     for each in report.agreement:

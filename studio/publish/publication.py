@@ -203,7 +203,6 @@ def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
 
 
 def licence(model: ModelIdentity) -> str:
-    """Return the licence that the model's file states."""
     return model.licence or "not stated in the file"
 
 

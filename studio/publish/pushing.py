@@ -42,7 +42,6 @@ class NamesAlone:
     source: TaskStream
 
     def export_tasks(self, include_seeds: bool, keep: Keep = ALL, *, made: bool = False, paired: bool = False) -> Iterator[ExportTask]:
-        """See `TaskStream.export_tasks`."""
         for task in self.source.export_tasks(include_seeds, keep, made=made, paired=paired):
             place = task.document
             if place is not None:
@@ -91,7 +90,6 @@ class Parcel:
 
     @property
     def records(self) -> int:
-        """The records of all files together."""
         return sum(each.records or 0 for each in self.files)
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, NoReturn
 
 from studio.engine.api import CancelToken
@@ -39,6 +39,11 @@ class HubFile(NamedTuple):
     size: int
     sha256: str = ""
     blob: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called here, without folders."""
+        return PurePosixPath(self.path).name
 
     @property
     def key(self) -> str:

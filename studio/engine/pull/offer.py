@@ -101,7 +101,6 @@ class Choice:
 
     @property
     def size(self) -> int:
-        """Its bytes."""
         return sum(file.size for file in self.files)
 
     @property
@@ -111,8 +110,7 @@ class Choice:
 
     @property
     def names(self) -> list[str]:
-        """The names its files get here, without folders."""
-        return [PurePosixPath(file.path).name for file in self.files]
+        return [file.name for file in self.files]
 
     @property
     def more(self) -> str:

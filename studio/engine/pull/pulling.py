@@ -103,23 +103,23 @@ def pull(plan: Plan, progress: Progress, cancel: CancelToken, *, force: bool = F
         shutil.rmtree(staging, ignore_errors=True)
     with contextlib.suppress(OSError):
         staging.parent.rmdir()
-    for file, name in zip(plan.choice.files, plan.choice.names, strict=True):
+    for file in plan.choice.files:
         if file.sha256:
-            remember_sha256(plan.target.with_name(name), file.sha256)
+            remember_sha256(plan.target.with_name(file.name), file.sha256)
     return plan.target
 
 
 def _loaded(plan: Plan, folder: Path, progress: Progress, cancel: CancelToken) -> list[Path]:
     """Have each file of the choice in `folder`, whole and checked; `progress` is told of all of them together."""
     before, files = 0, []
-    for file, name in zip(plan.choice.files, plan.choice.names, strict=True):
-        path = folder / name
+    for file in plan.choice.files:
+        path = folder / file.name
         if not path.exists():
 
             def report(what: str, done: int, _total: int, before: int = before) -> None:
                 progress(what, before + done, plan.choice.size)
 
-            part = folder / f"{name}.part"
+            part = folder / f"{file.name}.part"
             load(plan.offer.name.repo, plan.offer.revision, file, part, report, cancel)
             _synced(part).replace(path)
         files.append(path)
@@ -175,7 +175,7 @@ def _alone(staging: Path) -> Iterator[Path]:
 
 def _staging(folder: Path, choice: Choice) -> Path:
     """Where this very content is loaded, whatever repository or revision it is of."""
-    key = hashlib.sha256("\n".join(f"{file.key} {name}" for file, name in zip(choice.files, choice.names, strict=True)).encode())
+    key = hashlib.sha256("\n".join(f"{file.key} {file.name}" for file in choice.files).encode())
     return folder / STAGING / key.hexdigest()[:16]
 
 
@@ -214,7 +214,7 @@ def _into_place(plan: Plan, files: list[Path]) -> None:
 
 
 def _is_there(choice: Choice, target: Path) -> bool:
-    return all(_is_same(target.with_name(name), file) for name, file in zip(choice.names, choice.files, strict=True))
+    return all(_is_same(target.with_name(file.name), file) for file in choice.files)
 
 
 def _is_same(path: Path, file: HubFile) -> bool:

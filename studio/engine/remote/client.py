@@ -86,7 +86,6 @@ class Client:
             raise ModelError(f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be read: {error}", "correct or unset it") from error
 
     async def close(self) -> None:
-        """Close all connections."""
         await self._http.aclose()
 
     async def get(self, path: str, timeout: float) -> Any:

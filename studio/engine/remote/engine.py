@@ -62,7 +62,6 @@ class RemoteEngine:
 
     @property
     def info(self) -> EngineInfo:
-        """What is running."""
         sender = self._sender
         return EngineInfo(
             sender.served.identity,

@@ -47,7 +47,6 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The text so far."""
         return self._text
 
     @property

@@ -272,7 +272,6 @@ class Sender:
 
 
 def asking_of(request: Request) -> Asking:
-    """How the server is asked by a request."""
     return "completion" if request.chat is None else "chat"
 
 

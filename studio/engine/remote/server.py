@@ -40,12 +40,11 @@ class ServedModel:
     context_tokens: int
 
 
+@dataclass
 class Moved(Exception):
     """The server sends to its address over TLS, which is `address`."""
 
-    def __init__(self, address: Address) -> None:
-        super().__init__(address.url)
-        self.address = address
+    address: Address
 
 
 async def find_server(client: Client, patience: Patience) -> tuple[Address, Sequence[Card] | None]:
