@@ -182,16 +182,16 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
         yield StudioHeader(HeaderFacts(pool=self._path.name), mode="insight")
         yield SaidLine("reading the pool …", id="said", markup=False)
         with TabbedContent():
-            with TabPane("Figures", id="figures"):
-                yield Overview(self._path, id="overview")
-            with TabPane("What if", id="what-if"):
-                yield WhatIfPane(self._path)
-            with TabPane("Diversity", id="diversity"):
-                yield DiversityPane(self._path, id="diversity-figures")
-            with TabPane("Opinions", id="opinions"):
-                yield OpinionsPane(self._path, id="opinion-figures")
-            with TabPane("Evaluation", id="evaluation"):
-                yield EvaluationPane(self._path, id="evaluation-figures")
+            panes = (
+                Overview(self._path, id="overview"),
+                WhatIfPane(self._path),
+                DiversityPane(self._path, id="diversity-figures"),
+                OpinionsPane(self._path, id="opinion-figures"),
+                EvaluationPane(self._path, id="evaluation-figures"),
+            )
+            for name, pane in zip(PAGES, panes, strict=True):
+                with TabPane(name.replace("-", " ").capitalize(), id=name):
+                    yield pane
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from studio.engine.api import EngineInfo
-from studio.errors import PoolError, StudioError, UsageError
+from studio.errors import StudioError, UsageError
 from studio.loop.events import (
     EngineRestarted,
     InstanceDecided,
@@ -26,10 +26,9 @@ from studio.loop.events import (
 from studio.loop.filters import stall_hint
 from studio.loop.runs import overridden
 from studio.loop.settings import Method
-from studio.pool.pool import Queries
 from studio.records import Stage, Verdict
 from studio.text import display_line, spoken
-from studio.tui.base import ErrorDialog, leaving, start_latest
+from studio.tui.base import ErrorDialog, leaving
 from studio.tui.dialogs.parameters import Progress
 from studio.tui.help_log import ActivityLog, log_line
 from studio.tui.keys import key_of
@@ -37,9 +36,9 @@ from studio.tui.round.decisions import DecisionTable, Row, Rows
 from studio.tui.round.live import MODEL_STAGES, LiveRound
 from studio.tui.round.prompt import ContextTasks, Shown, Stream
 from studio.tui.round.rail import Rail, Status, StatusLine, loading_words
-from studio.tui.round.why import Evidence, Why, question_about
+from studio.tui.round.why import Why
 from studio.tui.runner import Answered, Failed, Loading, Notice, Opened, RoundRead, Runner, RunnerState, StateChanged, Work, WorkEnded
-from studio.tui.steering import PoolAccess, SteeredScreen, Steerer, say_error
+from studio.tui.steering import SteeredScreen, Steerer, say_error
 from studio.tui.widgets.frame import HeaderFacts, StudioHeader
 
 
@@ -82,7 +81,6 @@ class DrawingScreen(SteeredScreen):
         """The name of the model that answers, where there is one of its own."""
         self.progress: Progress | None = None
         self._note = ""
-        self._access = PoolAccess(runner.asked.pool)
         self._table_rows = Rows()
         self._prompt = 0
         self._text_stage = Stage.INSTRUCTIONS
@@ -192,7 +190,7 @@ class DrawingScreen(SteeredScreen):
     def _show_decisions(self) -> None:
         table = self.query_one(DecisionTable)
         table.show(self._rows(), self.method)
-        self._explain(table.row)
+        self.query_one(Why).explain(table.row, self.live, self.method)
 
     def follow_cursor(self) -> None:
         """Explain the row under the cursor, and show the prompt it came from, in the frame in which the cursor moves."""
@@ -205,7 +203,7 @@ class DrawingScreen(SteeredScreen):
             self._show_prompt()
         if row is not None and self.live.running is None:
             self._turn_to_text_of(row)
-        self._explain(row)
+        self.query_one(Why).explain(row, self.live, self.method)
         self.refresh_bindings()
 
     def _turn_to_text_of(self, row: Row) -> None:
@@ -221,20 +219,6 @@ class DrawingScreen(SteeredScreen):
         if ordinal is not None and ordinal != self._text_ordinal:
             self._text_ordinal = ordinal
             self._show_text()
-
-    def _explain(self, row: Row | None) -> None:
-        """Explain `row`. What the pool knows of it is read beside the screen; until it is there, what was explained before stands."""
-        question = question_about(row, self.live) if row is not None else None
-        start_latest(self, "why", self._show_why, row, question)
-
-    async def _show_why(self, row: Row | None, question: Callable[[Queries], Evidence] | None) -> None:
-        evidence = None
-        if question is not None:
-            try:
-                evidence = await self._access.ask(question)
-            except PoolError as error:
-                self.notify(display_line(error.message, 200), title="The pool cannot be read", severity="error", markup=False)
-        self.query_one(Why).show(row, evidence, self.method)
 
     def _facts(self) -> HeaderFacts:
         info = self._info
@@ -253,9 +237,6 @@ class DrawingScreen(SteeredScreen):
             drafts=self.live.view.drafts if self.live.view is not None else 0,
             target=self.runner.goal.target or 0,
         )
-
-    def on_unmount(self) -> None:
-        self._access.close()
 
     def collect(self) -> None:
         """Take in all that happened since the last time and draw it once."""

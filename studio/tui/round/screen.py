@@ -124,7 +124,7 @@ class StudioScreen(DrawingScreen):
                 yield Stream(id="stream")
             with Horizontal(id="verdict-page"):
                 yield DecisionTable(id="decisions")
-                yield Why(id="why")
+                yield Why(self.runner.asked.pool, id="why")
         yield FindLine("words of a candidate; enter goes on to the next")
         yield KeyBar()
         yield TooSmall()

@@ -1,29 +1,31 @@
-"""Why a candidate was decided as it was: everything that led to its verdict, and what became of it.
-
-What the pool knows of it is asked on the reader's thread.
-"""
+"""Why a candidate was decided as it was: everything that led to its verdict, and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
+from studio.errors import PoolError
 from studio.insight.story import BEFORE_EDIT, EXPLAINED, Measure, Story, source_words, story_of
 from studio.loop.filters import REASONS
 from studio.loop.novelty import Alignment, Span, align
 from studio.loop.settings import Method
 from studio.loop.tokens import TOKENIZERS
+from studio.pool.candidates import JudgedCandidate
 from studio.pool.instances import InstanceRecord
 from studio.pool.pool import Queries
 from studio.records import Decider, Neighbour, Stage, Task, Verdict
-from studio.text import bar, display, spoken
+from studio.text import bar, display, display_line, spoken
+from studio.tui.base import start_latest
 from studio.tui.round.decisions import Row
 from studio.tui.round.live import LiveRound
+from studio.tui.steering import PoolAccess
 from studio.tui.widgets.frame import LONG, MUTED, Pane, clip
 
 
@@ -36,20 +38,12 @@ class Evidence:
     near: dict[int, Task]
 
 
-def question_about(row: Row, live: LiveRound) -> Callable[[Queries], Evidence] | None:
-    """Return what to ask the pool about the candidate of `row`; None for a pending one. `live` is looked at now, not by the question."""
-    found = row.candidate
-    if found is None:
-        return None
-    novelty = live.novelty_of(row.position)
-
-    def ask(reader: Queries) -> Evidence:
-        story = story_of(reader, f"c{found.id}")
-        neighbours = story.neighbours or (novelty.neighbours if novelty is not None else ())
-        ids = dict.fromkeys([each.task_id for each in neighbours] + ([found.nearest] if found.nearest is not None else []))
-        return Evidence(story, neighbours, {task.id: task for task in reader.tasks.many(list(ids))})
-
-    return ask
+def _evidence(reader: Queries, found: JudgedCandidate, known: Sequence[Neighbour]) -> Evidence:
+    """What the pool has of a candidate, and what is `known` of its neighbours besides."""
+    story = story_of(reader, f"c{found.id}")
+    neighbours = story.neighbours or known
+    ids = dict.fromkeys([each.task_id for each in neighbours] + ([found.nearest] if found.nearest is not None else []))
+    return Evidence(story, neighbours, {task.id: task for task in reader.tasks.many(list(ids))})
 
 
 EMPTY = "The candidate under the cursor is explained here:\nwhat it resembles, how its score comes about, which tasks led to it."
@@ -221,8 +215,9 @@ class Why(Pane):
     Why .-nothing { display: none; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, path: Path, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._access = PoolAccess(path)
         self._shown: tuple[Row | None, Evidence | None, Method | None] = (None, None, None)
 
     def compose(self) -> ComposeResult:
@@ -231,6 +226,24 @@ class Why(Pane):
             yield Static(markup=False, id="candidate")
             yield Static(markup=False, id="nearest")
         yield Static(markup=False, id="rest")
+
+    def on_unmount(self) -> None:
+        self._access.close()
+
+    def explain(self, row: Row | None, live: LiveRound, method: Method | None) -> None:
+        """Explain `row`. What the pool knows of it is read beside the screen; until it is there, what was explained before stands."""
+        found = None if row is None else row.candidate
+        novelty = None if row is None or found is None else live.novelty_of(row.position)
+        start_latest(self, "why", self._explain, row, () if novelty is None else novelty.neighbours, method)
+
+    async def _explain(self, row: Row | None, known: Sequence[Neighbour], method: Method | None) -> None:
+        evidence, found = None, None if row is None else row.candidate
+        if found is not None:
+            try:
+                evidence = await self._access.ask(lambda reader: _evidence(reader, found, known))
+            except PoolError as error:
+                self.notify(display_line(error.message, 200), title="The pool cannot be read", severity="error", markup=False)
+        self.show(row, evidence, method)
 
     def show(self, row: Row | None, evidence: Evidence | None, method: Method | None) -> None:
         """Explain `row`; without evidence only what the row itself says."""
