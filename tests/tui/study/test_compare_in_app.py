@@ -113,10 +113,10 @@ async def test_keys_are_stored_by_the_sessions_own_writer_and_no_name_is_shown(p
 
 async def test_it_is_the_comparison_that_the_command_opens(path: Path) -> None:
     async with grading(path) as (_, screen):
-        plan = screen.walk.comparison.plan  # type: ignore[attr-defined]
+        study = screen.walk.study
     with Pool.open(path) as pool:
-        assert plan_for(pool, paired(pool), "0", None) == plan
-        assert open_comparison(pool, pool.comparisons, plan).id == 1
+        assert open_comparison(pool, pool.comparisons, plan_for(pool, paired(pool), "0", None)).id == study == 1
+        assert len(pool.comparisons.all()) == 1
 
 
 async def test_the_dialog_offers_the_newest_comparison_and_what_else_can_be_compared(path: Path) -> None:
