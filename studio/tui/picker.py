@@ -16,13 +16,12 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus
 from textual.message import Message
 from textual.screen import Screen
-from textual.widget import Widget
-from textual.widgets import Button, Input, Label, OptionList, Select, Static
+from textual.widgets import Button, Input, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
 from studio.engine.adapter import parted, with_adapter
@@ -34,7 +33,7 @@ from studio.loop.settings import DEFAULT_PROFILE, PROFILES, profile
 from studio.paths import app_folder, user_path
 from studio.pool.files import check_header
 from studio.pool.pool import Queries, check_place
-from studio.tui.base import ErrorDialog, lay_over, start_latest
+from studio.tui.base import ErrorDialog, Row, lay_over, start_latest
 from studio.tui.dialogs.importing import FileChoice, SeedsDialog
 from studio.tui.dialogs.models import ModelDialog
 from studio.tui.dialogs.settings import SettingsScreen
@@ -149,17 +148,15 @@ class StartScreen(Screen[None]):
     StartScreen .head { color: $primary; text-style: bold; margin-top: 1; }
     StartScreen OptionList, StartScreen OptionList:focus { height: auto; max-height: 8; border: none; padding: 0; background: $background; }
     StartScreen #form { height: auto; }
-    StartScreen .field { height: 1; margin-bottom: 1; }
-    StartScreen #form Label { width: 10; color: $foreground-muted; }
+    StartScreen #form > Row { margin-bottom: 1; }
+    StartScreen #form Label { width: 10; }
     StartScreen #hold-out-field { height: 2; }
-    StartScreen .noted { height: 1; }
-    StartScreen #hold-out-note {
-        margin-left: 10; padding: 0 1; height: 1; color: $foreground-muted; text-wrap: nowrap; text-overflow: ellipsis;
+    StartScreen #hold-out-note { margin-left: 10; padding: 0 1; height: 1; color: $foreground-muted;
+        text-wrap: nowrap; text-overflow: ellipsis;
     }
     StartScreen #hold-out-note.-refused { color: $text-error; text-style: bold; }
-    StartScreen.-normal .field, StartScreen.-short .field, StartScreen.-flat .field { margin-bottom: 0; }
-    StartScreen Input { width: 1fr; border: none; height: 1; background: $panel; padding: 0 1; }
-    StartScreen Select { width: 1fr; }
+    StartScreen.-normal #form > Row, StartScreen.-short #form > Row, StartScreen.-flat #form > Row { margin-bottom: 0; }
+    StartScreen Input { background: $panel; }
     StartScreen #create { margin-left: 10; }
     StartScreen .choice { width: 1fr; text-align: left; content-align: left middle; background: $panel; padding: 0; text-style: none; }
     StartScreen .choice:focus { text-style: reverse; }
@@ -185,21 +182,21 @@ class StartScreen(Screen[None]):
                 yield Static(FIRST_RUN, markup=False, classes="line")
             yield Static("Make a new pool", markup=False, classes="head")
             with Vertical(id="form"):
-                yield _field("file", SafeInput(_free_name(), id="file", placeholder="pool.db"))
-                yield _field("model", _opener(_model_words(self._model, options.models.answer), "model", "models"))
+                yield Row("file", SafeInput(_free_name(), id="file", placeholder="pool.db"))
+                yield Row("model", _opener(_model_words(self._model, options.models.answer), "model", "models"))
                 profiles = [(Content(f"{name}: {PROFILE_WORDS.get(name, '')}"), name) for name in PROFILES]
                 chosen = options.profile or DEFAULT_PROFILE
-                yield _field("profile", Choice(profiles, value=chosen, allow_blank=False, id="profile"))
+                yield Row("profile", Choice(profiles, value=chosen, allow_blank=False, id="profile"))
                 brief = SafeInput(
                     str(self._changes.get("brief", "")), id="brief", placeholder="what all tasks are to be about, or for whom"
                 )
-                yield _field("brief", brief)
-                yield _field("documents", SafeInput(id="documents", placeholder="a file or folder to write requests and questions for"))
-                yield _field("settings", _opener(_changes_words(self._changes), "settings", "settings"))
-                yield _field("seeds", _opener(_seeds_words(self._seeds), "seeds", "seeds"))
+                yield Row("brief", brief)
+                yield Row("documents", SafeInput(id="documents", placeholder="a file or folder to write requests and questions for"))
+                yield Row("settings", _opener(_changes_words(self._changes), "settings", "settings"))
+                yield Row("seeds", _opener(_seeds_words(self._seeds), "seeds", "seeds"))
                 with Vertical(id="hold-out-field"):
                     held = SafeInput(f"{options.hold_out:g}" if options.hold_out else "", id="hold-out", placeholder="none")
-                    yield _field("hold out", held, "noted")
+                    yield Row("hold out", held)
                     yield Static(EXPLAINED, markup=False, id="hold-out-note")
                 yield Button("Create and open", id="create", variant="primary", compact=True, action="screen.create")
         yield KeyBar()
@@ -351,10 +348,6 @@ def _figures(path: Path) -> str:
             return f"{reader.figures.generated()} generated tasks"
     except PoolError:
         return "cannot be read"
-
-
-def _field(name: str, field: Widget, classes: str = "field") -> Horizontal:
-    return Horizontal(Label(name, markup=False), field, classes=classes)
 
 
 def _opener(label: Content, name: str, action: str) -> Button:

@@ -221,14 +221,7 @@ class Runner:
 
         Nothing plays meanwhile, and the session is made anew after it. Its value or its error comes as `Answered`. False when not idle.
         """
-        with self._lock:
-            if self._state is not RunnerState.IDLE or self._closing:
-                return False
-            self._state, self.bringing = RunnerState.RUNNING, True
-            self._stop.clear()
-        self._tell(StateChanged(RunnerState.RUNNING))
-        self._work.put(lambda: self._brought(function, then, failed))
-        return True
+        return self._run(lambda: self._brought(function, then, failed), bringing=True)
 
     def drain(self) -> list[Timed]:
         """Return what happened since the last call, in order."""
@@ -253,13 +246,16 @@ class Runner:
         return True
 
     def _begin(self, work: Work, events: Callable[[Session], Iterator[Event]]) -> bool:
+        return self._run(lambda: self._played(work, events))
+
+    def _run(self, what: Callable[[], None], *, bringing: bool = False) -> bool:
         with self._lock:
             if self._state is not RunnerState.IDLE or self._closing:
                 return False
-            self._state = RunnerState.RUNNING
+            self._state, self.bringing = RunnerState.RUNNING, bringing
             self._stop.clear()
         self._tell(StateChanged(RunnerState.RUNNING))
-        self._work.put(lambda: self._played(work, events))
+        self._work.put(what)
         return True
 
     def _enqueue(self, act: Callable[[], None], failed: Told | None) -> bool:

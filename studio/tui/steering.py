@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding
@@ -24,7 +24,7 @@ from studio.pool.pool import Pool, Queries
 from studio.records import Verdict
 from studio.text import display_line
 from studio.tui.base import Store, lay_over, leaving
-from studio.tui.runner import RunnerState, Told
+from studio.tui.runner import Runner, RunnerState, Told
 
 T = TypeVar("T")
 
@@ -101,47 +101,30 @@ _REFUSALS = {
 }
 
 
-class Between(Protocol):
-    """Does things between stages, on the thread that owns the pool, and tells what came of them or why they failed; a `Runner` is one."""
-
-    @property
-    def state(self) -> RunnerState: ...
-
-    def call(self, function: Callable[[Session, Queries], T], then: Callable[[T], None], failed: Told | None = None) -> bool: ...
-
-    def steer(self, function: Callable[[Steering], T], then: Callable[[T], None], failed: Told | None = None) -> bool: ...
-
-    def ask_more(self, task_id: int) -> bool: ...
-
-    def bring(self, function: Callable[[Pool, threading.Event], T], then: Callable[[T], None], failed: Told) -> bool: ...
-
-    def cancel(self) -> bool: ...
-
-
 class Steerer:
     """Hands questions and actions on, for an `owner`: a screen or a part of one, which is told nothing any more when it has gone.
 
     Each is answered once: by `then`, or with an error by `failed`. Without `failed` the user is told on the screen.
     """
 
-    def __init__(self, between: Between) -> None:
-        self._between = between
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
         self._opening = False
 
     def refusal(self) -> UsageError | None:
         """Why nothing can be asked or changed now, None when it can."""
-        state = self._between.state
+        state = self._runner.state
         return None if state is RunnerState.IDLE else UsageError(*_REFUSALS.get(state, _CLOSING))
 
     @property
     def playing(self) -> bool:
         """Whether a stage is played, or is being stopped."""
-        return self._between.state in (RunnerState.RUNNING, RunnerState.STOPPING)
+        return self._runner.state in (RunnerState.RUNNING, RunnerState.STOPPING)
 
     @property
     def opening(self) -> bool:
         """Whether a window is about to open, for which something is read: no other key may open one."""
-        return self._opening and self._between.state is RunnerState.IDLE
+        return self._opening and self._runner.state is RunnerState.IDLE
 
     def ready(self, owner: DOMNode) -> bool:
         """Whether something can be changed now; if not, that is said."""
@@ -151,25 +134,25 @@ class Steerer:
 
     def ask(self, owner: DOMNode, question: Callable[[Session, Queries], T], then: Callable[[T], None], failed: Told | None = None) -> None:
         answered, refused = _for(owner, then, failed)
-        if not self._between.call(question, answered, None if failed is None else refused):
+        if not self._runner.call(question, answered, None if failed is None else refused):
             refused(self.refusal() or UsageError(*_CLOSING))
 
     def act(self, owner: DOMNode, action: Callable[[Steering], T], then: Callable[[T], None], failed: Told | None = None) -> None:
         """Let `action` be done; the studio screen has the round as it is then before `then` is called."""
         answered, refused = _for(owner, then, failed)
-        if not self._between.steer(action, answered, None if failed is None else refused):
+        if not self._runner.steer(action, answered, None if failed is None else refused):
             refused(self.refusal() or UsageError(*_CLOSING))
 
     def bring(self, owner: DOMNode, work: Callable[[Pool, threading.Event], T], then: Callable[[T], None], failed: Told) -> bool:
         """Let much be brought into the pool, until `stop_bringing`; False where it cannot begin, which is said by `failed`."""
         answered, refused = _for(owner, then, failed)
-        begun = self._between.bring(work, answered, refused)
+        begun = self._runner.bring(work, answered, refused)
         if not begun:
             refused(self.refusal() or UsageError(*_CLOSING))
         return begun
 
     def stop_bringing(self) -> None:
-        self._between.cancel()
+        self._runner.cancel()
 
     def open(self, owner: Screen[Any], question: Callable[[Session, Queries], T], window: Callable[[T], Screen[Any] | None]) -> None:
         """Lay the window that is made of the answer over `owner`, unless another one is there or about to be by then.
@@ -194,7 +177,7 @@ class Steerer:
 
     def more_instances(self, owner: DOMNode, task_id: int) -> bool:
         """Begin to let the model write more instances of a task; where it cannot begin, that is said."""
-        return self.ready(owner) and self._between.ask_more(task_id)
+        return self.ready(owner) and self._runner.ask_more(task_id)
 
 
 _CLOSING = ("The studio is closing", "open it again to go on")

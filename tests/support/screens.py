@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,10 +17,10 @@ from textual.screen import Screen
 from studio.errors import PoolError, StudioError
 from studio.loop.session import Session
 from studio.loop.steering import Steering
-from studio.pool.pool import Pool, Queries
+from studio.pool.pool import Queries
 from studio.pool.reviews import Sheets
 from studio.tui.base import ErrorDialog
-from studio.tui.runner import RunnerState, Told
+from studio.tui.runner import Runner, RunnerState, Told
 
 T = TypeVar("T")
 
@@ -38,12 +37,15 @@ FORBIDDEN = "\x1b\x07\x9b\u202e\u200b\x00\x7f\U000e0041\ufeff\u2028"
 """Characters that must not reach a terminal from a text of somebody else."""
 
 
-class AtOnce:
+class AtOnce(Runner):
     """Does what is asked before it returns, as a runner does it between stages; in another `state` than idle it does nothing."""
 
     def __init__(self, session: Session, state: RunnerState = RunnerState.IDLE) -> None:
         self.session = session
-        self.state = state
+        self._state = state
+
+    def turn_to(self, state: RunnerState) -> None:
+        self._state = state
 
     def call(self, function: Callable[[Session, Queries], T], then: Callable[[T], None], failed: Told | None = None) -> bool:
         if self.state is not RunnerState.IDLE:
@@ -60,12 +62,6 @@ class AtOnce:
 
     def steer(self, function: Callable[[Steering], T], then: Callable[[T], None], failed: Told | None = None) -> bool:
         return self.call(lambda session, _: function(session.steering), then, failed)
-
-    def ask_more(self, task_id: int) -> bool:
-        raise NotImplementedError
-
-    def bring(self, function: Callable[[Pool, threading.Event], T], then: Callable[[T], None], failed: Told) -> bool:
-        raise NotImplementedError
 
     def cancel(self) -> bool:
         return False

@@ -11,8 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from studio.records import Stage
-from studio.tui.dialogs.edit import NoteDialog
-from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
+from studio.tui.dialogs.edit import InstanceEditor, InstancesDialog, NoteDialog
 from studio.tui.help_log import HelpDialog
 from studio.tui.round.live import LiveText
 from studio.tui.round.prompt import READING, Shown, Stream

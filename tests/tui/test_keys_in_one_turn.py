@@ -15,9 +15,8 @@ from studio.pool.browse import Kind
 from studio.pool.pool import Pool, Queries
 from studio.records import TaskState, Verdict
 from studio.tui.app import StudioApp
-from studio.tui.dialogs.edit import AnnotationDialog, EditDialog
+from studio.tui.dialogs.edit import AnnotationDialog, EditDialog, InstancesDialog
 from studio.tui.dialogs.export import ExportDialog
-from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.pool.detail import LineageTree, TaskDetail
 from studio.tui.pool.listing import TaskTable

@@ -13,8 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from studio.pool.pool import Pool
-from studio.tui.dialogs.edit import AnnotationDialog, EditDialog, NoteDialog
-from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
+from studio.tui.dialogs.edit import AnnotationDialog, EditDialog, InstanceEditor, InstancesDialog, NoteDialog
 from studio.tui.dialogs.parameters import ParametersDialog
 from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.pool.detail import TaskDetail
@@ -76,11 +75,11 @@ async def refused_then_kept(pilot: Pilot[Any], runner: AtOnce, editor: object, *
     """Ask for what is typed to be kept while a stage plays, and again when it is done."""
     reader = runner.session.steering.reader
     before = len(actions(reader))
-    runner.state = RunnerState.RUNNING
+    runner.turn_to(RunnerState.RUNNING)
     await pilot.press("ctrl+s")
     assert pilot.app.screen is editor and len(actions(reader)) == before
     await until(pilot, lambda: BUSY in seen(pilot.app) + messages(pilot) and says in seen(pilot.app))
-    runner.state = RunnerState.IDLE
+    runner.turn_to(RunnerState.IDLE)
     await pilot.press("ctrl+s")
     await until(pilot, lambda: pilot.app.screen is not editor)
     assert len(actions(reader)) == before + 1
@@ -94,7 +93,7 @@ async def test_a_candidates_text_is_kept_in_its_editor(runner: AtOnce) -> None:
         reader, screen = runner.session.steering.reader, pilot.app.screen
         assert isinstance(screen, PoolScreen) and screen.chosen is not None
         assert reader.tasks.get(int(screen.chosen[1:])).instruction == "Say\tsomething\u200f else."
-        runner.state = RunnerState.RUNNING
+        runner.turn_to(RunnerState.RUNNING)
         await pilot.press("e")
         assert isinstance(pilot.app.screen, PoolScreen)
         await until(pilot, lambda: messages(pilot).count(BUSY) == 1)
@@ -151,7 +150,7 @@ async def test_an_instance_is_kept_in_its_editor_with_all_that_was_not_touched(r
         await refused_then_kept(pilot, runner, editor)
         changed = reader.instances.get(dialog._instances[0].id)
         assert (changed.input, changed.output) == (hostile, f"x{hostile}")
-        runner.state = RunnerState.RUNNING
+        runner.turn_to(RunnerState.RUNNING)
         for key in ("enter", "delete", "+"):
             await pilot.press(key)
             assert pilot.app.screen is dialog

@@ -8,7 +8,7 @@ import pytest
 
 from studio.loop.session import Goal
 from studio.tui.base import Confirm
-from studio.tui.dialogs.instances import InstancesDialog
+from studio.tui.dialogs.edit import InstancesDialog
 from studio.tui.dialogs.models import ModelDialog
 from studio.tui.dialogs.parameters import GoalDialog, Progress
 from studio.tui.dialogs.settings import SettingsScreen

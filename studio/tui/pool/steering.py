@@ -22,9 +22,8 @@ from studio.pool.pool import Queries
 from studio.pool.tasks import Annotation
 from studio.records import Task, TaskState
 from studio.tui.base import Store, lay_over
-from studio.tui.dialogs.edit import AnnotationDialog, EditDialog
+from studio.tui.dialogs.edit import AnnotationDialog, EditDialog, InstancesDialog
 from studio.tui.dialogs.importing import ImportDialog
-from studio.tui.dialogs.instances import InstancesDialog
 from studio.tui.keys import bind
 from studio.tui.steering import SteeredScreen, overrule
 

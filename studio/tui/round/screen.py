@@ -18,8 +18,7 @@ from studio.loop.session import Goal
 from studio.pool.candidates import JudgedCandidate
 from studio.records import STAGES, Stage, Verdict
 from studio.tui.base import Store, copy_from, lay_over
-from studio.tui.dialogs.edit import EditDialog
-from studio.tui.dialogs.instances import InstancesDialog
+from studio.tui.dialogs.edit import EditDialog, InstancesDialog
 from studio.tui.dialogs.parameters import GoalDialog, ParametersDialog, Progress, TextsDialog, fields_of
 from studio.tui.keys import VERBS, bind, keys_of
 from studio.tui.round.decisions import DecisionTable

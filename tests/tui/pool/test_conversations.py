@@ -6,7 +6,7 @@ from pathlib import Path
 
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask, Turn
-from studio.tui.dialogs.instances import InstancesDialog
+from studio.tui.dialogs.edit import InstancesDialog
 from studio.tui.pool.detail import TaskDetail
 from studio.tui.pool.listing import TaskTable
 from studio.tui.pool.screen import PoolScreen

@@ -14,8 +14,7 @@ from studio.loop.session import Session
 from studio.pool.browse import Kind, Selection
 from studio.pool.pool import Queries
 from studio.records import Origin, TaskState, Verdict
-from studio.tui.dialogs.edit import EditDialog
-from studio.tui.dialogs.instances import InstancesDialog
+from studio.tui.dialogs.edit import EditDialog, InstancesDialog
 from studio.tui.pool.detail import TaskDetail
 from studio.tui.pool.listing import TaskTable
 from studio.tui.pool.screen import PoolScreen

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.records import Stage, Verdict
-from studio.tui.dialogs.edit import EditDialog
-from studio.tui.dialogs.instances import InstanceEditor, InstancesDialog
+from studio.tui.dialogs.edit import EditDialog, InstanceEditor, InstancesDialog
 from studio.tui.dialogs.parameters import ParametersDialog
 from studio.tui.round.decisions import DecisionTable
 from studio.tui.round.prompt import ContextTasks
