@@ -13,6 +13,7 @@ from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Static, TabbedContent, TabPane
 
 from studio.errors import StudioError, UsageError
@@ -182,7 +183,7 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
         yield StudioHeader(HeaderFacts(pool=self._path.name), mode="insight")
         yield SaidLine("reading the pool …", id="said", markup=False)
         with TabbedContent():
-            panes = (
+            panes: tuple[Widget, ...] = (
                 Overview(self._path, id="overview"),
                 WhatIfPane(self._path),
                 DiversityPane(self._path, id="diversity-figures"),

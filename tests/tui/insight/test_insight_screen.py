@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,23 +45,28 @@ def said(screen: InsightScreen) -> str:
     return str(screen.query_one("#said", Static).visual)
 
 
-async def opened(pilot: Pilot[object], screen: InsightScreen) -> None:
-    await until(pilot, lambda: screen.is_mounted and bool(screen.query("#said")) and "reading" not in said(screen))
+@asynccontextmanager
+async def opened(path: Path, size: tuple[int, int] = SIZE) -> AsyncIterator[tuple[Pilot[object], InsightScreen]]:
+    """The screen of the pool at `path`, its figures read."""
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=size) as pilot:
+        await until(pilot, lambda: screen.is_mounted and bool(screen.query("#said")) and "reading" not in said(screen))
+        yield pilot, screen
 
 
-async def what_if_of(pilot: Pilot[object], screen: InsightScreen) -> WhatIfPane:
-    await opened(pilot, screen)
-    await pilot.press("]")
-    pane = screen.query_one(WhatIfPane)
-    await until(pilot, lambda: pane.outcome is not None)
-    return pane
+@asynccontextmanager
+async def what_if_of(path: Path) -> AsyncIterator[tuple[Pilot[object], InsightScreen, WhatIfPane]]:
+    """The same on the page *what if*, with the run's own rules."""
+    async with opened(path) as (pilot, screen):
+        await pilot.press("]")
+        pane = screen.query_one(WhatIfPane)
+        await until(pilot, lambda: pane.outcome is not None)
+        yield pilot, screen, pane
 
 
 @pytest.mark.parametrize("size", [SIZE, (80, 24), (60, 20)])
 async def test_figures_beside_the_papers(played: Path, size: tuple[int, int]) -> None:
-    screen = screen_of(played)
-    async with Host(screen).run_test(size=size) as pilot:
-        await opened(pilot, screen)
+    async with opened(played, size) as (pilot, screen):
         with Queries.open(played) as pool:
             counts = pool.figures.counts()
         assert f"of {counts.generated} tasks with instances" in said(screen).replace("\n", " ")
@@ -77,16 +84,12 @@ async def test_what_the_open_round_accepted_is_told_from_the_pools_tasks(tmp_pat
     with Pool.open(path) as pool:
         play_until(session_in(pool, asked=MIXED), Stage.INSTANCES)
         drafts = pool.figures.drafts()
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await opened(pilot, screen)
+    async with opened(path) as (_, screen):
         assert drafts > 0 and f"{drafts} of the accepted still drafts" in str(screen.query_one("#reasons", Static).border_title)
 
 
 async def test_lengths_in_words_with_their_histogram(played: Path) -> None:
-    screen = screen_of(played)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await opened(pilot, screen)
+    async with opened(played) as (_, screen):
         with Queries.open(played) as pool:
             figures = statistics(pool)
         lines = str(screen.query_one("#lengths", Static).visual).splitlines()
@@ -106,9 +109,7 @@ async def test_where_instructions_come_from_is_told_where_it_differs(played: Pat
         review = open_review(pool, pool.reviews, ReviewPlan(100))
         pool.reviews.put(review.id, "anna", 0, Rating((True, True, False)))
         sources = statistics(pool).sources
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=size) as pilot:
-        await opened(pilot, screen)
+    async with opened(path, size) as (_, screen):
         block = screen.query_one("#sources", Static)
         lines = str(block.visual).splitlines()
         for each, line in zip(sources, lines[1:], strict=False):
@@ -116,16 +117,12 @@ async def test_where_instructions_come_from_is_told_where_it_differs(played: Pat
             assert line[:11].rstrip() == each.source.replace("in_", "in ")
             assert line[11:].split()[:4] == figures
         assert block.display and "output acceptable" in lines[-2] and "0% of 1" in lines[-2] and "0% of 1" in lines[-1]
-    screen = screen_of(played)
-    async with Host(screen).run_test(size=size) as pilot:
-        await opened(pilot, screen)
+    async with opened(played, size) as (_, screen):
         assert not screen.query_one("#sources", Static).display
 
 
 async def test_plots_are_drawn_with_marks_that_need_no_colour(played: Path) -> None:
-    screen = screen_of(played)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await opened(pilot, screen)
+    async with opened(played) as (pilot, _):
         await until(pilot, lambda: "█" in seen(pilot.app) and "░" in seen(pilot.app))
         assert "Tasks by highest ROUGE-L to a seed █, to any task ░" in seen(pilot.app)
         assert "% of tasks with a new opening word ○" in seen(pilot.app)
@@ -139,9 +136,7 @@ async def test_what_comes_and_what_it_costs(played: Path, rounds: int) -> None:
     if rounds == 12:
         found = saturation([RoundYield(number, 40, 38 - 2 * number, 1) for number in range(12)])
         figures = replace(figures, saturation=found)
-    screen = screen_of(played)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await opened(pilot, screen)
+    async with opened(played) as (_, screen):
         screen.query_one(Scorecard).show(figures)
         block = str(screen.query_one("#outlook", Static).visual)
     found = figures.saturation
@@ -152,9 +147,7 @@ async def test_what_comes_and_what_it_costs(played: Path, rounds: int) -> None:
 
 
 async def test_an_empty_pool_names_the_next_key(tmp_path: Path) -> None:
-    screen = screen_of(make_pool(tmp_path / "pool.db"))
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await opened(pilot, screen)
+    async with opened(make_pool(tmp_path / "pool.db")) as (pilot, screen):
         assert "Press 1 and play a round" in said(screen)
         await pilot.press("]")
         await until(pilot, lambda: "there is nothing to decide again" in seen(pilot.app))
@@ -162,9 +155,7 @@ async def test_an_empty_pool_names_the_next_key(tmp_path: Path) -> None:
 
 async def test_it_follows_a_session(tmp_path: Path) -> None:
     path = make_pool(tmp_path / "pool.db")
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await opened(pilot, screen)
+    async with opened(path) as (pilot, screen):
         with Pool.open(path) as pool:
             walk_round(pool)
         screen.query_one(Overview).look(now=True)
@@ -179,9 +170,7 @@ async def test_figures_that_take_longer_than_the_next_look_are_not_begun_anew(tm
         assert let_go.wait(600)
         return statistics(pool)
 
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await opened(pilot, screen)
+    async with opened(path) as (pilot, screen):
         monkeypatch.setattr("studio.tui.insight.figures.statistics", slow)
         with Pool.open(path) as pool:
             walk_round(pool)
@@ -205,9 +194,7 @@ async def test_a_missing_pool_is_said(tmp_path: Path) -> None:
 
 
 async def test_what_if_shows_at_once_which_candidates_flip(played: Path) -> None:
-    screen = screen_of(played)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = await what_if_of(pilot, screen)
+    async with what_if_of(played) as (pilot, screen, pane):
         table = screen.query_one("#flips", IdTable)
         assert pane.outcome is not None
         assert pane.outcome.flips == ()
@@ -223,9 +210,7 @@ async def test_what_if_shows_at_once_which_candidates_flip(played: Path) -> None
 
 
 async def test_what_if_switches_a_filter(played: Path) -> None:
-    screen = screen_of(played)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = await what_if_of(pilot, screen)
+    async with what_if_of(played) as (pilot, screen, pane):
         box = screen.query_one("#filter-length", Checkbox)
         assert box.value
         box.value = False
@@ -235,9 +220,7 @@ async def test_what_if_switches_a_filter(played: Path) -> None:
 
 
 async def test_the_threshold_moves_by_mouse_and_stays_within_0_and_1(played: Path) -> None:
-    screen = screen_of(played)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await what_if_of(pilot, screen)
+    async with what_if_of(played) as (pilot, screen, _):
         bar = screen.query_one("#threshold", LimitBar)
         await pilot.click(bar, offset=(18, 0))
         assert bar.value == 0.0
@@ -251,9 +234,7 @@ async def test_hostile_text_in_flips(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     Pool.create(path, [SeedTask("", text, text, (Instance(text, text),), False) for text in NASTY_LINES]).close()
     play(path, Goal(rounds=1), asked=configuration(threshold=0.4))
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = await what_if_of(pilot, screen)
+    async with what_if_of(path) as (pilot, screen, pane):
         screen.query_one("#threshold", LimitBar).value = 0.0
         await until(pilot, lambda: pane.outcome is not None and bool(pane.outcome.flips))
         await pilot.pause()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,13 @@ def screen_of(path: Path) -> PoolScreen:
     return PoolScreen(path, typing_s=0, follow_s=3600)
 
 
-async def opened(pilot: Pilot[object], screen: PoolScreen) -> TaskTable:
-    await until(pilot, lambda: screen.is_mounted and bool(screen.query(TaskTable)))
-    table = screen.query_one(TaskTable)
-    await until(pilot, lambda: said(screen) != "")
-    return table
+@asynccontextmanager
+async def opened(path: Path, size: tuple[int, int] = SIZE) -> AsyncIterator[tuple[Pilot[object], PoolScreen, TaskTable]]:
+    """The screen of the pool at `path`, its list read."""
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=size) as pilot:
+        await until(pilot, lambda: screen.is_mounted and bool(screen.query(TaskTable)) and said(screen) != "")
+        yield pilot, screen, screen.query_one(TaskTable)
 
 
 def said(screen: PoolScreen) -> str:
@@ -52,9 +55,7 @@ async def choose(pilot: Pilot[object], screen: PoolScreen, name: str, value: obj
 
 
 async def test_it_opens_with_all_tasks_and_the_story_of_the_first(path: Path) -> None:
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         assert len(table.ids) == TASKS
         await until(pilot, lambda: "Describe the animal with number 1." in seen(pilot.app))
         detail = screen.query_one(TaskDetail)
@@ -64,9 +65,7 @@ async def test_it_opens_with_all_tasks_and_the_story_of_the_first(path: Path) ->
 
 
 async def test_words_narrow_the_list_as_one_types_and_escape_brings_it_back(path: Path) -> None:
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         await pilot.press("slash", *"pilo")
         # As many have its first letters.
         await until(pilot, lambda: "with “pilo”" in said(screen))
@@ -78,9 +77,7 @@ async def test_words_narrow_the_list_as_one_types_and_escape_brings_it_back(path
 
 
 async def test_the_cursor_stays_with_its_task(path: Path) -> None:
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, _, table):
         await pilot.press("end")
         current = table.current
         assert current is not None
@@ -101,9 +98,7 @@ async def test_the_cursor_stays_with_its_task(path: Path) -> None:
     ],
 )
 async def test_choices_narrow_the_list(path: Path, name: str, value: str, found: int) -> None:
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         await choose(pilot, screen, name, value)
         await until(pilot, lambda: len(table.ids) == found)
         if not found:
@@ -111,9 +106,7 @@ async def test_choices_narrow_the_list(path: Path, name: str, value: str, found:
 
 
 async def test_rejected_candidates_by_reason_score_and_round(path: Path) -> None:
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         await choose(pilot, screen, "kind", Kind.REJECTED)
         await until(pilot, lambda: table.kind is Kind.REJECTED and len(table.ids) == 31)
         await until(pilot, lambda: "not novel" in seen(pilot.app))
@@ -128,9 +121,7 @@ async def test_rejected_candidates_by_reason_score_and_round(path: Path) -> None
 
 
 async def test_a_range_that_is_none_says_so_and_changes_nothing(path: Path) -> None:
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         for text in ("x", "nan", "inf-", "5-x", "1e400", "-", "--"):
             screen.query_one("#rounds", Input).value = text
             await pilot.pause()
@@ -139,9 +130,7 @@ async def test_a_range_that_is_none_says_so_and_changes_nothing(path: Path) -> N
 
 
 async def test_sorting_by_key_and_by_heading(path: Path) -> None:
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         await pilot.press("o")
         await until(pilot, lambda: "by score ↑" in said(screen))
         assert table.ids[0] == 101
@@ -154,10 +143,7 @@ async def test_sorting_by_key_and_by_heading(path: Path) -> None:
 
 async def test_what_the_list_is_sorted_by_stands_in_it(tmp_path: Path) -> None:
     path = chat_pool(tmp_path / "chat.db")
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=(140, 40)) as pilot:
-        await opened(pilot, screen)
-        table = screen.query_one(TaskTable)
+    async with opened(path, (140, 40)) as (pilot, screen, table):
         for sort, title in ((Sort.NATS, "nats"), (Sort.AGREEMENT, "agree"), (Sort.ANSWER_NATS, "a nats")):
             screen.query_one(FilterBar).sort_by(sort)
             await until(pilot, lambda title=title: title in [each.title for each in table.columns])  # type: ignore[misc]
@@ -179,9 +165,7 @@ async def test_a_task_that_the_model_wrote_by_itself_has_no_parents(tmp_path: Pa
     with Queries.open(path) as pool:
         rows = pool.browse.rows(Kind.TASKS, pool.browse.ids(Selection()))
     first = next(row.id for row in rows if row.source is Source.TEMPLATE)
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         await pilot.press("l")
         tree = screen.query_one(LineageTree)
         table.cursor = first - 1
@@ -190,9 +174,7 @@ async def test_a_task_that_the_model_wrote_by_itself_has_no_parents(tmp_path: Pa
 
 
 async def test_lineage_up_to_the_seeds_and_down(path: Path) -> None:
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         await pilot.press("l")
         tree = screen.query_one(LineageTree)
         await until(pilot, lambda: len(tree.root.children) == 2)
@@ -213,9 +195,7 @@ async def test_lineage_lines_that_are_cut_say_so(tmp_path: Path) -> None:
     path = mixed_pool(tmp_path / "pool.db")
     with Queries.open(path) as reader:
         generated = reader.browse.ids(Selection(origin=Origin.GENERATED))
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         table.cursor = list(table.ids).index(generated[0])
         await pilot.press("l")
         tree = screen.query_one(LineageTree)
@@ -230,18 +210,15 @@ async def test_lineage_lines_that_are_cut_say_so(tmp_path: Path) -> None:
 async def test_copying_sends_cleaned_text(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     Pool.create(path, [SeedTask("a", "", "Say \x1b]52;c;x\x07 it.", (Instance("in", "out"),), False)]).close()
-    screen = screen_of(path)
-    async with (app := Host(screen)).run_test(size=SIZE) as pilot:
-        await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, _):
         await until(pilot, lambda: screen.query_one(TaskDetail).story is not None)
         await pilot.press("ctrl+c")
-        assert app.copied == "Say ␛]52;c;x␇ it.\n\nInput: in\nOutput: out"
+        assert isinstance(pilot.app, Host)
+        assert pilot.app.copied == "Say ␛]52;c;x␇ it.\n\nInput: in\nOutput: out"
 
 
 async def test_it_follows_what_another_writes(path: Path) -> None:
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         with Pool.open(path) as pool:
             pool.tasks.add([SeedTask("", "", "A task from elsewhere.", (Instance("", "x"),), False)], Origin.IMPORTED)
         screen._looked = 0.0
@@ -252,12 +229,10 @@ async def test_it_follows_what_another_writes(path: Path) -> None:
 
 async def test_scores_narrow_the_list(tmp_path: Path) -> None:
     path = chat_pool(tmp_path / "pool.db")
-    screen = screen_of(path)
     keep = Keep(max_nats=2.5, min_agreement=0.35)
     with Queries.open(path) as reader:
         expected = list(reader.browse.ids(Selection(keep=keep)))
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         everything = len(table.ids)
         screen.query_one("#nats", Input).value = "2.5"
         screen.query_one("#agreement", Input).value = ".35"
@@ -269,9 +244,7 @@ async def test_scores_narrow_the_list(tmp_path: Path) -> None:
 
 
 async def test_narrow_screens_show_list_or_detail(path: Path) -> None:
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=(80, 24)) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path, (80, 24)) as (pilot, screen, table):
         assert not screen.query_one(TaskDetail).display
         await pilot.press("enter")
         await until(pilot, lambda: screen.query_one(TaskDetail).display and not screen.query_one("#list").display)
@@ -314,9 +287,7 @@ async def test_a_pool_that_fails_while_reading_is_said_and_tried_again(path: Pat
 
 async def test_an_empty_pool_names_what_is_empty(tmp_path: Path) -> None:
     path = make_pool(tmp_path / "pool.db", seeds=1)
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path) as (pilot, screen, table):
         await choose(pilot, screen, "kind", Kind.REJECTED)
         await until(pilot, lambda: table.kind is Kind.REJECTED)
         await until(pilot, lambda: "No candidate has been rejected yet." in seen(pilot.app))
@@ -326,9 +297,7 @@ async def test_an_empty_pool_names_what_is_empty(tmp_path: Path) -> None:
 async def test_hostile_text_is_shown_as_marks(tmp_path: Path, size: tuple[int, int]) -> None:
     path = tmp_path / "pool[@click=x]\x1b[31m.db"
     Pool.create(path, [SeedTask("", text, text, (Instance(text, text),), False) for text in NASTY_LINES]).close()
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=size) as pilot:
-        table = await opened(pilot, screen)
+    async with opened(path, size) as (pilot, screen, table):
         detail = screen.query_one(TaskDetail)
         for place in range(len(NASTY_LINES)):
             table.cursor = place
