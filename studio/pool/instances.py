@@ -15,7 +15,7 @@ from studio.records import Decider, Instance, Stage, Turn, Verdict
 from studio.text import storable
 
 _DECIDED = ("task_id", "request_id", "input", "output", "verdict", "reason", "answer_id", "agreement", "nats")
-_INSTANCE = """
+INSTANCE = """
 SELECT id, task_id, position, request_id, input, output, verdict, reason, decided_by, answer_id, agreement, nats, thoughts,
     coalesce(system, '') AS system, turns, lost_to FROM instances"""
 
@@ -158,19 +158,24 @@ class InstanceRecord:
     original: OriginalInstance | None = None
 
 
+def stored_instance(row: Row, original: OriginalInstance | None = None) -> InstanceRecord:
+    """Return an instance of the pool from a row of INSTANCE."""
+    return record_of(InstanceRecord, row, original=original, turns=turns_of(row["turns"]))
+
+
 class Instances(Entity):
     """The instances of a pool's tasks."""
 
     def get(self, instance_id: int) -> InstanceRecord:
         """Return an instance. Raises PoolError when there is none of that id."""
-        row = self._database.row(f"{_INSTANCE} WHERE id = ?", (instance_id,))
+        row = self._database.row(f"{INSTANCE} WHERE id = ?", (instance_id,))
         if row is None:
             raise self._absent(f"instance {instance_id}")
         return self._record(row)
 
     def of_task(self, task_id: int) -> list[InstanceRecord]:
         """Return all instances of a task, rejected ones too, by position."""
-        return [self._record(row) for row in self._database.rows(f"{_INSTANCE} WHERE task_id = ? ORDER BY position", (task_id,))]
+        return [self._record(row) for row in self._database.rows(f"{INSTANCE} WHERE task_id = ? ORDER BY position", (task_id,))]
 
     def record(self, round_id: int, instances: Sequence[DecidedInstance], next_stage: Stage) -> None:
         """Store instances with their decisions, in their order, after those a task already has."""
@@ -195,7 +200,7 @@ class Instances(Entity):
         Not those that came whole.
         """
         sql = (
-            f"{_INSTANCE} WHERE verdict = 'accepted' AND NOT (reason = 'valid' AND decided_by = 'rule')"
+            f"{INSTANCE} WHERE verdict = 'accepted' AND NOT (reason = 'valid' AND decided_by = 'rule')"
             " AND task_id IN (SELECT id FROM tasks WHERE round_id = ? AND state = 'draft')"
             " ORDER BY task_id, position"
         )
@@ -251,8 +256,7 @@ class Instances(Entity):
             advance(self._database, round_id, next_stage)
 
     def _record(self, row: Row) -> InstanceRecord:
-        original = self._original(row) if row["decided_by"] == Decider.HUMAN else None
-        return record_of(InstanceRecord, row, original=original, turns=turns_of(row["turns"]))
+        return stored_instance(row, self._original(row) if row["decided_by"] == Decider.HUMAN else None)
 
     def _original(self, row: Row) -> OriginalInstance:
         first: dict[str, Any] = {}

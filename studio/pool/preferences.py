@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from studio.pool.database import Database, record_of
-from studio.pool.instances import turns_of
+from studio.pool.database import Database
+from studio.pool.instances import INSTANCE, InstanceRecord, stored_instance
 from studio.records import Decider, Verdict
 
 
@@ -94,9 +94,7 @@ ABOUT_ANSWER = frozenset(
 """Reason codes that say something against an answer, whatever it answers. Marks of thoughts are none: who reads them in as a worse
 answer would learn not to think."""
 
-_INSTANCES = """
-SELECT task_id, id, position, coalesce(system, '') AS system, input, output, turns, verdict, reason, decided_by, lost_to FROM instances
-WHERE task_id BETWEEN ? AND ? ORDER BY task_id, position"""
+_INSTANCES = f"{INSTANCE} WHERE task_id BETWEEN ? AND ? ORDER BY task_id, position"
 # The text before the first change that still holds is what the model wrote: an action that was undone has put it back.
 _EDITED = """
 SELECT task_id, instances.id, coalesce(json_extract(changes, '$[0].before.input'), input),
@@ -124,30 +122,6 @@ Answered = tuple[str, str, str]
 """A system turn, an input and an output, each without the white space around it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Instance:
-    id: int
-    position: int
-    system: str
-    input: str
-    output: str
-    turns: str | None
-    verdict: str
-    reason: str
-    decided_by: str
-    lost_to: int | None
-
-    @property
-    def key(self) -> Answered:
-        return _key(self.system, self.input, self.output)
-
-    @property
-    def last(self) -> str:
-        """What was said last, or the output where nothing was said after it."""
-        turns = turns_of(self.turns)
-        return turns[-1].text if turns else self.output
-
-
 class _Drawn(NamedTuple):
     agreement: float
     fault: str
@@ -171,7 +145,7 @@ class _Opinion:
 class _Known:
     """What is known of the answers of one task."""
 
-    instances: list[_Instance] = field(default_factory=list)
+    instances: list[InstanceRecord] = field(default_factory=list)
     replaced: dict[int, tuple[str, str]] = field(default_factory=dict)
     """Input and output of instances before a person changed them, by id."""
     drawn: defaultdict[int, list[_Drawn]] = field(default_factory=lambda: defaultdict(list))
@@ -188,7 +162,7 @@ def pairs_of(database: Database, first: int, last: int) -> dict[int, list[Pair]]
     known: defaultdict[int, _Known] = defaultdict(_Known)
     where = (first, last)
     for row in database.rows(_INSTANCES, where):
-        known[row["task_id"]].instances.append(record_of(_Instance, row))
+        known[row["task_id"]].instances.append(stored_instance(row))
     for task_id, instance_id, given, output in database.rows(_EDITED, where):
         known[task_id].replaced.setdefault(instance_id, (given, output))
     for task_id, instance_id, agreement, fault, text in database.rows(_DRAWN, where):
@@ -206,20 +180,28 @@ def _key(system: str, given: str, output: str) -> Answered:
     return system.strip(), given.strip(), output.strip()
 
 
+def _key_of(instance: InstanceRecord) -> Answered:
+    return _key(instance.system, instance.input, instance.output)
+
+
+def _said_last(instance: InstanceRecord) -> str:
+    return instance.turns[-1].text if instance.turns else instance.output
+
+
 def _pairs(known: _Known) -> Iterator[Pair]:
     """Yield the pairs of a task: each two texts once, by the surest evidence, and not at all where that speaks for both of them."""
-    accepted = [each for each in known.instances if each.verdict == Verdict.ACCEPTED]
+    accepted = [each for each in known.instances if each.verdict is Verdict.ACCEPTED]
     disowned = _disowned(known)
     # What is data itself, or good in the eyes of people, is not worse by a rule.
-    kept = {each.key for each in accepted} | {text for text, said in known.opinions.items() if said.yes > said.no}
+    kept = {_key_of(each) for each in accepted} | {text for text, said in known.opinions.items() if said.yes > said.no}
     found: defaultdict[object, list[tuple[Pair, str]]] = defaultdict(list)
     for instance in accepted:
-        for pair in _worse(known, instance, kept) if instance.key not in disowned else ():
-            better, worse = (instance.last if pair.last else instance.output).strip(), pair.rejected.strip()
+        for pair in _worse(known, instance, kept) if _key_of(instance) not in disowned else ():
+            better, worse = (_said_last(instance) if pair.last else instance.output).strip(), pair.rejected.strip()
             if worse and worse != better:
                 # In another conversation the same two answers are another pair.
-                before = turns_of(instance.turns)[:-1] if pair.last else ()
-                found[instance.key[:2], before, frozenset((better, worse))].append((pair, better))
+                before = instance.turns[:-1] if pair.last else ()
+                found[_key_of(instance)[:2], before, frozenset((better, worse))].append((pair, better))
     left: list[Pair] = []
     for each in found.values():
         surest = min(_rank(pair) for pair, _ in each)
@@ -236,12 +218,12 @@ def _rank(pair: Pair) -> int:
 
 def _disowned(known: _Known) -> set[Answered]:
     """The answers that a person has rejected, replaced by others, or most raters have found wanting."""
-    by_hand = (each for each in known.instances if each.verdict == Verdict.REJECTED and each.decided_by == Decider.HUMAN)
+    by_hand = (each for each in known.instances if each.verdict is Verdict.REJECTED and each.decided_by is Decider.HUMAN)
     replaced = {_key(each.system, *known.replaced[each.id]) for each in known.instances if each.id in known.replaced}
-    return {each.key for each in by_hand} | replaced | {text for text, said in known.opinions.items() if said.no > said.yes}
+    return {_key_of(each) for each in by_hand} | replaced | {text for text, said in known.opinions.items() if said.no > said.yes}
 
 
-def _worse(known: _Known, instance: _Instance, kept: set[Answered]) -> Iterator[Pair]:
+def _worse(known: _Known, instance: InstanceRecord, kept: set[Answered]) -> Iterator[Pair]:
     """Yield the pairs of an instance's answer with those that are worse; by a rule none of `kept` is."""
     edited = instance.reason == "edited"
     if edited and not known.rewritten:
@@ -252,27 +234,27 @@ def _worse(known: _Known, instance: _Instance, kept: set[Answered]) -> Iterator[
     if edited:
         return
     for each in known.instances:
-        if each.reason == DISPREFERRED and each.lost_to == instance.position and each.key[:2] == instance.key[:2]:
-            yield Pair(instance.id, each.last, Evidence(Because.IMPORTED), last=instance.turns is not None)
+        if each.reason == DISPREFERRED and each.lost_to == instance.position and _key_of(each)[:2] == _key_of(instance)[:2]:
+            yield Pair(instance.id, _said_last(each), Evidence(Because.IMPORTED), last=bool(instance.turns))
     if not known.rewritten:
         for pair in (*_broken(known, instance), *_least_agreed(known.drawn[instance.id], instance)):
             if _key(instance.system, instance.input, pair.rejected) not in kept:
                 yield pair
 
 
-def _rated_worse(known: _Known, instance: _Instance) -> Iterator[Pair]:
-    own = known.opinions.get(instance.key)
+def _rated_worse(known: _Known, instance: InstanceRecord) -> Iterator[Pair]:
+    own = known.opinions.get(_key_of(instance))
     if own is None or own.yes <= own.no:
         return
     for text, said in known.opinions.items():
-        if text[:2] == instance.key[:2] and said.no > said.yes:
+        if text[:2] == _key_of(instance)[:2] and said.no > said.yes:
             yield Pair(instance.id, text[2], Evidence(Because.RATED, "", own.share, said.share, len(own.raters | said.raters)))
 
 
-def _broken(known: _Known, instance: _Instance) -> Iterator[Pair]:
+def _broken(known: _Known, instance: InstanceRecord) -> Iterator[Pair]:
     """What was rejected for a rule about answers: other instances of that input, and what was drawn for this one."""
     for other in known.instances:
-        if other.verdict == Verdict.REJECTED and other.reason in ABOUT_ANSWER and other.key[:2] == instance.key[:2]:
+        if other.verdict is Verdict.REJECTED and other.reason in ABOUT_ANSWER and _key_of(other)[:2] == _key_of(instance)[:2]:
             yield Pair(instance.id, other.output, Evidence(Because.CHECKED, other.reason))
     if _is_sound(known.drawn[instance.id], instance):
         for each in known.drawn[instance.id]:
@@ -280,7 +262,7 @@ def _broken(known: _Known, instance: _Instance) -> Iterator[Pair]:
                 yield Pair(instance.id, each.text, Evidence(Because.CHECKED, each.fault))
 
 
-def _least_agreed(drawn: Sequence[_Drawn], instance: _Instance) -> Iterator[Pair]:
+def _least_agreed(drawn: Sequence[_Drawn], instance: InstanceRecord) -> Iterator[Pair]:
     """The answer that agrees least with the others drawn, among those that break no rule, where the instance's agrees more."""
     if _is_sound(drawn, instance):
         sound = [each for each in drawn if not each.fault]
@@ -290,6 +272,6 @@ def _least_agreed(drawn: Sequence[_Drawn], instance: _Instance) -> Iterator[Pair
             yield Pair(instance.id, worst.text, Evidence(Because.AGREEMENT, "", own.agreement, worst.agreement))
 
 
-def _is_sound(drawn: Sequence[_Drawn], instance: _Instance) -> bool:
+def _is_sound(drawn: Sequence[_Drawn], instance: InstanceRecord) -> bool:
     """Whether the instance's answer is one of those drawn that break no rule: neither a person's nor an exception that one made."""
     return any(each.text == instance.output.strip() and not each.fault for each in drawn)

@@ -47,7 +47,7 @@ class Said(Generic[A]):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn(Generic[R]):
+class KeyPress(Generic[R]):
     """Where a key press, done, taken back or done again, changes something, and what holds there from then on."""
 
     position: int
@@ -91,22 +91,22 @@ class Sheets(Entity, Generic[R]):
             entries = [] if rating == self.blank else [[*rating.answers, rating.skipped, rating.note]]
             journal.list(self.rating_table, [study_id, position, database.lookup("raters", {"name": rater})], entries)
 
-    def undo(self, study_id: int, rater: str) -> Turn[R] | None:
+    def undo(self, study_id: int, rater: str) -> KeyPress[R] | None:
         """Take back the rater's newest key press in this study, whenever it was; None when there is none."""
         return self._turn(study_id, rater, forward=False)
 
-    def redo(self, study_id: int, rater: str) -> Turn[R] | None:
+    def redo(self, study_id: int, rater: str) -> KeyPress[R] | None:
         """Do again what the rater took back last; None when there is nothing, or when something else was done since."""
         return self._turn(study_id, rater, forward=True)
 
-    def _turn(self, study_id: int, rater: str, *, forward: bool) -> Turn[R] | None:
+    def _turn(self, study_id: int, rater: str, *, forward: bool) -> KeyPress[R] | None:
         turned = turn(self._database, self._scope(study_id, rater), forward=forward)
         if turned is None:
             return None
         [change] = turned.changes
         assert isinstance(change, ListChange)
         entries = change.after if forward else change.before
-        return Turn(change.owner[1], self._rating(entries[0]) if entries else self.blank)
+        return KeyPress(change.owner[1], self._rating(entries[0]) if entries else self.blank)
 
     def _rating(self, values: Sequence[Any]) -> R:
         *answers, skipped, note = values

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from studio.errors import UsageError
 from studio.insight.tables import plain_table
-from studio.pool.reviews import Said, Turn
+from studio.pool.reviews import KeyPress, Said
 from studio.text import display_line
 
 _LONGEST_NAME = 60
@@ -106,7 +106,7 @@ class Walk(Generic[I, R]):
         order = self.order
         self.question = order[(order.index(self.question) + by) % len(order)]
 
-    def answer(self, given: Any) -> Turn[R]:
+    def answer(self, given: Any) -> KeyPress[R]:
         """Answer the question that is asked, and go on: to the next open one, then to the next item that is not settled.
 
         An answer to a skipped item takes the skip away.
@@ -125,14 +125,14 @@ class Walk(Generic[I, R]):
             self.next_open()
         return changed
 
-    def skip(self) -> Turn[R]:
+    def skip(self) -> KeyPress[R]:
         """Skip the item, or no longer; on to the next that is not settled."""
         changed = self._put(replace(self.rating, skipped=not self.rating.skipped))
         if self.rating.skipped:
             self.next_open()
         return changed
 
-    def note(self, text: str) -> Turn[R]:
+    def note(self, text: str) -> KeyPress[R]:
         """Write down a remark on the item."""
         return self._put(replace(self.rating, note=text.strip()))
 
@@ -151,7 +151,7 @@ class Walk(Generic[I, R]):
         self._ratings = dict(ratings)
         self.go(self.position)
 
-    def take(self, turn: Turn[R]) -> None:
+    def take(self, turn: KeyPress[R]) -> None:
         """Show an item where something was taken back or done again."""
         self._ratings[turn.position] = turn.rating
         self.go(turn.position)
@@ -165,9 +165,9 @@ class Walk(Generic[I, R]):
         self.go(found)
         return True
 
-    def _put(self, rating: R) -> Turn[R]:
+    def _put(self, rating: R) -> KeyPress[R]:
         self._ratings[self.position] = rating
-        return Turn(self.position, rating)
+        return KeyPress(self.position, rating)
 
     def _unsettled_from(self, start: int) -> int | None:
         order = [*range(start, len(self.items)), *range(start)]

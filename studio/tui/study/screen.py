@@ -16,7 +16,7 @@ from studio.errors import StudioError, UsageError
 from studio.insight.studies.raters import Walk
 from studio.loop.steering import Steering
 from studio.pool.pool import Queries
-from studio.pool.reviews import Said, Sheets, Turn
+from studio.pool.reviews import KeyPress, Said, Sheets
 from studio.tui.base import ErrorDialog, Page, lay_over, leaving
 from studio.tui.dialogs.edit import NoteDialog
 from studio.tui.keys import bind
@@ -153,7 +153,7 @@ class StudyScreen(Page[None], Generic[I, R]):
         move()
         self.show()
 
-    def _put(self, change: Callable[[], Turn[R]], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:
+    def _put(self, change: Callable[[], KeyPress[R]], stored: Callable[[], None] | None = None, failed: Told | None = None) -> None:
         """Do what a key says, and store it; where it cannot be stored it has not happened."""
         walk, before = self.walk, self.walk.place
         done = change()
@@ -174,10 +174,10 @@ class StudyScreen(Page[None], Generic[I, R]):
         self._ask(lambda _, sheets: sheets.put(study, rater, done.position, done.rating), then)
         self.show()
 
-    def _turn(self, turn: Callable[[Sheets[R], int, str], Turn[R] | None], nothing: str) -> None:
+    def _turn(self, turn: Callable[[Sheets[R], int, str], KeyPress[R] | None], nothing: str) -> None:
         study, rater = self.walk.study, self.walk.rater
 
-        def then(answer: Turn[R] | StudioError | None) -> None:
+        def then(answer: KeyPress[R] | StudioError | None) -> None:
             self._turning = False
             if isinstance(answer, StudioError):
                 self._failed(answer)
