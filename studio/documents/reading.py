@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from studio.errors import missing_extra
-from studio.text import utf16_of
+from studio.text import counted, utf16_of
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
+
+
+PLAIN, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
 
 
 class NoDocument(Exception):
@@ -29,6 +32,20 @@ class NoDocument(Exception):
         self.hint = hint
         self.changed = changed
         """Whether it could be read when it was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFile:
+    """A file that can be read as a document: `sha256` of its bytes, `encoding` Python's name of it.
+
+    `name` is its own, with the folders from the one that was named on: those above it tell of their owner.
+    """
+
+    path: Path
+    name: str
+    media_type: str
+    sha256: str
+    encoding: str = ""
 
 
 _UNSEEN = frozenset(
@@ -171,12 +188,9 @@ def _opened(path: Path) -> Iterator[tuple[PdfReader, int]]:
         yield reader, count
 
 
-def pdf_text(path: Path, notes: list[str]) -> Iterator[str]:
-    """Yield the text of each page that has any, with a blank line behind it; `notes` gets how many pages have none.
-
-    Raises NoDocument for a file that is encrypted or damaged.
-    """
-    with _opened(path) as (reader, count):
+def _pdf(file: DocumentFile, notes: list[str]) -> Iterator[str]:
+    """Yield the text of each page that has any, with a blank line behind it."""
+    with _opened(file.path) as (reader, count):
         empty, broken = 0, 0
         for number in range(count):
             text = _page(reader, number)
@@ -187,7 +201,7 @@ def pdf_text(path: Path, notes: list[str]) -> Iterator[str]:
     if broken:
         notes.append(f"{broken:,} of {count:,} pages cannot be read")
     if empty:
-        notes.append(f"{empty:,} of {count:,} pages have no text; what is scanned has to be recognised (OCR) first")
+        notes.append(f"there is no text on {empty:,} of {count:,} pages; what is scanned has to be recognised (OCR) first")
 
 
 def _page(reader: PdfReader, number: int) -> str | None:
@@ -222,7 +236,6 @@ def joined(page: str) -> str:
     return "\n\n".join(_HYPHEN.sub("", "\n".join(each)).replace("\n", " ") for each in paragraphs if each)
 
 
-PLAIN, MARKDOWN, HTML, PDF = "text/plain", "text/markdown", "text/html", "application/pdf"
 _AT_A_TIME = 1 << 16
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b\u2060\ufeff]")
 _BREAKS = re.compile("[\x0c\u2029]")
@@ -231,70 +244,47 @@ _FRONT_MATTER = re.compile(r"(?:---[ \t]*\n.*?\n(?:---|\.\.\.)|\+\+\+[ \t]*\n.*?
 """What static site generators put before a Markdown text: YAML or TOML."""
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentFile:
-    """A file that can be read as a document: `sha256` of its bytes, `encoding` Python's name of it.
+def text_of(file: DocumentFile, notes: list[str]) -> Iterator[str]:
+    """Yield the text of a document in pieces of any length, in constant memory for text and Markdown.
 
-    `name` is its own, with the folders from the one that was named on: those above it tell of their owner.
+    `notes` get what of the file is not in its text. Raises NoDocument where the file has changed since it was found or cannot be read.
     """
+    raw = {HTML: _html, PDF: _pdf}.get(file.media_type, _plain)
+    dropped = 0
+    try:
+        for piece in raw(file, notes):
+            whole = _BREAKS.sub("\n\n", piece).replace("\u2028", "\n")
+            kept = _CONTROLS.sub("", whole)
+            dropped += len(whole) - len(kept)
+            if kept:
+                yield kept
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoDocument(f"cannot be read any more: {error}", "run the same command again", changed=True) from error
+    if dropped:
+        notes.append(f"{counted(dropped, 'control character')} left out")
 
-    path: Path
-    name: str
-    media_type: str
-    sha256: str
-    encoding: str = ""
+
+def _plain(file: DocumentFile, notes: list[str]) -> Iterator[str]:
+    with file.path.open(encoding=file.encoding) as opened:
+        piece = opened.read(_AT_A_TIME)
+        if file.media_type == MARKDOWN and (front := _FRONT_MATTER.match(piece)):
+            notes.append(f"its front matter, {len(front[0]):,} characters, is left out")
+            piece = piece[front.end() :]
+        while piece:
+            yield piece
+            piece = opened.read(_AT_A_TIME)
 
 
-class Reading:
-    """One document as it is read, in constant memory for text and Markdown. `notes` tell afterwards what of the file is not in its text."""
-
-    def __init__(self, file: DocumentFile) -> None:
-        self._file = file
-        self._dropped = 0
-        self.notes: list[str] = []
-
-    def pieces(self) -> Iterator[str]:
-        """Yield the text in pieces of any length. Raises NoDocument where the file has changed since it was found or cannot be read."""
-        try:
-            for piece in self._raw():
-                whole = _BREAKS.sub("\n\n", piece).replace("\u2028", "\n")
-                kept = _CONTROLS.sub("", whole)
-                self._dropped += len(whole) - len(kept)
-                if kept:
-                    yield kept
-        except (OSError, UnicodeDecodeError) as error:
-            raise NoDocument(f"cannot be read any more: {error}", "run the same command again", changed=True) from error
-        if self._dropped:
-            self.notes.append(f"{self._dropped:,} control characters are left out")
-
-    def _raw(self) -> Iterator[str]:
-        if self._file.media_type == HTML:
-            yield from self._html()
-        elif self._file.media_type == PDF:
-            yield from pdf_text(self._file.path, self.notes)
-        else:
-            yield from self._text()
-
-    def _text(self) -> Iterator[str]:
-        with self._file.path.open(encoding=self._file.encoding) as file:
-            piece = file.read(_AT_A_TIME)
-            if self._file.media_type == MARKDOWN and (front := _FRONT_MATTER.match(piece)):
-                self.notes.append(f"its front matter, {len(front[0]):,} characters, is left out")
-                piece = piece[front.end() :]
-            while piece:
-                yield piece
-                piece = file.read(_AT_A_TIME)
-
-    def _html(self) -> Iterator[str]:
-        content = self._file.path.read_bytes()
-        encoding = declared_encoding(content)
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            text = content.decode("cp1252" if encoding == "utf-8" else encoding, errors="replace")
-            self.notes.append(f"some characters are not {encoding} and were replaced or guessed")
-        seen = visible_text(io.StringIO(text, newline=None).read(), self.notes)
-        yield from (seen[at : at + _AT_A_TIME] for at in range(0, len(seen), _AT_A_TIME))
+def _html(file: DocumentFile, notes: list[str]) -> Iterator[str]:
+    content = file.path.read_bytes()
+    encoding = declared_encoding(content)
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = content.decode("cp1252" if encoding == "utf-8" else encoding, errors="replace")
+        notes.append(f"some characters are not {encoding} and were replaced or guessed")
+    seen = visible_text(io.StringIO(text, newline=None).read(), notes)
+    yield from (seen[at : at + _AT_A_TIME] for at in range(0, len(seen), _AT_A_TIME))
 
 
 def declared_encoding(content: bytes) -> str:

@@ -167,7 +167,21 @@ class Steering:
         Each becomes a person's decision beside the rule's, as `override` makes one; the rules of the rounds to come stay what they are.
         `expected` are the ids of the candidates and of the instances that are known to flip: with others nothing is done.
         """
-        return self._done(apply(self._context, change, expected))
+        outcome = what_if(self.reader, change)
+        flips, instances = outcome.flips, outcome.instances
+        if not flips and not instances:
+            raise UsageError("no candidate would be decided otherwise", "move the threshold or switch a filter first")
+        found = {flip.candidate_id for flip in flips}, {flip.instance_id for flip in instances}
+        if expected is not None and (set(expected[0]), set(expected[1])) != found:
+            raise UsageError("the pool has changed since this was worked out", "look at what would flip now, and apply that")
+        told = [_told(name, each) for name, each in (("candidate", flips), ("instance", instances)) if each]
+        what, so = " and ".join(what for what, _ in told), "; ".join(so for _, so in told)
+        note = Note("what if", f"decided {what} again under {in_words(change)}: {so}")
+        decided = []
+        for flip in instances:
+            verdict, reason = _turned(flip)
+            decided.append((flip.instance_id, {"verdict": verdict.value, "reason": reason}))
+        return self._done(self._pool.ledger.decide_all(note, _decisions(self._context, flips), decided))
 
     @property
     def reviews(self) -> Reviews:
@@ -233,25 +247,6 @@ def _novelty_of(held: DecisionRecord) -> Novelty:
     """What is known of the scores of a decision: a rejected candidate keeps its nearest task alone."""
     nearest = () if held.nearest is None else (Neighbour(held.nearest, held.score),)
     return Novelty(nearest, held.mean_score, held.seed_score)
-
-
-def apply(context: SessionContext, change: Change, expected: Known | None) -> Effect:
-    """Decide what flips under `change` as it decides it; see `Steering.apply_what_if`."""
-    outcome = what_if(context.pool, change)
-    flips, instances = outcome.flips, outcome.instances
-    if not flips and not instances:
-        raise UsageError("no candidate would be decided otherwise", "move the threshold or switch a filter first")
-    found = {flip.candidate_id for flip in flips}, {flip.instance_id for flip in instances}
-    if expected is not None and (set(expected[0]), set(expected[1])) != found:
-        raise UsageError("the pool has changed since this was worked out", "look at what would flip now, and apply that")
-    told = [_told(name, each) for name, each in (("candidate", flips), ("instance", instances)) if each]
-    what, so = " and ".join(what for what, _ in told), "; ".join(so for _, so in told)
-    note = Note("what if", f"decided {what} again under {in_words(change)}: {so}")
-    decided = []
-    for flip in instances:
-        verdict, reason = _turned(flip)
-        decided.append((flip.instance_id, {"verdict": verdict.value, "reason": reason}))
-    return context.pool.ledger.decide_all(note, _decisions(context, flips), decided)
 
 
 def _turned(flip: Flip | InstanceFlip) -> tuple[Verdict, str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, astuple, dataclass
 from itertools import islice
 
 from studio.documents.passages import Passages
-from studio.documents.reading import DocumentFile, NoDocument, Reading
+from studio.documents.reading import DocumentFile, NoDocument, text_of
 from studio.errors import UsageError
 from studio.pool.database import CHUNK, Database, Entity, record_of
 from studio.pool.files import now
@@ -136,8 +136,8 @@ class _Bringing:
             return
         if self._database.row("SELECT 1 FROM documents WHERE name = ? AND sha256 <> ?", (document.name, document.sha256)):
             self._remarks.append(f"{file.name} is not the file that was brought under that name before: it counts as another document")
-        reading = Reading(file)
-        passages = Passages(reading.pieces(), self._cutting)
+        notes: list[str] = []
+        passages = Passages(text_of(file, notes), self._cutting)
         try:
             found, count = self._store(document, passages)
         except NoDocument as error:
@@ -147,7 +147,7 @@ class _Bringing:
             return
         least = self._cutting.least
         short = f"{counted(passages.short, 'piece')} of fewer than {least} characters left out" if passages.short else ""
-        told = "; ".join(filter(None, [*reading.notes, short]))
+        told = "; ".join(filter(None, [*notes, short]))
         if not count:
             behind = f" ({told})" if told else ""
             self._remarks.append(f"{file.name} has no passage of {least} characters or more and is left out{behind}")

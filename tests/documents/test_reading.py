@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from studio.documents.found import find_documents
-from studio.documents.reading import PDF, DocumentFile, NoDocument, Reading, joined, visible_text
+from studio.documents.reading import PDF, DocumentFile, NoDocument, joined, text_of, visible_text
 from studio.errors import UsageError
 
 
 def read(path: Path) -> tuple[str, list[str]]:
-    reading = Reading(find_documents([path]).files[0])
-    return "".join(reading.pieces()), reading.notes
+    notes: list[str] = []
+    return "".join(text_of(find_documents([path]).files[0], notes)), notes
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
@@ -22,7 +22,7 @@ def test_text_is_decoded_whatever_its_encoding(tmp_path: Path, encoding: str) ->
     path.write_bytes("Zwei Sätze.\r\nEine Zeile.\rEnde\x1b[31m.\x0cSeite".encode(encoding))
     text, notes = read(path)
     assert text == "Zwei Sätze.\nEine Zeile.\nEnde[31m.\n\nSeite"
-    assert notes == ["1 control characters are left out"]
+    assert notes == ["1 control character left out"]
 
 
 def test_front_matter_is_dropped_and_told(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_pdf_pages_become_paragraphs(tmp_path: Path) -> None:
     text, notes = read(tmp_path / "a.pdf")
     assert text.startswith("The heading\n\nA sentence of the first page that is long enough to need lines. A sentence")
     assert text.rstrip().endswith("lines.\n\nSecond page here.")
-    assert notes == ["1 of 3 pages have no text; what is scanned has to be recognised (OCR) first"]
+    assert notes == ["there is no text on 1 of 3 pages; what is scanned has to be recognised (OCR) first"]
 
 
 def test_an_encrypted_or_broken_pdf_is_told(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_an_encrypted_or_broken_pdf_is_told(tmp_path: Path) -> None:
             find_documents([tmp_path / "good.txt", tmp_path / name])
         assert any(name in note and words in note for note in find_documents([tmp_path]).notes)
         with pytest.raises(NoDocument, match=words):
-            list(Reading(DocumentFile(tmp_path / name, name, PDF, "")).pieces())
+            list(text_of(DocumentFile(tmp_path / name, name, PDF, ""), []))
 
 
 def test_lines_are_joined_where_a_paragraph_goes_on() -> None:
