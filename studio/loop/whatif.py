@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import groupby, islice
 
 from studio.loop.filters import (
@@ -35,7 +35,7 @@ from studio.loop.filters import (
     first_failure,
     is_unlikely,
 )
-from studio.loop.novelty import NoveltyBatch, NoveltyIndex
+from studio.loop.novelty import NoveltyIndex
 from studio.loop.runs import overridden, stored_method
 from studio.loop.settings import Method
 from studio.loop.tokens import TOKENIZERS
@@ -177,23 +177,6 @@ class _Indexes:
     waiting: tuple[int, str, bool] | None = None
 
 
-class _Additions:
-    """The scores of a piece's candidates to what the replay has added so far; nothing is compared before something was."""
-
-    def __init__(self, added: NoveltyIndex, texts: Mapping[int, str]) -> None:
-        self._added = added
-        self._texts = texts
-        self._batch: NoveltyBatch | None = None
-        self._positions = {place: position for position, place in enumerate(texts)}
-
-    def score(self, place: int) -> float:
-        if not len(self._added):
-            return 0.0
-        if self._batch is None:
-            self._batch = self._added.batch(list(self._texts.values()))
-        return self._batch.novelty(self._positions[place]).score
-
-
 class _Replay:
     def __init__(self, reader: Queries, change: Change) -> None:
         self._reader = reader
@@ -213,8 +196,14 @@ class _Replay:
         """Decide candidates of one round again; all of them had the same rules."""
         method, changed = self._rules(piece[0])
         failures = [self._failure(each, method, changed) for each in piece]
-        compared = {place: piece[place].text for place, failure in enumerate(failures) if not failure and piece[place].pinned is None}
-        additions = _Additions(self._indexes_of(changed.tokenizer).added, compared)
+        added = self._indexes_of(changed.tokenizer).added
+        compared = [place for place, failure in enumerate(failures) if not failure and piece[place].pinned is None]
+        batch = cache(lambda: added.batch([piece[place].text for place in compared]))
+
+        def added_score(place: int) -> float:
+            """The score to what the replay has added so far; nothing is compared before something was."""
+            return batch().novelty(compared.index(place)).score if len(added) else 0.0
+
         for place, each in enumerate(piece):
             if each.pinned is not None:
                 self._keep(each, each.pinned)
@@ -223,7 +212,7 @@ class _Replay:
             else:
                 after, score = failures[place], each.score
                 if not after:
-                    after, score = self._novelty(each, (method, changed), partial(additions.score, place), self._bound(piece, place))
+                    after, score = self._novelty(each, (method, changed), partial(added_score, place), self._bound(piece, place))
                 self._count(each, after, score)
             if each.verdict is Verdict.ACCEPTED and each.task_id is not None:
                 self._last_task = each.task_id
