@@ -8,7 +8,7 @@ import pytest
 from textual.widgets import Input, Select, Static
 
 from studio.errors import PoolError, UsageError
-from studio.insight.lint import run as lint_run
+from studio.insight.lint import api as lint_api
 from studio.pool.browse import Kind, Selection
 from studio.pool.pool import Pool, Queries
 from studio.records import Instance, Origin, SeedTask
@@ -70,13 +70,13 @@ def test_the_pool_is_linted_anew_when_it_has_changed(path: Path, monkeypatch: py
 
 
 def test_it_ends_when_nobody_waits(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lint_run, "_STEP", 1)
+    monkeypatch.setattr(lint_api, "_STEP", 1)
     with Queries.open(path) as pool, pytest.raises(PoolError, match="given up"):
         LintSearch().browse(pool, Selection(text="lint:refusal"), lambda _done, _steps: False)
 
 
 async def test_the_screen_shows_what_a_lint_reports(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lint_run, "_STEP", 1)
+    monkeypatch.setattr(lint_api, "_STEP", 1)
     screen = PoolScreen(path, typing_s=0, follow_s=3600)
     async with Host(screen).run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: bool(screen.query(TaskTable)) and len(screen.query_one(TaskTable).ids) == 12)
