@@ -88,7 +88,8 @@ def set_round_parameters(session: SessionContext, run_id: int, overrides: Mappin
         given["request_filters"] = [name for name in before.method.request_filters if name in given["filters"]]
     asked = overridden(before.method, given)
     require_effect(asked, given)
-    wanted = session.resolved(asked)
+    answering = None if session.answering is None else session.answering.info
+    wanted = asked.resolved(session.engine.info, answering=answering)
     own, new, old = (dict(flat(method.model_dump(mode="json"))) for method in (session.method, wanted, before.method))
     text = _json({key: value for key, value in new.items() if value != own[key]})
     redrawn = sorted(key for key in DRAWN if new[key] != old[key])

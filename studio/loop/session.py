@@ -116,8 +116,6 @@ class Session:
         if not unfinished and self._context.method.documents_alone and not passages_left(self._context):
             return StopReason.DOCUMENTS
         # Only after a round of its own: who runs a stalled pool again gets one more round before hearing the same.
-        return StopReason.STALLED if played and self._stalled() else None
-
-    def _stalled(self) -> bool:
-        last = self._context.pool.rounds.newest_yields(self._run_id, self._context.method.stall_rounds)
-        return len(last) == self._context.method.stall_rounds and not any(last)
+        patience = self._context.method.stall_rounds
+        yields = pool.rounds.newest_yields(self._run_id, patience) if played else ()
+        return StopReason.STALLED if len(yields) == patience and not any(yields) else None

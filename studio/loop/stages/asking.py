@@ -80,10 +80,6 @@ class SessionContext:
         """The engine that the requests of a stage go to."""
         return self.answering if stage is Stage.ANSWER and self.answering is not None else self.engine
 
-    def resolved(self, method: Method) -> Method:
-        """`method` with what follows from the engines; see `Method.resolved`."""
-        return method.resolved(self.engine.info, answering=None if self.answering is None else self.answering.info)
-
     @contextmanager
     def index_without(self, task_ids: Sequence[int]) -> Iterator[list[int]]:
         """Within the block the index lacks these tasks; afterwards they are back, and those noted in the list are out of it again."""
