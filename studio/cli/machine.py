@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -102,12 +103,9 @@ def _load(model: str, adapter: str, flags: dict[str, Any]) -> dict[str, Any]:
     from studio.paths import user_path
 
     found = str(user_path(adapter, ModelError)) if adapter else ""
-    engine = open_engine(model, taken_options(flags, adapter=found))
-    try:
+    with closing(open_engine(model, taken_options(flags, adapter=found))) as engine:
         info = engine.info
         memory = engine.memory() if isinstance(engine, ProcessEngine) else {}
-    finally:
-        engine.close()
     model_facts = {name: getattr(info.model, name) for name in ("name", "path", "sha256", "quantisation", "licence")}
     return model_facts | {name: getattr(info, name) for name in _TOLD} | {"notices": list(info.notices), "memory": memory}
 

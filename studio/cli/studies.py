@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -292,18 +293,14 @@ def _judge(pool: Path, model: str, wanted: tuple[int | None, str | None], name: 
     from studio.insight.studies.review import newest_plan
     from studio.pool.pool import Pool
 
-    console = Console(stderr=True)
     with Pool.open(pool) as opened:
         items = sample(opened, _plan(*wanted) or newest_plan(opened))
         click.echo(f"loading {display_line(model) or 'the bundled model'} ...", err=True)
-        engine = open_engine(model)
-        try:
+        with closing(open_engine(model)) as engine:
             judge = opened.judges.enter(name, engine.info.model, prompt_version())
             cancel = CancelToken()
-            with cancelled_by_signals(cancel, console), progress_bar() as progress:
+            with cancelled_by_signals(cancel, Console(stderr=True)), progress_bar() as progress:
                 told = judge_items(opened, engine, judge, items, cancel, progress)
-        finally:
-            engine.close()
     if as_json:
         print_json({"pool": str(pool), "judge": judge.id, "items": len(items), "opinions": told})
     else:
