@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio.documents.found import find_documents
-from studio.documents.reading import PDF, DocumentFile, NoDocument, joined, text_of, visible_text
+from studio.documents.reading import PDF, DocumentFile, NoDocument, declared_encoding, joined, text_of, visible_text
 from studio.errors import UsageError
 
 
@@ -44,6 +44,22 @@ def test_html_is_what_one_sees(tmp_path: Path) -> None:
     text, notes = read(path)
     assert text == "Cafés & more\n\nOne two three\n\nFour\nfive\n\n- six\n- seven\n\n8 9\n\na\n  b"
     assert "navigation" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b'<meta charset="utf-8"/>', "utf-8"),
+        (b"<meta content='text/html; charset=latin1'>", "cp1252"),
+        (b"<META CHARSET = x><meta charset=Shift_JIS>", "shift_jis"),
+        (b'<meta charset="">', "utf-8"),
+        (b"charset=base64", "utf-8"),
+        (b"charset=" + b" " * 4096, "utf-8"),
+        (b"charset=\xff\xfe", "utf-8"),
+    ],
+)
+def test_the_encoding_of_a_page_is_what_its_head_declares(head: bytes, name: str) -> None:
+    assert declared_encoding(head) == name
 
 
 @pytest.mark.parametrize(
