@@ -13,8 +13,8 @@ from typing import Any, Self
 
 from studio.documents.found import find_documents
 from studio.documents.reading import DocumentFile
-from studio.engine.adapter import NO_ADAPTER, base_name
 from studio.engine.api import Engine
+from studio.engine.model_file import NO_ADAPTER, base_name
 from studio.engine.opening import Opener, Wish, open_both, open_engine
 from studio.engine.options import KV_BYTES, KV_CELLS, KV_TYPE, MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, FlashAttention
 from studio.engine.remote.address import is_address

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
 
 from studio.engine.api import SamplingParams
-from studio.engine.llama.prefixes import common_prefix
 from studio.engine.llama.sampling import Greedy
+from studio.engine.llama.scheduler import common_prefix
 from studio.engine.process.pipe import Message, request_of
 from studio.loop.prompts import builtin_prompt
 from studio.records import SeedTask

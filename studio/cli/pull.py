@@ -101,7 +101,7 @@ def say_use_of(path: Path) -> None:
 
 
 def _say_use(path: Path) -> None:
-    from studio.engine.adapter import is_adapter
+    from studio.engine.model_file import is_adapter
 
     if is_adapter(path):
         click.echo(f"use it with: --adapter {display_line(shlex.quote(str(path)))}, beside the model it was made for", err=True)
@@ -111,9 +111,8 @@ def _say_use(path: Path) -> None:
 
 
 def _has_template(path: Path) -> bool:
-    from studio.engine.adapter import is_adapter
     from studio.engine.chat_template import has_chat_template
-    from studio.engine.model_file import read_model
+    from studio.engine.model_file import is_adapter, read_model
 
     return not is_adapter(path) and has_chat_template(read_model(path))
 

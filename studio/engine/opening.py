@@ -8,11 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from studio.engine.adapter import check_adapter, refuse_adapter
 from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Noted, OpenRequests, Request
 from studio.engine.catalog import find_model, identify, known_sha256
 from studio.engine.llama.facts import model_facts
-from studio.engine.model_file import read_model
+from studio.engine.model_file import check_adapter, read_model, refuse_adapter
 from studio.engine.not_gguf import refuse_downloads
 from studio.engine.options import KV_TYPE, MAX_PARALLEL, EngineOptions, memory_of_machine
 from studio.engine.remote.address import is_address, parse_address

@@ -11,8 +11,7 @@ from studio.engine.chat_template import KEY, ChatTemplate, has_chat_template
 from studio.engine.gguf import Gguf
 from studio.engine.llama.build import machine_gpus
 from studio.engine.llama.facts import model_facts
-from studio.engine.llama.fallback import setups_to_try
-from studio.engine.llama.setup import Setup, computing_bytes, context_bytes, cpu_setup, gigabytes
+from studio.engine.llama.setup import Setup, computing_bytes, context_bytes, cpu_setup, gigabytes, setups_to_try
 from studio.engine.options import EngineOptions, memory_of_machine, rows_with_logits, usable_cores
 from studio.errors import ModelError
 

@@ -19,8 +19,8 @@ from textual.screen import Screen
 from textual.theme import ThemeProvider
 
 from studio import guide
-from studio.engine.adapter import parted
 from studio.engine.catalog import DEFAULT_MODEL
+from studio.engine.model_file import parted
 from studio.engine.opening import Opener, open_engine
 from studio.errors import unexpected
 from studio.launch import RunRequest

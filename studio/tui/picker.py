@@ -24,8 +24,8 @@ from textual.screen import Screen
 from textual.widgets import Button, Input, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
-from studio.engine.adapter import parted, with_adapter
 from studio.engine.catalog import DEFAULT_MODEL
+from studio.engine.model_file import parted, with_adapter
 from studio.errors import PoolError, StudioError, UsageError
 from studio.launch import Opening, RunRequest
 from studio.loop.runs import NO_MODEL, Configuration

@@ -10,12 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from studio.engine.adapter import adapter_label, check_adapter
 from studio.engine.api import EngineInfo
 from studio.engine.catalog import describe, file_sha256, find_model, sha256_of
 from studio.engine.chat_template import around_the_prompt, has_chat_template
 from studio.engine.gguf import Gguf
-from studio.engine.model_file import read_model
+from studio.engine.model_file import adapter_label, check_adapter, read_model
 from studio.engine.options import EngineOptions
 from studio.engine.remote.address import is_address
 from studio.engine.scripted import SCRIPTED_MODEL, ScriptedEngine

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from studio import __version__
-from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
 from studio.engine.catalog import file_sha256
 from studio.engine.chat_template import TurnTexts
 from studio.engine.gguf import Gguf
+from studio.engine.model_file import check_adapter
 from studio.errors import Interrupted, PoolError, PoolInUse, UsageError
 from studio.pool.exchange.outputs import complete_file, complete_files, writing
 from studio.pool.pool import Pool, Queries

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from studio.engine.adapter import check_adapter
 from studio.engine.api import CancelToken
 from studio.engine.gguf import read_gguf
+from studio.engine.model_file import check_adapter
 from studio.errors import Interrupted, ModelError, StudioError, UsageError
 from studio.pool.pool import Pool, Queries
 from studio.pool.trainings import Side, TrainingState

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from studio.engine.adapter import adapter_label, base_name, check_adapter, tuned_name
 from studio.engine.catalog import file_sha256, identify
 from studio.engine.gguf import read_gguf
 from studio.engine.llama.engine import LlamaEngine
 from studio.engine.llama.model import LlamaModel
 from studio.engine.llama.prefixes import fingerprint
+from studio.engine.model_file import adapter_label, base_name, check_adapter, tuned_name
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.errors import ModelError, UsageError

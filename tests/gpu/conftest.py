@@ -20,9 +20,8 @@ os.environ["STUDIO_PREFIX_CACHE"] = os.environ["STUDIO_OTHER_PROGRAMS"] = "off"
 @cache
 def device() -> Gpu | str:
     """The first GPU of llama.cpp's, or why there is none."""
-    from studio.engine.llama.build import build_facts, list_devices
+    from studio.engine.llama.build import build_facts, list_devices, used_gpus
     from studio.engine.llama.log import install_log
-    from studio.engine.llama.setup import used_gpus
 
     if os.environ.get("STUDIO_GPU_TESTS") == "cpu":
         return Gpu("CPU", "", there=False)

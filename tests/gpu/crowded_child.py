@@ -23,8 +23,7 @@ _LARGEST, _SMALLEST = 1 << 30, 1 << 12
 
 def take_memory(left: int) -> None:
     """Fill every GPU, by llama.cpp's own functions, until so many bytes are left."""
-    from studio.engine.llama.build import _KINDS, _function
-    from studio.engine.llama.setup import DeviceKind
+    from studio.engine.llama.build import _KINDS, DeviceKind, _function
 
     pointer = ctypes.c_void_p
     get = _function("ggml_backend_dev_get", pointer, ctypes.c_size_t)

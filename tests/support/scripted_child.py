@@ -11,9 +11,7 @@ from pathlib import Path
 
 import studio.engine.process.child as child
 from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Request
-from studio.engine.llama.fallback import OutOfMemory, trying_line
-from studio.engine.llama.setup import Setup
-from studio.engine.options import FlashAttention
+from studio.engine.llama.log import OutOfMemory, trying_line
 from studio.engine.process.pipe import Message
 from studio.engine.scripted import ScriptedEngine
 from studio.errors import ModelError
@@ -78,7 +76,7 @@ def load(message: Message) -> Engine:
         os.kill(os.getpid(), signal.SIGKILL)
     tried = message["shrink"] + 2 if fault.startswith("memory") else message["shrink"]
     for number in range(message["shrink"], tried + 1):
-        os.write(2, trying_line(number, Setup(-1, 4, 4096, 512, 512, 1, FlashAttention.OFF)).encode())
+        os.write(2, trying_line(number, "4 sequences").encode())
         os.write(2, b"failed to allocate buffer for kv cache\n" if number < tried else b"it fits\n")
     if fault == "memory-loading" and message["shrink"] < 9:
         os.write(2, b"cudaMalloc failed: out of memory\n")

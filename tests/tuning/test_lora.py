@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from studio.engine.adapter import check_adapter
 from studio.engine.gguf import read_gguf
+from studio.engine.model_file import check_adapter
 from studio.errors import ModelError
 from studio.tuning import lora
 from studio.tuning.job import TrainingSettings

@@ -8,14 +8,15 @@ import importlib.util
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from studio.engine.llama.log import LOG, install_log
-from studio.engine.llama.setup import Device, DeviceKind
+from studio.engine.options import EngineOptions
 from studio.errors import ModelError
 
 
@@ -127,6 +128,27 @@ def _ggml_version() -> str:
     return ""
 
 
+class DeviceKind(StrEnum):
+    """What llama.cpp says a device is."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    INTEGRATED = "integrated gpu"
+    OTHER = "other"
+    """A helper of the CPU, such as a BLAS library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device as llama.cpp reports it. Memory in bytes; a total of 0 means that it is not known."""
+
+    name: str
+    description: str
+    kind: DeviceKind
+    memory_free: int
+    memory_total: int
+
+
 _KINDS = {0: DeviceKind.CPU, 1: DeviceKind.GPU, 2: DeviceKind.INTEGRATED}
 """By `enum ggml_backend_dev_type` of ggml-backend.h."""
 
@@ -137,6 +159,27 @@ def list_devices() -> tuple[Device, ...]:
         return tuple(_devices())
     except AttributeError:
         return ()
+
+
+def used_gpus(devices: Iterable[Device], options: EngineOptions | None = None) -> list[Device]:
+    """Return the devices llama.cpp spreads the layers over: all GPUs, or the integrated ones where there is no other, or the one asked for.
+
+    Raises ModelError where there are fewer than asked for, but some.
+    """
+    devices, options = list(devices), options or EngineOptions()
+    gpus = [device for device in devices if device.kind is DeviceKind.GPU]
+    gpus = gpus or [device for device in devices if device.kind is DeviceKind.INTEGRATED]
+    names = ", ".join(f"{number} is {device.name}" for number, device in enumerate(gpus))
+    if gpus and options.main_gpu >= len(gpus):
+        raise ModelError(f"--main-gpu {options.main_gpu}: llama.cpp sees no such GPU", names)
+    if gpus and len(options.proportions) > len(gpus):
+        raise ModelError(f"--tensor-split {options.tensor_split}: llama.cpp sees fewer GPUs", names)
+    return [gpus[options.main_gpu]] if gpus and options.split_mode == "none" else gpus
+
+
+def shares_memory(device: Device) -> bool:
+    """Whether the device works in the machine's own memory: integrated GPUs, and those of Apple, which llama.cpp calls `MTL0`."""
+    return device.kind is DeviceKind.INTEGRATED or device.name.upper().startswith(("MTL", "METAL"))
 
 
 def build_words() -> str:

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from studio.engine.api import CancelToken
 from studio.engine.llama.build import features
-from studio.engine.llama.fallback import OutOfMemory, speaks_of_memory
-from studio.engine.llama.log import LOG, last_words
+from studio.engine.llama.log import LOG, OutOfMemory, last_words, speaks_of_memory
 from studio.engine.llama.sampling import Block, DrawingThreads, Logits
 from studio.engine.llama.vocab import Vocabulary
 from studio.errors import ModelError

@@ -14,17 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from studio.engine.adapter import tuned_name
 from studio.engine.api import CancelToken, Completion, EngineEvent, EngineInfo, Finished, FinishReason, LinkedToken, Request
 from studio.engine.catalog import file_sha256
 from studio.engine.chat_template import Piece
 from studio.engine.llama.context import AbortFlag, LlamaContext, State
 from studio.engine.llama.decoding import WaveRun
 from studio.engine.llama.model import LlamaModel
-from studio.engine.llama.prefixes import Prefixes, PrefixStore, Tokens, common_prefix, fingerprint
-from studio.engine.llama.scheduler import Job, deal, first_jobs, plan_waves
-from studio.engine.llama.turns import Prompt, Turns
-from studio.engine.model_file import read_whole
+from studio.engine.llama.prefixes import Prefixes, PrefixStore, Tokens, fingerprint
+from studio.engine.llama.scheduler import Job, common_prefix, deal, first_jobs, plan_waves
+from studio.engine.llama.vocab import Prompt, Turns
+from studio.engine.model_file import read_whole, tuned_name
 from studio.engine.options import PREFIX_SEQUENCES, EngineOptions
 from studio.errors import ModelError
 from studio.records import ModelIdentity

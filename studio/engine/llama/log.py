@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
+from studio.errors import ModelError
+
 _DEBUG, INFORMATION, _CONTINUED = 1, 2, 5
 """Of ggml.h's ggml_log_level: 3 is a warning, 4 an error. The numbers in llama-cpp-python's own logger are older ones."""
 _OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers")
@@ -92,6 +94,34 @@ def memory_of(lines: Sequence[str]) -> dict[str, dict[str, int]]:
     last = max((place for place, line in enumerate(lines) if line.startswith(_RECKONED)), default=-1)
     reckoned = json.loads(lines[last].removeprefix(_RECKONED)) if last >= 0 else {}
     return {"reckoned": reckoned, "taken": buffers_of(lines[last + 1 :])}
+
+
+_MEMORY_WORDS = re.compile(
+    r"out of (\w+ )?memory|outof(device|host)memory|(unable|failed) to (allocate|alloc\b)|cannot allocate memory"
+    r"|insufficient memory|bad_alloc|memoryerror|(malloc|memalign|alloc\w*) failed|GGML_ASSERT\(.*(buffer|work_data) != NULL\) failed",
+    re.IGNORECASE,
+)
+_TRYING = "self-instruct-studio: trying set-up"
+_TRIED = re.compile(rf"^{_TRYING} (\d+)")
+
+
+class OutOfMemory(ModelError):
+    """A model, its context or a batch found no memory; a smaller set-up may."""
+
+
+def speaks_of_memory(lines: Iterable[str]) -> bool:
+    """Whether the lines of a log, of llama.cpp or of a device's library, complain that memory cannot be had."""
+    return any(_MEMORY_WORDS.search(line) for line in lines)
+
+
+def trying_line(number: int, setup: str) -> str:
+    """Return the line that a process logs before it tries set-up `number`, from 0, for those who find the log when it has died."""
+    return f"{_TRYING} {number}: {setup}\n"
+
+
+def number_tried(lines: Iterable[str]) -> int:
+    """Return the number in the last such line of a log, 0 when there is none."""
+    return max((int(match.group(1)) for line in lines if (match := _TRIED.match(line))), default=0)
 
 
 LOG = LogBuffer()

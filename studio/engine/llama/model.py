@@ -7,15 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from studio.engine.adapter import check_adapter
-from studio.engine.llama.build import BufferOverride, cpu_memory, list_devices
+from studio.engine.llama.build import BufferOverride, cpu_memory, list_devices, used_gpus
 from studio.engine.llama.context import PLAIN_NOTICE, Cores, LlamaContext, try_tiles
 from studio.engine.llama.facts import EXPERTS, ModelFacts, kv_too_large, model_facts
-from studio.engine.llama.fallback import OutOfMemory, first_that_fits, setups_to_try, speaks_of_memory, trying_line
-from studio.engine.llama.log import INFORMATION, LOG, install_log, last_words, reckoned_line
-from studio.engine.llama.setup import Setup, choose, gigabytes, reckoned, used_gpus
+from studio.engine.llama.log import INFORMATION, LOG, OutOfMemory, install_log, last_words, reckoned_line, speaks_of_memory, trying_line
+from studio.engine.llama.setup import Setup, choose, first_that_fits, gigabytes, reckoned, setups_to_try
 from studio.engine.llama.vocab import Vocabulary
-from studio.engine.model_file import read_whole
+from studio.engine.model_file import check_adapter, read_whole
 from studio.engine.options import (
     PREFIX_SEQUENCES,
     EngineOptions,
@@ -196,7 +194,7 @@ class LlamaModel:
 
         def attempt(setup: Setup) -> Setup:
             nonlocal loaded
-            LOG.write(INFORMATION, trying_line(shrink + setups.index(setup), setup))
+            LOG.write(INFORMATION, trying_line(shrink + setups.index(setup), f"{setup.words}, GPU layers {setup.gpu_layers}"))
             LOG.write(INFORMATION, reckoned_line(reckoned(setup, facts)))
             if (setup.gpu_layers, setup.cpu_moe) != loaded:
                 self.close()

@@ -73,18 +73,6 @@ class PrefixCache(Generic[S]):
         self._held = 0
 
 
-def common_prefix(first: Sequence[int], others: Iterable[Sequence[int]]) -> int:
-    """Return the length of the longest beginning of `first` that all `others` share."""
-    length = len(first)
-    for other in others:
-        length = min(length, len(other))
-        for position in range(length):
-            if first[position] != other[position]:
-                length = position
-                break
-    return length
-
-
 SWITCH = "STUDIO_PREFIX_CACHE"
 """The environment variable that turns the cache off."""
 BUDGET_BYTES = 2 << 30

@@ -158,3 +158,15 @@ def share_rows(decoding: int, prompts: Sequence[int], rows: int) -> list[int]:
         shares.append(share)
         left -= share
     return shares
+
+
+def common_prefix(first: Sequence[int], others: Iterable[Sequence[int]]) -> int:
+    """Return the length of the longest beginning of `first` that all `others` share."""
+    length = len(first)
+    for other in others:
+        length = min(length, len(other))
+        for position in range(length):
+            if first[position] != other[position]:
+                length = position
+                break
+    return length

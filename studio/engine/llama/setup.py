@@ -5,11 +5,13 @@ Plain data in, plain data out: no device is touched here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from typing import TypeVar
 
+from studio.engine.llama.build import Device, DeviceKind, shares_memory, used_gpus
 from studio.engine.llama.facts import ModelFacts
+from studio.engine.llama.log import OutOfMemory
 from studio.engine.options import (
     BATCH_TOKENS_CPU,
     BATCH_TOKENS_GPU,
@@ -24,28 +26,8 @@ from studio.engine.options import (
     default_context,
     rows_with_logits,
 )
-from studio.errors import ModelError
 
-
-class DeviceKind(StrEnum):
-    """What llama.cpp says a device is."""
-
-    CPU = "cpu"
-    GPU = "gpu"
-    INTEGRATED = "integrated gpu"
-    OTHER = "other"
-    """A helper of the CPU, such as a BLAS library."""
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A device as llama.cpp reports it. Memory in bytes; a total of 0 means that it is not known."""
-
-    name: str
-    description: str
-    kind: DeviceKind
-    memory_free: int
-    memory_total: int
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +78,12 @@ class Setup:
     def cells_passed(self) -> int:
         """The tokens among which a row finds its own, those of others masked."""
         return self.context_each // (self.streams or 1)
+
+    @property
+    def words(self) -> str:
+        """Sequences and contexts, for people."""
+        context = "a context" if self.contexts == 1 else f"{self.contexts} contexts"
+        return f"{self.parallel} sequences in {context} of {self.context_each:,} tokens"
 
 
 UBATCH_TOKENS_SMALL = 512
@@ -178,27 +166,6 @@ def flash_attention(options: EngineOptions, *, on_gpu: bool) -> FlashAttention:
     if options.kv_type != KV_TYPE:
         return FlashAttention.ON
     return FlashAttention.AUTO if on_gpu else FlashAttention.OFF
-
-
-def used_gpus(devices: Iterable[Device], options: EngineOptions | None = None) -> list[Device]:
-    """Return the devices llama.cpp spreads the layers over: all GPUs, or the integrated ones where there is no other, or the one asked for.
-
-    Raises ModelError where there are fewer than asked for, but some.
-    """
-    devices, options = list(devices), options or EngineOptions()
-    gpus = [device for device in devices if device.kind is DeviceKind.GPU]
-    gpus = gpus or [device for device in devices if device.kind is DeviceKind.INTEGRATED]
-    names = ", ".join(f"{number} is {device.name}" for number, device in enumerate(gpus))
-    if gpus and options.main_gpu >= len(gpus):
-        raise ModelError(f"--main-gpu {options.main_gpu}: llama.cpp sees no such GPU", names)
-    if gpus and len(options.proportions) > len(gpus):
-        raise ModelError(f"--tensor-split {options.tensor_split}: llama.cpp sees fewer GPUs", names)
-    return [gpus[options.main_gpu]] if gpus and options.split_mode == "none" else gpus
-
-
-def shares_memory(device: Device) -> bool:
-    """Whether the device works in the machine's own memory: integrated GPUs, and those of Apple, which llama.cpp calls `MTL0`."""
-    return device.kind is DeviceKind.INTEGRATED or device.name.upper().startswith(("MTL", "METAL"))
 
 
 def gigabytes(amount: float) -> str:
@@ -335,3 +302,74 @@ def _names_and_free(gpus: Sequence[Device]) -> tuple[str, str]:
 def _fewer_sequences(usual: int, parallel: int, gpus: Sequence[Device]) -> str:
     names, free = _names_and_free(gpus)
     return f"{parallel} sequences at once instead of {usual}: {names} has {free} free"
+
+
+_LEAST_PARALLEL = 4
+_LEAST_CONTEXT = 4096
+"""Tokens below which a request beside its template would be refused."""
+
+
+def setups_to_try(first: Setup, options: EngineOptions, layers: int, *, experts: bool = False) -> list[Setup]:
+    """Return `first` and what to fall back to, each smaller than the one before: fewer sequences, less context, fewer layers on the GPU.
+
+    Of a model that has `experts` these leave the GPU before its layers do. What the user chose is never changed: with everything chosen
+    only `first` is left. What was kept of an earlier run is given up like what the studio chose itself. `layers` is how many the model has.
+    Each fallback has one note more than `first`, which says what was given up.
+    """
+    smaller = _smaller(first, options, layers, experts=experts)
+    return [first, *(replace(setup, notes=(*first.notes, _given_up(first, setup, options.origin))) for setup in smaller)]
+
+
+def first_that_fits(setups: Sequence[Setup], attempt: Callable[[Setup], T]) -> T:
+    """Return what `attempt` makes of the first set-up it has memory for. Raises the last OutOfMemory when there is none."""
+    for setup in setups[:-1]:
+        try:
+            return attempt(setup)
+        except OutOfMemory:
+            continue
+    return attempt(setups[-1])
+
+
+def _smaller(setup: Setup, options: EngineOptions, layers: int, *, experts: bool = False) -> Iterator[Setup]:
+    if setup.contexts > 1 and not options.chosen("contexts"):
+        setup = replace(
+            setup,
+            contexts=1,
+            context=options.chosen("context") or min(setup.context, default_context(setup.parallel, separate=setup.separate)),
+        )
+        yield setup
+    while not options.chosen("parallel") and setup.parallel > _LEAST_PARALLEL:
+        parallel = max(_LEAST_PARALLEL, setup.parallel // 2)
+        needed = setup.contexts * default_context(-(-parallel // setup.contexts), separate=setup.separate)
+        context = options.chosen("context") or min(setup.context, needed)
+        setup = replace(setup, parallel=parallel, context=context, ubatch=min(setup.ubatch, UBATCH_TOKENS_SMALL))
+        yield setup
+    # With cells of their own sequences have no more than a template and a request take.
+    while not options.chosen("context") and not setup.separate and setup.context // 2 >= _LEAST_CONTEXT:
+        setup = replace(setup, context=setup.context // 512 * 256)
+        yield setup
+    if not setup.on_gpu:
+        return
+    if experts and not options.cpu_moe and setup.cpu_moe >= 0:
+        setup = replace(setup, cpu_moe=-1)
+        yield setup
+    if options.gpu_layers >= 0:
+        return
+    most = setup.gpu_layers if setup.gpu_layers >= 0 else layers
+    for quarters in (3, 2, 1):
+        if 0 < layers * quarters // 4 < most:
+            yield replace(setup, gpu_layers=layers * quarters // 4)
+    options = options.released()
+    alone = replace(cpu_setup(options, setup.threads), gpu_layers=0)
+    yield alone
+    yield from _smaller(alone, options, layers)
+
+
+def _given_up(first: Setup, setup: Setup, origin: str) -> str:
+    whose = f", as {origin} had it" if origin else ""
+    words = f"there was no memory for {first.words}{whose}; it runs with {setup.words}"
+    if first.cpu_moe != setup.cpu_moe and setup.on_gpu:
+        words += ", all experts on the CPU"
+    if first.gpu_layers == setup.gpu_layers:
+        return words
+    return f"{words} and {setup.gpu_layers or 'no'} layers on the GPU"

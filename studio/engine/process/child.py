@@ -13,7 +13,7 @@ import time
 from multiprocessing.connection import Connection
 
 from studio.engine.api import CancelToken, Engine
-from studio.engine.llama.fallback import OutOfMemory
+from studio.engine.llama.log import OutOfMemory
 from studio.engine.options import EngineOptions
 from studio.engine.process.pipe import READY_LINE, Message, event_message, info_message, pack, request_of, unpack
 from studio.errors import StudioError

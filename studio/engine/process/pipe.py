@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from studio.engine.api import Chat, Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, SamplingParams, TextPiece
-from studio.engine.llama.fallback import number_tried, speaks_of_memory
+from studio.engine.llama.log import number_tried, speaks_of_memory
 from studio.paths import app_folder
 from studio.records import ModelIdentity
 

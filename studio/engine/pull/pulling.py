@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.engine.adapter import is_adapter
 from studio.engine.api import CancelToken
 from studio.engine.catalog import file_sha256, known_files, models_folders, remember_sha256, size_text
-from studio.engine.model_file import read_model, shard_of
+from studio.engine.model_file import is_adapter, read_model, shard_of
 from studio.engine.options import memory_of_machine
 from studio.engine.pull.download import ENDING, HubFile, Origin, OriginFile, Progress, load, origin_path, read_origin, write_origin
 from studio.engine.pull.offer import Choice, Offer

@@ -14,9 +14,8 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from studio.engine.adapter import check_adapter, is_adapter, parted, with_adapter
 from studio.engine.catalog import BUNDLED, DEFAULT_MODEL, CatalogEntry, count_text, find_model, list_models, size_text
-from studio.engine.model_file import read_model
+from studio.engine.model_file import check_adapter, is_adapter, parted, read_model, with_adapter
 from studio.engine.not_gguf import NotLoaded, refuse_downloads
 from studio.engine.remote.address import is_address, parse_address
 from studio.engine.scripted import SCRIPTED_MODEL

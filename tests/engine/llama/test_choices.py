@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.llama.sampling import likeliest
-from studio.engine.llama.turns import Prompt, fork
+from studio.engine.llama.vocab import Prompt, fork
 
 
 def test_choices_part_after_the_prompt_or_later() -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.llama.build import build_words, list_devices
+from studio.engine.llama.build import Device, DeviceKind, build_words, list_devices, shares_memory, used_gpus
 from studio.engine.llama.facts import ModelFacts, kv_too_large
-from studio.engine.llama.setup import Device, DeviceKind, Setup, choose, cpu_setup, shares_memory, used_gpus
+from studio.engine.llama.setup import Setup, choose, cpu_setup
 from studio.engine.options import EngineOptions, FlashAttention, default_context
 
 GB = 1_000_000_000

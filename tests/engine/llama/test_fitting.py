@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.llama.fallback import OutOfMemory, first_that_fits, number_tried, setups_to_try, speaks_of_memory, trying_line
-from studio.engine.llama.setup import Setup
+from studio.engine.llama.log import OutOfMemory, number_tried, speaks_of_memory, trying_line
+from studio.engine.llama.setup import Setup, first_that_fits, setups_to_try
 from studio.engine.options import EngineOptions, FlashAttention, default_context
 
 CPU = Setup(-1, 16, 17_664, 512, 512, 2, FlashAttention.OFF)
@@ -147,6 +147,8 @@ def test_other_lines_are_not_complaints_about_memory(line: str) -> None:
 
 
 def test_a_log_tells_which_set_up_was_tried_last() -> None:
-    log = "".join(["loading\n", trying_line(0, GPU), "no memory\n", trying_line(12, CPU), "fine\n"])
+    log = "".join(
+        ["loading\n", trying_line(0, "all"), "no memory\n", trying_line(12, f"{CPU.words}, GPU layers {CPU.gpu_layers}"), "fine\n"]
+    )
     assert number_tried(log.splitlines()) == 12 and number_tried(["loading"]) == 0
     assert "12: 16 sequences in a context of 17,664 tokens, GPU layers -1" in log

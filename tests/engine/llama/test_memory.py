@@ -13,10 +13,10 @@ import pytest
 
 import studio.engine.llama.model as llama_model
 from studio.engine.catalog import identify
+from studio.engine.llama.build import Device, DeviceKind
 from studio.engine.llama.engine import LlamaEngine
-from studio.engine.llama.fallback import OutOfMemory
-from studio.engine.llama.log import LOG
-from studio.engine.llama.setup import Device, DeviceKind, Setup
+from studio.engine.llama.log import LOG, OutOfMemory
+from studio.engine.llama.setup import Setup
 from studio.engine.opening import open_engine
 from studio.engine.options import MAX_PARALLEL, EngineOptions, default_context
 from studio.errors import ModelError

@@ -13,12 +13,12 @@ import pytest
 
 from studio.engine.catalog import identify
 from studio.engine.llama import log
+from studio.engine.llama.build import Device, DeviceKind
 from studio.engine.llama.engine import LlamaEngine
 from studio.engine.llama.facts import ModelFacts, model_facts
-from studio.engine.llama.fallback import setups_to_try
 from studio.engine.llama.log import LOG, LogBuffer
 from studio.engine.llama.prefixes import fingerprint
-from studio.engine.llama.setup import Device, DeviceKind, Setup, bytes_on_gpu, choose, computing_bytes
+from studio.engine.llama.setup import Setup, bytes_on_gpu, choose, computing_bytes, setups_to_try
 from studio.engine.model_file import read_model
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions, FlashAttention

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.engine.llama.prefixes import PrefixCache, common_prefix
-from studio.engine.llama.scheduler import Job, Slots, deal, first_jobs, measured_rows, plan_waves, share_rows
+from studio.engine.llama.prefixes import PrefixCache
+from studio.engine.llama.scheduler import Job, Slots, common_prefix, deal, first_jobs, measured_rows, plan_waves, share_rows
 
 PREFIXES = [(), tuple(range(20)), tuple(range(30, 80)), tuple(range(100, 140)), (7,) * 60]
 CONTEXT = 256

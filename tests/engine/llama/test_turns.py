@@ -14,8 +14,7 @@ from studio.engine.chat_template import ChatTemplate, Piece, around_the_prompt
 from studio.engine.gguf import read_gguf
 from studio.engine.llama.engine import LlamaEngine
 from studio.engine.llama.scheduler import TurnEnd
-from studio.engine.llama.turns import Turns
-from studio.engine.llama.vocab import Vocabulary, open_vocabulary
+from studio.engine.llama.vocab import Turns, Vocabulary, open_vocabulary
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.engine.process.pipe import pack, request_message, request_of, unpack

@@ -10,9 +10,8 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 
-from studio.engine.adapter import parted
 from studio.engine.catalog import DEFAULT_MODEL, CatalogEntry, count_text, identify, size_text
-from studio.engine.model_file import read_model
+from studio.engine.model_file import parted, read_model
 from studio.engine.traits import traits_of
 from studio.records import ModelIdentity
 from studio.tui.app import StudioApp
