@@ -195,10 +195,6 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
     def _heading_clicked(self, event: IdTable.HeadingClicked) -> None:
         self.query_one(FilterBar).sort_by(Sort(event.sort))
 
-    @on(IdTable.Moved)
-    def _moved(self) -> None:
-        self._show_chosen()
-
     @on(IdTable.Selected)
     def _selected(self) -> None:
         self.add_class("-detail")
@@ -233,6 +229,7 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
             return self.is_mounted and (not self.query_one(TaskTable).has_focus or self._narrowed())
         return super().check_action(action, parameters)
 
+    @on(IdTable.Moved)
     def _show_chosen(self) -> None:
         """Tell beside the list of the row under the cursor, unless that is told there already."""
         detail, table = self.query_one(TaskDetail), self.query_one(TaskTable)

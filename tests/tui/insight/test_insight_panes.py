@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -41,15 +43,22 @@ async def turned(pilot: Pilot[object], screen: InsightScreen, page: str) -> Figu
     return pane
 
 
+@asynccontextmanager
+async def turned_to(page: str, path: Path, size: tuple[int, int] = SIZE) -> AsyncIterator[tuple[Pilot[object], InsightScreen, FiguresPane]]:
+    """The screen of the pool at `path`, turned to one of its pages."""
+    screen = screen_of(path)
+    async with Host(screen).run_test(size=size) as pilot:
+        yield pilot, screen, await turned(pilot, screen, page)
+
+
 def screen_of(path: Path) -> InsightScreen:
     return InsightScreen(path, follow_s=3600)
 
 
 async def test_root_verbs_where_there_is_a_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_spacy(monkeypatch, lambda _, **__: KnownTrees())
-    screen = screen_of(build_pool(tmp_path / "pool.db", [(tree.text, False, ()) for tree in TREES]))
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = await turned(pilot, screen, "diversity")
+    path = build_pool(tmp_path / "pool.db", [(tree.text, False, ()) for tree in TREES])
+    async with turned_to("diversity", path) as (pilot, screen, pane):
         await until(pilot, lambda: all(part in seen(pilot.app) for part in ("├─ code", "└─ story", "26,559 (50.6%)")))
         assert pane.has_focus
         await pilot.press("[", "[")
@@ -59,9 +68,7 @@ async def test_root_verbs_where_there_is_a_parser(tmp_path: Path, monkeypatch: p
 async def test_long_lines_are_wrapped_in_a_narrow_window_and_bars_are_whole(tmp_path: Path) -> None:
     path = tmp_path / "pool.db"
     compared(path, {"anna": grades("AC AC AC AC AC AC")})
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=(80, 60)) as pilot:
-        await turned(pilot, screen, "evaluation")
+    async with turned_to("evaluation", path, (80, 60)) as (pilot, screen, _):
         assert "A" * WIDTH in seen(pilot.app) and "irrelevant or invalid" in seen(pilot.app)
         await turned(pilot, screen, "opinions")
         assert "what it is worth." in seen(pilot.app)
@@ -70,9 +77,8 @@ async def test_long_lines_are_wrapped_in_a_narrow_window_and_bars_are_whole(tmp_
 @pytest.mark.parametrize("size", [SIZE, (80, 24)])
 async def test_words_only_and_how_to_get_verbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
     monkeypatch.setitem(sys.modules, "spacy", None)
-    screen = screen_of(build_pool(tmp_path / "pool.db", [(text, False, ()) for text in NASTY_TEXTS]))
-    async with Host(screen).run_test(size=size) as pilot:
-        await turned(pilot, screen, "diversity")
+    path = build_pool(tmp_path / "pool.db", [(text, False, ()) for text in NASTY_TEXTS])
+    async with turned_to("diversity", path, size) as (pilot, _, _):
         assert "distinct-2" in seen(pilot.app)
         await pilot.press("end")
         await until(pilot, lambda: "self-instruct-studio[diversity]" in seen(pilot.app))
@@ -82,9 +88,7 @@ async def test_words_only_and_how_to_get_verbs(tmp_path: Path, monkeypatch: pyte
 async def test_a_pool_that_takes_long_is_left_to_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(insight_screen, "MOST", 5)
     bulk_pool(tmp_path / "pool.db", 60)
-    screen = screen_of(tmp_path / "pool.db")
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await turned(pilot, screen, "diversity")
+    async with turned_to("diversity", tmp_path / "pool.db") as (pilot, _, _):
         assert "studio diversity POOL" in seen(pilot.app)
 
 
@@ -118,9 +122,7 @@ async def test_keys_work_while_figures_are_computed_and_figures_are_kept(tmp_pat
 
 
 async def test_an_empty_pool_names_the_next_step(tmp_path: Path) -> None:
-    screen = screen_of(make_pool(tmp_path / "pool.db"))
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await turned(pilot, screen, "diversity")
+    async with turned_to("diversity", make_pool(tmp_path / "pool.db")) as (pilot, screen, _):
         assert "No generated task yet" in seen(pilot.app)
         await turned(pilot, screen, "opinions")
         assert "Nobody has rated tasks yet: press v," in seen(pilot.app) and "studio judge POOL" in seen(pilot.app)
@@ -132,9 +134,7 @@ async def test_an_evaluation_is_told_and_its_grades_stay_blind_until_the_raters_
     path = tmp_path / "pool.db"
     sheet_of_anna = grades("AC AC AC AC AC AC")
     comparison = compared(path, {"anna": {place: sheet_of_anna[place] for place in range(5)}})
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        pane = await turned(pilot, screen, "evaluation")
+    async with turned_to("evaluation", path) as (pilot, _, pane):
         shown = seen(pilot.app)
         assert "ROUGE-L (95 % interval)" in shown and "paired, task by task" in shown
         assert "still blind" in shown and "paper: " not in shown
@@ -147,9 +147,7 @@ async def test_an_evaluation_is_told_and_its_grades_stay_blind_until_the_raters_
 
 
 async def test_a_missing_pool_is_said(tmp_path: Path) -> None:
-    screen = screen_of(tmp_path / "none.db")
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await turned(pilot, screen, "opinions")
+    async with turned_to("opinions", tmp_path / "none.db") as (pilot, _, _):
         await until(pilot, lambda: seen(pilot.app).count("none.db") > 1)
 
 
@@ -168,9 +166,7 @@ async def test_judges_stand_beside_raters(tmp_path: Path) -> None:
             for question in QUESTIONS
         ]
         pool.judges.add(judge.id, opinions)
-    screen = screen_of(path)
-    async with Host(screen).run_test(size=SIZE) as pilot:
-        await turned(pilot, screen, "opinions")
+    async with turned_to("opinions", path) as (pilot, _, _):
         shown = seen(pilot.app)
         assert "[b]anna: 4 complete" in shown
         rows = [line.split() for line in shown.splitlines() if line.split()[:2] == ["[b]anna", "instruction"]]
