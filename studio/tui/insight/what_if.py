@@ -27,7 +27,7 @@ from studio.loop.whatif import Change, Flip, InstanceFlip, Outcome, what_if
 from studio.pool.browse import Kind
 from studio.pool.pool import Queries
 from studio.text import display_line, spoken
-from studio.tui.base import Dialog, ReadFailed, copy_from, lay_over, leaving, start_latest
+from studio.tui.base import Dialog, GivenUp, ReadFailed, copy_from, lay_over, leaving, start_latest
 from studio.tui.keys import bind
 from studio.tui.pool.detail import LineageTree, TaskDetail, as_text
 from studio.tui.steering import PoolAccess
@@ -128,10 +128,6 @@ def _rules(pool: Queries) -> _Rules | None:
     limit, of_answers = pool.rounds.newest_limits()
     scores = (limit, pool.candidates.most_nats()), (of_answers, pool.instances.most_nats())
     return _Rules(stored_method(run), *scores, pool.instances.any_agreed())
-
-
-class _Superseded(Exception):
-    """Another change is waited for."""
 
 
 class WhatIfPane(Vertical):
@@ -274,7 +270,7 @@ class WhatIfPane(Vertical):
 
         def progress(done: int) -> None:
             if self._wanted is not token:
-                raise _Superseded
+                raise GivenUp
             self._done = done
 
         await asyncio.sleep(_SETTLE_S)
