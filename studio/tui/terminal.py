@@ -12,7 +12,7 @@ from typing import Any
 
 from textual.actions import ActionParseResult
 from textual.app import App
-from textual.binding import Binding
+from textual.binding import Binding, Keymap
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.message import Message
@@ -195,6 +195,13 @@ class TellingApp(App[None]):
     """
     quitting = False
     """Whether it is being left: nothing is opened any more, it would not be put together."""
+    own_keys: Keymap = {}  # noqa: RUF012  (replaced, never changed)
+    """The user's own keys by verb."""
+
+    def set_keymap(self, keymap: Keymap) -> None:
+        """Give verbs other keys, and keep which."""
+        self.own_keys = keymap
+        super().set_keymap(keymap)
 
     def show(self) -> None:
         """Run in the terminal until the user leaves, with the keys of his own.

@@ -163,10 +163,14 @@ async def test_keys_that_decide_say_why_not_while_a_stage_plays(path: Path) -> N
         await driven.press("s")
         await driven.pilot.press("s")
         await driven.until(engine.reached.is_set)
-        for count, key in enumerate("teDiwpWuU", 1):
+        driven.app.set_keymap({"overrule": "z"})
+        for count, key in enumerate("zeDiwpWuU", 1):
             await driven.pilot.press(key)
             assert driven.app.screen is driven.screen
             await driven.until(partial(told, driven.pilot, count))
+        before = messages(driven.pilot)
+        await driven.pilot.press("t")
+        assert messages(driven.pilot) == before, "the key means nothing any more"
         engine.go_on.set()
         await driven.idle()
         assert driven.screen.undo_words is None

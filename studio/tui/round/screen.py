@@ -28,12 +28,12 @@ from studio.tui.round.rail import Rail, StatusLine
 from studio.tui.round.why import Why
 from studio.tui.runner import RunnerState, Work
 from studio.tui.steering import overrule
+from studio.tui.terminal import TellingApp
 from studio.tui.widgets.fields import FindLine
 from studio.tui.widgets.frame import KeyBar, StudioHeader, TooSmall
 
 _STEER = ("overrule", "edit", "draw", "swap", "rewrite", "parameters", "brief", "instances", "undo", "redo")
 """The verbs that wait until no stage is played."""
-_STEERED = frozenset(key for verb in _STEER for key in keys_of(VERBS[verb].keys))
 _WRITTEN = STAGES[STAGES.index(Stage.FILTER) :]
 """The stages to come when a round's completions are there and it is not committed."""
 
@@ -305,6 +305,8 @@ class StudioScreen(DrawingScreen):
 
     def on_key(self, event: Key) -> None:
         """The footer has no key that decides while a stage is played: say why it does nothing, should one be pressed."""
-        if event.key in _STEERED and self.steerer.refusal() is not None:
+        own = self.app.own_keys if isinstance(self.app, TellingApp) else {}
+        steered = {key for verb in _STEER for key in keys_of(own.get(verb, VERBS[verb].keys))}
+        if event.key in steered and self.steerer.refusal() is not None:
             event.stop()
             self.steerer.ready(self)
