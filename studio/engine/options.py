@@ -83,7 +83,7 @@ FLAGS: Mapping[str, Flag] = {
     ),
     "tensor_split": Flag("shares of several GPUs, such as 3,1", "by their free memory", kind="N,N,..."),
     "split_mode": Flag("GPUs share by layer, by row of each weight, or not at all", "layer", words=SPLIT_MODES),
-    "main_gpu": Flag("the GPU that has all with split mode none, and what is not split with row, counted from 0"),
+    "main_gpu": Flag("the GPU that has all with split mode none, counted from 0"),
     "cpu_moe": Flag("layers whose experts stay on the CPU, from the first on; -1 is all, 0 those that do not fit", least=-1),
 }
 """By the name of the option."""
@@ -125,8 +125,8 @@ class EngineOptions:
             raise UsageError(f"--context {self.context}: llama.cpp counts at most {MAX_CONTEXT:,} tokens", "give a smaller number")
         if self.kv_type != KV_TYPE and self.flash_attention == FlashAttention.OFF:
             raise UsageError(f"--kv-type {self.kv_type} needs flash attention", "leave --flash-attention out, or keep f16")
-        if self.main_gpu and self.split_mode == SPLIT_MODES[0]:
-            raise UsageError(f"--main-gpu {self.main_gpu} has no effect where layers are shared", "add --split-mode none or row")
+        if self.main_gpu and self.split_mode != "none":  # llama.cpp looks at it in that mode alone
+            raise UsageError(f"--main-gpu {self.main_gpu} has no effect where GPUs share the model", "add --split-mode none")
         _ = self.proportions
 
     @property
@@ -151,8 +151,7 @@ class EngineOptions:
         if self.split_mode == "none":
             return f"GPU {self.main_gpu} alone"
         chosen = self.split_mode if self.split_mode != SPLIT_MODES[0] else ""
-        main = f"main {self.main_gpu}" if self.main_gpu else ""
-        return " ".join(filter(None, (chosen, self.tensor_split, main)))
+        return " ".join(filter(None, (chosen, self.tensor_split)))
 
     def refuse_elsewhere(self, model: str) -> None:
         """Raise UsageError where something was chosen that a server, or whatever `model` is, knows nothing of."""

@@ -216,7 +216,7 @@ def test_what_are_no_proportions(split: str) -> None:
 def test_llama_cpp_takes_the_split_of_a_machine_without_gpus(opened: Opened) -> None:
     engine = opened(tensor_split="3,1", split_mode="row")
     assert engine.info.split == "" and texts(engine) == texts(opened())
-    assert EngineOptions(tensor_split="3,1", split_mode="row", main_gpu=1).split == "row 3,1 main 1"
+    assert EngineOptions(tensor_split="3,1", split_mode="row").split == "row 3,1"
     assert EngineOptions(split_mode="none", main_gpu=1).split == "GPU 1 alone" and EngineOptions().split == ""
 
 
@@ -238,7 +238,11 @@ def test_a_server_is_not_told_what_is_for_llama_cpp(option: dict[str, Any], flag
 
 
 @pytest.mark.parametrize(
-    "option", [{"kv_type": "q5"}, {"flash_attention": "yes"}, {"split_mode": "all"}, {"cpu_moe": -2}, {"main_gpu": -1}, {"main_gpu": 1}]
+    "option",
+    [
+        *({"kv_type": "q5"}, {"flash_attention": "yes"}, {"split_mode": "all"}, {"cpu_moe": -2}),
+        *({"main_gpu": -1}, {"main_gpu": 1}, {"main_gpu": 1, "split_mode": "row"}),
+    ],
 )
 def test_options_that_are_none(option: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"--{next(iter(option)).replace('_', '-')}"):
