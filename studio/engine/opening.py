@@ -10,6 +10,7 @@ from pathlib import Path
 
 from studio.engine.api import CancelToken, Engine, EngineEvent, EngineInfo, Noted, OpenRequests, Request
 from studio.engine.catalog import find_model, identify, known_sha256
+from studio.engine.llama.build import in_machine_memory
 from studio.engine.llama.facts import model_facts
 from studio.engine.model_file import check_adapter, read_model, refuse_adapter
 from studio.engine.not_gguf import refuse_downloads
@@ -103,7 +104,8 @@ def open_both(first: Wish, second: Wish, opener: Opener, memory: int | None = No
             if not engine.info.is_local or is_address(second.model):
                 raise
             return _taking_turns(first, second, opener, engine)
-        if not crowded(engine.info, other.info, memory_of_machine(swap=False) if memory is None else memory):
+        asked = second.options.cpu_moe
+        if not crowded(engine.info, other.info, memory_of_machine(swap=False) if memory is None else memory, cpu_moe=asked):
             return engine, other
         other.close()
         return _taking_turns(first, second, opener, engine)
@@ -112,14 +114,15 @@ def open_both(first: Wish, second: Wish, opener: Opener, memory: int | None = No
         raise
 
 
-def crowded(first: EngineInfo, second: EngineInfo, memory: int) -> bool:
+def crowded(first: EngineInfo, second: EngineInfo, memory: int, *, cpu_moe: int = 0) -> bool:
     """Whether two models that are open have too little: the second lacks layers on the GPU, or both take more than `memory` bytes.
 
-    What lies in a GPU's own memory takes nothing of the machine's.
+    It lacks something as well where other experts than those of `cpu_moe` layers, which were asked for, are on the CPU. What lies in a
+    GPU's own memory takes nothing of the machine's.
     """
     if not (first.is_local and second.is_local):
         return False
-    if first.layers_offloaded and second.layers_offloaded < second.layers:
+    if first.layers_offloaded and (second.layers_offloaded < second.layers or second.cpu_moe != cpu_moe):
         return True
     return sum(_bytes_on_machine(each) for each in (first, second)) > memory
 
@@ -221,13 +224,10 @@ def _as_before(options: EngineOptions, info: EngineInfo) -> EngineOptions:
 
 def _bytes_on_machine(info: EngineInfo) -> float:
     """What a model takes of the machine's own memory, about; Apple's GPUs work in that, too."""
-    on_gpu = info.layers_offloaded / info.layers if info.layers and not _shares_memory(info) else 0.0
+    shared = any(map(in_machine_memory, info.backend.removeprefix("llama.cpp (").split(", ")))
+    on_gpu = info.layers_offloaded / info.layers if info.layers and not shared else 0.0
     facts = model_facts(read_model(Path(info.model.path)))
     experts = facts.experts_on_cpu(info.cpu_moe)
     return experts + (1 - min(1.0, on_gpu)) * (
         facts.file_size - experts + facts.kept_bytes(info.context_tokens, info.parallel, info.kv_type or KV_TYPE)
     )
-
-
-def _shares_memory(info: EngineInfo) -> bool:
-    return any(name in info.backend.upper() for name in ("MTL", "METAL"))

@@ -169,6 +169,8 @@ def test_what_counts_as_too_little() -> None:
     assert not crowded(info(), info(), 1), "both are on the GPU, whole"
     assert crowded(info(), info(offloaded=12), roomy), "the second is there in part"
     assert crowded(info(), cpu, roomy), "the second found no room there"
+    assert crowded(info(), info(cpu_moe=3), roomy), "the second has experts on the CPU that nobody wanted there"
+    assert crowded(info(), info(cpu_moe=-1), roomy, cpu_moe=3) and not crowded(info(), info(cpu_moe=3), roomy, cpu_moe=3)
     assert not crowded(cpu, info(), size * 3) and not crowded(cpu, cpu, roomy)
     assert crowded(cpu, cpu, 2 * size), "weights and contexts take more than this"
     apple = info("llama.cpp (MTL0)")

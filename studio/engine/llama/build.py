@@ -178,8 +178,13 @@ def used_gpus(devices: Iterable[Device], options: EngineOptions | None = None) -
 
 
 def shares_memory(device: Device) -> bool:
-    """Whether the device works in the machine's own memory: integrated GPUs, and those of Apple, which llama.cpp calls `MTL0`."""
-    return device.kind is DeviceKind.INTEGRATED or device.name.upper().startswith(("MTL", "METAL"))
+    """Whether the device works in the machine's own memory: integrated GPUs, and those of Apple."""
+    return device.kind is DeviceKind.INTEGRATED or in_machine_memory(device.name)
+
+
+def in_machine_memory(name: str) -> bool:
+    """Whether a device of that name is one of Apple's, which llama.cpp calls `MTL0`."""
+    return name.upper().startswith(("MTL", "METAL"))
 
 
 def build_words() -> str:
