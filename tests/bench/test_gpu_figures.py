@@ -27,7 +27,7 @@ def test_a_model_of_a_shape_has_finite_logits_and_the_tokenizer_of_another(tmp_p
         tokens = model.vocabulary.tokenise("Say yes!")
         row = context.add(tokens, 0, 0, logits=1)
         assert context.evaluate()
-        logits = context.logits(row)
+        logits = context.block(row, 1)[0]
         assert model.vocabulary.piece(tokens[0]) == b"S"
         assert logits.shape == (300,)
         assert np.isfinite(logits).all()

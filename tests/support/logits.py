@@ -25,7 +25,7 @@ def llama_logits(path: str, tokens: Sequence[int], adapter: str = "", *, gpu_lay
             rows = tokens[position : position + at_once]
             context.add(rows, position, 0, logits=len(rows))
             assert context.evaluate()
-            found.extend(context.logits(row).copy() for row in range(len(rows)))
+            found.extend(context.block(row, 1)[0].copy() for row in range(len(rows)))
     finally:
         model.close()
     return np.array(found, dtype=np.float64)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from studio.engine.api import CancelToken
 from studio.engine.llama.build import features
 from studio.engine.llama.log import LOG, OutOfMemory, last_words, speaks_of_memory
-from studio.engine.llama.sampling import Block, DrawingThreads, Logits
+from studio.engine.llama.sampling import Block, DrawingThreads
 from studio.engine.llama.vocab import Vocabulary
 from studio.errors import ModelError
 
@@ -178,15 +178,11 @@ class LlamaContext:
             raise OutOfMemory(f"no memory left to evaluate a batch of {rows} tokens", last_words())
         raise ModelError(f"llama.cpp failed to evaluate a batch of {rows} tokens (status {status})", last_words())
 
-    def logits(self, row: int) -> Logits:
-        """Return the logits of a row of the last batch, one for each token, in llama.cpp's own memory: good until the next batch."""
-        found: Logits = self.block(row, 1)[0]
-        return found
-
     def block(self, row: int, rows: int) -> Block:
-        """Return the logits of `rows` rows from `row` on, all of which wanted some, as `logits` does.
+        """Return the logits of `rows` rows of the last batch from `row` on, all of which wanted some, one for each token.
 
-        llama.cpp puts them into the order of the batch when they are first asked for: that is for one thread.
+        They are in llama.cpp's own memory, good until the next batch. It puts them into the order of the batch when they
+        are first asked for: that is for one thread.
         """
         pointer = self._lib.llama_get_logits_ith(self.handle, row)
         return np.frombuffer(memoryview((self._row * rows).from_address(ctypes.addressof(pointer.contents))), dtype=np.float32).reshape(

@@ -7,7 +7,6 @@ when the process ends.
 from __future__ import annotations
 
 import ctypes
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from studio.engine.llama.build import build_facts, list_devices
 from studio.engine.llama.log import LOG, install_log, last_words
 from studio.engine.llama.model import LlamaModel
+from studio.engine.llama.sampling import rows_together, surprisals
 from studio.engine.options import EngineOptions
 from studio.engine.process.child import connect
 from studio.engine.process.pipe import Message
@@ -96,17 +96,15 @@ def surprises(model: LlamaModel, tokens: Sequence[int]) -> list[float]:
     windows = [[*lead, *tokens[start : start + size]] for start in range(0, len(tokens) - size + 1, size)][:WINDOWS]
     if not windows:
         raise ModelError(f"the text to measure has {len(tokens)} tokens; a whole window is {size}")
-    found = []
+    found: list[float] = []
+    scratch = np.empty((rows_together(model.vocabulary.size), model.vocabulary.size), dtype=np.float32)
     for window in windows:
         context.clear()
         context.add(window[: WINDOW // 2], 0, 0, logits=0)
         for place in range(WINDOW // 2, WINDOW):
             context.add(window[place : place + 1], place, 0, logits=1)
         context.evaluate()
-        for place in range(WINDOW // 2, WINDOW - 1):
-            logits = context.logits(place).astype(np.float64)
-            top = logits.max()
-            found.append(float(top + math.log(np.exp(logits - top).sum()) - logits[window[place + 1]]))
+        found += surprisals(context.block(WINDOW // 2, WINDOW // 2 - 1), window[WINDOW // 2 + 1 :], scratch)
     return found
 
 

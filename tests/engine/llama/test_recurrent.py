@@ -47,10 +47,10 @@ def whole(context: LlamaContext, tokens: list[int]) -> list[np.ndarray]:
     context.clear()
     row = context.add(tokens, 0, 0, logits=1)
     assert context.evaluate()
-    first = context.logits(row).copy()
+    first = context.block(row, 1)[0].copy()
     row = context.add([int(first.argmax())], len(tokens), 0, logits=1)
     assert context.evaluate()
-    return [first, context.logits(row).copy()]
+    return [first, context.block(row, 1)[0].copy()]
 
 
 def test_a_copied_state_predicts_what_the_whole_prompt_does(context: LlamaContext) -> None:
@@ -70,13 +70,13 @@ def test_a_copied_state_predicts_what_the_whole_prompt_does(context: LlamaContex
             context.copy(context.parallel + start, sequence)
         rows = [context.add(ENDS[end], len(BEGINNINGS[start]), sequence, logits=1) for sequence, (start, end) in enumerate(pairs)]
         assert context.evaluate()
-        first = [context.logits(row).copy() for row in rows]
+        first = [context.block(row, 1)[0].copy() for row in rows]
         rows = [
             context.add([int(first[sequence].argmax())], len(BEGINNINGS[start] + ENDS[end]), sequence, logits=1)
             for sequence, (start, end) in enumerate(pairs)
         ]
         assert context.evaluate()
-        second = [context.logits(row).copy() for row in rows]
+        second = [context.block(row, 1)[0].copy() for row in rows]
         for sequence, expected in enumerate(truth):
             assert divergence(np.array(expected, float), np.array([first[sequence], second[sequence]], float)) < 1e-9
 

@@ -51,13 +51,13 @@ def _predicted(options: EngineOptions) -> Any:
             last = context.add(suffix, len(template), sequence, logits=len(suffix))
             rows += range(last - len(suffix) + 1, last + 1)
         assert context.evaluate()
-        found = [context.logits(row).copy() for row in rows]
+        found = [context.block(row, 1)[0].copy() for row in rows]
         context.forget(0)
         context.copy(1, 0)
         context.forget(1)
         row = context.add([5], len(template) + len(suffixes[1]), 0, logits=1)
         assert context.evaluate()
-        return np.array([*found, context.logits(row)], dtype=np.float64)
+        return np.array([*found, context.block(row, 1)[0]], dtype=np.float64)
     finally:
         model.close()
 
