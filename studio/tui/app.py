@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from textual import on
 from textual.app import SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.geometry import Size
 from textual.message import Message
@@ -44,7 +44,7 @@ from studio.tui.study.entry import start_comparison, start_review
 from studio.tui.study.screen import StudyScreen
 from studio.tui.terminal import TellingApp, wear_theme
 from studio.tui.widgets.fields import Palette
-from studio.tui.widgets.frame import TooSmall, hint_if_small
+from studio.tui.widgets.frame import hint_if_small
 
 
 @dataclass
@@ -56,14 +56,21 @@ _QUIT = "Quit?"
 _UNDER_WAY = "A stage is under way. It is given up, and can be played again; everything before it is kept."
 _SOON_S = 0.3
 """What is over sooner needs no word."""
-PLACES = (
-    ("studio", "Go: studio", "Watch and step the round"),
-    ("pool", "Go: pool", "Find, read and judge its tasks"),
-    ("insight", "Go: insight", "Figures, the paper's beside them, and what-if"),
-)
-
-
-_MODES = ("start", *(mode for mode, *_ in PLACES))
+PLACES = ("studio", "pool", "insight")
+_MODES = ("start", *PLACES)
+_OFFERED = {
+    "export": "Pool: export",
+    "review": "Pool: review",
+    "compare": "Pool: compare",
+    "settings": "View: settings",
+    "log": "View: log",
+    "change_theme": "View: change the theme",
+    "help": "View: help",
+    "pools": "Studio: another pool",
+    "models": "Studio: another model",
+    "quit": "Studio: quit",
+}
+"""Actions that the palette offers on every screen, and what it calls them."""
 
 
 class StudioApp(TellingApp):
@@ -125,8 +132,8 @@ class StudioApp(TellingApp):
         self.studio = studio = StudioScreen(self.runner, self.activity)
         steerer, path = studio.steerer, asked.pool
         self.add_mode("studio", lambda: studio)
-        self.add_mode("pool", lambda: _with_hint(PoolScreen(path, steerer=steerer)))
-        self.add_mode("insight", lambda: _with_hint(InsightScreen(path, steerer=steerer)))
+        self.add_mode("pool", lambda: PoolScreen(path, steerer=steerer))
+        self.add_mode("insight", lambda: InsightScreen(path, steerer=steerer))
         self.switch_mode("studio")
         studio.call_after_refresh(self.runner.start)
 
@@ -229,25 +236,15 @@ class StudioApp(TellingApp):
         """Every command has the form `Group: verb`, and only those that apply are there."""
         if isinstance(screen, SteeredScreen):
             yield from screen.commands()
-        for mode, title, words in PLACES:
+        # What the first key of each says, of quitting that of `q`.
+        said = {each.action: each.tooltip.rstrip(".") for each in reversed(self.BINDINGS) if isinstance(each, Binding)}
+        for mode in PLACES:
             if self.check_action("show_mode", (mode,)) and mode != self.current_mode:
-                yield SystemCommand(title, words, partial(self.action_show_mode, mode))
-        offers = (
-            ("export", "Pool: export", "Write it as a dataset for finetuning", self.action_export),
-            ("review", "Pool: review", "Rate a sample of it, three questions a task", self.action_review),
-            ("compare", "Pool: compare", "Grade two models' answers to it, side by side and blind", self.action_compare),
-            ("settings", "View: settings", "Every parameter of this run, explained and set for one round", self.action_settings),
-            ("log", "View: log", "What has happened since the start", self.action_log),
-            ("change_theme", "View: change the theme", "Choose colours", self.action_change_theme),
-            ("help", "View: help", "Explain the focused part and its keys", self.action_help),
-            ("pools", "Studio: another pool", "Back to the picker", self.action_pools),
-            ("models", "Studio: another model", "Go on with this pool and another model", self.action_models),
-            ("quit", "Studio: quit", "Stop and leave; nothing is lost", self.action_quit),
-        )
+                yield SystemCommand(f"Go: {mode}", said[f"show_mode('{mode}')"], partial(self.action_show_mode, mode))
         comparable = self.studio is not None and self.studio.comparable
-        for action, title, words, callback in offers:
+        for action, title in _OFFERED.items():
             if self.check_action(action, ()) and (comparable or action != "compare"):
-                yield SystemCommand(title, words, callback)
+                yield SystemCommand(title, said.get(action, "Choose colours"), getattr(self, f"action_{action}"))
         if self.check_action("help", ()):
             for name in guide.TOPICS:
                 yield SystemCommand(f"Guide: {name}", guide.title(name), lambda name=name: self._lay(HelpDialog(name)))
@@ -319,7 +316,7 @@ class StudioApp(TellingApp):
             # One that was left long ago: other pools may have been the last ones since.
             await self.remove_mode("start")
         self._show_picker()
-        for mode, *_ in PLACES:
+        for mode in PLACES:
             await self.remove_mode(mode)
         if asked is not None:
             self.open_run(asked)
@@ -344,17 +341,6 @@ class StudioApp(TellingApp):
 
     def action_log(self) -> None:
         self._lay(LogScreen(self.activity))
-
-
-def _with_hint(screen: Screen[None]) -> Screen[None]:
-    """Let a screen say that the window is too small for it, as the studio screen does."""
-
-    def put() -> None:
-        if screen.is_attached:  # It is not when the key before was the one that quits.
-            screen.mount(TooSmall())
-
-    screen.call_after_refresh(put)
-    return screen
 
 
 def fit_classes(screen: Screen[Any], size: Size) -> None:

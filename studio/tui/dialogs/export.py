@@ -90,7 +90,7 @@ The format *preference* writes a line for each pair of answers of which one is k
         answer = SafeInput(placeholder="any, or up to 0.6", id="answer_nats")
         yield Row("nats", _short("nats", "any, or up to 2.2"), Label("answer", classes="beside"), answer)
         yield Row("agreement", _short("agreement", "any, or from 0.4"), MarkedBox(Content("only what was scored"), id="scored"))
-        system = SafeInput(placeholder="as it is, or a system turn where there is none", id="system")
+        system = SafeInput(placeholder="none, or Be brief.", id="system")
         yield Row("system", system, MarkedBox(Content("without thoughts"), id="strip"))
         yield Row("file", SafeInput(str(self._default("alpaca")), id="target"), id="target-row")
         with Pane(id="sample-pane") as pane:

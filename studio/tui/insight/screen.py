@@ -30,7 +30,7 @@ from studio.tui.insight.figures import Overview, PoolPane
 from studio.tui.insight.what_if import WhatIfPane
 from studio.tui.keys import bind, key_of
 from studio.tui.steering import SteeredScreen, Steerer
-from studio.tui.widgets.frame import HeaderFacts, KeyBar, SaidLine, StudioHeader
+from studio.tui.widgets.frame import HeaderFacts, KeyBar, SaidLine, StudioHeader, TooSmall
 from studio.tuning.results import evaluation_result, result_tables
 
 
@@ -194,6 +194,7 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
                 with TabPane(name.replace("-", " ").capitalize(), id=name):
                     yield pane
         yield KeyBar()
+        yield TooSmall()
 
     def on_mount(self) -> None:
         self.add_class("-empty")

@@ -25,7 +25,7 @@ from studio.tui.pool.detail import LineageTree, TaskDetail, as_text, reference_o
 from studio.tui.pool.listing import FilterBar, LintSearch, TaskTable, words_of
 from studio.tui.pool.steering import PoolSteering
 from studio.tui.steering import PoolAccess, Steerer
-from studio.tui.widgets.frame import HeaderFacts, KeyBar, SaidLine, StudioHeader, header_facts
+from studio.tui.widgets.frame import HeaderFacts, KeyBar, SaidLine, StudioHeader, TooSmall, header_facts
 from studio.tui.widgets.table import IdTable
 
 TYPING_S = 0.12
@@ -109,6 +109,7 @@ Among the filters, *quality* is the share of yes that raters gave a task; *nats*
                 yield TaskTable(self._rows, id="tasks")
             yield TaskDetail(self._rows)
         yield KeyBar()
+        yield TooSmall()
 
     def on_mount(self) -> None:
         self.query_one(FilterBar).set_class(self.size.height < 30, "-folded")
