@@ -14,7 +14,7 @@ from typing import Any, Self
 from studio.documents.found import find_documents
 from studio.documents.reading import DocumentFile
 from studio.engine.api import Engine
-from studio.engine.model_file import NO_ADAPTER, base_name
+from studio.engine.model_file import NO_ADAPTER, parted
 from studio.engine.opening import Opener, Wish, open_both, open_engine
 from studio.engine.options import KV_BYTES, KV_CELLS, KV_TYPE, MAX_CONTEXT, MAX_PARALLEL, MAX_PARALLEL_SERVER, EngineOptions, FlashAttention
 from studio.engine.remote.address import is_address
@@ -169,7 +169,7 @@ def model_of(wanted: Intent, engine: str = ENGINE) -> str:
     if model is None:
         return ""
     opened = str(stored_engine(wanted.stored, engine).get("model", ""))
-    return opened if "://" in opened or Path(opened).is_file() else base_name(model.name)
+    return opened if "://" in opened or Path(opened).is_file() else parted(model.name)[0]
 
 
 def adapter_of(options: RunOptions, wanted: Intent, *, force: bool) -> str:

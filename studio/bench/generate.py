@@ -23,7 +23,6 @@ from studio.engine.catalog import find_model, identify
 from studio.engine.llama.prefixes import SWITCH
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
-from studio.engine.process.pipe import request_message
 from studio.loop.events import StageFinished, StageStarted, Summary
 from studio.loop.prompts import Template, builtin_prompt
 from studio.loop.runs import Configuration, RunOptions, begin, intent
@@ -148,7 +147,7 @@ def measure(bench: GenerateBench, machine: Machine, say: Say) -> dict[str, Any]:
         info = engine.info
     plain = {"path": identity.path, "threads": info.threads, "gpu_layers": bench.options.gpu_layers}
     requests = instance_requests(bench.requests, bench.tokens)
-    messages = [request_message(request) for request in requests]
+    messages = [asdict(request) for request in requests]
     runs: dict[str, Callable[[], dict[str, Any]]] = {
         "sequential": lambda: in_worker("sequential", requests=messages, **plain),
         "engine": lambda: run_engine(bench, requests),

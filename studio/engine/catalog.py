@@ -97,16 +97,6 @@ def known_sha256(header: Gguf) -> str:
     return ""
 
 
-def is_model(identity: ModelIdentity, sha256: str) -> bool:
-    """Whether `sha256`, as a pool has it, is of this model: earlier versions took that of the first shard for a split model's."""
-    if identity.sha256 == sha256:
-        return True
-    path = Path(identity.path)
-    if not sha256 or shard_of(path)[2] < 2 or not path.is_file():
-        return False
-    return file_sha256(path) == sha256
-
-
 def hash_cache_path() -> Path:
     """The file that remembers hashes of model files between runs."""
     return app_folder("cache") / "model-sha256.json"

@@ -266,11 +266,6 @@ def tuned_name(model: str, adapter: str) -> str:
     return with_adapter(model, adapter_label(adapter)) if adapter else model
 
 
-def base_name(name: str) -> str:
-    """Return the model's part of a `tuned_name`."""
-    return parted(name)[0]
-
-
 def with_adapter(model: str, adapter: str) -> str:
     """Return a model and its adapter as one text, for a field that takes one; `parted` takes it apart."""
     return f"{model}{_AND}{adapter}" if adapter else model

@@ -27,7 +27,6 @@ from studio.config import (
     value_of,
 )
 from studio.engine.api import EngineInfo
-from studio.engine.catalog import is_model
 from studio.engine.options import FLAGS, EngineOptions, FlashAttention
 from studio.errors import PoolError, UsageError
 from studio.loop.checks import ANSWER_RULES
@@ -308,7 +307,7 @@ def _left_open(wanted: Intent, engine: EngineInfo, answering: EngineInfo | None)
 def _other_models(stored: RunRecord, engine: EngineInfo, answering: EngineInfo | None) -> Iterator[UsageError]:
     """What of the models and the adapter is not as the stored run had it."""
     force = "use --force to start a new run in this pool"
-    if not is_model(engine.model, stored.model.sha256):
+    if engine.model.sha256 != stored.model.sha256:
         words = f"the pool was made with the model {_named(stored.model)}, not with {_named(engine.model)}"
         yield UsageError(words, f"name the pool's model with --model, or {force}")
     adapter = str(stored_engine(stored).get("adapter_sha256", ""))
@@ -316,7 +315,7 @@ def _other_models(stored: RunRecord, engine: EngineInfo, answering: EngineInfo |
         words = f"the pool was made {_with_adapter(adapter)}, not {_with_adapter(engine.adapter_sha256)}"
         yield UsageError(words, f"name the pool's adapter with --adapter, or {force}")
     before, now = stored.answering, None if answering is None else answering.model
-    if (before is None) != (now is None) or (before is not None and now is not None and not is_model(now, before.sha256)):
+    if (before and before.sha256) != (now and now.sha256):
         had, has = (_named(each) if each is not None else "the model that writes them" for each in (before, now))
         words = f"the pool's tasks were answered by {had}, not by {has}"
         yield UsageError(words, f"leave --answer-model out to go on with the pool's, or {force}")

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from dataclasses import asdict
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +18,6 @@ from studio.cli import cli
 from studio.engine.api import CancelToken, Finished
 from studio.engine.llama.engine import LlamaEngine
 from studio.engine.options import EngineOptions
-from studio.engine.process.pipe import request_message
 from support.command import STUDIO, assert_fails, clean_environment, studio
 from support.engines import bundled_identity
 
@@ -49,7 +49,7 @@ def test_what_cannot_be_measured(words: tuple[str, ...], part: str) -> None:
 def test_all_alternatives_do_the_same_work() -> None:
     """No completion ends early, and each alternative draws as many tokens."""
     requests = instance_requests(REQUESTS, TOKENS)
-    messages = [request_message(request) for request in requests]
+    messages = [asdict(request) for request in requests]
     identity = bundled_identity()
     engine = LlamaEngine(identity, EngineOptions(threads=1, parallel=PARALLEL))
     try:

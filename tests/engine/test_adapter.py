@@ -14,7 +14,7 @@ from studio.engine.gguf import read_gguf
 from studio.engine.llama.engine import LlamaEngine
 from studio.engine.llama.model import LlamaModel
 from studio.engine.llama.prefixes import fingerprint
-from studio.engine.model_file import adapter_label, base_name, check_adapter, tuned_name
+from studio.engine.model_file import adapter_label, check_adapter, parted, tuned_name
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
 from studio.errors import ModelError, UsageError
@@ -129,4 +129,4 @@ def test_adapters_go_with_files_only(model_name: str) -> None:
 def test_names() -> None:
     assert adapter_label("/pools/pool.db.adapters/tuned-1/adapter.gguf") == "tuned-1"
     assert adapter_label("mine.gguf") == "mine" and adapter_label("adapter.gguf") == "adapter"
-    assert tuned_name("Tiny", "") == "Tiny" and base_name(tuned_name("Tiny", "x/mine.gguf")) == "Tiny"
+    assert tuned_name("Tiny", "") == "Tiny" and parted(tuned_name("Tiny", "x/mine.gguf")) == ("Tiny", "mine")

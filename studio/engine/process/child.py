@@ -10,12 +10,13 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 
 from studio.engine.api import CancelToken, Engine
 from studio.engine.llama.log import OutOfMemory
 from studio.engine.options import EngineOptions
-from studio.engine.process.pipe import READY_LINE, Message, event_message, info_message, pack, request_of, unpack
+from studio.engine.process.pipe import READY_LINE, Message, event_message, pack, request_of, unpack
 from studio.errors import StudioError
 from studio.records import ModelIdentity
 
@@ -114,7 +115,7 @@ def main() -> None:
         sys.exit(int(error.exit_code))
     sys.stderr.write(f"{READY_LINE}\n")
     sys.stderr.flush()
-    outbox.send(info_message(engine.info))
+    outbox.send({"kind": "ready", "info": asdict(engine.info)})
     while True:
         _answer(engine, inbox, outbox, inbox.next())
 

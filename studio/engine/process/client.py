@@ -13,7 +13,7 @@ from typing import Any
 from studio.engine.api import CancelToken, EngineEvent, EngineInfo, OpenRequests, Request, Restarted
 from studio.engine.llama.log import memory_of
 from studio.engine.options import EngineOptions
-from studio.engine.process.pipe import CHILD_COMMAND, ChildDied, ChildProcess, event_of, info_of, request_message
+from studio.engine.process.pipe import CHILD_COMMAND, ChildDied, ChildProcess, event_of, info_of
 from studio.errors import ModelError
 from studio.records import ModelIdentity
 
@@ -144,7 +144,7 @@ class ProcessEngine:
     def _run(self, requests: Sequence[Request], still_open: OpenRequests, cancel: CancelToken) -> Iterator[EngineEvent]:
         """Yield the events of one attempt. Raises ChildDied, and ModelError as the engine in the process does."""
         self._batch = number = self._batch + 1
-        self._child.send({"kind": "batch", "batch": number, "requests": [request_message(request) for request in requests]})
+        self._child.send({"kind": "batch", "batch": number, "requests": [asdict(request) for request in requests]})
         self._stale = number  # until its end has come
         deadline = float("inf")
         try:

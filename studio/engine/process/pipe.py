@@ -36,13 +36,8 @@ def unpack(data: bytes) -> list[Message]:
     return messages
 
 
-def request_message(request: Request) -> Message:
-    """Return a request as a message."""
-    return asdict(request)
-
-
 def request_of(message: Message) -> Request:
-    """Return the request that `request_message` described."""
+    """Return the request of which the message has all fields."""
     params = dict(message["params"])
     params |= {"stop": tuple(params["stop"]), "choices": tuple(params["choices"])}
     chat = None if message["chat"] is None else Chat(**message["chat"])
@@ -69,13 +64,8 @@ def event_of(message: Message) -> EngineEvent:
     return Finished(message["index"], Completion(**fields))
 
 
-def info_message(info: EngineInfo) -> Message:
-    """Return the engine's description as a message."""
-    return {"kind": "ready", "info": asdict(info)}
-
-
 def info_of(message: Message) -> EngineInfo:
-    """Return the description that `info_message` gave."""
+    """Return the engine's description of which the message has all fields."""
     fields = dict(message["info"])
     fields["model"] = ModelIdentity(**fields["model"])
     fields |= {"askings": tuple(fields["askings"]), "notices": tuple(fields["notices"])}
@@ -176,14 +166,19 @@ class ChildProcess:
     def close(self, *, keep_log: bool = False) -> None:
         """End the process and free its pipes. Safe to call twice."""
         self._pipe.close()
-        try:
-            self._process.wait(_CLOSE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._end()
         if not keep_log:
             with contextlib.suppress(OSError):
                 self.log.unlink(missing_ok=True)
+
+    def _end(self) -> int | None:
+        """Wait for the process's end and return its status, None where it had to be killed."""
+        try:
+            return self._process.wait(_CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return None
 
     def _require_open(self) -> None:
         if self._pipe.closed:
@@ -191,11 +186,8 @@ class ChildProcess:
 
     def _death(self) -> ChildDied:
         """Return how the process ended, waiting for it."""
-        try:
-            status = self._process.wait(_CLOSE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        status = self._end()
+        if status is None:
             return ChildDied("it closed its pipe")
         before, _, after = self.log_text().rpartition(READY_LINE)
         setup = number_tried((before or after).splitlines())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from studio.engine.llama.scheduler import TurnEnd
 from studio.engine.llama.vocab import Turns, Vocabulary, open_vocabulary
 from studio.engine.opening import open_engine
 from studio.engine.options import EngineOptions
-from studio.engine.process.pipe import pack, request_message, request_of, unpack
+from studio.engine.process.pipe import pack, request_of, unpack
 from studio.errors import ModelError
 from support.completions_server import CompletionsServer, serving
 from support.engines import bundled_identity, complete, outcome, request
@@ -48,9 +48,9 @@ def _words(vocabulary: Vocabulary, tokens: list[int]) -> list[int]:
 
 def test_a_turn_travels_whole() -> None:
     asked = Request("", "Hi", SamplingParams(max_tokens=3, stop=("a",)), 1, "<|user|>", "<|end|>")
-    assert request_of(unpack(pack([request_message(asked)]))[0]) == asked
+    assert request_of(unpack(pack([asdict(asked)]))[0]) == asked
     chat = replace(asked, opening="", closing="", chat=Chat("Be brief.", "1.", writes_request=True, thinking=False))
-    assert request_of(unpack(pack([request_message(chat)]))[0]) == chat
+    assert request_of(unpack(pack([asdict(chat)]))[0]) == chat
 
 
 def test_words_of_a_template_that_the_vocabulary_has_anywhere_stay_text_in_a_text(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.engine.api import Completion, EngineEvent, EngineInfo, Finished, FinishReason, Request, SamplingParams, TextPiece
-from studio.engine.process.pipe import event_message, event_of, info_message, info_of, pack, request_message, request_of, unpack
+from studio.engine.process.pipe import event_message, event_of, info_of, pack, request_of, unpack
 from studio.records import ModelIdentity
 
 TEXT = st.text(st.characters(codec=None))
@@ -19,7 +19,7 @@ def test_a_request_survives(prefix: str, suffix: str, stops: list[str], temperat
     request = Request(
         prefix, suffix, SamplingParams(temperature=temperature, stop=tuple(stops), grammar=suffix, choices=tuple(stops)), seed
     )
-    [message] = unpack(pack([request_message(request)]))
+    [message] = unpack(pack([asdict(request)]))
     assert request_of(message) == request
 
 
@@ -35,5 +35,5 @@ def test_events_survive(texts: list[str]) -> None:
 def test_the_description_survives() -> None:
     info = EngineInfo(ModelIdentity("m", "ff", path="/x"), "llama.cpp (CPU)", 100, 2, 16, 0, 30)
     info = replace(info, asking="chat", askings=("completion", "chat"), writes_requests=True, prefills=True, measures=True, thinks=True)
-    [message] = unpack(pack([info_message(info)]))
+    [message] = unpack(pack([{"info": asdict(info)}]))
     assert info_of(message) == info
