@@ -244,7 +244,7 @@ def compare_peers(
     set_up: SetUp,
     repeats: int,
     machine: Machine,
-    say: Callable[[str], None],
+    tell: Callable[[str], None],
 ) -> dict[str, Any]:
     """Complete `requests` with the engine and with each peer in turn; return tokens a second of each, and the engine's ratios to them.
 
@@ -261,7 +261,7 @@ def compare_peers(
     errors: dict[str, str] = {}
     for repeat in range(repeats):
         for name in [name for name in contestants if name not in errors]:
-            say(f"{name}, run {repeat + 1} of {repeats}: {len(requests)} requests, cold and warm ...")
+            tell(f"{name}, run {repeat + 1} of {repeats}: {len(requests)} requests, cold and warm ...")
             try:
                 with machine.watch(), contestants[name]() as complete:
                     complete([_HELLO])
@@ -273,7 +273,7 @@ def compare_peers(
                 if name == ENGINE:
                     raise
                 errors[name] = error.words(" ")
-                say(errors[name])
+                tell(errors[name])
     return {name: _figures(speeds, name) | {"completion_tokens": drawn.get(name), "error": errors.get(name)} for name in contestants}
 
 

@@ -12,7 +12,7 @@ from studio.cli.pull import MODEL
 from studio.cli.shared import INPUT, JSON_AT_END, POOL, engine_flags, is_terminal, print_json
 from studio.cli.task_files import gather, map_option
 from studio.errors import UsageError
-from studio.text import counted
+from studio.text import counted, display_line
 
 
 @click.command(epilog="Exit codes: 0 done, 2 usage, 3 model, 4 pool, 5 stalled, 130 interrupted.")
@@ -133,10 +133,11 @@ def _brief(given: str) -> str:
 
 
 def _say(done: dict[str, Any], pool: Path) -> None:
+    name = display_line(str(pool))
     used_up = "every passage of the documents has been used: " if done["stopped"] == "documents" else ""
     click.echo(
         f"{used_up}{counted(done['accepted'], 'task')} accepted of {counted(done['candidates'], 'candidate')} "
         f"in {counted(done['rounds'], 'round')}, {counted(done['instances'], 'instance')}, {done['seconds']:.0f} s; "
-        f"next: studio stats {pool}, studio export {pool} -o data.jsonl",
+        f"next: studio stats {name}, studio export {name} -o data.jsonl",
         err=True,
     )

@@ -121,6 +121,8 @@ class EngineOptions:
         object.__setattr__(self, "kept", tuple(self.kept))  # a message between processes brings a list
         for name, flag in FLAGS.items():
             _check(name, getattr(self, name), flag)
+        if self.contexts < 0:
+            raise UsageError(f"{self.contexts} contexts: must be at least 0, which chooses")
         if self.context > MAX_CONTEXT:
             raise UsageError(f"--context {self.context}: llama.cpp counts at most {MAX_CONTEXT:,} tokens", "give a smaller number")
         if self.kv_type != KV_TYPE and self.flash_attention == FlashAttention.OFF:

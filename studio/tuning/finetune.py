@@ -86,17 +86,16 @@ def finetune(asked: Asked, cancel: CancelToken) -> Iterator[Event]:
     with Pool.open(asked.pool) as pool:
         training = open_training(pool, asked)
     yield Opened(training.name, training.job.folder, training.number is not None, training.notes)
-    events = training_events(training.job, cancel)
-    event = next(events)
-    yield event
-    if isinstance(event, Prepared):
-        recorder = Recorder(asked, training, event)
+    recorder: Recorder | None = None
+    with closing(training_events(training.job, cancel)) as events:
         for event in events:
-            recorder.take(event)
+            if isinstance(event, Prepared):
+                recorder = Recorder(asked, training, event)
+            elif recorder is not None:
+                recorder.take(event)
             yield event
-        assert isinstance(event, Ended)
-        if event.reason != "interrupted":
-            yield from recorder.finish(event, cancel)
+    if recorder is not None and isinstance(event, Ended) and event.reason != "interrupted":
+        yield from recorder.finish(event, cancel)
 
 
 def plan(asked: Asked) -> tuple[Prepared, tuple[str, ...]]:

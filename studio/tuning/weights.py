@@ -277,7 +277,7 @@ def _explained(what: str) -> Iterator[None]:
 def _written(base: Gguf, draft: Path, lock: BaseFileLock, copy: Path, precision: str) -> Path | None:
     """Write the weights as a Hugging Face folder: return the copy where it may be kept, else the draft; None when the disk refuses."""
     size = base.parameters * (4 if precision == FLOAT32 else 2)
-    with _explained(str(base.path)), contextlib.suppress(OSError):
+    with _explained(str(base.path)), contextlib.suppress(OSError, NotImplementedError):
         draft.parent.mkdir(parents=True, exist_ok=True)
         _sweep(draft.parent)
         lock.acquire()
@@ -302,9 +302,9 @@ def _written(base: Gguf, draft: Path, lock: BaseFileLock, copy: Path, precision:
 
 def _sweep(folder: Path) -> None:
     """Remove what processes that were killed have left half written: of one that lives the lock is held since before there was a draft."""
-    for draft in folder.glob(f"*{_PART}"):
+    for draft in {each.with_suffix(_PART) for suffix in (_PART, _LOCK) for each in folder.glob(f"*{suffix}")}:
         lock = FileLock(draft.with_suffix(_LOCK), timeout=0)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, NotImplementedError):  # the latter where a file system has no locks
             lock.acquire()
             _remove(draft, lock)
 

@@ -40,7 +40,7 @@ class ServedModel:
     context_tokens: int
 
 
-@dataclass
+@dataclass(eq=False)
 class Moved(Exception):
     """The server sends to its address over TLS, which is `address`."""
 

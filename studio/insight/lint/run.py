@@ -81,7 +81,7 @@ class LintReport:
 def run_lints(
     pool: LintedPool, lints: Sequence[Lint], options: LintOptions, progress: Progress = silent, only: Sequence[int] | None = None
 ) -> LintReport:
-    """Look for the faults of `lints` in the active tasks of a pool; in those of the ids `only`, ascending, where there are any.
+    """Look for the faults of `lints` in the active tasks of a pool; with `only`, in those of these ids, ascending.
 
     `progress` is told of a step for each task and pass. Raises UsageError when a file of `options.against` cannot be read, PoolError as
     reading does, and what `progress` raises.

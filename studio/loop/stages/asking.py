@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -74,7 +74,8 @@ class SessionContext:
         """What the stages of a round go by; with `own` the parameters that hold for it alone, if there are any, are in the method."""
         overrides = self.pool.rounds.overrides(current.id) if own else {}
         method = overridden(self.method, overrides) if overrides else self.method
-        return StageContext(**vars(self) | {"method": method, "current": current})
+        values = {each.name: getattr(self, each.name) for each in fields(SessionContext)}
+        return StageContext(**values | {"method": method, "current": current})
 
     def engine_of(self, stage: Stage) -> Engine:
         """The engine that the requests of a stage go to."""

@@ -74,14 +74,18 @@ class PoolPane(VerticalScroll, Generic[T]):
         try:
             self._version, found = await self._access.ask(question)
         except StudioError as error:
+            self._answered(started)
             self.fail(error)
             return
-        finally:
-            self.waiting = False
-            self._looked = time.monotonic()
-            self._took_s = self._looked - started
+        # Not where it was given up: then another look is under way.
+        self._answered(started)
         if found is not None:
             self.draw(found)
+
+    def _answered(self, started: float) -> None:
+        self.waiting = False
+        self._looked = time.monotonic()
+        self._took_s = self._looked - started
 
 
 class FigurePlot(PlotextPlot):

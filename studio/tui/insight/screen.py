@@ -270,6 +270,7 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
 
     @on(Overview.Read)
     def _read(self, event: Overview.Read) -> None:
+        first = not self.query_one(StudioHeader).facts.model
         figures, self.query_one(StudioHeader).facts = event.figures, event.facts
         self.set_class(not figures.candidates, "-empty")
         usable = f"{figures.tasks_with_instances:,} of {figures.generated:,} tasks with instances"
@@ -277,5 +278,5 @@ one action. **u** takes it back, **U** does it again. Tasks that join after thei
         words = f"{usable} · {figures.completion_tokens:,} tokens written, {cached:.0%} of prompts cached"
         none = f"{figures.seeds:,} seeds and no candidate yet. Press 1 and play a round; its figures will stand here."
         self.query_one(SaidLine).say(words if figures.candidates else none)
-        if self.query_one(TabbedContent).active == "what-if":
+        if not first and self.query_one(TabbedContent).active == "what-if":
             self.query_one(WhatIfPane).decide()

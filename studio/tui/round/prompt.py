@@ -98,6 +98,7 @@ class PromptDialog(ReadDialog):
 class TaskDialog(ReadDialog):
     """Instruction, class and instances; the instruction is copied."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [bind("copy", "copy", "Copy", "Send the instruction to the clipboard.")]
     HELP = "A task as the prompt has it, and its instances. `ctrl+c` sends the instruction to the clipboard, `escape` closes the window."
 
     def __init__(self, task: Task) -> None:

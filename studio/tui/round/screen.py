@@ -39,7 +39,7 @@ _WRITTEN = STAGES[STAGES.index(Stage.FILTER) :]
 
 
 class StudioScreen(DrawingScreen):
-    """Steps a session and shows what it does. Between stages a person may steer: whether an action applies is told by `steers`."""
+    """Steps a session and shows what it does. Between stages a person may steer: whether an action applies is told by `check_action`."""
 
     TITLE = "Studio"
     AUTO_FOCUS = ""

@@ -143,6 +143,20 @@ def test_rows_drawn_from_together_give_the_tokens_of_each(name: str) -> None:
         sampler.close()
 
 
+def test_each_row_is_drawn_from_by_its_own_decoding() -> None:
+    """Other temperatures and cuts, and none at all as with a grammar, side by side."""
+    names = ["plain", "penalties", "cuts", "endless"] * 2
+    block, candidates = np.array([rows(1)[0]] * len(names)), Candidates(SIZE)
+    several, single = ([Sampler(VOCABULARY, DECODINGS[name], 3) for name in names] for _ in range(2))
+    for samplers in (several, single):
+        samplers[5]._cuts = None
+    together = [draw(several, block, candidates) for _ in range(8)]
+    assert together == [[draw_one(sampler, block[0], candidates) for sampler in single] for _ in range(8)]
+    assert len({tuple(column) for column in zip(*together, strict=True)}) >= 4
+    for sampler in (*several, *single):
+        sampler.close()
+
+
 def test_tokens_that_must_not_come_do_not() -> None:
     logits = np.array([0, 1, 9, 3, 8], dtype=np.float32)
     greedy = Greedy(SamplingParams(temperature=0, presence_penalty=100), never=(2, 4))

@@ -186,6 +186,29 @@ async def test_figures_that_take_longer_than_the_next_look_are_not_begun_anew(tm
         await until(pilot, lambda: "of 2 tasks" in said(screen))
 
 
+async def test_a_look_that_another_takes_the_place_of_does_not_end_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, let_go, begun = make_pool(tmp_path / "pool.db"), threading.Event(), threading.Semaphore(0)
+
+    def slow(pool: Queries) -> Statistics:
+        begun.release()
+        assert let_go.wait(600)
+        return statistics(pool)
+
+    async with opened(path) as (pilot, screen):
+        monkeypatch.setattr("studio.tui.insight.figures.statistics", slow)
+        with Pool.open(path) as pool:
+            walk_round(pool)
+        overview = screen.query_one(Overview)
+        overview.look(now=True)
+        await until(pilot, lambda: begun.acquire(blocking=False))
+        overview.look(now=True)
+        await pilot.pause()
+        let_go_first = overview.waiting
+        let_go.set()
+        await until(pilot, lambda: "of 2 tasks" in said(screen))
+        assert let_go_first and not overview.waiting
+
+
 async def test_a_missing_pool_is_said(tmp_path: Path) -> None:
     screen = screen_of(tmp_path / "none.db")
     async with Host(screen).run_test(size=SIZE) as pilot:

@@ -22,6 +22,7 @@ def heads(driven: Driven) -> tuple[int, int]:
 async def test_two_texts_stand_beside_each_other_where_there_is_room(tmp_path: Path, size: tuple[int, int], beside: bool) -> None:
     async with studio(tmp_path / "pool.db", size=size) as driven:
         await driven.press("r")
+        await driven.until(lambda: "nearest #" in screen_text(driven.app))
         line, _ = heads(driven)
         text = screen_text(driven.app).splitlines()[line]
         assert ("candidate" in text) is beside
@@ -30,6 +31,7 @@ async def test_two_texts_stand_beside_each_other_where_there_is_room(tmp_path: P
 async def test_a_column_is_copied_without_the_other(tmp_path: Path) -> None:
     async with studio(tmp_path / "pool.db", size=(80, 24)) as driven:
         await driven.press("r")
+        await driven.until(lambda: "nearest #" in screen_text(driven.app))
         await driven.settled()
         line, column = heads(driven)
         await driven.pilot.mouse_down(offset=(column, line + 1))
