@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from textual import on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
@@ -21,7 +20,7 @@ from textual.dom import DOMNode
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
-from textual.widgets import Input, Label, Static, TextArea
+from textual.widgets import Input, Label, Static
 
 from studio.errors import StudioError, UsageError
 from studio.text import display, display_line
@@ -271,12 +270,6 @@ class Editor(Dialog[None], Generic[Value]):
         except UsageError:
             changed = True
         return "What you typed is not stored." if changed else ""
-
-    @on(Input.Changed)
-    @on(TextArea.Changed)
-    def _changed(self) -> None:
-        """What was refused is another text now."""
-        self.refuse("")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter in a field of one line is as good."""

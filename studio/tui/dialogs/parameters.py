@@ -134,7 +134,6 @@ class TextsDialog(Editor[dict[str, Any]]):
     TextsDialog.-one TextArea { height: 9; }
     TextsDialog.-one Label { display: none; }
     TextsDialog #explained { height: 2; margin-top: 1; color: $foreground-muted; }
-    TextsDialog.-low #explained { height: 1; }
     """
 
     def __init__(self, method: Method, fields: Sequence[TextField], title: str, store: Store[dict[str, Any]]) -> None:

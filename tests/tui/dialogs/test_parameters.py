@@ -9,7 +9,6 @@ from textual.widgets import Input
 
 from studio.pool.pool import Queries
 from studio.tui.app import StudioApp
-from studio.tui.base import Said
 from studio.tui.dialogs.parameters import TextsDialog
 from studio.tui.dialogs.settings import SettingsScreen
 from studio.tui.picker import StartScreen
@@ -85,18 +84,6 @@ async def test_leaving_changes_nothing_and_warns_before_quitting(tmp_path: Path)
         assert isinstance(driven.app.screen, TextsDialog) and driven.app.screen.unsaved
         await driven.press("escape")
         assert driven.screen.undo_words is None and driven.screen.live.view is None
-
-
-async def test_what_was_refused_is_not_said_of_another_text(tmp_path: Path) -> None:
-    async with studio(tmp_path / "pool.db", chatting, configuration(), (60, 20)) as driven:
-        await driven.press("s", "B")
-        assert isinstance(driven.app.screen, TextsDialog)
-        driven.app.screen.refuse("A stage is being played: stop it first, or wait until it ends")
-        await driven.pilot.pause()
-        seen = driven.app.screen.query_one(Said)
-        assert driven.app.screen.find_widget(seen).visible_region.height == seen.region.height == 2
-        await driven.press(*"owls")
-        assert not seen.display
 
 
 async def test_a_raw_run_has_a_brief_alone(tmp_path: Path) -> None:
