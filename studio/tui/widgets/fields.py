@@ -9,6 +9,7 @@ Lists take keys from their first moment. Textual's own fail on page keys that co
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
@@ -53,9 +54,9 @@ class _Typed:
         event.stop()
         self.put_in(event.text.replace("\r\n", "\n").replace("\r", "\n"))
 
+    @abstractmethod
     def put_in(self, text: str) -> None:
         """Put `text` in the place of what is selected."""
-        raise NotImplementedError
 
 
 class SafeInput(_Typed, Input):
@@ -192,6 +193,9 @@ def turn_page(listing: OptionList, pages: int, lines: int = 1) -> None:
         listing.highlighted = min(max(place, 0), listing.option_count - 1)
 
 
+_LONGEST_SOUGHT = 1_000
+
+
 class Palette(CommandPalette):
     """The commands. Textual's own fails on page keys, too, on words that are still looked for as it closes, and on closing twice."""
 
@@ -208,6 +212,10 @@ class Palette(CommandPalette):
         """Close, unless it has closed already; look for nothing more."""
         self.workers.cancel_node(self)
         return super().dismiss(result) if self.is_active else AwaitComplete()
+
+    def on_mount(self) -> None:
+        """Nobody looks for so much, and in a long line with tabs Textual's own field takes seconds for each key."""
+        self.query_one(Input).max_length = _LONGEST_SOUGHT
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Look for nothing that was typed before it closed."""

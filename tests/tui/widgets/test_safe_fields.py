@@ -14,10 +14,11 @@ from textual.app import ComposeResult
 from textual.events import Key, Paste
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widgets import Input
 
 from studio.text import display
 from studio.tui.dialogs.edit import in_editor
-from studio.tui.widgets.fields import SafeInput, SafeTextArea, StandIns, mark_of
+from studio.tui.widgets.fields import Palette, SafeInput, SafeTextArea, StandIns, mark_of
 from support.nasty_text import NASTY_TEXTS
 from support.screens import NASTY_LINES, Host, assert_harmless, until
 
@@ -138,3 +139,15 @@ def test_an_editor_gets_and_gives_the_bytes(monkeypatch: pytest.MonkeyPatch, tmp
 def test_an_editor_that_writes_dos_lines_adds_no_carriage_return(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with editor(monkeypatch, tmp_path, 'printf "\\r\\n" >> "$1"'):
         assert in_editor("a\r\nb") == "a\r\nb"
+
+
+async def test_the_palette_looks_for_words_and_not_for_a_whole_clipboard() -> None:
+    async with Host(Screen()).run_test(size=(80, 24)) as pilot:
+        palette = Palette()
+        await pilot.app.push_screen(palette)
+        field = palette.query_one(Input)
+        await pilot.press("a", "b")
+        field.post_message(Paste("\tc" * 50_000))
+        pilot.app.copy_to_clipboard("\td" * 50_000)
+        await pilot.press("ctrl+v", "e")
+        await until(pilot, lambda: field.value == "abe")
