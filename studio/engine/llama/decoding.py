@@ -19,6 +19,8 @@ from studio.engine.thoughts import WrittenText
 
 _GREEDY_LOGITS = 1 << 21
 """Work for one thread that finds the greatest of many rows, about 1 ms."""
+_GREEDY = (True, False)
+"""The manner of sequences whose next token is the likeliest and not measured."""
 _GREEDY_WORK = 1 / 2
 """Its work on a row beside that of sampling from it, that it is a smaller one to hand over counted in."""
 
@@ -75,7 +77,7 @@ class RunningSequence:
     @property
     def work(self) -> float:
         """How many rows that are sampled or measured would be as much work as its rows are."""
-        return self.rows * (_GREEDY_WORK if self.manner == (True, False) else 1)
+        return self.rows * (_GREEDY_WORK if self.manner == _GREEDY else 1)
 
     @property
     def manner(self) -> tuple[bool, bool] | None:
@@ -275,7 +277,7 @@ class WaveRun:
         groups: list[list[RunningSequence]] = []
         for sequence in sorted(ready, key=lambda each: each.row):
             last, manner = groups[-1] if groups else [], sequence.manner
-            most = max(1, _GREEDY_LOGITS // size) if manner == (True, False) else rows_together(size)
+            most = max(1, _GREEDY_LOGITS // size) if manner == _GREEDY else rows_together(size)
             if manner is not None and 0 < len(last) < most and last[-1].manner == manner and last[-1].row + 1 == sequence.row:
                 last.append(sequence)
             else:

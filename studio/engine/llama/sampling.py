@@ -171,8 +171,7 @@ class Cuts:
 
         `weights` say how likely each token is beside the likeliest, `total` is their sum, and `likely` are those of at least `_LIKELY`.
         """
-        greatest = scaled.max()
-        if not np.isfinite(greatest):
+        if not np.isfinite(total):
             # Of a model that computes no numbers here and there, or of a temperature next to 0.
             likeliest_left = int(np.where(np.isnan(scaled), -np.inf, scaled).argmax())
             scaled[likeliest_left] = 0
