@@ -270,7 +270,7 @@ def _engine_option(name: str, flag: Flag) -> Callable[[Any], Any]:
     kind: click.ParamType[Any] = click.STRING
     if flag.words:
         kind = click.Choice([*flag.words])
-    elif flag.kind in ("N", "TOKENS"):
+    elif flag.is_number:
         kind = click.IntRange(flag.least, flag.most)
     words = f"{flag.help[0].upper()}{flag.help[1:]}. [{flag.usual}]"
     return click.option(flag_of(name), type=kind, metavar=None if flag.words else flag.kind, help=words)

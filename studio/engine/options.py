@@ -46,7 +46,7 @@ MAX_PARALLEL_SERVER = 512
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """What a user may say of an option: a number from `least` to `most`, or one of `words`; of `kind` N is a number, else a text.
+    """What a user may say of an option: a number from `least` to `most`, or one of `words`; `kind` is its name in the help.
 
     `usual` is what is so unless something is said.
     """
@@ -57,6 +57,11 @@ class Flag:
     least: int = 0
     most: int | None = None
     words: tuple[str, ...] = ()
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is counted: neither one of some words nor a text."""
+        return not self.words and self.kind in ("N", "TOKENS")
 
 
 FLAGS: Mapping[str, Flag] = {

@@ -50,9 +50,8 @@ class Models(Parameters):
 
 def _of_engine(name: str, **more: Any) -> Any:
     """The field for an option of the engine."""
-    flag, bounds = FLAGS[name], {}
-    if not flag.words and name != "tensor_split":
-        bounds = {"ge": flag.least, "le": flag.most}
+    flag = FLAGS[name]
+    bounds = {"ge": flag.least, "le": flag.most} if flag.is_number else {}
     return Field(**{"default": getattr(EngineOptions(), name), "description": f"{flag.help} [{flag.usual}]", **bounds, **more})
 
 
