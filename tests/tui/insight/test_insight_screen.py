@@ -162,32 +162,13 @@ async def test_it_follows_a_session(tmp_path: Path) -> None:
         await until(pilot, lambda: "of 2 tasks" in said(screen))
 
 
-async def test_figures_that_take_longer_than_the_next_look_are_not_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, let_go, begun = make_pool(tmp_path / "pool.db"), threading.Event(), threading.Event()
-
-    def slow(pool: Queries) -> Statistics:
-        begun.set()
-        assert let_go.wait(600)
-        return statistics(pool)
-
-    async with opened(path) as (pilot, screen):
-        monkeypatch.setattr("studio.tui.insight.figures.statistics", slow)
-        with Pool.open(path) as pool:
-            walk_round(pool)
-        overview = screen.query_one(Overview)
-        overview._took_s = 0
-        screen._follow()
-        await until(pilot, begun.is_set)
-        asked = overview._access._asked
-        screen._follow()
-        await pilot.pause()
-        assert overview._access._asked == asked
-        let_go.set()
-        await until(pilot, lambda: "of 2 tasks" in said(screen))
-
-
-async def test_a_look_that_another_takes_the_place_of_does_not_end_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, let_go, begun = make_pool(tmp_path / "pool.db"), threading.Event(), threading.Semaphore(0)
+@asynccontextmanager
+async def overtaken(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Pilot[object], Overview, threading.Semaphore, threading.Event]]:
+    """The overview of a pool that has got a round since it was read. Its figures take until the event is set, and are counted."""
+    make_pool(path)
+    begun, let_go = threading.Semaphore(0), threading.Event()
 
     def slow(pool: Queries) -> Statistics:
         begun.release()
@@ -198,15 +179,30 @@ async def test_a_look_that_another_takes_the_place_of_does_not_end_that_one(tmp_
         monkeypatch.setattr("studio.tui.insight.figures.statistics", slow)
         with Pool.open(path) as pool:
             walk_round(pool)
-        overview = screen.query_one(Overview)
+        yield pilot, screen.query_one(Overview), begun, let_go
+        let_go.set()
+        await until(pilot, lambda: "of 2 tasks" in said(screen))
+
+
+async def test_figures_that_take_longer_than_the_next_look_are_not_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with overtaken(tmp_path / "pool.db", monkeypatch) as (pilot, overview, begun, _):
+        overview._took_s = 0
+        overview.look()
+        await until(pilot, lambda: begun.acquire(blocking=False))
+        asked = overview._access._asked
+        overview.look()
+        await pilot.pause()
+        assert overview._access._asked == asked
+
+
+async def test_a_look_that_another_takes_the_place_of_does_not_end_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with overtaken(tmp_path / "pool.db", monkeypatch) as (pilot, overview, begun, _):
         overview.look(now=True)
         await until(pilot, lambda: begun.acquire(blocking=False))
         overview.look(now=True)
         await pilot.pause()
-        let_go_first = overview.waiting
-        let_go.set()
-        await until(pilot, lambda: "of 2 tasks" in said(screen))
-        assert let_go_first and not overview.waiting
+        assert overview.waiting
+    assert not overview.waiting
 
 
 async def test_a_missing_pool_is_said(tmp_path: Path) -> None:
