@@ -19,6 +19,7 @@ from studio.launch import RunRequest
 from studio.loop.runs import Configuration
 from studio.tui.app import StudioApp
 from studio.tui.round.screen import StudioScreen
+from studio.tui.round.why import Why
 from studio.tui.runner import Answered, RunnerState
 from studio.tui.widgets.frame import KeyBar
 from support.screens import HANG_S, seen, until
@@ -94,6 +95,8 @@ class Driven:
         # Behind whatever is still in the queue: an action between stages does not change the runner's state.
         runner._work.put(lambda: runner._tell(Answered(done.append, None)))
         await self.until(lambda: bool(done) and runner.state is RunnerState.IDLE and not runner._notices and not self._timed())
+        # The pane that explains a candidate asks the pool for itself.
+        await self.until(lambda: all(worker.is_finished for worker in self.app.workers if isinstance(worker.node, Why)))
 
     async def settled(self) -> None:
         """Wait for a picture that stays: nothing works in the background, and what is to be done after a while is done.
